@@ -1,0 +1,204 @@
+package metadata
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/internal/wire"
+)
+
+// MaxHeadSlices is how many slices a head keeps before they must be folded into
+// the manifest; MaxEpochStarts how many of the newest leader epochs it remembers
+// (older ones are found through the slices).
+const (
+	MaxHeadSlices  = 64
+	MaxEpochStarts = 64
+)
+
+// Object names an object in the tier: the incarnation that wrote it and a number
+// that is unique in that incarnation.
+type Object struct {
+	Writer id.Incarnation
+	Seq    uint64
+}
+
+func (o Object) String() string { return fmt.Sprintf("%d-%d", o.Writer, o.Seq) }
+
+// Slice describes a partition's contiguous run of batches inside an object.
+type Slice struct {
+	Object   Object
+	Base     int64 // first offset
+	End      int64 // the offset behind the last
+	MinTime  int64 // smallest and largest timestamp, in ms; -1 if no record has one
+	MaxTime  int64
+	MinEpoch id.Epoch // leader epochs of the first and last batch
+	MaxEpoch id.Epoch
+	Bytes    int64 // of its record batches, as a client fetches them
+	IndexAt  int64 // where in the object its index lies
+	IndexLen int32
+}
+
+// Page names an immutable page of a manifest; its key in the tier is made of
+// Object. A zero Object is no page.
+type Page struct {
+	Object Object
+	Len    int32 // bytes
+}
+
+// Manifest is the root of a partition's tree of older slices.
+type Manifest struct {
+	Root   Page
+	Base   int64 // first offset it covers
+	End    int64 // the offset behind the last
+	Slices int64
+	Bytes  int64
+}
+
+// Link is one stretch of a partition's chain: from Start on, until the next
+// link's Start, its records lie in the journals of Writer.
+type Link struct {
+	Writer id.Incarnation
+	Epoch  id.Epoch
+	Start  int64
+}
+
+// EpochStart says at which offset a leader epoch began (KIP-101).
+type EpochStart struct {
+	Epoch id.Epoch
+	Start int64
+}
+
+// Head is a partition's record: who owns it and where its data is.
+//
+// Invariant: LogStart <= TieredEnd unless everything is below LogStart; Slices
+// are contiguous, end at TieredEnd, and begin where the manifest ends; Chain
+// covers everything from TieredEnd on, its last link being the owner's.
+type Head struct {
+	Owner     id.Incarnation
+	Broker    id.Broker // the owner's
+	Epoch     id.Epoch
+	LogStart  int64
+	TieredEnd int64
+	Chain     []Link
+	Epochs    []EpochStart
+	Manifest  Manifest
+	Slices    []Slice
+}
+
+// TieredBytes is the size of all that is in the tier.
+func (h *Head) TieredBytes() int64 {
+	n := h.Manifest.Bytes
+	for _, s := range h.Slices {
+		n += s.Bytes
+	}
+	return n
+}
+
+// Encode writes the value.
+func (h *Head) Encode() []byte {
+	b := make([]byte, 0, 64+16*len(h.Chain)+8*len(h.Epochs)+48*len(h.Slices))
+	b = append(b, 1)
+	b = binary.AppendUvarint(b, uint64(h.Owner))
+	b = binary.AppendVarint(b, int64(h.Broker))
+	b = binary.AppendVarint(b, int64(h.Epoch))
+	b = binary.AppendVarint(b, h.LogStart)
+	b = binary.AppendVarint(b, h.TieredEnd)
+	b = binary.AppendUvarint(b, uint64(len(h.Chain)))
+	for _, l := range h.Chain {
+		b = binary.AppendUvarint(b, uint64(l.Writer))
+		b = binary.AppendVarint(b, int64(l.Epoch))
+		b = binary.AppendVarint(b, l.Start)
+	}
+	b = binary.AppendUvarint(b, uint64(len(h.Epochs)))
+	for _, e := range h.Epochs {
+		b = binary.AppendVarint(b, int64(e.Epoch))
+		b = binary.AppendVarint(b, e.Start)
+	}
+	b = appendPage(b, h.Manifest.Root)
+	b = binary.AppendVarint(b, h.Manifest.Base)
+	b = binary.AppendVarint(b, h.Manifest.End)
+	b = binary.AppendVarint(b, h.Manifest.Slices)
+	b = binary.AppendVarint(b, h.Manifest.Bytes)
+	return AppendSlices(b, h.Slices)
+}
+
+// DecodeHead reads what Encode writes.
+func DecodeHead(b []byte) (*Head, error) {
+	h := new(Head)
+	err := decode("head", 1, b, func(r *wire.Reader) {
+		h.Owner = id.Incarnation(r.Uvarint())
+		h.Broker = id.Broker(r.Varint())
+		h.Epoch = id.Epoch(r.Varint())
+		h.LogStart, h.TieredEnd = r.Varint(), r.Varint()
+		for n := r.Count(3); n > 0; n-- {
+			h.Chain = append(h.Chain, Link{id.Incarnation(r.Uvarint()), id.Epoch(r.Varint()), r.Varint()})
+		}
+		for n := r.Count(2); n > 0; n-- {
+			h.Epochs = append(h.Epochs, EpochStart{id.Epoch(r.Varint()), r.Varint()})
+		}
+		h.Manifest.Root = readPage(r)
+		h.Manifest.Base, h.Manifest.End = r.Varint(), r.Varint()
+		h.Manifest.Slices, h.Manifest.Bytes = r.Varint(), r.Varint()
+		h.Slices = ReadSlices(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func appendPage(b []byte, p Page) []byte {
+	b = binary.AppendUvarint(b, uint64(p.Object.Writer))
+	b = binary.AppendUvarint(b, p.Object.Seq)
+	return binary.AppendUvarint(b, uint64(p.Len))
+}
+
+func readPage(r *wire.Reader) Page {
+	return Page{Object{id.Incarnation(r.Uvarint()), r.Uvarint()}, int32(r.Uvarint())}
+}
+
+// AppendSlices writes slices behind their count, the form that heads and
+// manifest pages share: offsets and times as differences to the slice before.
+func AppendSlices(b []byte, slices []Slice) []byte {
+	b = binary.AppendUvarint(b, uint64(len(slices)))
+	var end, at int64
+	for _, s := range slices {
+		b = binary.AppendUvarint(b, uint64(s.Object.Writer))
+		b = binary.AppendUvarint(b, s.Object.Seq)
+		b = binary.AppendVarint(b, s.Base-end)
+		b = binary.AppendVarint(b, s.End-s.Base)
+		b = binary.AppendVarint(b, s.MinTime-at)
+		b = binary.AppendVarint(b, s.MaxTime-s.MinTime)
+		b = binary.AppendVarint(b, int64(s.MinEpoch))
+		b = binary.AppendVarint(b, int64(s.MaxEpoch-s.MinEpoch))
+		b = binary.AppendVarint(b, s.Bytes)
+		b = binary.AppendVarint(b, s.IndexAt)
+		b = binary.AppendVarint(b, int64(s.IndexLen))
+		end, at = s.End, s.MaxTime
+	}
+	return b
+}
+
+// ReadSlices reads what AppendSlices writes.
+func ReadSlices(r *wire.Reader) []Slice {
+	n := r.Count(11)
+	if n == 0 {
+		return nil
+	}
+	slices := make([]Slice, 0, n)
+	var end, at int64
+	for ; n > 0; n-- {
+		s := Slice{Object: Object{id.Incarnation(r.Uvarint()), r.Uvarint()}}
+		s.Base = end + r.Varint()
+		s.End = s.Base + r.Varint()
+		s.MinTime = at + r.Varint()
+		s.MaxTime = s.MinTime + r.Varint()
+		s.MinEpoch = id.Epoch(r.Varint())
+		s.MaxEpoch = s.MinEpoch + id.Epoch(r.Varint())
+		s.Bytes, s.IndexAt, s.IndexLen = r.Varint(), r.Varint(), int32(r.Varint())
+		end, at = s.End, s.MaxTime
+		slices = append(slices, s)
+	}
+	return slices
+}

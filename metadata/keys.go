@@ -1,0 +1,169 @@
+package metadata
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"varve/internal/id"
+)
+
+// Every key that Varve keeps in etcd, below the cluster's prefix:
+//
+//	key                          value            written by          lives
+//	cluster                      Cluster          the first agent     for ever
+//	incarnation                  uint64, decimal  a starting agent    for ever
+//	producers                    int64, decimal   any agent           for ever: the next unused producer id
+//	agents/<broker>              Agent            that agent          while its session lives
+//	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
+//	topics/<name>                Topic            any agent           until the topic is deleted
+//	deleted/<topic id>           DeletedTopic     any agent           until its undelete window closes and its data is gone
+//	heads/<topic id>/<partition> Head             the owner           as long as the topic's data
+//	configs/broker/<broker>      Config           any agent           until deleted; <broker> empty: all brokers
+//	configs/group/<group>        Config           any agent           until deleted
+//	groups/<group>               Group            its coordinator     until deleted or expired
+//	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired
+//
+// Names that users chose are escaped as in a URL path segment.
+
+// Single keys.
+const (
+	KeyCluster     = "cluster"
+	KeyIncarnation = "incarnation"
+	KeyProducers   = "producers"
+)
+
+// Prefixes of the kinds of keys.
+const (
+	PrefixAgents   = "agents/"
+	PrefixJournals = "journals/"
+	PrefixTopics   = "topics/"
+	PrefixDeleted  = "deleted/"
+	PrefixHeads    = "heads/"
+	PrefixConfigs  = "configs/"
+	PrefixGroups   = "groups/"
+	PrefixOffsets  = "offsets/"
+)
+
+// KeyError says that a key is not of the form its prefix demands.
+type KeyError struct{ Key string }
+
+func (e *KeyError) Error() string { return fmt.Sprintf("metadata key %q is malformed", e.Key) }
+
+// AgentKey is the key of a live agent.
+func AgentKey(b id.Broker) string { return PrefixAgents + b.String() }
+
+// ParseAgentKey takes an AgentKey apart.
+func ParseAgentKey(key string) (id.Broker, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixAgents), 32)
+	return id.Broker(n), err
+}
+
+// JournalKey is the key of a journal.
+func JournalKey(j id.Journal) string { return PrefixJournals + j.String() }
+
+// ParseJournalKey takes a JournalKey apart.
+func ParseJournalKey(key string) (id.Journal, error) {
+	j, err := id.ParseJournal(strings.TrimPrefix(key, PrefixJournals))
+	if err != nil {
+		return j, &KeyError{key}
+	}
+	return j, nil
+}
+
+// TopicKey is the key of a topic.
+func TopicKey(name string) string { return PrefixTopics + escape(name) }
+
+// ParseTopicKey takes a TopicKey apart.
+func ParseTopicKey(key string) (string, error) { return unescape(key, PrefixTopics) }
+
+// DeletedKey is the key of a deleted topic.
+func DeletedKey(t id.Topic) string { return PrefixDeleted + t.Hex() }
+
+// ParseDeletedKey takes a DeletedKey apart.
+func ParseDeletedKey(key string) (id.Topic, error) {
+	t, err := id.ParseTopicHex(strings.TrimPrefix(key, PrefixDeleted))
+	if err != nil {
+		return t, &KeyError{key}
+	}
+	return t, nil
+}
+
+// TopicHeads is the prefix of the heads of one topic.
+func TopicHeads(t id.Topic) string { return PrefixHeads + t.Hex() + "/" }
+
+// HeadKey is the key of a partition's head.
+func HeadKey(p id.Partition) string { return TopicHeads(p.Topic) + strconv.Itoa(int(p.Index)) }
+
+// ParseHeadKey takes a HeadKey apart.
+func ParseHeadKey(key string) (id.Partition, error) {
+	hex, index, ok := strings.Cut(strings.TrimPrefix(key, PrefixHeads), "/")
+	t, err := id.ParseTopicHex(hex)
+	if !ok || err != nil {
+		return id.Partition{}, &KeyError{key}
+	}
+	n, err := parseNumber(key, index, 32)
+	return id.Partition{Topic: t, Index: int32(n)}, err
+}
+
+// BrokerConfigKey is the key of a broker's dynamic configuration; "" is the
+// default of all brokers.
+func BrokerConfigKey(broker string) string { return PrefixConfigs + "broker/" + escape(broker) }
+
+// GroupConfigKey is the key of a group's dynamic configuration.
+func GroupConfigKey(group string) string { return PrefixConfigs + "group/" + escape(group) }
+
+// ParseConfigKey takes a BrokerConfigKey or GroupConfigKey apart; kind is
+// "broker" or "group".
+func ParseConfigKey(key string) (kind, name string, err error) {
+	kind, name, ok := strings.Cut(strings.TrimPrefix(key, PrefixConfigs), "/")
+	if !ok || kind != "broker" && kind != "group" {
+		return "", "", &KeyError{key}
+	}
+	name, err = unescape(name, "")
+	return kind, name, err
+}
+
+// GroupKey is the key of a group.
+func GroupKey(group string) string { return PrefixGroups + escape(group) }
+
+// ParseGroupKey takes a GroupKey apart.
+func ParseGroupKey(key string) (string, error) { return unescape(key, PrefixGroups) }
+
+// GroupOffsets is the prefix of one group's offsets.
+func GroupOffsets(group string) string { return PrefixOffsets + escape(group) + "/" }
+
+// OffsetsKey is the key of a group's offsets in one topic.
+func OffsetsKey(group, topic string) string { return GroupOffsets(group) + escape(topic) }
+
+// ParseOffsetsKey takes an OffsetsKey apart.
+func ParseOffsetsKey(key string) (group, topic string, err error) {
+	g, t, ok := strings.Cut(strings.TrimPrefix(key, PrefixOffsets), "/")
+	if !ok {
+		return "", "", &KeyError{key}
+	}
+	if group, err = unescape(g, ""); err != nil {
+		return "", "", err
+	}
+	topic, err = unescape(t, "")
+	return group, topic, err
+}
+
+func escape(name string) string { return url.PathEscape(name) }
+
+func unescape(key, prefix string) (string, error) {
+	s, err := url.PathUnescape(strings.TrimPrefix(key, prefix))
+	if err != nil {
+		return "", &KeyError{key}
+	}
+	return s, nil
+}
+
+func parseNumber(key, s string, bits int) (int64, error) {
+	n, err := strconv.ParseInt(s, 10, bits)
+	if err != nil || n < 0 || strconv.FormatInt(n, 10) != s {
+		return 0, &KeyError{key}
+	}
+	return n, nil
+}

@@ -1,0 +1,308 @@
+package metadata
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"varve/internal/id"
+	"varve/internal/wire"
+)
+
+// A value is one byte of version, from 1, then its fields in the order of the
+// struct, in package wire's primitives. A decoder knows every version that was
+// ever released and refuses newer ones.
+
+// ValueError says that a value could not be decoded.
+type ValueError struct {
+	Kind string
+	Err  error
+}
+
+func (e *ValueError) Error() string { return fmt.Sprintf("decode %s: %v", e.Kind, e.Err) }
+func (e *ValueError) Unwrap() error { return e.Err }
+
+// decode checks the version byte, lets body read the fields and checks that
+// nothing is left over.
+func decode(kind string, newest uint8, b []byte, body func(*wire.Reader)) error {
+	r := wire.NewReader(b)
+	if v := r.U8(); r.Err() == nil && (v == 0 || v > newest) {
+		return &ValueError{kind, fmt.Errorf("version %d is not one of 1 to %d", v, newest)}
+	}
+	if r.Err() == nil {
+		body(r)
+	}
+	if err := r.Done(); err != nil {
+		return &ValueError{kind, err}
+	}
+	return nil
+}
+
+// Cluster is what the first agent decides once.
+type Cluster struct {
+	ID      string // Kafka's cluster id: 22 characters of URL-safe base64
+	Created time.Time
+}
+
+// Encode writes the value.
+func (c Cluster) Encode() []byte {
+	b := wire.AppendString([]byte{1}, c.ID)
+	return binary.AppendVarint(b, c.Created.UnixMilli())
+}
+
+// DecodeCluster reads what Encode writes.
+func DecodeCluster(b []byte) (c Cluster, err error) {
+	err = decode("cluster", 1, b, func(r *wire.Reader) {
+		c.ID = r.String()
+		c.Created = time.UnixMilli(r.Varint())
+	})
+	return c, err
+}
+
+// Endpoint is one advertised listener of an agent.
+type Endpoint struct {
+	Listener string // the listener's name
+	Host     string
+	Port     int32
+}
+
+// Agent is a live agent.
+type Agent struct {
+	Incarnation id.Incarnation
+	Store       id.Store
+	Rack        string // "" is none
+	Version     string
+	HTTP        string // host:port of its admin API
+	Endpoints   []Endpoint
+}
+
+// Encode writes the value.
+func (a Agent) Encode() []byte {
+	b := binary.AppendUvarint([]byte{1}, uint64(a.Incarnation))
+	b = append(b, a.Store[:]...)
+	b = wire.AppendString(b, a.Rack)
+	b = wire.AppendString(b, a.Version)
+	b = wire.AppendString(b, a.HTTP)
+	b = binary.AppendUvarint(b, uint64(len(a.Endpoints)))
+	for _, e := range a.Endpoints {
+		b = wire.AppendString(b, e.Listener)
+		b = wire.AppendString(b, e.Host)
+		b = binary.AppendVarint(b, int64(e.Port))
+	}
+	return b
+}
+
+// DecodeAgent reads what Encode writes.
+func DecodeAgent(b []byte) (a Agent, err error) {
+	err = decode("agent", 1, b, func(r *wire.Reader) {
+		a.Incarnation = id.Incarnation(r.Uvarint())
+		copy(a.Store[:], r.Fixed(16))
+		a.Rack, a.Version, a.HTTP = r.String(), r.String(), r.String()
+		for n := r.Count(3); n > 0; n-- {
+			a.Endpoints = append(a.Endpoints, Endpoint{r.String(), r.String(), int32(r.Varint())})
+		}
+	})
+	return a, err
+}
+
+// JournalState is a step in a journal's life.
+type JournalState uint8
+
+// The states of a journal, in order.
+const (
+	JournalOpen JournalState = iota + 1
+	JournalRecovering
+	JournalSealed
+)
+
+func (s JournalState) String() string {
+	switch s {
+	case JournalOpen:
+		return "open"
+	case JournalRecovering:
+		return "recovering"
+	case JournalSealed:
+		return "sealed"
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// Journal says which stores keep a journal and how far it counts.
+type Journal struct {
+	State    JournalState
+	Broker   id.Broker  // whose incarnation writes it
+	Ensemble []id.Store // the writer's own among them
+	Quorum   uint8      // Q: how many must have an entry before it is acknowledged
+	Fence    uint64     // of a recovering journal: the recoverer's epoch E
+	End      uint64     // of a sealed journal: the number of its last entry, 0 if it has none
+}
+
+// Encode writes the value.
+func (j Journal) Encode() []byte {
+	b := []byte{1, uint8(j.State)}
+	b = binary.AppendVarint(b, int64(j.Broker))
+	b = append(b, j.Quorum)
+	b = binary.AppendUvarint(b, j.Fence)
+	b = binary.AppendUvarint(b, j.End)
+	b = binary.AppendUvarint(b, uint64(len(j.Ensemble)))
+	for _, s := range j.Ensemble {
+		b = append(b, s[:]...)
+	}
+	return b
+}
+
+// DecodeJournal reads what Encode writes.
+func DecodeJournal(b []byte) (j Journal, err error) {
+	err = decode("journal", 1, b, func(r *wire.Reader) {
+		j.State = JournalState(r.U8())
+		j.Broker = id.Broker(r.Varint())
+		j.Quorum = r.U8()
+		j.Fence, j.End = r.Uvarint(), r.Uvarint()
+		for n := r.Count(16); n > 0; n-- {
+			j.Ensemble = append(j.Ensemble, id.Store(r.Fixed(16)))
+		}
+	})
+	if err == nil && (j.State < JournalOpen || j.State > JournalSealed) {
+		err = &ValueError{"journal", fmt.Errorf("%v", j.State)}
+	}
+	return j, err
+}
+
+// Topic is a topic's definition. Partitions without a head are new and empty.
+type Topic struct {
+	ID         id.Topic
+	Partitions int32
+	Created    time.Time
+	Config     Config // what was set for this topic
+}
+
+// Encode writes the value.
+func (t Topic) Encode() []byte {
+	b := append([]byte{1}, t.ID[:]...)
+	b = binary.AppendVarint(b, int64(t.Partitions))
+	b = binary.AppendVarint(b, t.Created.UnixMilli())
+	return t.Config.append(b)
+}
+
+// DecodeTopic reads what Encode writes.
+func DecodeTopic(b []byte) (t Topic, err error) {
+	err = decode("topic", 1, b, func(r *wire.Reader) {
+		copy(t.ID[:], r.Fixed(16))
+		t.Partitions = int32(r.Varint())
+		t.Created = time.UnixMilli(r.Varint())
+		t.Config = readConfig(r)
+	})
+	if err == nil && t.Partitions < 1 {
+		err = &ValueError{"topic", fmt.Errorf("%d partitions", t.Partitions)}
+	}
+	return t, err
+}
+
+// DeletedTopic is a topic whose data still lies in the tier.
+type DeletedTopic struct {
+	Name    string
+	Deleted time.Time
+	Topic   Topic
+}
+
+// Encode writes the value.
+func (d DeletedTopic) Encode() []byte {
+	b := wire.AppendString([]byte{1}, d.Name)
+	b = binary.AppendVarint(b, d.Deleted.UnixMilli())
+	return wire.AppendBytes(b, d.Topic.Encode())
+}
+
+// DecodeDeletedTopic reads what Encode writes.
+func DecodeDeletedTopic(b []byte) (d DeletedTopic, err error) {
+	var topic []byte
+	err = decode("deleted topic", 1, b, func(r *wire.Reader) {
+		d.Name = r.String()
+		d.Deleted = time.UnixMilli(r.Varint())
+		topic = r.Bytes()
+	})
+	if err == nil {
+		d.Topic, err = DecodeTopic(topic)
+	}
+	return d, err
+}
+
+// Config is a set of named settings that someone made.
+type Config map[string]string
+
+func (c Config) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(c)))
+	for _, k := range slices.Sorted(maps.Keys(c)) {
+		b = wire.AppendString(b, k)
+		b = wire.AppendString(b, c[k])
+	}
+	return b
+}
+
+func readConfig(r *wire.Reader) Config {
+	n := r.Count(2)
+	c := make(Config, n)
+	for ; n > 0; n-- {
+		k := r.String()
+		c[k] = r.String()
+	}
+	return c
+}
+
+// Encode writes the value.
+func (c Config) Encode() []byte { return c.append([]byte{1}) }
+
+// DecodeConfig reads what Encode writes.
+func DecodeConfig(b []byte) (c Config, err error) {
+	err = decode("config", 1, b, func(r *wire.Reader) { c = readConfig(r) })
+	return c, err
+}
+
+// OffsetCommit is what a group committed for one partition.
+type OffsetCommit struct {
+	Offset      int64
+	LeaderEpoch id.Epoch // NoEpoch if the client sent none
+	Metadata    string
+	Committed   time.Time
+	Expires     time.Time // zero: by the group's retention
+}
+
+// Offsets are a group's commits in one topic, by partition.
+type Offsets map[int32]OffsetCommit
+
+// Encode writes the value.
+func (o Offsets) Encode() []byte {
+	b := binary.AppendUvarint([]byte{1}, uint64(len(o)))
+	for _, p := range slices.Sorted(maps.Keys(o)) {
+		c := o[p]
+		b = binary.AppendVarint(b, int64(p))
+		b = binary.AppendVarint(b, c.Offset)
+		b = binary.AppendVarint(b, int64(c.LeaderEpoch))
+		b = wire.AppendString(b, c.Metadata)
+		b = binary.AppendVarint(b, c.Committed.UnixMilli())
+		var expires int64
+		if !c.Expires.IsZero() {
+			expires = c.Expires.UnixMilli()
+		}
+		b = binary.AppendVarint(b, expires)
+	}
+	return b
+}
+
+// DecodeOffsets reads what Encode writes.
+func DecodeOffsets(b []byte) (o Offsets, err error) {
+	err = decode("offsets", 1, b, func(r *wire.Reader) {
+		n := r.Count(6)
+		o = make(Offsets, n)
+		for ; n > 0; n-- {
+			p := int32(r.Varint())
+			c := OffsetCommit{Offset: r.Varint(), LeaderEpoch: id.Epoch(r.Varint()), Metadata: r.String(), Committed: time.UnixMilli(r.Varint())}
+			if e := r.Varint(); e != 0 {
+				c.Expires = time.UnixMilli(e)
+			}
+			o[p] = c
+		}
+	})
+	return o, err
+}

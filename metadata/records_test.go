@@ -1,0 +1,145 @@
+package metadata
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"varve/internal/id"
+)
+
+var at = time.UnixMilli(1_790_000_000_123)
+
+func sampleHead() *Head {
+	return &Head{
+		Owner: 7, Broker: 2, Epoch: 5, LogStart: 10, TieredEnd: 900,
+		Chain:    []Link{{6, 4, 850}, {7, 5, 950}},
+		Epochs:   []EpochStart{{4, 0}, {5, 950}},
+		Manifest: Manifest{Root: Page{Object{3, 9}, 4096}, Base: 10, End: 600, Slices: 70, Bytes: 1 << 40},
+		Slices: []Slice{
+			{Object: Object{6, 1}, Base: 600, End: 800, MinTime: 1000, MaxTime: 900, MinEpoch: 4, MaxEpoch: 4, Bytes: 77, IndexAt: 1 << 33, IndexLen: 80},
+			{Object: Object{7, 2}, Base: 800, End: 900, MinTime: -1, MaxTime: -1, MinEpoch: 4, MaxEpoch: 5, Bytes: 5, IndexAt: 4, IndexLen: 8},
+		},
+	}
+}
+
+// forms lists every value with its decoder: encode gives the bytes of a sample,
+// again decodes and encodes once more.
+var forms = []struct {
+	name   string
+	sample any
+	encode func() []byte
+	decode func([]byte) (any, error)
+	again  func(any) []byte
+}{
+	{"cluster", Cluster{"abc", at}, Cluster{"abc", at}.Encode,
+		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
+	{"agent", sampleAgent, sampleAgent.Encode,
+		func(b []byte) (any, error) { return DecodeAgent(b) }, func(v any) []byte { return v.(Agent).Encode() }},
+	{"journal", sampleJournal, sampleJournal.Encode,
+		func(b []byte) (any, error) { return DecodeJournal(b) }, func(v any) []byte { return v.(Journal).Encode() }},
+	{"topic", sampleTopic, sampleTopic.Encode,
+		func(b []byte) (any, error) { return DecodeTopic(b) }, func(v any) []byte { return v.(Topic).Encode() }},
+	{"deleted", DeletedTopic{"t", at, sampleTopic}, DeletedTopic{"t", at, sampleTopic}.Encode,
+		func(b []byte) (any, error) { return DecodeDeletedTopic(b) }, func(v any) []byte { return v.(DeletedTopic).Encode() }},
+	{"config", Config{"a": "b", "c": ""}, Config{"a": "b", "c": ""}.Encode,
+		func(b []byte) (any, error) { return DecodeConfig(b) }, func(v any) []byte { return v.(Config).Encode() }},
+	{"offsets", sampleOffsets, sampleOffsets.Encode,
+		func(b []byte) (any, error) { return DecodeOffsets(b) }, func(v any) []byte { return v.(Offsets).Encode() }},
+	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
+		func(b []byte) (any, error) { return DecodeHead(b) }, func(v any) []byte { return v.(*Head).Encode() }},
+}
+
+var (
+	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}}
+	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345}
+	sampleTopic   = Topic{id.Topic{4}, 6, at, Config{"retention.ms": "-1"}}
+	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}}, 7: {0, 3, "", at, at}}
+)
+
+func TestValuesRoundTrip(t *testing.T) {
+	for _, f := range forms {
+		b := f.encode()
+		v, err := f.decode(b)
+		if err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+		if !reflect.DeepEqual(v, f.sample) {
+			t.Errorf("%s: got %+v, want %+v", f.name, v, f.sample)
+		}
+		for n := range b {
+			if _, err := f.decode(b[:n]); err == nil {
+				t.Errorf("%s: cut to %d of %d bytes it still decodes", f.name, n, len(b))
+			}
+		}
+		b[0] = 99
+		if _, err := f.decode(b); err == nil {
+			t.Errorf("%s: version 99 is accepted", f.name)
+		}
+	}
+}
+
+func FuzzValues(f *testing.F) {
+	for i, form := range forms {
+		f.Add(uint8(i), form.encode())
+	}
+	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
+		form := forms[int(kind)%len(forms)]
+		v, err := form.decode(b)
+		if err != nil {
+			return
+		}
+		w, err := form.decode(form.again(v))
+		if err != nil || !reflect.DeepEqual(v, w) {
+			t.Fatalf("%s: %+v became %+v (%v)", form.name, v, w, err)
+		}
+	})
+}
+
+func TestKeysRoundTrip(t *testing.T) {
+	p := id.Partition{Topic: id.Topic{0xab, 15: 1}, Index: 17}
+	if got, err := ParseHeadKey(HeadKey(p)); err != nil || got != p {
+		t.Errorf("head: %v, %v", got, err)
+	}
+	if got, err := ParseAgentKey(AgentKey(12)); err != nil || got != 12 {
+		t.Errorf("agent: %v, %v", got, err)
+	}
+	j := id.Journal{Writer: 8, Seq: 2}
+	if got, err := ParseJournalKey(JournalKey(j)); err != nil || got != j {
+		t.Errorf("journal: %v, %v", got, err)
+	}
+	if got, err := ParseDeletedKey(DeletedKey(p.Topic)); err != nil || got != p.Topic {
+		t.Errorf("deleted: %v, %v", got, err)
+	}
+	for _, name := range []string{"a", "a/b", "ü%2F", "", "..", "x y\x00"} {
+		if got, err := ParseTopicKey(TopicKey(name)); err != nil || got != name {
+			t.Errorf("topic %q: %q, %v", name, got, err)
+		}
+		if got, err := ParseGroupKey(GroupKey(name)); err != nil || got != name {
+			t.Errorf("group %q: %q, %v", name, got, err)
+		}
+		if g, top, err := ParseOffsetsKey(OffsetsKey(name, "t/"+name)); err != nil || g != name || top != "t/"+name {
+			t.Errorf("offsets %q: %q, %q, %v", name, g, top, err)
+		}
+		if kind, got, err := ParseConfigKey(GroupConfigKey(name)); err != nil || kind != "group" || got != name {
+			t.Errorf("group config %q: %q, %q, %v", name, kind, got, err)
+		}
+		if kind, got, err := ParseConfigKey(BrokerConfigKey(name)); err != nil || kind != "broker" || got != name {
+			t.Errorf("broker config %q: %q, %q, %v", name, kind, got, err)
+		}
+	}
+}
+
+func TestMalformedKeysAreRefused(t *testing.T) {
+	for _, key := range []string{"heads/zz/1", "heads/00000000000000000000000000000001", "heads/00000000000000000000000000000001/-1",
+		"heads/00000000000000000000000000000001/01", "heads/00000000000000000000000000000001/99999999999"} {
+		if p, err := ParseHeadKey(key); err == nil {
+			t.Errorf("%q parsed as %v", key, p)
+		}
+	}
+	for _, key := range []string{"journals/1", "journals/0-1", "journals/1-0", "journals/01-1"} {
+		if j, err := ParseJournalKey(key); err == nil {
+			t.Errorf("%q parsed as %v", key, j)
+		}
+	}
+}
