@@ -1,0 +1,70 @@
+package wal
+
+import (
+	"fmt"
+)
+
+// Config says how much a store may use and how its files look.
+type Config struct {
+	// Dir is the directory of the journals.
+	Dir string `yaml:"-"`
+	// FileBytes is the size of a journal's file; files of another size are still read.
+	FileBytes int64 `yaml:"file_bytes" doc:"size of a journal file, in bytes"`
+	// ChunkBytes is the size of one buffer, and the most that one entry holds,
+	// unless a single append is larger.
+	ChunkBytes int64 `yaml:"chunk_bytes" doc:"size of a write buffer: the most that one group commit holds, in bytes"`
+	// CacheBytes is the memory of the tail cache, write buffers included.
+	CacheBytes int64 `yaml:"cache_bytes" doc:"memory for write buffers and the cache of recent records, in bytes"`
+	// KeepBytes is how much stays on disk as a cache after it was trimmed.
+	KeepBytes int64 `yaml:"keep_bytes" doc:"uploaded records that stay on the local disk as a read cache, in bytes"`
+	// SoftBytes of untrimmed entries slow producers down; HardBytes stop them.
+	SoftBytes int64 `yaml:"soft_bytes" doc:"records waiting for upload from which on producers are throttled, in bytes"`
+	HardBytes int64 `yaml:"hard_bytes" doc:"records waiting for upload from which on producers are refused with a retriable error, in bytes"`
+	// ReserveBytes of the disk are left free by the store.
+	ReserveBytes int64 `yaml:"reserve_bytes" doc:"space on the disk that is left free, in bytes"`
+	// Direct writes around the page cache.
+	Direct bool `yaml:"direct" doc:"write the journal with O_DIRECT, around the page cache"`
+}
+
+// DefaultConfig is a config for a small server.
+func DefaultConfig() Config {
+	return Config{
+		FileBytes:    64 << 20,
+		ChunkBytes:   8 << 20,
+		CacheBytes:   128 << 20,
+		KeepBytes:    2 << 30,
+		SoftBytes:    12 << 30,
+		HardBytes:    16 << 30,
+		ReserveBytes: 1 << 30,
+		Direct:       true,
+	}
+}
+
+// Validate names the field and value that don't fit.
+func (c *Config) Validate() error {
+	check := func(ok bool, field string, value int64, allowed string) error {
+		if ok {
+			return nil
+		}
+		return fmt.Errorf("journal.%s is %d: must be %s", field, value, allowed)
+	}
+	for _, err := range []error{
+		check(c.ChunkBytes >= 64<<10 && c.ChunkBytes%blockBytes == 0, "chunk_bytes", c.ChunkBytes, "a multiple of 4096, from 65536"),
+		check(c.FileBytes > c.ChunkBytes && c.FileBytes%blockBytes == 0 && c.FileBytes <= MaxFileBytes, "file_bytes", c.FileBytes, "a multiple of 4096, more than chunk_bytes and at most 1073741824"),
+		check(c.CacheBytes >= 3*c.ChunkBytes, "cache_bytes", c.CacheBytes, "at least three times chunk_bytes"),
+		check(c.KeepBytes >= 0, "keep_bytes", c.KeepBytes, "0 or more"),
+		check(c.SoftBytes >= 2*c.FileBytes, "soft_bytes", c.SoftBytes, "at least twice file_bytes"),
+		check(c.HardBytes >= c.SoftBytes, "hard_bytes", c.HardBytes, "at least soft_bytes"),
+		check(c.ReserveBytes >= 0, "reserve_bytes", c.ReserveBytes, "0 or more"),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MaxAppendBytes is the largest body that Append takes: what a file holds.
+func (c *Config) MaxAppendBytes() int {
+	return int(c.FileBytes) - 2*blockBytes
+}

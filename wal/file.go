@@ -1,0 +1,190 @@
+package wal
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+	"varve/internal/wire"
+)
+
+const (
+	suffixFile  = ".wal"
+	suffixIndex = ".idx"
+	suffixMeta  = ".meta"
+	spareName   = "spare-"
+)
+
+// file is one file of a journal.
+type file struct {
+	journal id.Journal
+	num     uint32
+	path    string
+	size    int64
+	f       vfs.File // as writers use it: perhaps direct
+	reader  vfs.File // through the page cache
+
+	// io guards against reading while the file is recycled; gone says it was.
+	io   sync.RWMutex
+	gone bool
+
+	// Guarded by Store.mu from the moment that the file is in it.
+	last     uint64 // the highest committed entry
+	complete bool   // takes no entries beyond final
+	final    uint64
+	indexed  bool // its index is on disk
+	trimmed  bool
+	dirs     []byte // its entries' directories, as the index has them; dropped once indexed
+}
+
+func fileName(j id.Journal, num uint32) string {
+	return fmt.Sprintf("%v.%08x%s", j, num, suffixFile)
+}
+
+func parseFileName(name string) (j id.Journal, num uint32, ok bool) {
+	base, isFile := strings.CutSuffix(name, suffixFile)
+	js, hex, found := strings.Cut(base, ".")
+	n, err := strconv.ParseUint(hex, 16, 32)
+	j, jerr := id.ParseJournal(js)
+	ok = isFile && found && err == nil && jerr == nil && fileName(j, uint32(n)) == name
+	return j, uint32(n), ok
+}
+
+// readAt fills p from the file unless it is gone.
+func (f *file) readAt(p []byte, off int64) error {
+	f.io.RLock()
+	defer f.io.RUnlock()
+	if f.gone {
+		return ErrGone
+	}
+	n, err := f.reader.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("read %s at %d: %w", f.path, off, err)
+}
+
+// retire ends all reading.
+func (f *file) retire() {
+	f.io.Lock()
+	f.gone = true
+	f.io.Unlock()
+}
+
+func (f *file) close() {
+	f.f.Close()
+	f.reader.Close()
+}
+
+// zeroStep is how much is zeroed at a time.
+const zeroStep = 1 << 20
+
+// fill writes zeroes over a new file, so that later syncs change no metadata.
+func fill(f vfs.File, size int64) error {
+	zero := vfs.Aligned(zeroStep)
+	for at := int64(0); at < size; at += zeroStep {
+		if _, err := f.WriteAt(zero[:min(zeroStep, size-at)], at); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// writeHeader makes the file the journal's.
+func writeHeader(f vfs.File, j id.Journal, num uint32, size int64) error {
+	b := vfs.Aligned(blockBytes)
+	putFileHeader(b, j, num, size)
+	if _, err := f.WriteAt(b, 0); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// The index of a file: magic, version, the file's number, then for each entry
+// its number, position, length and directory, then a CRC-32C of all before it.
+const (
+	indexMagic    = "VARVEIDX"
+	indexMaxBytes = 1 << 30
+)
+
+// appendDir adds one entry to what becomes a file's index.
+func appendDir(dst []byte, h *header, dir []byte) []byte {
+	if len(dst) == 0 {
+		dst = append(dst, indexMagic...)
+		dst = binary.LittleEndian.AppendUint32(dst, formatVersion)
+		dst = binary.LittleEndian.AppendUint32(dst, h.pos.file())
+	}
+	dst = binary.LittleEndian.AppendUint64(dst, h.number)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(h.pos))
+	dst = binary.LittleEndian.AppendUint32(dst, h.length)
+	dst = binary.LittleEndian.AppendUint32(dst, h.dirAt)
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(dir)))
+	return append(dst, dir...)
+}
+
+// eachEntry reads what appendDir made. The Entry is reused between calls.
+func eachEntry(dirs []byte, each func(*Entry) error) error {
+	if len(dirs) == 0 {
+		return nil
+	}
+	r := wire.NewReader(dirs)
+	if string(r.Fixed(len(indexMagic))) != indexMagic {
+		return fmt.Errorf("no index of a journal file: %w", errNoEntry)
+	}
+	if v := r.U32(); v != formatVersion {
+		return fmt.Errorf("index version %d, this program knows %d", v, formatVersion)
+	}
+	r.U32()
+	var e Entry
+	for r.Err() == nil && r.Len() > 0 {
+		e.Number, e.Pos, e.Length = r.U64(), Pos(r.U64()), r.U32()
+		h := header{dirAt: r.U32()}
+		dir := r.Fixed(int(r.U32()))
+		if r.Err() != nil || len(dir)%RecordBytes != 0 {
+			break
+		}
+		h.dirCRC = sum(dir)
+		var err error
+		if e.Records, err = parseDirectory(e.Records[:0], &h, dir); err != nil {
+			return err
+		}
+		if err := each(&e); err != nil {
+			return err
+		}
+	}
+	return r.Err()
+}
+
+// writeIndex stores the index beside the file.
+func writeIndex(fsys vfs.FS, dir string, f *file, dirs []byte) error {
+	b := binary.LittleEndian.AppendUint32(append([]byte(nil), dirs...), sum(dirs))
+	return vfs.WriteFile(fsys, dir, indexName(f), b)
+}
+
+func indexName(f *file) string {
+	return strings.TrimSuffix(fileName(f.journal, f.num), suffixFile) + suffixIndex
+}
+
+// readIndex loads a file's index; an absent or damaged one is errNoEntry.
+func readIndex(fsys vfs.FS, dir string, f *file) ([]byte, error) {
+	b, err := vfs.ReadFile(fsys, dir+"/"+indexName(f), indexMaxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", err, errNoEntry)
+	}
+	if len(b) < len(indexMagic)+12 {
+		return nil, errNoEntry
+	}
+	dirs := b[:len(b)-4]
+	if binary.LittleEndian.Uint32(b[len(dirs):]) != sum(dirs) || binary.LittleEndian.Uint32(dirs[len(indexMagic)+4:]) != f.num {
+		return nil, errNoEntry
+	}
+	return dirs, nil
+}

@@ -1,0 +1,103 @@
+package wal
+
+import (
+	"fmt"
+	"slices"
+
+	"varve/internal/id"
+)
+
+// View gives n committed bytes from pos on in place, if the tail cache has them.
+func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
+	return s.cache.view(j, pos, n)
+}
+
+// ReadAt fills p with committed bytes from pos on, from memory or from disk.
+// ErrGone says that they were trimmed and recycled.
+func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
+	if s.cache.read(j, p, pos) {
+		s.metrics.readBytes.WithLabelValues("memory").Add(float64(len(p)))
+		return nil
+	}
+	f := s.file(j, pos.file())
+	if f == nil {
+		return fmt.Errorf("journal %v at %v: %w", j, pos, ErrGone)
+	}
+	if err := f.readAt(p, pos.off()); err != nil {
+		return fmt.Errorf("journal %v at %v: %w", j, pos, err)
+	}
+	s.metrics.readBytes.WithLabelValues("disk").Add(float64(len(p)))
+	return nil
+}
+
+// Floor is the first place of a journal that is still there; below it ReadAt
+// answers ErrGone.
+func (s *Store) Floor(j id.Journal) Pos {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if held := s.mu.journals[j]; held != nil && len(held.files) > 0 {
+		return makePos(held.files[0].num, 0)
+	}
+	return ^Pos(0)
+}
+
+func (s *Store) file(j id.Journal, num uint32) *file {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := s.mu.journals[j]
+	if held == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(held.files, num, func(f *file, n uint32) int { return compare(f.num, n) })
+	if !ok {
+		return nil
+	}
+	return held.files[i]
+}
+
+// Entries calls each with every entry of a journal that was recovered or
+// sealed, in order, up to the end that was decided. The Entry is reused between
+// calls.
+func (s *Store) Entries(j id.Journal, each func(*Entry) error) error {
+	s.mu.Lock()
+	held := s.mu.journals[j]
+	var files []*file
+	end := ^uint64(0)
+	if held != nil {
+		files = slices.Clone(held.files)
+		if held.meta.sealed {
+			end = held.meta.end
+		}
+	}
+	s.mu.Unlock()
+	if held == nil {
+		return fmt.Errorf("journal %v: %w", j, ErrUnknown)
+	}
+	for _, f := range files {
+		dirs, err := s.dirsOf(f)
+		if err != nil {
+			return err
+		}
+		err = eachEntry(dirs, func(e *Entry) error {
+			if e.Number > end {
+				return nil
+			}
+			return each(e)
+		})
+		if err != nil {
+			return &CorruptError{f.path, 0, err}
+		}
+	}
+	return nil
+}
+
+// dirsOf gives the directories of a file, from memory or its index.
+func (s *Store) dirsOf(f *file) ([]byte, error) {
+	s.mu.Lock()
+	dirs, indexed := f.dirs, f.indexed
+	s.mu.Unlock()
+	if !indexed {
+		return dirs, nil
+	}
+	return readIndex(s.fs, s.cfg.Dir, f)
+}

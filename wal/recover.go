@@ -1,0 +1,199 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+)
+
+// Recover finds the last intact entry of a journal whose writer is gone, 0 if it
+// has none, and makes durable what it counts.
+//
+//  1. Files with an index were full and committed: the index is believed.
+//  2. The others are read entry by entry; each must follow the one before in
+//     number and place, name this journal, and match its checksums. An entry that
+//     does not fit a file's rest begins the next file.
+//  3. The first that fails is the end. Every later block of the journal is then
+//     searched for an intact entry which says that the end's successor was
+//     durable; one such is damage (CorruptError), not a torn tail.
+//  4. What was read is synced: it may be in the page cache only.
+func (s *Store) Recover(j id.Journal) (last uint64, err error) {
+	s.mu.Lock()
+	held := s.mu.journals[j]
+	var files []*file
+	if held != nil {
+		files = slices.Clone(held.files)
+	}
+	s.mu.Unlock()
+	if held == nil {
+		return 0, fmt.Errorf("recover journal %v: %w", j, ErrUnknown)
+	}
+	sc := &scanner{store: s, journal: j}
+	for i, f := range files {
+		if i > 0 && files[i-1].num+1 != f.num {
+			return 0, &CorruptError{f.path, 0, errors.New("the file before it is missing")}
+		}
+		if err := sc.file(f); err != nil {
+			return 0, err
+		}
+	}
+	if err := sc.checkRest(files); err != nil {
+		return 0, err
+	}
+	s.know(j)
+	signal(s.work) // indexes may be missing
+	return sc.last, nil
+}
+
+// scanner walks through a journal's files.
+type scanner struct {
+	store   *Store
+	journal id.Journal
+	last    uint64 // number of the last intact entry
+	first   bool   // whether an entry was met
+	buf     []byte
+	torn    *file // the file in which the walk ended, and where
+	tornAt  int64
+}
+
+func (sc *scanner) file(f *file) error {
+	dirs, err := readIndex(sc.store.fs, sc.store.cfg.Dir, f)
+	if err == nil {
+		err = eachEntry(dirs, func(e *Entry) error { return sc.follow(e.Number) })
+		if err == nil {
+			sc.settle(f, nil, true)
+			sc.torn = nil
+			return nil
+		}
+	}
+	dirs, at, err := sc.read(f)
+	if err != nil {
+		return err
+	}
+	if len(dirs) > 0 || sc.torn == nil {
+		sc.torn, sc.tornAt = f, at
+	}
+	if err := f.f.Sync(); err != nil {
+		return fmt.Errorf("sync recovered file: %w", err)
+	}
+	sc.settle(f, dirs, false)
+	return nil
+}
+
+func (sc *scanner) follow(number uint64) error {
+	if sc.first && number != sc.last+1 {
+		return fmt.Errorf("entry %d after %d: %w", number, sc.last, errNoEntry)
+	}
+	sc.first, sc.last = true, number
+	return nil
+}
+
+func (sc *scanner) settle(f *file, dirs []byte, indexed bool) {
+	s := sc.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.last, f.final, f.dirs, f.indexed = sc.last, sc.last, dirs, indexed
+}
+
+// read walks through one file and gives its directories and where it stopped.
+func (sc *scanner) read(f *file) (dirs []byte, at int64, err error) {
+	for at = blockBytes; at < f.size; {
+		h, dir, err := sc.entry(f, at)
+		if errors.Is(err, errNoEntry) {
+			return dirs, at, nil
+		}
+		if err == nil && sc.follow(h.number) != nil {
+			return dirs, at, nil
+		}
+		if err != nil {
+			return nil, at, err
+		}
+		dirs = appendDir(dirs, &h, dir)
+		at += int64(h.length)
+	}
+	return dirs, at, nil
+}
+
+// entry reads and checks the entry at a place; errNoEntry if there is none.
+func (sc *scanner) entry(f *file, at int64) (h header, dir []byte, err error) {
+	if len(sc.buf) < blockBytes {
+		sc.buf = vfs.Aligned(1 << 20)
+	}
+	if err := readUpTo(f, sc.buf[:blockBytes], at); err != nil {
+		return h, nil, err
+	}
+	if h, err = parseHeader(sc.buf, f.size-at); err != nil {
+		return h, nil, err
+	}
+	if h.journal != sc.journal || h.pos != makePos(f.num, at) {
+		return h, nil, errNoEntry
+	}
+	if int(h.length) > len(sc.buf) {
+		sc.buf = vfs.Aligned(int(h.length))
+	}
+	b := sc.buf[:h.length]
+	if err := readUpTo(f, b, at); err != nil {
+		return h, nil, err
+	}
+	dir = b[h.dirAt : h.dirAt+h.dirLen]
+	records, err := parseDirectory(nil, &h, dir)
+	if err == nil {
+		err = checkBodies(b, records)
+	}
+	return h, dir, err
+}
+
+// readUpTo reads what the file has; a file that was cut reads as zeroes.
+func readUpTo(f *file, p []byte, at int64) error {
+	err := f.readAt(p, at)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("file ends: %w", errNoEntry)
+	}
+	return err
+}
+
+// checkRest looks behind the end for proof that it is not the end.
+func (sc *scanner) checkRest(files []*file) error {
+	if sc.torn == nil {
+		return nil
+	}
+	from := sc.tornAt
+	for _, f := range files {
+		if f.num < sc.torn.num {
+			continue
+		}
+		if f != sc.torn {
+			from = blockBytes
+		}
+		if err := sc.search(f, from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const searchStep = 1 << 20
+
+func (sc *scanner) search(f *file, from int64) error {
+	buf := vfs.Aligned(searchStep)
+	for at := from; at < f.size; at += searchStep {
+		b := buf[:min(searchStep, f.size-at)]
+		if err := readUpTo(f, b, at); err != nil {
+			if errors.Is(err, errNoEntry) {
+				return nil
+			}
+			return err
+		}
+		for i := 0; i < len(b); i += blockBytes {
+			h, err := parseHeader(b[i:], f.size)
+			if err == nil && h.journal == sc.journal && h.number > sc.last && h.durable > sc.last {
+				return &CorruptError{sc.torn.path, sc.tornAt, fmt.Errorf("entry %d is damaged: entry %d behind it says that %d was durable", sc.last+1, h.number, h.durable)}
+			}
+		}
+	}
+	return nil
+}

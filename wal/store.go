@@ -1,0 +1,291 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+)
+
+// Options are what a Store needs from outside.
+type Options struct {
+	FS       vfs.FS
+	Log      *slog.Logger
+	Registry prometheus.Registerer // nil: no metrics are registered
+	// Fatal is told when a write or sync failed: what is durable is not known any
+	// more, and the process must end. It may return; then all appends fail.
+	Fatal func(error)
+	// Clock is time.Now unless set.
+	Clock func() time.Time
+}
+
+// Store is a data directory with all the journals that it keeps, one of which
+// may be open for appends by this process.
+type Store struct {
+	cfg     Config
+	fs      vfs.FS
+	log     *slog.Logger
+	metrics *metrics
+	fatal   func(error)
+	clock   func() time.Time
+	id      id.Store
+	lock    io.Closer
+	cache   *cache
+
+	mu struct {
+		sync.Mutex
+		journals map[id.Journal]*journal
+		spares   []string // paths of files to be recycled
+		spareSeq int
+		wants    []*Writer // that need a next file
+		noFile   error     // why the last preparation failed
+	}
+	work chan struct{}
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// journal is what the store holds of one journal.
+type journal struct {
+	files   []*file // by number
+	meta    meta
+	known   bool // written or recovered by this process: the files' last entries are known
+	dropped bool // needed no more, all of it
+}
+
+// Open opens or formats the data directory.
+func Open(cfg Config, o Options) (*Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if err := o.FS.MkdirAll(cfg.Dir); err != nil {
+		return nil, fmt.Errorf("make journal directory: %w", err)
+	}
+	lock, err := o.FS.Lock(cfg.Dir + "/lock")
+	if err != nil {
+		return nil, fmt.Errorf("lock journal directory %s: %w", cfg.Dir, err)
+	}
+	s := &Store{cfg: cfg, fs: o.FS, log: o.Log, fatal: o.Fatal, clock: o.Clock, lock: lock,
+		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes), work: make(chan struct{}, 1)}
+	if s.clock == nil {
+		s.clock = time.Now
+	}
+	s.mu.journals = map[id.Journal]*journal{}
+	s.metrics = newMetrics(o.Registry, s)
+	if err := s.load(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.done.Add(1)
+	go s.janitor(ctx)
+	return s, nil
+}
+
+// ID is the store id, made when the directory was formatted.
+func (s *Store) ID() id.Store { return s.id }
+
+// Close ends the store's own work. Writers must be closed before.
+func (s *Store) Close() error {
+	s.stop()
+	s.done.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.mu.journals {
+		for _, f := range j.files {
+			f.retire()
+			f.close()
+		}
+	}
+	return s.lock.Close()
+}
+
+// load reads names and headers, no entries.
+func (s *Store) load() error {
+	if err := s.loadID(); err != nil {
+		return err
+	}
+	names, err := s.fs.List(s.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		path := s.cfg.Dir + "/" + name
+		switch {
+		case strings.HasPrefix(name, spareName):
+			s.mu.spares = append(s.mu.spares, path)
+		case strings.HasSuffix(name, ".tmp"):
+			err = s.fs.Remove(path)
+		case strings.HasSuffix(name, suffixMeta):
+			err = s.loadMeta(name)
+		case strings.HasSuffix(name, suffixFile):
+			err = s.loadFile(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s.mu.spareSeq = len(s.mu.spares)
+	for j, held := range s.mu.journals {
+		if held.meta.version == 0 {
+			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
+		}
+		slices.SortFunc(held.files, func(a, b *file) int { return int(a.num) - int(b.num) })
+	}
+	return nil
+}
+
+const (
+	idFile  = "store"
+	idMagic = "VARVESTO"
+)
+
+func (s *Store) loadID() error {
+	b, err := vfs.ReadFile(s.fs, s.cfg.Dir+"/"+idFile, 64)
+	if errors.Is(err, vfs.ErrNotExist) {
+		s.id = id.NewStore()
+		return vfs.WriteFile(s.fs, s.cfg.Dir, idFile, append([]byte(idMagic), s.id[:]...))
+	}
+	if err != nil {
+		return fmt.Errorf("read store id: %w", err)
+	}
+	if len(b) != len(idMagic)+16 || string(b[:len(idMagic)]) != idMagic {
+		return &CorruptError{s.cfg.Dir + "/" + idFile, 0, errors.New("no store id")}
+	}
+	copy(s.id[:], b[len(idMagic):])
+	return nil
+}
+
+func (s *Store) loadFile(name string) error {
+	j, num, ok := parseFileName(name)
+	if !ok {
+		return fmt.Errorf("journal directory holds %q, which is no journal file", name)
+	}
+	path := s.cfg.Dir + "/" + name
+	f, err := s.fs.Open(path, 0)
+	if err != nil {
+		return err
+	}
+	head := vfs.Aligned(blockBytes)
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	hj, hnum, size, err := parseFileHeader(head)
+	if err == nil && (hj != j || hnum != num) {
+		err = fmt.Errorf("header names %v file %d", hj, hnum)
+	}
+	if err != nil {
+		return &CorruptError{path, 0, err}
+	}
+	held := s.held(j)
+	held.files = append(held.files, &file{journal: j, num: num, path: path, size: size, f: f, reader: f, complete: true})
+	return nil
+}
+
+func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {
+	if s.cfg.Direct {
+		mode |= vfs.Direct
+	}
+	return s.fs.Open(path, mode)
+}
+
+// held gives the journal's entry, made if need be; s.mu is held or not yet shared.
+func (s *Store) held(j id.Journal) *journal {
+	h := s.mu.journals[j]
+	if h == nil {
+		h = new(journal)
+		s.mu.journals[j] = h
+	}
+	return h
+}
+
+// Journals lists the journals of which this store holds something, oldest first.
+func (s *Store) Journals() []id.Journal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var js []id.Journal
+	for j := range s.mu.journals {
+		js = append(js, j)
+	}
+	slices.SortFunc(js, func(a, b id.Journal) int {
+		if a.Writer != b.Writer {
+			return compare(a.Writer, b.Writer)
+		}
+		return compare(a.Seq, b.Seq)
+	})
+	return js
+}
+
+func compare[T ~uint32 | ~uint64](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Join makes this store a durable member of a journal that is to be written,
+// here or elsewhere. It must come before the journal is made known.
+func (s *Store) Join(j id.Journal) error {
+	s.mu.Lock()
+	known := s.mu.journals[j] != nil
+	s.mu.Unlock()
+	if known {
+		return fmt.Errorf("join journal %v: it is there already", j)
+	}
+	m := meta{version: metaVersion}
+	if err := s.storeMeta(j, m); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.held(j).meta = m
+	s.mu.Unlock()
+	return nil
+}
+
+// Create opens a journal that was joined for appends. onDurable may be nil: then
+// what is durable here is committed.
+func (s *Store) Create(j id.Journal, onDurable func(number uint64)) (*Writer, error) {
+	s.mu.Lock()
+	held := s.mu.journals[j]
+	s.mu.Unlock()
+	if held == nil {
+		return nil, fmt.Errorf("create journal %v: %w", j, ErrUnknown)
+	}
+	if len(held.files) > 0 || held.meta.fence > 0 || held.meta.sealed {
+		return nil, fmt.Errorf("create journal %v: it was used before", j)
+	}
+	f, err := s.newFile(j, 0)
+	if err != nil {
+		return nil, fmt.Errorf("create journal %v: %w", j, err)
+	}
+	w := &Writer{store: s, id: j, onDurable: onDurable, wake: make(chan struct{}, 1), room: make(chan struct{}),
+		commits: make(chan *entry, 64), bound: make(chan uint64), stop: make(chan struct{})}
+	w.mu.file, w.mu.at = f, blockBytes
+	s.know(j)
+	s.prepareFor(w)
+	w.done.Add(2)
+	go w.run()
+	go w.commit()
+	return w, nil
+}
+
+// know notes that the last entries of the journal's files are known.
+func (s *Store) know(j id.Journal) {
+	s.mu.Lock()
+	s.held(j).known = true
+	s.mu.Unlock()
+}

@@ -1,0 +1,159 @@
+package wal
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+)
+
+// Trim says that the journal's entries up to number are needed no more: files
+// that hold no others may be recycled when their room is wanted.
+func (s *Store) Trim(j id.Journal, number uint64) {
+	s.mu.Lock()
+	if held := s.mu.journals[j]; held != nil && held.known {
+		for _, f := range held.files {
+			if f.complete && f.last == f.final && f.last <= number {
+				f.trimmed = true
+			}
+		}
+	}
+	s.mu.Unlock()
+	signal(s.work)
+}
+
+// Untrimmed is how many bytes of journal files hold entries that are still needed.
+func (s *Store) Untrimmed() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.mu.journals {
+		for _, f := range j.files {
+			if !f.trimmed {
+				n += f.size
+			}
+		}
+	}
+	return n
+}
+
+// Pressure says how full the disk budget is: throttle from the soft watermark
+// on, 0 below it to 1 at the hard one.
+func (s *Store) Pressure() float64 {
+	n := s.Untrimmed()
+	if n <= s.cfg.SoftBytes {
+		return 0
+	}
+	return min(1, float64(n-s.cfg.SoftBytes)/float64(max(1, s.cfg.HardBytes-s.cfg.SoftBytes)))
+}
+
+// recycle takes trimmed files, oldest first, while more is kept than should be.
+func (s *Store) recycle() {
+	for {
+		f := s.oldestTrimmed()
+		if f == nil {
+			break
+		}
+		if err := s.recycleFile(f); err != nil {
+			s.log.Warn("journal file not recycled", "file", f.path, "err", err)
+			break
+		}
+	}
+	s.forgetEmpty()
+}
+
+// oldestTrimmed picks a file to recycle and takes it out of its journal.
+func (s *Store) oldestTrimmed() *file {
+	free, _, err := s.fs.Space(s.cfg.Dir)
+	short := err == nil && free < s.cfg.ReserveBytes+2*s.cfg.FileBytes
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var kept int64
+	var oldest *file
+	for _, j := range s.mu.journals {
+		for _, f := range j.files {
+			if f.trimmed {
+				kept += f.size
+				if oldest == nil || olderFile(f, oldest) {
+					oldest = f
+				}
+			}
+		}
+	}
+	starved := len(s.mu.wants) > 0 && s.mu.noFile != nil
+	if oldest == nil || kept <= s.cfg.KeepBytes && !short && !starved {
+		return nil
+	}
+	held := s.mu.journals[oldest.journal]
+	held.files = slices.DeleteFunc(held.files, func(f *file) bool { return f == oldest })
+	return oldest
+}
+
+func olderFile(a, b *file) bool {
+	if a.journal != b.journal {
+		return a.journal.Writer < b.journal.Writer || a.journal.Writer == b.journal.Writer && a.journal.Seq < b.journal.Seq
+	}
+	return a.num < b.num
+}
+
+func (s *Store) recycleFile(f *file) error {
+	f.retire()
+	f.close()
+	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && f.indexed {
+		s.log.Debug("index of a recycled file not removed", "err", err)
+	}
+	s.mu.Lock()
+	spare := f.size == s.cfg.FileBytes && len(s.mu.spares) < maxSpares
+	name := fmt.Sprintf("%s%d", spareName, s.mu.spareSeq)
+	s.mu.spareSeq++
+	s.mu.Unlock()
+	if !spare {
+		return vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
+	}
+	path := s.cfg.Dir + "/" + name
+	if err := s.fs.Rename(f.path, path); err != nil {
+		return err
+	}
+	if err := s.fs.SyncDir(s.cfg.Dir); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.mu.spares = append(s.mu.spares, path)
+	s.mu.Unlock()
+	return nil
+}
+
+// Drop says that a sealed journal is needed no more, all of it.
+func (s *Store) Drop(j id.Journal) {
+	s.mu.Lock()
+	if held := s.mu.journals[j]; held != nil && held.meta.sealed {
+		held.dropped = true
+		for _, f := range held.files {
+			f.trimmed, f.complete = true, true
+		}
+	}
+	s.mu.Unlock()
+	signal(s.work)
+}
+
+// forgetEmpty removes the meta files of dropped journals without files.
+func (s *Store) forgetEmpty() {
+	s.mu.Lock()
+	var empty []id.Journal
+	for j, held := range s.mu.journals {
+		if held.dropped && len(held.files) == 0 {
+			empty = append(empty, j)
+		}
+	}
+	s.mu.Unlock()
+	for _, j := range empty {
+		if err := s.removeMeta(j); err != nil {
+			s.log.Warn("meta file of a dropped journal not removed", "journal", j, "err", err)
+			continue
+		}
+		s.mu.Lock()
+		delete(s.mu.journals, j)
+		s.mu.Unlock()
+	}
+}
