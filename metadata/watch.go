@@ -30,6 +30,7 @@ type etcdWatch struct {
 	pending Batch    // what was not delivered yet, if it has a Rev
 	bytes   int      // the size of pending
 	wait    retryWait
+	refused bool // a refusal was logged, and nothing came since
 }
 
 // Watch implements Store.
@@ -131,6 +132,7 @@ func (w *etcdWatch) follow(ctx context.Context) error {
 // add takes over a response, which also shows that etcd is there.
 func (w *etcdWatch) add(r clientv3.WatchResponse) {
 	w.wait.reset()
+	w.refused = false
 	w.s.health.note(nil)
 	for _, e := range r.Events {
 		ev := Event{Type: EventPut, KV: w.s.kv(e.Kv)}
@@ -156,8 +158,12 @@ func (w *etcdWatch) failed(err error) {
 	}
 	err = mapError(context.Background(), err)
 	w.s.metrics.errors.WithLabelValues("watch", kindOf(err)).Inc()
-	w.s.health.note(err)
-	if !errors.Is(err, ErrUnavailable) && !errors.Is(err, errWatchEnded) {
-		w.s.log.Error("metadata watch refused, trying again", "prefix", w.prefix, "err", err)
+	if errors.Is(err, ErrUnavailable) {
+		w.s.health.note(err)
+		return
+	}
+	if !w.refused {
+		w.refused = true
+		w.s.log.Error("metadata watch ended, trying again", "prefix", w.prefix, "err", err)
 	}
 }
