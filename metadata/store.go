@@ -21,8 +21,15 @@ var (
 	// ErrUnavailable: the store can't be reached or has no leader. A transaction
 	// that ends so may or may not have been applied.
 	ErrUnavailable = errors.New("metadata store unavailable")
-	// ErrSessionLost: the session's lease is gone.
+	// ErrSessionLost: the session's lease is gone; nothing was written with it.
 	ErrSessionLost = errors.New("session lost")
+	// ErrTooLarge: the transaction has more than MaxTxnOps guards or writes, or
+	// more than MaxTxnBytes, or more than the server accepts.
+	ErrTooLarge = errors.New("transaction too large")
+	// ErrDenied: the store refuses our credentials, or they don't allow the call.
+	ErrDenied = errors.New("metadata store denied access")
+	// ErrClosed: the store, or the writer, was closed.
+	ErrClosed = errors.New("metadata store closed")
 )
 
 // Revision is the store's logical clock: it grows with every transaction.
@@ -64,8 +71,13 @@ func PutLeased(key string, value []byte, l Lease) Op { return Op{Key: key, Value
 // Delete removes a key; an absent one is no error.
 func Delete(key string) Op { return Op{Key: key, Delete: true} }
 
-// MaxTxnOps is how many guards, and how many writes, one transaction may have.
-const MaxTxnOps = 128
+// Limits of one transaction, which etcd's own defaults allow.
+const (
+	// MaxTxnOps is how many guards, and how many writes, one transaction may have.
+	MaxTxnOps = 128
+	// MaxTxnBytes bounds the keys and values of one transaction together.
+	MaxTxnBytes = 1<<20 + 256<<10
+)
 
 // EventType says what happened to a key.
 type EventType uint8
@@ -83,9 +95,9 @@ type Event struct {
 }
 
 // Batch is what a watch delivers: all the events of one or more whole
-// revisions, up to Rev. Reset says that the watch lost its place (compaction):
-// what the watcher knows is void, and Events hold the whole present state as
-// puts.
+// revisions, in order, up to Rev. Reset says that the watch starts or lost its
+// place (compaction): what the watcher knows is void, and Events hold the whole
+// state at Rev as puts, in order of keys.
 type Batch struct {
 	Rev    Revision
 	Reset  bool
@@ -98,18 +110,27 @@ type Store interface {
 	// Get reads one key, or ErrNotFound.
 	Get(ctx context.Context, key string) (KV, error)
 	// List reads all keys with the prefix, in order, as of one revision, which
-	// it returns; large results are paged inside.
+	// it returns; large results are paged inside. An empty prefix means all.
 	List(ctx context.Context, prefix string) ([]KV, Revision, error)
 	// Txn applies all of ops if all guards hold, else ErrConflict. No key may
-	// stand in ops twice. It returns the revision of the transaction.
+	// stand in ops twice. It returns the revision of the transaction, which is
+	// the present one if nothing changed. A write with a lease that is gone is
+	// ErrSessionLost; a write without one takes the key off its lease.
 	Txn(ctx context.Context, guards []Guard, ops ...Op) (Revision, error)
 	// Watch delivers, after a first Batch with Reset that holds the state, every
 	// change below prefix in order until ctx ends; then the channel is closed.
-	// An outage of the store is waited out.
+	// An outage of the store is waited out. A slow watcher costs bounded memory:
+	// it gets larger batches, or a Reset.
 	Watch(ctx context.Context, prefix string) <-chan Batch
-	// Session grants a lease of ttl and keeps it alive until Close.
+	// Session grants a lease of ttl, in whole seconds (rounded up; the store may
+	// have a minimum), and keeps it alive until Close. ctx bounds the grant only.
 	Session(ctx context.Context, ttl time.Duration) (Session, error)
-	// Close ends watches and sessions without revoking leases.
+	// Revoke ends anybody's lease at once, and with it its keys; it is how a
+	// peer that saw an agent die tells the others. A lease that is gone is no
+	// error.
+	Revoke(ctx context.Context, lease Lease) error
+	// Close ends watches and sessions without revoking leases, and waits for
+	// them. Calls after it are ErrClosed.
 	Close() error
 }
 
@@ -119,6 +140,7 @@ type Session interface {
 	// Lost is closed once the store said that the lease is gone; an outage alone
 	// doesn't close it.
 	Lost() <-chan struct{}
-	// Close revokes the lease, and with it its keys.
+	// Close revokes the lease, and with it its keys; while the store is away it
+	// ends with an error and leaves the lease to expire.
 	Close(ctx context.Context) error
 }

@@ -1,0 +1,36 @@
+package metadata
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// writerMetrics are what a Writer counts; a nil registerer leaves them
+// unregistered.
+type writerMetrics struct {
+	txns      prometheus.Counter
+	ops       prometheus.Histogram
+	coalesced prometheus.Counter
+	splits    prometheus.Counter
+	retries   prometheus.Counter
+	queued    prometheus.Gauge
+}
+
+func newWriterMetrics(reg prometheus.Registerer) *writerMetrics {
+	m := &writerMetrics{
+		txns: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "varve_metadata_writer_transactions_total", Help: "Transactions that the batching writer sent."}),
+		ops: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "varve_metadata_writer_transaction_ops", Help: "Writes in each transaction of the batching writer.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 8)}),
+		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "varve_metadata_writer_coalesced_total", Help: "Values that gave way to a newer one before they were sent."}),
+		splits: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "varve_metadata_writer_splits_total", Help: "Transactions that were split because a guard of one group failed."}),
+		retries: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "varve_metadata_writer_retries_total", Help: "Transactions that were sent again after an outage."}),
+		queued: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "varve_metadata_writer_queued", Help: "Groups of writes that wait to be sent."}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.txns, m.ops, m.coalesced, m.splits, m.retries, m.queued)
+	}
+	return m
+}

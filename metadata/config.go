@@ -1,0 +1,149 @@
+package metadata
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Config says how to reach etcd.
+type Config struct {
+	// Endpoints are URLs of etcd's client listeners: http://host:port,
+	// https://host:port or unix:///path. All must have the same scheme.
+	Endpoints []string `yaml:"endpoints"`
+	// Prefix stands before every key; clusters that share an etcd differ in it.
+	// It begins and ends with a slash.
+	Prefix string `yaml:"prefix"`
+	// TLS applies to https endpoints.
+	TLS TLSConfig `yaml:"tls"`
+	// Username and Password are etcd's own; both or none.
+	Username string `yaml:"username"`
+	Password string `yaml:"password"`
+	// DialTimeout bounds the making of one connection, and how long Open waits
+	// for the first answer.
+	DialTimeout time.Duration `yaml:"dial_timeout"`
+	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+}
+
+// TLSConfig says how https endpoints are checked, and how they may check us.
+type TLSConfig struct {
+	// CAFile holds the PEM certificates that the server's must come from; empty
+	// means the system's.
+	CAFile string `yaml:"ca_file"`
+	// CertFile and KeyFile are our certificate and key (PEM); both or none.
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+	// ServerName is the name that the server's certificate must have; empty
+	// means the endpoint's host.
+	ServerName string `yaml:"server_name"`
+	// InsecureSkipVerify accepts any certificate.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+}
+
+// DefaultConfig is a configuration for an etcd on this host.
+func DefaultConfig() Config {
+	return Config{
+		Endpoints:      []string{"http://127.0.0.1:2379"},
+		Prefix:         "/varve/default/",
+		DialTimeout:    5 * time.Second,
+		RequestTimeout: 5 * time.Second,
+	}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c Config) Validate() error {
+	if len(c.Endpoints) == 0 {
+		return errors.New("endpoints: [], allowed is at least one URL")
+	}
+	first, _, _ := strings.Cut(c.Endpoints[0], "://")
+	for _, e := range c.Endpoints {
+		if err := checkEndpoint(e, first); err != nil {
+			return err
+		}
+	}
+	if len(c.Prefix) < 3 || !strings.HasPrefix(c.Prefix, "/") || !strings.HasSuffix(c.Prefix, "/") {
+		return fmt.Errorf("prefix: %q, allowed is a name between slashes, like /varve/default/", c.Prefix)
+	}
+	if (c.Username == "") != (c.Password == "") {
+		return fmt.Errorf("username: %q, allowed is a user name and a password together, or neither", c.Username)
+	}
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		return fmt.Errorf("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)
+	}
+	if c.TLS != (TLSConfig{}) && first != "https" {
+		return fmt.Errorf("tls: set with endpoint %q, allowed with https endpoints only", c.Endpoints[0])
+	}
+	if err := checkTimeout("dial_timeout", c.DialTimeout); err != nil {
+		return err
+	}
+	return checkTimeout("request_timeout", c.RequestTimeout)
+}
+
+func checkEndpoint(e, scheme string) error {
+	const allowed = "allowed is http://host:port, https://host:port or unix:///path"
+	u, err := url.Parse(e)
+	if err != nil {
+		return fmt.Errorf("endpoints: %q, %s", e, allowed)
+	}
+	switch u.Scheme {
+	case "http", "https":
+		host, port, err := net.SplitHostPort(u.Host)
+		if err != nil || host == "" || port == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("endpoints: %q, %s", e, allowed)
+		}
+	case "unix":
+		if u.Host != "" || len(u.Path) < 2 {
+			return fmt.Errorf("endpoints: %q, %s", e, allowed)
+		}
+	default:
+		return fmt.Errorf("endpoints: %q, %s", e, allowed)
+	}
+	if u.Scheme != scheme {
+		return fmt.Errorf("endpoints: %q beside %s endpoints, allowed is one scheme for all", e, scheme)
+	}
+	return nil
+}
+
+func checkTimeout(field string, d time.Duration) error {
+	if d < 10*time.Millisecond || d > 5*time.Minute {
+		return fmt.Errorf("%s: %v, allowed is 10ms to 5m", field, d)
+	}
+	return nil
+}
+
+// client makes the TLS settings for https endpoints, nil for others.
+func (c Config) client() (*tls.Config, error) {
+	if !strings.HasPrefix(c.Endpoints[0], "https://") {
+		return nil, nil
+	}
+	t := &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         c.TLS.ServerName,
+		InsecureSkipVerify: c.TLS.InsecureSkipVerify,
+	}
+	if c.TLS.CAFile != "" {
+		pem, err := os.ReadFile(c.TLS.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls.ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("tls.ca_file: %q holds no PEM certificate", c.TLS.CAFile)
+		}
+	}
+	if c.TLS.CertFile != "" {
+		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("tls.cert_file, tls.key_file: %w", err)
+		}
+		t.Certificates = []tls.Certificate{cert}
+	}
+	return t, nil
+}

@@ -1,0 +1,147 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// etcdStore is a Store over etcd's client.
+type etcdStore struct {
+	cfg     Config
+	client  *clientv3.Client
+	log     *slog.Logger
+	metrics *storeMetrics
+	health  health
+	streams atomic.Uint64 // numbers watch streams
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu struct {
+		sync.Mutex
+		closed bool
+		wg     sync.WaitGroup // watches and sessions; grows under the lock only
+	}
+}
+
+// Open connects to etcd and returns when it has answered once, or with
+// ErrUnavailable after cfg.DialTimeout, or with ErrDenied. ctx bounds Open only.
+func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (Store, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("etcd config: %w", err)
+	}
+	client, err := dial(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open etcd: %w", err)
+	}
+	s := &etcdStore{cfg: cfg, client: client, log: log, metrics: newStoreMetrics(reg)}
+	s.health.log, s.health.metrics = log, s.metrics
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if err := s.greet(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err), s.Close())
+	}
+	return s, nil
+}
+
+// dial makes the client. It connects in the background, and again after every
+// loss within about a second: a session with a short time to live depends on it.
+func dial(cfg Config) (*clientv3.Client, error) {
+	tlsConfig, err := cfg.client()
+	if err != nil {
+		return nil, err
+	}
+	again := backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
+	return clientv3.New(clientv3.Config{
+		Endpoints:   cfg.Endpoints,
+		DialTimeout: cfg.DialTimeout,
+		// A host that vanished without a word is noticed by pings; etcd's own
+		// limit allows them every 5 s, gRPC every 10 s.
+		DialKeepAliveTime:    10 * time.Second,
+		DialKeepAliveTimeout: 3 * time.Second,
+		TLS:                  tlsConfig,
+		Username:             cfg.Username,
+		Password:             cfg.Password,
+		Logger:               zap.NewNop(), // it logs every try; health logs every outage
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: again, MinConnectTimeout: cfg.DialTimeout})},
+	})
+}
+
+// greet asks etcd something that needs a leader and our credentials.
+func (s *etcdStore) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.DialTimeout, ErrUnavailable)
+	defer cancel()
+	wait := retryWait{}
+	for {
+		_, err := s.get(ctx, "greeting")
+		switch {
+		case err == nil, errors.Is(err, ErrNotFound):
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("%w: no answer: %v", context.Cause(ctx), err)
+		case !errors.Is(err, ErrUnavailable):
+			return err
+		}
+		wait.sleep(ctx)
+	}
+}
+
+// call runs one request with the request's time limit, counts it, and maps its
+// error.
+func (s *etcdStore) call(ctx context.Context, op string, do func(context.Context) error) error {
+	if s.ctx.Err() != nil {
+		return ErrClosed
+	}
+	rctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
+	defer cancel()
+	stop := context.AfterFunc(s.ctx, cancel)
+	defer stop()
+	start := time.Now()
+	err := mapError(ctx, do(rctx))
+	if err != nil && s.ctx.Err() != nil {
+		err = ErrClosed
+	}
+	s.metrics.observe(op, start, err)
+	s.health.note(err)
+	return err
+}
+
+// start runs a goroutine that Close waits for; false if the store is closed.
+func (s *etcdStore) start(run func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return false
+	}
+	s.mu.wg.Go(run)
+	return true
+}
+
+// Close implements Store.
+func (s *etcdStore) Close() error {
+	s.mu.Lock()
+	again := s.mu.closed
+	s.mu.closed = true
+	s.mu.Unlock()
+	s.cancel()
+	s.mu.wg.Wait()
+	if again {
+		return nil
+	}
+	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("close etcd client: %w", err)
+	}
+	return nil
+}
