@@ -20,8 +20,8 @@ import (
 //	topics/<name>                Topic            any agent           until the topic is deleted
 //	deleted/<topic id>           DeletedTopic     any agent           until its undelete window closes and its data is gone
 //	heads/<topic id>/<partition> Head             the owner           as long as the topic's data
-//	configs/broker/<broker>      Config           any agent           until deleted; <broker> empty: all brokers
-//	configs/group/<group>        Config           any agent           until deleted
+//	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
+//	configs/group/<group>        Settings         any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
 //	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired
 //

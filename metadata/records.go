@@ -175,7 +175,7 @@ type Topic struct {
 	ID         id.Topic
 	Partitions int32
 	Created    time.Time
-	Config     Config // what was set for this topic
+	Config     Settings // what was set for this topic
 }
 
 // Encode writes the value.
@@ -192,7 +192,7 @@ func DecodeTopic(b []byte) (t Topic, err error) {
 		copy(t.ID[:], r.Fixed(16))
 		t.Partitions = int32(r.Varint())
 		t.Created = time.UnixMilli(r.Varint())
-		t.Config = readConfig(r)
+		t.Config = readSettings(r)
 	})
 	if err == nil && t.Partitions < 1 {
 		err = &ValueError{"topic", fmt.Errorf("%d partitions", t.Partitions)}
@@ -228,10 +228,10 @@ func DecodeDeletedTopic(b []byte) (d DeletedTopic, err error) {
 	return d, err
 }
 
-// Config is a set of named settings that someone made.
-type Config map[string]string
+// Settings is a set of named settings that someone made.
+type Settings map[string]string
 
-func (c Config) append(b []byte) []byte {
+func (c Settings) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(c)))
 	for _, k := range slices.Sorted(maps.Keys(c)) {
 		b = wire.AppendString(b, k)
@@ -240,9 +240,9 @@ func (c Config) append(b []byte) []byte {
 	return b
 }
 
-func readConfig(r *wire.Reader) Config {
+func readSettings(r *wire.Reader) Settings {
 	n := r.Count(2)
-	c := make(Config, n)
+	c := make(Settings, n)
 	for ; n > 0; n-- {
 		k := r.String()
 		c[k] = r.String()
@@ -251,11 +251,11 @@ func readConfig(r *wire.Reader) Config {
 }
 
 // Encode writes the value.
-func (c Config) Encode() []byte { return c.append([]byte{1}) }
+func (c Settings) Encode() []byte { return c.append([]byte{1}) }
 
-// DecodeConfig reads what Encode writes.
-func DecodeConfig(b []byte) (c Config, err error) {
-	err = decode("config", 1, b, func(r *wire.Reader) { c = readConfig(r) })
+// DecodeSettings reads what Encode writes.
+func DecodeSettings(b []byte) (c Settings, err error) {
+	err = decode("config", 1, b, func(r *wire.Reader) { c = readSettings(r) })
 	return c, err
 }
 

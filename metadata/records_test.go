@@ -42,8 +42,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeTopic(b) }, func(v any) []byte { return v.(Topic).Encode() }},
 	{"deleted", DeletedTopic{"t", at, sampleTopic}, DeletedTopic{"t", at, sampleTopic}.Encode,
 		func(b []byte) (any, error) { return DecodeDeletedTopic(b) }, func(v any) []byte { return v.(DeletedTopic).Encode() }},
-	{"config", Config{"a": "b", "c": ""}, Config{"a": "b", "c": ""}.Encode,
-		func(b []byte) (any, error) { return DecodeConfig(b) }, func(v any) []byte { return v.(Config).Encode() }},
+	{"config", Settings{"a": "b", "c": ""}, Settings{"a": "b", "c": ""}.Encode,
+		func(b []byte) (any, error) { return DecodeSettings(b) }, func(v any) []byte { return v.(Settings).Encode() }},
 	{"offsets", sampleOffsets, sampleOffsets.Encode,
 		func(b []byte) (any, error) { return DecodeOffsets(b) }, func(v any) []byte { return v.(Offsets).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
@@ -53,7 +53,7 @@ var forms = []struct {
 var (
 	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}}
 	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345}
-	sampleTopic   = Topic{id.Topic{4}, 6, at, Config{"retention.ms": "-1"}}
+	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
 	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}}, 7: {0, 3, "", at, at}}
 )
 
