@@ -1,0 +1,147 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/wal"
+)
+
+// Append stores one batch that a producer sent, which must be whole
+// (kafka.Next). It checks the batch, drops repetitions, assigns offsets, writes
+// the broker's fields into b, and copies it into the journal. done hears when
+// the batch is committed, or why it will not be. Append waits while the journal
+// has no room, at most until ctx ends. epoch is the leader epoch that the client
+// believes in, or NoEpoch.
+func (p *Partition) Append(ctx context.Context, b kafka.Batch, epoch id.Epoch, done Done) error {
+	s := p.Settings()
+	now := p.deps.Clock()
+	b, err := admit(b, s, now)
+	if err != nil {
+		return err
+	}
+	for {
+		room := p.deps.Journal.Room()
+		err := p.append(b, epoch, done)
+		if !wal.IsBusy(err) {
+			return err
+		}
+		if err := p.deps.Journal.Wait(ctx, room); err != nil {
+			return err
+		}
+	}
+}
+
+// append is Append's part under the lock: memory only.
+func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
+	p.mu.Lock()
+	if err := p.checkEpoch(epoch); err != nil {
+		p.mu.Unlock()
+		return err
+	}
+	if b.ProducerID() >= 0 {
+		repeated, err := p.mu.producers.check(b)
+		if err != nil {
+			p.mu.Unlock()
+			return err
+		}
+		if repeated != nil {
+			base := repeated.Base
+			waits := p.await(base, base+int64(b.LastDelta())+1, done)
+			p.mu.Unlock()
+			if !waits {
+				done.Appended(base, nil)
+			}
+			return nil
+		}
+	}
+	err := p.store(b, done)
+	p.mu.Unlock()
+	return err
+}
+
+// await queues done until the high watermark reaches end, if it hasn't yet.
+func (p *Partition) await(base, end int64, done Done) bool {
+	if end <= p.mu.high {
+		return false
+	}
+	i := len(p.mu.pending)
+	for i > 0 && p.mu.pending[i-1].end > end {
+		i--
+	}
+	p.mu.pending = append(p.mu.pending, waiter{})
+	copy(p.mu.pending[i+1:], p.mu.pending[i:])
+	p.mu.pending[i] = waiter{end, base, done}
+	return true
+}
+
+func (p *Partition) store(b kafka.Batch, done Done) error {
+	base := p.mu.next
+	b.SetBaseOffset(base)
+	b.SetLeaderEpoch(int32(p.mu.epoch))
+	a := appends.Get().(*inFlight)
+	a.p = p
+	a.rec = wal.Record{
+		Partition: p.id, Epoch: p.mu.epoch, Base: base, LastDelta: b.LastDelta(), Count: b.Count(), BodyCRC: b.CRC(),
+		ProducerID: b.ProducerID(), BaseSequence: b.BaseSequence(), ProducerEpoch: b.ProducerEpoch(),
+		Attributes: uint16(b.Attributes()), BaseTime: b.BaseTimestamp(), MaxTime: b.MaxTimestamp(),
+	}
+	if err := p.deps.Journal.Append(&a.rec, b, a); err != nil {
+		a.free()
+		return err
+	}
+	p.mu.next = base + int64(b.LastDelta()) + 1
+	p.mu.producers.note(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.LastDelta(), base, b.MaxTimestamp())
+	if done != nil {
+		p.mu.pending = append(p.mu.pending, waiter{p.mu.next, base, done})
+	}
+	return nil
+}
+
+// inFlight is an append on its way through the journal.
+type inFlight struct {
+	p   *Partition
+	rec wal.Record
+}
+
+var appends = sync.Pool{New: func() any { return new(inFlight) }}
+
+func (a *inFlight) free() {
+	a.p = nil
+	appends.Put(a)
+}
+
+// Committed moves the high watermark and tells who waits for that.
+func (a *inFlight) Committed(pos wal.Pos, number uint64) {
+	p, rec := a.p, &a.rec
+	p.mu.Lock()
+	p.mu.tail.push(p.deps.Journal.ID(), ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime}, number)
+	p.awaitTier(int64(rec.Size))
+	p.mu.high = max(p.mu.high, rec.End())
+	ready := 0
+	for ready < len(p.mu.pending) && p.mu.pending[ready].end <= p.mu.high {
+		ready++
+	}
+	var one [1]waiter
+	told := one[:0]
+	if p.mu.closed == nil || ready > 0 {
+		told = append(told, p.mu.pending[:ready]...)
+		p.mu.pending = append(p.mu.pending[:0], p.mu.pending[ready:]...)
+	}
+	p.wake()
+	p.mu.Unlock()
+	a.free()
+	for i := range told {
+		told[i].done.Appended(told[i].base, nil)
+	}
+}
+
+// Failed closes the partition: its offsets have run ahead of the journal.
+func (a *inFlight) Failed(err error) {
+	p := a.p
+	a.free()
+	p.fail(fmt.Errorf("%w: %w", ErrNotOwner, err))
+}

@@ -1,0 +1,169 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// Pending gives what is committed and not in the tier, at most about limit
+// bytes.
+func (p *Partition) Pending(limit int64) tiering.Run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var run tiering.Run
+	var size int64
+	for i := p.mu.tail.find(p.mu.head.TieredEnd); i < len(p.mu.tail.refs); i++ {
+		r := &p.mu.tail.refs[i]
+		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
+			break
+		}
+		run.Batches = append(run.Batches, tiering.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, Epoch: r.epoch,
+			Location: tiering.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
+	}
+	if n := len(run.Batches); n > 0 {
+		run.Producers = p.mu.producers.snapshot(run.Batches[n-1].End)
+	}
+	return run
+}
+
+// PendingBytes says how much waits for the tier and since when, in ms.
+func (p *Partition) PendingBytes() (bytes, oldest int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.waiting, p.mu.since
+}
+
+// awaitTier counts bytes that became committed.
+func (p *Partition) awaitTier(n int64) {
+	if p.mu.waiting == 0 {
+		p.mu.since = p.deps.Clock()
+	}
+	p.mu.waiting += n
+}
+
+// reachedTier counts what lies below end, and at or above from, as waiting no more.
+func (p *Partition) reachedTier(from, end int64) {
+	for i := p.mu.tail.find(from); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base < end; i++ {
+		p.mu.waiting -= int64(p.mu.tail.refs[i].size)
+	}
+	if p.mu.since = 0; p.mu.waiting > 0 {
+		p.mu.since = p.deps.Clock()
+	}
+}
+
+// Read fills buf with a pending batch.
+func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
+	return p.deps.Local.ReadAt(b.Location.Journal, buf, wal.Pos(b.Location.Pos))
+}
+
+// NeededEntry gives the first journal entry that holds something which is not in
+// the tier, if there is one.
+func (p *Partition) NeededEntry() (j id.Journal, number uint64, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.mu.tail.needed(p.mu.head.TieredEnd)
+	return s.journal, s.number, ok
+}
+
+// Commit alters the head and stores it, guarded by the revision of the last
+// write. Losing to somebody else closes the partition: it has another owner.
+func (p *Partition) Commit(ctx context.Context, change func(*metadata.Head) error) error {
+	select {
+	case <-p.commit:
+		defer func() { p.commit <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.mu.Lock()
+	old, rev, closed := p.mu.head, p.mu.rev, p.mu.closed
+	p.mu.Unlock()
+	if closed != nil {
+		return tiering.ErrNotOwner
+	}
+	head := cloneHead(old)
+	if err := change(head); err != nil {
+		return err
+	}
+	trimChain(head)
+	key := metadata.HeadKey(p.id)
+	now, err := p.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, head.Encode()))
+	if errors.Is(err, metadata.ErrConflict) {
+		p.Close()
+		return tiering.ErrNotOwner
+	}
+	if err != nil {
+		return fmt.Errorf("store head of %v: %w", p.id, err)
+	}
+	p.committedHead(head, now)
+	return nil
+}
+
+func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if was := p.mu.head.TieredEnd; head.TieredEnd > was {
+		p.reachedTier(was, head.TieredEnd)
+	}
+	p.mu.head, p.mu.rev = head, rev
+	p.mu.logStart = max(p.mu.logStart, head.LogStart)
+	floors := map[id.Journal]wal.Pos{}
+	p.mu.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {
+		floor, ok := floors[j]
+		if !ok {
+			floor = p.deps.Local.Floor(j)
+			floors[j] = floor
+		}
+		return pos < floor
+	})
+	if s := p.mu.settings; s.ProducerExpiryMs > 0 {
+		p.mu.producers.expire(p.deps.Clock() - s.ProducerExpiryMs)
+	}
+}
+
+func cloneHead(h *metadata.Head) *metadata.Head {
+	c := *h
+	c.Chain = slices.Clone(h.Chain)
+	c.Epochs = slices.Clone(h.Epochs)
+	c.Slices = slices.Clone(h.Slices)
+	return &c
+}
+
+// trimChain drops links that the tier has all of.
+func trimChain(h *metadata.Head) {
+	n := 0
+	for n+1 < len(h.Chain) && h.Chain[n+1].Start <= h.TieredEnd {
+		n++
+	}
+	h.Chain = h.Chain[n:]
+}
+
+// Take gives the head that makes the incarnation the owner, at the end of what
+// was adopted. It is to be stored, then handed to Serve.
+func (p *Partition) Take(owner id.Incarnation, broker id.Broker) *metadata.Head {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	h := cloneHead(p.mu.head)
+	first := h.Owner == 0
+	h.Owner, h.Broker = owner, broker
+	if !first {
+		h.Epoch++
+	}
+	h.Chain = append(h.Chain, metadata.Link{Writer: owner, Epoch: h.Epoch, Start: p.mu.next})
+	// An epoch that stored nothing leaves no trace.
+	if n := len(h.Epochs); n > 0 && h.Epochs[n-1].Start == p.mu.next {
+		h.Epochs = h.Epochs[:n-1]
+	}
+	h.Epochs = append(h.Epochs, metadata.EpochStart{Epoch: h.Epoch, Start: p.mu.next})
+	if n := len(h.Epochs); n > metadata.MaxEpochStarts {
+		h.Epochs = h.Epochs[n-metadata.MaxEpochStarts:]
+	}
+	trimChain(h)
+	return h
+}

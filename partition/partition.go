@@ -1,0 +1,261 @@
+// Package partition keeps one partition's truth: its epoch, offsets, producers,
+// and where each batch lies. It appends to the owner's journal, reads the tail,
+// and hands history to the tier.
+//
+// It promises that offsets are dense and in journal order, that nobody sees a
+// record before it is committed, that a producer's repeated batch is stored
+// once, and that after the head refused a write nothing is acknowledged any more.
+// No lock is held over I/O, and nothing here knows of connections or requests.
+package partition
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// Errors that callers map to Kafka's codes; those of package kafka and wal come
+// through as well.
+var (
+	// ErrNotOwner: this agent does not own the partition (any more).
+	ErrNotOwner = errors.New("partition is not owned here")
+	// ErrFencedEpoch and ErrUnknownEpoch: the caller's leader epoch is older or
+	// newer than the partition's (KIP-320).
+	ErrFencedEpoch  = errors.New("leader epoch is older than the partition's")
+	ErrUnknownEpoch = errors.New("leader epoch is newer than the partition's")
+	// ErrOutOfRange: the offset is below the log start or beyond the end.
+	ErrOutOfRange = errors.New("offset is out of range")
+	// ErrProducerFenced: a newer producer epoch was seen.
+	ErrProducerFenced = errors.New("producer epoch is older than the one known")
+	// ErrOutOfOrder: the sequence number doesn't follow.
+	ErrOutOfOrder = errors.New("sequence number is out of order")
+	// ErrTimestamp: a record's timestamp is outside the topic's bounds.
+	ErrTimestamp = errors.New("timestamp is out of the topic's bounds")
+	// ErrTransactional: the batch belongs to a transaction, which nobody began.
+	ErrTransactional = errors.New("no transaction is open")
+)
+
+// Journal is the owner's open journal (wal.Writer).
+type Journal interface {
+	ID() id.Journal
+	Append(rec *wal.Record, body []byte, owner wal.Owner) error
+	Room() <-chan struct{}
+	Wait(ctx context.Context, room <-chan struct{}) error
+}
+
+// Local reads journals that lie on this agent's disk (wal.Store).
+type Local interface {
+	View(j id.Journal, pos wal.Pos, n int) (wal.View, bool)
+	ReadAt(j id.Journal, p []byte, pos wal.Pos) error
+	Floor(j id.Journal) wal.Pos
+}
+
+// Heads stores heads (metadata.Writer).
+type Heads interface {
+	Write(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error)
+}
+
+// Deps are what partitions of one agent share.
+type Deps struct {
+	Journal Journal
+	Local   Local
+	Heads   Heads
+	Clock   Clock
+}
+
+// Clock tells the time in ms since 1970.
+type Clock func() int64
+
+// Partition is a partition that this agent owns.
+type Partition struct {
+	id   id.Partition
+	deps *Deps
+
+	mu struct {
+		sync.Mutex
+		settings  *Settings
+		closed    error // why nothing is done any more; nil while owned
+		epoch     id.Epoch
+		next      int64 // offset of the next append
+		high      int64 // high watermark: everything below is committed
+		logStart  int64
+		tail      tail
+		waiting   int64    // bytes that are committed and not in the tier
+		since     int64    // since when, in ms
+		pending   []waiter // appends that wait for the high watermark, by offset
+		producers producers
+		watchers  map[*Watcher]struct{}
+		head      *metadata.Head // as last committed; never changed in place
+		rev       metadata.Revision
+	}
+	commit chan struct{} // holds one token: whoever has it may change the head
+}
+
+// waiter is an append that is to be answered.
+type waiter struct {
+	end  int64 // when the high watermark is at least this
+	base int64
+	done Done
+}
+
+// Done is told the outcome of an append, exactly once, possibly before Append
+// returns. It must not block.
+type Done interface {
+	Appended(base int64, err error)
+}
+
+// New makes a partition out of its head, not yet serving: Adopt the tail, then
+// Serve.
+func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings, known []tiering.Producer) *Partition {
+	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
+	n.mu.settings = s
+	n.mu.closed = ErrNotOwner
+	n.mu.epoch = head.Epoch
+	n.mu.next, n.mu.high = head.TieredEnd, head.TieredEnd
+	n.mu.logStart = head.LogStart
+	n.mu.head, n.mu.rev = head, rev
+	n.mu.watchers = map[*Watcher]struct{}{}
+	n.mu.producers.load(known)
+	n.commit <- struct{}{}
+	return n
+}
+
+// ID is the partition's.
+func (p *Partition) ID() id.Partition { return p.id }
+
+// Partition is ID, for tiering.Source.
+func (p *Partition) Partition() id.Partition { return p.id }
+
+// Configure changes the topic's settings.
+func (p *Partition) Configure(s *Settings) {
+	p.mu.Lock()
+	p.mu.settings = s
+	p.mu.Unlock()
+}
+
+// Settings are the topic's, as far as a partition needs them.
+func (p *Partition) Settings() *Settings {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.settings
+}
+
+// Adopt takes over what a sealed journal holds of the partition: the batch that
+// rec describes, whose body lies at pos. Batches come in order; those that the
+// tier has already are passed over.
+func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos, number uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if rec.End() <= p.mu.next {
+		return nil
+	}
+	if rec.Base != p.mu.next {
+		return errGap(p.id, p.mu.next, rec.Base)
+	}
+	p.mu.next = rec.End()
+	p.mu.high = p.mu.next
+	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime}, number)
+	p.awaitTier(int64(rec.Size))
+	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
+	return nil
+}
+
+// Serve begins to accept appends and reads, after head was stored at rev.
+func (p *Partition) Serve(head *metadata.Head, rev metadata.Revision) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.head, p.mu.rev = head, rev
+	p.mu.epoch = head.Epoch
+	p.mu.closed = nil
+}
+
+// Close ends everything with ErrNotOwner: waiting appends and watchers are told.
+func (p *Partition) Close() { p.fail(ErrNotOwner) }
+
+func (p *Partition) fail(err error) {
+	p.mu.Lock()
+	if p.mu.closed == nil {
+		p.mu.closed = err
+	}
+	pending := p.mu.pending
+	p.mu.pending = nil
+	p.wake()
+	p.mu.Unlock()
+	for _, w := range pending {
+		w.done.Appended(-1, err)
+	}
+}
+
+// CheckEpoch compares the leader epoch that a client knows (NoEpoch: none) with
+// the partition's.
+func (p *Partition) CheckEpoch(e id.Epoch) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.checkEpoch(e)
+}
+
+func (p *Partition) checkEpoch(e id.Epoch) error {
+	switch {
+	case p.mu.closed != nil:
+		return p.mu.closed
+	case e == id.NoEpoch || e == p.mu.epoch:
+		return nil
+	case e < p.mu.epoch:
+		return ErrFencedEpoch
+	}
+	return ErrUnknownEpoch
+}
+
+// State is what a partition tells about itself.
+type State struct {
+	Epoch      id.Epoch
+	LogStart   int64
+	High       int64 // high watermark
+	Stable     int64 // last stable offset
+	End        int64 // offset of the next append
+	LocalStart int64 // first offset that lies in a local journal
+	TieredEnd  int64
+	LocalBytes int64
+	TierBytes  int64
+}
+
+// State gives a consistent picture.
+func (p *Partition) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return State{
+		Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next,
+		LocalStart: p.localStart(), TieredEnd: p.mu.head.TieredEnd, LocalBytes: p.mu.tail.bytes, TierBytes: p.mu.head.TieredBytes(),
+	}
+}
+
+func (p *Partition) localStart() int64 {
+	if len(p.mu.tail.refs) == 0 {
+		return p.mu.high
+	}
+	return max(p.mu.logStart, p.mu.tail.refs[0].base)
+}
+
+// Producers lists the idempotent producers that are known, for DescribeProducers.
+func (p *Partition) Producers() []tiering.Producer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.producers.snapshot(p.mu.next)
+}
+
+// Head is the head as last committed.
+func (p *Partition) Head() *metadata.Head {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.head
+}
+
+var _ tiering.Source = (*Partition)(nil)
+
+// batchLimit bounds what a batch may decompress to: a multiple of what it may be.
+func batchLimit(s *Settings) int { return max(64<<20, 16*int(s.MaxMessageBytes)) }

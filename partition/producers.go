@@ -1,0 +1,135 @@
+package partition
+
+import (
+	"fmt"
+	"slices"
+
+	"varve/kafka"
+	"varve/tiering"
+)
+
+// keepBatches is how many of a producer's last batches are remembered, as many
+// as a client may have in flight (KIP-98).
+const keepBatches = 5
+
+// producers is the idempotence state of a partition: what was appended, also
+// what is not committed yet.
+type producers struct {
+	by map[int64]*producer
+}
+
+type producer struct {
+	epoch   int16
+	n       int8 // of batches
+	time    int64
+	batches [keepBatches]tiering.ProducerBatch // oldest first
+}
+
+func (ps *producers) load(known []tiering.Producer) {
+	for _, k := range known {
+		p := ps.get(k.ID)
+		p.epoch, p.time = k.Epoch, k.Timestamp
+		for _, b := range k.Batches {
+			p.push(b)
+		}
+	}
+}
+
+func (ps *producers) get(pid int64) *producer {
+	p := ps.by[pid]
+	if p == nil {
+		if ps.by == nil {
+			ps.by = map[int64]*producer{}
+		}
+		p = &producer{epoch: -1}
+		ps.by[pid] = p
+	}
+	return p
+}
+
+func (p *producer) push(b tiering.ProducerBatch) {
+	if int(p.n) == keepBatches {
+		copy(p.batches[:], p.batches[1:])
+		p.n--
+	}
+	p.batches[p.n] = b
+	p.n++
+}
+
+// check decides about a batch of an idempotent producer: a repetition of one of
+// the last batches gives that one, anything that doesn't follow is an error.
+func (ps *producers) check(b kafka.Batch) (repeated *tiering.ProducerBatch, err error) {
+	p := ps.by[b.ProducerID()]
+	if p == nil {
+		return nil, nil // unknown or expired: any sequence begins anew (KIP-360)
+	}
+	epoch, first, last := b.ProducerEpoch(), b.BaseSequence(), b.LastSequence()
+	if epoch < p.epoch {
+		return nil, fmt.Errorf("producer %d has epoch %d, known is %d: %w", b.ProducerID(), epoch, p.epoch, ErrProducerFenced)
+	}
+	if epoch > p.epoch {
+		if first != 0 && p.epoch >= 0 {
+			return nil, fmt.Errorf("producer %d begins epoch %d with sequence %d: %w", b.ProducerID(), epoch, first, ErrOutOfOrder)
+		}
+		return nil, nil
+	}
+	for i := range p.batches[:p.n] {
+		if k := &p.batches[i]; k.FirstSequence == first && k.LastSequence == last {
+			return k, nil
+		}
+	}
+	if p.n == 0 {
+		return nil, nil
+	}
+	if want := kafka.AddSequence(p.batches[p.n-1].LastSequence, 1); first != want {
+		return nil, fmt.Errorf("producer %d sends sequence %d, expected is %d: %w", b.ProducerID(), first, want, ErrOutOfOrder)
+	}
+	return nil, nil
+}
+
+// note records a batch that was appended. A negative producer id is none.
+func (ps *producers) note(pid int64, epoch int16, seq, lastDelta int32, base, time int64) {
+	if pid < 0 {
+		return
+	}
+	p := ps.get(pid)
+	if epoch != p.epoch {
+		p.epoch, p.n = epoch, 0
+	}
+	p.time = time
+	if seq >= 0 {
+		p.push(tiering.ProducerBatch{FirstSequence: seq, LastSequence: kafka.AddSequence(seq, lastDelta), Base: base})
+	}
+}
+
+// expire forgets producers whose newest batch is older than before, in ms.
+func (ps *producers) expire(before int64) {
+	for pid, p := range ps.by {
+		if p.time < before {
+			delete(ps.by, pid)
+		}
+	}
+}
+
+// snapshot gives what was known when end was the end of the log, in order of ids.
+func (ps *producers) snapshot(end int64) []tiering.Producer {
+	out := make([]tiering.Producer, 0, len(ps.by))
+	for pid, p := range ps.by {
+		k := tiering.Producer{ID: pid, Epoch: p.epoch, Timestamp: p.time}
+		for _, b := range p.batches[:p.n] {
+			if b.Base < end {
+				k.Batches = append(k.Batches, b)
+			}
+		}
+		if len(k.Batches) > 0 || p.n == 0 {
+			out = append(out, k)
+		}
+	}
+	slices.SortFunc(out, func(a, b tiering.Producer) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return out
+}

@@ -1,0 +1,231 @@
+package partition
+
+import (
+	"context"
+	"errors"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/wal"
+)
+
+// Data is what a read found: whole batches, in order, in pieces that may be
+// shared with the journal. It must be released.
+type Data struct {
+	Pieces [][]byte
+	Bytes  int
+	views  []wal.View
+}
+
+// Release gives shared memory back.
+func (d *Data) Release() {
+	for i := range d.views {
+		d.views[i].Release()
+	}
+	d.views, d.Pieces = nil, nil
+}
+
+// copyBelow is the size up to which a piece is copied instead of shared: pinning
+// a chunk for it would cost more.
+const copyBelow = 16 << 10
+
+// located is a batch to be read.
+type located struct {
+	ref
+	journal id.Journal
+}
+
+// plan lists the batches from the one that holds offset on, within max bytes; at
+// least one if one is wanted in any case. tier says that the offset lies below
+// what the index has.
+func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (batches []located, tier bool, s State, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s = State{Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next, TieredEnd: p.mu.head.TieredEnd}
+	if err := p.checkEpoch(epoch); err != nil {
+		return nil, false, s, err
+	}
+	if offset < p.mu.logStart || offset > p.mu.high {
+		return nil, false, s, ErrOutOfRange
+	}
+	i := p.mu.tail.find(offset)
+	if offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
+		return nil, true, s, nil
+	}
+	for ; i < len(p.mu.tail.refs); i++ {
+		r := &p.mu.tail.refs[i]
+		if r.base >= p.mu.high || int(r.size) > limit && !(always && len(batches) == 0) {
+			break
+		}
+		batches = append(batches, located{*r, p.mu.tail.journal(r)})
+		limit -= int(r.size)
+	}
+	return batches, false, s, nil
+}
+
+// Tail reads committed batches from the local journals. tier says that the
+// offset must be read from the tier instead.
+func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (d Data, tier bool, s State, err error) {
+	batches, tier, s, err := p.plan(offset, limit, always, epoch)
+	if err != nil || tier {
+		return d, tier, s, err
+	}
+	for len(batches) > 0 {
+		n, size := adjoining(batches)
+		err := p.piece(&d, batches[0].journal, batches[0].pos, size)
+		if errors.Is(err, wal.ErrGone) {
+			// Recycled since: what is gone is in the tier.
+			if d.Bytes > 0 {
+				return d, false, s, nil
+			}
+			return d, true, s, nil
+		}
+		if err != nil {
+			d.Release()
+			return d, false, s, err
+		}
+		batches = batches[n:]
+	}
+	return d, false, s, nil
+}
+
+// adjoining says how many of the first batches lie one behind another, and how
+// many bytes they are together.
+func adjoining(batches []located) (n, size int) {
+	first := &batches[0]
+	for n < len(batches) && batches[n].journal == first.journal && batches[n].pos == first.pos+wal.Pos(size) {
+		size += int(batches[n].size)
+		n++
+	}
+	return n, size
+}
+
+func (p *Partition) piece(d *Data, j id.Journal, pos wal.Pos, size int) error {
+	if size >= copyBelow {
+		if v, ok := p.deps.Local.View(j, pos, size); ok {
+			d.views = append(d.views, v)
+			d.Pieces = append(d.Pieces, v.Bytes)
+			d.Bytes += size
+			return nil
+		}
+	}
+	buf := make([]byte, size)
+	if err := p.deps.Local.ReadAt(j, buf, pos); err != nil {
+		return err
+	}
+	d.Pieces = append(d.Pieces, buf)
+	d.Bytes += size
+	return nil
+}
+
+// Stamp is a record's place in time.
+type Stamp struct {
+	Offset int64
+	Time   int64
+	Epoch  id.Epoch
+}
+
+// FindTime gives the first committed record in the local journals whose
+// timestamp is at least at, if there is one.
+func (p *Partition) FindTime(ctx context.Context, at int64) (Stamp, bool, error) {
+	p.mu.Lock()
+	var hit *located
+	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
+		if r := &p.mu.tail.refs[i]; r.maxTime >= at {
+			hit = &located{*r, p.mu.tail.journal(r)}
+			break
+		}
+	}
+	start, s := p.mu.logStart, p.mu.settings
+	p.mu.Unlock()
+	if hit == nil {
+		return Stamp{}, false, nil
+	}
+	b, err := p.batch(hit)
+	if err != nil {
+		return Stamp{}, false, err
+	}
+	found, ok, err := FindInBatch(b, batchLimit(s), start, at)
+	if err != nil || ok {
+		return found, ok, err
+	}
+	// The header promised more than the records hold: take the batch as a whole.
+	return Stamp{max(start, hit.base), hit.maxTime, hit.epoch}, true, nil
+}
+
+func (p *Partition) batch(l *located) (kafka.Batch, error) {
+	b := make([]byte, l.size)
+	if err := p.deps.Local.ReadAt(l.journal, b, l.pos); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+var errFound = errors.New("found")
+
+// FindInBatch gives the first record from offset start on with a timestamp of at
+// least at.
+func FindInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok bool, err error) {
+	err = b.Records(limit, func(r *kafka.Record) error {
+		if r.Offset >= start && r.Timestamp >= at {
+			found = Stamp{r.Offset, r.Timestamp, id.Epoch(b.LeaderEpoch())}
+			return errFound
+		}
+		return nil
+	})
+	if err == errFound {
+		return found, true, nil
+	}
+	return found, false, err
+}
+
+// MaxTime gives the record with the largest timestamp in the local journals, the
+// first of them if there are several.
+func (p *Partition) MaxTime() (Stamp, bool, error) {
+	p.mu.Lock()
+	var hit *located
+	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
+		if r := &p.mu.tail.refs[i]; hit == nil || r.maxTime > hit.maxTime {
+			hit = &located{*r, p.mu.tail.journal(r)}
+		}
+	}
+	start, s := p.mu.logStart, p.mu.settings
+	p.mu.Unlock()
+	if hit == nil || hit.maxTime < 0 {
+		return Stamp{}, false, nil
+	}
+	b, err := p.batch(hit)
+	if err != nil {
+		return Stamp{}, false, err
+	}
+	found, ok, err := FindInBatch(b, batchLimit(s), start, hit.maxTime)
+	if !ok && err == nil {
+		found, ok = Stamp{max(start, hit.base), hit.maxTime, hit.epoch}, true
+	}
+	return found, ok, err
+}
+
+// EpochEnd gives the largest epoch that is at most e and the offset at which it
+// ended (KIP-101, KIP-320). known is false if e is older than all epochs that
+// the head remembers; then the tier knows.
+func (p *Partition) EpochEnd(e id.Epoch) (found id.Epoch, end int64, known bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	starts := p.mu.head.Epochs
+	if e == p.mu.epoch {
+		return e, p.mu.high, true
+	}
+	if e > p.mu.epoch || len(starts) == 0 {
+		return id.NoEpoch, -1, true
+	}
+	for i := len(starts) - 1; i >= 0; i-- {
+		if starts[i].Epoch <= e {
+			end := p.mu.high
+			if i+1 < len(starts) {
+				end = starts[i+1].Start
+			}
+			return starts[i].Epoch, end, true
+		}
+	}
+	return id.NoEpoch, -1, false
+}

@@ -1,0 +1,20 @@
+package partition
+
+import "varve/kafka"
+
+// Settings are the topic settings that appends and retention obey; times in ms,
+// -1 is without limit where Kafka says so.
+type Settings struct {
+	Topic            string
+	MaxMessageBytes  int64
+	Compression      kafka.Codec
+	KeepCompression  bool // compression.type=producer
+	LogAppendTime    bool
+	TimestampBefore  int64 // message.timestamp.before.max.ms
+	TimestampAfter   int64
+	Compact          bool
+	Delete           bool
+	RetentionMs      int64
+	RetentionBytes   int64
+	ProducerExpiryMs int64
+}

@@ -1,0 +1,99 @@
+package partition
+
+import (
+	"fmt"
+	"sort"
+
+	"varve/internal/id"
+	"varve/wal"
+)
+
+// ref is where a batch lies in a journal.
+type ref struct {
+	base    int64
+	pos     wal.Pos
+	maxTime int64
+	count   int32 // offsets it spans
+	size    int32
+	epoch   id.Epoch
+	link    uint16 // index into tail.journals
+}
+
+func (r *ref) end() int64 { return r.base + int64(r.count) }
+
+// tail is the index of the batches that lie in journals, in order of offsets.
+// The oldest of them may be in the tier too; their journal files may be gone.
+type tail struct {
+	refs     []ref
+	bytes    int64 // of refs
+	journals []id.Journal
+	entries  []span // which entries hold the refs, coarse
+}
+
+// span says in which entry the batches from base on begin to lie; there is one
+// for every spanRefs refs, so that the first entry still needed is known closely.
+type span struct {
+	base    int64
+	number  uint64
+	journal id.Journal
+}
+
+const spanRefs = 32
+
+func (t *tail) push(j id.Journal, r ref, number uint64) {
+	if n := len(t.journals); n == 0 || t.journals[n-1] != j {
+		t.journals = append(t.journals, j)
+		t.entries = append(t.entries, span{r.base, number, j})
+	} else if n := len(t.entries); n == 0 || int64(len(t.refs))%spanRefs == 0 {
+		t.entries = append(t.entries, span{r.base, number, j})
+	}
+	r.link = uint16(len(t.journals) - 1)
+	t.refs = append(t.refs, r)
+	t.bytes += int64(r.size)
+}
+
+// find is the index of the ref that holds offset, or of the first behind it.
+func (t *tail) find(offset int64) int {
+	return sort.Search(len(t.refs), func(i int) bool { return t.refs[i].end() > offset })
+}
+
+func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link] }
+
+// needed gives the first entry that holds something from offset on.
+func (t *tail) needed(offset int64) (span, bool) {
+	i := t.find(offset)
+	if i == len(t.refs) {
+		return span{}, false
+	}
+	base := t.refs[i].base
+	k := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].base > base })
+	return t.entries[max(0, k-1)], true
+}
+
+// drop forgets the refs below offset that gone says are no longer to be read.
+func (t *tail) drop(offset int64, gone func(id.Journal, wal.Pos) bool) {
+	n := 0
+	for n < len(t.refs) && t.refs[n].end() <= offset && gone(t.journal(&t.refs[n]), t.refs[n].pos) {
+		t.bytes -= int64(t.refs[n].size)
+		n++
+	}
+	if n == 0 {
+		return
+	}
+	t.refs = t.refs[n:]
+	if cap(t.refs) > 4*len(t.refs)+64 {
+		t.refs = append(make([]ref, 0, 2*len(t.refs)), t.refs...)
+	}
+	base := int64(1<<63 - 1)
+	if len(t.refs) > 0 {
+		base = t.refs[0].base
+	}
+	k := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].base > base })
+	if k > 1 {
+		t.entries = append(t.entries[:0], t.entries[k-1:]...)
+	}
+}
+
+func errGap(p id.Partition, want, got int64) error {
+	return fmt.Errorf("partition %v: journal continues at offset %d, the log ends at %d", p, got, want)
+}
