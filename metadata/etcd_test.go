@@ -28,6 +28,7 @@ func realConfig(e *testserver.EtcdServer) metadata.Config {
 }
 
 func TestEtcdConforms(t *testing.T) {
+	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{})
 	cfg := realConfig(e)
 	cfg.RequestTimeout = 5 * time.Second
@@ -97,6 +98,7 @@ func do(t *testing.T, f func() error) {
 // Promise 5: what waits for etcd goes on when it is back, and a session whose
 // etcd was killed keeps its lease.
 func TestEtcdKilledAndStarted(t *testing.T) {
+	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{})
 	s, log, reg := observed(t, realConfig(e))
 	n := session(t, s, 3*time.Second, "s")
@@ -140,6 +142,7 @@ func TestEtcdKilledAndStarted(t *testing.T) {
 
 // An etcd that hangs is told from a caller that gives up.
 func TestEtcdPaused(t *testing.T) {
+	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{})
 	s := open(t, realConfig(e))
 	do(t, e.Pause)
@@ -190,6 +193,7 @@ func authenticated(t *testing.T, e *testserver.EtcdServer) {
 
 // A user with a password gets tokens, which end by time and with the server.
 func TestEtcdPassword(t *testing.T) {
+	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{Args: []string{"--auth-token-ttl=1", "--bcrypt-cost=4"}})
 	authenticated(t, e)
 	cfg := realConfig(e)
@@ -230,6 +234,7 @@ func writeOverRestart(t *testing.T, s metadata.Store) {
 }
 
 func TestEtcdDenied(t *testing.T) {
+	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{Args: []string{"--bcrypt-cost=4"}})
 	authenticated(t, e)
 	for name, change := range map[string]func(*metadata.Config){

@@ -104,6 +104,7 @@ func secureEtcd(t *testing.T, a *authority) string {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	ca, other := newAuthority(t, "ca"), newAuthority(t, "ca")
 	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	ca.issue(t, "server", &x509.Certificate{DNSNames: []string{"etcd.test"}, IPAddresses: []net.IP{{127, 0, 0, 1}}, ExtKeyUsage: both})

@@ -82,6 +82,7 @@ func TestWatchTakesUpItsPlace(t *testing.T) {
 
 // A List whose revision is compacted between two pages starts again.
 func TestListRestartsAfterCompaction(t *testing.T) {
+	t.Parallel()
 	s := inside(t)
 	rev := write(t, s, "x", 5)
 	if _, err := s.client.Compact(t.Context(), int64(rev)); err != nil {
