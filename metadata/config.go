@@ -78,7 +78,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)
 	}
 	if c.TLS != (TLSConfig{}) && first != "https" {
-		return fmt.Errorf("tls: set with endpoint %q, allowed with https endpoints only", c.Endpoints[0])
+		return fmt.Errorf("tls: set with endpoint %q, allowed is tls with https endpoints only", c.Endpoints[0])
 	}
 	if err := checkTimeout("dial_timeout", c.DialTimeout); err != nil {
 		return err

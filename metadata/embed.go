@@ -45,8 +45,8 @@ const (
 )
 
 // Embedded is a durable etcd of one member inside this process. It listens on
-// unix sockets only, in a directory that nobody else may enter, so that it
-// takes no port and needs no password.
+// unix sockets only, so that it takes no port and needs no password: whoever may
+// enter the directory (made with mode 0700) and write to the sockets may connect.
 type Embedded struct {
 	etcd    *embed.Etcd
 	lock    io.Closer

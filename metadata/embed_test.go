@@ -71,6 +71,7 @@ func wantValue(t testing.TB, s metadata.Store, key, want string) {
 }
 
 func TestEmbeddedKeepsDataOverRestartAndMove(t *testing.T) {
+	t.Parallel()
 	root := t.TempDir()
 	first, second := filepath.Join(root, "a"), filepath.Join(root, "b")
 	e := embedded(t, first)

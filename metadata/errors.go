@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
@@ -47,7 +48,8 @@ func mapError(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	for _, s := range sentinels {
-		if errors.Is(err, s.etcd) {
+		// The client loses the code of some errors, never the text.
+		if errors.Is(err, s.etcd) || strings.Contains(err.Error(), s.etcd.Error()) {
 			return fmt.Errorf("%w: %v", s.ours, err)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
 )
 
 // etcdStore is a Store over etcd's client.
@@ -42,9 +43,9 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("etcd config: %w", err)
 	}
-	client, err := dial(cfg)
+	client, err := dial(ctx, cfg)
 	if err != nil {
-		return nil, fmt.Errorf("open etcd: %w", err)
+		return nil, fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err)
 	}
 	s := &etcdStore{cfg: cfg, client: client, log: log, metrics: newStoreMetrics(reg)}
 	s.health.log, s.health.metrics = log, s.metrics
@@ -57,13 +58,19 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 
 // dial makes the client. It connects in the background, and again after every
 // loss within about a second: a session with a short time to live depends on it.
-func dial(cfg Config) (*clientv3.Client, error) {
+func dial(ctx context.Context, cfg Config) (*clientv3.Client, error) {
 	tlsConfig, err := cfg.client()
 	if err != nil {
 		return nil, err
 	}
 	again := backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
-	return clientv3.New(clientv3.Config{
+	options := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff: again, MinConnectTimeout: cfg.DialTimeout})}
+	if cfg.TLS.ServerName != "" {
+		options = append(options, grpc.WithTransportCredentials(
+			namedCreds{credentials.NewTLS(tlsConfig), cfg.TLS.ServerName}))
+	}
+	client, err := clientv3.New(clientv3.Config{
 		Endpoints:   cfg.Endpoints,
 		DialTimeout: cfg.DialTimeout,
 		// A host that vanished without a word is noticed by pings; etcd's own
@@ -74,9 +81,9 @@ func dial(cfg Config) (*clientv3.Client, error) {
 		Username:             cfg.Username,
 		Password:             cfg.Password,
 		Logger:               zap.NewNop(), // it logs every try; health logs every outage
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: again, MinConnectTimeout: cfg.DialTimeout})},
+		DialOptions:          options,
 	})
+	return client, mapError(ctx, err) // with a password it asks for a token at once
 }
 
 // greet asks etcd something that needs a leader and our credentials.

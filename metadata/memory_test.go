@@ -31,6 +31,7 @@ func TestMemoryConforms(t *testing.T) {
 }
 
 func TestEmbeddedConforms(t *testing.T) {
+	t.Parallel()
 	e := embedded(t, t.TempDir())
 	storetest.Run(t, pair(e.Config()))
 }

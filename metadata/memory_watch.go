@@ -71,7 +71,7 @@ func (w *memoryWatch) poke() {
 func (w *memoryWatch) run(ctx context.Context) {
 	defer close(w.out)
 	defer w.leave()
-	for {
+	for ctx.Err() == nil {
 		b, changed := w.take()
 		out := w.out
 		if b.Rev == 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,7 +141,9 @@ func testWatchAll(t *testing.T, a, b metadata.Store) {
 	const changes = 300
 	v := newView(t, a.Watch(t.Context(), "n/"))
 	v.next()
-	go func() {
+	var writer sync.WaitGroup
+	defer writer.Wait()
+	writer.Go(func() {
 		for i := range changes {
 			_, err := b.Txn(t.Context(), nil, metadata.Put(fmt.Sprint("n/", i%7), fmt.Append(nil, i)))
 			if err != nil {
@@ -148,7 +151,7 @@ func testWatchAll(t *testing.T, a, b metadata.Store) {
 				return
 			}
 		}
-	}()
+	})
 	for v.seen < changes {
 		v.next()
 	}
