@@ -202,3 +202,18 @@ func ReadSlices(r *wire.Reader) []Slice {
 	}
 	return slices
 }
+
+// DecodeOwner reads only the owner, its broker and the epoch of a Head.
+func DecodeOwner(b []byte) (h Head, err error) {
+	r := wire.NewReader(b)
+	if v := r.U8(); r.Err() == nil && v != 1 {
+		return h, &ValueError{"head", fmt.Errorf("version %d is not 1", v)}
+	}
+	h.Owner = id.Incarnation(r.Uvarint())
+	h.Broker = id.Broker(r.Varint())
+	h.Epoch = id.Epoch(r.Varint())
+	if err := r.Err(); err != nil {
+		return h, &ValueError{"head", err}
+	}
+	return h, nil
+}

@@ -1,0 +1,221 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// Errors that callers map to Kafka's codes.
+var (
+	ErrTopicExists   = errors.New("topic already exists")
+	ErrUnknownTopic  = errors.New("topic does not exist")
+	ErrTopicName     = errors.New("topic name is invalid")
+	ErrPartitions    = errors.New("partition count is invalid")
+	ErrUnknownConfig = errors.New("setting is unknown")
+	ErrConfigValue   = errors.New("setting has an invalid value")
+)
+
+// MaxTopicName is the longest name a topic may have; MaxPartitions how many
+// partitions one topic may have at most.
+const (
+	MaxTopicName  = 249
+	MaxPartitions = 100_000
+)
+
+// CheckTopicName applies Kafka's rules for names.
+func CheckTopicName(name string) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("the empty string is not allowed: %w", ErrTopicName)
+	case name == "." || name == "..":
+		return fmt.Errorf("%q is not allowed: %w", name, ErrTopicName)
+	case len(name) > MaxTopicName:
+		return fmt.Errorf("%d characters, at most %d are allowed: %w", len(name), MaxTopicName, ErrTopicName)
+	}
+	for _, c := range name {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
+			return fmt.Errorf("%q has characters other than ASCII letters, digits, '.', '_' and '-': %w", name, ErrTopicName)
+		}
+	}
+	return nil
+}
+
+// collides is what two names share if metrics could not tell them apart.
+func collides(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// CheckCreate says whether a topic could be created so, without creating it.
+func (v *View) CheckCreate(name string, partitions int32, config metadata.Settings) error {
+	if err := CheckTopicName(name); err != nil {
+		return err
+	}
+	if partitions < 1 || partitions > MaxPartitions {
+		return fmt.Errorf("%d partitions, 1 to %d are allowed: %w", partitions, MaxPartitions, ErrPartitions)
+	}
+	if err := CheckTopicConfig(config); err != nil {
+		return err
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if v.mu.topics[name] != nil {
+		return fmt.Errorf("topic '%s' already exists: %w", name, ErrTopicExists)
+	}
+	if strings.ContainsAny(name, "._") {
+		for other := range v.mu.topics {
+			if collides(other) == collides(name) {
+				return fmt.Errorf("topic '%s' collides with existing topic '%s': %w", name, other, ErrTopicName)
+			}
+		}
+	}
+	return nil
+}
+
+// CreateTopic makes a topic and waits until the view shows it.
+func (v *View) CreateTopic(ctx context.Context, name string, partitions int32, config metadata.Settings) (*Topic, error) {
+	if err := v.CheckCreate(name, partitions, config); err != nil {
+		return nil, err
+	}
+	t := metadata.Topic{ID: id.NewTopic(), Partitions: partitions, Created: time.Now(), Config: config}
+	key := metadata.TopicKey(name)
+	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, t.Encode()))
+	if errors.Is(err, metadata.ErrConflict) {
+		return nil, fmt.Errorf("topic '%s' already exists: %w", name, ErrTopicExists)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("create topic %s: %w", name, err)
+	}
+	return &Topic{name, t, rev}, v.Await(ctx, metadata.PrefixTopics, rev)
+}
+
+// DeleteTopic removes a topic; its data stays in the tier for the undelete
+// window.
+func (v *View) DeleteTopic(ctx context.Context, name string) error {
+	return v.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {
+		d := metadata.DeletedTopic{Name: name, Deleted: time.Now(), Topic: t.Topic}
+		return []metadata.Op{metadata.Delete(metadata.TopicKey(name)), metadata.Put(metadata.DeletedKey(t.ID), d.Encode())}, nil
+	})
+}
+
+// AddPartitions raises a topic's number of partitions to total.
+func (v *View) AddPartitions(ctx context.Context, name string, total int32) error {
+	return v.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {
+		if err := CheckAddPartitions(t, total); err != nil {
+			return nil, err
+		}
+		n := t.Topic
+		n.Partitions = total
+		return []metadata.Op{metadata.Put(metadata.TopicKey(name), n.Encode())}, nil
+	})
+}
+
+// CheckAddPartitions says whether a topic can be raised to total partitions.
+func CheckAddPartitions(t *Topic, total int32) error {
+	switch {
+	case total == t.Partitions:
+		return fmt.Errorf("topic already has %d partition(s): %w", total, ErrPartitions)
+	case total < t.Partitions:
+		return fmt.Errorf("the topic '%s' currently has %d partition(s); %d would not be an increase: %w", t.Name, t.Partitions, total, ErrPartitions)
+	case total > MaxPartitions:
+		return fmt.Errorf("%d partitions, at most %d are allowed: %w", total, MaxPartitions, ErrPartitions)
+	}
+	return nil
+}
+
+// AlterTopic changes a topic's settings; the result is checked before it is
+// stored.
+func (v *View) AlterTopic(ctx context.Context, name string, change func(metadata.Settings) error) error {
+	return v.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {
+		n := t.Topic
+		n.Config = maps.Clone(n.Config)
+		if n.Config == nil {
+			n.Config = metadata.Settings{}
+		}
+		if err := change(n.Config); err != nil {
+			return nil, err
+		}
+		if err := CheckTopicConfig(n.Config); err != nil {
+			return nil, err
+		}
+		return []metadata.Op{metadata.Put(metadata.TopicKey(name), n.Encode())}, nil
+	})
+}
+
+// changeTopic applies a guarded change to the newest state of a topic, again if
+// somebody else was quicker, and waits until the view shows it.
+func (v *View) changeTopic(ctx context.Context, name string, change func(*Topic) ([]metadata.Op, error)) error {
+	key := metadata.TopicKey(name)
+	for {
+		kv, err := v.store.Get(ctx, key)
+		if errors.Is(err, metadata.ErrNotFound) {
+			return fmt.Errorf("topic %s: %w", name, ErrUnknownTopic)
+		}
+		if err != nil {
+			return fmt.Errorf("read topic %s: %w", name, err)
+		}
+		t, err := metadata.DecodeTopic(kv.Value)
+		if err != nil {
+			return err
+		}
+		ops, err := change(&Topic{name, t, kv.Mod})
+		if err != nil {
+			return err
+		}
+		rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, ops...)
+		if errors.Is(err, metadata.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("change topic %s: %w", name, err)
+		}
+		return v.Await(ctx, metadata.PrefixTopics, rev)
+	}
+}
+
+// AlterBroker and AlterGroup change dynamic settings.
+func (v *View) AlterBroker(ctx context.Context, broker string, change func(metadata.Settings) error) error {
+	return v.changeSettings(ctx, metadata.BrokerConfigKey(broker), change)
+}
+
+// AlterGroup changes a group's dynamic settings.
+func (v *View) AlterGroup(ctx context.Context, group string, change func(metadata.Settings) error) error {
+	return v.changeSettings(ctx, metadata.GroupConfigKey(group), change)
+}
+
+func (v *View) changeSettings(ctx context.Context, key string, change func(metadata.Settings) error) error {
+	for {
+		kv, err := v.store.Get(ctx, key)
+		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+			return fmt.Errorf("read %s: %w", key, err)
+		}
+		s := metadata.Settings{}
+		if err == nil {
+			if s, err = metadata.DecodeSettings(kv.Value); err != nil {
+				return err
+			}
+		}
+		if err := change(s); err != nil {
+			return err
+		}
+		op := metadata.Put(key, s.Encode())
+		if len(s) == 0 {
+			op = metadata.Delete(key)
+		}
+		rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, op)
+		if errors.Is(err, metadata.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("change %s: %w", key, err)
+		}
+		if kv.Mod == 0 && op.Delete {
+			return nil // nothing changed, nothing will be seen
+		}
+		return v.Await(ctx, metadata.PrefixConfigs, rev)
+	}
+}

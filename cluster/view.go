@@ -1,0 +1,320 @@
+// Package cluster is what every agent knows of the whole: live agents, topics
+// and their settings, and who owns each partition, kept up to date from the
+// metadata store; and the guarded transactions that change topics and settings.
+//
+// It promises that what it shows was true at some revision, never mixed for one
+// topic, and that it goes on showing the last known state while the store is
+// away. It never decides who should own what.
+package cluster
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// Owner says who leads a partition; a zero Incarnation is nobody.
+type Owner struct {
+	Incarnation id.Incarnation
+	Broker      id.Broker
+	Epoch       id.Epoch
+}
+
+// Topic is a topic as of one moment. It must not be changed.
+type Topic struct {
+	Name string
+	metadata.Topic
+	Mod metadata.Revision
+}
+
+// View is the agent's picture of the cluster.
+type View struct {
+	store metadata.Store
+	log   *slog.Logger
+
+	mu struct {
+		sync.RWMutex
+		agents  map[id.Broker]metadata.Agent
+		topics  map[string]*Topic
+		byID    map[id.Topic]*Topic
+		deleted map[id.Topic]metadata.DeletedTopic
+		owners  map[id.Partition]Owner
+		brokers map[string]metadata.Settings // dynamic settings, "" for all
+		groups  map[string]metadata.Settings
+		rev     map[string]metadata.Revision // by prefix watched
+		changed chan struct{}                // closed and replaced at every change
+	}
+	ready chan struct{}
+	done  sync.WaitGroup
+}
+
+// watched are the prefixes that a View follows.
+var watched = []string{metadata.PrefixAgents, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads}
+
+// NewView makes a view; Run fills it.
+func NewView(store metadata.Store, log *slog.Logger) *View {
+	v := &View{store: store, log: log, ready: make(chan struct{})}
+	v.mu.agents = map[id.Broker]metadata.Agent{}
+	v.mu.topics = map[string]*Topic{}
+	v.mu.byID = map[id.Topic]*Topic{}
+	v.mu.deleted = map[id.Topic]metadata.DeletedTopic{}
+	v.mu.owners = map[id.Partition]Owner{}
+	v.mu.brokers = map[string]metadata.Settings{}
+	v.mu.groups = map[string]metadata.Settings{}
+	v.mu.rev = map[string]metadata.Revision{}
+	v.mu.changed = make(chan struct{})
+	return v
+}
+
+// Run follows the store until ctx ends.
+func (v *View) Run(ctx context.Context) {
+	for _, prefix := range watched {
+		v.done.Add(1)
+		go func() {
+			defer v.done.Done()
+			for batch := range v.store.Watch(ctx, prefix) {
+				v.apply(prefix, batch)
+			}
+		}()
+	}
+	v.done.Wait()
+}
+
+// Ready is closed once the whole state was seen.
+func (v *View) Ready() <-chan struct{} { return v.ready }
+
+// Changed gives a channel that is closed at the next change. Take it before
+// looking.
+func (v *View) Changed() <-chan struct{} {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.changed
+}
+
+// Await returns once the view shows at least rev of the prefix.
+func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) error {
+	for {
+		v.mu.RLock()
+		seen, changed := v.mu.rev[prefix], v.mu.changed
+		v.mu.RUnlock()
+		if seen >= rev {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (v *View) apply(prefix string, batch metadata.Batch) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if batch.Reset {
+		v.forget(prefix)
+	}
+	for _, e := range batch.Events {
+		if err := v.event(prefix, e); err != nil {
+			v.log.Error("metadata entry ignored", "key", e.KV.Key, "err", err)
+		}
+	}
+	v.mu.rev[prefix] = max(v.mu.rev[prefix], batch.Rev)
+	close(v.mu.changed)
+	v.mu.changed = make(chan struct{})
+	if len(v.mu.rev) == len(watched) {
+		select {
+		case <-v.ready:
+		default:
+			close(v.ready)
+		}
+	}
+}
+
+func (v *View) forget(prefix string) {
+	switch prefix {
+	case metadata.PrefixAgents:
+		clear(v.mu.agents)
+	case metadata.PrefixTopics:
+		clear(v.mu.topics)
+		clear(v.mu.byID)
+	case metadata.PrefixDeleted:
+		clear(v.mu.deleted)
+	case metadata.PrefixConfigs:
+		clear(v.mu.brokers)
+		clear(v.mu.groups)
+	case metadata.PrefixHeads:
+		clear(v.mu.owners)
+	}
+}
+
+func (v *View) event(prefix string, e metadata.Event) error {
+	gone := e.Type == metadata.EventDelete
+	switch prefix {
+	case metadata.PrefixAgents:
+		return v.agentEvent(e.KV, gone)
+	case metadata.PrefixTopics:
+		return v.topicEvent(e.KV, gone)
+	case metadata.PrefixDeleted:
+		return v.deletedEvent(e.KV, gone)
+	case metadata.PrefixConfigs:
+		return v.configEvent(e.KV, gone)
+	}
+	return v.headEvent(e.KV, gone)
+}
+
+func (v *View) agentEvent(kv metadata.KV, gone bool) error {
+	b, err := metadata.ParseAgentKey(kv.Key)
+	if err != nil || gone {
+		delete(v.mu.agents, b)
+		return err
+	}
+	a, err := metadata.DecodeAgent(kv.Value)
+	if err == nil {
+		v.mu.agents[b] = a
+	}
+	return err
+}
+
+func (v *View) topicEvent(kv metadata.KV, gone bool) error {
+	name, err := metadata.ParseTopicKey(kv.Key)
+	if err != nil {
+		return err
+	}
+	if old := v.mu.topics[name]; old != nil {
+		delete(v.mu.topics, name)
+		delete(v.mu.byID, old.ID)
+	}
+	if gone {
+		return nil
+	}
+	t, err := metadata.DecodeTopic(kv.Value)
+	if err == nil {
+		n := &Topic{name, t, kv.Mod}
+		v.mu.topics[name], v.mu.byID[t.ID] = n, n
+	}
+	return err
+}
+
+func (v *View) deletedEvent(kv metadata.KV, gone bool) error {
+	t, err := metadata.ParseDeletedKey(kv.Key)
+	if err != nil || gone {
+		delete(v.mu.deleted, t)
+		return err
+	}
+	d, err := metadata.DecodeDeletedTopic(kv.Value)
+	if err == nil {
+		v.mu.deleted[t] = d
+	}
+	return err
+}
+
+func (v *View) configEvent(kv metadata.KV, gone bool) error {
+	kind, name, err := metadata.ParseConfigKey(kv.Key)
+	if err != nil {
+		return err
+	}
+	m := v.mu.brokers
+	if kind == "group" {
+		m = v.mu.groups
+	}
+	if gone {
+		delete(m, name)
+		return nil
+	}
+	s, err := metadata.DecodeSettings(kv.Value)
+	if err == nil {
+		m[name] = s
+	}
+	return err
+}
+
+func (v *View) headEvent(kv metadata.KV, gone bool) error {
+	p, err := metadata.ParseHeadKey(kv.Key)
+	if err != nil || gone {
+		delete(v.mu.owners, p)
+		return err
+	}
+	o, err := metadata.DecodeOwner(kv.Value)
+	if err == nil {
+		v.mu.owners[p] = Owner{o.Owner, o.Broker, o.Epoch}
+	}
+	return err
+}
+
+// Topic looks a topic up by name.
+func (v *View) Topic(name string) (*Topic, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	t, ok := v.mu.topics[name]
+	return t, ok
+}
+
+// TopicByID looks a topic up by id.
+func (v *View) TopicByID(t id.Topic) (*Topic, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	n, ok := v.mu.byID[t]
+	return n, ok
+}
+
+// Topics lists all topics in order of names.
+func (v *View) Topics() []*Topic {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(v.mu.topics), func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Deleted lists the topics whose data is still kept.
+func (v *View) Deleted() map[id.Topic]metadata.DeletedTopic {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return maps.Clone(v.mu.deleted)
+}
+
+// Owner says who leads a partition. The owner of record is shown as long as it
+// lives: ok is false if nobody owns it, or its agent is gone.
+func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	o, ok = v.mu.owners[p]
+	return o, ok && o.Incarnation != 0 && v.mu.agents[o.Broker].Incarnation == o.Incarnation
+}
+
+// Live is one live agent.
+type Live struct {
+	Broker id.Broker
+	metadata.Agent
+}
+
+// Agents lists the live agents by broker id.
+func (v *View) Agents() []Live {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]Live, 0, len(v.mu.agents))
+	for b, a := range v.mu.agents {
+		out = append(out, Live{b, a})
+	}
+	slices.SortFunc(out, func(a, b Live) int { return int(a.Broker) - int(b.Broker) })
+	return out
+}
+
+// BrokerSettings gives the dynamic settings of a broker; "" for those of all.
+func (v *View) BrokerSettings(broker string) metadata.Settings {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.brokers[broker]
+}
+
+// GroupSettings gives the dynamic settings of a group.
+func (v *View) GroupSettings(group string) metadata.Settings {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.groups[group]
+}
