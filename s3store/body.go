@@ -20,8 +20,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // buffers hold what is read of a Body to checksum or copy it.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
-// sectionOf checksums size bytes of a body from off. It is an error if the body
-// is shorter than it claims.
+// sectionOf checksums size bytes of a body from off.
 func sectionOf(body Body, off, size int64) (section, error) {
 	s := section{SectionReader: io.NewSectionReader(body, off, size)}
 	buffer := buffers.Get().(*[]byte)
@@ -31,7 +30,7 @@ func sectionOf(body Body, off, size int64) (section, error) {
 		s.crc = crc32.Update(s.crc, castagnoli, (*buffer)[:n])
 		done += int64(n)
 		if done < size && err != nil {
-			return section{}, fmt.Errorf("read body at %d of %d: %w", off+done, body.Size(), noEOF(err))
+			return section{}, bodyError(body, off+done, err)
 		}
 	}
 	return s, nil
@@ -42,17 +41,18 @@ func readBody(body Body) ([]byte, error) {
 	data := make([]byte, body.Size())
 	n, err := body.ReadAt(data, 0)
 	if n < len(data) {
-		return nil, fmt.Errorf("read body at %d of %d: %w", n, len(data), noEOF(err))
+		return nil, bodyError(body, int64(n), err)
 	}
 	return data, nil
 }
 
-// noEOF: an end before the promised size is not an end.
-func noEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+// bodyError says where a body failed. One that ends before its size is the
+// caller's mistake.
+func bodyError(body Body, at int64, err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%w: the body ends before its size", ErrInvalid)
 	}
-	return err
+	return fmt.Errorf("read body at %d of %d: %w", at, body.Size(), err)
 }
 
 // contextReader makes a stream end when its context does.

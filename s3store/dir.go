@@ -80,7 +80,7 @@ func (d *dir) write(ctx context.Context, body Body) (path string, err error) {
 	buffered := bufio.NewWriterSize(file, 256<<10)
 	n, err := io.Copy(buffered, source)
 	if err == nil && n != body.Size() {
-		err = fmt.Errorf("read body at %d of %d: %w", n, body.Size(), io.ErrUnexpectedEOF)
+		err = bodyError(body, n, nil)
 	}
 	if err == nil {
 		err = buffered.Flush()

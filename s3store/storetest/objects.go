@@ -151,12 +151,8 @@ func (b brokenBody) Size() int64 { return b.size }
 func (s *suite) failingBody() {
 	for name, size := range map[string]int{"short": 1000, "big": s.bigBytes} {
 		body := brokenBody{bytes.NewReader(noise(size-10, 1)), int64(size)}
-		if err := s.store.Put(s.ctx, name, body); err == nil {
-			s.Errorf("%s: no error", name)
-		}
-		if err := s.store.PutIfAbsent(s.ctx, name, body); err == nil {
-			s.Errorf("%s if absent: no error", name)
-		}
+		s.is(s.store.Put(s.ctx, name, body), s3store.ErrInvalid)
+		s.is(s.store.PutIfAbsent(s.ctx, name, body), s3store.ErrInvalid)
 		_, err := s.store.Head(s.ctx, name)
 		s.is(err, s3store.ErrNotFound)
 	}

@@ -141,10 +141,7 @@ func (s *suite) lists(prefix, after string, want []string) {
 
 // noise is data of which every part differs; the same seed gives the same.
 func noise(size int, seed uint64) []byte {
-	source := rand.New(rand.NewPCG(seed, 1))
 	data := make([]byte, size)
-	for i := range data {
-		data[i] = byte(source.Uint32())
-	}
+	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(data)
 	return data
 }
