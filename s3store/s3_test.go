@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -20,14 +21,7 @@ import (
 // may answer it, or change it and let it pass.
 func between(t *testing.T, server *testserver.MinIOServer, hook func(http.ResponseWriter, *http.Request) (answered bool)) (endpoint string) {
 	t.Helper()
-	target, err := url.Parse(server.Endpoint)
-	if err != nil {
-		t.Fatal(err)
-	}
-	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(target)
-		r.Out.Host = r.In.Host // it is signed
-	}}
+	forward := forwardTo(t, server)
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !hook(w, r) {
 			forward.ServeHTTP(w, r)
@@ -35,6 +29,22 @@ func between(t *testing.T, server *testserver.MinIOServer, hook func(http.Respon
 	}))
 	t.Cleanup(proxy.Close)
 	return proxy.URL
+}
+
+// forwardTo passes requests on as they are.
+func forwardTo(t *testing.T, server *testserver.MinIOServer) http.Handler {
+	t.Helper()
+	target, err := url.Parse(server.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			r.Out.Host = r.In.Host // it is signed
+		},
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
 }
 
 // refuse answers as an S3 server that fails.
