@@ -28,7 +28,7 @@ func open(t *testing.T, config s3store.Config) s3store.Store {
 }
 
 // s3Config points a driver at a server's bucket of its own.
-func s3Config(t *testing.T, server *testserver.MinIOServer, driver, bucket string) s3store.Config {
+func s3Config(t testing.TB, server *testserver.MinIOServer, driver, bucket string) s3store.Config {
 	t.Helper()
 	if err := server.CreateBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
