@@ -9,22 +9,8 @@ package s3store
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
-)
-
-// Errors that callers act on. Everything else is transient: the call may be
-// repeated, except where the operation says otherwise.
-var (
-	// ErrNotFound: the object is not there.
-	ErrNotFound = errors.New("object not found")
-	// ErrExists: PutIfAbsent found an object under the key.
-	ErrExists = errors.New("object already exists")
-	// ErrRange: the range asked for begins at or beyond the object's end.
-	ErrRange = errors.New("range is not satisfiable")
-	// ErrDenied: credentials or policy refuse the call; repeating won't help.
-	ErrDenied = errors.New("access denied")
 )
 
 // Object says what a store knows of an object without its bytes.
@@ -35,8 +21,11 @@ type Object struct {
 }
 
 // Store keeps immutable objects under keys. Keys are relative to the prefix the
-// store was opened with, 1 to 900 bytes of [A-Za-z0-9/._=-], no empty, "." or
-// ".." segments. All methods are safe for concurrent use and honour ctx.
+// store was opened with, 1 to MaxKeyBytes bytes of [A-Za-z0-9/._=-], in segments
+// of 1 to MaxSegmentBytes that aren't "." or ".."; others are ErrInvalid. No
+// key may be a folder of another (a and a/b): MinIO does not list the second. The
+// memory store refuses that as ErrInvalid, other drivers can't tell. All methods
+// are safe for concurrent use and honour ctx.
 type Store interface {
 	// Put writes an object whole, replacing what is there.
 	Put(ctx context.Context, key string, body Body) error
@@ -46,28 +35,31 @@ type Store interface {
 	PutIfAbsent(ctx context.Context, key string, body Body) error
 	// Get reads length bytes from off (the rest of the object if length < 0)
 	// into a stream, which the caller closes. A range that runs over the end is
-	// cut there.
+	// cut there; one that begins there or beyond is ErrRange, unless it asks for
+	// the whole of an empty object (0, -1). A length of 0 and a negative off are
+	// ErrInvalid. The stream ends with io.EOF only when all of it was read.
 	Get(ctx context.Context, key string, off, length int64) (io.ReadCloser, error)
 	// Head says how large an object is, or ErrNotFound.
 	Head(ctx context.Context, key string) (Object, error)
 	// List calls each with the objects whose keys begin with prefix and lie
-	// behind after, in bytewise order of keys, until it returns false.
+	// behind after, in bytewise order of keys, until it returns false. Prefix
+	// may end within a segment; an empty one lists everything.
 	List(ctx context.Context, prefix, after string, each func(Object) bool) error
 	// Delete removes objects; those that are absent are no error. It is batched.
+	// After an error any of them may be gone.
 	Delete(ctx context.Context, keys []string) error
 	// Capabilities says what Probe, or the driver's nature, found.
 	Capabilities() Capabilities
-	// Close releases connections and files.
+	// Close releases connections and files. Nothing may be called after it.
 	Close() error
 }
 
-// Body is what Put writes: a sized source that can be read again from the
-// start, so that an attempt can be repeated. bytes.Reader and io.SectionReader
-// are Bodies. Objects larger than the driver's part size go up in parts.
+// Body is what Put writes. It is read by position, never by a cursor, so that
+// an attempt can be repeated and parts can go up side by side. bytes.Reader,
+// strings.Reader and io.SectionReader are Bodies. It must not change meanwhile.
 type Body interface {
-	io.Reader
 	io.ReaderAt
-	io.Seeker
+	// Size is the length in bytes.
 	Size() int64
 }
 

@@ -1,0 +1,56 @@
+package s3store_test
+
+import (
+	"encoding/pem"
+	"errors"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"varve/internal/testserver"
+	"varve/s3store"
+)
+
+// TestTLSTrustsOnlyWhomItIsTold runs each S3 driver through a TLS front whose
+// certificate no system trusts.
+func TestTLSTrustsOnlyWhomItIsTold(t *testing.T) {
+	server := testserver.MinIO(t)
+	front := httptest.NewTLSServer(forwardTo(t, server))
+	t.Cleanup(front.Close)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
+	if err := os.WriteFile(caFile, ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, driver := range []string{s3store.DriverAWS, s3store.DriverMinIO} {
+		config := once(s3Config(t, server, driver, "bucket-"+driver))
+		config.Endpoint = front.URL
+		for name, c := range map[string]struct {
+			tls     s3store.TLSConfig
+			trusted bool
+		}{
+			"unknown authority": {s3store.TLSConfig{}, false},
+			"ca file":           {s3store.TLSConfig{CAFile: caFile}, true},
+			"skip verify":       {s3store.TLSConfig{InsecureSkipVerify: true}, true},
+		} {
+			config.TLS = c.tls
+			err := open(t, config).Put(t.Context(), "k", strings.NewReader("v"))
+			if c.trusted && err != nil || !c.trusted && (err == nil || !strings.Contains(err.Error(), "certificate")) {
+				t.Errorf("%s, %s: %v", driver, name, err)
+			}
+		}
+		config.TLS = s3store.TLSConfig{CAFile: caFile + ".absent"}
+		if _, err := s3store.Open(t.Context(), config, quiet, nil); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s, no such file: %v", driver, err)
+		}
+		config.TLS.CAFile = filepath.Join(t.TempDir(), "empty")
+		if err := os.WriteFile(config.TLS.CAFile, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s3store.Open(t.Context(), config, quiet, nil); err == nil || !strings.Contains(err.Error(), "no PEM certificate") {
+			t.Errorf("%s, empty file: %v", driver, err)
+		}
+	}
+}
