@@ -289,3 +289,7 @@ func (s *Store) know(j id.Journal) {
 	s.held(j).known = true
 	s.mu.Unlock()
 }
+
+// Space says how many bytes are free on the journal's disk, and how many there
+// are in all.
+func (s *Store) Space() (free, total int64, err error) { return s.fs.Space(s.cfg.Dir) }
