@@ -200,6 +200,7 @@ func (s *Store) noteCommitted(e *entry) {
 	defer s.mu.Unlock()
 	f := e.file
 	f.last = e.number
+	f.end.Store(e.header.pos.off() + int64(e.header.length))
 	f.dirs = appendDir(f.dirs, &e.header, e.dir)
 	if f.complete && f.last == f.final {
 		signal(s.work)

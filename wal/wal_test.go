@@ -137,7 +137,7 @@ func TestAppendsAreReadBackFromMemoryAndDisk(t *testing.T) {
 		if err := s.ReadAt(w.ID(), got, o.pos[int64(i)]); err != nil || !bytes.Equal(got, body(int64(i), size)) {
 			t.Fatalf("append %d: %v", i, err)
 		}
-		if v, ok := s.View(w.ID(), o.pos[int64(i)], size); ok {
+		if v, ok := s.cache.view(w.ID(), o.pos[int64(i)], size); ok {
 			inMemory++
 			if !bytes.Equal(v.Bytes, got) {
 				t.Fatalf("append %d differs in memory", i)
@@ -313,7 +313,7 @@ func TestTrimmedFilesAreRecycledAndTheBudgetHolds(t *testing.T) {
 	if err := s.ReadAt(w.ID(), make([]byte, 8000), first); !errors.Is(err, ErrGone) {
 		t.Errorf("a recycled place reads as %v", err)
 	}
-	if _, ok := s.View(w.ID(), first, 8000); ok {
+	if _, ok := s.cache.view(w.ID(), first, 8000); ok {
 		t.Error("a place trimmed long ago is still in memory")
 	}
 }
