@@ -1,0 +1,303 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/metadata"
+)
+
+// Stamp is a record's place in time.
+type Stamp struct {
+	Offset int64
+	Time   int64 // ms
+	Epoch  id.Epoch
+}
+
+// errStop ends a walk early.
+var errStop = errors.New("stop")
+
+// walk calls each with the slices that hold offset from or lie behind it, in
+// order, leaving out those, and whole pages, that want refuses.
+func (r *Reader) walk(ctx context.Context, h *metadata.Head, p id.Partition, from int64, want func(span) bool, each func(*metadata.Slice) error) error {
+	wanted := func(s span) bool { return s.End > from && want(s) }
+	if h.Manifest.Slices > 0 && h.Manifest.End > from {
+		if err := r.walkPage(ctx, p, h.Manifest.Root, wanted, each); err != nil {
+			return err
+		}
+	}
+	return walkSlices(h.Slices, wanted, each)
+}
+
+func (r *Reader) walkPage(ctx context.Context, p id.Partition, at metadata.Page, wanted func(span) bool, each func(*metadata.Slice) error) error {
+	g, err := r.loadPage(ctx, p, at)
+	if err != nil {
+		return err
+	}
+	for i := range g.Children {
+		c := &g.Children[i]
+		if !wanted(c.span) {
+			continue
+		}
+		if err := r.walkPage(ctx, p, c.Page, wanted, each); err != nil {
+			return err
+		}
+	}
+	return walkSlices(g.Slices, wanted, each)
+}
+
+func walkSlices(list []metadata.Slice, wanted func(span) bool, each func(*metadata.Slice) error) error {
+	for i := range list {
+		if !wanted(spanOf(&list[i])) {
+			continue
+		}
+		if err := each(&list[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FindTime gives the first record in the tier whose timestamp is at least at, if
+// there is one (ListOffsets by time).
+func (r *Reader) FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (found Stamp, ok bool, err error) {
+	if err := r.enter(); err != nil {
+		return found, false, err
+	}
+	defer r.leave()
+	err = r.walk(ctx, h, p, h.LogStart, func(s span) bool { return s.MaxTime >= at }, func(s *metadata.Slice) error {
+		if found, ok, err = r.findInSlice(ctx, s, h.LogStart, at); err == nil && ok {
+			err = errStop
+		}
+		return err
+	})
+	if err != nil && err != errStop {
+		return Stamp{}, false, fmt.Errorf("find time %d in %v: %w", at, p, err)
+	}
+	return found, ok, nil
+}
+
+// findInSlice looks into the blocks that may hold such a record.
+func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at int64) (found Stamp, ok bool, err error) {
+	x, err := r.index(ctx, s)
+	if err != nil {
+		return found, false, err
+	}
+	for i := range x.Blocks {
+		k := &x.Blocks[i]
+		if k.MaxTime < at || k.End <= start {
+			continue
+		}
+		err := r.eachBatch(ctx, s.Object, k, func(b kafka.Batch) error {
+			if b.MaxTimestamp() < at || b.NextOffset() <= start {
+				return nil
+			}
+			found, ok, err = findInBatch(b, r.cfg.MaxRecordBytes, start, at)
+			if err == nil && ok {
+				err = errStop
+			}
+			return err
+		})
+		if err != nil && err != errStop {
+			return found, false, err
+		}
+		if ok {
+			return found, true, nil
+		}
+	}
+	return found, false, nil
+}
+
+func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *Block, each func(kafka.Batch) error) error {
+	p, b, err := r.block(ctx, o, k, true)
+	if err != nil {
+		return err
+	}
+	defer b.release()
+	for len(p) > 0 {
+		batch, rest, err := kafka.Next(p)
+		if err != nil {
+			return &CorruptError{ObjectKey(o), k.At, err}
+		}
+		if err := each(batch); err != nil {
+			return err
+		}
+		p = rest
+	}
+	return nil
+}
+
+// findInBatch gives the first record from offset start on with a timestamp of at
+// least at.
+func findInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok bool, err error) {
+	err = b.Records(limit, func(rec *kafka.Record) error {
+		if rec.Offset >= start && rec.Timestamp >= at {
+			found = Stamp{rec.Offset, rec.Timestamp, id.Epoch(b.LeaderEpoch())}
+			return errStop
+		}
+		return nil
+	})
+	if err == errStop {
+		return found, true, nil
+	}
+	return found, false, err
+}
+
+// MaxTime gives the record with the largest timestamp in the tier, the first of
+// them if there are several; not ok if no record has a timestamp.
+func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (Stamp, bool, error) {
+	if err := r.enter(); err != nil {
+		return Stamp{}, false, err
+	}
+	newest, err := r.maxTime(ctx, h, p)
+	r.leave()
+	if err != nil || newest < 0 {
+		return Stamp{}, false, err
+	}
+	return r.FindTime(ctx, h, p, newest)
+}
+
+// maxTime goes by the summaries of all that lies behind the log start, and by the
+// records of the slice in which it lies.
+func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) (int64, error) {
+	newest := int64(-1)
+	whole := func(s span) bool {
+		if s.Base >= h.LogStart {
+			newest = max(newest, s.MaxTime)
+			return false
+		}
+		return s.MaxTime > newest
+	}
+	err := r.walk(ctx, h, p, h.LogStart, whole, func(s *metadata.Slice) error {
+		t, err := r.maxTimeFrom(ctx, s, h.LogStart)
+		newest = max(newest, t)
+		return err
+	})
+	return newest, err
+}
+
+// maxTimeFrom gives the largest timestamp of a slice's records from offset start on.
+func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64) (int64, error) {
+	newest := int64(-1)
+	x, err := r.index(ctx, s)
+	if err != nil {
+		return newest, err
+	}
+	for i := range x.Blocks {
+		k := &x.Blocks[i]
+		if k.Base >= start {
+			newest = max(newest, k.MaxTime)
+			continue
+		}
+		if k.End <= start {
+			continue
+		}
+		err := r.eachBatch(ctx, s.Object, k, func(b kafka.Batch) error {
+			return b.Records(r.cfg.MaxRecordBytes, func(rec *kafka.Record) error {
+				if rec.Offset >= start {
+					newest = max(newest, rec.Timestamp)
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			return newest, err
+		}
+	}
+	return newest, nil
+}
+
+// EpochEnd gives, for a leader epoch, the largest epoch in the tier that is at most
+// e and the offset at which it ended (KIP-101): where the next one begins. Not ok:
+// the tier has no epoch above e, so what isn't tiered yet decides. Where the tier
+// has none up to e either, the answer is e itself and where the first one begins,
+// as Kafka has it.
+func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
+	if err := r.enter(); err != nil {
+		return id.NoEpoch, -1, false, err
+	}
+	defer r.leave()
+	var hit *metadata.Slice
+	err = r.walk(ctx, h, p, h.LogStart, func(s span) bool { return s.MaxEpoch > e }, func(s *metadata.Slice) error {
+		hit = s
+		return errStop
+	})
+	if hit == nil {
+		return id.NoEpoch, -1, false, err
+	}
+	x, err := r.index(ctx, hit)
+	if err != nil {
+		return id.NoEpoch, -1, false, err
+	}
+	found = e
+	for _, s := range x.Epochs {
+		if s.Epoch > e {
+			end = s.Start
+			break
+		}
+		found = s.Epoch
+	}
+	if end > hit.Base || hit.Base <= h.LogStart {
+		return found, max(end, h.LogStart), true, nil
+	}
+	before, err := r.locate(ctx, h, p, hit.Base-1)
+	if err != nil {
+		return id.NoEpoch, -1, false, err
+	}
+	return before[0].MaxEpoch, end, true, nil
+}
+
+// Producers gives the producers as they were behind the newest slice, for recovery
+// from the tier alone.
+func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]Producer, error) {
+	if h.TieredEnd <= h.LogStart || len(h.Slices) == 0 && h.Manifest.Slices == 0 {
+		return nil, nil
+	}
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	defer r.leave()
+	run, err := r.locate(ctx, h, p, h.TieredEnd-1)
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.index(ctx, &run[0])
+	if err != nil {
+		return nil, err
+	}
+	if x.StateLen == 0 {
+		return nil, &CorruptError{ObjectKey(run[0].Object), run[0].IndexAt, errors.New("the newest slice has no producer state")}
+	}
+	return r.state(ctx, run[0].Object, x)
+}
+
+// AbortedIn gives the aborted transactions that overlap [from, to) in the tier, in
+// order of their last offsets (Fetch with read_committed).
+func (r *Reader) AbortedIn(ctx context.Context, h *metadata.Head, p id.Partition, from, to int64) ([]Aborted, error) {
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	defer r.leave()
+	var all []Aborted
+	seen := map[Aborted]bool{}
+	err := r.walk(ctx, h, p, max(from, h.LogStart), func(s span) bool { return s.Base < to }, func(s *metadata.Slice) error {
+		x, err := r.index(ctx, s)
+		if err != nil {
+			return err
+		}
+		for _, a := range x.Aborted {
+			if a.First < to && a.Last >= from && !seen[a] {
+				seen[a] = true
+				all = append(all, a)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("aborted transactions of %v: %w", p, err)
+	}
+	return all, nil
+}

@@ -1,0 +1,188 @@
+package tiering
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+// memory is the budget of the read path: every buffer that it holds, caches or
+// has lent out counts.
+type memory struct {
+	limit int64
+	chunk int         // size of the buffers that are kept for reuse
+	spare sync.Pool   // of *[]byte with that capacity
+	evict func(int64) // asks the cache to give up about so much
+
+	mu struct {
+		sync.Mutex
+		used  int64
+		queue []*admission // in order of arrival
+	}
+}
+
+type admission struct {
+	bytes int64
+	ok    chan struct{}
+}
+
+// buffer is counted memory, shared by reference counting.
+type buffer struct {
+	b    []byte
+	cap  int64 // what is counted
+	refs atomic.Int32
+	home *memory
+
+	// Positions of blocks whose checksum was found right.
+	mu struct {
+		sync.Mutex
+		checked map[int64]struct{}
+	}
+}
+
+func newMemory(limit int64, chunk int) *memory {
+	m := &memory{limit: limit, chunk: chunk, evict: func(int64) {}}
+	m.spare.New = func() any { b := make([]byte, chunk); return &b }
+	return m
+}
+
+// get waits until there is room for n bytes.
+func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
+	if b := m.try(n); b != nil {
+		return b, nil
+	}
+	m.evict(int64(n))
+	m.mu.Lock()
+	if len(m.mu.queue) == 0 && m.fits(int64(n)) {
+		m.mu.used += int64(n)
+		m.mu.Unlock()
+		return m.make(n), nil
+	}
+	a := &admission{int64(n), make(chan struct{})}
+	m.mu.queue = append(m.mu.queue, a)
+	m.mu.Unlock()
+	select {
+	case <-a.ok:
+		return m.make(n), nil
+	case <-ctx.Done():
+		m.leave(a)
+		return nil, ctx.Err()
+	}
+}
+
+// try gives a buffer if there is room at once.
+func (m *memory) try(n int) *buffer {
+	m.mu.Lock()
+	if len(m.mu.queue) > 0 || !m.fits(int64(n)) {
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.used += int64(n)
+	m.mu.Unlock()
+	return m.make(n)
+}
+
+// force gives a buffer beyond the budget if it must be, for whom waiting would
+// mean to hold other buffers meanwhile. It counts all the same.
+func (m *memory) force(n int) *buffer {
+	m.evict(int64(n))
+	m.mu.Lock()
+	m.mu.used += int64(n)
+	m.mu.Unlock()
+	return m.make(n)
+}
+
+// adopt counts memory that is there already.
+func (m *memory) adopt(p []byte) *buffer {
+	m.evict(int64(len(p)))
+	m.mu.Lock()
+	m.mu.used += int64(len(p))
+	m.mu.Unlock()
+	return m.wrap(p, len(p))
+}
+
+// fits is asked with the lock held. What is larger than the budget goes alone.
+func (m *memory) fits(n int64) bool { return m.mu.used+n <= m.limit || m.mu.used == 0 }
+
+func (m *memory) make(n int) *buffer {
+	if n == m.chunk {
+		return m.wrap(*m.spare.Get().(*[]byte), n)
+	}
+	return m.wrap(make([]byte, n), n)
+}
+
+func (m *memory) wrap(p []byte, n int) *buffer {
+	b := &buffer{b: p, cap: int64(n), home: m}
+	b.refs.Store(1)
+	return b
+}
+
+// leave gives up waiting, or what was granted at the same moment.
+func (m *memory) leave(a *admission) {
+	m.mu.Lock()
+	for i, q := range m.mu.queue {
+		if q == a {
+			m.mu.queue = append(m.mu.queue[:i], m.mu.queue[i+1:]...)
+			m.mu.Unlock()
+			return
+		}
+	}
+	m.mu.Unlock()
+	m.put(a.bytes)
+}
+
+// put takes n bytes off the account and lets in who waits.
+func (m *memory) put(n int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.used -= n
+	for len(m.mu.queue) > 0 && m.fits(m.mu.queue[0].bytes) {
+		m.mu.used += m.mu.queue[0].bytes
+		close(m.mu.queue[0].ok)
+		m.mu.queue = m.mu.queue[1:]
+	}
+}
+
+// inUse is what is counted now.
+func (m *memory) inUse() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.used
+}
+
+func (b *buffer) retain() { b.refs.Add(1) }
+
+func (b *buffer) release() {
+	switch n := b.refs.Add(-1); {
+	case n < 0:
+		panic("tiering: a buffer was released twice")
+	case n > 0:
+		return
+	}
+	if m := b.home; cap(b.b) == m.chunk {
+		whole := b.b[:m.chunk]
+		b.b = nil
+		m.spare.Put(&whole)
+	}
+	b.home.put(b.cap)
+}
+
+// check runs the check for a position once.
+func (b *buffer) check(at int64, check func() error) error {
+	b.mu.Lock()
+	_, known := b.mu.checked[at]
+	b.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := check(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.checked == nil {
+		b.mu.checked = map[int64]struct{}{}
+	}
+	b.mu.checked[at] = struct{}{}
+	return nil
+}

@@ -1,0 +1,185 @@
+package tiering
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/internal/wire"
+	"varve/metadata"
+)
+
+// A manifest is a tree of immutable pages, one object each. A leaf lists slices, a
+// page above lists pages; both at most PageEntries, in order of offsets. A change
+// writes the pages on the way to the root anew and stores the new root in the head.
+//
+// A page is sealed as the parts of an object are (format.go):
+//
+//	magic      4 bytes  "VPAG"
+//	version    1 byte   1
+//	level      1 byte   0 for a leaf; a page's children are one level below it
+//	topic id   16 bytes
+//	topic      string   its name when this was written; "" if unknown
+//	partition  uvarint
+//	leaf: slices as in heads (metadata.AppendSlices)
+//	else: children uvarint, then for each:
+//	  writer, number, length       uvarint   of the page
+//	  base, end                    varint    offsets
+//	  min time, max time           varint    over all slices below, ms; -1 if none
+//	  min epoch, max epoch         varint
+//	  slices, bytes                uvarint   below it
+//	checksum   uint32
+const (
+	// PageEntries is how many slices or pages a page lists.
+	PageEntries = 1024
+	// maxLevel bounds the depth of a tree: more than 10^12 slices.
+	maxLevel = 4
+)
+
+// span is what a slice, or all that lies below a page, covers.
+type span struct {
+	Base, End          int64
+	MinTime, MaxTime   int64
+	MinEpoch, MaxEpoch id.Epoch
+}
+
+// child is a page as its parent knows it.
+type child struct {
+	metadata.Page
+	span
+	Slices int64
+	Bytes  int64
+}
+
+// page is a decoded page. It is shared and never changed.
+type page struct {
+	Partition id.Partition
+	Topic     string
+	Level     uint8
+	Slices    []metadata.Slice // of a leaf
+	Children  []child          // of any other
+}
+
+func spanOf(s *metadata.Slice) span {
+	return span{s.Base, s.End, s.MinTime, s.MaxTime, s.MinEpoch, s.MaxEpoch}
+}
+
+func (s *span) add(o span) {
+	s.End = o.End
+	if o.MinTime >= 0 && (s.MinTime < 0 || o.MinTime < s.MinTime) {
+		s.MinTime = o.MinTime
+	}
+	s.MaxTime, s.MaxEpoch = max(s.MaxTime, o.MaxTime), max(s.MaxEpoch, o.MaxEpoch)
+}
+
+// sum describes the page to its parent, but for where it lies.
+func (p *page) sum() child {
+	var c child
+	for i := range p.Slices {
+		s := &p.Slices[i]
+		c.count(i == 0, spanOf(s), 1, s.Bytes)
+	}
+	for i := range p.Children {
+		k := &p.Children[i]
+		c.count(i == 0, k.span, k.Slices, k.Bytes)
+	}
+	return c
+}
+
+func (c *child) count(first bool, s span, slices, bytes int64) {
+	if first {
+		c.span = s
+	} else {
+		c.add(s)
+	}
+	c.Slices += slices
+	c.Bytes += bytes
+}
+
+func (p *page) encode() []byte {
+	return seal(nil, magicPage, func(b []byte) []byte {
+		b = append(b, p.Level)
+		b = append(b, p.Partition.Topic[:]...)
+		b = wire.AppendString(b, p.Topic)
+		b = binary.AppendUvarint(b, uint64(p.Partition.Index))
+		if p.Level == 0 {
+			return metadata.AppendSlices(b, p.Slices)
+		}
+		b = binary.AppendUvarint(b, uint64(len(p.Children)))
+		for i := range p.Children {
+			b = p.Children[i].append(b)
+		}
+		return b
+	})
+}
+
+func (c *child) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(c.Object.Writer))
+	b = binary.AppendUvarint(b, c.Object.Seq)
+	b = binary.AppendUvarint(b, uint64(c.Len))
+	for _, v := range []int64{c.Base, c.End, c.MinTime, c.MaxTime, int64(c.MinEpoch), int64(c.MaxEpoch)} {
+		b = binary.AppendVarint(b, v)
+	}
+	b = binary.AppendUvarint(b, uint64(c.Slices))
+	return binary.AppendUvarint(b, uint64(c.Bytes))
+}
+
+func readChild(r *wire.Reader) child {
+	var c child
+	c.Object = metadata.Object{Writer: id.Incarnation(r.Uvarint()), Seq: r.Uvarint()}
+	c.Len = readInt32(r)
+	c.Base, c.End, c.MinTime, c.MaxTime = r.Varint(), r.Varint(), r.Varint(), r.Varint()
+	c.MinEpoch, c.MaxEpoch = id.Epoch(r.Varint()), id.Epoch(r.Varint())
+	c.Slices, c.Bytes = readPosition(r), readPosition(r)
+	return c
+}
+
+func decodePage(b []byte) (*page, error) {
+	p := new(page)
+	err := unseal(magicPage, b, func(r *wire.Reader) {
+		p.Level = r.U8()
+		copy(p.Partition.Topic[:], r.Fixed(16))
+		p.Topic = r.String()
+		p.Partition.Index = readInt32(r)
+		if p.Level == 0 {
+			p.Slices = metadata.ReadSlices(r)
+			return
+		}
+		for n := r.Count(11); n > 0; n-- {
+			p.Children = append(p.Children, readChild(r))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, p.check()
+}
+
+// check proves that a page is not empty and its entries are contiguous.
+func (p *page) check() error {
+	n := len(p.Slices) + len(p.Children)
+	if n == 0 || n > PageEntries || p.Level > maxLevel || p.Partition.Index < 0 {
+		return fmt.Errorf("page of level %d with %d entries: %w", p.Level, n, errSense)
+	}
+	var end int64
+	for i := range n {
+		base, next := p.bounds(i)
+		if base < 0 || next <= base || i > 0 && base != end {
+			return fmt.Errorf("entry %d at %d to %d behind %d: %w", i, base, next, end, errSense)
+		}
+		end = next
+	}
+	for i := range p.Children {
+		if c := &p.Children[i]; c.Len <= 0 || c.Len > maxSealedBytes || c.Slices <= 0 || c.Bytes < 0 {
+			return fmt.Errorf("child %d: %w", i, errSense)
+		}
+	}
+	return nil
+}
+
+func (p *page) bounds(i int) (base, end int64) {
+	if p.Level == 0 {
+		return p.Slices[i].Base, p.Slices[i].End
+	}
+	return p.Children[i].Base, p.Children[i].End
+}

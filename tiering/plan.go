@@ -1,0 +1,175 @@
+package tiering
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// take is what a round uploads of one partition. It is committed at once, when all
+// of its parts are in the bucket.
+type take struct {
+	source Source
+	parts  []*part
+	bytes  int64
+}
+
+// part is a run of batches that becomes one slice.
+type part struct {
+	take      *take
+	batches   []Batch
+	bytes     int64
+	producers []Producer // of the take's last part; else nil
+	aborted   []Aborted
+	slice     metadata.Slice // when it was built
+	err       error          // why it couldn't be
+}
+
+// task is an object to be.
+type task struct {
+	parts []*part
+	bytes int64
+}
+
+// candidate is a partition that has something to upload.
+type candidate struct {
+	source Source
+	bytes  int64
+	oldest int64
+	wanted bool // by a flush
+}
+
+// plan decides what to upload now; nothing if nothing is due.
+func (u *Uploader) plan() []task {
+	found := u.candidates()
+	now, hurry := u.deps.Clock(), u.deps.Hurry()
+	var small, age int64
+	for _, c := range found {
+		age = max(age, now-c.oldest)
+		if c.bytes < u.cfg.SegmentBytes && u.due(&c, now) {
+			small += c.bytes
+		}
+	}
+	u.note(found, age)
+	u.behind.Store(hurry || u.waiting.Load() > 4*u.cfg.BundleBytes)
+	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
+	// Even in a hurry tiny objects come at most once a second or so.
+	hurry = hurry && (small >= u.cfg.BundleBytes/16 || age >= 1000)
+	found = slices.DeleteFunc(found, func(c candidate) bool {
+		return !c.wanted && !hurry && c.bytes < u.cfg.SegmentBytes && !(bundle && u.due(&c, now))
+	})
+	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.oldest, b.oldest) })
+	return u.pack(found)
+}
+
+// due keeps tiny partitions out of bundles until they are half as old as they may
+// become, so that under load each one's head isn't written all the time.
+func (u *Uploader) due(c *candidate, now int64) bool {
+	return now-c.oldest >= u.cfg.MaxAge.Milliseconds()/2 || c.bytes >= u.cfg.BundleBytes/1024
+}
+
+// candidates lists what waits, without what is to be left alone for now.
+func (u *Uploader) candidates() []candidate {
+	var found []candidate
+	seen := map[id.Partition]bool{}
+	for s := range u.deps.Sources() {
+		bytes, oldest := s.PendingBytes()
+		if bytes <= 0 {
+			continue
+		}
+		p := s.Partition()
+		if len(u.flushes) > 0 {
+			seen[p] = true
+		}
+		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
+			continue
+		}
+		found = append(found, candidate{s, bytes, oldest, u.flushing(p)})
+	}
+	for _, f := range u.flushes {
+		for p := range f.need {
+			if !seen[p] {
+				delete(f.need, p) // moved away, deleted, or committed meanwhile
+			}
+		}
+	}
+	u.finish()
+	return found
+}
+
+func (u *Uploader) note(found []candidate, age int64) {
+	var bytes int64
+	for _, c := range found {
+		bytes += c.bytes
+	}
+	u.waiting.Store(bytes)
+	u.metrics.waiting.Set(float64(bytes))
+	u.metrics.oldest.Set(float64(age) / 1000)
+}
+
+// pack makes objects: big partitions get their own, the others share.
+func (u *Uploader) pack(found []candidate) []task {
+	left := 2 * int64(u.cfg.Concurrency) * u.cfg.ObjectBytes // what a round may hold
+	var tasks []task
+	var bundle task
+	for _, c := range found {
+		if left <= 0 {
+			break
+		}
+		t := u.takeFrom(&c, left)
+		left -= t.bytes
+		if len(t.parts) == 0 {
+			u.flushed(c.source.Partition(), 0, true)
+		}
+		if t.bytes >= u.cfg.SegmentBytes {
+			for _, p := range t.parts {
+				tasks = append(tasks, task{[]*part{p}, p.bytes})
+			}
+			continue
+		}
+		for _, p := range t.parts {
+			if bundle.bytes+p.bytes > u.cfg.BundleBytes && bundle.bytes > 0 {
+				tasks = append(tasks, bundle)
+				bundle = task{}
+			}
+			bundle.parts = append(bundle.parts, p)
+			bundle.bytes += p.bytes
+		}
+	}
+	if len(bundle.parts) > 0 {
+		tasks = append(tasks, bundle)
+	}
+	return tasks
+}
+
+// takeFrom takes what waits in a partition, cut into parts of an object's size. A
+// rest that would make a short last part waits for more.
+func (u *Uploader) takeFrom(c *candidate, left int64) *take {
+	limit := min(c.bytes, left)
+	if limit > u.cfg.ObjectBytes && !c.wanted {
+		limit -= limit % u.cfg.ObjectBytes
+	}
+	run := c.source.Pending(limit)
+	t := &take{source: c.source}
+	var now *part
+	for i := range run.Batches {
+		size := int64(run.Batches[i].Size)
+		if now == nil || now.bytes+size > u.cfg.ObjectBytes {
+			now = &part{take: t, aborted: run.Aborted, batches: run.Batches[i:i]}
+			t.parts = append(t.parts, now)
+		}
+		now.batches = now.batches[:len(now.batches)+1]
+		now.bytes += size
+		t.bytes += size
+	}
+	if now != nil {
+		now.producers = run.Producers
+		if now.producers == nil {
+			now.producers = []Producer{}
+		}
+	}
+	return t
+}

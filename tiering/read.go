@@ -1,0 +1,212 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/metadata"
+)
+
+// copyBelow is the size up to which a piece is copied instead of lent: a whole
+// chunk would be held for it.
+const copyBelow = 16 << 10
+
+// Data is what a read found: whole batches, in order, in pieces that may be shared
+// with the cache and must not be changed. It must be released, once.
+type Data struct {
+	Pieces [][]byte
+	Bytes  int
+	Next   int64 // the offset behind the last batch; where nothing was found, the one asked for
+	lent   []*buffer
+}
+
+// Release gives the memory back.
+func (d *Data) Release() {
+	for _, b := range d.lent {
+		b.release()
+	}
+	d.lent, d.Pieces, d.Bytes = nil, nil, 0
+}
+
+// Read gives the batches from the one that holds offset on, at most limit bytes but
+// at least one batch, as they were produced. It crosses slices. Where memory is
+// short it gives less rather than wait, as long as it has something.
+//
+// Errors: ErrBelowStart, ErrBeyondTier, ErrGone, *CorruptError, or of the store.
+func (r *Reader) Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (Data, error) {
+	d := Data{Next: offset}
+	if err := r.enter(); err != nil {
+		return d, err
+	}
+	defer r.leave()
+	switch {
+	case offset < h.LogStart:
+		return d, fmt.Errorf("%v at %d, starts at %d: %w", p, offset, h.LogStart, ErrBelowStart)
+	case offset >= h.TieredEnd:
+		return d, fmt.Errorf("%v at %d, tier ends at %d: %w", p, offset, h.TieredEnd, ErrBeyondTier)
+	}
+	if err := r.fill(ctx, &d, h, p, limit); err != nil && d.Bytes == 0 {
+		d.Release()
+		return Data{Next: offset}, fmt.Errorf("read %v at %d: %w", p, offset, err)
+	}
+	r.metrics.served.Add(float64(d.Bytes))
+	r.follow(h, p, offset, d.Next)
+	return d, nil
+}
+
+// errFull ends a read that has enough.
+var errFull = errors.New("enough was read")
+
+func (r *Reader) fill(ctx context.Context, d *Data, h *metadata.Head, p id.Partition, limit int) error {
+	for d.Next < h.TieredEnd && (d.Bytes == 0 || d.Bytes < limit) {
+		run, err := r.locate(ctx, h, p, d.Next)
+		if err != nil {
+			return err
+		}
+		for i := range run {
+			if err := r.fillSlice(ctx, d, &run[i], limit); err != nil {
+				if err == errFull {
+					return nil
+				}
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limit int) error {
+	x, err := r.index(ctx, s)
+	if err != nil {
+		return err
+	}
+	blocks := x.from(d.Next)
+	r.want(s.Object, blocks, int64(limit-d.Bytes))
+	for i := range blocks {
+		k := &blocks[i]
+		p, b, err := r.block(ctx, s.Object, k, d.Bytes == 0)
+		if err != nil {
+			return err
+		}
+		err = d.take(p, b, k, limit)
+		b.release()
+		if err != nil {
+			return r.explain(err, s.Object, k)
+		}
+		if d.Bytes >= limit {
+			return errFull
+		}
+	}
+	d.Next = s.End // behind the last batch may be offsets that compaction removed
+	return nil
+}
+
+func (r *Reader) explain(err error, o metadata.Object, k *Block) error {
+	if err == errFull {
+		return err
+	}
+	return &CorruptError{ObjectKey(o), k.At, err}
+}
+
+// from gives the blocks that hold an offset and all behind it.
+func (x *Index) from(offset int64) []Block {
+	return x.Blocks[sort.Search(len(x.Blocks), func(i int) bool { return x.Blocks[i].End > offset }):]
+}
+
+// want starts to load the chunks that limit bytes of these blocks lie in, if memory
+// is free, so that they come side by side.
+func (r *Reader) want(o metadata.Object, blocks []Block, limit int64) {
+	last := int64(-1)
+	for i := range blocks {
+		k := &blocks[i]
+		for n := k.At / int64(r.cfg.ChunkBytes); n <= (k.At+int64(k.Stored)-1)/int64(r.cfg.ChunkBytes); n++ {
+			if n != last {
+				r.prefetch(o, n)
+				last = n
+			}
+		}
+		if limit -= int64(k.Raw); limit <= 0 {
+			return
+		}
+	}
+}
+
+// prefetch starts to load a chunk; it says whether it had to.
+func (r *Reader) prefetch(o metadata.Object, number int64) bool {
+	if r.chunks.has(cacheKey{kindChunk, o, number}) {
+		return false
+	}
+	r.wg.Go(func() {
+		if b, err := r.chunk(r.ctx, o, number, false); err == nil {
+			b.release()
+		}
+	})
+	return true
+}
+
+// take adds what is wanted of a block; errFull if that isn't all of it.
+func (d *Data) take(p []byte, b *buffer, k *Block, limit int) error {
+	from := 0
+	if d.Next > k.Base {
+		for from < len(p) {
+			batch, _, err := kafka.Next(p[from:])
+			if err != nil {
+				return err
+			}
+			if batch.NextOffset() > d.Next {
+				break
+			}
+			from += len(batch)
+		}
+	}
+	if d.Bytes+len(p)-from <= limit {
+		d.lend(p[from:], b)
+		d.Next = k.End
+		return nil
+	}
+	return d.takeSome(p[from:], b, limit)
+}
+
+// takeSome adds as many batches as fit, at least one if there are none yet.
+func (d *Data) takeSome(p []byte, b *buffer, limit int) error {
+	n, next := 0, d.Next
+	for n < len(p) {
+		batch, _, err := kafka.Next(p[n:])
+		if err != nil {
+			return err
+		}
+		if d.Bytes+n+len(batch) > limit && d.Bytes+n > 0 {
+			break
+		}
+		n, next = n+len(batch), batch.NextOffset()
+	}
+	if n > 0 {
+		d.lend(p[:n], b)
+		d.Next = next
+	}
+	return errFull
+}
+
+func (d *Data) lend(p []byte, b *buffer) {
+	if len(p) == 0 {
+		return
+	}
+	d.Bytes += len(p)
+	if len(p) < copyBelow {
+		d.Pieces = append(d.Pieces, append([]byte(nil), p...))
+		return
+	}
+	if n := len(d.lent); n > 0 && d.lent[n-1] == b {
+		if last := d.Pieces[len(d.Pieces)-1]; cap(last) > len(last) && &last[:len(last)+1][len(last)] == &p[0] {
+			d.Pieces[len(d.Pieces)-1] = last[:len(last)+len(p)]
+			return
+		}
+	}
+	b.retain()
+	d.lent = append(d.lent, b)
+	d.Pieces = append(d.Pieces, p)
+}

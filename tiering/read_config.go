@@ -1,0 +1,85 @@
+package tiering
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ReaderConfig bounds the read path.
+type ReaderConfig struct {
+	// MemoryBytes is all that reads may hold: chunks and blocks that are cached,
+	// being loaded, or lent to responses. At least 8 chunks.
+	MemoryBytes int64 `yaml:"memory_bytes"`
+	// MetaBytes is how much of indexes and manifest pages is cached.
+	MetaBytes int64 `yaml:"meta_bytes"`
+	// ChunkBytes is the size of the aligned pieces in which objects are read;
+	// 256 KiB to 64 MiB.
+	ChunkBytes int `yaml:"chunk_bytes"`
+	// ReadaheadBytes is how far ahead of a sequential reader is read at most; 0
+	// is not at all.
+	ReadaheadBytes int64 `yaml:"readahead_bytes"`
+	// MaxRequests is how many requests are under way at once; 1 to 1024.
+	MaxRequests int `yaml:"max_requests"`
+	// BytesPerSecond bounds what is read from the bucket; 0 is without limit.
+	BytesPerSecond int64 `yaml:"bytes_per_second"`
+	// RequestTimeout ends a request, and Attempts is how often it is made.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+	Attempts       int           `yaml:"attempts"`
+	// HedgeAfter is the least time after which a second request is sent beside a
+	// slow one; later if most requests take longer. 0 is never.
+	HedgeAfter time.Duration `yaml:"hedge_after"`
+	// MaxRecordBytes bounds a batch's records when they have to be decompressed,
+	// which only searches by time do.
+	MaxRecordBytes int `yaml:"max_record_bytes"`
+}
+
+// DefaultReaderConfig is what suits an agent.
+func DefaultReaderConfig() ReaderConfig {
+	return ReaderConfig{MemoryBytes: 128 << 20, MetaBytes: 16 << 20, ChunkBytes: 4 << 20, ReadaheadBytes: 32 << 20,
+		MaxRequests: 16, RequestTimeout: 15 * time.Second, Attempts: 3, HedgeAfter: 250 * time.Millisecond, MaxRecordBytes: 128 << 20}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c ReaderConfig) Validate() error {
+	for _, f := range []struct {
+		name             string
+		value, low, high int64
+	}{
+		{"chunk_bytes", int64(c.ChunkBytes), 256 << 10, 64 << 20},
+		{"memory_bytes", c.MemoryBytes, 8 * int64(c.ChunkBytes), 1 << 40},
+		{"meta_bytes", c.MetaBytes, 1 << 20, 1 << 40},
+		{"readahead_bytes", c.ReadaheadBytes, 0, c.MemoryBytes / 2},
+		{"max_requests", int64(c.MaxRequests), 1, 1024},
+		{"bytes_per_second", c.BytesPerSecond, 0, 1 << 50},
+		{"attempts", int64(c.Attempts), 1, 100},
+		{"max_record_bytes", int64(c.MaxRecordBytes), 1 << 20, 1 << 30},
+	} {
+		if f.value < f.low || f.value > f.high {
+			return fmt.Errorf("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
+		}
+	}
+	if c.RequestTimeout <= 0 {
+		return fmt.Errorf("request_timeout: %v, allowed is more than 0", c.RequestTimeout)
+	}
+	if c.HedgeAfter < 0 {
+		return fmt.Errorf("hedge_after: %v, allowed is 0 or more", c.HedgeAfter)
+	}
+	return nil
+}
+
+// Errors of reads that callers act on.
+var (
+	// ErrBelowStart: the offset is below the partition's log start.
+	ErrBelowStart = errors.New("offset is below the log start")
+	// ErrBeyondTier: the offset is at or behind what the head says is in the tier.
+	ErrBeyondTier = errors.New("offset is not in the tier")
+	// ErrGone: an object that the head leads to is not in the bucket. Either the
+	// head is out of date by now and retention removed it, or it was lost.
+	ErrGone = errors.New("object of the tier is gone")
+	// ErrBusy: the memory of the read path is all in use. Only loads that nobody
+	// waits for end so.
+	ErrBusy = errors.New("no memory for reads is free")
+	// ErrReaderClosed: the reader was closed.
+	ErrReaderClosed = errors.New("tier reader is closed")
+)

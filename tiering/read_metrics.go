@@ -1,0 +1,69 @@
+package tiering
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type readMetrics struct {
+	requests prometheus.Counter
+	bytes    prometheus.Counter
+	served   prometheus.Counter
+	failures prometheus.Counter
+	hedges   *prometheus.CounterVec
+	lookups  *prometheus.CounterVec
+	latency  prometheus.Histogram
+	ahead    prometheus.Counter
+	corrupt  prometheus.Counter
+}
+
+func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_read_" + name, Help: help})
+	}
+	m := &readMetrics{
+		requests: counter("requests_total", "GET requests to the bucket, hedges and repetitions included."),
+		bytes:    counter("fetched_bytes_total", "Bytes that came from the bucket."),
+		served:   counter("served_bytes_total", "Bytes of record batches that reads of the tier gave."),
+		failures: counter("request_errors_total", "GET requests that failed."),
+		ahead:    counter("readahead_chunks_total", "Chunks that were asked for ahead of a sequential reader."),
+		corrupt:  counter("corrupt_total", "Parts of objects that were not what was written."),
+		hedges:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Second requests beside slow ones, by whether they came first."}, []string{"won"}),
+		lookups:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+	}
+	if reg == nil {
+		return m
+	}
+	reg.MustRegister(m.requests, m.bytes, m.served, m.failures, m.ahead, m.corrupt, m.hedges, m.lookups, m.latency,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_memory_bytes", Help: "Memory that reads of the tier hold."},
+			func() float64 { return float64(r.memory.inUse()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_meta_bytes", Help: "Memory of cached indexes and manifest pages."},
+			func() float64 { return float64(r.meta.cost()) }))
+	return m
+}
+
+var kindNames = [...]string{kindChunk: "chunk", kindBlock: "block", kindIndex: "index", kindState: "state", kindPage: "page"}
+
+func (m *readMetrics) looked(kind uint8, hit bool) {
+	m.lookups.WithLabelValues(kindNames[kind], yesNo(hit)).Inc()
+}
+
+func (m *readMetrics) got(bytes int, took time.Duration, err error) {
+	m.requests.Inc()
+	m.bytes.Add(float64(bytes))
+	if err != nil {
+		m.failures.Inc()
+		return
+	}
+	m.latency.Observe(took.Seconds())
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

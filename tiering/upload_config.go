@@ -1,0 +1,68 @@
+package tiering
+
+import (
+	"fmt"
+	"time"
+)
+
+// UploadConfig says when and how records move to the bucket.
+type UploadConfig struct {
+	// BundleBytes is how much of small partitions is gathered before it is
+	// uploaded.
+	BundleBytes int64 `yaml:"bundle_bytes"`
+	// MaxAge is how long a record waits at most before its upload begins.
+	MaxAge time.Duration `yaml:"max_age"`
+	// SegmentBytes is from where on a partition gets objects of its own, at once.
+	SegmentBytes int64 `yaml:"segment_bytes"`
+	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
+	// 1 GiB. An object is built in memory.
+	ObjectBytes int64 `yaml:"object_bytes"`
+	// Concurrency is how many objects are built and uploaded at once; with
+	// ObjectBytes it bounds memory. 1 to 64.
+	Concurrency int `yaml:"concurrency"`
+	// Commits is how many heads are committed at once; 1 to 4096.
+	Commits int `yaml:"commits"`
+	// Compress lets blocks be compressed whose producers didn't.
+	Compress bool `yaml:"compress"`
+	// BytesPerSecond bounds how fast objects are built; 0 is without limit.
+	BytesPerSecond int64 `yaml:"bytes_per_second"`
+	// CheckEvery is how often it is looked whether something is due.
+	CheckEvery time.Duration `yaml:"check_every"`
+	// RetryBase and RetryMax are the first and the longest pause after a failure.
+	RetryBase time.Duration `yaml:"retry_base"`
+	RetryMax  time.Duration `yaml:"retry_max"`
+}
+
+// DefaultUploadConfig is what suits an agent.
+func DefaultUploadConfig() UploadConfig {
+	return UploadConfig{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, Concurrency: 2,
+		Commits: 256, Compress: true, CheckEvery: 250 * time.Millisecond, RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c UploadConfig) Validate() error {
+	for _, f := range []struct {
+		name             string
+		value, low, high int64
+	}{
+		{"bundle_bytes", c.BundleBytes, 1, 1 << 30},
+		{"segment_bytes", c.SegmentBytes, 1, 1 << 30},
+		{"object_bytes", c.ObjectBytes, max(c.BundleBytes, c.SegmentBytes), 1 << 30},
+		{"concurrency", int64(c.Concurrency), 1, 64},
+		{"commits", int64(c.Commits), 1, 4096},
+		{"bytes_per_second", c.BytesPerSecond, 0, 1 << 50},
+	} {
+		if f.value < f.low || f.value > f.high {
+			return fmt.Errorf("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{{"max_age", c.MaxAge}, {"check_every", c.CheckEvery}, {"retry_base", c.RetryBase}, {"retry_max", c.RetryMax}} {
+		if f.value <= 0 {
+			return fmt.Errorf("%s: %v, allowed is more than 0", f.name, f.value)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,47 @@
+package tiering
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type uploadMetrics struct {
+	objects   *prometheus.CounterVec
+	slices    prometheus.Counter
+	raw       prometheus.Counter
+	stored    prometheus.Counter
+	pages     prometheus.Counter
+	commits   *prometheus.CounterVec
+	errors    *prometheus.CounterVec
+	waiting   prometheus.Gauge
+	oldest    prometheus.Gauge
+	succeeded prometheus.Gauge
+	put       prometheus.Histogram
+}
+
+func newUploadMetrics(reg prometheus.Registerer) *uploadMetrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help})
+	}
+	vec := func(name, label, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "varve_tier_upload_" + name, Help: help})
+	}
+	m := &uploadMetrics{
+		objects:   vec("objects_total", "kind", "Objects that were uploaded: bundles of many partitions, segments of one."),
+		slices:    counter("slices_total", "Slices in uploaded objects."),
+		raw:       counter("record_bytes_total", "Bytes of record batches in uploaded objects, before compression by the tier."),
+		stored:    counter("object_bytes_total", "Bytes of uploaded objects."),
+		pages:     counter("pages_total", "Manifest pages that were written."),
+		commits:   vec("commits_total", "outcome", "Heads that were committed, or not."),
+		errors:    vec("errors_total", "step", "Failures, by what failed: read, put, commit."),
+		waiting:   gauge("waiting_bytes", "Bytes that are committed and not in the tier."),
+		oldest:    gauge("oldest_seconds", "Age of the oldest record that is not in the tier; 0 if there is none."),
+		succeeded: gauge("last_success_seconds", "When a head was last committed, in seconds since 1970."),
+		put: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15)}),
+	}
+	if reg != nil {
+		reg.MustRegister(m.objects, m.slices, m.raw, m.stored, m.pages, m.commits, m.errors, m.waiting, m.oldest, m.succeeded, m.put)
+	}
+	return m
+}
