@@ -13,6 +13,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/partition"
+	"varve/tiering"
 )
 
 // fetchCall is a fetch request being worked on.
@@ -34,7 +35,8 @@ type fetchPart struct {
 	err   error
 	state partition.State
 	data  partition.Data
-	tier  bool
+	tier  bool         // the offset lies in the tier only
+	far   tiering.Data // what was read from there
 }
 
 // fetch answers with what there is, or waits until there is enough. It queues
@@ -184,29 +186,32 @@ func (call *fetchCall) readTier(far []*fetchPart, rest int, always bool, deadlin
 	}
 	wg.Wait()
 	for _, fp := range far {
-		total += fp.data.Bytes
+		total += fp.far.Bytes
 	}
 	return total
 }
 
 func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
-	head := fp.p.Head()
-	data, err := b.deps.Tier.Read(ctx, head, fp.p.ID(), fp.want.offset, limit)
-	if err != nil {
-		if !errors.Is(err, partition.ErrOutOfRange) && !errors.Is(err, context.DeadlineExceeded) {
-			b.log.Warn("read from the tier failed", "topic", fp.topic.Name, "partition", fp.want.partition, "offset", fp.want.offset, "err", err)
-		}
-		fp.err = err
-		return
+	fp.far, fp.err = b.deps.Tier.Read(ctx, fp.p.Head(), fp.p.ID(), fp.want.offset, limit)
+	if fp.err != nil && !errors.Is(fp.err, tiering.ErrBelowStart) {
+		b.log.Warn("read from the tier failed", "topic", fp.topic.Name, "partition", fp.want.partition, "offset", fp.want.offset, "err", fp.err)
 	}
-	if len(data) > 0 {
-		fp.data.Pieces, fp.data.Bytes = [][]byte{data}, len(data)
+}
+
+// bytes and pieces are what was found, wherever.
+func (fp *fetchPart) bytes() int { return fp.data.Bytes + fp.far.Bytes }
+
+func (fp *fetchPart) pieces() [][]byte {
+	if fp.far.Bytes > 0 {
+		return fp.far.Pieces
 	}
+	return fp.data.Pieces
 }
 
 func (call *fetchCall) releaseAll() {
 	for _, fp := range call.parts {
 		fp.data.Release()
-		fp.data = partition.Data{}
+		fp.far.Release()
+		fp.data, fp.far = partition.Data{}, tiering.Data{}
 	}
 }

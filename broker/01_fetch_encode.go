@@ -158,13 +158,10 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	if v >= 11 {
 		p.i32(-1) // no preferred read replica
 	}
-	p.length(fp.data.Bytes)
-	p.borrow(fp.data.Pieces)
-	if fp.tier {
-		m.fetched.WithLabelValues("tier").Add(float64(fp.data.Bytes))
-	} else {
-		m.fetched.WithLabelValues("local").Add(float64(fp.data.Bytes))
-	}
+	p.length(fp.bytes())
+	p.borrow(fp.pieces())
+	m.fetchedTier.Add(float64(fp.far.Bytes))
+	m.fetchedLocal.Add(float64(fp.data.Bytes))
 	call.encodeLeader(p, fp, code)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/partition"
+	"varve/tiering"
 )
 
 // Timestamps that stand for places.
@@ -42,7 +43,7 @@ func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, t
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
-	var found partition.Stamp
+	var found tiering.Stamp
 	if err == nil {
 		found, err = b.offsetAt(ctx, p, want.Timestamp)
 	}
@@ -70,16 +71,16 @@ func (b *Broker) partitionOf(topic string, index int32) (*partition.Partition, e
 	return p, nil
 }
 
-var nowhere = partition.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
+var nowhere = tiering.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
-func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (partition.Stamp, error) {
+func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (tiering.Stamp, error) {
 	s := p.State()
-	place := func(offset int64) (partition.Stamp, error) {
-		return partition.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
+	place := func(offset int64) (tiering.Stamp, error) {
+		return tiering.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
 	}
 	switch at {
 	case atLatest:
-		return partition.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
+		return tiering.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
 	case atEarliest:
 		return place(s.LogStart)
 	case atEarliestLocal:
@@ -115,7 +116,7 @@ func (b *Broker) epochAt(ctx context.Context, p *partition.Partition, offset int
 }
 
 // firstSince looks in the tier first if part of the log lies only there.
-func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (partition.Stamp, error) {
+func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (tiering.Stamp, error) {
 	if s.LogStart < s.TieredEnd && s.LocalStart > s.LogStart {
 		found, ok, err := b.deps.Tier.FindTime(ctx, p.Head(), p.ID(), at)
 		if err != nil || ok {
@@ -129,7 +130,7 @@ func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s parti
 	return nowhere, nil
 }
 
-func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (partition.Stamp, error) {
+func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.Stamp, error) {
 	best, found, err := p.MaxTime()
 	if err != nil {
 		return nowhere, err
@@ -173,8 +174,11 @@ func (b *Broker) epochEnd(ctx context.Context, topic string, want *kmsg.OffsetFo
 	}
 	found, end, known := p.EpochEnd(id.Epoch(want.LeaderEpoch))
 	if !known {
-		if found, end, err = b.deps.Tier.EpochEnd(ctx, p.Head(), p.ID(), id.Epoch(want.LeaderEpoch)); err != nil {
+		if found, end, known, err = b.deps.Tier.EpochEnd(ctx, p.Head(), p.ID(), id.Epoch(want.LeaderEpoch)); err != nil {
 			rp.ErrorCode = codeOf(err).Code
+			return rp
+		}
+		if !known {
 			return rp
 		}
 	}

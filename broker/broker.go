@@ -19,6 +19,7 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+	"varve/tiering"
 	"varve/wal"
 )
 
@@ -28,16 +29,12 @@ type Partitions interface {
 	Get(p id.Partition) *partition.Partition
 }
 
-// Tier reads what no local journal holds (tiering.Reader).
+// Tier reads what no local journal holds (tiering.Reader), and moves log starts.
 type Tier interface {
-	// Read gives whole batches from the one that holds offset on, about limit bytes.
-	Read(ctx context.Context, head *metadata.Head, p id.Partition, offset int64, limit int) ([]byte, error)
-	// FindTime gives the first record with a timestamp of at least at.
-	FindTime(ctx context.Context, head *metadata.Head, p id.Partition, at int64) (partition.Stamp, bool, error)
-	// MaxTime gives the record with the largest timestamp.
-	MaxTime(ctx context.Context, head *metadata.Head, p id.Partition) (partition.Stamp, bool, error)
-	// EpochEnd gives the largest epoch that is at most e, and where it ended.
-	EpochEnd(ctx context.Context, head *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, error)
+	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
+	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (tiering.Stamp, bool, error)
+	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
 	// DeleteTo moves the log start of an owned partition to offset.
 	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error
 }

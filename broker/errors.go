@@ -28,6 +28,7 @@ var codes = []struct {
 	{partition.ErrTransactional, kerr.InvalidTxnState},
 	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
 	{tiering.ErrNotOwner, kerr.NotLeaderForPartition},
+	{tiering.ErrBelowStart, kerr.OffsetOutOfRange},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
 	{kafka.ErrMagic, kerr.UnsupportedForMessageFormat},
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},

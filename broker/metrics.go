@@ -18,8 +18,9 @@ type metrics struct {
 	fetched  *prometheus.CounterVec
 	throttle prometheus.Counter
 
-	byAPI     *prometheus.CounterVec
-	byLatency *prometheus.HistogramVec
+	fetchedLocal, fetchedTier prometheus.Counter
+	byAPI                     *prometheus.CounterVec
+	byLatency                 *prometheus.HistogramVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -41,6 +42,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fetched:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by where they came from."}, []string{"from"}),
 		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were held back because the journal filled."),
 	}
+	m.fetchedLocal, m.fetchedTier = m.fetched.WithLabelValues("local"), m.fetched.WithLabelValues("tier")
 	if r != nil {
 		r.MustRegister(m.byAPI, m.byLatency, m.errors, m.badConns, m.conns, m.refused, m.inBytes, m.outBytes, m.records, m.produced, m.fetched, m.throttle)
 	}
