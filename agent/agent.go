@@ -15,6 +15,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,7 +55,7 @@ type Agent struct {
 	heads *metadata.Writer
 	view  *cluster.View
 
-	session   metadata.Session
+	session   atomic.Pointer[metadata.Session]
 	journal   *wal.Writer
 	owned     *owned
 	parts     *partition.Deps
@@ -238,8 +239,8 @@ func (a *Agent) abort() {
 	if a.journal != nil {
 		a.journal.Close()
 	}
-	if a.session != nil {
-		_ = a.session.Close(ctx) // the lease ends by itself too
+	if a.session.Load() != nil {
+		_ = a.lease().Close(ctx) // the lease ends by itself too
 	}
 	if a.heads != nil {
 		_ = a.heads.Close(ctx)

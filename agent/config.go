@@ -21,6 +21,12 @@ type Listener struct {
 	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address"`
 }
 
+// LogConfig says what is logged.
+type LogConfig struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error"`
+	Format string `yaml:"format" doc:"text or json"`
+}
+
 // Config is an agent's whole configuration.
 type Config struct {
 	BrokerID        int32                `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
@@ -33,6 +39,7 @@ type Config struct {
 	ShutdownTimeout time.Duration        `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
 	AcceptLoss      bool                 `yaml:"accept_loss" doc:"serve partitions although a journal that holds the newest records is gone for good: what was not uploaded is lost"`
 	UndeleteWindow  time.Duration        `yaml:"undelete_window" doc:"how long a deleted topic's data is kept"`
+	Log             LogConfig            `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config        `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Journal         wal.Config           `yaml:"journal" doc:"the write-ahead log"`
 	Metadata        metadata.Config      `yaml:"etcd" doc:"the metadata store"`
@@ -47,6 +54,7 @@ func DefaultConfig() Config {
 		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
 		Listeners:  []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
 		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second, UndeleteWindow: 24 * time.Hour,
+		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(),
 	}
@@ -71,6 +79,9 @@ func (c *Config) Validate() error {
 		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
 	case c.UndeleteWindow < 0:
 		return bad("undelete_window", c.UndeleteWindow, "0 or more")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
 	}
 	names := map[string]bool{}
 	for i, l := range c.Listeners {
@@ -98,6 +109,18 @@ func (c *Config) Validate() error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// ValidateStores checks the settings of etcd and the object store, which an
+// embedded agent does not have.
+func (c *Config) ValidateStores() error {
+	if err := c.Metadata.Validate(); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	if err := c.Store.Validate(); err != nil {
+		return fmt.Errorf("store: %w", err)
 	}
 	return nil
 }

@@ -24,16 +24,11 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if a.inc, err = takeIncarnation(ctx, a.deps.Meta); err != nil {
 		return err
 	}
-	if a.session, err = a.deps.Meta.Session(ctx, a.cfg.SessionTTL); err != nil {
+	s, err := a.deps.Meta.Session(ctx, a.cfg.SessionTTL)
+	if err != nil {
 		return err
 	}
-	a.run(func() {
-		select {
-		case <-a.session.Lost():
-			a.die(fmt.Errorf("the session of incarnation %v is gone: %w", a.inc, metadata.ErrSessionLost))
-		case <-life.Done():
-		}
-	})
+	a.session.Store(&s)
 	a.heads = metadata.NewWriter(a.deps.Meta, metadata.DefaultWriterConfig(), a.log.With("part", "metadata"), a.deps.Registry)
 	a.view = cluster.NewView(a.deps.Meta, a.log)
 	a.run(func() { a.view.Run(life) })
@@ -76,18 +71,80 @@ func (a *Agent) evictFormerSelf(ctx context.Context) error {
 	}
 }
 
-// register shows the agent to the others, and so to clients.
-func (a *Agent) register(ctx, _ context.Context) error {
-	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.cfg.HTTP, Endpoints: a.endpoints}
-	key := metadata.AgentKey(a.self)
-	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.PutLeased(key, me.Encode(), a.session.Lease()))
-	if errors.Is(err, metadata.ErrConflict) {
-		return fmt.Errorf("broker id %v was taken by another agent meanwhile", a.self)
-	}
+// register shows the agent to the others, and so to clients, and keeps it shown.
+func (a *Agent) register(ctx, life context.Context) error {
+	rev, err := a.announce(ctx)
 	if err != nil {
 		return err
 	}
+	a.run(func() { a.keepRegistered(life) })
 	return a.view.Await(ctx, metadata.PrefixAgents, rev)
+}
+
+// announce writes the agent's key, which goes with its session.
+func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
+	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.cfg.HTTP, Endpoints: a.endpoints}
+	key := metadata.AgentKey(a.self)
+	kv, err := a.deps.Meta.Get(ctx, key)
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return 0, err
+	}
+	if err == nil { // perhaps an earlier try whose answer was lost
+		old, err := metadata.DecodeAgent(kv.Value)
+		if err != nil || old.Incarnation != a.inc {
+			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
+		}
+	}
+	return a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+}
+
+// errTaken ends an agent that somebody else has taken the place of.
+var errTaken = errors.New("another agent has the broker id")
+
+// keepRegistered takes a new session when one was lost. That is no death: the
+// agent owns what nobody took meanwhile, which its guarded writes find out.
+func (a *Agent) keepRegistered(life context.Context) {
+	for {
+		select {
+		case <-a.lease().Lost():
+		case <-life.Done():
+			return
+		}
+		a.log.Warn("the session with etcd was lost; taking a new one")
+		for {
+			err := a.registerAgain(life)
+			if err == nil {
+				a.log.Info("registered again")
+				break
+			}
+			if life.Err() != nil {
+				return
+			}
+			if errors.Is(err, errTaken) {
+				a.die(err)
+				return
+			}
+			a.log.Warn("not registered again yet", "err", err)
+			select {
+			case <-time.After(200 * time.Millisecond):
+			case <-life.Done():
+				return
+			}
+		}
+	}
+}
+
+// lease is the present session.
+func (a *Agent) lease() metadata.Session { return *a.session.Load() }
+
+func (a *Agent) registerAgain(ctx context.Context) error {
+	s, err := a.deps.Meta.Session(ctx, a.cfg.SessionTTL)
+	if err != nil {
+		return err
+	}
+	a.session.Store(&s)
+	_, err = a.announce(ctx)
+	return err
 }
 
 // recoverJournals decides the end of every journal that this store keeps and

@@ -35,7 +35,7 @@ func (a *Agent) stop(failed error) {
 			a.log.Debug("admin API", "err", err)
 		}
 	}
-	if err := a.session.Close(ctx); err != nil {
+	if err := a.lease().Close(ctx); err != nil {
 		a.log.Debug("lease not ended; it ends by itself", "err", err)
 	}
 	if err := a.heads.Close(ctx); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -49,7 +48,13 @@ func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, ou
 	if err != nil {
 		return err
 	}
-	log := newLogger(os.Stderr, verbose)
+	if verbose {
+		cfg.Log.Level = "debug"
+	}
+	log, err := newLogger(os.Stderr, cfg.Log)
+	if err != nil {
+		return err
+	}
 	cfg.DataDir = data
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
@@ -88,21 +93,14 @@ func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, ou
 // greet says where to connect, and what to try first.
 func greet(out io.Writer, a *agent.Agent, cfg agent.Config) {
 	kafka := a.Addresses()[cfg.Listeners[0].Name]
+	http := a.HTTPAddress()
 	fmt.Fprintf(out, `Varve serves Kafka on %s and HTTP on %s; data lies in %s.
 
 Try, in another terminal:
   echo hello | kcat -P -b %[1]s -t first
   kcat -C -b %[1]s -t first -e
   varve topic list --brokers %[1]s
-`, kafka, cfg.HTTP, cfg.DataDir)
-}
-
-func newLogger(w io.Writer, verbose bool) *slog.Logger {
-	level := slog.LevelInfo
-	if verbose {
-		level = slog.LevelDebug
-	}
-	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+`, kafka, http, cfg.DataDir)
 }
 
 func newRegistry() *prometheus.Registry {

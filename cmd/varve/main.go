@@ -59,6 +59,6 @@ func root() *cobra.Command {
 	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w\nSee '%s --help'", err, c.CommandPath())}
 	})
-	c.AddCommand(devCommand(), agentCommand())
+	c.AddCommand(devCommand(), agentCommand(), configCommand())
 	return c
 }
