@@ -174,9 +174,9 @@ type Loaded struct{}
 // TopicDeleted forgets all offsets of a topic.
 type TopicDeleted struct{ Topic string }
 
-// Written says that a Write is durable, or that it failed and nothing of it was
-// stored.
-type Written struct{ Err error }
+// Written says that a Write is durable. If one fails what is stored is not known:
+// the group must Resign and be loaded anew.
+type Written struct{}
 
 // Resign answers everything that is pending with Err; the group is not used
 // after it.

@@ -127,7 +127,7 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 	case TopicDeleted:
 		g.topicDeleted(e.Topic)
 	case Written:
-		g.written(e.Err)
+		g.written()
 	case Resign:
 		g.resign(e.Err)
 		return g.out

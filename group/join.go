@@ -37,6 +37,7 @@ func (g *Group) join(e Join) {
 	case !g.accepts(e.MemberID):
 		g.remove(e.MemberID)
 		refuse("", ErrMaxSize)
+		g.maybeComplete()
 	case !g.compatible(e.ProtocolType, e.Protocols):
 		refuse(e.MemberID, ErrInconsistentProtocol)
 	case e.MemberID == "":

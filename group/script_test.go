@@ -118,10 +118,8 @@ func (s *script) command(line string) {
 	case "store": // on or off
 		_, s.auto = a["on"]
 		if s.auto && s.write != nil {
-			s.settle(nil)
+			s.settle()
 		}
-	case "fail":
-		s.settle(ErrUnavailable)
 	case "wait":
 		s.wait(a.dur("ms", 0))
 	case "restart":
@@ -233,33 +231,31 @@ func (s *script) step(e Event) {
 		s.effect(f)
 	}
 	if s.auto && s.write != nil {
-		s.settle(nil)
+		s.settle()
 	}
 }
 
 // settle answers the write under way.
-func (s *script) settle(err error) {
+func (s *script) settle() {
 	w := s.write
 	s.write = nil
 	if w == nil {
 		s.printf("nothing is being written")
 		return
 	}
-	if err == nil {
-		if w.Record != nil {
-			s.stored = w.Record
-		}
-		if w.Drop {
-			s.stored = nil
-		}
-		for topic, o := range w.Offsets {
-			s.kept[topic] = maps.Clone(o)
-			if len(o) == 0 {
-				delete(s.kept, topic)
-			}
+	if w.Record != nil {
+		s.stored = w.Record
+	}
+	if w.Drop {
+		s.stored = nil
+	}
+	for topic, o := range w.Offsets {
+		s.kept[topic] = maps.Clone(o)
+		if len(o) == 0 {
+			delete(s.kept, topic)
 		}
 	}
-	s.step(Written{err})
+	s.step(Written{})
 }
 
 // wait lets time pass, waking the group when it wants.

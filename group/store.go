@@ -101,8 +101,8 @@ func sizeOf(o metadata.Offsets) int {
 }
 
 // wait is a request that waits for one or more values to be durable. Its done
-// is called once: with nil, or with the first failure, or with ErrUnavailable
-// when its patience ends; then the values may yet be stored.
+// is called once: with nil, or with what the group is resigned with, or with
+// ErrUnavailable when its patience ends; then the values may yet be stored.
 type wait struct {
 	id   uint64
 	left int
@@ -273,7 +273,7 @@ func (g *Group) flush() {
 }
 
 // written ends the Write under way.
-func (g *Group) written(err error) {
+func (g *Group) written() {
 	f := g.flight
 	if f == nil {
 		return
@@ -282,9 +282,7 @@ func (g *Group) written(err error) {
 	var waits []*wait
 	for _, topic := range f.topics {
 		p := g.parts[topic]
-		if err == nil {
-			p.apply()
-		}
+		p.apply()
 		waits = append(waits, p.flightWaits...)
 		p.flight, p.flightWaits = nil, nil
 		if len(p.durable) == 0 && len(p.staged) == 0 {
@@ -294,13 +292,10 @@ func (g *Group) written(err error) {
 	waits = append(waits, f.waits...)
 	slices.SortStableFunc(waits, func(a, b *wait) int { return cmp.Compare(a.id, b.id) })
 	for _, w := range waits {
-		g.finish(w, err)
+		g.finish(w, nil)
 	}
-	switch {
-	case f.drop && err == nil:
+	if f.drop {
 		g.forget()
-	case f.record && err != nil && g.next.record == nil:
-		g.recorded = false
 	}
 }
 
