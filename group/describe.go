@@ -7,7 +7,7 @@ import (
 )
 
 // Type is Kafka's name for groups of this protocol.
-const Type = "Classic"
+const Type = "classic"
 
 // Description is what DescribeGroups shows.
 type Description struct {
