@@ -275,11 +275,15 @@ func TestCloseWhileAway(t *testing.T) {
 		answer := make(chan error)
 		go func() { answer <- d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err }()
 		synctest.Wait()
-		go d.stop()
+		stopped := make(chan struct{})
+		go func() {
+			d.stop()
+			close(stopped)
+		}()
 		if err := <-answer; !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotCoordinator) {
 			t.Fatalf("commit: %v", err)
 		}
-		time.Sleep(10 * time.Second)
+		<-stopped
 		d.memory.SetAvailable(true)
 		d.start()
 		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
@@ -343,6 +347,24 @@ func TestCorruptRecord(t *testing.T) {
 		if n := d.offset("good", "t"); n != 5 {
 			t.Fatalf("offset %d", n)
 		}
+	})
+}
+
+// A group whose deletion can't be stored for long costs nothing meanwhile, and
+// goes when the store is back.
+func TestDeleteWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
+		d.memory.SetAvailable(false)
+		want(t, "delete", d.Delete(t.Context(), "g"), ErrUnavailable)
+		time.Sleep(d.cfg.UnloadAfter + d.cfg.RetentionCheck + time.Hour)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, ErrUnavailable)
+		d.memory.SetAvailable(true)
+		time.Sleep(time.Minute)
+		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
+			t.Fatalf("left over: %v", kvs)
+		}
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 7)).Err, nil)
 	})
 }
 

@@ -116,6 +116,11 @@ func (c *Coordinator) readAll(slots []*slot) (map[string]*image, error) {
 // memory from now on, since their sessions run; of the others only what lists
 // them, and when they expire.
 func (s *slot) begin(images map[string]*image) {
+	select {
+	case <-s.stop:
+		return // given up meanwhile
+	default:
+	}
 	now := time.Now()
 	for name, m := range images {
 		if SlotOf(name) != s.n {
