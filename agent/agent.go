@@ -23,6 +23,7 @@ import (
 	"varve/admin"
 	"varve/broker"
 	"varve/cluster"
+	"varve/group"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -55,14 +56,16 @@ type Agent struct {
 	heads *metadata.Writer
 	view  *cluster.View
 
-	session   atomic.Pointer[metadata.Session]
-	journal   *wal.Writer
-	owned     *owned
-	parts     *partition.Deps
-	broker    *broker.Broker
-	tier      *tier
-	listeners []net.Listener
-	endpoints []metadata.Endpoint
+	session     atomic.Pointer[metadata.Session]
+	journal     *wal.Writer
+	owned       *owned
+	parts       *partition.Deps
+	broker      *broker.Broker
+	tier        *tier
+	groups      *group.Coordinator
+	coordinates bool // only follow writes it
+	listeners   []net.Listener
+	endpoints   []metadata.Endpoint
 
 	stopServing context.CancelFunc
 	admin       *admin.Server
@@ -206,8 +209,9 @@ func (a *Agent) Addresses() map[string]string {
 }
 
 func (a *Agent) serve(_, life context.Context) error {
+	a.openGroups()
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
-		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store,
+		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
 	})
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/broker"
+	"varve/group"
 	"varve/metadata"
 	"varve/s3store"
 	"varve/tiering"
@@ -43,6 +44,7 @@ type Config struct {
 	Kafka           broker.Config        `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Journal         wal.Config           `yaml:"journal" doc:"the write-ahead log"`
 	Metadata        metadata.Config      `yaml:"etcd" doc:"the metadata store"`
+	Groups          group.Config         `yaml:"groups" doc:"consumer groups"`
 	Store           s3store.Config       `yaml:"store" doc:"the object store"`
 	Upload          tiering.UploadConfig `yaml:"upload" doc:"how records move to the bucket"`
 	Read            tiering.ReaderConfig `yaml:"read" doc:"how records are read back from the bucket"`
@@ -56,7 +58,7 @@ func DefaultConfig() Config {
 		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second, UndeleteWindow: 24 * time.Hour,
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
-		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(),
+		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Groups: group.DefaultConfig(),
 	}
 	return c
 }
@@ -105,7 +107,7 @@ func (c *Config) Validate() error {
 	}
 	j := c.Journal
 	j.Dir = c.JournalDir()
-	for _, err := range []error{c.Kafka.Validate(), j.Validate(), c.Upload.Validate(), c.Read.Validate()} {
+	for _, err := range []error{c.Kafka.Validate(), j.Validate(), c.Upload.Validate(), c.Read.Validate(), c.Groups.Validate()} {
 		if err != nil {
 			return err
 		}

@@ -205,6 +205,7 @@ func (a *Agent) incomplete(c *candidate, known map[id.Journal]bool) error {
 func (a *Agent) follow(ctx context.Context) {
 	for {
 		changed := a.view.Changed()
+		a.holdSlots(ctx)
 		a.reconcile(ctx)
 		select {
 		case <-changed:

@@ -19,6 +19,7 @@ func (a *Agent) stop(failed error) {
 	defer cancel()
 	a.stopServing()
 	a.drain()
+	a.groups.Close(ctx)
 	if failed == nil {
 		a.flush(ctx)
 	}

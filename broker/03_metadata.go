@@ -198,6 +198,7 @@ func (b *Broker) describeTopic(name string, from, limit int32) (d kmsg.DescribeT
 		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
 		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas
+		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // null upsets the Java client
 		d.Partitions = append(d.Partitions, p)
 	}
 	return d, -1

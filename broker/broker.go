@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"varve/cluster"
+	"varve/group"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
@@ -46,6 +47,7 @@ type Deps struct {
 	Partitions Partitions
 	Tier       Tier
 	Journal    *wal.Store
+	Groups     *group.Coordinator
 	Log        *slog.Logger
 	Registry   prometheus.Registerer
 	ClusterID  string

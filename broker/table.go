@@ -57,6 +57,7 @@ func apiTable(b *Broker) map[int16]*api {
 		{key: kmsg.DescribeProducers, min: 0, max: 0, serve: on(b.describeProducers)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, serve: on(b.describeTopicPartitions)},
 	}
+	rows = append(rows, groupTable(b)...)
 	table := map[int16]*api{}
 	for _, a := range rows {
 		table[int16(a.key)] = a

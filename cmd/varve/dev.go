@@ -20,6 +20,7 @@ import (
 
 func devCommand() *cobra.Command {
 	cfg := agent.DefaultConfig()
+	cfg.Groups.InitialRebalanceDelay = 0 // as in Kafka's quick start
 	var data, kafka, http string
 	var verbose bool
 	c := &cobra.Command{
