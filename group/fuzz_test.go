@@ -242,7 +242,7 @@ func (w *world) run() {
 			w.step(w.event())
 		}
 	}
-	w.g.Step(w.now, Tick{})
+	w.step(Tick{})
 	for _, f := range w.g.Step(w.now, Resign{ErrNotCoordinator}) {
 		if r, ok := f.(Reply); ok {
 			w.answered(r)
