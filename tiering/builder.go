@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/klauspost/compress/zstd"
+
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
@@ -14,6 +16,7 @@ type builder struct {
 	buf      []byte
 	footer   Footer
 	compress func() bool // asked for each block
+	zip      *zstd.Encoder
 
 	// Of the slice that is being built.
 	index   Index
@@ -24,8 +27,8 @@ type builder struct {
 
 // newBuilder begins an object in buf, whose content is dropped. compress says
 // whether blocks may be compressed now.
-func newBuilder(buf []byte, o metadata.Object, created int64, compress func() bool) *builder {
-	return &builder{buf: appendHeader(buf[:0]), footer: Footer{Object: o, Created: created}, compress: compress}
+func newBuilder(buf []byte, o metadata.Object, created int64, compress func() bool, zip *zstd.Encoder) *builder {
+	return &builder{buf: appendHeader(buf[:0]), footer: Footer{Object: o, Created: created}, compress: compress, zip: zip}
 }
 
 func (b *builder) begin(p id.Partition, topic string) {
@@ -36,9 +39,7 @@ func (b *builder) begin(p id.Partition, topic string) {
 // an error, and the object useless.
 func (b *builder) add(batch *Batch, fill func([]byte) error) error {
 	if b.block.Raw > 0 && int(b.block.Raw)+int(batch.Size) > BlockBytes {
-		if err := b.closeBlock(); err != nil {
-			return err
-		}
+		b.closeBlock()
 	}
 	from := len(b.buf)
 	b.buf = slices.Grow(b.buf, int(batch.Size))[:from+int(batch.Size)]
@@ -89,14 +90,11 @@ func (b *builder) note(batch *Batch, p kafka.Batch) {
 }
 
 // closeBlock ends the open block, compressed where that pays.
-func (b *builder) closeBlock() error {
+func (b *builder) closeBlock() {
 	k := &b.block
 	raw := b.buf[k.At:]
 	if 2*b.plain >= len(raw) && b.compress() {
-		small, ok, err := squeeze(b.scratch, raw)
-		if err != nil {
-			return err
-		}
+		small, ok := squeeze(b.zip, b.scratch, raw)
 		b.scratch = small[:0]
 		if ok {
 			k.Codec = codecZstd
@@ -107,14 +105,11 @@ func (b *builder) closeBlock() error {
 	k.Stored, k.CRC = int32(len(stored)), kafka.Checksum(stored)
 	b.index.Blocks = append(b.index.Blocks, *k)
 	b.block = Block{}
-	return nil
 }
 
 // end ends the slice. producers is nil if the slice has no state of its own.
-func (b *builder) end(producers []Producer, aborted []Aborted) (metadata.Slice, error) {
-	if err := b.closeBlock(); err != nil {
-		return metadata.Slice{}, err
-	}
+func (b *builder) end(producers []Producer, aborted []Aborted) metadata.Slice {
+	b.closeBlock()
 	x := &b.index
 	if producers != nil {
 		x.StateAt = int64(len(b.buf))
@@ -132,7 +127,7 @@ func (b *builder) end(producers []Producer, aborted []Aborted) (metadata.Slice, 
 		MinEpoch: x.Epochs[0].Epoch, MaxEpoch: x.Epochs[len(x.Epochs)-1].Epoch, Bytes: x.bytes(),
 		IndexAt: int64(at), IndexLen: int32(len(b.buf) - at)}
 	b.footer.Slices = append(b.footer.Slices, FooterSlice{x.Partition, x.Topic, s})
-	return s, nil
+	return s
 }
 
 // undo takes an unfinished slice back, which began at a position of the buffer.

@@ -1,6 +1,6 @@
 package tiering
 
-import "varve/kafka"
+import "github.com/klauspost/compress/zstd"
 
 const (
 	// sampleBytes of a block are tried first; what doesn't shrink costs no more.
@@ -8,21 +8,36 @@ const (
 	// saveAtLeast is the part of its size, 1/saveAtLeast, that compression has to
 	// save to be worth the readers' time.
 	saveAtLeast = 10
+	// squeezeFrom is the size below which a block isn't worth the trouble.
+	squeezeFrom = 512
 )
 
+// newZip makes the compressor of an uploader, for so many blocks at a time.
+func newZip(concurrency int) *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(concurrency), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithWindowSize(BlockBytes), zstd.WithLowerEncoderMem(true), zstd.WithAllLitEntropyCompression(true))
+	if err != nil {
+		panic(err) // only options that are wrong
+	}
+	return e
+}
+
 // squeeze compresses a block into scratch, if it pays.
-func squeeze(scratch, raw []byte) (small []byte, ok bool, err error) {
+func squeeze(zip *zstd.Encoder, scratch, raw []byte) (small []byte, ok bool) {
+	if len(raw) < squeezeFrom {
+		return scratch, false
+	}
 	if len(raw) > 2*sampleBytes {
 		// The middle is more telling than a batch's header.
 		from := (len(raw) - sampleBytes) / 2
-		small, err = kafka.Compress(kafka.Zstd, scratch[:0], raw[from:from+sampleBytes])
-		if err != nil || !pays(len(small), sampleBytes) {
-			return small, false, err
+		small = zip.EncodeAll(raw[from:from+sampleBytes], scratch[:0])
+		if !pays(len(small), sampleBytes) {
+			return small, false
 		}
 		scratch = small
 	}
-	small, err = kafka.Compress(kafka.Zstd, scratch[:0], raw)
-	return small, err == nil && pays(len(small), len(raw)), err
+	small = zip.EncodeAll(raw, scratch[:0])
+	return small, pays(len(small), len(raw))
 }
 
 func pays(small, raw int) bool { return small <= raw-raw/saveAtLeast }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
@@ -48,7 +49,8 @@ type Uploader struct {
 	metrics *uploadMetrics
 	put     *putter
 	pace    *rate.Limiter // nil: no limit
-	buffers sync.Pool     // of *[]byte
+	zip     *zstd.Encoder
+	buffers sync.Pool // of *[]byte
 
 	kick     chan struct{}             // holds one token
 	requests chan *flush               // to Run
@@ -78,7 +80,7 @@ func NewUploader(cfg UploadConfig, deps UploadDeps) *Uploader {
 		deps.OnCommitted = func() {}
 	}
 	u := &Uploader{cfg: cfg, deps: deps, metrics: newUploadMetrics(deps.Registerer),
-		kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}}
+		kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: newZip(cfg.Concurrency)}
 	u.put = &putter{store: deps.Store, log: deps.Log, base: cfg.RetryBase, max: cfg.RetryMax,
 		failed: func(error) { u.metrics.errors.WithLabelValues("put").Inc() }, waiting: u.waiting.Load}
 	if cfg.BytesPerSecond > 0 {

@@ -70,7 +70,7 @@ func (u *Uploader) stored(b *builder, size int, took time.Duration) {
 
 // build makes the object's slices. It fails only when ctx ended.
 func (u *Uploader) build(ctx context.Context, t *task, o metadata.Object, buf []byte) (*builder, error) {
-	b := newBuilder(buf, o, u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() })
+	b := newBuilder(buf, o, u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() }, u.zip)
 	for _, p := range t.parts {
 		from := len(b.buf)
 		p.slice, p.err = u.buildSlice(ctx, b, p)
@@ -99,5 +99,5 @@ func (u *Uploader) buildSlice(ctx context.Context, b *builder, p *part) (metadat
 			return metadata.Slice{}, fmt.Errorf("%v: %w", at, err)
 		}
 	}
-	return b.end(p.producers, p.aborted)
+	return b.end(p.producers, p.aborted), nil
 }

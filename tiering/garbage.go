@@ -1,0 +1,189 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// GarbageConfig says how carefully and how fast garbage is collected.
+type GarbageConfig struct {
+	// Grace is the age below which an object is never deleted.
+	Grace time.Duration `yaml:"grace"`
+	// Interval is the pause between passes.
+	Interval time.Duration `yaml:"interval"`
+	// SweepObjects is how many objects a pass looks at beside those that are known
+	// to have been dropped; one or two requests each. The next pass goes on there.
+	SweepObjects int `yaml:"sweep_objects"`
+	// DeletesPerSecond bounds deletions.
+	DeletesPerSecond int `yaml:"deletes_per_second"`
+	// UndeleteWindow is how long a deleted topic can be had back.
+	UndeleteWindow time.Duration `yaml:"undelete_window"`
+}
+
+// DefaultGarbageConfig is what suits a cluster.
+func DefaultGarbageConfig() GarbageConfig {
+	return GarbageConfig{Grace: time.Hour, Interval: time.Minute, SweepObjects: 300, DeletesPerSecond: 200, UndeleteWindow: 24 * time.Hour}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c GarbageConfig) Validate() error {
+	switch {
+	case c.Grace < 0:
+		return fmt.Errorf("grace: %v, allowed is 0 or more", c.Grace)
+	case c.Interval <= 0:
+		return fmt.Errorf("interval: %v, allowed is more than 0", c.Interval)
+	case c.SweepObjects < 1 || c.SweepObjects > 1<<20:
+		return fmt.Errorf("sweep_objects: %d, allowed is 1 to %d", c.SweepObjects, 1<<20)
+	case c.DeletesPerSecond < 1 || c.DeletesPerSecond > 1<<20:
+		return fmt.Errorf("deletes_per_second: %d, allowed is 1 to %d", c.DeletesPerSecond, 1<<20)
+	case c.UndeleteWindow < 0:
+		return fmt.Errorf("undelete_window: %v, allowed is 0 or more", c.UndeleteWindow)
+	}
+	return nil
+}
+
+// GarbageDeps is what a Collector works with.
+type GarbageDeps struct {
+	Store  s3store.Store
+	Reader *Reader
+	Meta   metadata.Store
+	// Floor gives the number below which everything is settled that an incarnation
+	// wrote, 0 if that isn't known here (Names.Floor for one's own).
+	Floor      func(id.Incarnation) uint64
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Collector deletes objects by proof, and what is left of deleted topics when they
+// can't be had back any more. In doubt it keeps. One in a cluster is enough; more do
+// no harm.
+//
+// An object may go if it is older than the grace time and, for each of its slices,
+// no head or manifest names it and nobody can commit it any more: either the head
+// belongs to another incarnation than the one that wrote the object, or that one
+// said, before the head was read, that it is done with the object. A slice below
+// the log start counts as not named. Where there is no head there must be the record
+// of a deleted topic whose undelete window is over, so that the loss of etcd never
+// looks like garbage. Manifest pages go by the same rule.
+type Collector struct {
+	cfg     GarbageConfig
+	deps    GarbageDeps
+	metrics *garbageMetrics
+	pace    *rate.Limiter
+	sweep   sweep // Run's own
+
+	mu struct {
+		sync.Mutex
+		dropped map[metadata.Object]struct{}
+	}
+}
+
+// maxOffered bounds what is remembered as dropped; sweeping finds the rest.
+const maxOffered = 1 << 16
+
+// NewCollector makes a collector, which works while Run does. It panics on a
+// config that Validate refuses.
+func NewCollector(cfg GarbageConfig, deps GarbageDeps) *Collector {
+	if err := cfg.Validate(); err != nil {
+		panic("tiering: garbage config: " + err.Error())
+	}
+	c := &Collector{cfg: cfg, deps: deps, metrics: newGarbageMetrics(deps.Registerer),
+		pace: rate.NewLimiter(rate.Limit(cfg.DeletesPerSecond), max(cfg.DeletesPerSecond, deleteAtOnce))}
+	c.mu.dropped = map[metadata.Object]struct{}{}
+	c.sweep.begin()
+	return c
+}
+
+// Offer names objects that a partition doesn't need any more, so that they are
+// looked at before sweeping comes by.
+func (c *Collector) Offer(objects []metadata.Object) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, o := range objects {
+		if len(c.mu.dropped) < maxOffered {
+			c.mu.dropped[o] = struct{}{}
+		}
+	}
+}
+
+// Run collects until ctx ends.
+func (c *Collector) Run(ctx context.Context) error {
+	tick := time.NewTicker(c.cfg.Interval)
+	defer tick.Stop()
+	for {
+		if err := c.Pass(ctx); err != nil && ctx.Err() == nil {
+			c.metrics.errors.Inc()
+			c.deps.Log.Warn("garbage collection was interrupted; it goes on later", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// Pass collects once: topics whose time is over, objects that were dropped, and a
+// stretch of the bucket. It must not run beside Run.
+func (c *Collector) Pass(ctx context.Context) error {
+	j, err := c.judge(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.purge(ctx, j); err != nil {
+		return err
+	}
+	// What heads said before the purge is not used.
+	if j, err = c.judge(ctx); err != nil {
+		return err
+	}
+	if err := c.collectDropped(ctx, j); err != nil {
+		return err
+	}
+	return c.sweepOn(ctx, j)
+}
+
+// collectDropped judges what was offered. What has to stay for another reason is
+// left to sweeping.
+func (c *Collector) collectDropped(ctx context.Context, j *judge) error {
+	c.mu.Lock()
+	offered := c.mu.dropped
+	c.mu.dropped = map[metadata.Object]struct{}{}
+	c.mu.Unlock()
+	d := c.deletion()
+	var young []metadata.Object
+	for o := range offered {
+		found, err := c.deps.Store.Head(ctx, ObjectKey(o))
+		switch {
+		case errors.Is(err, s3store.ErrNotFound):
+			continue
+		case err == nil && time.Since(found.Modified) < c.cfg.Grace:
+			young = append(young, o)
+			continue
+		}
+		v := keepDoubt
+		if err == nil {
+			v, _, err = j.object(ctx, o, found)
+		}
+		if err != nil {
+			c.Offer([]metadata.Object{o})
+			return err
+		}
+		if err := d.add(ctx, found, v); err != nil {
+			return err
+		}
+	}
+	c.Offer(young)
+	return d.flush(ctx)
+}

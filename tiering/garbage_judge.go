@@ -1,0 +1,226 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// verdict is what is to be done with an object, and why.
+type verdict int
+
+const (
+	keepDoubt   verdict = iota // something is not known, or not as it should be
+	keepForeign                // not of Varve
+	keepYoung
+	keepNamed // a head or manifest leads to it
+	keepOpen  // its writer may still commit it
+	remove
+)
+
+var verdictNames = map[verdict]string{keepDoubt: "doubt", keepForeign: "foreign", keepYoung: "young", keepNamed: "named", keepOpen: "open", remove: "remove"}
+
+// judge proves what may go. What it knows of heads it has read itself, after it
+// asked for the writers' floors.
+type judge struct {
+	c       *Collector
+	floors  map[id.Incarnation]uint64
+	heads   map[id.Partition]*metadata.Head // nil: there is none
+	deleted map[id.Topic]deletedTopic
+}
+
+type deletedTopic struct {
+	metadata.DeletedTopic
+	mod  metadata.Revision
+	over bool // the undelete window
+}
+
+// maxJudgeHeads bounds the heads that a judge remembers.
+const maxJudgeHeads = 1 << 14
+
+func (c *Collector) judge(ctx context.Context) (*judge, error) {
+	j := &judge{c: c, floors: map[id.Incarnation]uint64{}, heads: map[id.Partition]*metadata.Head{}, deleted: map[id.Topic]deletedTopic{}}
+	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixDeleted)
+	if err != nil {
+		return nil, fmt.Errorf("list deleted topics: %w", err)
+	}
+	for _, kv := range kvs {
+		d, err := metadata.DecodeDeletedTopic(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		j.deleted[d.Topic.ID] = deletedTopic{d, kv.Mod, time.Since(d.Deleted) >= c.cfg.UndeleteWindow}
+	}
+	return j, nil
+}
+
+// object judges an object with slices; f is its footer where that could be read.
+func (j *judge) object(ctx context.Context, o metadata.Object, found s3store.Object) (v verdict, f *Footer, err error) {
+	f, err = ReadFooter(ctx, j.c.deps.Store, found.Key, found.Size)
+	if errors.Is(err, s3store.ErrNotFound) {
+		return keepDoubt, nil, nil // another collector was here
+	}
+	var corrupt *CorruptError
+	if errors.As(err, &corrupt) {
+		j.c.deps.Log.Warn("an object can't be judged, so it stays", "err", err)
+		return keepDoubt, nil, nil
+	}
+	if err != nil {
+		return keepDoubt, nil, err
+	}
+	if f.Object != o {
+		j.c.deps.Log.Warn("an object lies under another's key, so it stays", "key", found.Key, "object", f.Object)
+		return keepDoubt, f, nil
+	}
+	for i := range f.Slices {
+		s := &f.Slices[i]
+		v, err := j.part(ctx, s.Partition, o, func(h *metadata.Head) (bool, error) { return j.namesSlice(ctx, h, s) })
+		if v != remove || err != nil {
+			return v, f, err
+		}
+	}
+	return remove, f, nil
+}
+
+// page judges a page of a manifest.
+func (j *judge) page(ctx context.Context, o metadata.Object, found s3store.Object) (verdict, *page, error) {
+	if found.Size > maxSealedBytes {
+		return keepDoubt, nil, nil
+	}
+	b, err := getRange(ctx, j.c.deps.Store, found.Key, 0, found.Size)
+	if errors.Is(err, s3store.ErrNotFound) {
+		return keepDoubt, nil, nil
+	}
+	if err != nil {
+		return keepDoubt, nil, err
+	}
+	g, err := decodePage(b)
+	if err != nil {
+		j.c.deps.Log.Warn("a manifest page can't be judged, so it stays", "key", found.Key, "err", err)
+		return keepDoubt, nil, nil
+	}
+	v, err := j.part(ctx, g.Partition, o, func(h *metadata.Head) (bool, error) { return j.namesPage(ctx, h, g, o) })
+	return v, g, err
+}
+
+// part judges what an object holds of one partition.
+func (j *judge) part(ctx context.Context, p id.Partition, o metadata.Object, named func(*metadata.Head) (bool, error)) (verdict, error) {
+	floor := j.floor(o.Writer) // before the head is read: what is settled by then shows in it
+	h, err := j.head(ctx, p)
+	if err != nil {
+		return keepDoubt, err
+	}
+	if h == nil {
+		if d, known := j.deleted[p.Topic]; known && d.over {
+			return remove, nil
+		}
+		return keepDoubt, nil
+	}
+	is, err := named(h)
+	var corrupt *CorruptError
+	switch {
+	case errors.As(err, &corrupt) || errors.Is(err, ErrGone):
+		j.c.deps.Log.Warn("a manifest can't be read, so what it might name stays", "partition", p, "err", err)
+		return keepDoubt, nil
+	case err != nil:
+		return keepDoubt, err
+	case is:
+		return keepNamed, nil
+	case h.Owner == o.Writer && o.Seq >= floor:
+		return keepOpen, nil
+	}
+	return remove, nil
+}
+
+func (j *judge) floor(w id.Incarnation) uint64 {
+	floor, known := j.floors[w]
+	if !known {
+		// What is settled by now need not show in heads that were read before.
+		clear(j.heads)
+		floor = j.c.deps.Floor(w)
+		j.floors[w] = floor
+	}
+	return floor
+}
+
+func (j *judge) head(ctx context.Context, p id.Partition) (*metadata.Head, error) {
+	if h, known := j.heads[p]; known {
+		return h, nil
+	}
+	kv, err := j.c.deps.Meta.Get(ctx, metadata.HeadKey(p))
+	var h *metadata.Head
+	if err == nil {
+		h, err = metadata.DecodeHead(kv.Value)
+	} else if errors.Is(err, metadata.ErrNotFound) {
+		err = nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("head of %v: %w", p, err)
+	}
+	if len(j.heads) >= maxJudgeHeads {
+		clear(j.heads)
+	}
+	j.heads[p] = h
+	return h, nil
+}
+
+// namesSlice says whether a head or its manifest leads to a slice that can still
+// be read.
+func (j *judge) namesSlice(ctx context.Context, h *metadata.Head, s *FooterSlice) (bool, error) {
+	if s.End <= h.LogStart {
+		return false, nil
+	}
+	same := func(o metadata.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
+	if slices.ContainsFunc(h.Slices, same) {
+		return true, nil
+	}
+	if m := &h.Manifest; m.Slices == 0 || s.Base >= m.End || s.End <= m.Base {
+		return false, nil
+	}
+	r := j.c.deps.Reader
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	defer r.leave()
+	leaf, err := r.leaf(ctx, s.Partition, h.Manifest.Root, max(s.Base, h.Manifest.Base))
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(leaf.Slices, same), nil
+}
+
+// namesPage says whether a head's manifest leads to a page.
+func (j *judge) namesPage(ctx context.Context, h *metadata.Head, g *page, o metadata.Object) (bool, error) {
+	base, _ := g.bounds(0)
+	if h.Manifest.Slices == 0 || base >= h.Manifest.End {
+		return false, nil
+	}
+	r := j.c.deps.Reader
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	defer r.leave()
+	at := h.Manifest.Root
+	for at.Object != o {
+		above, err := r.loadPage(ctx, g.Partition, at)
+		if err != nil {
+			return false, err
+		}
+		if above.Level <= g.Level {
+			return false, nil
+		}
+		i := sort.Search(len(above.Children), func(i int) bool { return above.Children[i].End > base })
+		if i == len(above.Children) {
+			return false, nil
+		}
+		at = above.Children[i].Page
+	}
+	return true, nil
+}

@@ -1,0 +1,28 @@
+package tiering
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type garbageMetrics struct {
+	looked  *prometheus.CounterVec
+	deleted prometheus.Counter
+	freed   prometheus.Counter
+	cycles  prometheus.Counter
+	errors  prometheus.Counter
+}
+
+func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
+	}
+	m := &garbageMetrics{
+		looked:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects that were judged, by verdict."}, []string{"verdict"}),
+		deleted: counter("deleted_objects_total", "Objects that were deleted."),
+		freed:   counter("deleted_bytes_total", "Bytes of objects that were deleted."),
+		cycles:  counter("cycles_total", "Times that the whole bucket was gone over."),
+		errors:  counter("errors_total", "Passes that an error ended."),
+	}
+	if reg != nil {
+		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors)
+	}
+	return m
+}

@@ -1,0 +1,85 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// purge removes the heads of topics whose undelete window is over. From then on
+// their objects are garbage.
+func (c *Collector) purge(ctx context.Context, j *judge) error {
+	for topic, d := range j.deleted {
+		if !d.over {
+			continue
+		}
+		if err := c.purgeTopic(ctx, topic, d.mod); err != nil && !errors.Is(err, metadata.ErrConflict) {
+			return fmt.Errorf("purge topic %q: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+// purgeTopic deletes a topic's heads, guarded by the record of its deletion: if the
+// topic is had back at the same time, one of both fails.
+func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, mod metadata.Revision) error {
+	heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
+	if err != nil || len(heads) == 0 {
+		return err
+	}
+	guard := metadata.Guard{Key: metadata.DeletedKey(topic), Mod: mod}
+	for len(heads) > 0 {
+		n := min(len(heads), metadata.MaxTxnOps)
+		ops := make([]metadata.Op, n)
+		for i := range ops {
+			ops[i] = metadata.Delete(heads[i].Key)
+		}
+		if _, err := c.deps.Meta.Txn(ctx, []metadata.Guard{guard}, ops...); err != nil {
+			return err
+		}
+		heads = heads[n:]
+	}
+	c.deps.Log.Info("heads of a deleted topic removed; its objects follow", "topic", topic)
+	return nil
+}
+
+// headless lists the deleted topics that have no heads any more.
+func (c *Collector) headless(ctx context.Context, j *judge) (map[id.Topic]bool, error) {
+	found := map[id.Topic]bool{}
+	for topic, d := range j.deleted {
+		if !d.over {
+			continue
+		}
+		heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
+		if err != nil {
+			return nil, fmt.Errorf("heads of deleted topic %q: %w", d.Name, err)
+		}
+		if len(heads) == 0 {
+			found[topic] = true
+		}
+	}
+	return found, nil
+}
+
+// endCycle forgets the deleted topics of which a whole cycle, that began when
+// they had no heads any more, found nothing that stays.
+func (c *Collector) endCycle(ctx context.Context, j *judge) error {
+	for topic := range c.sweep.began {
+		d, known := j.deleted[topic]
+		if !known || c.sweep.seen[topic] {
+			continue
+		}
+		key := metadata.DeletedKey(topic)
+		_, err := c.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: d.mod}}, metadata.Delete(key))
+		if err != nil && !errors.Is(err, metadata.ErrConflict) {
+			return fmt.Errorf("forget deleted topic %q: %w", d.Name, err)
+		}
+		if err == nil {
+			c.deps.Log.Info("a deleted topic's data is gone", "topic", d.Name, "id", topic)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,292 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// KeeperConfig says how retention works.
+type KeeperConfig struct {
+	// Interval is how often retention is looked after.
+	Interval time.Duration `yaml:"interval"`
+	// StepTimeout bounds the work on one partition while the bucket is slow.
+	StepTimeout time.Duration `yaml:"step_timeout"`
+}
+
+// DefaultKeeperConfig is what suits an agent; Kafka's interval is the same.
+func DefaultKeeperConfig() KeeperConfig {
+	return KeeperConfig{Interval: 5 * time.Minute, StepTimeout: time.Minute}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c KeeperConfig) Validate() error {
+	if c.Interval <= 0 {
+		return fmt.Errorf("interval: %v, allowed is more than 0", c.Interval)
+	}
+	if c.StepTimeout <= 0 {
+		return fmt.Errorf("step_timeout: %v, allowed is more than 0", c.StepTimeout)
+	}
+	return nil
+}
+
+// KeeperDeps is what a Keeper works with.
+type KeeperDeps struct {
+	Store   s3store.Store
+	Reader  *Reader
+	Names   *Names
+	Sources func() iter.Seq[Source]
+	// Retention gives what a partition's topic keeps; not ok if retention is none
+	// of its policies, or it isn't known.
+	Retention func(id.Partition) (keep Retention, ok bool)
+	Topic     func(id.Topic) string
+	// Clock gives the time in ms since 1970.
+	Clock func() int64
+	// Dropped is told of objects that a partition doesn't need any more. nil:
+	// garbage collection finds them by itself, later.
+	Dropped    func([]metadata.Object)
+	Log        *slog.Logger
+	Registerer prometheus.Registerer // nil: no metrics
+}
+
+// Keeper moves log starts as retention demands and DeleteRecords asks. It never
+// deletes an object.
+type Keeper struct {
+	cfg  KeeperConfig
+	deps KeeperDeps
+	put  *putter
+	due  map[id.Partition]due // Run's own
+
+	cut     prometheus.Counter
+	trimmed prometheus.Counter
+	failed  prometheus.Counter
+}
+
+// due is when a partition has to be looked at again, unless it changed since.
+type due struct {
+	start int64 // log start that this holds for
+	keep  Retention
+	at    int64 // ms
+}
+
+// trimAtLeast is how many slices below the log start a manifest may still list.
+const trimAtLeast = metadata.MaxHeadSlices
+
+// NewKeeper makes a keeper, which works while Run does. It panics on a config that
+// Validate refuses.
+func NewKeeper(cfg KeeperConfig, deps KeeperDeps) *Keeper {
+	if err := cfg.Validate(); err != nil {
+		panic("tiering: keeper config: " + err.Error())
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_retention_" + name, Help: help})
+	}
+	k := &Keeper{cfg: cfg, deps: deps, due: map[id.Partition]due{},
+		cut:     counter("cuts_total", "Times that a log start was moved."),
+		trimmed: counter("trims_total", "Manifests that were rewritten without what lies below the log start."),
+		failed:  counter("errors_total", "Partitions that retention failed on; they are tried again."),
+	}
+	if deps.Registerer != nil {
+		deps.Registerer.MustRegister(k.cut, k.trimmed, k.failed)
+	}
+	k.put = &putter{store: deps.Store, log: deps.Log, base: 500 * time.Millisecond, max: 10 * time.Second,
+		failed: func(error) {}, waiting: func() int64 { return 0 }}
+	return k
+}
+
+// Run looks after retention until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	tick := time.NewTicker(k.cfg.Interval)
+	defer tick.Stop()
+	for {
+		k.Pass(ctx)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// Pass looks after every partition once. It must not run beside Run.
+func (k *Keeper) Pass(ctx context.Context) {
+	seen := map[id.Partition]due{}
+	failures := 0
+	for s := range k.deps.Sources() {
+		if ctx.Err() != nil {
+			return
+		}
+		p := s.Partition()
+		next, err := k.look(ctx, s)
+		seen[p] = next
+		if err == nil || errors.Is(err, ErrNotOwner) || ctx.Err() != nil {
+			continue
+		}
+		k.failed.Inc()
+		if failures++; failures == 1 {
+			k.deps.Log.Warn("retention failed; it is tried again", "partition", p, "err", err)
+		}
+	}
+	k.due = seen
+}
+
+// look does for one partition what has to be done, and says when to look again.
+func (k *Keeper) look(ctx context.Context, s Source) (due, error) {
+	p, h := s.Partition(), s.Head()
+	keep, ok := k.deps.Retention(p)
+	if !ok {
+		keep = Retention{-1, -1}
+	}
+	waiting, _ := s.PendingBytes()
+	now := k.deps.Clock()
+	d := due{start: h.LogStart, keep: keep}
+	tooMuch := keep.Bytes >= 0 && h.TieredBytes()+waiting > keep.Bytes
+	if old, known := k.due[p]; known && !tooMuch && old.start == d.start && old.keep == d.keep && now < old.at {
+		return old, nil
+	}
+	step, cancel := context.WithTimeout(ctx, k.cfg.StepTimeout)
+	defer cancel()
+	start, oldest, err := k.deps.Reader.Cut(step, h, p, keep, waiting, now)
+	if err != nil {
+		return d, err
+	}
+	d.start, d.at = start, now+24*time.Hour.Milliseconds()
+	if keep.Ms >= 0 {
+		d.at = min(d.at, max(oldest, now-keep.Ms-1)+keep.Ms+1)
+	}
+	if err := k.moveTo(ctx, step, s, start); err != nil {
+		return due{}, err
+	}
+	return d, nil
+}
+
+// moveTo moves the log start, and rewrites the manifest if enough of it is below.
+// ctx is for the commit, whose outcome has to be known; step for what can be left.
+func (k *Keeper) moveTo(ctx, step context.Context, s Source, start int64) error {
+	for {
+		h := s.Head()
+		start := max(start, h.LogStart)
+		p := s.Partition()
+		e := edit{was: h, manifest: h.Manifest, slices: slices.Clone(h.Slices), start: start, end: h.TieredEnd}
+		e.forget(start)
+		d := &drafts{reader: k.deps.Reader, put: k.put, names: k.deps.Names, wrote: func() {}}
+		dead, err := k.dead(step, p, e.manifest, start)
+		if err == nil && dead >= trimAtLeast {
+			e.manifest, err = (&tree{d, p, k.deps.Topic(p.Topic)}).trim(step, e.manifest, start)
+		}
+		if err != nil {
+			d.settle()
+			return err
+		}
+		if start == h.LogStart && e.manifest == h.Manifest && len(e.slices) == len(h.Slices) {
+			return nil
+		}
+		dropped := k.droppedBy(step, h, p, start)
+		err = e.commit(ctx, s)
+		if ctx.Err() == nil {
+			d.settle()
+		}
+		if errors.Is(err, errStale) {
+			continue
+		}
+		if err == nil {
+			k.committed(h, &e, dropped)
+		}
+		return err
+	}
+}
+
+func (k *Keeper) committed(was *metadata.Head, e *edit, dropped []metadata.Object) {
+	if e.start > was.LogStart {
+		k.cut.Inc()
+	}
+	if e.manifest != was.Manifest {
+		k.trimmed.Inc()
+	}
+	if k.deps.Dropped != nil && len(dropped) > 0 {
+		k.deps.Dropped(dropped)
+	}
+}
+
+// dead counts the slices of a manifest that end at or below start.
+func (k *Keeper) dead(ctx context.Context, p id.Partition, m metadata.Manifest, start int64) (n int64, err error) {
+	for at := m.Root; m.Slices > 0 && m.Base < start; {
+		g, err := (&drafts{reader: k.deps.Reader}).loadPage(ctx, p, at)
+		if err != nil {
+			return 0, err
+		}
+		for i := range g.Slices {
+			if g.Slices[i].End <= start {
+				n++
+			}
+		}
+		at = metadata.Page{}
+		for i := range g.Children {
+			if c := &g.Children[i]; c.End <= start {
+				n += c.Slices
+			} else {
+				at = c.Page
+				break
+			}
+		}
+		if at.Object.Writer == 0 {
+			break
+		}
+	}
+	return n, nil
+}
+
+// maxDropped bounds what is told of at once; the rest is found by sweeping.
+const maxDropped = 4096
+
+// droppedBy lists objects with slices between the old and the new log start.
+func (k *Keeper) droppedBy(ctx context.Context, h *metadata.Head, p id.Partition, start int64) (names []metadata.Object) {
+	if k.deps.Dropped == nil || start == h.LogStart || k.deps.Reader.enter() != nil {
+		return nil
+	}
+	defer k.deps.Reader.leave()
+	_ = k.deps.Reader.walk(ctx, h, p, h.LogStart, func(s span) bool { return s.Base < start }, func(s *metadata.Slice) error {
+		if s.End > start || len(names) == maxDropped {
+			return errStop
+		}
+		if n := len(names); n == 0 || names[n-1] != s.Object {
+			names = append(names, s.Object)
+		}
+		return nil
+	})
+	return names
+}
+
+// DeleteTo moves a partition's log start to an offset, at most its high watermark,
+// which is for the caller to see to (DeleteRecords). What lies below is not read
+// any more from when it returns without error.
+func (k *Keeper) DeleteTo(ctx context.Context, s Source, offset int64) error {
+	for {
+		h := s.Head()
+		if offset <= h.LogStart {
+			return nil
+		}
+		e := edit{was: h, manifest: h.Manifest, slices: slices.Clone(h.Slices), start: offset, end: h.TieredEnd}
+		e.forget(offset)
+		dropped := k.droppedBy(ctx, h, s.Partition(), offset)
+		err := e.commit(ctx, s)
+		if errors.Is(err, errStale) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("delete records of %v below %d: %w", s.Partition(), offset, err)
+		}
+		k.committed(h, &e, dropped)
+		return nil
+	}
+}

@@ -1,0 +1,111 @@
+package tiering
+
+import (
+	"context"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// Retention is what a topic keeps; -1 is without limit.
+type Retention struct {
+	Ms    int64 // records whose timestamp is older may go (retention.ms)
+	Bytes int64 // of a partition, at least so much is kept (retention.bytes)
+}
+
+// Unlimited says that nothing ever goes.
+func (r Retention) Unlimited() bool { return r.Ms < 0 && r.Bytes < 0 }
+
+// cutter finds how far a log may be cut from its start: whole slices, oldest
+// first, as long as each is too old or more than enough is behind it. It is pure.
+//
+// A slice without timestamps goes by size, or together with one behind it that
+// goes by time.
+type cutter struct {
+	start  int64 // the log start, moved on
+	byTime bool
+	before int64 // largest timestamp that is too old
+	bySize bool
+	excess int64 // bytes over the limit
+	unsure int64 // bytes of slices without timestamps that were passed
+	oldest int64 // largest timestamp of the first slice that stays; -1 if none is known
+}
+
+// newCutter begins at a log start. total is the size of the partition, with what
+// isn't tiered yet.
+func newCutter(r Retention, start, total, now int64) *cutter {
+	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1}
+	if c.bySize {
+		c.excess = total - r.Bytes
+	}
+	return c
+}
+
+// whole cuts all that a span covers, if it may all go.
+func (c *cutter) whole(s span, bytes int64) bool {
+	switch {
+	case c.byTime && s.MaxTime >= 0 && s.MaxTime <= c.before:
+	case c.bySize && c.excess >= c.unsure+bytes:
+	default:
+		return false
+	}
+	c.excess -= c.unsure + bytes
+	c.start, c.unsure = s.End, 0
+	return true
+}
+
+// slices cuts from a list; it says whether one that has to stay was met.
+func (c *cutter) slices(list []metadata.Slice) (met bool) {
+	for i := range list {
+		s := &list[i]
+		switch {
+		case s.End <= c.start:
+			c.excess -= s.Bytes // counted in the total, but gone already
+		case c.whole(spanOf(s), s.Bytes):
+		case s.MaxTime < 0 && c.byTime:
+			c.unsure += s.Bytes
+		default:
+			c.oldest = s.MaxTime
+			return true
+		}
+	}
+	return false
+}
+
+// Cut gives the log start that a partition should have. waiting is how many bytes
+// of it are not in the tier yet; oldest is the time of the oldest slice that stays,
+// -1 if that isn't known.
+func (r *Reader) Cut(ctx context.Context, h *metadata.Head, p id.Partition, keep Retention, waiting, now int64) (start, oldest int64, err error) {
+	if err := r.enter(); err != nil {
+		return h.LogStart, -1, err
+	}
+	defer r.leave()
+	c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
+	met := false
+	if h.Manifest.Slices > 0 {
+		if met, err = r.cutPage(ctx, c, p, h.Manifest.Root); err != nil {
+			return h.LogStart, -1, err
+		}
+	}
+	if !met {
+		c.slices(h.Slices)
+	}
+	return c.start, c.oldest, nil
+}
+
+func (r *Reader) cutPage(ctx context.Context, c *cutter, p id.Partition, at metadata.Page) (met bool, err error) {
+	g, err := r.loadPage(ctx, p, at)
+	if err != nil {
+		return true, err
+	}
+	for i := range g.Children {
+		k := &g.Children[i]
+		if k.Base >= c.start && c.whole(k.span, k.Bytes) {
+			continue
+		}
+		if met, err = r.cutPage(ctx, c, p, k.Page); met || err != nil {
+			return true, err
+		}
+	}
+	return c.slices(g.Slices), nil
+}
