@@ -71,8 +71,9 @@ func newCache[V any](ctx context.Context, limit int64, start func(func()), retai
 type load[V any] func(ctx context.Context) (V, int64, error)
 
 // get gives the value, loaded if need be; the caller becomes one of its users. A
-// load ends when nobody waits for it any more.
-func (c *cache[V]) get(ctx context.Context, key cacheKey, load load[V]) (value V, err error) {
+// load ends when nobody waits for it any more. When quit is closed the caller
+// leaves with errNoWait; it may be nil.
+func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, load load[V]) (value V, err error) {
 	c.mu.Lock()
 	if e, ok := c.mu.items[key]; ok {
 		value = c.use(e)
@@ -94,6 +95,9 @@ func (c *cache[V]) get(ctx context.Context, key cacheKey, load load[V]) (value V
 	case <-ctx.Done():
 		c.abandon(key, f)
 		return value, ctx.Err()
+	case <-quit:
+		c.abandon(key, f)
+		return value, errNoWait
 	}
 }
 

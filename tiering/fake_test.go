@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 	"varve/kafka"
@@ -190,6 +191,7 @@ type worldConfig struct {
 func testConfig() worldConfig {
 	c := worldConfig{DefaultUploadConfig(), DefaultReaderConfig()}
 	c.reader.ChunkBytes, c.reader.MemoryBytes, c.reader.ReadaheadBytes = 256<<10, 8<<20, 2<<20
+	c.upload.CheckEvery = time.Hour // only flushes upload
 	return c
 }
 
