@@ -109,8 +109,24 @@ var groupDefinitions = []Definition{
 	integer("consumer.session.timeout.ms", "group.consumer.session.timeout.ms", 45000, 1, math.MaxInt32, "How long a member of a consumer group (KIP-848) may be silent. No effect on classic groups."),
 }
 
-// definition looks a definition up by name.
-func definition(defs []Definition, name string) *Definition {
+// BrokerDefinitions lists the dynamic settings that a broker, or all brokers,
+// have: the defaults of topics.
+func BrokerDefinitions() []Definition { return brokerDefinitions }
+
+var brokerDefinitions = brokerDefaults()
+
+func brokerDefaults() (out []Definition) {
+	for _, d := range topicDefinitions {
+		if d.Synonym != "" {
+			d.Name, d.Synonym = d.Synonym, ""
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// Find looks a definition up by name; nil if there is none.
+func Find(defs []Definition, name string) *Definition {
 	for i := range defs {
 		if defs[i].Name == name {
 			return &defs[i]
@@ -170,9 +186,12 @@ func SplitList(value string) []string {
 	return out
 }
 
+// JoinList puts a list's value together.
+func JoinList(list []string) string { return strings.Join(list, ",") }
+
 func check(defs []Definition, s metadata.Settings) error {
 	for name, value := range s {
-		d := definition(defs, name)
+		d := Find(defs, name)
 		if d == nil {
 			return fmt.Errorf("unknown configuration %s: %w", name, ErrUnknownConfig)
 		}
@@ -193,6 +212,9 @@ func CheckTopicConfig(s metadata.Settings) error {
 	}
 	return nil
 }
+
+// CheckBrokerConfig says whether a broker, or all, may have these settings.
+func CheckBrokerConfig(s metadata.Settings) error { return check(brokerDefinitions, s) }
 
 // CheckGroupConfig says whether a group may have these settings.
 func CheckGroupConfig(s metadata.Settings) error { return check(groupDefinitions, s) }
@@ -218,7 +240,7 @@ func (v *View) Lookup(topic metadata.Settings, broker string, d *Definition) (va
 // PartitionSettings gives what appends and retention need of a topic's settings.
 func (v *View) PartitionSettings(t *Topic, broker string) *partition.Settings {
 	get := func(name string) string {
-		s, _ := v.Lookup(t.Config, broker, definition(topicDefinitions, name))
+		s, _ := v.Lookup(t.Config, broker, Find(topicDefinitions, name))
 		return s
 	}
 	number := func(name string) int64 {

@@ -161,8 +161,6 @@ func (b Batch) validateFields() error {
 		return fmt.Errorf("last offset delta %d with %d records: %w", b.LastDelta(), n, ErrInvalidRecord)
 	case b.Codec() == None && int(n) > (len(b)-BatchHeaderBytes)/minRecordBytes:
 		return fmt.Errorf("%d records in %d bytes: %w", n, len(b), ErrInvalidRecord)
-	case b.ProducerID() < -1 || b.ProducerID() == -1 && (b.ProducerEpoch() != -1 || b.BaseSequence() != -1):
-		return fmt.Errorf("producer id %d with epoch %d and sequence %d: %w", b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), ErrInvalidRecord)
 	case b.ProducerID() >= 0 && (b.ProducerEpoch() < 0 || b.BaseSequence() < 0 && !b.IsControl()):
 		return fmt.Errorf("producer id %d with epoch %d and sequence %d: %w", b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), ErrInvalidRecord)
 	}

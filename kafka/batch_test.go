@@ -110,7 +110,7 @@ func TestValidateRefuses(t *testing.T) {
 		{"no records", func(b Batch) { b[60] = 0; b.seal() }, ErrInvalidRecord},
 		{"delta", func(b Batch) { b[26]++; b.seal() }, ErrInvalidRecord},
 		{"count that bytes can't hold", func(b Batch) { b[57], b[23] = 1, 1; b.seal() }, ErrInvalidRecord},
-		{"epoch without id", func(b Batch) { b.SetProducer(-1, 3, -1); b.seal() }, ErrInvalidRecord},
+		{"id without epoch", func(b Batch) { b.SetProducer(4, -1, 0); b.seal() }, ErrInvalidRecord},
 		{"id without sequence", func(b Batch) { b.SetProducer(4, 0, -1); b.seal() }, ErrInvalidRecord},
 	}
 	for _, c := range cases {

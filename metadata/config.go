@@ -16,35 +16,35 @@ import (
 type Config struct {
 	// Endpoints are URLs of etcd's client listeners: http://host:port,
 	// https://host:port or unix:///path. All must have the same scheme.
-	Endpoints []string `yaml:"endpoints"`
+	Endpoints []string `yaml:"endpoints" doc:"URLs of etcd's client listeners: http://host:port, https://host:port or unix:///path. All must have the same scheme"`
 	// Prefix stands before every key; clusters that share an etcd differ in it.
 	// It begins and ends with a slash.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix" doc:"stands before every key; clusters that share an etcd differ in it. It begins and ends with a slash"`
 	// TLS applies to https endpoints.
-	TLS TLSConfig `yaml:"tls"`
+	TLS TLSConfig `yaml:"tls" doc:"applies to https endpoints"`
 	// Username and Password are etcd's own; both or none.
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	Username string `yaml:"username" doc:"etcd's own; both or none"`
+	Password string `yaml:"password" doc:"etcd's own; both or none"`
 	// DialTimeout bounds the making of one connection, and how long Open waits
 	// for the first answer.
-	DialTimeout time.Duration `yaml:"dial_timeout"`
+	DialTimeout time.Duration `yaml:"dial_timeout" doc:"bounds the making of one connection, and how long Open waits for the first answer"`
 	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
-	RequestTimeout time.Duration `yaml:"request_timeout"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"bounds every request; one that takes longer is ErrUnavailable"`
 }
 
 // TLSConfig says how https endpoints are checked, and how they may check us.
 type TLSConfig struct {
 	// CAFile holds the PEM certificates that the server's must come from; empty
 	// means the system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" doc:"holds the PEM certificates that the server's must come from; empty means the system's"`
 	// CertFile and KeyFile are our certificate and key (PEM); both or none.
-	CertFile string `yaml:"cert_file"`
-	KeyFile  string `yaml:"key_file"`
+	CertFile string `yaml:"cert_file" doc:"our certificate and key (PEM); both or none"`
+	KeyFile  string `yaml:"key_file" doc:"our certificate and key (PEM); both or none"`
 	// ServerName is the name that the server's certificate must have; empty
 	// means the endpoint's host.
-	ServerName string `yaml:"server_name"`
+	ServerName string `yaml:"server_name" doc:"the name that the server's certificate must have; empty means the endpoint's host"`
 	// InsecureSkipVerify accepts any certificate.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"accepts any certificate"`
 }
 
 // DefaultConfig is a configuration for an etcd on this host.

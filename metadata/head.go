@@ -217,3 +217,14 @@ func DecodeOwner(b []byte) (h Head, err error) {
 	}
 	return h, nil
 }
+
+// Written says whether the record at offset, if it is the partition's, lies in
+// journals of the writer as far as the chain knows.
+func (h *Head) Written(writer id.Incarnation, offset int64) bool {
+	for i, l := range h.Chain {
+		if l.Writer == writer && offset >= l.Start && (i+1 == len(h.Chain) || offset < h.Chain[i+1].Start) {
+			return true
+		}
+	}
+	return false
+}

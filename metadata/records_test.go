@@ -46,6 +46,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeSettings(b) }, func(v any) []byte { return v.(Settings).Encode() }},
 	{"offsets", sampleOffsets, sampleOffsets.Encode,
 		func(b []byte) (any, error) { return DecodeOffsets(b) }, func(v any) []byte { return v.(Offsets).Encode() }},
+	{"group", sampleGroup, sampleGroup.Encode,
+		func(b []byte) (any, error) { return DecodeGroup(b) }, func(v any) []byte { return v.(Group).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
 		func(b []byte) (any, error) { return DecodeHead(b) }, func(v any) []byte { return v.(*Head).Encode() }},
 }
@@ -54,6 +56,9 @@ var (
 	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}}
 	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345}
 	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
+	sampleGroup   = Group{"consumer", 7, "range", "m1", at, []GroupMember{
+		{"m1", true, "i1", "c", "/127.0.0.1", time.Minute, 10 * time.Second, []byte{1}, []byte{2, 3}},
+		{"m2", false, "", "c", "h", 0, time.Millisecond, []byte{4}, []byte{}}}}
 	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}}, 7: {0, 3, "", at, at}}
 )
 

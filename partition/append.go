@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"varve/internal/id"
 	"varve/kafka"
@@ -23,6 +24,11 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, epoch id.Epoch, d
 	if err != nil {
 		return err
 	}
+	if b.ProducerID() >= 0 {
+		if err := p.recall(ctx, b); err != nil {
+			return err
+		}
+	}
 	for {
 		room := p.deps.Journal.Room()
 		err := p.append(b, epoch, done)
@@ -34,6 +40,35 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, epoch id.Epoch, d
 		}
 	}
 }
+
+// recall reads the tier's memory of producers, once, when a producer shows up
+// that the journals don't know. A start reads none of it; and while the bucket is
+// away, a producer that just begins is believed to be new.
+func (p *Partition) recall(ctx context.Context, b kafka.Batch) error {
+	p.mu.Lock()
+	known := p.mu.producers.whole || p.mu.producers.by[b.ProducerID()] != nil
+	head := p.mu.head
+	p.mu.Unlock()
+	if known {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, recallPatience)
+	defer cancel()
+	found, err := p.deps.Snapshots.Producers(ctx, head, p.id)
+	if err != nil {
+		if b.BaseSequence() == 0 {
+			return nil
+		}
+		return fmt.Errorf("read producers of %v from the tier: %w", p.id, err)
+	}
+	p.mu.Lock()
+	p.mu.producers.load(found)
+	p.mu.Unlock()
+	return nil
+}
+
+// recallPatience bounds the one read of the tier that an append may wait for.
+const recallPatience = 5 * time.Second
 
 // append is Append's part under the lock: memory only.
 func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {

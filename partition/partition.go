@@ -60,12 +60,19 @@ type Heads interface {
 	Write(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error)
 }
 
+// Snapshots reads the producers of the newest slice in the tier
+// (tiering.Reader).
+type Snapshots interface {
+	Producers(ctx context.Context, head *metadata.Head, p id.Partition) ([]tiering.Producer, error)
+}
+
 // Deps are what partitions of one agent share.
 type Deps struct {
-	Journal Journal
-	Local   Local
-	Heads   Heads
-	Clock   Clock
+	Journal   Journal
+	Local     Local
+	Heads     Heads
+	Snapshots Snapshots
+	Clock     Clock
 }
 
 // Clock tells the time in ms since 1970.
@@ -111,7 +118,7 @@ type Done interface {
 
 // New makes a partition out of its head, not yet serving: Adopt the tail, then
 // Serve.
-func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings, known []tiering.Producer) *Partition {
+func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
 	n.mu.closed = ErrNotOwner
@@ -120,7 +127,7 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n.mu.logStart = head.LogStart
 	n.mu.head, n.mu.rev = head, rev
 	n.mu.watchers = map[*Watcher]struct{}{}
-	n.mu.producers.load(known)
+	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
 	return n
 }
@@ -152,6 +159,7 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos, number uin
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if rec.End() <= p.mu.next {
+		p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
 		return nil
 	}
 	if rec.Base != p.mu.next {
@@ -259,3 +267,10 @@ var _ tiering.Source = (*Partition)(nil)
 
 // batchLimit bounds what a batch may decompress to: a multiple of what it may be.
 func batchLimit(s *Settings) int { return max(64<<20, 16*int(s.MaxMessageBytes)) }
+
+// LogStart is the first offset that can be read.
+func (p *Partition) LogStart() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.logStart
+}

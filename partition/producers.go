@@ -16,6 +16,9 @@ const keepBatches = 5
 // what is not committed yet.
 type producers struct {
 	by map[int64]*producer
+	// whole: what the tier remembers was read, or there is none. Until then a
+	// producer that is not in by may be in the newest slice's snapshot.
+	whole bool
 }
 
 type producer struct {
@@ -25,8 +28,13 @@ type producer struct {
 	batches [keepBatches]tiering.ProducerBatch // oldest first
 }
 
+// load adds what the tier remembers; what is known already is newer.
 func (ps *producers) load(known []tiering.Producer) {
+	ps.whole = true
 	for _, k := range known {
+		if ps.by[k.ID] != nil {
+			continue
+		}
 		p := ps.get(k.ID)
 		p.epoch, p.time = k.Epoch, k.Timestamp
 		for _, b := range k.Batches {

@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
+	"varve/tiering"
 	"varve/wal"
 )
 
@@ -118,16 +119,9 @@ func (p *Partition) piece(d *Data, j id.Journal, pos wal.Pos, size int) error {
 	return nil
 }
 
-// Stamp is a record's place in time.
-type Stamp struct {
-	Offset int64
-	Time   int64
-	Epoch  id.Epoch
-}
-
 // FindTime gives the first committed record in the local journals whose
 // timestamp is at least at, if there is one.
-func (p *Partition) FindTime(ctx context.Context, at int64) (Stamp, bool, error) {
+func (p *Partition) FindTime(ctx context.Context, at int64) (tiering.Stamp, bool, error) {
 	p.mu.Lock()
 	var hit *located
 	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
@@ -139,18 +133,18 @@ func (p *Partition) FindTime(ctx context.Context, at int64) (Stamp, bool, error)
 	start, s := p.mu.logStart, p.mu.settings
 	p.mu.Unlock()
 	if hit == nil {
-		return Stamp{}, false, nil
+		return tiering.Stamp{}, false, nil
 	}
 	b, err := p.batch(hit)
 	if err != nil {
-		return Stamp{}, false, err
+		return tiering.Stamp{}, false, err
 	}
 	found, ok, err := FindInBatch(b, batchLimit(s), start, at)
 	if err != nil || ok {
 		return found, ok, err
 	}
 	// The header promised more than the records hold: take the batch as a whole.
-	return Stamp{max(start, hit.base), hit.maxTime, hit.epoch}, true, nil
+	return tiering.Stamp{Offset: max(start, hit.base), Time: hit.maxTime, Epoch: hit.epoch}, true, nil
 }
 
 func (p *Partition) batch(l *located) (kafka.Batch, error) {
@@ -165,10 +159,10 @@ var errFound = errors.New("found")
 
 // FindInBatch gives the first record from offset start on with a timestamp of at
 // least at.
-func FindInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok bool, err error) {
+func FindInBatch(b kafka.Batch, limit int, start, at int64) (found tiering.Stamp, ok bool, err error) {
 	err = b.Records(limit, func(r *kafka.Record) error {
 		if r.Offset >= start && r.Timestamp >= at {
-			found = Stamp{r.Offset, r.Timestamp, id.Epoch(b.LeaderEpoch())}
+			found = tiering.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
 			return errFound
 		}
 		return nil
@@ -181,7 +175,7 @@ func FindInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok boo
 
 // MaxTime gives the record with the largest timestamp in the local journals, the
 // first of them if there are several.
-func (p *Partition) MaxTime() (Stamp, bool, error) {
+func (p *Partition) MaxTime() (tiering.Stamp, bool, error) {
 	p.mu.Lock()
 	var hit *located
 	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
@@ -192,15 +186,15 @@ func (p *Partition) MaxTime() (Stamp, bool, error) {
 	start, s := p.mu.logStart, p.mu.settings
 	p.mu.Unlock()
 	if hit == nil || hit.maxTime < 0 {
-		return Stamp{}, false, nil
+		return tiering.Stamp{}, false, nil
 	}
 	b, err := p.batch(hit)
 	if err != nil {
-		return Stamp{}, false, err
+		return tiering.Stamp{}, false, err
 	}
 	found, ok, err := FindInBatch(b, batchLimit(s), start, hit.maxTime)
 	if !ok && err == nil {
-		found, ok = Stamp{max(start, hit.base), hit.maxTime, hit.epoch}, true
+		found, ok = tiering.Stamp{Offset: max(start, hit.base), Time: hit.maxTime, Epoch: hit.epoch}, true
 	}
 	return found, ok, err
 }

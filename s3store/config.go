@@ -42,64 +42,64 @@ const (
 // Config says which store to use and how. Start from DefaultConfig.
 type Config struct {
 	// Driver is "aws", "minio", "dir" or "memory".
-	Driver string `yaml:"driver"`
+	Driver string `yaml:"driver" doc:"'aws', 'minio', 'dir' or 'memory'"`
 	// Directory holds the objects of driver dir.
-	Directory string `yaml:"directory"`
+	Directory string `yaml:"directory" doc:"holds the objects of driver dir"`
 	// Bucket is the bucket's name. It must exist.
-	Bucket string `yaml:"bucket"`
+	Bucket string `yaml:"bucket" doc:"the bucket's name. It must exist"`
 	// Endpoint is the server's URL, "https://host:port". Driver minio needs it; for
 	// driver aws an empty one means AWS itself.
-	Endpoint string `yaml:"endpoint"`
+	Endpoint string `yaml:"endpoint" doc:"the server's URL, 'https://host:port'. Driver minio needs it; for driver aws an empty one means AWS itself"`
 	// Region is the bucket's region. Empty: as AWS's default chain says, or the
 	// server's own for driver minio; us-east-1 with an endpoint.
-	Region string `yaml:"region"`
+	Region string `yaml:"region" doc:"the bucket's region. Empty: as AWS's default chain says, or the server's own for driver minio; us-east-1 with an endpoint"`
 	// PathStyle puts the bucket into the URL's path, not into the host name.
-	PathStyle bool `yaml:"path_style"`
+	PathStyle bool `yaml:"path_style" doc:"puts the bucket into the URL's path, not into the host name"`
 	// Prefix stands before every key. It may end with a slash, which is added
 	// otherwise. Clusters that share a bucket need prefixes of which none begins
 	// with another.
-	Prefix string `yaml:"prefix"`
+	Prefix string `yaml:"prefix" doc:"stands before every key. It may end with a slash, which is added otherwise. Clusters that share a bucket need prefixes of which none begins with another"`
 
 	// AccessKey, SecretKey and SessionToken are static credentials. Empty: the
 	// default chain (environment, shared files, instance or container role).
-	AccessKey    string `yaml:"access_key" secret:"true"`
-	SecretKey    string `yaml:"secret_key" secret:"true"`
-	SessionToken string `yaml:"session_token" secret:"true"`
+	AccessKey    string `yaml:"access_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
+	SecretKey    string `yaml:"secret_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
+	SessionToken string `yaml:"session_token" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 
 	// SSE is "none", "AES256" or "aws:kms".
-	SSE string `yaml:"sse"`
+	SSE string `yaml:"sse" doc:"'none', 'AES256' or 'aws:kms'"`
 	// SSEKMSKeyID is the key of aws:kms. Empty: the bucket's or account's default.
-	SSEKMSKeyID string `yaml:"sse_kms_key_id"`
+	SSEKMSKeyID string `yaml:"sse_kms_key_id" doc:"the key of aws:kms. Empty: the bucket's or account's default"`
 
 	// TLS applies when the endpoint is https.
-	TLS TLSConfig `yaml:"tls"`
+	TLS TLSConfig `yaml:"tls" doc:"applies when the endpoint is https"`
 
 	// PartSizeBytes is the size of the parts in which larger objects go up; it
 	// grows for objects that would have more than 10,000.
-	PartSizeBytes int64 `yaml:"part_size_bytes"`
+	PartSizeBytes int64 `yaml:"part_size_bytes" doc:"the size of the parts in which larger objects go up; it grows for objects that would have more than 10,000"`
 	// UploadConcurrency is how many parts of one object go up at once.
-	UploadConcurrency int `yaml:"upload_concurrency"`
+	UploadConcurrency int `yaml:"upload_concurrency" doc:"how many parts of one object go up at once"`
 	// DisableChecksums leaves the CRC32C of objects and parts out of requests, for
 	// stores that refuse it. The SDK then signs the payload instead.
-	DisableChecksums bool `yaml:"disable_checksums"`
+	DisableChecksums bool `yaml:"disable_checksums" doc:"leaves the CRC32C of objects and parts out of requests, for stores that refuse it. The SDK then signs the payload instead"`
 	// MaxConnections bounds the connections to the store; requests beyond wait.
-	MaxConnections int `yaml:"max_connections"`
+	MaxConnections int `yaml:"max_connections" doc:"bounds the connections to the store; requests beyond wait"`
 
 	// RequestTimeout bounds one attempt of a request, without the time that its
 	// bytes take at 256 KiB/s.
-	RequestTimeout time.Duration `yaml:"request_timeout"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"bounds one attempt of a request, without the time that its bytes take at 256 KiB/s"`
 	// StallTimeout ends a stream that brings no byte for this long.
-	StallTimeout time.Duration `yaml:"stall_timeout"`
+	StallTimeout time.Duration `yaml:"stall_timeout" doc:"ends a stream that brings no byte for this long"`
 	// Retry says how often and when transient errors are tried again.
-	Retry RetryPolicy `yaml:"retry"`
+	Retry RetryPolicy `yaml:"retry" doc:"says how often and when transient errors are tried again"`
 }
 
 // TLSConfig says whom to trust.
 type TLSConfig struct {
 	// CAFile is a PEM file of authorities that are trusted besides the system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" doc:"a PEM file of authorities that are trusted besides the system's"`
 	// InsecureSkipVerify trusts any certificate. For tests only.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"trusts any certificate. For tests only"`
 }
 
 // DefaultConfig has every default; driver and place are left to choose.

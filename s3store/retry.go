@@ -15,11 +15,11 @@ import (
 // min(Max, Base * 2^n), so that callers who failed together don't return together.
 type RetryPolicy struct {
 	// Attempts bounds the attempts of one call, the first included.
-	Attempts int `yaml:"attempts"`
+	Attempts int `yaml:"attempts" doc:"bounds the attempts of one call, the first included"`
 	// Base is the longest first pause.
-	Base time.Duration `yaml:"base"`
+	Base time.Duration `yaml:"base" doc:"the longest first pause"`
 	// Max is the longest pause.
-	Max time.Duration `yaml:"max"`
+	Max time.Duration `yaml:"max" doc:"the longest pause"`
 }
 
 // DefaultRetryPolicy bridges a few seconds; longer outages are the caller's.

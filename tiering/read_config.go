@@ -38,7 +38,7 @@ type ReaderConfig struct {
 
 // DefaultReaderConfig is what suits an agent.
 func DefaultReaderConfig() ReaderConfig {
-	return ReaderConfig{MemoryBytes: 128 << 20, MetaBytes: 16 << 20, ChunkBytes: 4 << 20, ReadaheadBytes: 32 << 20,
+	return ReaderConfig{MemoryBytes: 64 << 20, MetaBytes: 16 << 20, ChunkBytes: 4 << 20, ReadaheadBytes: 32 << 20,
 		MaxRequests: 16, RequestTimeout: 15 * time.Second, Attempts: 3, HedgeAfter: 250 * time.Millisecond, MemoryWait: 5 * time.Second, MaxRecordBytes: 128 << 20}
 }
 

@@ -132,6 +132,13 @@ func (c *cache) find(j id.Journal, pos Pos, n int) *chunk {
 	return nil
 }
 
+// has says whether the byte at pos is here.
+func (c *cache) has(j id.Journal, pos Pos) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(j, pos, 1) != nil
+}
+
 // view pins n committed bytes from pos on, unless they are not here or slow
 // readers pin too much already.
 func (c *cache) view(j id.Journal, pos Pos, n int) (View, bool) {

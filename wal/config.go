@@ -15,6 +15,8 @@ type Config struct {
 	ChunkBytes int64 `yaml:"chunk_bytes" doc:"size of a write buffer: the most that one group commit holds, in bytes"`
 	// CacheBytes is the memory of the tail cache, write buffers included.
 	CacheBytes int64 `yaml:"cache_bytes" doc:"memory for write buffers and the cache of recent records, in bytes"`
+	// ReadBytes is the memory for readers that lag behind the tail cache.
+	ReadBytes int64 `yaml:"read_bytes" doc:"memory for reading the journal from disk, in bytes"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.
 	KeepBytes int64 `yaml:"keep_bytes" doc:"uploaded records that stay on the local disk as a read cache, in bytes"`
 	// SoftBytes of untrimmed entries slow producers down; HardBytes stop them.
@@ -31,7 +33,8 @@ func DefaultConfig() Config {
 	return Config{
 		FileBytes:    64 << 20,
 		ChunkBytes:   8 << 20,
-		CacheBytes:   128 << 20,
+		CacheBytes:   96 << 20,
+		ReadBytes:    48 << 20,
 		KeepBytes:    2 << 30,
 		SoftBytes:    12 << 30,
 		HardBytes:    16 << 30,
@@ -52,6 +55,7 @@ func (c *Config) Validate() error {
 		check(c.ChunkBytes >= 64<<10 && c.ChunkBytes%blockBytes == 0, "chunk_bytes", c.ChunkBytes, "a multiple of 4096, from 65536"),
 		check(c.FileBytes > c.ChunkBytes && c.FileBytes%blockBytes == 0 && c.FileBytes <= MaxFileBytes, "file_bytes", c.FileBytes, "a multiple of 4096, more than chunk_bytes and at most 1073741824"),
 		check(c.CacheBytes >= 3*c.ChunkBytes, "cache_bytes", c.CacheBytes, "at least three times chunk_bytes"),
+		check(c.ReadBytes >= 4*stretchBytes, "read_bytes", c.ReadBytes, "at least 8388608"),
 		check(c.KeepBytes >= 0, "keep_bytes", c.KeepBytes, "0 or more"),
 		check(c.SoftBytes >= 2*c.FileBytes, "soft_bytes", c.SoftBytes, "at least twice file_bytes"),
 		check(c.HardBytes >= c.SoftBytes, "hard_bytes", c.HardBytes, "at least soft_bytes"),

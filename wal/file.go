@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -28,6 +29,8 @@ type file struct {
 	size    int64
 	f       vfs.File // as writers use it: perhaps direct
 	reader  vfs.File // through the page cache
+
+	end atomic.Int64 // of what is committed, while this process writes the file
 
 	// io guards against reading while the file is recycled; gone says it was.
 	io   sync.RWMutex
@@ -77,6 +80,30 @@ func (f *file) retire() {
 	f.io.Lock()
 	f.gone = true
 	f.io.Unlock()
+}
+
+// readDirect fills p as readAt does, around the page cache if the file is direct;
+// then p and off must be aligned.
+func (f *file) readDirect(p []byte, off int64) error {
+	f.io.RLock()
+	defer f.io.RUnlock()
+	if f.gone {
+		return ErrGone
+	}
+	n, err := f.f.ReadAt(p, off)
+	if n == len(p) {
+		return nil
+	}
+	return fmt.Errorf("read %s at %d: %w", f.path, off, err)
+}
+
+// written is how far the file holds committed entries: the whole file once it is
+// complete.
+func (f *file) written() int64 {
+	if end := f.end.Load(); end > 0 {
+		return end
+	}
+	return f.size
 }
 
 func (f *file) close() {

@@ -7,9 +7,19 @@ import (
 	"varve/internal/id"
 )
 
-// View gives n committed bytes from pos on in place, if the tail cache has them.
+// View gives n committed bytes from pos on in place: from the tail cache, or from
+// what is read for those who lag, if that is worth while.
 func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
-	return s.cache.view(j, pos, n)
+	v, ok := s.cache.view(j, pos, n)
+	from := "memory"
+	if !ok {
+		v, ok = s.behind.view(j, pos, n)
+		from = "stretch"
+	}
+	if ok {
+		s.metrics.readBytes.WithLabelValues(from).Add(float64(n))
+	}
+	return v, ok
 }
 
 // ReadAt fills p with committed bytes from pos on, from memory or from disk.
@@ -17,6 +27,12 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	if s.cache.read(j, p, pos) {
 		s.metrics.readBytes.WithLabelValues("memory").Add(float64(len(p)))
+		return nil
+	}
+	if v, ok := s.behind.view(j, pos, len(p)); ok {
+		copy(p, v.Bytes)
+		v.Release()
+		s.metrics.readBytes.WithLabelValues("stretch").Add(float64(len(p)))
 		return nil
 	}
 	f := s.file(j, pos.file())

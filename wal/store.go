@@ -41,6 +41,7 @@ type Store struct {
 	id      id.Store
 	lock    io.Closer
 	cache   *cache
+	behind  *stretches
 
 	mu struct {
 		sync.Mutex
@@ -81,6 +82,7 @@ func Open(cfg Config, o Options) (*Store, error) {
 		s.clock = time.Now
 	}
 	s.mu.journals = map[id.Journal]*journal{}
+	s.behind = newStretches(s, cfg.ReadBytes)
 	s.metrics = newMetrics(o.Registry, s)
 	if err := s.load(); err != nil {
 		lock.Close()
@@ -100,6 +102,7 @@ func (s *Store) ID() id.Store { return s.id }
 func (s *Store) Close() error {
 	s.stop()
 	s.done.Wait()
+	s.behind.done.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, j := range s.mu.journals {
@@ -173,7 +176,11 @@ func (s *Store) loadFile(name string) error {
 		return fmt.Errorf("journal directory holds %q, which is no journal file", name)
 	}
 	path := s.cfg.Dir + "/" + name
-	f, err := s.fs.Open(path, 0)
+	reader, err := s.fs.Open(path, 0)
+	if err != nil {
+		return err
+	}
+	f, err := s.open(path, 0)
 	if err != nil {
 		return err
 	}
@@ -189,7 +196,7 @@ func (s *Store) loadFile(name string) error {
 		return &CorruptError{path, 0, err}
 	}
 	held := s.held(j)
-	held.files = append(held.files, &file{journal: j, num: num, path: path, size: size, f: f, reader: f, complete: true})
+	held.files = append(held.files, &file{journal: j, num: num, path: path, size: size, f: f, reader: reader, complete: true})
 	return nil
 }
 
@@ -289,3 +296,7 @@ func (s *Store) know(j id.Journal) {
 	s.held(j).known = true
 	s.mu.Unlock()
 }
+
+// Space says how many bytes are free on the journal's disk, and how many there
+// are in all.
+func (s *Store) Space() (free, total int64, err error) { return s.fs.Space(s.cfg.Dir) }

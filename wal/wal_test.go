@@ -137,7 +137,7 @@ func TestAppendsAreReadBackFromMemoryAndDisk(t *testing.T) {
 		if err := s.ReadAt(w.ID(), got, o.pos[int64(i)]); err != nil || !bytes.Equal(got, body(int64(i), size)) {
 			t.Fatalf("append %d: %v", i, err)
 		}
-		if v, ok := s.View(w.ID(), o.pos[int64(i)], size); ok {
+		if v, ok := s.cache.view(w.ID(), o.pos[int64(i)], size); ok {
 			inMemory++
 			if !bytes.Equal(v.Bytes, got) {
 				t.Fatalf("append %d differs in memory", i)
@@ -313,7 +313,7 @@ func TestTrimmedFilesAreRecycledAndTheBudgetHolds(t *testing.T) {
 	if err := s.ReadAt(w.ID(), make([]byte, 8000), first); !errors.Is(err, ErrGone) {
 		t.Errorf("a recycled place reads as %v", err)
 	}
-	if _, ok := s.View(w.ID(), first, 8000); ok {
+	if _, ok := s.cache.view(w.ID(), first, 8000); ok {
 		t.Error("a place trimmed long ago is still in memory")
 	}
 }
@@ -398,6 +398,30 @@ func TestStoreRemembersMembershipFenceAndSeal(t *testing.T) {
 	s.recycle()
 	if left := s.Journals(); len(left) != 0 {
 		t.Errorf("%v left after the drop", left)
+	}
+}
+
+// TestDropAfterClose: a file that is being prepared when the journal is dropped
+// must not outlive the journal's meta file.
+func TestDropAfterClose(t *testing.T) {
+	for seed := range uint64(30) {
+		mem := vfs.NewMemory()
+		s := openStore(t, small(), mem)
+		w := createJournal(t, s, 1)
+		o := newOutcome()
+		r := rand.New(rand.NewPCG(seed, 1))
+		for i := range 20 + r.IntN(60) {
+			if err := o.add(t, w, int64(i), 8000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Close()
+		if err := s.Seal(w.ID(), w.Committed()); err != nil {
+			t.Fatal(err)
+		}
+		s.Drop(w.ID())
+		s.Close()
+		openStore(t, small(), mem).Close()
 	}
 }
 

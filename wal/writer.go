@@ -316,12 +316,12 @@ func (w *Writer) abandon(e *entry) {
 }
 
 func (w *Writer) deliver(e *entry) {
-	w.committed.Store(e.number)
 	w.store.noteCommitted(e)
 	for i := range e.owners {
 		o := &e.owners[i]
 		o.owner.Committed(e.header.pos+Pos(o.at), e.number)
 	}
+	w.committed.Store(e.number) // last: who sees the number finds that the owners know
 	if e.chunk.pending.Add(-1) == 0 {
 		w.freed()
 	}
@@ -340,7 +340,8 @@ func (w *Writer) Commit(number uint64) {
 // ID is the journal's.
 func (w *Writer) ID() id.Journal { return w.id }
 
-// Committed is the number of the newest committed entry.
+// Committed is the number of the newest entry that is committed and whose owners
+// were told.
 func (w *Writer) Committed() uint64 { return w.committed.Load() }
 
 // Close takes no more appends, writes what was appended, tells the owners and
@@ -357,6 +358,7 @@ func (w *Writer) Close() {
 	}
 	w.mu.Unlock()
 	w.done.Wait()
+	w.store.unwant(w)
 }
 
 func signal(c chan struct{}) {

@@ -1,0 +1,90 @@
+// Package admin is an agent's HTTP face: health, metrics, profiles, and the JSON
+// that the command line reads.
+//
+// It promises that /healthz answers as long as the process works, that /readyz
+// says what is missing, and that nothing here changes data. It keeps no state.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Agent is what the pages tell about.
+type Agent interface {
+	// NotReady lists why clients can't be served, or nil.
+	NotReady() []string
+	// Status is the agent's own state, for /v1/status.
+	Status() any
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	http *http.Server
+}
+
+// New makes a server; profiles are served only if asked for.
+func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, a.NotReady()) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) })
+	if profiles {
+		mux.HandleFunc("/debug/pprof/", pprof.Index)
+		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return &Server{&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+}
+
+// Serve answers on l until Close.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close lets requests finish until ctx ends.
+func (s *Server) Close(ctx context.Context) error {
+	if err := s.http.Shutdown(ctx); err != nil {
+		return s.http.Close()
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, code int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(code)
+	_, _ = w.Write([]byte(text)) // the client may be gone
+}
+
+func ready(w http.ResponseWriter, missing []string) {
+	if len(missing) == 0 {
+		reply(w, http.StatusOK, "ready\n")
+		return
+	}
+	text := "not ready:\n"
+	for _, m := range missing {
+		text += "  " + m + "\n"
+	}
+	reply(w, http.StatusServiceUnavailable, text)
+}
+
+func respond(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // the client may be gone
+}

@@ -1,0 +1,300 @@
+// Package agent is the broker process: it puts the parts together from one Deps,
+// starts them in order and stops them in reverse.
+//
+// It promises that nothing is served before the agent is fenced off from its
+// earlier self, that every goroutine it starts has ended when Run returns, and
+// that a stop under a working bucket leaves nothing behind that only this disk
+// has. It contains no protocol of its own.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/admin"
+	"varve/broker"
+	"varve/cluster"
+	"varve/group"
+	"varve/internal/id"
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/partition"
+	"varve/s3store"
+	"varve/wal"
+)
+
+// Deps is everything impure that an agent uses.
+type Deps struct {
+	FS       vfs.FS
+	Meta     metadata.Store
+	Objects  s3store.Store
+	Log      *slog.Logger
+	Registry *prometheus.Registry
+	Listen   func(network, addr string) (net.Listener, error)
+	Now      func() time.Time
+	Version  string
+}
+
+// Agent is one running broker process.
+type Agent struct {
+	cfg   Config
+	deps  Deps
+	log   *slog.Logger
+	self  id.Broker
+	inc   id.Incarnation
+	id    string // the cluster's id
+	store *wal.Store
+	heads *metadata.Writer
+	view  *cluster.View
+
+	session     atomic.Pointer[metadata.Session]
+	journal     *wal.Writer
+	owned       *owned
+	parts       *partition.Deps
+	broker      *broker.Broker
+	tier        *tier
+	groups      *group.Coordinator
+	coordinates bool // only follow writes it
+	listeners   []net.Listener
+	endpoints   []metadata.Endpoint
+
+	stopServing context.CancelFunc
+	admin       *admin.Server
+	httpAddr    string
+	fatal       chan error // what ends the process
+	started     chan struct{}
+	tasks       sync.WaitGroup
+}
+
+// New makes an agent; Run runs it.
+func New(cfg Config, deps Deps) (*Agent, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, self: id.Broker(cfg.BrokerID), owned: newOwned(),
+		fatal: make(chan error, 1), started: make(chan struct{})}
+	return a, nil
+}
+
+// Started is closed once clients are served.
+func (a *Agent) Started() <-chan struct{} { return a.started }
+
+// Run serves until ctx ends, then stops in order; or until something fails that
+// it can't go on without.
+func (a *Agent) Run(ctx context.Context) error {
+	began := a.deps.Now()
+	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer a.tasks.Wait()
+	defer cancel()
+	if err := a.start(ctx, life); err != nil {
+		a.abort()
+		return err
+	}
+	close(a.started)
+	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
+	var failed error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	case failed = <-a.fatal:
+		a.log.Error("ending", "err", failed)
+	}
+	a.stop(failed)
+	return failed
+}
+
+// start brings everything up; life is the context of what runs until the end.
+func (a *Agent) start(ctx, life context.Context) error {
+	steps := []struct {
+		name string
+		do   func(ctx, life context.Context) error
+	}{
+		{"open the journals", a.openJournals},
+		{"join the cluster", a.join},
+		{"recover journals", a.recoverJournals},
+		{"open a journal", a.openJournal},
+		{"listen", a.listen},
+		{"open the tier", a.openTier},
+		{"take partitions", a.takePartitions},
+		{"register", a.register},
+		{"serve", a.serve},
+	}
+	for _, s := range steps {
+		began := a.deps.Now()
+		if err := s.do(ctx, life); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		a.log.Debug("started", "step", s.name, "took", a.deps.Now().Sub(began))
+	}
+	return nil
+}
+
+func (a *Agent) openJournals(_, _ context.Context) error {
+	cfg := a.cfg.Journal
+	cfg.Dir = a.cfg.JournalDir()
+	var err error
+	a.store, err = wal.Open(cfg, wal.Options{FS: a.deps.FS, Log: a.log.With("part", "journal"), Registry: a.deps.Registry, Fatal: a.die, Clock: a.deps.Now})
+	return err
+}
+
+// die ends the process for a reason that nothing can go on after.
+func (a *Agent) die(err error) {
+	select {
+	case a.fatal <- err:
+	default:
+	}
+}
+
+// run starts a goroutine that stop waits for.
+func (a *Agent) run(f func()) {
+	a.tasks.Add(1)
+	go func() {
+		defer a.tasks.Done()
+		f()
+	}()
+}
+
+func (a *Agent) listen(_, _ context.Context) error {
+	for _, l := range a.cfg.Listeners {
+		nl, err := a.deps.Listen("tcp", l.Bind)
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		a.listeners = append(a.listeners, nl)
+		e, err := advertise(l, nl.Addr().String())
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		a.endpoints = append(a.endpoints, e)
+	}
+	return nil
+}
+
+// advertise says what clients are told of a listener that is bound to bound.
+func advertise(l Listener, bound string) (metadata.Endpoint, error) {
+	addr := l.Advertised
+	if addr == "" {
+		addr = bound
+	}
+	host, port, err := splitAddress(addr)
+	if err != nil {
+		return metadata.Endpoint{}, err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so listeners.advertised must say what clients connect to", bound)
+	}
+	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
+}
+
+// Addresses gives where the listeners are bound, by name.
+func (a *Agent) Addresses() map[string]string {
+	out := map[string]string{}
+	for i, l := range a.listeners {
+		out[a.cfg.Listeners[i].Name] = l.Addr().String()
+	}
+	return out
+}
+
+func (a *Agent) serve(_, life context.Context) error {
+	a.openGroups()
+	b, err := broker.New(a.cfg.Kafka, broker.Deps{
+		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
+		Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
+	})
+	if err != nil {
+		return err
+	}
+	a.broker = b
+	serving, stop := context.WithCancel(life)
+	a.stopServing = stop
+	for i, l := range a.listeners {
+		name := a.cfg.Listeners[i].Name
+		a.run(func() {
+			if err := b.Serve(serving, name, l); err != nil {
+				a.die(fmt.Errorf("listener %s: %w", name, err))
+			}
+		})
+	}
+	a.run(func() { a.follow(life) })
+	a.runTier(life)
+	return a.serveHTTP()
+}
+
+// abort undoes a start that failed.
+func (a *Agent) abort() {
+	for _, l := range a.listeners {
+		l.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	if a.journal != nil {
+		a.journal.Close()
+	}
+	if a.session.Load() != nil {
+		_ = a.lease().Close(ctx) // the lease ends by itself too
+	}
+	if a.heads != nil {
+		_ = a.heads.Close(ctx)
+	}
+	if a.store != nil {
+		_ = a.store.Close()
+	}
+}
+
+func newClusterID() string { return id.NewTopic().String() }
+
+// ensureCluster reads the cluster's id, or decides it.
+func ensureCluster(ctx context.Context, store metadata.Store, now time.Time) (string, error) {
+	for {
+		kv, err := store.Get(ctx, metadata.KeyCluster)
+		if err == nil {
+			c, err := metadata.DecodeCluster(kv.Value)
+			return c.ID, err
+		}
+		if !errors.Is(err, metadata.ErrNotFound) {
+			return "", err
+		}
+		c := metadata.Cluster{ID: newClusterID(), Created: now}
+		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyCluster}}, metadata.Put(metadata.KeyCluster, c.Encode()))
+		if err != nil && !errors.Is(err, metadata.ErrConflict) {
+			return "", err
+		}
+	}
+}
+
+// takeIncarnation takes the next number.
+func takeIncarnation(ctx context.Context, store metadata.Store) (id.Incarnation, error) {
+	for {
+		kv, err := store.Get(ctx, metadata.KeyIncarnation)
+		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+			return 0, err
+		}
+		n := uint64(0)
+		if err == nil {
+			if n, err = strconv.ParseUint(string(kv.Value), 10, 64); err != nil {
+				return 0, fmt.Errorf("incarnation counter: %w", err)
+			}
+		}
+		n++
+		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyIncarnation, Mod: kv.Mod}}, metadata.Put(metadata.KeyIncarnation, strconv.AppendUint(nil, n, 10)))
+		if err == nil {
+			return id.Incarnation(n), nil
+		}
+		if !errors.Is(err, metadata.ErrConflict) {
+			return 0, err
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package agent
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"varve/broker"
+	"varve/group"
+	"varve/metadata"
+	"varve/s3store"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// Listener is one named address at which Kafka's protocol is served.
+type Listener struct {
+	Name       string `yaml:"name" doc:"the listener's name, as in Kafka: clients of a listener are told its advertised addresses"`
+	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host is all interfaces, port 0 a free one"`
+	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address"`
+}
+
+// LogConfig says what is logged.
+type LogConfig struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error"`
+	Format string `yaml:"format" doc:"text or json"`
+}
+
+// Config is an agent's whole configuration.
+type Config struct {
+	BrokerID        int32                 `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
+	Rack            string                `yaml:"rack" doc:"the rack or zone in which the agent runs"`
+	DataDir         string                `yaml:"data_dir" doc:"directory of the journals"`
+	Listeners       []Listener            `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
+	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
+	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
+	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
+	AcceptLoss      bool                  `yaml:"accept_loss" doc:"serve partitions although a journal that holds the newest records is gone for good: what was not uploaded is lost"`
+	Log             LogConfig             `yaml:"log" doc:"what is logged"`
+	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
+	Journal         wal.Config            `yaml:"journal" doc:"the write-ahead log"`
+	Metadata        metadata.Config       `yaml:"etcd" doc:"the metadata store"`
+	Groups          group.Config          `yaml:"groups" doc:"consumer groups"`
+	Store           s3store.Config        `yaml:"store" doc:"the object store"`
+	Upload          tiering.UploadConfig  `yaml:"upload" doc:"how records move to the bucket"`
+	Read            tiering.ReaderConfig  `yaml:"read" doc:"how records are read back from the bucket"`
+	Retention       tiering.KeeperConfig  `yaml:"retention" doc:"when old records go"`
+	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
+}
+
+// DefaultConfig has everything that has a sensible default.
+func DefaultConfig() Config {
+	c := Config{
+		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
+		Listeners:  []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
+		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second,
+		Log:   LogConfig{Level: "info", Format: "text"},
+		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
+		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
+		Groups: group.DefaultConfig(),
+	}
+	return c
+}
+
+// Validate names the field and value that don't fit.
+func (c *Config) Validate() error {
+	bad := func(field string, value any, allowed string) error {
+		return fmt.Errorf("%s is %v: must be %s", field, value, allowed)
+	}
+	switch {
+	case c.BrokerID < 1:
+		return bad("broker_id", c.BrokerID, "1 or more")
+	case c.DataDir == "":
+		return bad("data_dir", `""`, "a directory")
+	case len(c.Listeners) == 0:
+		return bad("listeners", "empty", "at least one listener")
+	case c.SessionTTL < time.Second:
+		return bad("session_ttl", c.SessionTTL, "at least 1s")
+	case c.ShutdownTimeout < 0:
+		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
+	}
+	names := map[string]bool{}
+	for i, l := range c.Listeners {
+		if l.Name == "" || names[l.Name] {
+			return bad(fmt.Sprintf("listeners[%d].name", i), strconv.Quote(l.Name), "a name of its own")
+		}
+		names[l.Name] = true
+		if _, _, err := splitAddress(l.Bind); err != nil {
+			return bad(fmt.Sprintf("listeners[%d].bind", i), strconv.Quote(l.Bind), "host:port")
+		}
+		if l.Advertised != "" {
+			if host, port, err := splitAddress(l.Advertised); err != nil || host == "" || port == 0 {
+				return bad(fmt.Sprintf("listeners[%d].advertised", i), strconv.Quote(l.Advertised), "host:port")
+			}
+		}
+	}
+	if c.HTTP != "" {
+		if _, _, err := splitAddress(c.HTTP); err != nil {
+			return bad("http", strconv.Quote(c.HTTP), "host:port or empty")
+		}
+	}
+	j := c.Journal
+	j.Dir = c.JournalDir()
+	for _, part := range []struct {
+		name string
+		err  error
+	}{{"", c.Kafka.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
+		{"groups.", c.Groups.Validate()}, {"retention.", c.Retention.Validate()}, {"garbage.", c.Garbage.Validate()}} {
+		if part.err != nil {
+			return fmt.Errorf("%s%w", part.name, part.err)
+		}
+	}
+	return nil
+}
+
+// ValidateStores checks the settings of etcd and the object store, which an
+// embedded agent does not have.
+func (c *Config) ValidateStores() error {
+	if err := c.Metadata.Validate(); err != nil {
+		return fmt.Errorf("etcd: %w", err)
+	}
+	if err := c.Store.Validate(); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// JournalDir is where the journals lie.
+func (c *Config) JournalDir() string { return strings.TrimSuffix(c.DataDir, "/") + "/journal" }
+
+func splitAddress(addr string) (host string, port int32, err error) {
+	h, p, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", 0, err
+	}
+	n, err := strconv.ParseUint(p, 10, 16)
+	return h, int32(n), err
+}

@@ -1,0 +1,97 @@
+package agent
+
+import (
+	"fmt"
+
+	"varve/admin"
+	"varve/internal/id"
+)
+
+// serveHTTP starts the admin server, if one is configured.
+func (a *Agent) serveHTTP() error {
+	if a.cfg.HTTP == "" {
+		return nil
+	}
+	l, err := a.deps.Listen("tcp", a.cfg.HTTP)
+	if err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	a.httpAddr = l.Addr().String()
+	a.admin = admin.New(a, a.deps.Registry, a.cfg.Pprof)
+	a.run(func() {
+		if err := a.admin.Serve(l); err != nil {
+			a.die(fmt.Errorf("http: %w", err))
+		}
+	})
+	return nil
+}
+
+// HTTPAddress is where the admin server listens, or "".
+func (a *Agent) HTTPAddress() string { return a.httpAddr }
+
+// NotReady lists why clients can't be served as they should.
+func (a *Agent) NotReady() []string {
+	var missing []string
+	select {
+	case <-a.started:
+	default:
+		missing = append(missing, "the agent is starting")
+	}
+	if n := a.unserved(); n > 0 {
+		missing = append(missing, fmt.Sprintf("%d partitions have no leader", n))
+	}
+	if a.store.Pressure() >= 1 {
+		missing = append(missing, "the journal is full: producers are refused until the bucket takes what waits")
+	}
+	return missing
+}
+
+func (a *Agent) unserved() (n int) {
+	for _, t := range a.view.Topics() {
+		for i := range t.Partitions {
+			if _, ok := a.view.Owner(id.Partition{Topic: t.ID, Index: i}); !ok {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// Status is an agent's own state, as /v1/status tells it.
+type Status struct {
+	Broker           int32    `json:"broker"`
+	Incarnation      uint64   `json:"incarnation"`
+	Cluster          string   `json:"cluster"`
+	Version          string   `json:"version"`
+	Rack             string   `json:"rack,omitempty"`
+	Partitions       int      `json:"partitions"`
+	Topics           int      `json:"topics"`
+	Agents           []int32  `json:"agents"`
+	UnservedCount    int      `json:"partitions_without_leader"`
+	UntieredBytes    int64    `json:"untiered_bytes"`
+	OldestUntieredMs int64    `json:"oldest_untiered_ms"`
+	JournalBytes     int64    `json:"journal_untrimmed_bytes"`
+	JournalPressure  float64  `json:"journal_pressure"`
+	TierBytes        int64    `json:"tier_bytes"`
+	NotReady         []string `json:"not_ready,omitempty"`
+}
+
+// Status gives the agent's state.
+func (a *Agent) Status() any {
+	s := Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
+		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.unserved(),
+		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
+	for _, l := range a.view.Agents() {
+		s.Agents = append(s.Agents, int32(l.Broker))
+	}
+	now := a.millis()
+	for _, p := range a.owned.all() {
+		bytes, oldest := p.PendingBytes()
+		s.UntieredBytes += bytes
+		if bytes > 0 {
+			s.OldestUntieredMs = max(s.OldestUntieredMs, now-oldest)
+		}
+		s.TierBytes += p.State().TierBytes
+	}
+	return s
+}

@@ -1,0 +1,51 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"varve/internal/id"
+	"varve/partition"
+)
+
+// owned are the partitions that this agent serves.
+type owned struct {
+	mu sync.RWMutex
+	by map[id.Partition]*partition.Partition
+}
+
+func newOwned() *owned { return &owned{by: map[id.Partition]*partition.Partition{}} }
+
+// Get gives a partition, or nil.
+func (o *owned) Get(p id.Partition) *partition.Partition {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.by[p]
+}
+
+func (o *owned) put(p *partition.Partition) {
+	o.mu.Lock()
+	o.by[p.ID()] = p
+	o.mu.Unlock()
+}
+
+func (o *owned) remove(p id.Partition) *partition.Partition {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	was := o.by[p]
+	delete(o.by, p)
+	return was
+}
+
+func (o *owned) all() []*partition.Partition {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Collect(maps.Values(o.by))
+}
+
+func (o *owned) len() int {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(o.by)
+}

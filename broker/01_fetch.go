@@ -1,0 +1,217 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/partition"
+	"varve/tiering"
+)
+
+// fetchCall is a fetch request being worked on.
+type fetchCall struct {
+	b       *Broker
+	c       *conn
+	r       *request
+	req     kmsg.FetchRequest
+	limit   int
+	parts   []*fetchPart
+	session *fetchSession
+}
+
+// fetchPart is one partition of a fetch.
+type fetchPart struct {
+	want  fetchWant
+	topic *cluster.Topic
+	p     *partition.Partition
+	err   error
+	state partition.State
+	data  partition.Data
+	tier  bool         // the offset lies in the tier only
+	far   tiering.Data // what was read from there
+}
+
+// fetch answers with what there is, or waits until there is enough. It queues
+// its own answer, whose records stay where they lie until they are sent.
+func (b *Broker) fetch(c *conn, r *request) error {
+	call := &fetchCall{b: b, c: c, r: r}
+	call.req.Version = r.Version
+	call.req.Default()
+	if err := kafka.Decode(r.body, &call.req); err != nil {
+		return err
+	}
+	call.limit = b.cfg.FetchMaxBytes
+	if call.req.MaxBytes > 0 {
+		call.limit = min(call.limit, int(call.req.MaxBytes))
+	}
+	resp, err := call.open()
+	if err == nil {
+		call.collect()
+		resp = call.encode()
+	}
+	out := &response{frame: resp, req: r, release: call.releaseAll}
+	out.ready.Store(true)
+	return c.queue(out)
+}
+
+// open finds the session and the partitions; an error is answered by resp.
+func (call *fetchCall) open() (resp [][]byte, err error) {
+	var wants []fetchWant
+	call.session, wants, err = call.b.sessions.open(&call.req)
+	if err != nil {
+		return call.encodeError(codeOf(err)), err
+	}
+	call.parts = make([]*fetchPart, len(wants))
+	for i, w := range wants {
+		call.parts[i] = call.b.fetchPart(w, call.req.Version)
+	}
+	return nil, nil
+}
+
+func (b *Broker) fetchPart(w fetchWant, version int16) *fetchPart {
+	fp := &fetchPart{want: w}
+	fp.topic, fp.err = b.topicOf(version >= 13, w.name, w.topic)
+	if fp.err != nil {
+		return fp
+	}
+	if w.partition < 0 || w.partition >= fp.topic.Partitions {
+		fp.err = kerr.UnknownTopicOrPartition
+		return fp
+	}
+	if fp.p = b.deps.Partitions.Get(id.Partition{Topic: fp.topic.ID, Index: w.partition}); fp.p == nil {
+		fp.err = kerr.NotLeaderForPartition
+	}
+	return fp
+}
+
+// collect reads, and waits as long as it is told to until there is enough.
+func (call *fetchCall) collect() {
+	deadline := call.r.arrived.Add(time.Duration(call.req.MaxWaitMillis) * time.Millisecond)
+	enough := call.read(deadline)
+	if enough || call.req.MaxWaitMillis <= 0 {
+		return
+	}
+	w := partition.NewWatcher()
+	for _, fp := range call.parts {
+		if fp.p != nil {
+			fp.p.Watch(w)
+			defer fp.p.Unwatch(w)
+		}
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for !call.read(deadline) {
+		select {
+		case <-w.C:
+		case <-timer.C:
+			call.read(deadline)
+			return
+		}
+	}
+}
+
+// read reads once through all partitions and says whether that is enough.
+func (call *fetchCall) read(deadline time.Time) bool {
+	call.releaseAll()
+	rest, always, failed := call.limit, true, false
+	var far []*fetchPart
+	total := 0
+	for _, fp := range call.order() {
+		if fp.p == nil {
+			failed = true
+			continue
+		}
+		fp.err = nil
+		limit := min(rest, int(fp.want.maxBytes))
+		fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always, fp.want.epoch)
+		failed = failed || fp.err != nil
+		if fp.tier && (limit > 0 || always) {
+			far = append(far, fp)
+		}
+		if fp.data.Bytes > 0 {
+			always = false
+			rest -= fp.data.Bytes
+			total += fp.data.Bytes
+		}
+	}
+	total += call.readTier(far, rest, always, deadline)
+	return failed || total >= int(call.req.MinBytes) && total > 0 || call.req.MinBytes <= 0
+}
+
+// order begins at another partition each time, so that none is starved.
+func (call *fetchCall) order() []*fetchPart {
+	n := len(call.parts)
+	if n == 0 || call.session == nil {
+		return call.parts
+	}
+	k := call.session.turn(n)
+	return append(append(make([]*fetchPart, 0, n), call.parts[k:]...), call.parts[:k]...)
+}
+
+// tierPatience bounds a read of the tier when the client would wait for less.
+const tierPatience = 20 * time.Second
+
+// tierParallel is how many partitions one fetch reads from the tier at a time.
+const tierParallel = 8
+
+// readTier reads partitions whose offset lies in the tier, several at a time,
+// sharing what is left of the limit. The first may take more than its share.
+func (call *fetchCall) readTier(far []*fetchPart, rest int, always bool, deadline time.Time) (total int) {
+	if len(far) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), tierPatience)
+	defer cancel()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, tierParallel)
+	share := max(rest/len(far), 1)
+	for i, fp := range far {
+		if rest <= 0 && !(always && i == 0) {
+			continue
+		}
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			fp.readTier(ctx, call.b, min(share, int(fp.want.maxBytes)))
+		}()
+	}
+	wg.Wait()
+	for _, fp := range far {
+		total += fp.far.Bytes
+	}
+	return total
+}
+
+func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
+	fp.far, fp.err = b.deps.Tier.Read(ctx, fp.p.Head(), fp.p.ID(), fp.want.offset, limit)
+	if fp.err != nil && !errors.Is(fp.err, tiering.ErrBelowStart) {
+		b.log.Warn("read from the tier failed", "topic", fp.topic.Name, "partition", fp.want.partition, "offset", fp.want.offset, "err", fp.err)
+	}
+}
+
+// bytes and pieces are what was found, wherever.
+func (fp *fetchPart) bytes() int { return fp.data.Bytes + fp.far.Bytes }
+
+func (fp *fetchPart) pieces() [][]byte {
+	if fp.far.Bytes > 0 {
+		return fp.far.Pieces
+	}
+	return fp.data.Pieces
+}
+
+func (call *fetchCall) releaseAll() {
+	for _, fp := range call.parts {
+		fp.data.Release()
+		fp.far.Release()
+		fp.data, fp.far = partition.Data{}, tiering.Data{}
+	}
+}

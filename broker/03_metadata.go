@@ -1,0 +1,205 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+// noOperations says that authorized operations were not asked for.
+const noOperations = -2147483648
+
+func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
+	resp := kmsg.NewPtrMetadataResponse()
+	resp.Version = req.Version
+	for _, a := range b.deps.View.Agents() {
+		if host, port, rack, ok := pick(a, c.listener); ok {
+			n := kmsg.NewMetadataResponseBroker()
+			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
+			resp.Brokers = append(resp.Brokers, n)
+		}
+	}
+	resp.ClusterID = &b.deps.ClusterID
+	resp.ControllerID = b.controller()
+	resp.AuthorizedOperations = noOperations
+	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
+		for _, t := range b.deps.View.Topics() {
+			resp.Topics = append(resp.Topics, b.topicMetadata(t))
+		}
+		return resp
+	}
+	create := b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation)
+	for i := range req.Topics {
+		resp.Topics = append(resp.Topics, b.oneTopic(ctx, req.Version, &req.Topics[i], create))
+	}
+	return resp
+}
+
+// oneTopic answers for a topic that was asked for by name or id.
+func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
+	byID := want.Topic == nil
+	var name string
+	if !byID {
+		name = *want.Topic
+	}
+	t, err := b.topicOf(byID, name, want.TopicID)
+	if errors.Is(err, kerr.UnknownTopicOrPartition) && cluster.CheckTopicName(name) != nil {
+		err = kerr.InvalidTopicException
+	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
+		t, err = b.autoCreate(ctx, name)
+	}
+	if err == nil {
+		return b.topicMetadata(t)
+	}
+	n := kmsg.NewMetadataResponseTopic()
+	n.ErrorCode = codeOf(err).Code
+	n.Topic, n.TopicID, n.AuthorizedOperations = want.Topic, want.TopicID, noOperations
+	if version < 12 && n.Topic == nil {
+		n.Topic = new(string)
+	}
+	return n
+}
+
+// autoCreate makes a topic with the defaults; a race with somebody else who does
+// is won either way.
+func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, error) {
+	ctx, cancel := patience(ctx, 0)
+	defer cancel()
+	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
+	if errors.Is(err, cluster.ErrTopicExists) {
+		return b.topicOf(false, name, id.Topic{})
+	}
+	if err != nil {
+		if errors.Is(err, cluster.ErrTopicName) {
+			return nil, kerr.InvalidTopicException
+		}
+		return nil, err
+	}
+	b.log.Info("topic created because a client asked for it", "topic", name, "partitions", t.Partitions)
+	b.awaitLeaders(ctx, t)
+	return t, nil
+}
+
+func (b *Broker) topicMetadata(t *cluster.Topic) kmsg.MetadataResponseTopic {
+	n := kmsg.NewMetadataResponseTopic()
+	n.Topic, n.TopicID, n.AuthorizedOperations = &t.Name, t.ID, noOperations
+	n.IsInternal = false
+	n.Partitions = make([]kmsg.MetadataResponseTopicPartition, t.Partitions)
+	for i := range n.Partitions {
+		n.Partitions[i] = b.partitionMetadata(id.Partition{Topic: t.ID, Index: int32(i)})
+	}
+	return n
+}
+
+func (b *Broker) partitionMetadata(at id.Partition) kmsg.MetadataResponseTopicPartition {
+	p := kmsg.NewMetadataResponseTopicPartition()
+	p.Partition = at.Index
+	o, ok := b.deps.View.Owner(at)
+	if !ok {
+		p.ErrorCode, p.Leader, p.LeaderEpoch = kerr.LeaderNotAvailable.Code, -1, -1
+		if o.Incarnation != 0 {
+			p.Replicas, p.OfflineReplicas = []int32{int32(o.Broker)}, []int32{int32(o.Broker)}
+		}
+		return p
+	}
+	p.Leader, p.LeaderEpoch = int32(o.Broker), int32(o.Epoch)
+	p.Replicas, p.ISR = []int32{p.Leader}, []int32{p.Leader}
+	return p
+}
+
+func (b *Broker) describeCluster(_ context.Context, c *conn, req *kmsg.DescribeClusterRequest) *kmsg.DescribeClusterResponse {
+	resp := kmsg.NewPtrDescribeClusterResponse()
+	resp.EndpointType = 1
+	resp.ClusterAuthorizedOperations = noOperations
+	if req.Version >= 1 && req.EndpointType != 1 {
+		resp.ErrorCode = kerr.MismatchedEndpointType.Code
+		resp.ErrorMessage = said(errors.New("this is a broker, not a controller listener"))
+		return resp
+	}
+	resp.ClusterID, resp.ControllerID = b.deps.ClusterID, b.controller()
+	for _, a := range b.deps.View.Agents() {
+		if host, port, rack, ok := pick(a, c.listener); ok {
+			n := kmsg.NewDescribeClusterResponseBroker()
+			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
+			resp.Brokers = append(resp.Brokers, n)
+		}
+	}
+	return resp
+}
+
+// maxDescribed is how many partitions one answer describes (Kafka's
+// max.request.partition.size.limit).
+const maxDescribed = 2000
+
+func (b *Broker) describeTopicPartitions(_ context.Context, c *conn, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
+	names := make([]string, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		names = append(names, t.Topic)
+	}
+	if len(names) == 0 {
+		for _, t := range b.deps.View.Topics() {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	left := int32(maxDescribed)
+	if req.ResponsePartitionLimit > 0 {
+		left = min(left, req.ResponsePartitionLimit)
+	}
+	for _, name := range names {
+		from := int32(0)
+		if cur := req.Cursor; cur != nil {
+			if name < cur.Topic {
+				continue
+			}
+			if name == cur.Topic {
+				from = cur.Partition
+			}
+		}
+		if left == 0 {
+			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
+			break
+		}
+		t, next := b.describeTopic(name, from, left)
+		resp.Topics = append(resp.Topics, t)
+		left -= int32(len(t.Partitions))
+		if next >= 0 {
+			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: next}
+			break
+		}
+	}
+	return resp
+}
+
+// describeTopic describes at most limit partitions; next is the first that did
+// not fit, or -1.
+func (b *Broker) describeTopic(name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
+	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
+	d.Topic, d.AuthorizedOperations = &name, noOperations
+	t, err := b.topicOf(false, name, id.Topic{})
+	if err != nil {
+		d.ErrorCode = codeOf(err).Code
+		return d, -1
+	}
+	d.TopicID = t.ID
+	for i := max(0, from); i < t.Partitions; i++ {
+		if int32(len(d.Partitions)) == limit {
+			return d, i
+		}
+		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i})
+		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
+		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
+		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas
+		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // null upsets the Java client
+		d.Partitions = append(d.Partitions, p)
+	}
+	return d, -1
+}

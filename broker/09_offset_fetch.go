@@ -1,0 +1,148 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// offsetFetch reads committed offsets: of one group up to version 7, of many
+// from version 8. A group that does not exist has none.
+func (g *groupAPIs) offsetFetch(ctx context.Context, _ groupClient, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
+	if req.Version < 8 {
+		g.fetchOne(ctx, req, resp)
+		return resp
+	}
+	for i := range req.Groups {
+		resp.Groups = append(resp.Groups, g.fetchGroup(ctx, req, &req.Groups[i]))
+	}
+	return resp
+}
+
+// fetchCode is a group's code. Consumers before 3.9 know no
+// COORDINATOR_NOT_AVAILABLE here; NOT_COORDINATOR makes all of them retry.
+func fetchCode(err error) int16 {
+	code := groupCode(err)
+	if code == kerr.CoordinatorNotAvailable.Code {
+		return kerr.NotCoordinator.Code
+	}
+	return code
+}
+
+// fetchOne serves versions 1 to 7.
+func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
+	var wanted []group.TopicPartitions
+	if req.Topics != nil {
+		wanted = []group.TopicPartitions{}
+	}
+	for _, t := range req.Topics {
+		wanted = append(wanted, group.TopicPartitions{Topic: t.Topic, Partitions: t.Partitions})
+	}
+	fetched, err := g.groups.Fetch(ctx, req.Group, wanted, req.RequireStable)
+	if err != nil && req.Version >= 2 {
+		resp.ErrorCode = fetchCode(err)
+		return
+	}
+	if err != nil {
+		fetched = unfetched(wanted)
+	}
+	for _, t := range fetched {
+		rt := kmsg.NewOffsetFetchResponseTopic()
+		rt.Topic = t.Topic
+		for _, p := range t.Partitions {
+			rp := kmsg.NewOffsetFetchResponseTopicPartition()
+			rp.Partition, rp.Offset, rp.LeaderEpoch, rp.Metadata = p.Partition, p.Offset, p.LeaderEpoch, &p.Metadata
+			rp.ErrorCode = fetchCode(err)
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+}
+
+// unfetched are no offsets for all that was asked for.
+func unfetched(wanted []group.TopicPartitions) []group.FetchedTopic {
+	out := make([]group.FetchedTopic, len(wanted))
+	for i, t := range wanted {
+		out[i].Topic = t.Topic
+		for _, index := range t.Partitions {
+			out[i].Partitions = append(out[i].Partitions, group.Fetched{Partition: index, Offset: -1, LeaderEpoch: -1})
+		}
+	}
+	return out
+}
+
+// fetchGroup serves one group of version 8 and later.
+func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest, rg *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+	out := kmsg.NewOffsetFetchResponseGroup()
+	out.Group = rg.Group
+	byID := req.Version >= 10
+	var wanted []group.TopicPartitions
+	var unknown []kmsg.OffsetFetchResponseGroupTopic
+	if rg.Topics != nil {
+		wanted = []group.TopicPartitions{}
+	}
+	for i := range rg.Topics {
+		t := &rg.Topics[i]
+		name := t.Topic
+		if byID {
+			// By name also a topic that is gone may be asked for.
+			topic, err := g.groupTopic(true, "", t.TopicID)
+			if err != nil {
+				unknown = append(unknown, fetchUnknown(t, err))
+				continue
+			}
+			name = topic.Name
+		}
+		wanted = append(wanted, group.TopicPartitions{Topic: name, Partitions: t.Partitions})
+	}
+	fetched, err := g.groups.Fetch(ctx, rg.Group, wanted, req.RequireStable)
+	if err != nil {
+		out.ErrorCode = fetchCode(err)
+		return out
+	}
+	for _, t := range fetched {
+		if rt, err := g.fetchedTopic(byID, t); err == nil {
+			out.Topics = append(out.Topics, rt)
+		}
+	}
+	out.Topics = append(out.Topics, unknown...)
+	return out
+}
+
+// errNoID: a topic of which offsets are kept has no id any more.
+var errNoID = errors.New("topic is gone")
+
+func (g *groupAPIs) fetchedTopic(byID bool, t group.FetchedTopic) (kmsg.OffsetFetchResponseGroupTopic, error) {
+	rt := kmsg.NewOffsetFetchResponseGroupTopic()
+	rt.Topic = t.Topic
+	if byID {
+		topic, ok := g.topics.Topic(t.Topic)
+		if !ok {
+			return rt, errNoID
+		}
+		rt.TopicID = topic.ID
+	}
+	for _, p := range t.Partitions {
+		rp := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		rp.Partition, rp.Offset, rp.LeaderEpoch, rp.Metadata = p.Partition, p.Offset, p.LeaderEpoch, &p.Metadata
+		rt.Partitions = append(rt.Partitions, rp)
+	}
+	return rt, nil
+}
+
+func fetchUnknown(t *kmsg.OffsetFetchRequestGroupTopic, err error) kmsg.OffsetFetchResponseGroupTopic {
+	rt := kmsg.NewOffsetFetchResponseGroupTopic()
+	rt.TopicID = t.TopicID
+	for _, index := range t.Partitions {
+		rp := kmsg.NewOffsetFetchResponseGroupTopicPartition()
+		rp.Partition, rp.Offset, rp.LeaderEpoch, rp.Metadata = index, -1, -1, new(string)
+		rp.ErrorCode = groupCode(err)
+		rt.Partitions = append(rt.Partitions, rp)
+	}
+	return rt
+}

@@ -1,0 +1,36 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// joinGroup waits until the group's next generation begins.
+func (g *groupAPIs) joinGroup(ctx context.Context, c groupClient, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
+	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
+	join := group.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.id, ClientHost: "/" + c.host,
+		SessionTimeout: millis(req.SessionTimeoutMillis), RebalanceTimeout: millis(req.RebalanceTimeoutMillis),
+		ProtocolType: req.ProtocolType, RequireMemberID: req.Version >= 4, CanSkip: req.Version >= 9}
+	if req.Version < 1 {
+		join.RebalanceTimeout = join.SessionTimeout
+	}
+	if req.Reason != nil {
+		join.Reason = *req.Reason
+	}
+	for _, p := range req.Protocols {
+		join.Protocols = append(join.Protocols, group.Protocol{Name: p.Name, Metadata: p.Metadata})
+	}
+	r := g.groups.Join(ctx, req.Group, join)
+	resp.ErrorCode, resp.MemberID, resp.Generation = groupCode(r.Err), r.MemberID, r.Generation
+	resp.ProtocolType, resp.Protocol = r.ProtocolType, r.Protocol
+	resp.LeaderID, resp.SkipAssignment = r.Leader, r.SkipAssignment
+	for _, m := range r.Members {
+		rm := kmsg.NewJoinGroupResponseMember()
+		rm.MemberID, rm.InstanceID, rm.ProtocolMetadata = m.MemberID, m.InstanceID, m.Metadata
+		resp.Members = append(resp.Members, rm)
+	}
+	return resp
+}

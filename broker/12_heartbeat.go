@@ -1,0 +1,17 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// heartbeat keeps a member's session and tells it of a rebalance.
+func (g *groupAPIs) heartbeat(ctx context.Context, _ groupClient, req *kmsg.HeartbeatRequest) *kmsg.HeartbeatResponse {
+	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
+	resp.ErrorCode = groupCode(g.groups.Heartbeat(ctx, req.Group, group.Heartbeat{
+		MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation}))
+	return resp
+}

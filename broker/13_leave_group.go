@@ -1,0 +1,41 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// leaveGroup removes one member, or many from version 3.
+func (g *groupAPIs) leaveGroup(ctx context.Context, _ groupClient, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
+	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
+	members := req.Members
+	if req.Version < 3 {
+		members = []kmsg.LeaveGroupRequestMember{{MemberID: req.MemberID}}
+	}
+	leave := group.Leave{}
+	for _, m := range members {
+		l := group.Leaving{MemberID: m.MemberID, InstanceID: m.InstanceID}
+		if m.Reason != nil {
+			l.Reason = *m.Reason
+		}
+		leave.Members = append(leave.Members, l)
+	}
+	r := g.groups.Leave(ctx, req.Group, leave)
+	if r.Err != nil {
+		resp.ErrorCode = groupCode(r.Err)
+		return resp
+	}
+	if req.Version < 3 {
+		resp.ErrorCode = groupCode(r.Members[0])
+		return resp
+	}
+	for i, m := range members {
+		rm := kmsg.NewLeaveGroupResponseMember()
+		rm.MemberID, rm.InstanceID, rm.ErrorCode = m.MemberID, m.InstanceID, groupCode(r.Members[i])
+		resp.Members = append(resp.Members, rm)
+	}
+	return resp
+}

@@ -1,0 +1,28 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// syncGroup waits for the leader's assignment.
+func (g *groupAPIs) syncGroup(ctx context.Context, _ groupClient, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
+	resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
+	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
+		resp.ErrorCode = kerr.InconsistentGroupProtocol.Code
+		return resp
+	}
+	sync := group.Sync{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
+		ProtocolType: req.ProtocolType, Protocol: req.Protocol, Assignments: map[string][]byte{}}
+	for _, a := range req.GroupAssignment {
+		sync.Assignments[a.MemberID] = a.MemberAssignment
+	}
+	r := g.groups.Sync(ctx, req.Group, sync)
+	resp.ErrorCode, resp.MemberAssignment = groupCode(r.Err), r.Assignment
+	resp.ProtocolType, resp.Protocol = r.ProtocolType, r.Protocol
+	return resp
+}

@@ -1,0 +1,49 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// groupOperations are Kafka's operations on groups, as a bit field by their
+// codes: read, delete, describe, describe configs, alter configs.
+const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
+
+// describeGroups shows groups and their members.
+func (g *groupAPIs) describeGroups(ctx context.Context, _ groupClient, req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
+	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
+	for _, name := range req.Groups {
+		resp.Groups = append(resp.Groups, g.describeGroup(ctx, req, name))
+	}
+	return resp
+}
+
+func (g *groupAPIs) describeGroup(ctx context.Context, req *kmsg.DescribeGroupsRequest, name string) kmsg.DescribeGroupsResponseGroup {
+	rg := kmsg.NewDescribeGroupsResponseGroup()
+	rg.Group = name
+	d, err := g.groups.Describe(ctx, name)
+	if err != nil {
+		rg.ErrorCode = groupCode(err)
+		return rg
+	}
+	rg.State, rg.ProtocolType, rg.Protocol = d.State.String(), d.ProtocolType, d.Protocol
+	if d.State == group.Dead && req.Version >= 6 {
+		rg.ErrorCode, rg.ErrorMessage = kerr.GroupIDNotFound.Code, kmsg.StringPtr(fmt.Sprintf("Group %s not found.", name))
+		return rg
+	}
+	if req.IncludeAuthorizedOperations {
+		rg.AuthorizedOperations = groupOperations
+	}
+	for _, m := range d.Members {
+		rm := kmsg.NewDescribeGroupsResponseGroupMember()
+		rm.MemberID, rm.InstanceID, rm.ClientID, rm.ClientHost = m.ID, m.InstanceID, m.ClientID, m.ClientHost
+		rm.ProtocolMetadata, rm.MemberAssignment = m.Metadata, m.Assignment
+		rg.Members = append(rg.Members, rm)
+	}
+	return rg
+}

@@ -1,0 +1,37 @@
+package broker
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/group"
+)
+
+// listGroups shows the groups that this agent coordinates, of the states and
+// types that are asked for.
+func (g *groupAPIs) listGroups(ctx context.Context, _ groupClient, req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
+	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
+	all, err := g.groups.List(ctx)
+	if err != nil {
+		resp.ErrorCode = groupCode(err)
+		return resp
+	}
+	wanted := func(filter []string, is string) bool {
+		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, is) })
+	}
+	if !wanted(req.TypesFilter, group.Type) {
+		return resp
+	}
+	for _, l := range all {
+		if !wanted(req.StatesFilter, l.State.String()) {
+			continue
+		}
+		rg := kmsg.NewListGroupsResponseGroup()
+		rg.Group, rg.ProtocolType, rg.GroupState, rg.GroupType = l.Group, l.ProtocolType, l.State.String(), group.Type
+		resp.Groups = append(resp.Groups, rg)
+	}
+	return resp
+}

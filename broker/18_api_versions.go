@@ -1,0 +1,44 @@
+package broker
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// clientName is what a client may call itself (KIP-511).
+var clientName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
+
+func (b *Broker) apiVersions(_ context.Context, c *conn, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	if req.Version >= 3 {
+		if !clientName.MatchString(req.ClientSoftwareName) || !clientName.MatchString(req.ClientSoftwareVersion) {
+			resp.ErrorCode = kerr.InvalidRequest.Code
+			return resp
+		}
+		c.software = req.ClientSoftwareName + " " + req.ClientSoftwareVersion
+	}
+	resp.ApiKeys = b.versions()
+	return resp
+}
+
+// oldApiVersions answers a client that is newer than this broker: version 0, so
+// that it can read the answer, with what is served (KIP-511).
+func (b *Broker) oldApiVersions(*request) kmsg.Response {
+	resp := kmsg.NewPtrApiVersionsResponse()
+	resp.ErrorCode = kerr.UnsupportedVersion.Code
+	resp.ApiKeys = b.versions()
+	return resp
+}
+
+func (b *Broker) versions() []kmsg.ApiVersionsResponseApiKey {
+	var keys []kmsg.ApiVersionsResponseApiKey
+	for _, a := range b.rows() {
+		k := kmsg.NewApiVersionsResponseApiKey()
+		k.ApiKey, k.MinVersion, k.MaxVersion = int16(a.key), a.min, a.max
+		keys = append(keys, k)
+	}
+	return keys
+}

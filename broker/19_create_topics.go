@@ -1,0 +1,213 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+	resp := kmsg.NewPtrCreateTopicsResponse()
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	names := map[string]int{}
+	for _, t := range req.Topics {
+		names[t.Topic]++
+	}
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		rt := kmsg.NewCreateTopicsResponseTopic()
+		rt.Topic = t.Topic
+		rt.NumPartitions, rt.ReplicationFactor = -1, -1
+		var made *cluster.Topic
+		err := error(nil)
+		if names[t.Topic] > 1 {
+			err = fmt.Errorf("duplicate topic name: %w", kerr.InvalidRequest)
+		} else {
+			made, err = b.createTopic(ctx, t, req.ValidateOnly)
+		}
+		if err != nil {
+			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
+		} else {
+			b.describeCreated(&rt, made)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+// createTopic makes one topic, or says whether it could be made.
+func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
+	partitions, err := b.shape(t)
+	if err != nil {
+		return nil, err
+	}
+	config := metadata.Settings{}
+	for _, c := range t.Configs {
+		if c.Value == nil {
+			return nil, fmt.Errorf("null value not supported for topic configs: %s: %w", c.Name, kerr.InvalidConfig)
+		}
+		config[c.Name] = *c.Value
+	}
+	if validateOnly {
+		return &cluster.Topic{Name: t.Topic, Topic: metadata.Topic{Partitions: partitions, Config: config}}, b.deps.View.CheckCreate(t.Topic, partitions, config)
+	}
+	made, err := b.deps.View.CreateTopic(ctx, t.Topic, partitions, config)
+	if err != nil {
+		return nil, err
+	}
+	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions)
+	b.awaitLeaders(ctx, made)
+	return made, nil
+}
+
+// shape reads the number of partitions. Which agents keep replicas is not the
+// topic's affair here: a journal's ensemble keeps all partitions of its owner. A
+// replication factor or an assignment must make sense, and is otherwise ignored.
+func (b *Broker) shape(t *kmsg.CreateTopicsRequestTopic) (int32, error) {
+	if len(t.ReplicaAssignment) > 0 {
+		if t.NumPartitions != -1 || t.ReplicationFactor != -1 {
+			return 0, fmt.Errorf("both numPartitions or replicationFactor and replicasAssignments were set: %w", kerr.InvalidRequest)
+		}
+		return b.assigned(t.ReplicaAssignment)
+	}
+	if t.ReplicationFactor == 0 || t.ReplicationFactor < -1 {
+		return 0, fmt.Errorf("replication factor must be larger than 0, or -1 to use the default value: %w", kerr.InvalidReplicationFactor)
+	}
+	if n := len(b.deps.View.Agents()); int(t.ReplicationFactor) > max(n, 1) {
+		return 0, fmt.Errorf("unable to replicate the partition %d time(s): the target replication factor of %d cannot be reached because only %d broker(s) are registered: %w",
+			t.ReplicationFactor, t.ReplicationFactor, n, kerr.InvalidReplicationFactor)
+	}
+	switch {
+	case t.NumPartitions == -1:
+		return b.cfg.DefaultPartitions, nil
+	case t.NumPartitions < 1:
+		return 0, fmt.Errorf("number of partitions was set to an invalid non-positive value: %w", kerr.InvalidPartitions)
+	}
+	return t.NumPartitions, nil
+}
+
+// assigned checks a manual assignment: partitions from 0 without gaps, to brokers
+// that are there.
+func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (int32, error) {
+	live := map[int32]bool{}
+	for _, a := range b.deps.View.Agents() {
+		live[int32(a.Broker)] = true
+	}
+	seen := map[int32]bool{}
+	for _, a := range as {
+		if seen[a.Partition] || a.Partition < 0 || int(a.Partition) >= len(as) {
+			return 0, fmt.Errorf("partitions should be a consecutive 0-based integer sequence: %w", kerr.InvalidReplicaAssignment)
+		}
+		seen[a.Partition] = true
+		if len(a.Replicas) == 0 {
+			return 0, fmt.Errorf("partition %d has an empty replica list: %w", a.Partition, kerr.InvalidReplicaAssignment)
+		}
+		for _, r := range a.Replicas {
+			if !live[r] {
+				return 0, fmt.Errorf("the manual partition assignment includes broker %d, but no such broker is registered: %w", r, kerr.InvalidReplicaAssignment)
+			}
+		}
+	}
+	return int32(len(as)), nil
+}
+
+func (b *Broker) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
+	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, 1
+	for i := range cluster.TopicDefinitions() {
+		d := &cluster.TopicDefinitions()[i]
+		value, from := b.deps.View.Lookup(t.Config, b.deps.Self.String(), d)
+		c := kmsg.NewCreateTopicsResponseTopicConfig()
+		c.Name, c.Value, c.Source = d.Name, &value, int8(sourceOf(from))
+		rt.Configs = append(rt.Configs, c)
+	}
+}
+
+func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
+	resp := kmsg.NewPtrDeleteTopicsResponse()
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	wants := req.Topics
+	for _, name := range req.TopicNames {
+		wants = append(wants, kmsg.DeleteTopicsRequestTopic{Topic: &name})
+	}
+	for _, want := range wants {
+		rt := kmsg.NewDeleteTopicsResponseTopic()
+		rt.Topic, rt.TopicID = want.Topic, want.TopicID
+		var name string
+		if want.Topic != nil {
+			name = *want.Topic
+		}
+		var t *cluster.Topic
+		err := error(kerr.InvalidRequest)
+		if want.Topic == nil || want.TopicID == (id.Topic{}) {
+			t, err = b.topicOf(want.Topic == nil, name, want.TopicID)
+		}
+		if err == nil {
+			rt.Topic, rt.TopicID = &t.Name, t.ID
+			err = b.deleteTopic(ctx, t.Name)
+		}
+		if err != nil {
+			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
+		} else {
+			b.log.Info("topic deleted", "topic", t.Name, "id", t.ID)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+// deleteTopic removes a topic and what groups committed for it.
+func (b *Broker) deleteTopic(ctx context.Context, name string) error {
+	if err := b.deps.View.DeleteTopic(ctx, name); err != nil {
+		return err
+	}
+	if err := b.deps.Groups.TopicDeleted(ctx, name); err != nil {
+		b.log.Warn("offsets of a deleted topic are still there; they expire", "topic", name, "err", err)
+	}
+	return nil
+}
+
+func (b *Broker) createPartitions(ctx context.Context, _ *conn, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+	resp := kmsg.NewPtrCreatePartitionsResponse()
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	for i := range req.Topics {
+		rt := kmsg.NewCreatePartitionsResponseTopic()
+		rt.Topic = req.Topics[i].Topic
+		if err := b.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
+			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	t, err := b.topicOf(false, want.Topic, id.Topic{})
+	if err != nil {
+		return err
+	}
+	if err := cluster.CheckAddPartitions(t, want.Count); err != nil {
+		return err
+	}
+	if n := len(want.Assignment); n > 0 && int32(n) != want.Count-t.Partitions {
+		return fmt.Errorf("increasing the number of partitions by %d but %d assignments provided: %w", want.Count-t.Partitions, n, kerr.InvalidReplicaAssignment)
+	}
+	if validateOnly {
+		return nil
+	}
+	if err := b.deps.View.AddPartitions(ctx, want.Topic, want.Count); err != nil {
+		return err
+	}
+	if t, err = b.topicOf(false, want.Topic, id.Topic{}); err == nil {
+		b.awaitLeaders(ctx, t)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+// tierDir is the name under which the tier is listed as a log dir.
+const tierDir = "tier"
+
+// describeLogDirs shows two directories: the journals' on this agent's disk, and
+// the tier, which holds the history of the partitions that the agent owns.
+func (b *Broker) describeLogDirs(_ context.Context, _ *conn, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+	resp := kmsg.NewPtrDescribeLogDirsResponse()
+	local, tier := kmsg.NewDescribeLogDirsResponseDir(), kmsg.NewDescribeLogDirsResponseDir()
+	local.Dir, tier.Dir = b.deps.DataDir, tierDir
+	local.TotalBytes, local.UsableBytes, tier.TotalBytes, tier.UsableBytes = -1, -1, -1, -1
+	if free, total, err := b.deps.Journal.Space(); err == nil {
+		local.TotalBytes, local.UsableBytes = total, free
+	}
+	for _, t := range b.wantedTopics(req) {
+		lt, tt := kmsg.NewDescribeLogDirsResponseDirTopic(), kmsg.NewDescribeLogDirsResponseDirTopic()
+		lt.Topic, tt.Topic = t.topic.Name, t.topic.Name
+		for _, index := range t.partitions {
+			p := b.deps.Partitions.Get(id.Partition{Topic: t.topic.ID, Index: index})
+			if p == nil {
+				continue
+			}
+			s := p.State()
+			lp, tp := kmsg.NewDescribeLogDirsResponseDirTopicPartition(), kmsg.NewDescribeLogDirsResponseDirTopicPartition()
+			lp.Partition, lp.Size = index, s.LocalBytes
+			tp.Partition, tp.Size = index, s.TierBytes
+			lt.Partitions, tt.Partitions = append(lt.Partitions, lp), append(tt.Partitions, tp)
+		}
+		if len(lt.Partitions) > 0 {
+			local.Topics, tier.Topics = append(local.Topics, lt), append(tier.Topics, tt)
+		}
+	}
+	resp.Dirs = []kmsg.DescribeLogDirsResponseDir{local, tier}
+	return resp
+}
+
+type wantedTopic struct {
+	topic      *cluster.Topic
+	partitions []int32
+}
+
+// wantedTopics are those that the request names, or all.
+func (b *Broker) wantedTopics(req *kmsg.DescribeLogDirsRequest) (out []wantedTopic) {
+	if req.Topics == nil {
+		for _, t := range b.deps.View.Topics() {
+			out = append(out, wantedTopic{t, indexes(t.Partitions)})
+		}
+		return out
+	}
+	for _, want := range req.Topics {
+		t, err := b.topicOf(false, want.Topic, id.Topic{})
+		if err != nil {
+			continue
+		}
+		out = append(out, wantedTopic{t, want.Partitions})
+	}
+	return out
+}
+
+func indexes(n int32) []int32 {
+	all := make([]int32, n)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	return all
+}

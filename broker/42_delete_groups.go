@@ -1,0 +1,18 @@
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// deleteGroups removes groups without members and their offsets.
+func (g *groupAPIs) deleteGroups(ctx context.Context, _ groupClient, req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
+	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
+	for _, name := range req.Groups {
+		rg := kmsg.NewDeleteGroupsResponseGroup()
+		rg.Group, rg.ErrorCode = name, groupCode(g.groups.Delete(ctx, name))
+		resp.Groups = append(resp.Groups, rg)
+	}
+	return resp
+}

@@ -1,0 +1,107 @@
+// Package broker gives Kafka's requests their meaning: it accepts connections,
+// decodes frames, dispatches by one table, and answers in order.
+//
+// It promises that every request gets Kafka's documented answer or a closed
+// connection with a log line, that one client costs bounded memory whatever it
+// sends, and that no client can hold up another. It keeps no record: partitions,
+// groups and the cluster's view do.
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"varve/cluster"
+	"varve/group"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// Partitions are those that this agent owns.
+type Partitions interface {
+	// Get gives an owned partition, or nil.
+	Get(p id.Partition) *partition.Partition
+}
+
+// Tier reads what no local journal holds (tiering.Reader), and moves log starts.
+type Tier interface {
+	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
+	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (tiering.Stamp, bool, error)
+	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
+	// DeleteTo moves the log start of an owned partition to offset.
+	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error
+}
+
+// Deps are what a broker needs from the agent.
+type Deps struct {
+	View       *cluster.View
+	Store      metadata.Store
+	Partitions Partitions
+	Tier       Tier
+	Journal    *wal.Store
+	Groups     *group.Coordinator
+	Log        *slog.Logger
+	Registry   prometheus.Registerer
+	ClusterID  string
+	Self       id.Broker
+	DataDir    string
+}
+
+// Broker serves Kafka's protocol.
+type Broker struct {
+	cfg      Config
+	deps     Deps
+	log      *slog.Logger
+	metrics  *metrics
+	apis     map[int16]*api
+	sessions *sessions
+	memory   *semaphore.Weighted // bytes of large frames that are being worked on
+	producer *producerIDs
+	conns    *connections
+}
+
+// New makes a broker; Listen serves.
+func New(cfg Config, deps Deps) (*Broker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
+		sessions: newSessions(cfg.FetchSessions, time.Now), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes),
+		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg)}
+	b.apis = apiTable(b)
+	b.metrics.prepare(b.apis)
+	return b, nil
+}
+
+// Config bounds what clients may do.
+type Config struct {
+	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client asks for its metadata and allows it"`
+	DefaultPartitions   int32         `yaml:"default_partitions" doc:"partitions of a topic that is created without a number"`
+	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, in bytes"`
+	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for large requests that are being worked on, in bytes"`
+	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"the most that one fetch answers, in bytes"`
+	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
+	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`
+	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"client connections at a time from one address"`
+	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"after which a silent connection is closed"`
+	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"within which a request that began to arrive must be there"`
+	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"within which a client must take some of a response"`
+	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"the longest that a producer is held back at a time when the journal fills"`
+}
+
+// DefaultConfig is Kafka's where Kafka has the setting.
+func DefaultConfig() Config {
+	return Config{
+		AutoCreateTopics: true, DefaultPartitions: 1, MaxRequestBytes: 100 << 20, RequestMemoryBytes: 128 << 20,
+		FetchMaxBytes: 55 << 20, FetchSessions: 1000, MaxConnections: 10000, MaxConnectionsPerIP: 10000,
+		IdleTimeout: 10 * time.Minute, RequestTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxThrottle: time.Second,
+	}
+}

@@ -1,0 +1,310 @@
+package broker
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/kafka"
+)
+
+// conn is one client's connection: a goroutine that reads and works, and one
+// that writes the answers in the order of the requests.
+type conn struct {
+	b        *Broker
+	nc       net.Conn
+	listener string
+	clientID string
+	software string // name and version, as the client said in ApiVersions
+	out      chan *response
+	wake     chan struct{} // an answer became ready
+	buf      []byte        // the frame being worked on, reused where that is safe
+}
+
+// pipelined is how many answers of one connection may be outstanding.
+const pipelined = 256
+
+// keepFrame is the largest frame buffer that a connection keeps.
+const keepFrame = 1 << 20
+
+// request is a frame that was taken apart.
+type request struct {
+	kafka.RequestHeader
+	body    kafka.RequestBody
+	api     *api
+	arrived time.Time
+}
+
+// response is an answer in its place in the queue.
+type response struct {
+	frame [][]byte // pieces to be written; empty is no answer
+	ready atomic.Bool
+	// release, if not nil, is called when the pieces are written or given up.
+	release func()
+	// expire, if not nil, is called when the deadline passes before it is ready, and
+	// must make it ready.
+	expire   func()
+	deadline time.Time
+	close    bool // the connection ends with this answer
+	req      *request
+}
+
+// finish makes a response ready. Only the first call counts.
+func (c *conn) finish(r *response) {
+	if r.ready.CompareAndSwap(false, true) {
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (c *conn) run(ctx context.Context) {
+	c.out = make(chan *response, pipelined)
+	c.wake = make(chan struct{}, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		err := c.write()
+		cancel()
+		c.note(err)
+		for r := range c.out { // nobody reads these answers
+			if r.release != nil && r.ready.Load() {
+				r.release()
+			}
+		}
+	}()
+	err := c.read(ctx)
+	close(c.out)
+	<-written
+	cancel()
+	c.nc.Close()
+	c.note(err)
+}
+
+// note logs why a connection ended, unless the client just left.
+func (c *conn) note(err error) {
+	switch {
+	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
+	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow):
+		c.b.metrics.badConns.Inc()
+		c.b.log.Warn("connection closed", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err)
+	default:
+		c.b.log.Debug("connection ended", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err)
+	}
+}
+
+var errSlow = errors.New("the client was too slow")
+
+// read takes frames off the connection and works on them, one at a time.
+func (c *conn) read(ctx context.Context) error {
+	r := bufio.NewReaderSize(c.nc, 16<<10)
+	for {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		size, err := kafka.ReadFrameSize(r, c.b.cfg.MaxRequestBytes)
+		if err != nil {
+			return err
+		}
+		if err := c.frame(ctx, r, size); err != nil {
+			return err
+		}
+	}
+}
+
+// frame reads one frame's content and has it worked on.
+func (c *conn) frame(ctx context.Context, r io.Reader, size int) error {
+	if size > keepFrame {
+		if err := c.b.memory.Acquire(ctx, int64(size)); err != nil {
+			return err
+		}
+		defer c.b.memory.Release(int64(size))
+	}
+	if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
+		return err
+	}
+	buf, err := kafka.ReadFrameBody(r, c.buf, size)
+	if err != nil {
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
+			return fmt.Errorf("a request of %d bytes did not arrive within %v: %w", size, c.b.cfg.RequestTimeout, errSlow)
+		}
+		return err
+	}
+	c.buf = nil
+	c.b.metrics.inBytes.Add(float64(len(buf) + 4))
+	h, body, err := kafka.ParseHeader(buf, c.b.flexible)
+	if err != nil {
+		return err
+	}
+	c.clientID = h.ClientID
+	req := &request{RequestHeader: h, body: body, api: c.b.apis[h.Key], arrived: time.Now()}
+	if err := c.dispatch(ctx, req); err != nil {
+		return err
+	}
+	if req.api.raw != nil && cap(buf) <= keepFrame {
+		c.buf = buf // records were copied to where they belong
+	}
+	return nil
+}
+
+// dispatch finds the request's row and lets it work.
+func (c *conn) dispatch(ctx context.Context, r *request) error {
+	a := r.api
+	switch {
+	case a == nil:
+		return fmt.Errorf("api key %d is not served: %w", r.Key, kafka.ErrFrame)
+	case r.Version < a.min || r.Version > a.max:
+		if a.key == kmsg.ApiVersions {
+			return c.send(r, c.b.oldApiVersions(r))
+		}
+		return fmt.Errorf("%s version %d is not served: %w", a.key.Name(), r.Version, kafka.ErrFrame)
+	case !a.large && len(r.body) > smallRequest:
+		return fmt.Errorf("a request %s of %d bytes, at most %d are allowed: %w", a.key.Name(), len(r.body), smallRequest, kafka.ErrFrame)
+	}
+	c.b.metrics.requests[r.Key].Inc()
+	if a.raw != nil {
+		return a.raw(c, r)
+	}
+	req := kmsg.RequestForKey(r.Key)
+	req.SetVersion(r.Version)
+	if err := kafka.Decode(r.body, req); err != nil {
+		return err
+	}
+	resp := a.serve(ctx, c, req)
+	if resp == nil {
+		return nil
+	}
+	resp.SetVersion(r.Version)
+	return c.send(r, resp)
+}
+
+// send queues an answer that is ready.
+func (c *conn) send(r *request, resp kmsg.Response) error {
+	out := &response{frame: [][]byte{kafka.AppendResponse(nil, r.CorrelationID, resp)}, req: r}
+	out.ready.Store(true)
+	return c.queue(out)
+}
+
+// queue puts an answer in its place. It waits while too many are outstanding.
+func (c *conn) queue(r *response) error {
+	c.out <- r
+	return nil
+}
+
+// write sends answers in order, as many at a time as are ready.
+func (c *conn) write() error {
+	w := gather{c: c}
+	for r := range c.out {
+		if !r.ready.Load() {
+			if err := w.flush(); err != nil {
+				return err
+			}
+			c.await(r)
+		}
+		w.add(r)
+		if !r.close && len(c.out) > 0 && len(w.bufs) < maxGather {
+			continue
+		}
+		if err := w.flush(); err != nil || r.close {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// maxGather is how many pieces one write takes at most.
+const maxGather = 512
+
+// await waits until r is ready, or makes it so when its deadline passes.
+func (c *conn) await(r *response) {
+	var expired <-chan time.Time
+	if r.expire != nil {
+		t := time.NewTimer(time.Until(r.deadline))
+		defer t.Stop()
+		expired = t.C
+	}
+	for !r.ready.Load() {
+		select {
+		case <-c.wake:
+		case <-expired:
+			expired = nil
+			r.expire()
+		}
+	}
+}
+
+// gather collects answers for one write.
+type gather struct {
+	c    *conn
+	bufs net.Buffers
+	sent []*response
+	size int
+}
+
+func (g *gather) add(r *response) {
+	g.bufs = append(g.bufs, r.frame...)
+	for _, b := range r.frame {
+		g.size += len(b)
+	}
+	g.sent = append(g.sent, r)
+}
+
+// writeStep is how much a client must take within the write timeout.
+const writeStep = 1 << 20
+
+func (g *gather) flush() error {
+	if len(g.sent) == 0 {
+		return nil
+	}
+	err := g.write()
+	now := time.Now()
+	for _, r := range g.sent {
+		if r.release != nil {
+			r.release()
+		}
+		if m := g.c.b.metrics; r.req != nil {
+			m.latency[r.req.Key].Observe(now.Sub(r.req.arrived).Seconds())
+		}
+	}
+	g.c.b.metrics.outBytes.Add(float64(g.size))
+	clear(g.sent)
+	g.sent, g.bufs, g.size = g.sent[:0], nil, 0
+	return err
+}
+
+// write sends what was gathered; the client must take each step in time.
+func (g *gather) write() error {
+	rest := g.bufs
+	for len(rest) > 0 {
+		n, size := 0, 0
+		for n < len(rest) && (n == 0 || size+len(rest[n]) <= writeStep) {
+			size += len(rest[n])
+			n++
+		}
+		step := net.Buffers(rest[:n:n])
+		rest = rest[n:]
+		patience := g.c.b.cfg.WriteTimeout * time.Duration(1+size/writeStep)
+		if err := g.c.nc.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+			return err
+		}
+		if _, err := step.WriteTo(g.c.nc); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/cluster"
+	"varve/kafka"
+	"varve/metadata"
+	"varve/partition"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// codes maps our errors to Kafka's, the first that matches.
+var codes = []struct {
+	err  error
+	code *kerr.Error
+}{
+	{partition.ErrFencedEpoch, kerr.FencedLeaderEpoch},
+	{partition.ErrUnknownEpoch, kerr.UnknownLeaderEpoch},
+	{partition.ErrOutOfRange, kerr.OffsetOutOfRange},
+	{partition.ErrProducerFenced, kerr.InvalidProducerEpoch},
+	{partition.ErrOutOfOrder, kerr.OutOfOrderSequenceNumber},
+	{partition.ErrTimestamp, kerr.InvalidTimestamp},
+	{partition.ErrTransactional, kerr.InvalidTxnState},
+	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
+	{tiering.ErrNotOwner, kerr.NotLeaderForPartition},
+	{tiering.ErrBelowStart, kerr.OffsetOutOfRange},
+	{kafka.ErrCorrupt, kerr.CorruptMessage},
+	{kafka.ErrMagic, kerr.UnsupportedForMessageFormat},
+	{kafka.ErrInvalidRecord, kerr.InvalidRecord},
+	{kafka.ErrCodec, kerr.UnsupportedCompressionType},
+	{kafka.ErrTooLarge, kerr.MessageTooLarge},
+	{wal.ErrTooLarge, kerr.MessageTooLarge},
+	{wal.ErrFull, kerr.KafkaStorageError},
+	{wal.ErrClosed, kerr.NotLeaderForPartition},
+	{cluster.ErrTopicExists, kerr.TopicAlreadyExists},
+	{cluster.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
+	{cluster.ErrTopicName, kerr.InvalidTopicException},
+	{cluster.ErrPartitions, kerr.InvalidPartitions},
+	{cluster.ErrUnknownConfig, kerr.InvalidConfig},
+	{cluster.ErrConfigValue, kerr.InvalidConfig},
+	{metadata.ErrUnavailable, kerr.RequestTimedOut},
+	{metadata.ErrConflict, kerr.RequestTimedOut},
+	{context.DeadlineExceeded, kerr.RequestTimedOut},
+	{context.Canceled, kerr.RequestTimedOut},
+}
+
+// codeOf gives Kafka's error for one of ours; what is unknown is a storage error,
+// which clients repeat.
+func codeOf(err error) *kerr.Error {
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return k
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return kerr.KafkaStorageError
+}
+
+// said gives an error's text for a field that may be null.
+func said(err error) *string {
+	s := err.Error()
+	return &s
+}

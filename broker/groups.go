@@ -1,0 +1,102 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/cluster"
+	"varve/group"
+	"varve/internal/id"
+)
+
+// groupTopics knows the topics (cluster.View).
+type groupTopics interface {
+	Topic(name string) (*cluster.Topic, bool)
+	TopicByID(t id.Topic) (*cluster.Topic, bool)
+}
+
+// groupCoordinators knows which agent coordinates a group, and its address for
+// clients of a listener.
+type groupCoordinators interface {
+	Coordinator(group, listener string) (broker id.Broker, host string, port int32, ok bool)
+}
+
+// groupAPIs serves the requests of consumer groups.
+type groupAPIs struct {
+	groups       *group.Coordinator
+	topics       groupTopics
+	coordinators groupCoordinators
+}
+
+// groupClient is who sends a request.
+type groupClient struct {
+	id       string
+	host     string // its address without port
+	listener string
+}
+
+// groupCodes maps the coordinator's errors to Kafka's.
+var groupCodes = []struct {
+	err  error
+	code *kerr.Error
+}{
+	{group.ErrNotCoordinator, kerr.NotCoordinator},
+	{group.ErrLoading, kerr.CoordinatorLoadInProgress},
+	{group.ErrUnavailable, kerr.CoordinatorNotAvailable},
+	{group.ErrInvalidGroup, kerr.InvalidGroupID},
+	{group.ErrGroupNotFound, kerr.GroupIDNotFound},
+	{group.ErrNonEmpty, kerr.NonEmptyGroup},
+	{group.ErrUnknownMember, kerr.UnknownMemberID},
+	{group.ErrFenced, kerr.FencedInstanceID},
+	{group.ErrMemberIDRequired, kerr.MemberIDRequired},
+	{group.ErrIllegalGeneration, kerr.IllegalGeneration},
+	{group.ErrRebalance, kerr.RebalanceInProgress},
+	{group.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
+	{group.ErrSessionTimeout, kerr.InvalidSessionTimeout},
+	{group.ErrMaxSize, kerr.GroupMaxSizeReached},
+	{group.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
+	{group.ErrOffsetsTooLarge, kerr.InvalidCommitOffsetSize},
+	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
+	{group.ErrRecordTooLarge, kerr.UnknownServerError},
+	{context.Canceled, kerr.CoordinatorNotAvailable},
+	{context.DeadlineExceeded, kerr.CoordinatorNotAvailable},
+}
+
+// groupCode is Kafka's code for an error of the coordinator, 0 for none. What
+// is not known is the store's, and retriable.
+func groupCode(err error) int16 {
+	if err == nil {
+		return 0
+	}
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return k.Code
+	}
+	for _, c := range groupCodes {
+		if errors.Is(err, c.err) {
+			return c.code.Code
+		}
+	}
+	return kerr.CoordinatorNotAvailable.Code
+}
+
+// groupTopic finds the topic that a request names, by id or by name, and says
+// its name.
+func (g *groupAPIs) groupTopic(byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	if byID {
+		if t, ok := g.topics.TopicByID(topic); ok {
+			return t, nil
+		}
+		return nil, kerr.UnknownTopicID
+	}
+	if t, ok := g.topics.Topic(name); ok {
+		return t, nil
+	}
+	return nil, kerr.UnknownTopicOrPartition
+}
+
+// millis is a duration that a client sent; a negative one is none.
+func millis(ms int32) time.Duration { return time.Duration(max(ms, 0)) * time.Millisecond }

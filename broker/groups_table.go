@@ -1,0 +1,50 @@
+package broker
+
+import (
+	"context"
+	"net"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/id"
+)
+
+// onGroup adapts a handler of a group's request.
+func onGroup[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, groupClient, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
+	return func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response {
+		host, _, err := net.SplitHostPort(c.nc.RemoteAddr().String())
+		if err != nil {
+			host = c.nc.RemoteAddr().String()
+		}
+		return f(ctx, groupClient{id: c.clientID, host: host, listener: c.listener}, req.(Req))
+	}
+}
+
+// groupTable lists the APIs of consumer groups.
+func groupTable(b *Broker) []*api {
+	g := &groupAPIs{groups: b.deps.Groups, topics: b.deps.View, coordinators: b}
+	return []*api{
+		{key: kmsg.OffsetCommit, min: 2, max: 10, serve: onGroup(g.offsetCommit)},
+		{key: kmsg.OffsetFetch, min: 1, max: 10, serve: onGroup(g.offsetFetch)},
+		{key: kmsg.FindCoordinator, min: 0, max: 6, serve: onGroup(g.findCoordinator), note: "groups; no transactional ids"},
+		{key: kmsg.JoinGroup, min: 0, max: 9, serve: onGroup(g.joinGroup)},
+		{key: kmsg.Heartbeat, min: 0, max: 4, serve: onGroup(g.heartbeat)},
+		{key: kmsg.LeaveGroup, min: 0, max: 5, serve: onGroup(g.leaveGroup)},
+		{key: kmsg.SyncGroup, min: 0, max: 5, serve: onGroup(g.syncGroup)},
+		{key: kmsg.DescribeGroups, min: 0, max: 6, serve: onGroup(g.describeGroups), note: "classic groups"},
+		{key: kmsg.ListGroups, min: 0, max: 5, serve: onGroup(g.listGroups), note: "classic groups"},
+		{key: kmsg.OffsetDelete, min: 0, max: 0, serve: onGroup(g.offsetDelete)},
+		{key: kmsg.DeleteGroups, min: 0, max: 2, serve: onGroup(g.deleteGroups)},
+	}
+}
+
+// Coordinator gives the agent that coordinates a group: as long as slots are not
+// spread, the controller coordinates all.
+func (b *Broker) Coordinator(_, listener string) (broker id.Broker, host string, port int32, ok bool) {
+	agents := b.deps.View.Agents()
+	if len(agents) == 0 {
+		return id.NoBroker, "", 0, false
+	}
+	host, port, _, ok = pick(agents[0], listener)
+	return agents[0].Broker, host, port, ok
+}

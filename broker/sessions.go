@@ -1,0 +1,203 @@
+package broker
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/id"
+)
+
+// fetchWant is what a client wants of one partition.
+type fetchWant struct {
+	name      string
+	topic     id.Topic
+	partition int32
+	offset    int64
+	maxBytes  int32
+	epoch     id.Epoch
+}
+
+// fetchSession remembers what a client follows, so that it need not repeat it
+// (KIP-227). A client uses a session for one request at a time.
+type fetchSession struct {
+	id    int32
+	epoch int32
+	used  time.Time
+	wants []fetchWant
+	at    map[wantKey]int
+	said  map[wantKey]saidState
+	next  int
+}
+
+type wantKey struct {
+	name      string
+	topic     id.Topic
+	partition int32
+}
+
+type saidState struct {
+	high, start int64
+	failed      bool
+}
+
+func (w *fetchWant) key() wantKey { return wantKey{w.name, w.topic, w.partition} }
+
+// told says whether an answer must name the partition, and remembers it as told.
+// The first answer of a session names all.
+func (s *fetchSession) told(fp *fetchPart) bool {
+	k := fp.want.key()
+	now := saidState{fp.state.High, fp.state.LogStart, fp.err != nil}
+	before, ok := s.said[k]
+	s.said[k] = now
+	return !ok || fp.bytes() > 0 || now.failed || before != now
+}
+
+// turn gives the partition to begin with, another one each time.
+func (s *fetchSession) turn(n int) int {
+	s.next++
+	return s.next % n
+}
+
+// sessions keeps a bounded number of fetch sessions; one that was not used for a
+// while gives way to a new one.
+type sessions struct {
+	max int
+	now func() time.Time
+	mu  sync.Mutex
+	by  map[int32]*fetchSession
+}
+
+// sessionIdle is how long a session must be unused to be evicted (Kafka's
+// min.incremental.fetch.session.eviction.ms).
+const sessionIdle = 2 * time.Minute
+
+func newSessions(limit int, now func() time.Time) *sessions {
+	return &sessions{max: limit, now: now, by: map[int32]*fetchSession{}}
+}
+
+// open gives what the request wants, all things considered, and its session, or
+// nil if it has none.
+func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, error) {
+	if req.Version < 7 || req.SessionEpoch == -1 {
+		ss.drop(req.SessionID)
+		return nil, wantsOf(req), nil
+	}
+	if req.SessionEpoch == 0 {
+		ss.drop(req.SessionID)
+		return ss.create(wantsOf(req)), wantsOf(req), nil
+	}
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	s := ss.by[req.SessionID]
+	if s == nil {
+		return nil, nil, kerr.FetchSessionIDNotFound
+	}
+	if req.SessionEpoch != s.epoch {
+		return nil, nil, kerr.InvalidFetchSessionEpoch
+	}
+	s.epoch++
+	if s.epoch <= 0 {
+		s.epoch = 1
+	}
+	s.used = ss.now()
+	s.update(req)
+	return s, append([]fetchWant(nil), s.wants...), nil
+}
+
+func (ss *sessions) drop(session int32) {
+	if session == 0 {
+		return
+	}
+	ss.mu.Lock()
+	delete(ss.by, session)
+	ss.mu.Unlock()
+}
+
+// create makes a session if there is room; without one the client repeats
+// itself, which costs only bytes.
+func (ss *sessions) create(wants []fetchWant) *fetchSession {
+	ss.mu.Lock()
+	defer ss.mu.Unlock()
+	if len(ss.by) >= ss.max && !ss.evict() {
+		return nil
+	}
+	s := &fetchSession{epoch: 1, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
+	for s.id == 0 || ss.by[s.id] != nil {
+		s.id = rand.Int32()
+	}
+	for _, w := range wants {
+		s.set(w)
+	}
+	ss.by[s.id] = s
+	return s
+}
+
+func (ss *sessions) evict() bool {
+	var oldest *fetchSession
+	for _, s := range ss.by {
+		if oldest == nil || s.used.Before(oldest.used) {
+			oldest = s
+		}
+	}
+	if oldest == nil || ss.now().Sub(oldest.used) < sessionIdle {
+		return false
+	}
+	delete(ss.by, oldest.id)
+	return true
+}
+
+func (s *fetchSession) set(w fetchWant) {
+	k := w.key()
+	if i, ok := s.at[k]; ok {
+		s.wants[i] = w
+		return
+	}
+	s.at[k] = len(s.wants)
+	s.wants = append(s.wants, w)
+}
+
+// update adds, changes and forgets partitions as the request says.
+func (s *fetchSession) update(req *kmsg.FetchRequest) {
+	for _, w := range wantsOf(req) {
+		s.set(w)
+	}
+	for i := range req.ForgottenTopics {
+		f := &req.ForgottenTopics[i]
+		for _, p := range f.Partitions {
+			k := wantKey{f.Topic, f.TopicID, p}
+			delete(s.at, k)
+			delete(s.said, k)
+		}
+	}
+	if len(req.ForgottenTopics) == 0 {
+		return
+	}
+	kept := s.wants[:0]
+	for _, w := range s.wants {
+		if _, ok := s.at[w.key()]; ok {
+			s.at[w.key()] = len(kept)
+			kept = append(kept, w)
+		}
+	}
+	s.wants = kept
+}
+
+func wantsOf(req *kmsg.FetchRequest) []fetchWant {
+	n := 0
+	for i := range req.Topics {
+		n += len(req.Topics[i].Partitions)
+	}
+	wants := make([]fetchWant, 0, n)
+	for i := range req.Topics {
+		t := &req.Topics[i]
+		for k := range t.Partitions {
+			p := &t.Partitions[k]
+			wants = append(wants, fetchWant{t.Topic, t.TopicID, p.Partition, p.FetchOffset, p.PartitionMaxBytes, id.Epoch(p.CurrentLeaderEpoch)})
+		}
+	}
+	return wants
+}

@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// api is one row of the table that drives dispatch, ApiVersions, metrics and
+// docs/apis.md. The ranges are Apache Kafka 4.3's.
+type api struct {
+	key      kmsg.Key
+	min, max int16
+	// serve answers a request; nil is no answer. It runs on the connection's reading
+	// goroutine: the next request of the connection waits for it.
+	serve func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response
+	// raw, instead of serve, queues its own answer, so that requests of one
+	// connection can overlap.
+	raw func(c *conn, r *request) error
+	// large says that requests may be as large as the configuration allows; others
+	// are held to smallRequest bytes.
+	large bool
+	note  string // for docs/apis.md
+}
+
+// smallRequest is the largest request of an API without records: its decoded
+// form may be many times as large.
+const smallRequest = 8 << 20
+
+// on adapts a handler of one request type.
+func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
+	return func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response {
+		return f(ctx, c, req.(Req))
+	}
+}
+
+func apiTable(b *Broker) map[int16]*api {
+	rows := []*api{
+		{key: kmsg.Produce, min: 0, max: 13, raw: b.produce, large: true, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
+		{key: kmsg.Fetch, min: 4, max: 18, raw: b.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
+		{key: kmsg.ListOffsets, min: 1, max: 11, serve: on(b.listOffsets)},
+		{key: kmsg.Metadata, min: 0, max: 13, serve: on(b.metadata)},
+		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(b.apiVersions)},
+		{key: kmsg.CreateTopics, min: 2, max: 7, serve: on(b.createTopics)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, serve: on(b.deleteTopics)},
+		{key: kmsg.DeleteRecords, min: 0, max: 2, serve: on(b.deleteRecords)},
+		{key: kmsg.InitProducerID, min: 0, max: 5, serve: on(b.initProducerID), note: "idempotent producers; no transactional ids"},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, serve: on(b.offsetForLeaderEpoch)},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, serve: on(b.describeConfigs), note: "topic, broker, group"},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, serve: on(b.alterConfigs), note: "topic, broker, group"},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, serve: on(b.incrementalAlterConfigs), note: "topic, broker, group"},
+		{key: kmsg.DescribeLogDirs, min: 1, max: 5, serve: on(b.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, serve: on(b.createPartitions)},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, serve: on(b.describeCluster)},
+		{key: kmsg.DescribeProducers, min: 0, max: 0, serve: on(b.describeProducers)},
+		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, serve: on(b.describeTopicPartitions)},
+	}
+	rows = append(rows, groupTable(b)...)
+	table := map[int16]*api{}
+	for _, a := range rows {
+		table[int16(a.key)] = a
+	}
+	return table
+}
+
+// rows gives the table in order of keys.
+func (b *Broker) rows() []*api {
+	var rows []*api
+	for _, a := range b.apis {
+		rows = append(rows, a)
+	}
+	slices.SortFunc(rows, func(x, y *api) int { return cmp.Compare(x.key, y.key) })
+	return rows
+}
+
+// flexible says whether a request of this version has tagged fields in its
+// header. Versions that are not served don't matter: they get no further.
+func (b *Broker) flexible(key, version int16) bool {
+	a := b.apis[key]
+	if a == nil || version < a.min || version > a.max {
+		return false
+	}
+	req := kmsg.RequestForKey(key)
+	req.SetVersion(version)
+	return req.IsFlexible()
+}

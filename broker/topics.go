@@ -1,0 +1,89 @@
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+// topicOf looks a topic up as the request names it.
+func (b *Broker) topicOf(byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	if byID {
+		if t, ok := b.deps.View.TopicByID(topic); ok {
+			return t, nil
+		}
+		return nil, kerr.UnknownTopicID
+	}
+	if t, ok := b.deps.View.Topic(name); ok {
+		return t, nil
+	}
+	return nil, kerr.UnknownTopicOrPartition
+}
+
+// endpoint gives the address of an agent for clients of c's listener.
+func (b *Broker) endpoint(c *conn, broker id.Broker) (host string, port int32, rack *string, ok bool) {
+	for _, a := range b.deps.View.Agents() {
+		if a.Broker != broker {
+			continue
+		}
+		return pick(a, c.listener)
+	}
+	return "", 0, nil, false
+}
+
+// pick chooses the endpoint with the listener's name.
+func pick(a cluster.Live, listener string) (host string, port int32, rack *string, ok bool) {
+	if a.Rack != "" {
+		rack = &a.Rack
+	}
+	for _, e := range a.Endpoints {
+		if e.Listener == listener {
+			return e.Host, e.Port, rack, true
+		}
+	}
+	return "", 0, rack, false
+}
+
+// controller names the agent to which clients send changes: any live one serves;
+// the lowest id is named, so that all say the same.
+func (b *Broker) controller() int32 {
+	if agents := b.deps.View.Agents(); len(agents) > 0 {
+		return int32(agents[0].Broker)
+	}
+	return -1
+}
+
+// changeTimeout bounds a change of metadata when the client's own limit is absurd.
+const changeTimeout = 30 * time.Second
+
+// patience gives a context for a change that the client waits millis for.
+func patience(ctx context.Context, millis int32) (context.Context, context.CancelFunc) {
+	d := time.Duration(millis) * time.Millisecond
+	if d <= 0 || d > changeTimeout {
+		d = changeTimeout
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// awaitLeaders waits, but not long, until every partition of a new topic is
+// served, so that the client's next request finds it.
+func (b *Broker) awaitLeaders(ctx context.Context, t *cluster.Topic) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for i := int32(0); i < t.Partitions; {
+		changed := b.deps.View.Changed()
+		if _, ok := b.deps.View.Owner(id.Partition{Topic: t.ID, Index: i}); ok {
+			i++
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"varve/agent"
+	"varve/internal/settings"
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// configVariable names the configuration file where no flag does.
+const configVariable = settings.EnvPrefix + "CONFIG"
+
+// cacheVariable is the tests', not an agent's.
+const cacheVariable = settings.EnvPrefix + "TEST_CACHE"
+
+// configFlags are the flags of commands that read an agent's configuration.
+type configFlags struct {
+	file  string
+	cfg   agent.Config
+	flags *settings.Flags
+}
+
+func addConfigFlags(c *cobra.Command) *configFlags {
+	f := &configFlags{cfg: agent.DefaultConfig()}
+	c.Flags().StringVar(&f.file, "config", "", "YAML file of settings (environment: "+configVariable+")")
+	f.flags = settings.AddFlags(c.Flags(), &f.cfg)
+	return f
+}
+
+// load reads the file, then the environment, then the flags, and checks it all.
+func (f *configFlags) load() (agent.Config, error) {
+	name := f.file
+	if name == "" {
+		name = os.Getenv(configVariable)
+	}
+	if name != "" {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return f.cfg, usageError{fmt.Errorf("configuration: %w", err)}
+		}
+		if err := settings.FromYAML(&f.cfg, name, content); err != nil {
+			return f.cfg, usageError{err}
+		}
+	}
+	if err := settings.FromEnv(&f.cfg, os.Environ(), configVariable, cacheVariable); err != nil {
+		return f.cfg, usageError{err}
+	}
+	if err := f.flags.Apply(&f.cfg); err != nil {
+		return f.cfg, usageError{err}
+	}
+	if err := f.cfg.Validate(); err != nil {
+		return f.cfg, usageError{err}
+	}
+	return f.cfg, nil
+}
+
+func agentCommand() *cobra.Command {
+	var f *configFlags
+	c := &cobra.Command{
+		Use:   "agent",
+		Short: "Run a broker against an etcd and an object store",
+		Long: `Run one agent of a cluster. Settings come from the file, then from environment
+variables, then from flags; each overrides the one before. See 'varve config'.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := f.load()
+			if err != nil {
+				return err
+			}
+			if err := cfg.ValidateStores(); err != nil {
+				return usageError{err}
+			}
+			return runAgent(c.Context(), cfg)
+		},
+	}
+	f = addConfigFlags(c)
+	return c
+}
+
+func configCommand() *cobra.Command {
+	var f *configFlags
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Print the settings that an agent would have, secrets hidden",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := f.load()
+			if err != nil {
+				return err
+			}
+			for _, s := range settings.Of(&cfg) {
+				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", s.Path, s)
+			}
+			return nil
+		},
+	}
+	f = addConfigFlags(c)
+	return c
+}
+
+func runAgent(ctx context.Context, cfg agent.Config) error {
+	tuneMemory()
+	log, err := newLogger(os.Stderr, cfg.Log)
+	if err != nil {
+		return usageError{err}
+	}
+	registry := newRegistry()
+	meta, err := metadata.Open(ctx, cfg.Metadata, log.With("part", "metadata"), registry)
+	if err != nil {
+		return fmt.Errorf("connect to etcd: %w", err)
+	}
+	defer meta.Close()
+	objects, err := s3store.Open(ctx, cfg.Store, log.With("part", "store"), registry)
+	if err != nil {
+		return fmt.Errorf("open the object store: %w", err)
+	}
+	defer objects.Close()
+	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Version: version()})
+	if err != nil {
+		return usageError{err}
+	}
+	return a.Run(ctx)
+}
+
+// newLogger writes structured lines as the configuration says.
+func newLogger(w io.Writer, cfg agent.LogConfig) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		return nil, fmt.Errorf("log.level is %q: must be debug, info, warn or error", cfg.Level)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, o)), nil
+}

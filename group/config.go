@@ -1,0 +1,74 @@
+package group
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+// Config are the coordinator's settings, by the names that Kafka has for them.
+type Config struct {
+	// MinSessionTimeout and MaxSessionTimeout bound what a member may ask for:
+	// group.min.session.timeout.ms, group.max.session.timeout.ms.
+	MinSessionTimeout time.Duration `yaml:"min_session_timeout"`
+	MaxSessionTimeout time.Duration `yaml:"max_session_timeout"`
+	// InitialRebalanceDelay is how long the first rebalance of an empty group
+	// waits for more members: group.initial.rebalance.delay.ms.
+	InitialRebalanceDelay time.Duration `yaml:"initial_rebalance_delay"`
+	// MaxSize is how many members a group may have: group.max.size.
+	MaxSize int `yaml:"max_size"`
+	// OffsetMetadataMaxBytes bounds the text beside an offset:
+	// offset.metadata.max.bytes.
+	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes"`
+	// OffsetsRetention is how long the offsets of a group without members are
+	// kept: offsets.retention.minutes.
+	OffsetsRetention time.Duration `yaml:"offsets_retention"`
+	// RetentionCheck is how often a group looks for expired offsets:
+	// offsets.retention.check.interval.ms.
+	RetentionCheck time.Duration `yaml:"retention_check"`
+	// CommitTimeout is how long a request waits for the metadata store:
+	// offsets.commit.timeout.ms.
+	CommitTimeout time.Duration `yaml:"commit_timeout"`
+	// UnloadAfter is how long a group without members stays in memory unused.
+	UnloadAfter time.Duration `yaml:"unload_after"`
+	// NewMemberJoinTimeout is how long a new member's first join may wait.
+	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout"`
+}
+
+// DefaultConfig has Kafka's defaults.
+func DefaultConfig() Config {
+	return Config{
+		MinSessionTimeout: 6 * time.Second, MaxSessionTimeout: 30 * time.Minute,
+		InitialRebalanceDelay: 3 * time.Second, MaxSize: math.MaxInt32,
+		OffsetMetadataMaxBytes: 4096, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
+		CommitTimeout: 5 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
+	}
+}
+
+// Validate names the first field that is wrong, its value, and what is allowed.
+func (c Config) Validate() error {
+	for _, f := range []struct {
+		name             string
+		value, low, high time.Duration
+	}{
+		{"min_session_timeout", c.MinSessionTimeout, time.Millisecond, c.MaxSessionTimeout},
+		{"max_session_timeout", c.MaxSessionTimeout, time.Millisecond, math.MaxInt32 * time.Millisecond},
+		{"initial_rebalance_delay", c.InitialRebalanceDelay, 0, time.Hour},
+		{"offsets_retention", c.OffsetsRetention, time.Minute, 1 << 20 * time.Hour},
+		{"retention_check", c.RetentionCheck, time.Millisecond, 24 * time.Hour},
+		{"commit_timeout", c.CommitTimeout, time.Millisecond, time.Hour},
+		{"unload_after", c.UnloadAfter, time.Second, 24 * time.Hour},
+		{"new_member_join_timeout", c.NewMemberJoinTimeout, time.Second, time.Hour},
+	} {
+		if f.value < f.low || f.value > f.high {
+			return fmt.Errorf("%s: %v, allowed is %v to %v", f.name, f.value, f.low, f.high)
+		}
+	}
+	if c.MaxSize < 1 || c.MaxSize > math.MaxInt32 {
+		return fmt.Errorf("max_size: %d, allowed is 1 to %d", c.MaxSize, math.MaxInt32)
+	}
+	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxTopicBytes/2 {
+		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxTopicBytes/2)
+	}
+	return nil
+}

@@ -1,0 +1,380 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/metadata"
+)
+
+// driver is a coordinator over a memory store, in a bubble of fake time.
+type driver struct {
+	*Coordinator
+	t      *testing.T
+	memory *metadata.Memory
+	store  *metadata.MemoryStore
+	writer *metadata.Writer
+	cfg    Config
+}
+
+func allSlots() (all []int) {
+	for n := range Slots {
+		all = append(all, n)
+	}
+	return all
+}
+
+// inBubble runs a test with a coordinator that owns all slots.
+func inBubble(t *testing.T, f func(*testing.T, *driver)) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &driver{t: t, memory: metadata.NewMemory(), cfg: DefaultConfig()}
+		d.store = d.memory.Open()
+		d.cfg.InitialRebalanceDelay = 0
+		d.start()
+		defer func() {
+			d.stop()
+			if err := d.store.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		f(t, d)
+	})
+}
+
+func (d *driver) start() {
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
+	d.Coordinator = Open(d.cfg, d.store, d.writer, log, nil)
+	d.OwnSlots(allSlots()...)
+	synctest.Wait()
+}
+
+func (d *driver) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	d.Close(ctx)
+	if err := d.writer.Close(ctx); err != nil && ctx.Err() == nil {
+		d.t.Error(err)
+	}
+}
+
+func (d *driver) restart() {
+	d.stop()
+	d.start()
+}
+
+// stable makes a group with one member and says its id.
+func (d *driver) stable(group string) string {
+	d.t.Helper()
+	j := d.Join(d.t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
+		ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}})
+	if j.Err != nil {
+		d.t.Fatal(j.Err)
+	}
+	s := d.Sync(d.t.Context(), group, Sync{MemberID: j.MemberID, Generation: j.Generation, Assignments: map[string][]byte{j.MemberID: []byte("x")}})
+	if s.Err != nil || string(s.Assignment) != "x" {
+		d.t.Fatalf("sync: %+v", s)
+	}
+	return j.MemberID
+}
+
+func commitOf(member string, generation int32, topic string, offset int64) Commit {
+	return Commit{MemberID: member, Generation: generation,
+		Topics: []CommitTopic{{topic, []CommitPartition{{0, metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1}}}}}}
+}
+
+func (d *driver) offset(group, topic string) int64 {
+	d.t.Helper()
+	f, err := d.Fetch(d.t.Context(), group, []TopicPartitions{{topic, []int32{0}}}, false)
+	if err != nil {
+		d.t.Fatalf("fetch: %v", err)
+	}
+	return f[0].Partitions[0].Offset
+}
+
+func want(t *testing.T, what string, err, wanted error) {
+	t.Helper()
+	if !errors.Is(err, wanted) || wanted == nil && err != nil {
+		t.Fatalf("%s: %v, want %v", what, err, wanted)
+	}
+}
+
+// A restarted coordinator goes on with generation, members and offsets.
+func TestRestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 42)).Err, nil)
+		want(t, "commit", d.Commit(t.Context(), "simple", commitOf("", -1, "t", 7)).Err, nil)
+		d.restart()
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "u", 43)).Err, nil)
+		if a, b, c := d.offset("g", "t"), d.offset("g", "u"), d.offset("simple", "t"); a != 42 || b != 43 || c != 7 {
+			t.Fatalf("offsets %d %d %d", a, b, c)
+		}
+		l, err := d.List(t.Context())
+		want(t, "list", err, nil)
+		if !slices.Equal(l, []Listing{{"g", "consumer", Stable}, {"simple", "", Empty}}) {
+			t.Fatalf("listed %v", l)
+		}
+		time.Sleep(11 * time.Second) // fake: the session's time
+		want(t, "late heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), ErrUnknownMember)
+	})
+}
+
+// While the store is away members live on; commits end with a retriable error,
+// and what was accepted is stored in order when it is back.
+func TestStoreAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		d.memory.SetAvailable(false)
+		start := time.Now()
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrUnavailable)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrUnavailable)
+		if waited := time.Since(start); waited != 2*d.cfg.CommitTimeout {
+			t.Fatalf("waited %v", waited)
+		}
+		for range 10 {
+			time.Sleep(4 * time.Second)
+			want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		}
+		if n := d.offset("g", "t"); n != -1 {
+			t.Fatalf("offset %d is shown and not durable", n)
+		}
+		_, err := d.Fetch(t.Context(), "g", nil, true)
+		want(t, "fetch of settled offsets", err, ErrUnavailable)
+		d.memory.SetAvailable(true)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "u", 3)).Err, nil)
+		if a, b := d.offset("g", "t"), d.offset("g", "u"); a != 2 || b != 3 {
+			t.Fatalf("offsets %d %d", a, b)
+		}
+	})
+}
+
+// A commit whose answer got lost is there once.
+func TestLostReply(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		for n := range int64(5) {
+			d.memory.LoseReplies(1)
+			want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", n)).Err, nil)
+			if got := d.offset("g", "t"); got != n {
+				t.Fatalf("offset %d, want %d", got, n)
+			}
+		}
+	})
+}
+
+// What another coordinator wrote is not overwritten: the group is read anew.
+func TestConflict(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, nil)
+		key := metadata.OffsetsKey("g", "t")
+		other := metadata.Offsets{0: {Offset: 99, LeaderEpoch: -1, Committed: time.Now()}}
+		_, err := d.store.Txn(t.Context(), nil, metadata.Put(key, other.Encode()))
+		want(t, "foreign write", err, nil)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrNotCoordinator)
+		if n := d.offset("g", "t"); n != 99 {
+			t.Fatalf("offset %d", n)
+		}
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 3)).Err, nil)
+	})
+}
+
+// Groups without members leave memory, come back when asked for, and go for
+// good when their offsets expire.
+func TestUnloadAndExpiry(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
+		loaded := func() bool {
+			s, _ := d.slot("g")
+			in := make(chan bool)
+			want(t, "look", s.send(t.Context(), func() { in <- s.entries["g"] != nil && s.entries["g"].g != nil }), nil)
+			return <-in
+		}
+		if !loaded() {
+			t.Fatal("not in memory")
+		}
+		time.Sleep(d.cfg.UnloadAfter + time.Second)
+		if loaded() {
+			t.Fatal("still in memory")
+		}
+		if l, _ := d.List(t.Context()); len(l) != 1 || l[0].State != Empty {
+			t.Fatalf("listed %v", l)
+		}
+		if n := d.offset("g", "t"); n != 5 || !loaded() {
+			t.Fatalf("offset %d", n)
+		}
+		time.Sleep(d.cfg.OffsetsRetention + d.cfg.RetentionCheck)
+		if l, _ := d.List(t.Context()); len(l) != 0 {
+			t.Fatalf("listed %v", l)
+		}
+		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
+			t.Fatalf("left over: %v", kvs)
+		}
+	})
+}
+
+// A restart before the time is over doesn't make offsets live longer.
+func TestExpiryAfterRestart(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 5)).Err, nil)
+		want(t, "leave", d.Leave(t.Context(), "g", Leave{Members: []Leaving{{MemberID: id}}}).Members[0], nil)
+		time.Sleep(d.cfg.OffsetsRetention - time.Hour)
+		d.restart()
+		time.Sleep(time.Hour + time.Minute)
+		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
+			t.Fatalf("left over: %v", kvs)
+		}
+	})
+}
+
+// Slots that are not owned, or not read yet, say so; a slot that is given up
+// stores what it accepted and answers what waits.
+func TestSlots(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		n := SlotOf("g")
+		joined := make(chan JoinReply)
+		go func() {
+			joined <- d.Join(t.Context(), "g", Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
+				ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}})
+		}()
+		synctest.Wait()
+		d.ReleaseSlot(t.Context(), n)
+		want(t, "waiting join", (<-joined).Err, ErrNotCoordinator)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), ErrNotCoordinator)
+		if l, err := d.List(t.Context()); len(l) != 0 || err != nil {
+			t.Fatalf("listed %v, %v", l, err)
+		}
+		d.memory.SetAvailable(false)
+		d.OwnSlots(n)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrLoading)
+		_, err := d.List(t.Context())
+		want(t, "list", err, ErrLoading)
+		d.memory.SetAvailable(true)
+		time.Sleep(3 * time.Second)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, nil)
+	})
+}
+
+// A stop while the store is away ends, and answers everybody.
+func TestCloseWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		id := d.stable("g")
+		d.memory.SetAvailable(false)
+		answer := make(chan error)
+		go func() { answer <- d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err }()
+		synctest.Wait()
+		stopped := make(chan struct{})
+		go func() {
+			d.stop()
+			close(stopped)
+		}()
+		if err := <-answer; !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotCoordinator) {
+			t.Fatalf("commit: %v", err)
+		}
+		<-stopped
+		d.memory.SetAvailable(true)
+		d.start()
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+	})
+}
+
+// A deleted topic's offsets go, also those of groups that are not in memory.
+func TestTopicDeleted(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		for _, g := range []string{"a", "b", "c"} {
+			want(t, "commit", d.Commit(t.Context(), g, commitOf("", -1, "t", 5)).Err, nil)
+			want(t, "commit", d.Commit(t.Context(), g, commitOf("", -1, "u", 6)).Err, nil)
+		}
+		time.Sleep(d.cfg.UnloadAfter + time.Minute)
+		if n := d.offset("a", "t"); n != 5 {
+			t.Fatalf("offset %d", n)
+		}
+		want(t, "topic deleted", d.TopicDeleted(t.Context(), "t"), nil)
+		synctest.Wait()
+		for _, g := range []string{"a", "b", "c"} {
+			if x, y := d.offset(g, "t"), d.offset(g, "u"); x != -1 || y != 6 {
+				t.Fatalf("%s: offsets %d %d", g, x, y)
+			}
+		}
+	})
+}
+
+// Groups of many topics take several writes; deleting one takes all of them.
+func TestManyTopics(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		e := Commit{Generation: -1}
+		for n := range 300 {
+			e.Topics = append(e.Topics, commitOf("", -1, string(rune('A'+n)), int64(n)).Topics...)
+		}
+		want(t, "commit", d.Commit(t.Context(), "g", e).Err, nil)
+		d.restart()
+		f, err := d.Fetch(t.Context(), "g", nil, true)
+		if err != nil || len(f) != 300 {
+			t.Fatalf("%d topics, %v", len(f), err)
+		}
+		want(t, "delete", d.Delete(t.Context(), "g"), nil)
+		want(t, "delete", d.Delete(t.Context(), "g"), ErrGroupNotFound)
+		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
+			t.Fatalf("%d keys left", len(kvs))
+		}
+		desc, err := d.Describe(t.Context(), "g")
+		if err != nil || desc.State != Dead {
+			t.Fatalf("described %+v, %v", desc, err)
+		}
+	})
+}
+
+// A record that can't be decoded costs its group alone.
+func TestCorruptRecord(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		want(t, "commit", d.Commit(t.Context(), "good", commitOf("", -1, "t", 5)).Err, nil)
+		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte{77}))
+		want(t, "write", err, nil)
+		d.restart()
+		want(t, "commit", d.Commit(t.Context(), "bad", commitOf("", -1, "t", 5)).Err, ErrLoading)
+		if n := d.offset("good", "t"); n != 5 {
+			t.Fatalf("offset %d", n)
+		}
+	})
+}
+
+// A group whose deletion can't be stored for long costs nothing meanwhile, and
+// goes when the store is back.
+func TestDeleteWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
+		d.memory.SetAvailable(false)
+		want(t, "delete", d.Delete(t.Context(), "g"), ErrUnavailable)
+		time.Sleep(d.cfg.UnloadAfter + d.cfg.RetentionCheck + time.Hour)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, ErrUnavailable)
+		d.memory.SetAvailable(true)
+		time.Sleep(time.Minute)
+		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
+			t.Fatalf("left over: %v", kvs)
+		}
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 7)).Err, nil)
+	})
+}
+
+func TestConfig(t *testing.T) {
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.MinSessionTimeout = c.MaxSessionTimeout + 1
+	if err := c.Validate(); err == nil {
+		t.Fatal("bounds that are crossed are accepted")
+	}
+}

@@ -1,0 +1,119 @@
+package group
+
+import (
+	"container/heap"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"varve/metadata"
+)
+
+// entry is what a slot knows of one group. Groups without members that nobody
+// asked for in a while are kept in the store alone.
+type entry struct {
+	id      string
+	g       *Group  // nil: not in memory
+	listing Listing // while not in memory
+	mods    map[string]metadata.Revision
+	loading bool
+	tidying bool // being read because something expires
+	waiting []task
+	used    time.Time
+	wake    time.Time
+	index   int // in the slot's heap, -1 if not there
+	shown   State
+}
+
+// enter makes an entry; settle or a load shows it in the metrics.
+func (s *slot) enter(group string) *entry {
+	e := &entry{id: group, index: -1, mods: map[string]metadata.Revision{}, shown: Dead}
+	s.entries[group] = e
+	s.c.metrics.groups.WithLabelValues(e.shown.String()).Inc()
+	return e
+}
+
+// leave forgets a group that is not there any more.
+func (s *slot) leave(e *entry) {
+	delete(s.entries, e.id)
+	if e.index >= 0 {
+		heap.Remove(&s.wakes, e.index)
+	}
+	if e.g != nil {
+		s.c.metrics.loaded.Dec()
+	}
+	s.c.metrics.groups.WithLabelValues(e.shown.String()).Dec()
+}
+
+// show moves a group to its state in the metrics.
+func (s *slot) show(e *entry, state State) {
+	if e.shown != state {
+		s.c.metrics.groups.WithLabelValues(e.shown.String()).Dec()
+		s.c.metrics.groups.WithLabelValues(state.String()).Inc()
+		e.shown = state
+	}
+}
+
+// unload takes a group out of memory if it was not used for long, until its
+// first offset expires.
+func (s *slot) unload(e *entry, now time.Time) {
+	if !e.g.Idle() || now.Before(e.used.Add(s.c.cfg.UnloadAfter)) {
+		return
+	}
+	if !e.g.recorded && len(e.g.parts) == 0 {
+		s.leave(e) // it was never stored
+		return
+	}
+	if !e.g.anyOffset() {
+		// It is about to be deleted.
+		s.schedule(e, e.g.Wake())
+		return
+	}
+	e.listing = e.g.List()
+	s.schedule(e, e.g.Expiry())
+	e.g, e.mods = nil, nil
+	s.c.metrics.loaded.Dec()
+}
+
+// transaction turns a Write into guards and operations.
+func (e *entry) transaction(w Write) (guards []metadata.Guard, ops []metadata.Op) {
+	record := metadata.GroupKey(e.id)
+	if w.Record != nil {
+		ops = append(ops, metadata.Put(record, w.Record.Encode()))
+	}
+	if w.Drop {
+		ops = append(ops, metadata.Delete(record))
+	}
+	for _, topic := range slices.Sorted(maps.Keys(w.Offsets)) {
+		key := metadata.OffsetsKey(e.id, topic)
+		if offsets := w.Offsets[topic]; len(offsets) > 0 {
+			ops = append(ops, metadata.Put(key, offsets.Encode()))
+		} else {
+			ops = append(ops, metadata.Delete(key))
+		}
+	}
+	for _, op := range ops {
+		guards = append(guards, metadata.Guard{Key: op.Key, Mod: e.mods[op.Key]})
+	}
+	return guards, ops
+}
+
+// stored takes note of the revisions of a transaction.
+func (e *entry) stored(ops []metadata.Op, rev metadata.Revision) {
+	for _, op := range ops {
+		if op.Delete {
+			delete(e.mods, op.Key)
+		} else {
+			e.mods[op.Key] = rev
+		}
+	}
+}
+
+// answerTo is what requests are answered that wait for a failed write.
+func answerTo(err error) error {
+	if errors.Is(err, metadata.ErrConflict) {
+		return ErrNotCoordinator
+	}
+	return ErrUnavailable
+}

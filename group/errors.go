@@ -1,0 +1,43 @@
+package group
+
+import "errors"
+
+// What a coordinator answers a request with; each is one of Kafka's errors.
+var (
+	// ErrNotCoordinator: another agent coordinates the group; look it up again.
+	ErrNotCoordinator = errors.New("this agent is not the coordinator of the group")
+	// ErrLoading: the group is being read; retry.
+	ErrLoading = errors.New("the group is being loaded")
+	// ErrUnavailable: the answer can't be had or made durable now; retry.
+	ErrUnavailable = errors.New("the group coordinator is not available")
+	// ErrInvalidGroup: the group's name can't be used for this request.
+	ErrInvalidGroup = errors.New("the group id is invalid")
+	// ErrGroupNotFound: there is no such group.
+	ErrGroupNotFound = errors.New("the group does not exist")
+	// ErrNonEmpty: the group has members.
+	ErrNonEmpty = errors.New("the group is not empty")
+	// ErrUnknownMember: the member is not one of the group; join anew.
+	ErrUnknownMember = errors.New("the member is not in the group")
+	// ErrFenced: another member has taken over the instance id (KIP-345).
+	ErrFenced = errors.New("the instance id belongs to another member")
+	// ErrMemberIDRequired: join again with the id that comes with this (KIP-394).
+	ErrMemberIDRequired = errors.New("the member must join with the given id")
+	// ErrIllegalGeneration: the generation is not the group's.
+	ErrIllegalGeneration = errors.New("the generation is not the group's current one")
+	// ErrRebalance: the group rebalances; join again.
+	ErrRebalance = errors.New("the group is rebalancing")
+	// ErrInconsistentProtocol: the member shares no protocol with the group.
+	ErrInconsistentProtocol = errors.New("the protocols are not consistent with the group's")
+	// ErrSessionTimeout: the session timeout is outside the configured bounds.
+	ErrSessionTimeout = errors.New("the session timeout is out of bounds")
+	// ErrMaxSize: the group has as many members as it may.
+	ErrMaxSize = errors.New("the group has reached its maximum size")
+	// ErrMetadataTooLarge: an offset's metadata is longer than allowed.
+	ErrMetadataTooLarge = errors.New("the offset metadata is too large")
+	// ErrOffsetsTooLarge: a topic's offsets would outgrow what one key may hold.
+	ErrOffsetsTooLarge = errors.New("the offsets of the topic are too large")
+	// ErrSubscribed: the group reads the topic, whose offsets stay.
+	ErrSubscribed = errors.New("the group is subscribed to the topic")
+	// ErrRecordTooLarge: the group's members outgrow what one key may hold.
+	ErrRecordTooLarge = errors.New("the group is too large to be stored")
+)

@@ -1,0 +1,55 @@
+package group_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"varve/group"
+	"varve/internal/testserver"
+	"varve/metadata"
+)
+
+// Offsets survive the coordinator in a real etcd.
+func TestRealEtcd(t *testing.T) {
+	e := testserver.Etcd(t, testserver.EtcdOptions{})
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	cfg := metadata.DefaultConfig()
+	cfg.Endpoints = e.Endpoints
+	store, err := metadata.Open(t.Context(), cfg, log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	for round := range int64(3) {
+		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
+		c := group.Open(group.DefaultConfig(), store, writer, log, nil)
+		c.OwnSlots(group.SlotOf("g/ü"))
+		for { // until the slot is read; the test's own time bounds it
+			f, err := c.Fetch(t.Context(), "g/ü", []group.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)
+			if err != nil {
+				continue
+			}
+			if got := f[0].Partitions[0].Offset; got != 10*round-1 {
+				t.Fatalf("round %d begins with offset %d", round, got)
+			}
+			break
+		}
+		for n := range int64(10) {
+			p := group.CommitPartition{OffsetCommit: metadata.OffsetCommit{Offset: 10*round + n, LeaderEpoch: -1}}
+			r := c.Commit(t.Context(), "g/ü", group.Commit{Generation: -1,
+				Topics: []group.CommitTopic{{Topic: "t", Partitions: []group.CommitPartition{p}}}})
+			if r.Err != nil {
+				t.Fatal(r.Err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		c.Close(ctx)
+		if err := writer.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}
+}

@@ -1,0 +1,292 @@
+package group
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"varve/metadata"
+)
+
+// world drives a group with arbitrary events and checks its laws after each.
+type world struct {
+	t          *testing.T
+	in         []byte
+	cfg        Config
+	g          *Group
+	now        time.Time
+	open       map[Ticket]string // requests that were not answered
+	last       Ticket
+	ids        []string
+	generation int32
+	leaders    map[int32]string
+	write      *Write
+	record     *metadata.Group
+	kept       map[string]metadata.Offsets
+}
+
+func (w *world) byte() byte {
+	if len(w.in) == 0 {
+		return 0
+	}
+	b := w.in[0]
+	w.in = w.in[1:]
+	return b
+}
+
+func (w *world) pick(n int) int { return int(w.byte()) % n }
+
+func (w *world) instance() *string {
+	if n := w.pick(4); n < 2 {
+		s := string(rune('a' + n))
+		return &s
+	}
+	return nil
+}
+
+func (w *world) member() string {
+	if n := w.pick(len(w.ids) + 1); n < len(w.ids) {
+		return w.ids[n]
+	}
+	return ""
+}
+
+func (w *world) ticket(kind string) Ticket {
+	w.last++
+	w.open[w.last] = kind
+	return w.last
+}
+
+func (w *world) event() Event {
+	gen := w.g.generation - int32(w.pick(8)/7)
+	switch w.pick(12) {
+	case 0, 1, 2, 3:
+		e := Join{Ticket: w.ticket("join"), MemberID: w.member(), InstanceID: w.instance(), NewID: fmt.Sprint(w.last), ClientID: "c",
+			SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Duration(w.pick(3)) * 10 * time.Second,
+			ProtocolType: consumerProtocol, RequireMemberID: w.pick(2) == 0, CanSkip: w.pick(2) == 0}
+		for n := w.pick(3); n >= 0; n-- {
+			e.Protocols = append(e.Protocols, Protocol{string(rune('p' + w.pick(3))), subscription("t")[:w.pick(12)]})
+		}
+		return e
+	case 4, 5:
+		e := Sync{Ticket: w.ticket("sync"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen}
+		if w.pick(2) == 0 {
+			e.Assignments = map[string][]byte{w.member(): {1}}
+		}
+		return e
+	case 6:
+		return Heartbeat{w.ticket("heartbeat"), w.member(), w.instance(), gen}
+	case 7:
+		return Leave{w.ticket("leave"), []Leaving{{MemberID: w.member(), InstanceID: w.instance()}, {MemberID: w.member()}}}
+	case 8, 9:
+		if w.pick(3) == 0 {
+			gen = -1
+		}
+		e := Commit{Ticket: w.ticket("commit"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen, Retention: time.Duration(w.pick(2)) * time.Hour}
+		for n := w.pick(3); n >= 0; n-- {
+			c := CommitPartition{Partition: int32(w.pick(2))}
+			c.Offset = int64(w.last)
+			e.Topics = append(e.Topics, CommitTopic{string(rune('t' + w.pick(3))), []CommitPartition{c}})
+		}
+		return e
+	case 10:
+		if w.pick(2) == 0 {
+			return Delete{w.ticket("delete")}
+		}
+		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, 1}}}}
+	}
+	if w.pick(2) == 0 {
+		return TopicDeleted{"t"}
+	}
+	return Settle{w.ticket("settle")}
+}
+
+func (w *world) step(e Event) {
+	existed := w.g.exists
+	for _, f := range w.g.Step(w.now, e) {
+		switch f := f.(type) {
+		case Reply:
+			w.answered(f)
+		case Write:
+			if w.write != nil {
+				w.t.Fatal("two writes under way")
+			}
+			w.write = &f
+		}
+	}
+	if !existed || !w.g.exists {
+		w.generation = 0
+		clear(w.leaders)
+	}
+	w.check()
+}
+
+func (w *world) answered(r Reply) {
+	if _, ok := w.open[r.Ticket]; !ok {
+		w.t.Fatalf("ticket %d was answered twice, now %+v", r.Ticket, r.Answer)
+	}
+	delete(w.open, r.Ticket)
+	j, ok := r.Answer.(JoinReply)
+	if !ok {
+		return
+	}
+	if j.MemberID != "" {
+		w.ids = append(w.ids, j.MemberID)
+		w.ids = w.ids[max(0, len(w.ids)-8):]
+	}
+	if j.Err == nil && j.Leader == j.MemberID {
+		if old := w.leaders[j.Generation]; old != "" && old != j.MemberID && w.g.byID[old] != nil {
+			w.t.Fatalf("generation %d has leaders %s and %s", j.Generation, old, j.MemberID)
+		}
+		w.leaders[j.Generation] = j.MemberID
+	}
+	if j.Err == nil && (j.Protocol == nil || j.Generation < 1) {
+		w.t.Fatalf("joined %+v", j)
+	}
+}
+
+func (w *world) check() {
+	g, t := w.g, w.t
+	if g.generation < w.generation {
+		t.Fatalf("generation fell from %d to %d", w.generation, g.generation)
+	}
+	w.generation = g.generation
+	waiting := map[Ticket]bool{}
+	joins := 0
+	for _, m := range g.members {
+		if g.byID[m.id] != m || m.instance != nil && g.static[*m.instance] != m.id {
+			t.Fatalf("member %s is not indexed", m.id)
+		}
+		if m.join != nil {
+			joins++
+			waiting[*m.join] = true
+		}
+		if m.sync != nil {
+			waiting[*m.sync] = true
+		}
+		if g.timers.byKey[timerKey{kind: timerSession, member: m.id}] == nil && m.join == nil && m.sync == nil {
+			t.Fatalf("member %s of a group in %v has no session", m.id, g.state)
+		}
+	}
+	if joins != g.awaiting || len(g.byID) != len(g.members) {
+		t.Fatalf("%d members wait, %d are counted; %d members, %d indexed", joins, g.awaiting, len(g.members), len(g.byID))
+	}
+	if g.leader != "" && g.byID[g.leader] == nil || g.leader == "" && len(g.members) > 0 {
+		t.Fatalf("leader %q of %d members", g.leader, len(g.members))
+	}
+	if g.state == PreparingRebalance && g.timers.byKey[timerKey{kind: timerJoin}] == nil {
+		t.Fatal("the join phase has no end")
+	}
+	if (g.state == Empty || g.state == Dead) && len(g.members) > 0 {
+		t.Fatalf("%v with %d members", g.state, len(g.members))
+	}
+	for ticket, kind := range w.open {
+		if (kind == "join" || kind == "sync") != waiting[ticket] && len(g.waits) == 0 {
+			t.Fatalf("%s %d is not answered and nothing waits", kind, ticket)
+		}
+	}
+	if g.busy() && w.write == nil {
+		t.Fatal("changes that nothing writes")
+	}
+}
+
+// settle ends a write, and compares what the group says is durable.
+func (w *world) settle() {
+	f := w.write
+	if f == nil {
+		return
+	}
+	w.write = nil
+	if f.Record != nil {
+		w.record = f.Record
+	}
+	if f.Drop {
+		w.record = nil
+	}
+	for topic, o := range f.Offsets {
+		w.kept[topic] = maps.Clone(o)
+		if len(o) == 0 {
+			delete(w.kept, topic)
+		}
+	}
+	w.step(Written{})
+	durable := map[string]metadata.Offsets{}
+	for topic, p := range w.g.parts {
+		if len(p.durable) > 0 {
+			durable[topic] = p.durable
+		}
+	}
+	if !reflect.DeepEqual(durable, w.kept) {
+		w.t.Fatalf("durable is %v, stored was %v", durable, w.kept)
+	}
+	if len(w.kept) > 0 && w.record == nil {
+		w.t.Fatal("offsets are stored and the group is not")
+	}
+}
+
+func (w *world) run() {
+	for len(w.in) > 0 {
+		switch w.pick(8) {
+		case 0:
+			w.now = w.now.Add(time.Duration(w.pick(8)) * time.Second)
+			w.step(Tick{})
+		case 1:
+			w.now = w.now.Add(time.Duration(w.pick(256)) * time.Hour)
+			w.step(Tick{})
+		case 2, 3:
+			w.settle()
+		default:
+			w.step(w.event())
+		}
+	}
+	w.step(Tick{})
+	for _, f := range w.g.Step(w.now, Resign{ErrNotCoordinator}) {
+		if r, ok := f.(Reply); ok {
+			w.answered(r)
+		}
+	}
+}
+
+func newWorld(t *testing.T, in []byte) *world {
+	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[Ticket]string{},
+		leaders: map[int32]string{}, kept: map[string]metadata.Offsets{}}
+	w.cfg.MaxSize = 3
+	w.g = New("g", &w.cfg)
+	return w
+}
+
+// FuzzGroup feeds arbitrary events.
+func FuzzGroup(f *testing.F) {
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		in := make([]byte, 2000)
+		for i := range in {
+			in[i] = byte(r.Uint32())
+		}
+		f.Add(in)
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		w := newWorld(t, in)
+		w.run()
+		for ticket, kind := range w.open {
+			if kind == "join" || kind == "sync" {
+				t.Fatalf("%s %d was never answered", kind, ticket)
+			}
+		}
+	})
+}
+
+// FuzzSubscription decodes arbitrary member metadata.
+func FuzzSubscription(f *testing.F) {
+	f.Add(subscription("a", "topic"))
+	f.Add([]byte{0, 3, 0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		topics := map[string]struct{}{}
+		if err := readSubscription(b, topics); err == nil && len(topics) > len(b)/2 {
+			t.Fatalf("%d topics in %d bytes", len(topics), len(b))
+		}
+	})
+}

@@ -1,0 +1,257 @@
+// Package group coordinates consumer groups: Kafka's classic group protocol as
+// a pure state machine (Group), and a thin driver (Coordinator) that feeds it
+// requests and time and stores what has to last.
+//
+// It promises Apache Kafka's behaviour down to its errors; that an offset is
+// answered only when it is durable in the metadata store; that members of a
+// stable group go on through an outage of the store and a change of coordinator;
+// and that what another coordinator wrote is never overwritten, since every
+// write is guarded by the revision that was last seen. It never looks into
+// assignments, and never knows connections or Kafka's messages.
+//
+// Sources: Apache Kafka's group coordinator; KIP-62, KIP-134, KIP-211, KIP-345,
+// KIP-389, KIP-394, KIP-496, KIP-800, KIP-814.
+package group
+
+import (
+	"fmt"
+	"time"
+
+	"varve/metadata"
+)
+
+// State is where a group stands.
+type State uint8
+
+// The states of a group.
+const (
+	Dead                State = iota // not there, or being deleted
+	Empty                            // has no members, may have offsets
+	PreparingRebalance               // waits for members to join
+	CompletingRebalance              // waits for the leader's assignment
+	Stable                           // every member can have its assignment
+)
+
+// String is Kafka's name of the state.
+func (s State) String() string {
+	return [...]string{"Dead", "Empty", "PreparingRebalance", "CompletingRebalance", "Stable"}[s]
+}
+
+// consumerProtocol is the protocol type whose subscriptions are understood.
+const consumerProtocol = "consumer"
+
+// Group is one group's state machine. It does no I/O and reads no clock: Step
+// takes what happened and when, and returns what is to be done. Only one
+// goroutine may use it at a time.
+type Group struct {
+	id  string
+	cfg *Config
+	now time.Time // of the present Step
+	out []Effect  // of the present Step
+
+	exists   bool // Invariant: if not, nothing below is set
+	deleting bool // on the way out; Invariant: state is Dead
+	state    State
+	previous State
+	since    time.Time // when the state began
+
+	protocolType string // "" until a member joined
+	protocol     string // of the generation, "" without members
+	generation   int32  // Invariant: never falls
+	leader       string // Invariant: "" or a member
+
+	members  []*member // in order of joining
+	byID     map[string]*member
+	static   map[string]string   // member ids by instance id
+	pending  map[string]struct{} // ids that were given out and have not joined
+	unsynced map[string]struct{} // members whose Sync is awaited
+	awaiting int                 // members whose Join is pending
+
+	joinDelay time.Duration // of an initial rebalance: the present step of waiting
+	joinLeft  time.Duration // of an initial rebalance: what may come on top
+	joinFirst bool          // the join phase is an initial rebalance's
+	joinMore  bool          // a member came since the present step began
+
+	topics map[string]struct{} // subscribed to; nil if unknown
+	timers timers
+	store
+}
+
+// New makes a group that does not exist; a first Join or Commit makes it exist.
+// cfg must stay as it is.
+func New(id string, cfg *Config) *Group {
+	g := &Group{id: id, cfg: cfg}
+	g.forget()
+	return g
+}
+
+// forget brings the group to where it does not exist.
+func (g *Group) forget() {
+	id, cfg, now, out := g.id, g.cfg, g.now, g.out
+	*g = Group{id: id, cfg: cfg, now: now, out: out, byID: map[string]*member{}, static: map[string]string{},
+		pending: map[string]struct{}{}, unsynced: map[string]struct{}{}}
+	g.parts = map[string]*part{}
+}
+
+// create makes the group exist, empty.
+func (g *Group) create() {
+	g.exists = true
+	g.transition(Empty)
+	g.timers.set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
+}
+
+// Step applies an event and returns what is to be done, in order.
+func (g *Group) Step(now time.Time, e Event) []Effect {
+	g.now, g.out = now, nil
+	switch e := e.(type) {
+	case Join:
+		g.join(e)
+	case Sync:
+		g.sync(e)
+	case Heartbeat:
+		g.reply(e.Ticket, HeartbeatReply{g.heartbeat(e)})
+	case Leave:
+		g.leave(e)
+	case Commit:
+		g.commit(e)
+	case DeleteOffsets:
+		g.deleteOffsets(e)
+	case Delete:
+		g.delete(e)
+	case Settle:
+		g.settle(e)
+	case Tick:
+		g.tick()
+	case Loaded:
+		g.loaded()
+	case TopicDeleted:
+		g.topicDeleted(e.Topic)
+	case Written:
+		g.written()
+	case Resign:
+		g.resign(e.Err)
+		return g.out
+	}
+	g.flush()
+	return g.out
+}
+
+// tick runs what is due.
+func (g *Group) tick() {
+	for {
+		key, ok := g.timers.pop(g.now)
+		if !ok {
+			return
+		}
+		switch key.kind {
+		case timerSession:
+			g.sessionOver(key.member)
+		case timerJoin:
+			g.joinOver()
+		case timerSync:
+			g.syncOver()
+		case timerWait:
+			g.waitOver(key.wait)
+		case timerRetention:
+			g.retention()
+		}
+	}
+}
+
+// Wake is when the group next wants a Tick; zero if never.
+func (g *Group) Wake() time.Time { return g.timers.next() }
+
+// Exists says whether there is such a group.
+func (g *Group) Exists() bool { return g.exists }
+
+// State is the group's state.
+func (g *Group) State() State { return g.state }
+
+// Idle says whether the group can be read from the store again as it is.
+func (g *Group) Idle() bool {
+	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.parts) == 0)
+}
+
+func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
+
+func (g *Group) note(format string, args ...any) {
+	g.out = append(g.out, Note{fmt.Sprintf(format, args...)})
+}
+
+func (g *Group) count(what Metric, n int) {
+	if n > 0 {
+		g.out = append(g.out, Count{what, n})
+	}
+}
+
+func (g *Group) transition(s State) {
+	g.previous, g.state, g.since = g.state, s, g.now
+}
+
+func (g *Group) in(states ...State) bool {
+	for _, s := range states {
+		if g.state == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Load makes a group of what the store holds; rec is nil if there is no record.
+// Its first event must be Loaded.
+func Load(id string, cfg *Config, rec *metadata.Group, offsets map[string]metadata.Offsets) *Group {
+	g := New(id, cfg)
+	if rec == nil && len(offsets) == 0 {
+		return g
+	}
+	g.exists, g.state = true, Empty
+	for topic, o := range offsets {
+		g.parts[topic] = newPart(o)
+	}
+	if rec == nil {
+		return g
+	}
+	g.recorded = true
+	g.protocolType, g.protocol, g.generation, g.since = rec.ProtocolType, rec.Protocol, rec.Generation, rec.Since
+	for _, m := range rec.Members {
+		g.add(memberOf(m, rec.Protocol))
+	}
+	if len(g.members) > 0 {
+		g.state = Stable
+		if g.byID[rec.Leader] != nil {
+			g.leader = rec.Leader
+		}
+		g.topics = g.subscriptions()
+	}
+	return g
+}
+
+// loaded starts the clocks of a group that was read.
+func (g *Group) loaded() {
+	if !g.exists {
+		return
+	}
+	if g.since.IsZero() {
+		g.since = g.now
+	}
+	check := g.now.Add(g.cfg.RetentionCheck)
+	if due := g.Expiry(); g.state == Empty && !due.IsZero() && due.Before(check) {
+		check = due
+	}
+	g.timers.set(timerKey{kind: timerRetention}, check)
+	for _, m := range g.members {
+		g.extend(m, m.session)
+	}
+	if len(g.members) > g.cfg.MaxSize {
+		g.prepare(fmt.Sprintf("it has %d members, at most %d are allowed", len(g.members), g.cfg.MaxSize))
+	}
+}
+
+// resign answers all that is pending.
+func (g *Group) resign(err error) {
+	for _, m := range g.members {
+		g.answerJoin(m, JoinReply{Err: err, MemberID: m.id, Generation: -1})
+		g.answerSync(m, SyncReply{Err: err})
+	}
+	g.failWaits(err)
+}

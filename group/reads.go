@@ -1,0 +1,119 @@
+package group
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"varve/metadata"
+)
+
+// FetchedTopic are offsets of one topic.
+type FetchedTopic struct {
+	Topic      string
+	Partitions []Fetched
+}
+
+// Fetch reads offsets: those asked for, or all that there are if topics is nil.
+// With settled it waits for commits that are being stored. A group that does
+// not exist has no offsets.
+func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
+	if settled {
+		r, err := ask[SettleReply](ctx, c, group, func(t Ticket) Event { return Settle{t} })
+		if err = cmp.Or(err, r.Err); err != nil {
+			return nil, err
+		}
+	}
+	return look(ctx, c, group, func(g *Group) []FetchedTopic { return g.fetch(topics) })
+}
+
+// look reads something of a group.
+func look[R any](ctx context.Context, c *Coordinator, group string, read func(*Group) R) (r R, err error) {
+	seen := make(chan R, 1)
+	if err := c.run(ctx, group, func(_ *slot, e *entry) { seen <- read(e.g) }); err != nil {
+		return r, err
+	}
+	return <-seen, nil
+}
+
+func (g *Group) fetch(topics []TopicPartitions) []FetchedTopic {
+	if topics == nil {
+		for _, topic := range g.Topics() {
+			topics = append(topics, TopicPartitions{topic, g.Partitions(topic)})
+		}
+	}
+	out := make([]FetchedTopic, len(topics))
+	for i, t := range topics {
+		out[i].Topic = t.Topic
+		for _, index := range t.Partitions {
+			out[i].Partitions = append(out[i].Partitions, g.Offset(t.Topic, index))
+		}
+	}
+	return out
+}
+
+// Describe shows a group; one that does not exist is Dead.
+func (c *Coordinator) Describe(ctx context.Context, group string) (Description, error) {
+	return look(ctx, c, group, (*Group).Describe)
+}
+
+// List shows all groups that this agent coordinates, by name.
+func (c *Coordinator) List(ctx context.Context) ([]Listing, error) {
+	var all []Listing
+	for _, s := range c.owned() {
+		part := make(chan []Listing, 1)
+		err := s.send(ctx, func() { part <- s.list() })
+		if errors.Is(err, ErrNotCoordinator) {
+			continue // given up meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case l := <-part:
+			all = append(all, l...)
+		case <-s.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Group, b.Group) })
+	return all, nil
+}
+
+// TopicDeleted forgets the offsets of a topic in all groups of this agent.
+func (c *Coordinator) TopicDeleted(ctx context.Context, topic string) error {
+	groups := map[string]struct{}{}
+	for _, s := range c.owned() {
+		names := make(chan []string, 1)
+		if err := s.send(ctx, func() { names <- s.inMemory() }); err != nil {
+			return err
+		}
+		select {
+		case l := <-names:
+			for _, name := range l {
+				groups[name] = struct{}{}
+			}
+		case <-s.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	kvs, _, err := c.reader.List(ctx, metadata.PrefixOffsets)
+	if err != nil {
+		return err
+	}
+	for _, kv := range kvs {
+		if name, t, err := metadata.ParseOffsetsKey(kv.Key); err == nil && t == topic {
+			groups[name] = struct{}{}
+		}
+	}
+	for name := range groups {
+		err := c.run(ctx, name, func(s *slot, e *entry) { s.step(e, TopicDeleted{topic}) })
+		if err != nil && !errors.Is(err, ErrNotCoordinator) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,368 @@
+package group
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the scenarios' outputs anew")
+
+// TestScenarios runs testdata/*.txt: lines of commands, each followed by the
+// lines of effects that it must have, indented. Regenerate with -rewrite and
+// review the difference.
+func TestScenarios(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := newScript(t).run(string(want))
+			if *rewrite {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if got != string(want) {
+				t.Errorf("%s: effects differ; run with -rewrite and look at the difference. Got:\n%s", file, got)
+			}
+		})
+	}
+}
+
+// script runs one scenario. Tickets are the numbers of the requests; time is in
+// milliseconds since its beginning. Ids are written as they are, and the random
+// part of a new one is uN.
+type script struct {
+	t      *testing.T
+	cfg    Config
+	g      *Group
+	now    time.Time
+	start  time.Time
+	ticket Ticket
+	ids    int
+	auto   bool // writes are answered at once
+	stored *metadata.Group
+	kept   map[string]metadata.Offsets
+	write  *Write
+	out    strings.Builder
+}
+
+func newScript(t *testing.T) *script {
+	s := &script{t: t, cfg: DefaultConfig(), start: time.UnixMilli(1_000_000), auto: true, kept: map[string]metadata.Offsets{}}
+	s.now = s.start
+	s.g = New("g", &s.cfg)
+	return s
+}
+
+func (s *script) run(text string) string {
+	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		if strings.HasPrefix(line, "  ") {
+			continue // output of an earlier run
+		}
+		s.out.WriteString(line + "\n")
+		if line != "" && !strings.HasPrefix(line, "#") {
+			s.command(line)
+		}
+	}
+	return s.out.String()
+}
+
+// args are a command's words of the form key=value.
+type args map[string]string
+
+func (a args) dur(key string, ms int) time.Duration {
+	if v, ok := a[key]; ok {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			panic(err)
+		}
+		ms = n
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func (a args) num(key string, n int) int32 { return int32(a.dur(key, n) / time.Millisecond) }
+
+func (a args) opt(key string) *string {
+	if v, ok := a[key]; ok {
+		return &v
+	}
+	return nil
+}
+
+func (s *script) command(line string) {
+	words := strings.Fields(line)
+	a := args{}
+	for _, w := range words[1:] {
+		k, v, _ := strings.Cut(w, "=")
+		a[k] = v
+	}
+	switch words[0] {
+	case "config":
+		s.config(a)
+	case "store": // on or off
+		_, s.auto = a["on"]
+		if s.auto && s.write != nil {
+			s.settle()
+		}
+	case "wait":
+		s.wait(a.dur("ms", 0))
+	case "restart":
+		s.g = Load("g", &s.cfg, s.stored, s.kept)
+		s.write = nil
+		s.step(Loaded{})
+	case "state":
+		s.state()
+	case "offset":
+		f := s.g.Offset(a["topic"], a.num("p", 0))
+		s.printf("offset %d epoch %d %q", f.Offset, f.LeaderEpoch, f.Metadata)
+	case "resign":
+		s.step(Resign{ErrNotCoordinator})
+	case "topic-deleted":
+		s.step(TopicDeleted{a["topic"]})
+	default:
+		s.ticket++
+		s.step(s.event(words[0], a))
+	}
+}
+
+func (s *script) config(a args) {
+	s.cfg.InitialRebalanceDelay = a.dur("delay", int(s.cfg.InitialRebalanceDelay.Milliseconds()))
+	s.cfg.OffsetsRetention = a.dur("retention", int(s.cfg.OffsetsRetention.Milliseconds()))
+	s.cfg.MaxSize = int(a.num("size", s.cfg.MaxSize))
+	s.cfg.OffsetMetadataMaxBytes = int(a.num("metadata", s.cfg.OffsetMetadataMaxBytes))
+}
+
+// event makes the request that a line asks for.
+func (s *script) event(verb string, a args) Event {
+	t := s.ticket
+	switch verb {
+	case "join":
+		s.ids++
+		e := Join{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), NewID: fmt.Sprintf("u%d", s.ids),
+			ClientID: "c", ClientHost: "/h", SessionTimeout: a.dur("session", 10000), RebalanceTimeout: a.dur("rebalance", 60000),
+			ProtocolType: "consumer", CanSkip: true, RequireMemberID: true, Reason: a["reason"]}
+		if v, ok := a["type"]; ok {
+			e.ProtocolType = v
+		}
+		if _, old := a["old"]; old {
+			e.CanSkip, e.RequireMemberID = false, false
+		}
+		protocols, topics := "range", "t"
+		if v, ok := a["protocols"]; ok {
+			protocols = v
+		}
+		if v, ok := a["topics"]; ok {
+			topics = v
+		}
+		for _, p := range strings.Split(protocols, ",") {
+			if p != "" {
+				e.Protocols = append(e.Protocols, Protocol{p, subscription(strings.Split(topics, ",")...)})
+			}
+		}
+		return e
+	case "sync":
+		e := Sync{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", 1),
+			Protocol: a.opt("protocol"), ProtocolType: a.opt("type")}
+		if v, ok := a["assign"]; ok {
+			e.Assignments = map[string][]byte{}
+			for _, w := range strings.Split(v, ",") {
+				m, b, _ := strings.Cut(w, ":")
+				e.Assignments[m] = []byte(b)
+			}
+		}
+		return e
+	case "heartbeat":
+		return Heartbeat{t, a["member"], a.opt("instance"), a.num("gen", 1)}
+	case "leave":
+		e := Leave{Ticket: t}
+		for _, m := range strings.Split(a["members"], ",") {
+			if m != "" {
+				e.Members = append(e.Members, Leaving{MemberID: m, InstanceID: a.opt("of"), Reason: a["reason"]})
+			}
+		}
+		if v := a.opt("instance"); v != nil {
+			e.Members = append(e.Members, Leaving{InstanceID: v})
+		}
+		return e
+	case "commit":
+		_, newer := a["new"]
+		return Commit{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", -1),
+			Retention: a.dur("retention", 0), NewErrors: newer, Topics: []CommitTopic{{a["topic"], []CommitPartition{
+				{a.num("p", 0), metadata.OffsetCommit{Offset: int64(a.num("offset", 0)), LeaderEpoch: id.Epoch(a.num("epoch", -1)), Metadata: a["meta"]}}}}}}
+	case "delete-offsets":
+		return DeleteOffsets{t, []TopicPartitions{{a["topic"], []int32{a.num("p", 0)}}}}
+	case "delete":
+		return Delete{t}
+	case "settle":
+		return Settle{t}
+	}
+	s.t.Fatalf("unknown command %q", verb)
+	return nil
+}
+
+// subscription is a version 0 ConsumerProtocolSubscription.
+func subscription(topics ...string) []byte {
+	b := []byte{0, 0, 0, 0, 0, byte(len(topics))}
+	for _, t := range topics {
+		b = append(b, 0, byte(len(t)))
+		b = append(b, t...)
+	}
+	return append(b, 0, 0, 0, 0)
+}
+
+func (s *script) step(e Event) {
+	for _, f := range s.g.Step(s.now, e) {
+		s.effect(f)
+	}
+	if s.auto && s.write != nil {
+		s.settle()
+	}
+}
+
+// settle answers the write under way.
+func (s *script) settle() {
+	w := s.write
+	s.write = nil
+	if w == nil {
+		s.printf("nothing is being written")
+		return
+	}
+	if w.Record != nil {
+		s.stored = w.Record
+	}
+	if w.Drop {
+		s.stored = nil
+	}
+	for topic, o := range w.Offsets {
+		s.kept[topic] = maps.Clone(o)
+		if len(o) == 0 {
+			delete(s.kept, topic)
+		}
+	}
+	s.step(Written{})
+}
+
+// wait lets time pass, waking the group when it wants.
+func (s *script) wait(d time.Duration) {
+	end := s.now.Add(d)
+	for {
+		wake := s.g.Wake()
+		if wake.IsZero() || wake.After(end) {
+			break
+		}
+		if wake.After(s.now) {
+			s.now = wake
+		}
+		s.step(Tick{})
+	}
+	s.now = end
+}
+
+func (s *script) state() {
+	d := s.g.Describe()
+	s.printf("%v generation %d type %q protocol %q leader %q", d.State, s.g.generation, d.ProtocolType, s.g.protocol, s.g.leader)
+	for _, m := range d.Members {
+		s.printf("member %s%s assignment %q", m.ID, instance(m.InstanceID), m.Assignment)
+	}
+	for _, topic := range s.g.Topics() {
+		for _, p := range s.g.Partitions(topic) {
+			s.printf("offset %s/%d %d", topic, p, s.g.Offset(topic, p).Offset)
+		}
+	}
+}
+
+func instance(i *string) string {
+	if i == nil {
+		return ""
+	}
+	return " instance " + *i
+}
+
+func (s *script) printf(format string, a ...any) {
+	fmt.Fprintf(&s.out, "  %6d ", s.now.Sub(s.start).Milliseconds())
+	fmt.Fprintf(&s.out, format+"\n", a...)
+}
+
+func show(p *string) string {
+	if p == nil {
+		return "nil"
+	}
+	return *p
+}
+
+func (s *script) effect(f Effect) {
+	switch f := f.(type) {
+	case Reply:
+		s.printf("reply %d: %s", f.Ticket, answer(f.Answer))
+	case Note:
+		s.printf("note: %s", f.Text)
+	case Count:
+		s.printf("count: %d %v", f.N, f.What)
+	case Write:
+		if s.write != nil {
+			s.t.Fatal("a second write while one is under way")
+		}
+		s.write = &f
+		s.printf("write:%s", written(f))
+	}
+}
+
+func written(w Write) string {
+	var b strings.Builder
+	if w.Record != nil {
+		fmt.Fprintf(&b, " record(generation %d", w.Record.Generation)
+		for _, m := range w.Record.Members {
+			fmt.Fprintf(&b, " %s:%s", m.ID, m.Assignment)
+		}
+		b.WriteString(")")
+	}
+	if w.Drop {
+		b.WriteString(" drop record")
+	}
+	for _, topic := range slices.Sorted(maps.Keys(w.Offsets)) {
+		for _, p := range slices.Sorted(maps.Keys(w.Offsets[topic])) {
+			fmt.Fprintf(&b, " %s/%d=%d", topic, p, w.Offsets[topic][p].Offset)
+		}
+		if len(w.Offsets[topic]) == 0 {
+			fmt.Fprintf(&b, " %s gone", topic)
+		}
+	}
+	return b.String()
+}
+
+func answer(a any) string {
+	switch r := a.(type) {
+	case JoinReply:
+		if r.Err != nil {
+			return fmt.Sprintf("join %q: %v", r.MemberID, r.Err)
+		}
+		var members []string
+		for _, m := range r.Members {
+			members = append(members, m.MemberID+instance(m.InstanceID))
+		}
+		return fmt.Sprintf("joined as %s, generation %d, %s %s, leader %s, skip %v, members [%s]", r.MemberID, r.Generation,
+			show(r.ProtocolType), show(r.Protocol), r.Leader, r.SkipAssignment, strings.Join(members, ", "))
+	case SyncReply:
+		if r.Err != nil {
+			return fmt.Sprintf("sync: %v", r.Err)
+		}
+		return fmt.Sprintf("synced, %s %s, assignment %q", show(r.ProtocolType), show(r.Protocol), r.Assignment)
+	}
+	return fmt.Sprintf("%T %v", a, a)
+}

@@ -1,0 +1,142 @@
+// Package policy checks the rules of the house that a compiler doesn't: who may
+// import whom.
+package policy
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// ranks orders the packages: one may import only packages of lower ranks. A
+// package is found by its longest prefix here.
+var ranks = map[string]int{
+	"varve/internal":            0,
+	"varve/kafka":               0,
+	"varve/wal":                 1,
+	"varve/s3store":             1,
+	"varve/metadata":            1,
+	"varve/group":               1,
+	"varve/tiering":             2,
+	"varve/partition":           3,
+	"varve/cluster":             4,
+	"varve/broker":              5,
+	"varve/admin":               5,
+	"varve/agent":               6,
+	"varve/cmd":                 7,
+	"varve/e2e":                 7,
+	"varve/internal/testserver": 0,
+}
+
+// sameRank lists the imports within one rank that are meant.
+var sameRank = map[string][]string{
+	"varve/group": {"varve/metadata"},
+}
+
+// fences keeps a library to the packages that hide it from the others; tests may
+// use it as well.
+var fences = []struct {
+	library string
+	why     string
+	allowed []string
+}{
+	{"go.etcd.io/etcd", "only metadata speaks to etcd", []string{"varve/metadata"}},
+	{"github.com/aws/aws-sdk-go-v2", "only s3store speaks to object stores", []string{"varve/s3store"}},
+	{"github.com/minio/minio-go", "only s3store speaks to object stores", []string{"varve/s3store"}},
+	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/internal/bench"}},
+	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
+	{"os", "files are reached through internal/vfs", []string{
+		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs",
+		"varve/cmd", "varve/e2e", "varve/internal/bench",
+		"varve/s3store",  // the driver for a directory, and files of certificates
+		"varve/metadata", // the embedded etcd's directory, and files of certificates
+	}},
+	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func list(t *testing.T) []listed {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "varve/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d packages found", len(all))
+	}
+	return all
+}
+
+func within(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
+
+// place gives the prefix under which a package is ranked.
+func place(path string) (best string, rank int, ok bool) {
+	for prefix, r := range ranks {
+		if within(path, prefix) && len(prefix) > len(best) {
+			best, rank, ok = prefix, r, true
+		}
+	}
+	return best, rank, ok
+}
+
+func TestPackagesImportDownward(t *testing.T) {
+	for _, p := range list(t) {
+		from, rank, ok := place(p.ImportPath)
+		if !ok {
+			t.Errorf("%s has no rank", p.ImportPath)
+			continue
+		}
+		for _, path := range p.Imports {
+			to, other, ok := place(path)
+			if !ok || to == from || other < rank || rank == 0 && other == 0 {
+				continue
+			}
+			meant := false
+			for _, m := range sameRank[from] {
+				meant = meant || m == to
+			}
+			if !meant {
+				t.Errorf("%s (rank %d) imports %s (rank %d)", p.ImportPath, rank, path, other)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayBehindTheirFences(t *testing.T) {
+	for _, p := range list(t) {
+		for _, path := range p.Imports {
+			for _, f := range fences {
+				hit := path == f.library || strings.Contains(f.library, ".") && within(path, f.library)
+				if hit && !inAny(p.ImportPath, f.allowed) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, path, f.why)
+				}
+			}
+		}
+	}
+}
+
+func inAny(path string, prefixes []string) bool {
+	for _, prefix := range prefixes {
+		if within(path, prefix) {
+			return true
+		}
+	}
+	return false
+}

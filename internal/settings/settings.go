@@ -1,0 +1,247 @@
+// Package settings fills a struct of settings from a YAML file, the environment
+// and command-line flags, each overriding the one before, and describes it.
+//
+// A setting is a leaf field with a yaml tag; its path joins the tags with dots
+// ("kafka.max_connections"), its variable is VARVE_KAFKA_MAX_CONNECTIONS and its
+// flag --kafka-max-connections. A doc tag describes it; secret:"true" hides its
+// value. Unknown keys and bad values are errors that name them.
+package settings
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"gopkg.in/yaml.v3"
+)
+
+// EnvPrefix begins the names of all environment variables.
+const EnvPrefix = "VARVE_"
+
+// Setting is one leaf of a struct of settings.
+type Setting struct {
+	Path   string
+	Doc    string
+	Type   string
+	Secret bool
+	value  reflect.Value
+}
+
+// Env is the name of its environment variable.
+func (s Setting) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(s.Path, ".", "_"))
+}
+
+// Flag is the name of its command-line flag.
+func (s Setting) Flag() string {
+	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Path)
+}
+
+// String is its value in YAML's flow form; a secret that is set is hidden.
+func (s Setting) String() string {
+	if s.Secret && !s.value.IsZero() {
+		return "<hidden>"
+	}
+	switch v := s.value.Interface().(type) {
+	case string:
+		return v
+	case time.Duration:
+		return v.String()
+	}
+	var node yaml.Node
+	if err := node.Encode(s.value.Interface()); err != nil {
+		return fmt.Sprint(s.value.Interface())
+	}
+	flow(&node)
+	b, err := yaml.Marshal(&node)
+	if err != nil {
+		return fmt.Sprint(s.value.Interface())
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func flow(n *yaml.Node) {
+	n.Style = yaml.FlowStyle
+	for _, c := range n.Content {
+		flow(c)
+	}
+}
+
+// Set parses a value, in YAML's flow form for lists.
+func (s Setting) Set(text string) error {
+	if s.value.Kind() == reflect.String {
+		s.value.SetString(text)
+		return nil
+	}
+	fresh := reflect.New(s.value.Type())
+	d := yaml.NewDecoder(strings.NewReader(text))
+	d.KnownFields(true)
+	if err := d.Decode(fresh.Interface()); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%q is no %s", text, s.Type)
+	}
+	s.value.Set(fresh.Elem())
+	return nil
+}
+
+// Of lists the settings of a struct, given by pointer, in order of its fields.
+func Of(config any) []Setting {
+	return leaves(nil, "", reflect.ValueOf(config).Elem())
+}
+
+func leaves(out []Setting, prefix string, v reflect.Value) []Setting {
+	t := v.Type()
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if name == "" || name == "-" {
+			continue
+		}
+		if f.Type.Kind() == reflect.Struct {
+			out = leaves(out, prefix+name+".", v.Field(i))
+			continue
+		}
+		out = append(out, Setting{Path: prefix + name, Doc: f.Tag.Get("doc"), Type: typeName(f.Type), Secret: f.Tag.Get("secret") == "true", value: v.Field(i)})
+	}
+	return out
+}
+
+func typeName(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[time.Duration]():
+		return "duration"
+	case t.Kind() == reflect.Slice:
+		return "list"
+	case t.Kind() == reflect.Bool:
+		return "boolean"
+	case t.Kind() == reflect.String:
+		return "string"
+	case t.Kind() == reflect.Float64:
+		return "number"
+	}
+	return "integer"
+}
+
+// FromYAML fills the struct from a file's content; name is said in errors.
+func FromYAML(config any, name string, content []byte) error {
+	d := yaml.NewDecoder(bytes.NewReader(content))
+	d.KnownFields(true)
+	err := d.Decode(config)
+	var typed *yaml.TypeError
+	switch {
+	case err == nil || errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &typed):
+		return fmt.Errorf("%s: %s", name, plain(typed.Errors))
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// plain takes Go's types out of the messages of the YAML library.
+func plain(errs []string) string {
+	out := make([]string, len(errs))
+	for i, e := range errs {
+		if at, rest, ok := strings.Cut(e, "field "); ok {
+			if key, _, ok := strings.Cut(rest, " not found in type "); ok {
+				e = fmt.Sprintf("%sunknown key %q", at, key)
+			}
+		}
+		out[i] = strings.NewReplacer("cannot unmarshal !!str ", "bad value ", "cannot unmarshal ", "bad value ", " into time.Duration", ": want a duration such as 30s", " into int64", ": want an integer",
+			" into int32", ": want an integer", " into int", ": want an integer", " into bool", ": want true or false", " into string", ": want text").Replace(e)
+	}
+	return strings.Join(out, "; ")
+}
+
+// FromEnv fills the struct from the environment. A variable with the prefix that
+// names no setting is an error.
+func FromEnv(config any, environ []string, known ...string) error {
+	by := map[string]Setting{}
+	for _, s := range Of(config) {
+		by[s.Env()] = s
+	}
+	ignore := map[string]bool{}
+	for _, k := range known {
+		ignore[k] = true
+	}
+	for _, e := range environ {
+		name, value, _ := strings.Cut(e, "=")
+		if !strings.HasPrefix(name, EnvPrefix) || ignore[name] {
+			continue
+		}
+		s, ok := by[name]
+		if !ok {
+			return fmt.Errorf("environment variable %s names no setting", name)
+		}
+		if err := s.Set(value); err != nil {
+			return fmt.Errorf("environment variable %s (%s): %w", name, s.Path, err)
+		}
+	}
+	return nil
+}
+
+// flagValue keeps a flag's text until the file and the environment were read.
+type flagValue struct {
+	s    Setting
+	text *string
+}
+
+func (f flagValue) String() string {
+	if f.text == nil || !f.s.value.IsValid() {
+		return ""
+	}
+	return f.s.String()
+}
+func (f flagValue) Set(t string) error { *f.text = t; return nil }
+func (f flagValue) Type() string       { return f.s.Type }
+
+// Flags are the flags of a struct of settings.
+type Flags struct {
+	set   *pflag.FlagSet
+	texts map[string]*string
+}
+
+// AddFlags adds a flag for every setting of the struct, with its present value
+// as default.
+func AddFlags(set *pflag.FlagSet, config any) *Flags {
+	f := &Flags{set, map[string]*string{}}
+	for _, s := range Of(config) {
+		text := new(string)
+		f.texts[s.Path] = text
+		flag := set.VarPF(flagValue{s, text}, s.Flag(), "", s.Doc)
+		if s.Type == "boolean" {
+			flag.NoOptDefVal = "true"
+		}
+	}
+	return f
+}
+
+// Apply fills the struct with the flags that were given.
+func (f *Flags) Apply(config any) error {
+	for _, s := range Of(config) {
+		if !f.set.Changed(s.Flag()) {
+			continue
+		}
+		if err := s.Set(*f.texts[s.Path]); err != nil {
+			return fmt.Errorf("--%s (%s): %w", s.Flag(), s.Path, err)
+		}
+	}
+	return nil
+}
+
+// Markdown is the reference page of a struct's settings.
+func Markdown(config any) string {
+	var b strings.Builder
+	b.WriteString("| setting | type | default | what it is |\n|---|---|---|---|\n")
+	for _, s := range Of(config) {
+		value := s.String()
+		if value != "" {
+			value = "`" + value + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", s.Path, s.Type, value, strings.ReplaceAll(s.Doc, "|", "\\|"))
+	}
+	return b.String()
+}

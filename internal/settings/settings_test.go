@@ -1,0 +1,77 @@
+package settings
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+type inner struct {
+	Wait  time.Duration `yaml:"wait" doc:"how long"`
+	Token string        `yaml:"token" secret:"true" doc:"who"`
+}
+
+type sample struct {
+	Name  string   `yaml:"name" doc:"a name"`
+	Count int32    `yaml:"count" doc:"a number"`
+	On    bool     `yaml:"on" doc:"a switch"`
+	List  []string `yaml:"list" doc:"several"`
+	In    inner    `yaml:"in"`
+}
+
+func TestLaterSourcesOverride(t *testing.T) {
+	c := sample{Name: "default", Count: 1, In: inner{Wait: time.Second}}
+	set := pflag.NewFlagSet("x", pflag.ContinueOnError)
+	flags := AddFlags(set, &c)
+	if err := set.Parse([]string{"--in-wait=3s", "--list=[x, y]", "--on"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := FromYAML(&c, "f", []byte("name: file\ncount: 2\nin:\n  wait: 2s\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := FromEnv(&c, []string{"VARVE_COUNT=3", "VARVE_IN_TOKEN=s3cret", "PATH=/"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := flags.Apply(&c); err != nil {
+		t.Fatal(err)
+	}
+	want := sample{"file", 3, true, []string{"x", "y"}, inner{3 * time.Second, "s3cret"}}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, want %+v", c, want)
+	}
+	if page := Markdown(&c); strings.Contains(page, "s3cret") || !strings.Contains(page, "`in.wait`") {
+		t.Error(page)
+	}
+}
+
+func TestMistakesAreNamed(t *testing.T) {
+	var c sample
+	for content, want := range map[string]string{
+		"nmae: x":           `unknown key "nmae"`,
+		"in:\n  wiat: 1s":   `unknown key "wiat"`,
+		"count: many":       "many",
+		"in:\n  wait: soon": "soon",
+		"name: [":           "f: yaml",
+	} {
+		if err := FromYAML(&c, "f", []byte(content)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+	if err := FromEnv(&c, []string{"VARVE_CUONT=3"}); err == nil || !strings.Contains(err.Error(), "VARVE_CUONT") {
+		t.Error(err)
+	}
+	if err := FromEnv(&c, []string{"VARVE_COUNT=three"}); err == nil || !strings.Contains(err.Error(), "three") {
+		t.Error(err)
+	}
+}
+
+func FuzzFromYAML(f *testing.F) {
+	f.Add([]byte("name: file\ncount: 2\nin:\n  wait: 2s\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var c sample
+		_ = FromYAML(&c, "f", b)
+	})
+}
