@@ -109,21 +109,16 @@ func (c *cache[V]) use(e *list.Element) V {
 	return v
 }
 
-// peek gives the value only if it is there.
-func (c *cache[V]) peek(key cacheKey) (value V, ok bool) {
+// begin starts to load a value, unless it is there or on its way, for whoever
+// comes; it says whether it did.
+func (c *cache[V]) begin(key cacheKey, load load[V]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, there := c.mu.items[key]; there {
-		return c.use(e), true
+	if c.mu.items[key] != nil || c.mu.flights[key] != nil {
+		return false
 	}
-	return value, false
-}
-
-// has says whether the value is there or on its way.
-func (c *cache[V]) has(key cacheKey) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.items[key] != nil || c.mu.flights[key] != nil
+	c.takeOff(key, load)
+	return true
 }
 
 // takeOff starts a load; the lock is held.

@@ -89,7 +89,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 			for round := range 250 {
 				for _, s := range w.sources {
 					if rng.IntN(3) > 0 {
-						s.produce(randomBatch(t, rng, kafka.None, 1+rng.IntN(3), 30, 1), 0, w.now)
+						s.produce(randomBatch(t, rng, kafka.None, 1+rng.IntN(3), 30, 1), 0, w.now.ms())
 					}
 				}
 				w.flush()
@@ -129,7 +129,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 // orphan puts an object that nothing leads to, as a crash would leave it.
 func (w *world) orphan(o metadata.Object, p id.Partition, settled bool) string {
 	w.t.Helper()
-	b := newBuilder(nil, o, w.now, func() bool { return false }, newZip(1))
+	b := newBuilder(nil, o, w.now.ms(), func() bool { return false }, newZip(1))
 	b.begin(p, "orphaned")
 	batch := randomBatch(w.t, newRand(o.Seq), kafka.None, 1, 10, 1)
 	batch.SetBaseOffset(1 << 40)
@@ -160,7 +160,7 @@ func (w *world) there(key string) bool {
 func TestCollectorKeepsInDoubt(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.source(1, 0)
-	s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+	s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 	w.flush()
 	unknown := id.Partition{Topic: id.Topic{99}}
 	put := func(key, body string) string {
@@ -171,13 +171,13 @@ func TestCollectorKeepsInDoubt(t *testing.T) {
 	}
 	garbage := w.orphan(metadata.Object{Writer: 3, Seq: 1}, s.id, false) // an older owner's
 	keep := map[string]string{
-		"may still be committed":                w.orphan(w.names.Next(), s.id, false),
-		"of a topic that nobody knows":          w.orphan(metadata.Object{Writer: 3, Seq: 2}, unknown, false),
-		"not Varve's":                           put("data/readme.txt", "hello"),
-		"not an object":                         put(ObjectKey(metadata.Object{Writer: 3, Seq: 3}), "what is this?"),
-		"not a page":                            put(PageKey(metadata.Object{Writer: 3, Seq: 4}), "what is this?"),
-		"under another's name":                  put(ObjectKey(metadata.Object{Writer: 3, Seq: 5}), string(w.objectBytes(garbage))),
-		"of a newer version of the same object": ObjectKey(s.Head().Slices[0].Object),
+		"may still be committed":       w.orphan(w.names.Next(), s.id, false),
+		"of a topic that nobody knows": w.orphan(metadata.Object{Writer: 3, Seq: 2}, unknown, false),
+		"not Varve's":                  put("data/readme.txt", "hello"),
+		"not an object":                put(ObjectKey(metadata.Object{Writer: 3, Seq: 3}), "what is this?"),
+		"not a page":                   put(PageKey(metadata.Object{Writer: 3, Seq: 4}), "what is this?"),
+		"under another's name":         put(ObjectKey(metadata.Object{Writer: 3, Seq: 5}), string(w.objectBytes(garbage))),
+		"named by a head":              ObjectKey(s.Head().Slices[0].Object),
 	}
 	young := eager()
 	young.Grace = time.Hour
@@ -201,7 +201,7 @@ func TestCollectorAfterEtcdLoss(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.source(1, 0)
 	for range 100 {
-		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 		w.flush()
 	}
 	before := len(w.objectsIn(""))
@@ -217,7 +217,7 @@ func TestCollectorErrors(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.source(1, 0)
 	for range 100 {
-		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 		w.flush()
 	}
 	garbage := w.orphan(metadata.Object{Writer: 3, Seq: 1}, s.id, false)
@@ -259,7 +259,7 @@ func TestCollectorOffered(t *testing.T) {
 	keep := Retention{-1, -1}
 	k := w.keeper(&keep, c.Offer)
 	for range 40 {
-		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 		w.flush()
 	}
 	if err := k.DeleteTo(t.Context(), s, 30); err != nil {
@@ -278,10 +278,10 @@ func TestTopicDeletion(t *testing.T) {
 	gone, stays := w.source(1, 0), w.source(2, 0)
 	for range 100 {
 		for _, s := range w.sources {
-			s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+			s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 		}
 		w.flush()
-		gone.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now)
+		gone.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
 		w.flush()
 	}
 	all := len(w.objectsIn(""))
@@ -352,7 +352,7 @@ func TestCollectorBesideUploads(t *testing.T) {
 	rng := newRand(5)
 	for range 200 {
 		for _, s := range w.sources {
-			s.produce(randomBatch(t, rng, kafka.None, 1, 30, 1), 0, w.now)
+			s.produce(randomBatch(t, rng, kafka.None, 1, 30, 1), 0, w.now.ms())
 		}
 		w.flush()
 	}
@@ -367,5 +367,39 @@ func TestCollectorBesideUploads(t *testing.T) {
 	}
 	for _, s := range w.sources {
 		w.checkHistory(s, 0, 1000)
+	}
+}
+
+// What a judge knows of a head never is older than the floor it goes by: else a
+// slice that was committed in between would look abandoned.
+func TestJudgeReadsHeadsAfterFloors(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	c := w.collector(eager())
+	j, err := c.judge(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := func(o metadata.Object) verdict {
+		key := ObjectKey(o)
+		found, err := w.bucket.Head(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, _, err := j.object(t.Context(), o, found)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	old := metadata.Object{Writer: 3, Seq: 1}
+	w.orphan(old, s.id, false)
+	if v := judge(old); v != remove { // and the head is known from now on
+		t.Errorf("garbage is judged %v", verdictNames[v])
+	}
+	s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
+	w.flush()
+	if v := judge(s.Head().Slices[0].Object); v != keepNamed {
+		t.Errorf("what was just committed is judged %v", verdictNames[v])
 	}
 }

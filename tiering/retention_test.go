@@ -96,7 +96,7 @@ func TestCutAgainstList(t *testing.T) {
 func (w *world) keeper(keep *Retention, dropped func([]metadata.Object)) *Keeper {
 	return NewKeeper(DefaultKeeperConfig(), KeeperDeps{Store: w.store, Reader: w.reader, Names: w.names, Sources: w.list,
 		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" },
-		Clock: func() int64 { return w.now }, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})
+		Clock: w.now.ms, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})
 }
 
 // Over a life of uploads and retention, readers get exactly what is kept, the
@@ -113,8 +113,8 @@ func TestKeeper(t *testing.T) {
 	})
 	rng := newRand(3)
 	for i := range 400 {
-		w.now += 1000
-		s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now), 0, w.now)
+		w.now.add(1000)
+		s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now.ms()), 0, w.now.ms())
 		w.flush()
 		k.Pass(t.Context())
 		h := s.Head()
@@ -142,7 +142,7 @@ func TestKeeper(t *testing.T) {
 	if h := s.Head(); h.LogStart != h.TieredEnd || len(h.Slices) != 0 || h.Manifest != (metadata.Manifest{}) {
 		t.Errorf("after nothing is to be kept the head is %+v", h)
 	}
-	s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now), 0, w.now)
+	s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now.ms()), 0, w.now.ms())
 	keep.Bytes = -1
 	w.flush()
 	w.checkHistory(s, s.Head().LogStart, 1000)
@@ -156,7 +156,7 @@ func TestDeleteTo(t *testing.T) {
 	k := w.keeper(&keep, nil)
 	rng := newRand(3)
 	for range 100 {
-		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now), 0, w.now)
+		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now.ms()), 0, w.now.ms())
 		w.flush()
 	}
 	for _, to := range []int64{5, 3, 10, 333, 899, 995} {
@@ -171,7 +171,7 @@ func TestDeleteTo(t *testing.T) {
 		w.checkHistory(s, s.Head().LogStart, 1000)
 	}
 	for range 3 {
-		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now), 0, w.now)
+		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now.ms()), 0, w.now.ms())
 	}
 	if err := k.DeleteTo(t.Context(), s, 1015); err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestKeeperBesideUploads(t *testing.T) {
 	}()
 	rng := newRand(3)
 	for i := range 300 {
-		s.produce(randomBatch(t, rng, kafka.None, 1, 50, int64(i)), 0, w.now)
+		s.produce(randomBatch(t, rng, kafka.None, 1, 50, int64(i)), 0, w.now.ms())
 		w.flush()
 	}
 	cancel()
