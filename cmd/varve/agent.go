@@ -52,7 +52,7 @@ func (f *configFlags) load() (agent.Config, error) {
 			return f.cfg, usageError{err}
 		}
 	}
-	if err := settings.FromEnv(&f.cfg, os.Environ(), configVariable, cacheVariable); err != nil {
+	if err := settings.FromEnv(&f.cfg, os.Environ(), configVariable, cacheVariable, brokersVariable); err != nil {
 		return f.cfg, usageError{err}
 	}
 	if err := f.flags.Apply(&f.cfg); err != nil {
