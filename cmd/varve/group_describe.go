@@ -132,7 +132,7 @@ func (d *groupDetail) print(t *table) {
 		t.gap()
 		t.row("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")
 		for _, o := range d.Partitions {
-			t.row(o.Topic, o.Partition, number(o.Committed), number(o.End), number(o.Lag), orDash(o.Member), o.Error)
+			t.row(o.Topic, o.Partition, number(o.Committed), number(o.End), number(o.Lag), orDash(o.Member)+inParentheses(o.Error))
 		}
 	}
 	if len(d.Members) > 0 {

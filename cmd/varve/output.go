@@ -81,6 +81,14 @@ func orDash(s string) string {
 	return s
 }
 
+// inParentheses is a note behind a cell, if there is one.
+func inParentheses(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
 func brokerList(ids []int32) string {
 	out := make([]string, len(ids))
 	for i, n := range ids {

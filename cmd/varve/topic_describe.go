@@ -177,7 +177,7 @@ func (d *topicDetail) print(t *table) {
 	t.gap()
 	t.row("PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "LOCAL", "TIERED", "END")
 	for _, p := range d.Partitions {
-		t.row(p.Partition, number(p.Leader), number(p.Epoch), brokerList(p.Replicas), brokerList(p.ISR), number(p.Start), number(p.Local), number(p.Tiered), number(p.End), p.Error)
+		t.row(p.Partition, number(p.Leader), number(p.Epoch), brokerList(p.Replicas), brokerList(p.ISR), number(p.Start), number(p.Local), number(p.Tiered), number(p.End)+inParentheses(p.Error))
 	}
 	if len(d.Configs) == 0 {
 		return
