@@ -39,21 +39,8 @@ func addConfigFlags(c *cobra.Command) *configFlags {
 
 // load reads the file, then the environment, then the flags, and checks it all.
 func (f *configFlags) load() (agent.Config, error) {
-	name := f.file
-	if name == "" {
-		name = os.Getenv(configVariable)
-	}
-	if name != "" {
-		content, err := os.ReadFile(name)
-		if err != nil {
-			return f.cfg, usageError{fmt.Errorf("configuration: %w", err)}
-		}
-		if err := settings.FromYAML(&f.cfg, name, content); err != nil {
-			return f.cfg, usageError{err}
-		}
-	}
-	if err := settings.FromEnv(&f.cfg, os.Environ(), configVariable, cacheVariable); err != nil {
-		return f.cfg, usageError{err}
+	if err := f.read(); err != nil {
+		return f.cfg, err
 	}
 	if err := f.flags.Apply(&f.cfg); err != nil {
 		return f.cfg, usageError{err}
@@ -62,6 +49,27 @@ func (f *configFlags) load() (agent.Config, error) {
 		return f.cfg, usageError{err}
 	}
 	return f.cfg, nil
+}
+
+// read fills the configuration from the file and the environment.
+func (f *configFlags) read() error {
+	name := f.file
+	if name == "" {
+		name = os.Getenv(configVariable)
+	}
+	if name != "" {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return usagef("configuration: %w", err)
+		}
+		if err := settings.FromYAML(&f.cfg, name, content); err != nil {
+			return usageError{err}
+		}
+	}
+	if err := settings.FromEnv(&f.cfg, os.Environ(), configVariable, cacheVariable, brokersVariable); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 func agentCommand() *cobra.Command {

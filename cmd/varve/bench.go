@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"varve/internal/bench"
+)
+
+// benchFlags are the flags of a benchmark.
+type benchFlags struct {
+	kafka      kafkaFlags
+	out        jsonFlag
+	cfg        bench.Config
+	acks       string
+	partitions int32
+}
+
+// benchMode is one of the benchmarks.
+type benchMode struct {
+	name, short, long, example string
+	run                        func(context.Context, bench.Config) (*bench.Result, error)
+	writes                     bool
+	flags                      func(f *pflag.FlagSet, b *benchFlags)
+}
+
+func benchCommand() *cobra.Command {
+	c := parent("bench", "Measure a broker that speaks Kafka's protocol")
+	c.Long = `Measure a broker that speaks Kafka's protocol: this one or any other. Records are written
+into --topic, which is created if it is absent; nothing is deleted. MB are 10^6 bytes.`
+	for _, m := range benchModes() {
+		c.AddCommand(m.command())
+	}
+	return c
+}
+
+func benchModes() []benchMode {
+	return []benchMode{
+		{"rawproduce", "Produce throughput without a client's cost",
+			"Send one prepared, uncompressed batch again and again: --depth requests in flight on each of --connections connections to each leader.",
+			"  varve bench rawproduce --batch 65536 --depth 4 --pids $(pidof varve)", bench.RawProduce, true,
+			func(f *pflag.FlagSet, b *benchFlags) {
+				addWriteFlags(f, b)
+				f.IntVar(&b.cfg.Depth, "depth", b.cfg.Depth, "requests in flight on each connection")
+				f.IntVar(&b.cfg.Fan, "fan", b.cfg.Fan, "partitions in each request, with a batch for each")
+			}},
+		{"rawfetch", "Fetch throughput without a client's cost",
+			"Read every partition from its start to its end and look at batch headers only.",
+			"  varve bench rawfetch --connections 6", bench.RawFetch, false, addReadFlags},
+		{"produce", "Produce throughput of real clients",
+			"Produce with --connections clients, as fast as it goes or at --rate records a second. Latencies are from produce to acknowledgement.",
+			"  varve bench produce --size 1024 --compression zstd", bench.Produce, true,
+			func(f *pflag.FlagSet, b *benchFlags) { addWriteFlags(f, b); addClientFlags(f, b) }},
+		{"consume", "Consume throughput of real clients",
+			"Consume from the start to where the end was at the beginning; several clients form a group, which is deleted afterwards.",
+			"  varve bench consume --connections 2", bench.Consume, false, addReadFlags},
+		{"e2e", "End-to-end latency at a fixed rate",
+			"Produce at --rate and consume at the same time; latencies are from before produce to after poll, and from produce to acknowledgement.",
+			"  varve bench e2e --rate 10000 --linger 0s", bench.EndToEnd, true,
+			func(f *pflag.FlagSet, b *benchFlags) {
+				b.cfg.Rate = 1000
+				addWriteFlags(f, b)
+				addClientFlags(f, b)
+				f.DurationVar(&b.cfg.MaxWait, "max-wait", b.cfg.MaxWait, "how long a fetch waits at the broker")
+			}},
+	}
+}
+
+func addWriteFlags(f *pflag.FlagSet, b *benchFlags) {
+	f.IntVar(&b.cfg.RecordBytes, "size", b.cfg.RecordBytes, "size of a record's value in bytes")
+	f.IntVar(&b.cfg.BatchBytes, "batch", b.cfg.BatchBytes, "size of a record batch in bytes, about")
+	f.BoolVar(&b.cfg.Random, "random", false, "values that can't be compressed, instead of text like a log's")
+	f.StringVar(&b.acks, "acks", "all", "all, 1 or 0")
+	f.Int32Var(&b.partitions, "partitions", 6, "partitions of a topic that has to be created")
+}
+
+func addClientFlags(f *pflag.FlagSet, b *benchFlags) {
+	f.IntVar(&b.cfg.Rate, "rate", b.cfg.Rate, "records per second over all clients; 0: as fast as it goes")
+	f.StringVar(&b.cfg.Compression, "compression", b.cfg.Compression, "none, gzip, snappy, lz4 or zstd")
+	f.DurationVar(&b.cfg.Linger, "linger", b.cfg.Linger, "how long a batch waits for more records")
+	f.BoolVar(&b.cfg.Idempotent, "idempotent", false, "idempotent producers")
+	f.BoolVar(&b.cfg.RoundRobinRecords, "round-robin", false, "every record to another partition")
+}
+
+func addReadFlags(f *pflag.FlagSet, b *benchFlags) {
+	f.Int64Var(&b.cfg.Bytes, "bytes", 0, "stop after so many bytes; 0: at the end")
+	f.IntVar(&b.cfg.FetchBytes, "fetch-bytes", b.cfg.FetchBytes, "most bytes of a fetch")
+	f.IntVar(&b.cfg.PartitionBytes, "partition-bytes", b.cfg.PartitionBytes, "most bytes of a partition in a fetch")
+	f.DurationVar(&b.cfg.MaxWait, "max-wait", b.cfg.MaxWait, "how long a fetch waits at the broker")
+}
+
+func (m benchMode) command() *cobra.Command {
+	b := &benchFlags{cfg: bench.Default()}
+	c := &cobra.Command{
+		Use: m.name, Short: m.short, Long: m.long, Example: m.example, Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return b.run(c.Context(), m, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	b.kafka.add(c.Flags())
+	b.out.add(c, bench.Result{})
+	f := c.Flags()
+	f.Lookup("json").Usage = "write one line of JSON instead of a table"
+	f.StringVarP(&b.cfg.Topic, "topic", "t", b.cfg.Topic, "topic to write or read")
+	f.DurationVarP(&b.cfg.Duration, "duration", "d", b.cfg.Duration, "how long it runs at most")
+	f.IntVarP(&b.cfg.Connections, "connections", "c", b.cfg.Connections, "raw: connections to each leader; otherwise: clients")
+	f.IntSliceVar(&b.cfg.PIDs, "pids", nil, "the brokers' process ids on this host, to measure CPU and memory")
+	m.flags(f, b)
+	return c
+}
+
+func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer) (err error) {
+	if b.cfg.Brokers, err = b.kafka.seeds(); err != nil {
+		return err
+	}
+	if m.writes {
+		if b.cfg.Acks, err = parseAcks(b.acks); err != nil {
+			return err
+		}
+	}
+	if err := b.cfg.Validate(); err != nil {
+		return usageError{err}
+	}
+	cl, err := b.kafka.client(ctx)
+	if err != nil {
+		return err
+	}
+	cl.Close()
+	prepare, cancel := context.WithTimeout(ctx, b.kafka.timeout)
+	defer cancel()
+	created, err := bench.Prepare(prepare, &b.cfg, b.partitions)
+	if err != nil {
+		return sayKafka("bench "+m.name, err, "")
+	}
+	if created {
+		fmt.Fprintf(stderr, "created topic %s with %d partitions\n", b.cfg.Topic, b.partitions)
+	}
+	b.cfg.Meter = new(bench.Meter)
+	shown := startProgress(stderr, progress{meter: b.cfg.Meter, total: b.cfg.Bytes, limit: b.cfg.Duration})
+	r, err := m.run(ctx, b.cfg)
+	shown.Close()
+	if err != nil {
+		return sayKafka("bench "+m.name, err, "")
+	}
+	if b.out.on {
+		err = writeJSONLine(out, r)
+	} else {
+		err = b.out.write(out, r, func(t *table) { printResult(t, r) })
+	}
+	if err == nil && r.Errors > 0 {
+		return fmt.Errorf("bench %s: %d errors, the first: %s", m.name, r.Errors, r.FirstError)
+	}
+	return err
+}
+
+func parseAcks(text string) (int16, error) {
+	if text == "all" {
+		return -1, nil
+	}
+	n, err := strconv.ParseInt(text, 10, 16)
+	if err != nil || n < -1 || n > 1 {
+		return 0, usagef("--acks is %q: must be all, 1 or 0", text)
+	}
+	return int16(n), nil
+}
+
+func printResult(t *table, r *bench.Result) {
+	t.row(r.Mode, fmt.Sprintf("%d records, %.1f MB in %.2f s", r.Records, r.MB, r.Seconds))
+	t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
+	if r.Requests > 0 {
+		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
+	}
+	if r.FirstMs > 0 {
+		t.row("first record", fmt.Sprintf("after %.1f ms", r.FirstMs))
+	}
+	if r.CPUCores > 0 || r.RSSMB > 0 {
+		t.row("broker", fmt.Sprintf("%.2f CPU s/GB", r.CPUPerGB), fmt.Sprintf("%.2f cores", r.CPUCores), fmt.Sprintf("%.0f MB resident", r.RSSMB))
+	}
+	if r.Mode == "e2e" {
+		t.row("received", fmt.Sprintf("%d records", r.Received))
+	}
+	if r.Latency != nil || r.EndToEnd != nil {
+		t.gap()
+		t.row("LATENCY ms", "p50", "p90", "p99", "p99.9", "max")
+	}
+	for _, l := range []struct {
+		name string
+		of   *bench.Latency
+	}{{"request", r.Latency}, {"end to end", r.EndToEnd}} {
+		if l.of != nil {
+			t.row(l.name, ms(l.of.P50), ms(l.of.P90), ms(l.of.P99), ms(l.of.P999), ms(l.of.Max))
+		}
+	}
+}
+
+func ms(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

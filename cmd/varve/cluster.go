@@ -1,0 +1,7 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func clusterCommand() *cobra.Command {
+	return parent("cluster", "Look at the cluster", clusterStatusCommand())
+}

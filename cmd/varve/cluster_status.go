@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"varve/agent"
+)
+
+// maxStatusBytes bounds an agent's answer.
+const maxStatusBytes = 16 << 20
+
+// clusterState is what cluster status tells.
+type clusterState struct {
+	Cluster      string        `json:"cluster"`
+	Controller   int32         `json:"controller"`
+	Brokers      []brokerRow   `json:"brokers"`
+	Topics       int           `json:"topics"`
+	Partitions   int           `json:"partitions"`
+	Leaderless   int           `json:"partitions_without_leader"`
+	Agent        *agent.Status `json:"agent"`
+	AgentProblem string        `json:"agent_problem,omitempty"`
+}
+
+// brokerRow is a broker, and where clients reach it.
+type brokerRow struct {
+	Broker  int32  `json:"broker"`
+	Address string `json:"address"`
+	Rack    string `json:"rack,omitempty"`
+	Leads   int    `json:"leads"` // partitions
+}
+
+func clusterStatusCommand() *cobra.Command {
+	var kafka kafkaFlags
+	var out jsonFlag
+	var httpAddr string
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Show brokers, leaders and an agent's state",
+		Long: `Show the brokers and who leads how many partitions, as Kafka's protocol tells it, and the
+state of the agent whose HTTP address is --http. With --http '' any Kafka cluster can be
+asked. The exit code is 1 when partitions have no leader or the agent is not ready, 4 when
+the agent doesn't answer.`,
+		Example: "  varve cluster status\n  varve cluster status --brokers 10.0.0.1:9092 --http 10.0.0.1:9644",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			adm, ctx, done, err := kafka.admin(c.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			state, err := clusterOf(ctx, adm)
+			if err != nil {
+				return err
+			}
+			if httpAddr != "" {
+				if state.Agent, err = agentStatus(ctx, httpAddr); err != nil {
+					state.AgentProblem = err.Error()
+				} else if state.Agent.Cluster != state.Cluster {
+					state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", httpAddr, state.Agent.Cluster)
+				}
+			}
+			if err := out.write(c.OutOrStdout(), state, state.print); err != nil {
+				return err
+			}
+			switch {
+			case httpAddr != "" && state.Agent == nil:
+				return quietError{exitUnavailable}
+			case state.Leaderless > 0 || state.AgentProblem != "" || state.Agent != nil && len(state.Agent.NotReady) > 0:
+				return quietError{exitFailed}
+			}
+			return nil
+		},
+	}
+	kafka.add(c.Flags())
+	out.add(c, clusterState{})
+	c.Flags().StringVar(&httpAddr, "http", "127.0.0.1:9644", "host:port of an agent's HTTP; empty: don't ask one")
+	return c
+}
+
+func clusterOf(ctx context.Context, adm *kadm.Client) (*clusterState, error) {
+	md, err := adm.Metadata(ctx)
+	if err != nil {
+		return nil, sayKafka("ask for the cluster", err, "")
+	}
+	s := &clusterState{Cluster: md.Cluster, Controller: md.Controller, Brokers: []brokerRow{}, Topics: len(md.Topics)}
+	leads := map[int32]int{}
+	md.Topics.EachPartition(func(p kadm.PartitionDetail) {
+		s.Partitions++
+		leads[p.Leader]++
+	})
+	for _, b := range md.Brokers {
+		r := brokerRow{Broker: b.NodeID, Address: net.JoinHostPort(b.Host, strconv.Itoa(int(b.Port))), Leads: leads[b.NodeID]}
+		if b.Rack != nil {
+			r.Rack = *b.Rack
+		}
+		s.Brokers = append(s.Brokers, r)
+	}
+	s.Leaderless = leads[-1]
+	return s, nil
+}
+
+// agentStatus asks an agent over HTTP.
+func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
+	url := addr
+	if !strings.Contains(addr, "://") {
+		url = "http://" + addr
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/v1/status", nil)
+	if err != nil {
+		return nil, usagef("--http %q: %w", addr, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no agent answers at %s: %w", addr, rootCause(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatusBytes))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s", resp.Status)
+	}
+	var s agent.Status
+	if err == nil {
+		err = json.Unmarshal(body, &s)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the answer of %s is not an agent's: %w", addr, err)
+	}
+	return &s, nil
+}
+
+func (s *clusterState) print(t *table) {
+	t.row(fmt.Sprintf("cluster %s  controller %s  %d topics  %d partitions  %d without leader", s.Cluster, number(s.Controller), s.Topics, s.Partitions, s.Leaderless))
+	t.gap()
+	t.row("BROKER", "ADDRESS", "RACK", "LEADS")
+	for _, b := range s.Brokers {
+		t.row(b.Broker, b.Address, orDash(b.Rack), b.Leads)
+	}
+	if a := s.Agent; a != nil {
+		t.gap()
+		t.row("AGENT", a.Broker)
+		t.row("version", a.Version)
+		t.row("incarnation", a.Incarnation)
+		t.row("partitions owned", a.Partitions)
+		t.row("waiting for upload", byteSize(a.UntieredBytes)+ageOf(a.OldestUntieredMs))
+		t.row("journal", fmt.Sprintf("%s, pressure %.0f %%", byteSize(a.JournalBytes), a.JournalPressure*100))
+		t.row("in the bucket", byteSize(a.TierBytes))
+		for _, why := range a.NotReady {
+			t.row("NOT READY", why)
+		}
+	}
+	if s.AgentProblem != "" {
+		t.gap()
+		t.row(s.AgentProblem)
+	}
+}
+
+func ageOf(ms int64) string {
+	if ms <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", the oldest for %v", (time.Duration(ms) * time.Millisecond).Round(100*time.Millisecond))
+}

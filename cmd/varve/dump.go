@@ -1,0 +1,45 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"varve/agent"
+)
+
+func dumpCommand() *cobra.Command {
+	return parent("dump", "Show what is stored, for people, without an agent",
+		dumpJournalCommand(), dumpObjectCommand(), dumpHeadCommand())
+}
+
+// storesFlags say where the bucket and etcd are: in an agent's configuration, or
+// below the data directory of `varve dev`.
+type storesFlags struct {
+	file, data string
+}
+
+func (s *storesFlags) add(c *cobra.Command) {
+	c.Flags().StringVar(&s.file, "config", "", "an agent's configuration file (environment: "+configVariable+"); its other variables count as well")
+	c.Flags().StringVar(&s.data, "data", "", "the data directory of 'varve dev', instead of a configuration")
+}
+
+// load gives the configuration with the settings of etcd and the object store.
+func (s *storesFlags) load() (agent.Config, error) {
+	f := configFlags{file: s.file, cfg: agent.DefaultConfig()}
+	if s.data != "" {
+		if s.file != "" {
+			return f.cfg, usagef("--data and --config exclude each other")
+		}
+		if _, err := os.Stat(s.data); err != nil {
+			return f.cfg, usageError{err}
+		}
+		f.cfg.Store.Driver, f.cfg.Store.Directory = "dir", filepath.Join(s.data, "bucket")
+		return f.cfg, nil
+	}
+	if err := f.read(); err != nil {
+		return f.cfg, err
+	}
+	return f.cfg, nil
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/internal/settings"
+)
+
+// brokersVariable names the brokers where --brokers does not.
+const brokersVariable = settings.EnvPrefix + "BROKERS"
+
+// defaultBrokers is where `varve dev` listens.
+const defaultBrokers = "127.0.0.1:9092"
+
+// kafkaFlags say which cluster a command speaks to.
+type kafkaFlags struct {
+	brokers string
+	timeout time.Duration
+}
+
+func (k *kafkaFlags) add(f *pflag.FlagSet) {
+	f.StringVarP(&k.brokers, "brokers", "b", "", "host:port of one or more brokers, separated by commas (environment: "+brokersVariable+"; default "+defaultBrokers+")")
+	f.DurationVar(&k.timeout, "timeout", 30*time.Second, "how long an answer may take")
+}
+
+// seeds gives the brokers' addresses.
+func (k *kafkaFlags) seeds() ([]string, error) {
+	text := k.brokers
+	if text == "" {
+		text = os.Getenv(brokersVariable)
+	}
+	if text == "" {
+		text = defaultBrokers
+	}
+	var out []string
+	for _, s := range strings.Split(text, ",") {
+		s = strings.TrimSpace(s)
+		if !strings.Contains(s, ":") {
+			s = net.JoinHostPort(s, "9092")
+		}
+		if _, port, err := net.SplitHostPort(s); err != nil || port == "" || s == ":" {
+			return nil, usagef("broker %q: want host:port", s)
+		}
+		out = append(out, s)
+	}
+	if k.timeout <= 0 {
+		return nil, usagef("--timeout is %v: must be more than 0", k.timeout)
+	}
+	return out, nil
+}
+
+// client connects; that no broker answers is said at once.
+func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
+	seeds, err := k.seeds()
+	if err != nil {
+		return nil, err
+	}
+	base := []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
+		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.MetadataMinAge(100 * time.Millisecond)}
+	cl, err := kgo.NewClient(append(base, opts...)...)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		cl.Close()
+		return nil, &unreachableError{strings.Join(seeds, ","), err}
+	}
+	return cl, nil
+}
+
+// admin connects for one command; ctx is bounded by the timeout.
+func (k *kafkaFlags) admin(ctx context.Context) (adm *kadm.Client, bounded context.Context, done func(), err error) {
+	cl, err := k.client(ctx)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	adm = kadm.NewClient(cl)
+	adm.SetTimeoutMillis(int32(min(k.timeout, 24*time.Hour).Milliseconds()))
+	bounded, cancel := context.WithTimeout(ctx, k.timeout)
+	return adm, bounded, func() { cancel(); cl.Close() }, nil
+}
+
+// softwareVersion is the version in the characters that Kafka allows there.
+func softwareVersion() string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '.' || r == '-' {
+			return r
+		}
+		return -1
+	}, version()) + "-go"
+}
+
+// topicNames completes names of topics in a shell.
+func (k *kafkaFlags) topicNames(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return k.complete(c, func(ctx context.Context, adm *kadm.Client) ([]string, error) {
+		found, err := adm.ListTopics(ctx)
+		return found.Names(), err
+	}, prefix)
+}
+
+// groupNames completes names of groups in a shell.
+func (k *kafkaFlags) groupNames(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	return k.complete(c, func(ctx context.Context, adm *kadm.Client) ([]string, error) {
+		found, err := adm.ListGroups(ctx)
+		return found.Groups(), err
+	}, prefix)
+}
+
+func (k *kafkaFlags) complete(c *cobra.Command, list func(context.Context, *kadm.Client) ([]string, error), prefix string) (out []string, _ cobra.ShellCompDirective) {
+	quick := kafkaFlags{k.brokers, min(k.timeout, 2*time.Second)}
+	ctx := c.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	adm, ctx, done, err := quick.admin(ctx)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer done()
+	names, err := list(ctx, adm)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, n := range names {
+		if strings.HasPrefix(n, prefix) {
+			out = append(out, n)
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// partitionList reads "0,2,5-7"; nothing is nil.
+func partitionList(text string) ([]int32, error) {
+	if text == "" {
+		return nil, nil
+	}
+	var out []int32
+	for _, part := range strings.Split(text, ",") {
+		var low, high int32
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		if n, err := fmt.Sscanf(from+" "+to+" .", "%d %d .", &low, &high); n != 2 || err != nil || low < 0 || high < low || high-low > 100_000 {
+			return nil, usagef("partitions %q: want numbers and ranges, like 0,2,5-7", text)
+		}
+		for p := low; p <= high; p++ {
+			out = append(out, p)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func topicCommand() *cobra.Command {
+	return parent("topic", "Create, look at, change and delete topics",
+		topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand())
+}
+
+// topicRow is a topic in a list.
+type topicRow struct {
+	Topic       string `json:"topic"`
+	ID          string `json:"topic_id"`
+	Partitions  int    `json:"partitions"`
+	Replication int    `json:"replication_factor"`
+	Internal    bool   `json:"internal"`
+}
+
+func topicListCommand() *cobra.Command {
+	var kafka kafkaFlags
+	var out jsonFlag
+	var internal bool
+	c := &cobra.Command{
+		Use:     "list [PATTERN]",
+		Aliases: []string{"ls"},
+		Short:   "List topics",
+		Long:    "List topics, all or those whose names match a pattern with * and ?.",
+		Example: "  varve topic list\n  varve topic list 'orders-*' --json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			pattern := "*"
+			if len(args) > 0 {
+				pattern = args[0]
+			}
+			if _, err := path.Match(pattern, ""); err != nil {
+				return usagef("pattern %q: %w", pattern, err)
+			}
+			adm, ctx, done, err := kafka.admin(c.Context())
+			if err != nil {
+				return err
+			}
+			defer done()
+			found, err := adm.ListTopicsWithInternal(ctx)
+			if err != nil {
+				return sayKafka("list topics", err, "")
+			}
+			rows := []topicRow{}
+			for _, t := range found.Sorted() {
+				if ok, _ := path.Match(pattern, t.Topic); !ok || t.IsInternal && !internal {
+					continue
+				}
+				rows = append(rows, topicRow{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
+			}
+			return out.write(c.OutOrStdout(), rows, func(t *table) {
+				t.row("TOPIC", "PARTITIONS", "REPLICATION", "ID")
+				for _, r := range rows {
+					t.row(r.Topic, r.Partitions, r.Replication, orDash(r.ID))
+				}
+			})
+		},
+	}
+	kafka.add(c.Flags())
+	out.add(c, []topicRow(nil))
+	c.Flags().BoolVar(&internal, "internal", false, "internal topics, too")
+	return c
+}
+
+// topicID is Kafka's text form, or nothing where a broker has no ids.
+func topicID(id [16]byte) string {
+	if id == [16]byte{} {
+		return ""
+	}
+	return topicIDText(id)
+}
+
+// pairs reads key=value arguments.
+func pairs(list []string, flag string) (map[string]*string, error) {
+	out := map[string]*string{}
+	for _, kv := range list {
+		k, v, ok := strings.Cut(kv, "=")
+		if !ok || k == "" {
+			return nil, usagef("--%s %q: want NAME=VALUE", flag, kv)
+		}
+		if _, twice := out[k]; twice {
+			return nil, usagef("--%s: %s is given twice", flag, k)
+		}
+		out[k] = &v
+	}
+	return out, nil
+}

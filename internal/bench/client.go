@@ -1,0 +1,77 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func codec(name string) (kgo.CompressionCodec, error) {
+	switch name {
+	case "none", "":
+		return kgo.NoCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression(), nil
+	case "snappy":
+		return kgo.SnappyCompression(), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
+	case "zstd":
+		return kgo.ZstdCompression(), nil
+	}
+	return kgo.NoCompression(), fmt.Errorf("compression is %q: must be none, gzip, snappy, lz4 or zstd", name)
+}
+
+// producer makes a client that has reached a broker.
+func producer(ctx context.Context, c *Config) (*kgo.Client, error) {
+	how, err := codec(c.Compression)
+	if err != nil {
+		return nil, err
+	}
+	acks := kgo.AllISRAcks()
+	switch c.Acks {
+	case 0:
+		acks = kgo.NoAck()
+	case 1:
+		acks = kgo.LeaderAck()
+	}
+	o := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(c.Linger), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
+		kgo.MaxBufferedRecords(200_000), kgo.ProducerBatchCompression(how), kgo.RequiredAcks(acks), kgo.RecordDeliveryTimeout(time.Minute),
+		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil))}
+	if c.RoundRobinRecords {
+		o = append(o, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	}
+	if !c.Idempotent {
+		o = append(o, kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(5))
+	}
+	cl, err := kgo.NewClient(o...)
+	if err != nil {
+		return nil, err
+	}
+	if err := cl.Ping(ctx); err != nil {
+		cl.Close()
+		return nil, err
+	}
+	return cl, nil
+}
+
+// pace waits until the n-th of rate records a second is due; false if ctx ended.
+func pace(ctx context.Context, start time.Time, n int64, rate float64) bool {
+	if rate <= 0 {
+		return ctx.Err() == nil
+	}
+	wait := time.Until(start.Add(time.Duration(float64(n) / rate * 1e9)))
+	if wait <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
