@@ -28,7 +28,21 @@ check: ## formatting, vet, generated docs
 
 .PHONY: test
 test: check servers ## all tests that need nothing but Go, with the race detector
-	$(GO) test -race -timeout 20m $(PKGS)
+	$(GO) test -race -timeout 30m $(PKGS)
+
+.PHONY: test-all
+test-all: needs servers ## test, and what needs kcat, Java, gcc, Docker and root
+	$(GO) vet -tags full ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData' ./e2e
+	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
+	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
+
+.PHONY: needs
+needs: # says what test-all misses on this machine
+	@missing=; for tool in kcat java mvn gcc docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	docker info >/dev/null 2>&1 || missing="$$missing a-running-Docker-engine"; \
+	test "$$(id -u)" = 0 || missing="$$missing root"; \
+	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
@@ -37,3 +51,7 @@ docs: ## write the generated pages under docs/ anew
 .PHONY: lint
 lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
+
+.PHONY: bench
+bench: ## micro-benchmarks of the hot path
+	$(GO) test -run xxx -bench . -benchtime 2s ./kafka ./wal ./partition ./tiering
