@@ -110,7 +110,8 @@ func TestRealData(t *testing.T) {
 	t.Logf("the stop uploaded the rest in %v; %d MB of batches are in the bucket; disk wiped", st.Round(time.Millisecond), now.Tier/1e6)
 
 	began = time.Now()
-	replay := exec.CommandContext(t.Context(), "kcat", "-C", "-b", s.kafka, "-t", "lines", "-e", "-q")
+	replay := exec.CommandContext(t.Context(), "kcat", "-C", "-b", s.kafka, "-t", "lines", "-e", "-q",
+		"-X", "queued.min.messages=2000000", "-X", "queued.max.messages.kbytes=262144") // its own queue is the limit otherwise
 	out, err := replay.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
