@@ -30,24 +30,25 @@ type LogConfig struct {
 
 // Config is an agent's whole configuration.
 type Config struct {
-	BrokerID        int32                `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
-	Rack            string               `yaml:"rack" doc:"the rack or zone in which the agent runs"`
-	DataDir         string               `yaml:"data_dir" doc:"directory of the journals"`
-	Listeners       []Listener           `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
-	HTTP            string               `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
-	Pprof           bool                 `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
-	SessionTTL      time.Duration        `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
-	ShutdownTimeout time.Duration        `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
-	AcceptLoss      bool                 `yaml:"accept_loss" doc:"serve partitions although a journal that holds the newest records is gone for good: what was not uploaded is lost"`
-	UndeleteWindow  time.Duration        `yaml:"undelete_window" doc:"how long a deleted topic's data is kept"`
-	Log             LogConfig            `yaml:"log" doc:"what is logged"`
-	Kafka           broker.Config        `yaml:"kafka" doc:"limits of Kafka's protocol"`
-	Journal         wal.Config           `yaml:"journal" doc:"the write-ahead log"`
-	Metadata        metadata.Config      `yaml:"etcd" doc:"the metadata store"`
-	Groups          group.Config         `yaml:"groups" doc:"consumer groups"`
-	Store           s3store.Config       `yaml:"store" doc:"the object store"`
-	Upload          tiering.UploadConfig `yaml:"upload" doc:"how records move to the bucket"`
-	Read            tiering.ReaderConfig `yaml:"read" doc:"how records are read back from the bucket"`
+	BrokerID        int32                 `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
+	Rack            string                `yaml:"rack" doc:"the rack or zone in which the agent runs"`
+	DataDir         string                `yaml:"data_dir" doc:"directory of the journals"`
+	Listeners       []Listener            `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
+	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
+	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
+	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
+	AcceptLoss      bool                  `yaml:"accept_loss" doc:"serve partitions although a journal that holds the newest records is gone for good: what was not uploaded is lost"`
+	Log             LogConfig             `yaml:"log" doc:"what is logged"`
+	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
+	Journal         wal.Config            `yaml:"journal" doc:"the write-ahead log"`
+	Metadata        metadata.Config       `yaml:"etcd" doc:"the metadata store"`
+	Groups          group.Config          `yaml:"groups" doc:"consumer groups"`
+	Store           s3store.Config        `yaml:"store" doc:"the object store"`
+	Upload          tiering.UploadConfig  `yaml:"upload" doc:"how records move to the bucket"`
+	Read            tiering.ReaderConfig  `yaml:"read" doc:"how records are read back from the bucket"`
+	Retention       tiering.KeeperConfig  `yaml:"retention" doc:"when old records go"`
+	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
 // DefaultConfig has everything that has a sensible default.
@@ -55,10 +56,11 @@ func DefaultConfig() Config {
 	c := Config{
 		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
 		Listeners:  []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
-		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second, UndeleteWindow: 24 * time.Hour,
+		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
-		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Groups: group.DefaultConfig(),
+		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
+		Groups: group.DefaultConfig(),
 	}
 	return c
 }
@@ -79,8 +81,6 @@ func (c *Config) Validate() error {
 		return bad("session_ttl", c.SessionTTL, "at least 1s")
 	case c.ShutdownTimeout < 0:
 		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
-	case c.UndeleteWindow < 0:
-		return bad("undelete_window", c.UndeleteWindow, "0 or more")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
@@ -107,9 +107,13 @@ func (c *Config) Validate() error {
 	}
 	j := c.Journal
 	j.Dir = c.JournalDir()
-	for _, err := range []error{c.Kafka.Validate(), j.Validate(), c.Upload.Validate(), c.Read.Validate(), c.Groups.Validate()} {
-		if err != nil {
-			return err
+	for _, part := range []struct {
+		name string
+		err  error
+	}{{"", c.Kafka.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
+		{"groups.", c.Groups.Validate()}, {"retention.", c.Retention.Validate()}, {"garbage.", c.Garbage.Validate()}} {
+		if part.err != nil {
+			return fmt.Errorf("%s%w", part.name, part.err)
 		}
 	}
 	return nil

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
 	"varve/partition"
 	"varve/s3store"
 	"varve/tiering"
@@ -16,34 +16,63 @@ import (
 // tier is this agent's side of the bucket.
 type tier struct {
 	*tiering.Reader
-	upload *tiering.Uploader
-	end    context.CancelFunc
-	ended  chan struct{}
+	upload  *tiering.Uploader
+	keep    *tiering.Keeper
+	collect *tiering.Collector
+	end     context.CancelFunc
+	done    sync.WaitGroup
 }
 
 func (a *Agent) openTier(_, life context.Context) error {
-	t := &tier{ended: make(chan struct{})}
+	t := new(tier)
+	names := tiering.NewNames(a.inc)
 	t.Reader = tiering.NewReader(a.deps.Objects, a.cfg.Read, a.deps.Registry)
 	t.upload = tiering.NewUploader(a.cfg.Upload, tiering.UploadDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Names: tiering.NewNames(a.inc), Sources: a.sources, Topic: a.topicName,
+		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Topic: a.topicName,
 		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, OnCommitted: func() { a.trim(life) },
 		Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
+	})
+	t.collect = tiering.NewCollector(a.cfg.Garbage, tiering.GarbageDeps{
+		Store: a.deps.Objects, Reader: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
+			if i == a.inc {
+				return names.Floor()
+			}
+			return 0
+		}, Log: a.log.With("part", "garbage"), Registerer: a.deps.Registry,
+	})
+	t.keep = tiering.NewKeeper(a.cfg.Retention, tiering.KeeperDeps{
+		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Topic: a.topicName,
+		Clock: a.millis, Dropped: t.collect.Offer, Log: a.log.With("part", "retention"), Registerer: a.deps.Registry,
 	})
 	a.tier = t
 	a.run(func() { a.probeStore(life) })
 	return nil
 }
 
-// runTier begins to upload; it goes on until stop.
+// runTier begins to upload, to apply retention and to collect garbage; it goes on
+// until stop.
 func (a *Agent) runTier(life context.Context) {
 	var ctx context.Context
 	ctx, a.tier.end = context.WithCancel(life)
-	a.run(func() {
-		defer close(a.tier.ended)
-		if err := a.tier.upload.Run(ctx); err != nil && ctx.Err() == nil {
-			a.die(fmt.Errorf("upload: %w", err))
-		}
-	})
+	for name, f := range map[string]func(context.Context) error{"upload": a.tier.upload.Run, "retention": a.tier.keep.Run, "garbage": a.tier.collect.Run} {
+		a.tier.done.Add(1)
+		go func() {
+			defer a.tier.done.Done()
+			if err := f(ctx); err != nil && ctx.Err() == nil {
+				a.die(fmt.Errorf("%s: %w", name, err))
+			}
+		}()
+	}
+}
+
+// retention gives what a partition's topic keeps, if it deletes at all.
+func (a *Agent) retention(p id.Partition) (keep tiering.Retention, ok bool) {
+	owned := a.owned.Get(p)
+	if owned == nil {
+		return keep, false
+	}
+	s := owned.Settings()
+	return tiering.Retention{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
 }
 
 func (a *Agent) sources() iter.Seq[tiering.Source] {
@@ -93,15 +122,12 @@ func (t *tier) flush(ctx context.Context) error { return t.upload.Flush(ctx) }
 func (t *tier) stop() {
 	if t.end != nil {
 		t.end()
-		<-t.ended
+		t.done.Wait()
 	}
 	t.Close()
 }
 
 // DeleteTo moves the log start of an owned partition to offset.
 func (t *tier) DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error {
-	return p.Commit(ctx, func(h *metadata.Head) error {
-		h.LogStart = max(h.LogStart, offset)
-		return nil
-	})
+	return t.keep.DeleteTo(ctx, p, offset)
 }

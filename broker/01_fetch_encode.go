@@ -20,7 +20,6 @@ type pieces struct {
 	flexible bool
 }
 
-func (p *pieces) i8(v int8)   { p.cur = append(p.cur, byte(v)) }
 func (p *pieces) i16(v int16) { p.cur = binary.BigEndian.AppendUint16(p.cur, uint16(v)) }
 func (p *pieces) i32(v int32) { p.cur = binary.BigEndian.AppendUint32(p.cur, uint32(v)) }
 func (p *pieces) i64(v int64) { p.cur = binary.BigEndian.AppendUint64(p.cur, uint64(v)) }

@@ -71,8 +71,9 @@ func newCache[V any](ctx context.Context, limit int64, start func(func()), retai
 type load[V any] func(ctx context.Context) (V, int64, error)
 
 // get gives the value, loaded if need be; the caller becomes one of its users. A
-// load ends when nobody waits for it any more.
-func (c *cache[V]) get(ctx context.Context, key cacheKey, load load[V]) (value V, err error) {
+// load ends when nobody waits for it any more. When quit is closed the caller
+// leaves with errNoWait; it may be nil.
+func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, load load[V]) (value V, err error) {
 	c.mu.Lock()
 	if e, ok := c.mu.items[key]; ok {
 		value = c.use(e)
@@ -94,6 +95,9 @@ func (c *cache[V]) get(ctx context.Context, key cacheKey, load load[V]) (value V
 	case <-ctx.Done():
 		c.abandon(key, f)
 		return value, ctx.Err()
+	case <-quit:
+		c.abandon(key, f)
+		return value, errNoWait
 	}
 }
 
@@ -105,21 +109,16 @@ func (c *cache[V]) use(e *list.Element) V {
 	return v
 }
 
-// peek gives the value only if it is there.
-func (c *cache[V]) peek(key cacheKey) (value V, ok bool) {
+// begin starts to load a value, unless it is there or on its way, for whoever
+// comes; it says whether it did.
+func (c *cache[V]) begin(key cacheKey, load load[V]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e, there := c.mu.items[key]; there {
-		return c.use(e), true
+	if c.mu.items[key] != nil || c.mu.flights[key] != nil {
+		return false
 	}
-	return value, false
-}
-
-// has says whether the value is there or on its way.
-func (c *cache[V]) has(key cacheKey) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.mu.items[key] != nil || c.mu.flights[key] != nil
+	c.takeOff(key, load)
+	return true
 }
 
 // takeOff starts a load; the lock is held.

@@ -9,15 +9,26 @@ import (
 	"varve/metadata"
 )
 
+// errNoWait: something would have to wait for memory.
+var errNoWait = errors.New("memory is short")
+
+// quit is what ends waiting for a load that isn't to wait for memory.
+func (r *Reader) quit(wait bool) <-chan struct{} {
+	if wait {
+		return nil
+	}
+	return r.memory.shortage()
+}
+
 // chunk gives an aligned piece of an object. Unless wait is set it ends as
-// ErrBusy where memory isn't free.
+// errNoWait where memory isn't free; that is for whom holds some.
 func (r *Reader) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
 	key := cacheKey{kindChunk, o, number}
 	for {
-		b, err := r.chunks.get(ctx, key, func(ctx context.Context) (*buffer, int64, error) {
+		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
 			return r.loadChunk(ctx, o, number, wait)
 		})
-		if wait && errors.Is(err, ErrBusy) {
+		if wait && errors.Is(err, errNoWait) {
 			continue // the load belonged to somebody who didn't want to wait
 		}
 		return b, err
@@ -29,11 +40,13 @@ func (r *Reader) loadChunk(ctx context.Context, o metadata.Object, number int64,
 	b := r.memory.try(size)
 	if b == nil {
 		if !wait {
-			return nil, 0, ErrBusy
+			return nil, 0, errNoWait
 		}
+		patience, cancel := context.WithTimeoutCause(ctx, r.cfg.MemoryWait, ErrBusy)
+		defer cancel()
 		var err error
-		if b, err = r.memory.get(ctx, size); err != nil {
-			return nil, 0, err
+		if b, err = r.memory.get(patience, size); err != nil {
+			return nil, 0, context.Cause(patience)
 		}
 	}
 	b, err := r.fetch.read(ctx, ObjectKey(o), number*int64(size), b)
@@ -133,11 +146,11 @@ func checkBlock(o metadata.Object, k *Block, stored []byte) error {
 func (r *Reader) ownBlock(ctx context.Context, o metadata.Object, k *Block, wait bool) (*buffer, error) {
 	key := cacheKey{kindBlock, o, k.At}
 	for {
-		b, err := r.chunks.get(ctx, key, func(ctx context.Context) (*buffer, int64, error) {
+		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
 			b, err := r.makeBlock(ctx, o, k, wait)
 			return b, int64(k.Raw), err
 		})
-		if wait && errors.Is(err, ErrBusy) {
+		if wait && errors.Is(err, errNoWait) {
 			continue
 		}
 		return b, err

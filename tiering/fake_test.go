@@ -10,7 +10,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 	"varve/kafka"
@@ -176,11 +178,19 @@ type world struct {
 	heads   *metadata.Writer
 	names   *Names
 	reader  *Reader
-	sources []*fakeSource
-	now     int64
+	sources []*fakeSource // complete before the first flush
+	now     clock
 	upload  *Uploader
+	start   func() // runs the uploader
 	cancel  context.CancelFunc
 }
+
+// clock is a test's time in ms.
+type clock struct{ now atomic.Int64 }
+
+func (c *clock) ms() int64    { return c.now.Load() }
+func (c *clock) set(ms int64) { c.now.Store(ms) }
+func (c *clock) add(ms int64) { c.now.Add(ms) }
 
 type worldConfig struct {
 	upload UploadConfig
@@ -190,12 +200,14 @@ type worldConfig struct {
 func testConfig() worldConfig {
 	c := worldConfig{DefaultUploadConfig(), DefaultReaderConfig()}
 	c.reader.ChunkBytes, c.reader.MemoryBytes, c.reader.ReadaheadBytes = 256<<10, 8<<20, 2<<20
+	c.upload.CheckEvery = time.Hour // only flushes upload
 	return c
 }
 
 func newWorld(t testing.TB, cfg worldConfig) *world {
 	t.Helper()
-	w := &world{t: t, bucket: s3store.NewMemory(), meta: metadata.NewMemory(), names: NewNames(7), now: 1_000_000}
+	w := &world{t: t, bucket: s3store.NewMemory(), meta: metadata.NewMemory(), names: NewNames(7)}
+	w.now.set(1_000_000)
 	w.store = s3store.WithFaults(w.bucket, func(c s3store.Call) s3store.Fault {
 		if w.faults == nil {
 			return s3store.Fault{}
@@ -207,10 +219,10 @@ func newWorld(t testing.TB, cfg worldConfig) *world {
 	w.heads = metadata.NewWriter(handle, metadata.DefaultWriterConfig(), log, nil)
 	w.reader = NewReader(w.store, cfg.reader, nil)
 	w.upload = NewUploader(cfg.upload, UploadDeps{Store: w.store, Reader: w.reader, Names: w.names, Sources: w.list, Log: log,
-		Topic: func(t id.Topic) string { return fmt.Sprintf("topic-%x", t[0]) }, Clock: func() int64 { return w.now }})
+		Topic: func(t id.Topic) string { return fmt.Sprintf("topic-%x", t[0]) }, Clock: w.now.ms})
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { _ = w.upload.Run(ctx) })
+	w.start = sync.OnceFunc(func() { wg.Go(func() { _ = w.upload.Run(ctx) }) })
 	w.cancel = func() { cancel(); wg.Wait() }
 	t.Cleanup(func() {
 		w.cancel()
@@ -242,6 +254,7 @@ func (w *world) source(topic byte, index int32) *fakeSource {
 
 func (w *world) flush() {
 	w.t.Helper()
+	w.start()
 	if err := w.upload.Flush(w.t.Context()); err != nil {
 		w.t.Fatal(err)
 	}

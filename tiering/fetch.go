@@ -105,9 +105,9 @@ func (f *fetcher) race(ctx context.Context, key string, at int64, b *buffer) (*b
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.RequestTimeout)
 	defer cancel()
 	answers := make(chan answer, 2)
-	running := 1
+	running, n := 1, len(b.b) // the request may cut b
 	f.launch(ctx, key, at, b, false, answers)
-	timer := time.NewTimer(f.hedge.delay(len(b.b)))
+	timer := time.NewTimer(f.hedge.delay(n))
 	defer timer.Stop()
 	var failed error
 	for running > 0 {
@@ -121,7 +121,7 @@ func (f *fetcher) race(ctx context.Context, key string, at int64, b *buffer) (*b
 			a.b.release()
 			failed = a.err
 		case <-timer.C:
-			if second := f.second(len(b.b)); second != nil {
+			if second := f.second(n); second != nil {
 				running++
 				f.launch(ctx, key, at, second, true, answers)
 			}

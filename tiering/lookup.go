@@ -30,7 +30,7 @@ func (r *Reader) small(ctx context.Context, key string, at int64, n int32) (*buf
 // index gives a slice's index. That of a small slice comes with the chunk in which
 // its blocks are, and which will be wanted next.
 func (r *Reader) index(ctx context.Context, s *metadata.Slice) (*Index, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, func(ctx context.Context) (any, int64, error) {
+	v, err := r.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
 		x, err := r.loadIndex(ctx, s)
 		if err != nil {
 			return nil, 0, err
@@ -86,7 +86,7 @@ func (r *Reader) decoded(ctx context.Context, key string, at int64, n int32, dec
 
 // state gives the producers of a slice that has a state.
 func (r *Reader) state(ctx context.Context, o metadata.Object, x *Index) ([]Producer, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, func(ctx context.Context) (any, int64, error) {
+	v, err := r.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, nil, func(ctx context.Context) (any, int64, error) {
 		var producers []Producer
 		err := r.decoded(ctx, ObjectKey(o), x.StateAt, x.StateLen, func(p []byte) (err error) {
 			producers, err = decodeState(p)
@@ -102,7 +102,7 @@ func (r *Reader) state(ctx context.Context, o metadata.Object, x *Index) ([]Prod
 
 // loadPage implements pageIO.
 func (r *Reader) loadPage(ctx context.Context, p id.Partition, at metadata.Page) (*page, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindPage, at.Object, 0}, func(ctx context.Context) (any, int64, error) {
+	v, err := r.meta.get(ctx, cacheKey{kindPage, at.Object, 0}, nil, func(ctx context.Context) (any, int64, error) {
 		var g *page
 		err := r.decoded(ctx, PageKey(at.Object), 0, at.Len, func(b []byte) (err error) {
 			g, err = decodePage(b)

@@ -17,7 +17,8 @@ type memory struct {
 	mu struct {
 		sync.Mutex
 		used  int64
-		queue []*admission // in order of arrival
+		queue []*admission  // in order of arrival
+		short chan struct{} // closed while somebody is in the queue
 	}
 }
 
@@ -42,6 +43,7 @@ type buffer struct {
 
 func newMemory(limit int64, chunk int) *memory {
 	m := &memory{limit: limit, chunk: chunk, evict: func(int64) {}}
+	m.mu.short = make(chan struct{})
 	m.spare.New = func() any { b := make([]byte, chunk); return &b }
 	return m
 }
@@ -59,7 +61,9 @@ func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
 		return m.make(n), nil
 	}
 	a := &admission{int64(n), make(chan struct{})}
-	m.mu.queue = append(m.mu.queue, a)
+	if m.mu.queue = append(m.mu.queue, a); len(m.mu.queue) == 1 {
+		close(m.mu.short)
+	}
 	m.mu.Unlock()
 	select {
 	case <-a.ok:
@@ -85,20 +89,24 @@ func (m *memory) try(n int) *buffer {
 // force gives a buffer beyond the budget if it must be, for whom waiting would
 // mean to hold other buffers meanwhile. It counts all the same.
 func (m *memory) force(n int) *buffer {
-	m.evict(int64(n))
-	m.mu.Lock()
-	m.mu.used += int64(n)
-	m.mu.Unlock()
+	m.count(int64(n))
 	return m.make(n)
 }
 
 // adopt counts memory that is there already.
 func (m *memory) adopt(p []byte) *buffer {
-	m.evict(int64(len(p)))
-	m.mu.Lock()
-	m.mu.used += int64(len(p))
-	m.mu.Unlock()
+	m.count(int64(len(p)))
 	return m.wrap(p, len(p))
+}
+
+func (m *memory) count(n int64) {
+	m.mu.Lock()
+	m.mu.used += n
+	over := m.mu.used - m.limit
+	m.mu.Unlock()
+	if over > 0 {
+		m.evict(over)
+	}
 }
 
 // fits is asked with the lock held. What is larger than the budget goes alone.
@@ -123,6 +131,7 @@ func (m *memory) leave(a *admission) {
 	for i, q := range m.mu.queue {
 		if q == a {
 			m.mu.queue = append(m.mu.queue[:i], m.mu.queue[i+1:]...)
+			m.served()
 			m.mu.Unlock()
 			return
 		}
@@ -136,11 +145,30 @@ func (m *memory) put(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mu.used -= n
+	if len(m.mu.queue) == 0 {
+		return
+	}
 	for len(m.mu.queue) > 0 && m.fits(m.mu.queue[0].bytes) {
 		m.mu.used += m.mu.queue[0].bytes
 		close(m.mu.queue[0].ok)
 		m.mu.queue = m.mu.queue[1:]
 	}
+	m.served()
+}
+
+// served notes that the queue may be empty again; the lock is held.
+func (m *memory) served() {
+	if len(m.mu.queue) == 0 {
+		m.mu.short = make(chan struct{})
+	}
+}
+
+// shortage is closed as soon as somebody waits for memory: who holds some must not
+// wait for anything then.
+func (m *memory) shortage() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.short
 }
 
 // inUse is what is counted now.

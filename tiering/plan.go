@@ -54,6 +54,7 @@ func (u *Uploader) plan() []task {
 		}
 	}
 	u.note(found, age)
+	u.setPace(u.waiting.Load(), hurry)
 	u.behind.Store(hurry || u.waiting.Load() > 4*u.cfg.BundleBytes)
 	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
 	// Even in a hurry tiny objects come at most once a second or so.

@@ -135,17 +135,11 @@ func (r *Reader) want(o metadata.Object, blocks []Block, limit int64) {
 	}
 }
 
-// prefetch starts to load a chunk; it says whether it had to.
+// prefetch starts to load a chunk, if memory is free; it says whether it had to.
 func (r *Reader) prefetch(o metadata.Object, number int64) bool {
-	if r.chunks.has(cacheKey{kindChunk, o, number}) {
-		return false
-	}
-	r.wg.Go(func() {
-		if b, err := r.chunk(r.ctx, o, number, false); err == nil {
-			b.release()
-		}
+	return r.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
+		return r.loadChunk(ctx, o, number, false)
 	})
-	return true
 }
 
 // take adds what is wanted of a block; errFull if that isn't all of it.
@@ -178,6 +172,9 @@ func (d *Data) takeSome(p []byte, b *buffer, limit int) error {
 		batch, _, err := kafka.Next(p[n:])
 		if err != nil {
 			return err
+		}
+		if batch.NextOffset() <= next {
+			return fmt.Errorf("batch up to %d behind offset %d: %w", batch.NextOffset(), next, kafka.ErrCorrupt)
 		}
 		if d.Bytes+n+len(batch) > limit && d.Bytes+n > 0 {
 			break

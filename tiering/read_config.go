@@ -29,6 +29,8 @@ type ReaderConfig struct {
 	// HedgeAfter is the least time after which a second request is sent beside a
 	// slow one; later if most requests take longer. 0 is never.
 	HedgeAfter time.Duration `yaml:"hedge_after" doc:"least time after which a second request is sent beside a slow one; later if most requests take longer; 0: never"`
+	// MemoryWait is how long a read that has nothing yet waits for memory.
+	MemoryWait time.Duration `yaml:"memory_wait" doc:"how long a read that has nothing yet waits for memory"`
 	// MaxRecordBytes bounds a batch's records when they have to be decompressed,
 	// which only searches by time do.
 	MaxRecordBytes int `yaml:"max_record_bytes" doc:"bound of a batch's records when they have to be decompressed, which only searches by time do, in bytes"`
@@ -36,8 +38,8 @@ type ReaderConfig struct {
 
 // DefaultReaderConfig is what suits an agent.
 func DefaultReaderConfig() ReaderConfig {
-	return ReaderConfig{MemoryBytes: 128 << 20, MetaBytes: 16 << 20, ChunkBytes: 4 << 20, ReadaheadBytes: 32 << 20,
-		MaxRequests: 16, RequestTimeout: 15 * time.Second, Attempts: 3, HedgeAfter: 250 * time.Millisecond, MaxRecordBytes: 128 << 20}
+	return ReaderConfig{MemoryBytes: 64 << 20, MetaBytes: 16 << 20, ChunkBytes: 4 << 20, ReadaheadBytes: 32 << 20,
+		MaxRequests: 16, RequestTimeout: 15 * time.Second, Attempts: 3, HedgeAfter: 250 * time.Millisecond, MemoryWait: 5 * time.Second, MaxRecordBytes: 128 << 20}
 }
 
 // Validate names the first field that is wrong, its value, and what is allowed.
@@ -62,6 +64,9 @@ func (c ReaderConfig) Validate() error {
 	if c.RequestTimeout <= 0 {
 		return fmt.Errorf("request_timeout: %v, allowed is more than 0", c.RequestTimeout)
 	}
+	if c.MemoryWait <= 0 {
+		return fmt.Errorf("memory_wait: %v, allowed is more than 0", c.MemoryWait)
+	}
 	if c.HedgeAfter < 0 {
 		return fmt.Errorf("hedge_after: %v, allowed is 0 or more", c.HedgeAfter)
 	}
@@ -77,8 +82,7 @@ var (
 	// ErrGone: an object that the head leads to is not in the bucket. Either the
 	// head is out of date by now and retention removed it, or it was lost.
 	ErrGone = errors.New("object of the tier is gone")
-	// ErrBusy: the memory of the read path is all in use. Only loads that nobody
-	// waits for end so.
+	// ErrBusy: all of the read path's memory was lent to others for MemoryWait.
 	ErrBusy = errors.New("no memory for reads is free")
 	// ErrReaderClosed: the reader was closed.
 	ErrReaderClosed = errors.New("tier reader is closed")

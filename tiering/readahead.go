@@ -66,6 +66,14 @@ func (s *streams) remove(e *list.Element) *stream {
 	return t
 }
 
+// waiting says whether a reader is still expected to go on there. When it has gone
+// on already, what was to be read ahead of it may be behind it by now.
+func (s *streams) waiting(k streamKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.by[k] != nil
+}
+
 // follow reads ahead of a reader that read from offset to next, if it is a
 // sequential one.
 func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
@@ -82,6 +90,7 @@ func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
 // ahead starts to load what lies within window bytes behind an offset. Errors
 // will meet the reader itself, if they last.
 func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, next, window int64) {
+	reader := streamKey{p, next}
 	for window > 0 && next < h.TieredEnd {
 		run, err := r.locate(ctx, h, p, next)
 		if err != nil {
@@ -90,6 +99,9 @@ func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, ne
 		for i := 0; i < len(run) && window > 0; i++ {
 			x, err := r.index(ctx, &run[i])
 			if err != nil {
+				return
+			}
+			if !r.streams.waiting(reader) {
 				return
 			}
 			window = r.aheadIn(run[i].Object, x.from(next), window)

@@ -34,7 +34,7 @@ func roundTrip(t *testing.T, seed uint64) {
 			}
 			size := []int{1, 30, 1000, 40000, 200000}[rng.IntN(5)]
 			n := 1 + rng.IntN(3)
-			w.sources[i].produce(randomBatch(t, rng, kafka.Codec(rng.IntN(5)), n, rng.IntN(size)+1, stamp), epochs[i], w.now)
+			w.sources[i].produce(randomBatch(t, rng, kafka.Codec(rng.IntN(5)), n, rng.IntN(size)+1, stamp), epochs[i], w.now.ms())
 			stamp += int64(n)
 		}
 		w.flush()

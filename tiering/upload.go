@@ -48,7 +48,8 @@ type Uploader struct {
 	deps    UploadDeps
 	metrics *uploadMetrics
 	put     *putter
-	pace    *rate.Limiter // nil: no limit
+	pace    *rate.Limiter // of building objects; plan sets it
+	urgent  atomic.Int32  // flushes that wait: no pace then
 	zip     *zstd.Encoder
 	buffers sync.Pool // of *[]byte
 
@@ -83,9 +84,7 @@ func NewUploader(cfg UploadConfig, deps UploadDeps) *Uploader {
 		kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: newZip(cfg.Concurrency)}
 	u.put = &putter{store: deps.Store, log: deps.Log, base: cfg.RetryBase, max: cfg.RetryMax,
 		failed: func(error) { u.metrics.errors.WithLabelValues("put").Inc() }, waiting: u.waiting.Load}
-	if cfg.BytesPerSecond > 0 {
-		u.pace = rate.NewLimiter(rate.Limit(cfg.BytesPerSecond), int(max(cfg.BytesPerSecond, cfg.ObjectBytes)))
-	}
+	u.pace = rate.NewLimiter(rate.Limit(minPace), paceBurst)
 	return u
 }
 
@@ -127,6 +126,8 @@ type flush struct {
 // Flush uploads all that waits now, of some partitions or of all, and returns when
 // it is committed, or belongs to somebody else. It lasts as long as an outage does.
 func (u *Uploader) Flush(ctx context.Context, only ...id.Partition) error {
+	u.urgent.Add(1)
+	defer u.urgent.Add(-1)
 	f := &flush{only: only, done: make(chan struct{})}
 	select {
 	case u.requests <- f:

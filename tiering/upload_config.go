@@ -35,7 +35,7 @@ type UploadConfig struct {
 
 // DefaultUploadConfig is what suits an agent.
 func DefaultUploadConfig() UploadConfig {
-	return UploadConfig{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, Concurrency: 2,
+	return UploadConfig{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, Concurrency: 1,
 		Commits: 256, Compress: true, CheckEvery: 250 * time.Millisecond, RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second}
 }
 

@@ -90,10 +90,8 @@ func (u *Uploader) buildSlice(ctx context.Context, b *builder, p *part) (metadat
 	b.begin(at, u.deps.Topic(at.Topic))
 	for i := range p.batches {
 		k := &p.batches[i]
-		if u.pace != nil {
-			if err := u.pace.WaitN(ctx, min(int(k.Size), u.pace.Burst())); err != nil {
-				return metadata.Slice{}, err
-			}
+		if err := u.keepPace(ctx, int(k.Size)); err != nil {
+			return metadata.Slice{}, err
 		}
 		if err := b.add(k, func(buf []byte) error { return source.Read(ctx, *k, buf) }); err != nil {
 			return metadata.Slice{}, fmt.Errorf("%v: %w", at, err)

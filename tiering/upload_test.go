@@ -38,11 +38,11 @@ func TestBundlesAndSegments(t *testing.T) {
 	w := newWorld(t, cfg)
 	rng := newRand(1)
 	for i := range 10 {
-		w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now)
+		w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now.ms())
 	}
 	big := w.source(2, 0)
 	for range 25 {
-		big.produce(randomBatch(t, rng, kafka.Lz4, 1, 200<<10, 1), 0, w.now)
+		big.produce(randomBatch(t, rng, kafka.Lz4, 1, 200<<10, 1), 0, w.now.ms())
 	}
 	w.flush()
 	first := w.sources[0].Head().Slices[0].Object
@@ -53,7 +53,7 @@ func TestBundlesAndSegments(t *testing.T) {
 	}
 	seen := map[metadata.Object]bool{first: true}
 	for _, s := range big.Head().Slices {
-		if seen[s.Object] {
+		if seen[s.Object] && s.Bytes >= cfg.upload.SegmentBytes {
 			t.Errorf("slice %d to %d shares object %v", s.Base, s.End, s.Object)
 		}
 		seen[s.Object] = true
@@ -70,10 +70,10 @@ func TestBundlesAndSegments(t *testing.T) {
 // What isn't due stays in the journal; bytes, age or a hurry make it due.
 func TestWhenDue(t *testing.T) {
 	for name, due := range map[string]func(w *world, hurry *atomic.Bool){
-		"age":   func(w *world, _ *atomic.Bool) { w.now += w.upload.cfg.MaxAge.Milliseconds() },
-		"hurry": func(w *world, hurry *atomic.Bool) { w.now += 1000; hurry.Store(true) },
+		"age":   func(w *world, _ *atomic.Bool) { w.now.add(w.upload.cfg.MaxAge.Milliseconds()) },
+		"hurry": func(w *world, hurry *atomic.Bool) { w.now.add(1000); hurry.Store(true) },
 		"bytes": func(w *world, _ *atomic.Bool) {
-			w.sources[1].produce(randomBatch(w.t, newRand(1), kafka.Gzip, 1, 80<<10, 1), 0, w.now)
+			w.sources[1].produce(randomBatch(w.t, newRand(1), kafka.Gzip, 1, 80<<10, 1), 0, w.now.ms())
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestWhenDue(t *testing.T) {
 			w.upload.deps.Hurry = hurry.Load
 			a := w.source(1, 0)
 			w.source(1, 1)
-			a.produce(randomBatch(t, newRand(2), kafka.None, 1, 100, 1), 0, w.now)
+			a.produce(randomBatch(t, newRand(2), kafka.None, 1, 100, 1), 0, w.now.ms())
 			if w.upload.round(t.Context()) || len(w.objectsIn("")) != 0 {
 				t.Fatal("uploaded before it was due")
 			}
@@ -122,9 +122,10 @@ func TestOutage(t *testing.T) {
 		rng := newRand(3)
 		s := w.source(1, 0)
 		for range 20 {
-			s.produce(randomBatch(t, rng, kafka.None, 2, 5000, 1), 0, w.now)
+			s.produce(randomBatch(t, rng, kafka.None, 2, 5000, 1), 0, w.now.ms())
 		}
 		flushed := make(chan error, 1)
+		w.start()
 		go func() { flushed <- w.upload.Flush(t.Context()) }()
 		time.Sleep(10 * time.Minute) // fake time
 		select {
@@ -185,7 +186,7 @@ func TestLostAnswers(t *testing.T) {
 			return s3store.Fault{}
 		}
 		for i := range 3 {
-			s.produce(randomBatch(t, newRand(uint64(i)), kafka.None, 1, 3000, 1), 0, w.now)
+			s.produce(randomBatch(t, newRand(uint64(i)), kafka.None, 1, 3000, 1), 0, w.now.ms())
 			w.flush()
 		}
 		if n := len(w.objectsIn(PrefixData)); n != 4 {
@@ -204,7 +205,7 @@ func TestNotOwner(t *testing.T) {
 	w := newWorld(t, testConfig())
 	rng := newRand(1)
 	for i := range 3 {
-		w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now)
+		w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now.ms())
 	}
 	thief := metadata.Head{Owner: 99, Epoch: 1}
 	if _, err := w.heads.Write(t.Context(), nil, metadata.Put(metadata.HeadKey(w.sources[1].id), thief.Encode())); err != nil {
@@ -234,7 +235,7 @@ func TestUnreadableSource(t *testing.T) {
 				w := newWorld(t, testConfig())
 				rng := newRand(1)
 				for i := range 3 {
-					w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now)
+					w.source(1, int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.now.ms())
 				}
 				bad := w.sources[1]
 				good := bytes.Clone(bad.mu.data[0])
@@ -243,6 +244,7 @@ func TestUnreadableSource(t *testing.T) {
 				bad.mu.Unlock()
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
+				w.start()
 				if err := w.upload.Flush(ctx, w.sources[0].id, w.sources[2].id); err != nil {
 					t.Fatal(err)
 				}
@@ -287,9 +289,10 @@ func TestCrashBetweenSteps(t *testing.T) {
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-dead; cancel() }()
+			w.start()
 			crashed := false
 			for range rounds {
-				s.produce(randomBatch(t, rng, kafka.None, 1, 100, 1), 0, w.now)
+				s.produce(randomBatch(t, rng, kafka.None, 1, 100, 1), 0, w.now.ms())
 				if crashed = w.upload.Flush(ctx) != nil; crashed {
 					break
 				}
@@ -314,9 +317,9 @@ func TestCrashBetweenSteps(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.checkHistory(s, 0, 1000)
-			s.produce(randomBatch(t, rng, kafka.None, 1, 100, 1), 1, w.now)
+			s.produce(randomBatch(t, rng, kafka.None, 1, 100, 1), 1, w.now.ms())
 			next := NewUploader(DefaultUploadConfig(), UploadDeps{Store: w.store, Reader: w.reader, Names: NewNames(8), Sources: w.list,
-				Topic: func(id.Topic) string { return "" }, Clock: func() int64 { return w.now + 1e6 }, Log: slog.New(slog.DiscardHandler)})
+				Topic: func(id.Topic) string { return "" }, Clock: func() int64 { return w.now.ms() + 1e6 }, Log: slog.New(slog.DiscardHandler)})
 			for next.round(t.Context()) {
 			}
 			if n, _ := s.PendingBytes(); n != 0 {
@@ -346,7 +349,7 @@ func TestFoldsAndTrims(t *testing.T) {
 	}
 	rng := newRand(9)
 	for i := range 300 {
-		s.produce(randomBatch(t, rng, kafka.None, 1+rng.IntN(3), 50, int64(i)), id.Epoch(i/40), w.now)
+		s.produce(randomBatch(t, rng, kafka.None, 1+rng.IntN(3), 50, int64(i)), id.Epoch(i/40), w.now.ms())
 		w.flush()
 		h := s.Head()
 		if len(h.Slices) > metadata.MaxHeadSlices {
@@ -372,7 +375,7 @@ func TestManyPartitions(t *testing.T) {
 	rng := newRand(4)
 	const n = 3000
 	for i := range n {
-		w.source(byte(i%3), int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 200, 1), 0, w.now)
+		w.source(byte(i%3), int32(i)).produce(randomBatch(t, rng, kafka.None, 1, 200, 1), 0, w.now.ms())
 	}
 	w.flush()
 	if objects := len(w.objectsIn(PrefixData)); objects != 1 {
@@ -388,7 +391,7 @@ func TestManyPartitions(t *testing.T) {
 func TestDumpUploaded(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.source(1, 4)
-	s.produce(randomBatch(t, newRand(1), kafka.None, 3, 3000, 77), 2, w.now)
+	s.produce(randomBatch(t, newRand(1), kafka.None, 3, 3000, 77), 2, w.now.ms())
 	w.flush()
 	keys := w.objectsIn(PrefixData)
 	body, err := w.bucket.Get(t.Context(), keys[0], 0, -1)
@@ -408,4 +411,55 @@ func TestDumpUploaded(t *testing.T) {
 			t.Errorf("dump lacks %q:\n%s", want, text.String())
 		}
 	}
+}
+
+// A commit that was prepared on another head than the one there is changes nothing.
+func TestStaleCommit(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	for range 3 {
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
+		w.flush()
+	}
+	was := s.Head()
+	e := edit{was: was, manifest: was.Manifest, slices: was.Slices, start: 1, end: was.TieredEnd}
+	for name, change := range map[string]func(h *metadata.Head){
+		"slices":   func(h *metadata.Head) { h.Slices = h.Slices[1:] },
+		"manifest": func(h *metadata.Head) { h.Manifest.Slices++ },
+		"end":      func(h *metadata.Head) { h.TieredEnd++ },
+	} {
+		other := *was
+		change(&other)
+		s.mu.Lock()
+		s.mu.head = &other
+		s.mu.Unlock()
+		if err := e.commit(t.Context(), s); !errors.Is(err, errStale) {
+			t.Errorf("%s changed: %v", name, err)
+		}
+	}
+}
+
+// An object of another size under our name, found after an answer was lost, isn't ours.
+func TestTakenAfterLostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, testConfig())
+		s := w.source(1, 0)
+		first := true
+		w.faults = func(c s3store.Call) s3store.Fault {
+			if c.Op == s3store.OpPutIfAbsent && first {
+				first = false
+				if err := w.bucket.Put(t.Context(), c.Key, strings.NewReader("another's")); err != nil {
+					t.Error(err)
+				}
+				return s3store.Fault{Before: errInjected}
+			}
+			return s3store.Fault{}
+		}
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 3000, 1), 0, w.now.ms())
+		w.flush()
+		w.checkHistory(s, 0, 100)
+		if o := s.Head().Slices[0].Object; o.Seq != 2 {
+			t.Errorf("the object is %v", o)
+		}
+	})
 }

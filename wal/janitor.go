@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"varve/internal/id"
@@ -42,6 +43,14 @@ func (s *Store) prepareFor(w *Writer) {
 	signal(s.work)
 }
 
+// unwant takes back what prepareFor asked for. After that the journal gets no more
+// files, so that it can be dropped.
+func (s *Store) unwant(w *Writer) {
+	s.mu.Lock()
+	s.mu.wants = slices.DeleteFunc(slices.Clone(s.mu.wants), func(x *Writer) bool { return x == w })
+	s.mu.Unlock()
+}
+
 func (s *Store) prepare() {
 	s.mu.Lock()
 	wants := s.mu.wants
@@ -55,7 +64,7 @@ func (s *Store) prepare() {
 		if err == nil {
 			f, err = s.newFile(w.id, num)
 		}
-		s.prepared(err)
+		s.prepared(w, err)
 		if err == nil {
 			w.mu.Lock()
 			w.mu.next = f
@@ -69,15 +78,15 @@ func (s *Store) prepare() {
 }
 
 // prepared notes how a preparation ended and, if well, strikes it off.
-func (s *Store) prepared(err error) {
+func (s *Store) prepared(w *Writer, err error) {
 	s.mu.Lock()
 	was := s.mu.noFile
 	s.mu.noFile = err
 	if err == nil {
-		s.mu.wants = append(s.mu.wants[:0], s.mu.wants[1:]...)
+		s.mu.wants = slices.DeleteFunc(slices.Clone(s.mu.wants), func(x *Writer) bool { return x == w })
 	}
 	s.mu.Unlock()
-	if err != nil && (was == nil || was.Error() != err.Error()) {
+	if err != nil && was == nil {
 		s.log.Error("no journal file can be prepared; producers are refused until one can", "err", err)
 	}
 	if err == nil && was != nil {

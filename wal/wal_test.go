@@ -401,6 +401,30 @@ func TestStoreRemembersMembershipFenceAndSeal(t *testing.T) {
 	}
 }
 
+// TestDropAfterClose: a file that is being prepared when the journal is dropped
+// must not outlive the journal's meta file.
+func TestDropAfterClose(t *testing.T) {
+	for seed := range uint64(30) {
+		mem := vfs.NewMemory()
+		s := openStore(t, small(), mem)
+		w := createJournal(t, s, 1)
+		o := newOutcome()
+		r := rand.New(rand.NewPCG(seed, 1))
+		for i := range 20 + r.IntN(60) {
+			if err := o.add(t, w, int64(i), 8000); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Close()
+		if err := s.Seal(w.ID(), w.Committed()); err != nil {
+			t.Fatal(err)
+		}
+		s.Drop(w.ID())
+		s.Close()
+		openStore(t, small(), mem).Close()
+	}
+}
+
 func TestDirectoryIsLocked(t *testing.T) {
 	mem := vfs.NewMemory()
 	s := openStore(t, small(), mem)

@@ -358,6 +358,7 @@ func (w *Writer) Close() {
 	}
 	w.mu.Unlock()
 	w.done.Wait()
+	w.store.unwant(w)
 }
 
 func signal(c chan struct{}) {

@@ -117,6 +117,7 @@ func configCommand() *cobra.Command {
 }
 
 func runAgent(ctx context.Context, cfg agent.Config) error {
+	tuneMemory()
 	log, err := newLogger(os.Stderr, cfg.Log)
 	if err != nil {
 		return usageError{err}

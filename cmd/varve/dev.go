@@ -49,6 +49,7 @@ func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, ou
 	if err != nil {
 		return err
 	}
+	tuneMemory()
 	if verbose {
 		cfg.Log.Level = "debug"
 	}

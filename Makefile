@@ -1,0 +1,57 @@
+# Varve. 'make help' lists what there is.
+
+GO     ?= go
+BIN    := bin/varve
+LDFLAGS ?= -s -w
+PKGS   := ./...
+
+.PHONY: help
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/varve
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/varve
+
+.PHONY: run
+run: build ## build and run a broker with everything embedded; data under ./data
+	$(BIN) dev
+
+.PHONY: servers
+servers: ## build etcd and MinIO for the tests, once
+	$(GO) run ./internal/testserver/cmd/servers
+
+.PHONY: check
+check: ## formatting, vet, generated docs
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet $(PKGS)
+
+.PHONY: test
+test: check servers ## all tests that need nothing but Go, with the race detector
+	$(GO) test -race -timeout 30m $(PKGS)
+
+.PHONY: test-all
+test-all: needs servers ## test, and what needs kcat, Java, gcc, Docker and root
+	$(GO) vet -tags full ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData' ./e2e
+	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
+	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
+
+.PHONY: needs
+needs: # says what test-all misses on this machine
+	@missing=; for tool in kcat java mvn gcc docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	docker info >/dev/null 2>&1 || missing="$$missing a-running-Docker-engine"; \
+	test "$$(id -u)" = 0 || missing="$$missing root"; \
+	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }
+
+.PHONY: docs
+docs: ## write the generated pages under docs/ anew
+	$(GO) test ./cmd/varve -run TestDocs -update
+
+.PHONY: lint
+lint: ## static analysis
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
+
+.PHONY: bench
+bench: ## micro-benchmarks of the hot path
+	$(GO) test -run xxx -bench . -benchtime 2s ./kafka ./wal ./partition ./tiering

@@ -1,0 +1,284 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// world is what survives an agent: a disk, an etcd and a bucket.
+type world struct {
+	t      *testing.T
+	fs     vfs.FS
+	meta   *metadata.Memory
+	bucket s3store.Store
+	change func(*Config)
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, fs: vfs.NewMemory(), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
+}
+
+// running is an agent that runs.
+type running struct {
+	*Agent
+	t      *testing.T
+	cancel context.CancelFunc
+	ended  chan error
+	addr   string
+}
+
+func (w *world) config() Config {
+	cfg := DefaultConfig()
+	cfg.DataDir, cfg.HTTP = "data", "127.0.0.1:0"
+	cfg.Listeners[0].Bind = "127.0.0.1:0"
+	j := &cfg.Journal
+	j.FileBytes, j.ChunkBytes, j.CacheBytes, j.ReadBytes = 1<<20, 256<<10, 1<<20, 8<<20
+	j.KeepBytes, j.SoftBytes, j.HardBytes, j.ReserveBytes = 0, 8<<20, 16<<20, 0
+	cfg.Upload.MaxAge = time.Hour // only when asked, or by size
+	cfg.ShutdownTimeout = 10 * time.Second
+	cfg.Groups.InitialRebalanceDelay = 0
+	if w.change != nil {
+		w.change(&cfg)
+	}
+	return cfg
+}
+
+func (w *world) start() *running {
+	w.t.Helper()
+	meta := w.meta.Open()
+	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Version: "test"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &running{Agent: a, t: w.t, cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		r.ended <- a.Run(ctx)
+		meta.Close()
+	}()
+	select {
+	case <-a.Started():
+	case err := <-r.ended:
+		w.t.Fatalf("agent did not start: %v", err)
+	}
+	r.addr = a.Addresses()["PLAINTEXT"]
+	w.t.Cleanup(func() { _ = r.stop() })
+	return r
+}
+
+// stop stops the agent as SIGTERM does; a second call does nothing.
+func (r *running) stop() error {
+	r.cancel()
+	err, ok := <-r.ended
+	if ok {
+		close(r.ended)
+	}
+	return err
+}
+
+func (r *running) client(opts ...kgo.Opt) *kgo.Client {
+	r.t.Helper()
+	cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(r.addr), kgo.MetadataMinAge(50 * time.Millisecond)}, opts...)...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(cl.Close)
+	return cl
+}
+
+func (r *running) produce(topic string, from, to int) {
+	r.t.Helper()
+	cl := r.client(kgo.DefaultProduceTopic(topic), kgo.AllowAutoTopicCreation(), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
+	defer cl.Close()
+	var batch []*kgo.Record
+	for i := from; i < to; i++ {
+		batch = append(batch, &kgo.Record{Value: []byte(fmt.Sprint("record ", i))})
+	}
+	if err := cl.ProduceSync(r.t.Context(), batch...).FirstErr(); err != nil {
+		r.t.Fatalf("produce: %v", err)
+	}
+}
+
+// consume reads n records from the start and checks that they are those produced.
+func (r *running) consume(topic string, n int) {
+	r.t.Helper()
+	cl := r.client(kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(200*time.Millisecond))
+	defer cl.Close()
+	seen := map[string]bool{}
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	defer cancel()
+	for len(seen) < n {
+		fs := cl.PollFetches(ctx)
+		if err := fs.Err(); err != nil {
+			r.t.Fatalf("consume: %v after %d of %d", err, len(seen), n)
+		}
+		fs.EachRecord(func(k *kgo.Record) { seen[string(k.Value)] = true })
+	}
+	for i := range n {
+		if !seen[fmt.Sprint("record ", i)] {
+			r.t.Fatalf("record %d is missing among %d", i, len(seen))
+		}
+	}
+}
+
+func TestRestartFindsEverything(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 500)
+	a.consume("t", 500)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	b := w.start()
+	b.consume("t", 500)
+	b.produce("t", 500, 600)
+	b.consume("t", 600)
+}
+
+// TestWipedDiskAfterACleanStop: history is in the bucket, nothing is needed of the
+// disk.
+func TestWipedDiskAfterACleanStop(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 500)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.fs = vfs.NewMemory()
+	b := w.start()
+	b.consume("t", 500)
+	b.produce("t", 500, 510)
+	b.consume("t", 510)
+	p := b.owned.all()[0]
+	if s := p.State(); s.TieredEnd != 500 || s.End != 510 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestLostDiskIsNotForgotten: what was acknowledged and lay only on a disk that is
+// gone is never passed over in silence.
+func TestLostDiskIsNotForgotten(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(c *Config) { c.ShutdownTimeout = 0 } // nothing is uploaded at the stop
+	w.bucket = s3store.WithFaults(w.bucket, func(s3store.Call) s3store.Fault { return s3store.Fault{Before: errors.New("the bucket is away")} })
+	a := w.start()
+	a.produce("t", 0, 100)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.fs = vfs.NewMemory()
+	b := w.start()
+	if n := b.owned.len(); n != 0 {
+		t.Fatalf("%d partitions are served although their records are gone", n)
+	}
+	if why := b.NotReady(); len(why) == 0 || !strings.Contains(why[0], "no leader") {
+		t.Errorf("not ready: %v", why)
+	}
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	w.change = func(c *Config) { c.AcceptLoss = true }
+	c := w.start()
+	if n := c.owned.len(); n != 1 {
+		t.Fatalf("%d partitions are served after the loss was accepted", n)
+	}
+}
+
+func TestBucketAwayThrottlesThenRefuses(t *testing.T) {
+	w := newWorld(t)
+	var down = make(chan struct{}) // closed when the bucket is back
+	w.bucket = s3store.WithFaults(w.bucket, func(s3store.Call) s3store.Fault {
+		select {
+		case <-down:
+			return s3store.Fault{}
+		default:
+			return s3store.Fault{Before: errors.New("the bucket is away")}
+		}
+	})
+	w.change = func(c *Config) {
+		c.Upload.MaxAge, c.Upload.RetryMax, c.Upload.RetryBase = 100*time.Millisecond, 200*time.Millisecond, 50*time.Millisecond
+		c.Kafka.MaxThrottle = 5 * time.Millisecond
+	}
+	a := w.start()
+	cl := a.client(kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.RecordRetries(2), kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
+		kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.DisableIdempotentWrite())
+	value := make([]byte, 100<<10)
+	n, refused := 0, error(nil)
+	for refused == nil && n < 1000 {
+		if refused = cl.ProduceSync(t.Context(), &kgo.Record{Value: value}).FirstErr(); refused == nil {
+			n++
+		}
+	}
+	if refused == nil {
+		t.Fatal("the journal took 100 MB, 16 are allowed")
+	}
+	if why := a.NotReady(); len(why) == 0 {
+		t.Error("a full journal counts as ready")
+	}
+	close(down)
+	deadline := time.After(20 * time.Second)
+	for {
+		err := cl.ProduceSync(t.Context(), &kgo.Record{Value: value}).FirstErr()
+		if err == nil {
+			break
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("still refused: %v", err)
+		default:
+		}
+	}
+	offsets, err := kadm.NewClient(cl).ListEndOffsets(t.Context(), "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o, _ := offsets.Lookup("t", 0); o.Offset < int64(n) {
+		t.Errorf("the log ends at %d, %d were acknowledged", o.Offset, n)
+	}
+}
+
+func TestMetadataAwayChangesNothingForClients(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 50)
+	w.meta.SetAvailable(false)
+	a.produce("t", 50, 100)
+	a.consume("t", 100)
+	w.meta.SetAvailable(true)
+	a.produce("t", 100, 150)
+	a.consume("t", 150)
+}
+
+func TestHTTPTellsTheState(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 10)
+	for path, want := range map[string]string{"/readyz": "ready", "/healthz": "ok", "/v1/status": `"partitions": 1`, "/metrics": "varve_journal_entries_total"} {
+		resp, err := http.Get("http://" + a.HTTPAddress() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d, %v, %.200s", path, resp.StatusCode, err, body)
+		}
+	}
+}

@@ -1,0 +1,221 @@
+package tiering
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+func TestCutter(t *testing.T) {
+	stamped := func(times ...int64) (list []metadata.Slice) {
+		for i, ms := range times {
+			list = append(list, metadata.Slice{Base: int64(i) * 10, End: int64(i)*10 + 10, MaxTime: ms, Bytes: 100})
+		}
+		return list
+	}
+	for name, c := range map[string]struct {
+		keep  Retention
+		times []int64
+		start int64
+		want  int64
+	}{
+		"without limit":                {Retention{-1, -1}, []int64{1, 2, 3}, 0, 0},
+		"exactly as old as allowed":    {Retention{100, -1}, []int64{900, 950}, 0, 0},
+		"one ms older":                 {Retention{100, -1}, []int64{899, 950}, 0, 10},
+		"all too old":                  {Retention{100, -1}, []int64{1, 2, 3}, 0, 30},
+		"an old one behind a new one":  {Retention{100, -1}, []int64{1, 950, 2}, 0, 10},
+		"nothing is kept":              {Retention{0, -1}, []int64{998, 999, 1000}, 0, 20},
+		"from the future":              {Retention{100, -1}, []int64{5000, 1}, 0, 0},
+		"no timestamps":                {Retention{100, -1}, []int64{-1, -1}, 0, 0},
+		"no timestamp before an old":   {Retention{100, -1}, []int64{-1, 1, 950}, 0, 20},
+		"size exactly":                 {Retention{-1, 300}, []int64{1, 2, 3}, 0, 0},
+		"size keeps at least":          {Retention{-1, 201}, []int64{1, 2, 3}, 0, 0},
+		"size one over":                {Retention{-1, 200}, []int64{1, 2, 3}, 0, 10},
+		"size zero":                    {Retention{-1, 0}, []int64{1, 2, 3}, 0, 30},
+		"size, no timestamps":          {Retention{-1, 100}, []int64{-1, -1, -1}, 0, 20},
+		"size beyond an unsure one":    {Retention{100, 100}, []int64{-1, -1, -1}, 0, 20},
+		"either suffices":              {Retention{100, 200}, []int64{950, 1, 950}, 0, 20},
+		"what is gone doesn't count":   {Retention{-1, 200}, []int64{1, 2, 3, 4}, 15, 20},
+		"within a slice that may stay": {Retention{-1, 300}, []int64{1, 2, 3}, 5, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			list := stamped(c.times...)
+			k := newCutter(c.keep, c.start, int64(len(list))*100, 1000)
+			k.slices(list)
+			if k.start != c.want {
+				t.Errorf("start is %d, want %d", k.start, c.want)
+			}
+		})
+	}
+}
+
+// However a manifest is shaped, cutting it is cutting the plain list.
+func TestCutAgainstList(t *testing.T) {
+	w := newWorld(t, testConfig())
+	rng := newRand(7)
+	all := someSlices(0, 5000)
+	for i := range all {
+		all[i].MaxTime += rng.Int64N(2000)
+		if rng.IntN(20) == 0 {
+			all[i].MinTime, all[i].MaxTime = -1, -1
+		}
+		all[i].Bytes = 1 + rng.Int64N(300)
+	}
+	p := id.Partition{Topic: id.Topic{1}}
+	m, err := (&tree{io: w.upload.drafts(), partition: p}).fold(t.Context(), metadata.Manifest{}, all[:4950])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		h := &metadata.Head{Manifest: m, Slices: all[4950:], TieredEnd: 50000, LogStart: rng.Int64N(640)}
+		keep := Retention{Ms: rng.Int64N(60000) - 1, Bytes: rng.Int64N(800_000) - 1}
+		if rng.IntN(3) == 0 {
+			keep.Ms = -1
+		} else if rng.IntN(3) == 0 {
+			keep.Bytes = -1
+		}
+		now, waiting := rng.Int64N(60000), rng.Int64N(1000)
+		got, _, err := w.reader.Cut(t.Context(), h, p, keep, waiting, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
+		c.slices(all)
+		if got != c.start {
+			t.Fatalf("%+v at %d from %d: %d, the list gives %d", keep, now, h.LogStart, got, c.start)
+		}
+	}
+}
+
+func (w *world) keeper(keep *Retention, dropped func([]metadata.Object)) *Keeper {
+	return NewKeeper(DefaultKeeperConfig(), KeeperDeps{Store: w.store, Reader: w.reader, Names: w.names, Sources: w.list,
+		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" },
+		Clock: w.now.ms, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})
+}
+
+// Over a life of uploads and retention, readers get exactly what is kept, the
+// manifest holds little that is gone, and quiet passes read nothing.
+func TestKeeper(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	keep := Retention{Ms: 150_000, Bytes: -1}
+	dropped := map[metadata.Object]bool{}
+	k := w.keeper(&keep, func(list []metadata.Object) {
+		for _, o := range list {
+			dropped[o] = true
+		}
+	})
+	rng := newRand(3)
+	for i := range 400 {
+		w.now.add(1000)
+		s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now.ms()), 0, w.now.ms())
+		w.flush()
+		k.Pass(t.Context())
+		h := s.Head()
+		if want := max(0, int64(i)-150); h.LogStart != want {
+			t.Fatalf("after %d s the log starts at %d, want %d", i, h.LogStart, want)
+		}
+		if m := h.Manifest; m.Slices > 0 && h.LogStart-m.Base > trimAtLeast {
+			t.Fatalf("the manifest begins at %d, the log at %d", m.Base, h.LogStart)
+		}
+	}
+	if len(dropped) != 249 {
+		t.Errorf("%d objects were told to be dropped, want 249", len(dropped))
+	}
+	w.checkHistory(s, s.Head().LogStart, 1000)
+	gets := 0
+	w.faults = func(s3store.Call) s3store.Fault { gets++; return s3store.Fault{} }
+	for range 5 {
+		k.Pass(t.Context())
+	}
+	if gets != 0 {
+		t.Errorf("passes with nothing to do made %d requests", gets)
+	}
+	keep = Retention{Ms: -1, Bytes: 0}
+	k.Pass(t.Context())
+	if h := s.Head(); h.LogStart != h.TieredEnd || len(h.Slices) != 0 || h.Manifest != (metadata.Manifest{}) {
+		t.Errorf("after nothing is to be kept the head is %+v", h)
+	}
+	s.produce(randomBatch(t, rng, kafka.None, 1, 50, w.now.ms()), 0, w.now.ms())
+	keep.Bytes = -1
+	w.flush()
+	w.checkHistory(s, s.Head().LogStart, 1000)
+}
+
+// DeleteRecords moves the start to any offset, also to one that isn't tiered yet.
+func TestDeleteTo(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	keep := Retention{-1, -1}
+	k := w.keeper(&keep, nil)
+	rng := newRand(3)
+	for range 100 {
+		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now.ms()), 0, w.now.ms())
+		w.flush()
+	}
+	for _, to := range []int64{5, 3, 10, 333, 899, 995} {
+		before := s.Head().LogStart
+		if err := k.DeleteTo(t.Context(), s, to); err != nil {
+			t.Fatal(err)
+		}
+		if h := s.Head(); h.LogStart != max(before, to) {
+			t.Fatalf("start is %d after %d was asked for", h.LogStart, to)
+		}
+		k.Pass(t.Context())
+		w.checkHistory(s, s.Head().LogStart, 1000)
+	}
+	for range 3 {
+		s.produce(randomBatch(t, rng, kafka.None, 10, 50, w.now.ms()), 0, w.now.ms())
+	}
+	if err := k.DeleteTo(t.Context(), s, 1015); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.Head(); h.LogStart != 1015 || h.TieredEnd != 1000 || len(h.Slices) != 0 {
+		t.Errorf("head is %+v", h)
+	}
+	w.flush()
+	if h := s.Head(); h.TieredEnd != 1030 || h.LogStart != 1015 {
+		t.Errorf("head is %+v", h)
+	}
+	w.checkHistory(s, 1015, 1000)
+}
+
+// Uploads and retention of one partition at the same time lose nothing of either.
+func TestKeeperBesideUploads(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	keep := Retention{-1, 4000}
+	k := w.keeper(&keep, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			k.Pass(ctx)
+		}
+	}()
+	rng := newRand(3)
+	for i := range 300 {
+		s.produce(randomBatch(t, rng, kafka.None, 1, 50, int64(i)), 0, w.now.ms())
+		w.flush()
+	}
+	cancel()
+	<-done
+	k.Pass(t.Context())
+	h := s.Head()
+	if h.TieredEnd != 300 || h.LogStart < 250 || h.LogStart > 275 {
+		t.Errorf("log is %d to %d", h.LogStart, h.TieredEnd)
+	}
+	w.checkHistory(s, h.LogStart, 1000)
+}
+
+func ExampleRetention() {
+	fmt.Println(Retention{Ms: -1, Bytes: -1}.Unlimited())
+	// Output: true
+}

@@ -1,0 +1,175 @@
+package tiering
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// memoryPages keeps pages as the bucket does: encoded.
+type memoryPages struct {
+	t      testing.TB
+	pages  map[metadata.Page][]byte
+	loads  int
+	stores int
+	bytes  int
+}
+
+func (m *memoryPages) loadPage(_ context.Context, _ id.Partition, at metadata.Page) (*page, error) {
+	m.loads++
+	g, err := decodePage(m.pages[at])
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return g, nil
+}
+
+func (m *memoryPages) storePage(_ context.Context, p *page) (metadata.Page, error) {
+	b := p.encode()
+	m.stores++
+	m.bytes += len(b)
+	at := metadata.Page{Object: metadata.Object{Writer: 1, Seq: uint64(m.stores)}, Len: int32(len(b))}
+	m.pages[at] = b
+	return at, nil
+}
+
+func (m *memoryPages) all(root metadata.Page) (list []metadata.Slice) {
+	g, _ := m.loadPage(context.Background(), id.Partition{}, root)
+	for i := range g.Children {
+		list = append(list, m.all(g.Children[i].Page)...)
+	}
+	return append(list, g.Slices...)
+}
+
+func someSlices(base int64, n int) []metadata.Slice {
+	list := make([]metadata.Slice, n)
+	for i := range list {
+		o := base + int64(i)*10
+		list[i] = metadata.Slice{Object: metadata.Object{Writer: 3, Seq: uint64(o)}, Base: o, End: o + 10, MinTime: o, MaxTime: o + 5,
+			MinEpoch: id.Epoch(o / 1000), MaxEpoch: id.Epoch(o / 1000), Bytes: 100, IndexAt: 1 << 20, IndexLen: 100}
+	}
+	return list
+}
+
+// However slices are folded and trimmed, the tree holds what a plain list would.
+func TestTreeAgainstList(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			rng := newRand(seed)
+			io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
+			tr := &tree{io: io, topic: "t"}
+			var m metadata.Manifest
+			var want []metadata.Slice
+			next := int64(0)
+			for range 60 {
+				var err error
+				if rng.IntN(4) > 0 {
+					add := someSlices(next, []int{1, 48, 700, 5000}[rng.IntN(4)])
+					next = add[len(add)-1].End
+					want = append(want, add...)
+					m, err = tr.fold(t.Context(), m, add)
+				} else if len(want) > 0 {
+					to := want[rng.IntN(len(want))].Base + rng.Int64N(11)
+					want = slices.DeleteFunc(want, func(s metadata.Slice) bool { return s.End <= to })
+					m, err = tr.trim(t.Context(), m, to)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				checkManifest(t, io, m, want)
+			}
+		})
+	}
+}
+
+func checkManifest(t *testing.T, io *memoryPages, m metadata.Manifest, want []metadata.Slice) {
+	t.Helper()
+	if len(want) == 0 {
+		if m != (metadata.Manifest{}) {
+			t.Fatalf("manifest of nothing is %+v", m)
+		}
+		return
+	}
+	if m.Slices != int64(len(want)) || m.Bytes != 100*int64(len(want)) || m.Base != want[0].Base || m.End != want[len(want)-1].End {
+		t.Fatalf("manifest %+v, want %d slices from %d", m, len(want), want[0].Base)
+	}
+	if got := io.all(m.Root); !slices.Equal(got, want) {
+		t.Fatalf("tree has %d slices, want %d", len(got), len(want))
+	}
+}
+
+// Deep trees stay right when they are cut down to little: levels are consistent.
+func TestDeepTree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a million slices")
+	}
+	io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
+	tr := &tree{io: io}
+	n := PageEntries*PageEntries + 3*PageEntries
+	all := someSlices(0, n)
+	m, err := tr.fold(t.Context(), metadata.Manifest{}, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g, _ := io.loadPage(t.Context(), id.Partition{}, m.Root); g.Level != 2 {
+		t.Fatalf("root has level %d", g.Level)
+	}
+	m, err = tr.trim(t.Context(), m, all[PageEntries*PageEntries-5].Base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	more := someSlices(all[n-1].End, 100)
+	if m, err = tr.fold(t.Context(), m, more); err != nil {
+		t.Fatal(err)
+	}
+	checkManifest(t, io, m, append(slices.Clone(all[PageEntries*PageEntries-5:]), more...))
+}
+
+// A look-up costs at most two GETs however long the history, a fold two PUTs, and
+// both bounded bytes (promise 7).
+func TestLookupCost(t *testing.T) {
+	w := newWorld(t, testConfig())
+	gets, bytes := 0, int64(0)
+	w.faults = func(c s3store.Call) s3store.Fault {
+		if c.Op == s3store.OpGet {
+			gets++
+			bytes += c.Length
+		}
+		return s3store.Fault{}
+	}
+	p := id.Partition{Topic: id.Topic{1}}
+	d := w.upload.drafts()
+	tr := &tree{io: d, partition: p}
+	all := someSlices(0, 100_000)
+	m, err := tr.fold(t.Context(), metadata.Manifest{}, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &metadata.Head{Manifest: m, TieredEnd: m.End}
+	rng := newRand(1)
+	for range 200 {
+		cold := NewReader(w.store, testConfig().reader, nil)
+		gets, bytes = 0, 0
+		i := rng.IntN(len(all))
+		run, err := cold.locate(t.Context(), h, p, all[i].Base+rng.Int64N(10))
+		if err != nil || run[0] != all[i] {
+			t.Fatalf("slice %d: found %v: %v", i, run[0], err)
+		}
+		if gets > 2 || bytes > 100<<10 {
+			t.Fatalf("a look-up took %d GETs and %d bytes", gets, bytes)
+		}
+		cold.Close()
+	}
+	before := len(w.objectsIn(PrefixPages))
+	if _, err := tr.fold(t.Context(), m, someSlices(m.End, 48)); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(w.objectsIn(PrefixPages)) - before; n > 2 {
+		t.Errorf("a fold wrote %d pages", n)
+	}
+}
