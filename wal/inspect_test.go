@@ -61,7 +61,7 @@ func written(t *testing.T, n int64) *vfs.Memory {
 func TestInspectTellsAllThatWasWritten(t *testing.T) {
 	const n = 30
 	got := inspected(t, written(t, n))
-	if strings.Count(got, "journal ") != 1 || !strings.Contains(got, "journal 7-1 fence 3 sealed true end 30\n") || !strings.Contains(got, "other lock\n") {
+	if strings.Count(got, "journal ") != 1 || !strings.Contains(got, "journal 7-1 fence 3 sealed true end 30\n") || !strings.Contains(got, "other store\n") {
 		t.Errorf("the journal is not told of:\n%s", got)
 	}
 	for i := range int64(n) {
