@@ -46,7 +46,7 @@ needs: # says what test-all misses on this machine
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
-	$(GO) test ./internal/docs -update
+	$(GO) test ./cmd/varve -run TestDocs -update
 
 .PHONY: lint
 lint: ## static analysis

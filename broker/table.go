@@ -65,6 +65,25 @@ func apiTable(b *Broker) map[int16]*api {
 	return table
 }
 
+// TableRow is an API that is served, for docs/apis.md.
+type TableRow struct {
+	Key      int16
+	Name     string
+	Min, Max int16 // versions
+	Note     string
+}
+
+// Table lists the APIs that every broker serves, in order of keys.
+func Table() []TableRow {
+	b := &Broker{}
+	b.apis = apiTable(b)
+	var out []TableRow
+	for _, a := range b.rows() {
+		out = append(out, TableRow{int16(a.key), a.key.Name(), a.min, a.max, a.note})
+	}
+	return out
+}
+
 // rows gives the table in order of keys.
 func (b *Broker) rows() []*api {
 	var rows []*api

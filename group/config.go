@@ -10,29 +10,29 @@ import (
 type Config struct {
 	// MinSessionTimeout and MaxSessionTimeout bound what a member may ask for:
 	// group.min.session.timeout.ms, group.max.session.timeout.ms.
-	MinSessionTimeout time.Duration `yaml:"min_session_timeout"`
-	MaxSessionTimeout time.Duration `yaml:"max_session_timeout"`
+	MinSessionTimeout time.Duration `yaml:"min_session_timeout" doc:"shortest session timeout that a member may ask for (group.min.session.timeout.ms)"`
+	MaxSessionTimeout time.Duration `yaml:"max_session_timeout" doc:"longest session timeout that a member may ask for (group.max.session.timeout.ms)"`
 	// InitialRebalanceDelay is how long the first rebalance of an empty group
 	// waits for more members: group.initial.rebalance.delay.ms.
-	InitialRebalanceDelay time.Duration `yaml:"initial_rebalance_delay"`
+	InitialRebalanceDelay time.Duration `yaml:"initial_rebalance_delay" doc:"how long the first rebalance of an empty group waits for more members (group.initial.rebalance.delay.ms)"`
 	// MaxSize is how many members a group may have: group.max.size.
-	MaxSize int `yaml:"max_size"`
+	MaxSize int `yaml:"max_size" doc:"how many members a group may have (group.max.size)"`
 	// OffsetMetadataMaxBytes bounds the text beside an offset:
 	// offset.metadata.max.bytes.
-	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes"`
+	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"bound of the text beside a committed offset, in bytes (offset.metadata.max.bytes)"`
 	// OffsetsRetention is how long the offsets of a group without members are
 	// kept: offsets.retention.minutes.
-	OffsetsRetention time.Duration `yaml:"offsets_retention"`
+	OffsetsRetention time.Duration `yaml:"offsets_retention" doc:"how long the offsets of a group without members are kept (offsets.retention.minutes)"`
 	// RetentionCheck is how often a group looks for expired offsets:
 	// offsets.retention.check.interval.ms.
-	RetentionCheck time.Duration `yaml:"retention_check"`
+	RetentionCheck time.Duration `yaml:"retention_check" doc:"how often a group looks for expired offsets (offsets.retention.check.interval.ms)"`
 	// CommitTimeout is how long a request waits for the metadata store:
 	// offsets.commit.timeout.ms.
-	CommitTimeout time.Duration `yaml:"commit_timeout"`
+	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for the metadata store (offsets.commit.timeout.ms)"`
 	// UnloadAfter is how long a group without members stays in memory unused.
-	UnloadAfter time.Duration `yaml:"unload_after"`
+	UnloadAfter time.Duration `yaml:"unload_after" doc:"how long an unused group without members stays in memory"`
 	// NewMemberJoinTimeout is how long a new member's first join may wait.
-	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout"`
+	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout" doc:"how long a new member's first join may wait"`
 }
 
 // DefaultConfig has Kafka's defaults.

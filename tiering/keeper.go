@@ -19,9 +19,9 @@ import (
 // KeeperConfig says how retention works.
 type KeeperConfig struct {
 	// Interval is how often retention is looked after.
-	Interval time.Duration `yaml:"interval"`
+	Interval time.Duration `yaml:"interval" doc:"how often retention is looked after"`
 	// StepTimeout bounds the work on one partition while the bucket is slow.
-	StepTimeout time.Duration `yaml:"step_timeout"`
+	StepTimeout time.Duration `yaml:"step_timeout" doc:"bound of the work on one partition while the bucket is slow"`
 }
 
 // DefaultKeeperConfig is what suits an agent; Kafka's interval is the same.

@@ -10,30 +10,30 @@ import (
 type ReaderConfig struct {
 	// MemoryBytes is all that reads may hold: chunks and blocks that are cached,
 	// being loaded, or lent to responses. At least 8 chunks.
-	MemoryBytes int64 `yaml:"memory_bytes"`
+	MemoryBytes int64 `yaml:"memory_bytes" doc:"all that reads may hold: what is cached, being loaded, or lent to answers; at least 8 chunks, in bytes"`
 	// MetaBytes is how much of indexes and manifest pages is cached.
-	MetaBytes int64 `yaml:"meta_bytes"`
+	MetaBytes int64 `yaml:"meta_bytes" doc:"how much of indexes and manifest pages is cached, in bytes"`
 	// ChunkBytes is the size of the aligned pieces in which objects are read;
 	// 256 KiB to 64 MiB.
-	ChunkBytes int `yaml:"chunk_bytes"`
+	ChunkBytes int `yaml:"chunk_bytes" doc:"size of the aligned pieces in which objects are read, in bytes; 256 KiB to 64 MiB"`
 	// ReadaheadBytes is how far ahead of a sequential reader is read at most; 0
 	// is not at all.
-	ReadaheadBytes int64 `yaml:"readahead_bytes"`
+	ReadaheadBytes int64 `yaml:"readahead_bytes" doc:"how far ahead of a sequential reader is read at most, in bytes; 0: not at all"`
 	// MaxRequests is how many requests are under way at once; 1 to 1024.
-	MaxRequests int `yaml:"max_requests"`
+	MaxRequests int `yaml:"max_requests" doc:"how many requests to the bucket are under way at once; 1 to 1024"`
 	// BytesPerSecond bounds what is read from the bucket; 0 is without limit.
-	BytesPerSecond int64 `yaml:"bytes_per_second"`
+	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of what is read from the bucket; 0: none"`
 	// RequestTimeout ends a request, and Attempts is how often it is made.
-	RequestTimeout time.Duration `yaml:"request_timeout"`
-	Attempts       int           `yaml:"attempts"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"ends a request that takes longer"`
+	Attempts       int           `yaml:"attempts" doc:"how often a request is made before its reader gets an error"`
 	// HedgeAfter is the least time after which a second request is sent beside a
 	// slow one; later if most requests take longer. 0 is never.
-	HedgeAfter time.Duration `yaml:"hedge_after"`
+	HedgeAfter time.Duration `yaml:"hedge_after" doc:"least time after which a second request is sent beside a slow one; later if most requests take longer; 0: never"`
 	// MemoryWait is how long a read that has nothing yet waits for memory.
-	MemoryWait time.Duration `yaml:"memory_wait"`
+	MemoryWait time.Duration `yaml:"memory_wait" doc:"how long a read that has nothing yet waits for memory"`
 	// MaxRecordBytes bounds a batch's records when they have to be decompressed,
 	// which only searches by time do.
-	MaxRecordBytes int `yaml:"max_record_bytes"`
+	MaxRecordBytes int `yaml:"max_record_bytes" doc:"bound of a batch's records when they have to be decompressed, which only searches by time do, in bytes"`
 }
 
 // DefaultReaderConfig is what suits an agent.

@@ -9,28 +9,28 @@ import (
 type UploadConfig struct {
 	// BundleBytes is how much of small partitions is gathered before it is
 	// uploaded.
-	BundleBytes int64 `yaml:"bundle_bytes"`
+	BundleBytes int64 `yaml:"bundle_bytes" doc:"how much of small partitions is gathered before it is uploaded, in bytes"`
 	// MaxAge is how long a record waits at most before its upload begins.
-	MaxAge time.Duration `yaml:"max_age"`
+	MaxAge time.Duration `yaml:"max_age" doc:"how long a record waits at most before its upload begins"`
 	// SegmentBytes is from where on a partition gets objects of its own, at once.
-	SegmentBytes int64 `yaml:"segment_bytes"`
+	SegmentBytes int64 `yaml:"segment_bytes" doc:"from how much on a partition gets objects of its own, at once, in bytes"`
 	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
 	// 1 GiB. An object is built in memory.
-	ObjectBytes int64 `yaml:"object_bytes"`
+	ObjectBytes int64 `yaml:"object_bytes" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
 	// Concurrency is how many objects are built and uploaded at once; with
 	// ObjectBytes it bounds memory. 1 to 64.
-	Concurrency int `yaml:"concurrency"`
+	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; with object_bytes it bounds memory; 1 to 64"`
 	// Commits is how many heads are committed at once; 1 to 4096.
-	Commits int `yaml:"commits"`
+	Commits int `yaml:"commits" doc:"how many heads are committed to etcd at once; 1 to 4096"`
 	// Compress lets blocks be compressed whose producers didn't.
-	Compress bool `yaml:"compress"`
+	Compress bool `yaml:"compress" doc:"compress blocks whose producers did not"`
 	// BytesPerSecond bounds how fast objects are built; 0 is without limit.
-	BytesPerSecond int64 `yaml:"bytes_per_second"`
+	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of how fast objects are built; 0: none"`
 	// CheckEvery is how often it is looked whether something is due.
-	CheckEvery time.Duration `yaml:"check_every"`
+	CheckEvery time.Duration `yaml:"check_every" doc:"how often it is looked whether something is due"`
 	// RetryBase and RetryMax are the first and the longest pause after a failure.
-	RetryBase time.Duration `yaml:"retry_base"`
-	RetryMax  time.Duration `yaml:"retry_max"`
+	RetryBase time.Duration `yaml:"retry_base" doc:"first pause after a failure"`
+	RetryMax  time.Duration `yaml:"retry_max" doc:"longest pause after failures"`
 }
 
 // DefaultUploadConfig is what suits an agent.

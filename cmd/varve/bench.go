@@ -126,6 +126,9 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 	if err := b.cfg.Validate(); err != nil {
 		return usageError{err}
 	}
+	if m.name == "e2e" && b.cfg.Rate == 0 {
+		return usagef("--rate is 0: end-to-end latency needs a rate")
+	}
 	cl, err := b.kafka.client(ctx)
 	if err != nil {
 		return err

@@ -74,8 +74,8 @@ func (c *Config) Validate() error {
 	if c.Duration <= 0 {
 		return fmt.Errorf("duration is %v: must be more than 0", c.Duration)
 	}
-	if c.Acks == 0 && c.Depth > 0 && c.Idempotent {
-		return fmt.Errorf("acks is 0: an idempotent producer needs acks=all")
+	if c.Acks != -1 && c.Idempotent {
+		return fmt.Errorf("acks is %d: an idempotent producer needs all", c.Acks)
 	}
 	if _, err := codec(c.Compression); err != nil {
 		return err

@@ -27,7 +27,7 @@ type leader struct {
 // Prepare looks whether the topic is there; if it is not, it is created with so
 // many partitions, or, with 0, that is an error.
 func Prepare(ctx context.Context, c *Config, partitions int32) (created bool, err error) {
-	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...))
+	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...), kgo.MetadataMinAge(lookAgain))
 	if err != nil {
 		return false, err
 	}
@@ -49,9 +49,14 @@ func Prepare(ctx context.Context, c *Config, partitions int32) (created bool, er
 	return true, settled(ctx, adm, c.Topic)
 }
 
+// lookAgain is how often a new topic is looked for.
+const lookAgain = 20 * time.Millisecond
+
 // settled waits until every partition has a leader.
 func settled(ctx context.Context, adm *kadm.Client, topic string) error {
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
 		found, err := adm.ListTopics(ctx, topic)
 		if err != nil {
 			return fmt.Errorf("look up topic: %w", err)
@@ -61,7 +66,6 @@ func settled(ctx context.Context, adm *kadm.Client, topic string) error {
 			ready = ready && p.Err == nil && p.Leader >= 0
 		}
 		if ready {
-			tick.Stop()
 			return nil
 		}
 		select {

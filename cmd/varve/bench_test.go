@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"varve/internal/bench"
+)
+
+func TestBenchmarksMeasure(t *testing.T) {
+	startAgent(t)
+	run := func(line string) bench.Result {
+		t.Helper()
+		r := decode[bench.Result](t, must(t, "", "bench "+line+" --json -t measured"))
+		if r.Records <= 0 || r.MBs <= 0 || r.Seconds <= 0 || r.Errors != 0 {
+			t.Errorf("bench %s: %+v", line, r)
+		}
+		return r
+	}
+	raw := run("rawproduce -d 100ms --batch 8192 --size 100 -c 2 --depth 3 --fan 2 --partitions 3 --pids 1")
+	if raw.Mode != "rawproduce" || raw.Latency == nil || raw.Requests <= 0 || raw.RSSMB <= 0 {
+		t.Errorf("rawproduce %+v", raw)
+	}
+	total := raw.Records + run("produce -d 100ms --size 100 -c 2 --idempotent").Records
+	paced := run("produce -d 200ms --size 100 --rate 500")
+	if paced.Records > 102 || paced.Latency == nil {
+		t.Errorf("at 500 records a second for 200 ms there are %d", paced.Records)
+	}
+	total += paced.Records
+	e2e := run("e2e -d 200ms --rate 500 --size 100 --linger 0s")
+	if e2e.EndToEnd == nil || e2e.Received != e2e.Records || e2e.EndToEnd.P50 <= 0 {
+		t.Errorf("e2e %+v", e2e)
+	}
+	total += e2e.Records
+	if r := run("rawfetch -c 2"); r.Records != total || r.FirstMs <= 0 {
+		t.Errorf("rawfetch read %d records, written were %d", r.Records, total)
+	}
+	if r := run("consume"); r.Records != total {
+		t.Errorf("consume read %d records, written were %d", r.Records, total)
+	}
+	if r := run("consume -c 2"); r.Records < total {
+		t.Errorf("two consumers read %d records, written were %d", r.Records, total)
+	}
+	if out := must(t, "", "group list"); strings.Contains(out, "varve-bench") {
+		t.Errorf("a group was left behind:\n%s", out)
+	}
+	run("rawproduce -d 50ms --batch 8192 --size 100 --acks 0")
+}
+
+func TestBenchmarksForPeople(t *testing.T) {
+	startAgent(t)
+	wants(t, command(t, "", "bench rawproduce -d 50ms --batch 8192"), exitOK, "created topic bench with 6 partitions", "MB/s", "p99.9")
+	wants(t, command(t, "", "bench rawfetch -t nope"), exitNotFound, "there is no such topic")
+	wants(t, command(t, "", "bench rawproduce --acks x"), exitUsage, "--acks")
+	wants(t, command(t, "", "bench rawproduce --depth 0"), exitUsage, "depth is 0")
+	wants(t, command(t, "", "bench rawproduce -d 50ms --pids "+strconv.Itoa(1<<30)), exitFailed, "process")
+	wants(t, command(t, "", "bench e2e --rate 0"), exitUsage, "needs a rate")
+}

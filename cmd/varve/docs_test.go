@@ -1,0 +1,77 @@
+package main
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"varve/agent"
+	"varve/broker"
+	"varve/internal/docs"
+	"varve/internal/settings"
+)
+
+// update renews what is generated instead of comparing it.
+var update = flag.Bool("update", false, "write generated pages and golden files anew")
+
+// page compares a generated page with docs/, or renews it.
+func page(t *testing.T, name, want string) {
+	t.Helper()
+	path := filepath.Join("..", "..", "docs", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want {
+		t.Errorf("docs/%s is not up to date (%v): renew it with 'make docs'", name, err)
+	}
+}
+
+func TestDocsOfSettings(t *testing.T) {
+	cfg := agent.DefaultConfig()
+	page(t, "config.md", docs.Config(&cfg))
+	for _, s := range settings.Of(&cfg) {
+		if s.Doc == "" {
+			t.Errorf("setting %s has no doc tag", s.Path)
+		}
+	}
+}
+
+func TestDocsOfAPIs(t *testing.T) {
+	var rows []docs.API
+	for _, r := range broker.Table() {
+		rows = append(rows, docs.API(r))
+	}
+	page(t, "apis.md", docs.APIs(rows))
+}
+
+func TestDocsOfCommands(t *testing.T) {
+	ofSettings := map[string]bool{}
+	cfg := agent.DefaultConfig()
+	for _, s := range settings.Of(&cfg) {
+		ofSettings[s.Flag()] = true
+	}
+	page(t, "cli.md", docs.CLI(root(), jsonAnnotation, func(c *cobra.Command, f *pflag.Flag) bool {
+		return (c.Name() == "agent" || c.Name() == "config") && ofSettings[f.Name]
+	}))
+}
+
+func TestDocsOfMetrics(t *testing.T) {
+	a := startAgent(t)
+	must(t, "", "topic create metered -p 1")
+	must(t, "a\nb\n", "produce metered")
+	must(t, "", "consume metered --group readers")
+	a.stop() // uploads: the bucket's metrics get values
+	all, err := docs.MetricsOf(a.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page(t, "metrics.md", docs.Metrics(all))
+}

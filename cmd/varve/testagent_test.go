@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/agent"
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// testAgent is an agent in this process, as `varve dev` runs one: with an
+// embedded etcd and a directory as bucket.
+type testAgent struct {
+	dir, kafka, http string
+	registry         *prometheus.Registry
+	stop             func()
+}
+
+// startAgent starts one; it ends with the test, or by stop.
+func startAgent(t *testing.T) *testAgent {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
+	a := &testAgent{dir: dir, registry: newRegistry()}
+	etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(dir, "etcd"), Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta, err := metadata.Open(ctx, etcd.Config(), quiet, a.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := agent.DefaultConfig()
+	cfg.DataDir, cfg.HTTP, cfg.Listeners[0].Bind = dir, "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Groups.InitialRebalanceDelay = 0
+	cfg.Journal.FileBytes, cfg.Journal.ChunkBytes, cfg.Journal.CacheBytes = 4<<20, 1<<20, 4<<20
+	cfg.Journal.SoftBytes, cfg.Journal.HardBytes, cfg.Journal.ReserveBytes, cfg.Journal.Direct = 64<<20, 128<<20, 0, false
+	cfg.Store.Driver, cfg.Store.Directory = s3store.DriverDir, filepath.Join(dir, "bucket")
+	objects, err := s3store.Open(ctx, cfg.Store, quiet, a.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: quiet, Registry: a.registry, Listen: net.Listen, Version: "v0.0.0-test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- run.Run(ctx) }()
+	stopped := false
+	a.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("agent: %v", err)
+		}
+		for _, c := range []interface{ Close() error }{objects, meta, etcd} {
+			if err := c.Close(); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		}
+	}
+	select {
+	case <-run.Started():
+	case err := <-ended:
+		t.Fatalf("agent: %v", err)
+	}
+	t.Cleanup(a.stop)
+	a.kafka, a.http = run.Addresses()[cfg.Listeners[0].Name], run.HTTPAddress()
+	t.Setenv(brokersVariable, a.kafka)
+	return a
+}
+
+// ran is how a command ended.
+type ran struct {
+	out, err string
+	code     int
+}
+
+// command runs the program with arguments separated by spaces, and input.
+func command(t *testing.T, input, line string, more ...string) ran {
+	t.Helper()
+	c := root()
+	var out, stderr bytes.Buffer
+	c.SetArgs(append(strings.Fields(line), more...))
+	c.SetIn(strings.NewReader(input))
+	c.SetOut(&out)
+	c.SetErr(&stderr)
+	err := c.ExecuteContext(t.Context())
+	if err != nil {
+		stderr.WriteString(err.Error())
+	}
+	return ran{out.String(), stderr.String(), exitCode(err)}
+}
+
+// must runs a command that has to end well, and gives what it wrote.
+func must(t *testing.T, input, line string, more ...string) string {
+	t.Helper()
+	r := command(t, input, line, more...)
+	if r.code != exitOK {
+		t.Fatalf("varve %s: exit code %d: %s", line, r.code, r.err)
+	}
+	return r.out
+}

@@ -1,0 +1,51 @@
+package docs
+
+import (
+	"strings"
+
+	"varve/internal/settings"
+)
+
+const configIntro = `# Settings
+
+An agent (` + "`varve agent`" + `) takes its settings from four places; each overrides the one before:
+
+1. the defaults below;
+2. a YAML file, named by ` + "`--config`" + ` or ` + "`VARVE_CONFIG`" + `;
+3. environment variables: ` + "`VARVE_`" + ` and the setting's path in capitals, with underscores for
+   dots (` + "`kafka.max_connections`" + ` is ` + "`VARVE_KAFKA_MAX_CONNECTIONS`" + `);
+4. command-line flags: the path with dashes (` + "`--kafka-max-connections`" + `).
+
+In the file, a path's parts are nested keys:
+
+` + "```yaml" + `
+broker_id: 1
+data_dir: /var/lib/varve
+listeners:
+  - {name: PLAINTEXT, bind: ":9092", advertised: "broker-1.example:9092"}
+etcd:
+  endpoints: ["http://etcd-1:2379", "http://etcd-2:2379"]
+store:
+  driver: minio
+  endpoint: https://minio.example:9000
+  bucket: varve
+` + "```" + `
+
+Lists are written in YAML's flow form in variables and flags: ` + "`--etcd-endpoints '[http://a:2379, http://b:2379]'`" + `.
+Durations are like ` + "`250ms`" + `, ` + "`30s`" + ` or ` + "`1h30m`" + `. Keys, variables and flags that name no setting, and values that
+don't fit, are refused with the name, the value and what is allowed. ` + "`varve config`" + ` takes the same file,
+variables and flags and prints what an agent would use, secrets hidden.
+
+`
+
+// Config is the page of an agent's settings, given by pointer.
+func Config(config any) string {
+	var b strings.Builder
+	b.WriteString(notice + configIntro)
+	row(&b, "setting", "type", "default", "what it is")
+	b.WriteString("|---|---|---|---|\n")
+	for _, s := range settings.Of(config) {
+		row(&b, code(s.Path), s.Type, code(s.String()), cell(s.Doc))
+	}
+	return b.String()
+}

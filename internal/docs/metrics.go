@@ -1,0 +1,96 @@
+package docs
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metric is one family of metrics.
+type Metric struct {
+	Name, Type, Help string
+	Labels           []string
+}
+
+// described is the text form of a prometheus.Desc, which tells nothing otherwise.
+var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
+
+// MetricsOf lists what is registered, sorted by name. A family's type is known
+// once it has a value; of those without one, a name that ends in _total is a
+// counter's, and any other an error that names it.
+func MetricsOf(r *prometheus.Registry) ([]Metric, error) {
+	families, err := r.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("gather metrics: %w", err)
+	}
+	types := map[string]string{}
+	for _, f := range families {
+		types[f.GetName()] = strings.ToLower(f.GetType().String())
+	}
+	descs := make(chan *prometheus.Desc)
+	go func() { defer close(descs); r.Describe(descs) }()
+	var out []Metric
+	for d := range descs {
+		m, e := parseDesc(d.String())
+		if m.Type = types[m.Name]; m.Type == "" && strings.HasSuffix(m.Name, "_total") {
+			m.Type = "counter"
+		}
+		if m.Type == "" && e == nil {
+			e = fmt.Errorf("metric %s has no value yet", m.Name)
+		}
+		if err == nil {
+			err = e
+		}
+		out = append(out, m)
+	}
+	slices.SortFunc(out, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
+	return slices.CompactFunc(out, func(a, b Metric) bool { return a.Name == b.Name }), err
+}
+
+func parseDesc(text string) (m Metric, err error) {
+	f := described.FindStringSubmatch(text)
+	if f == nil {
+		return m, fmt.Errorf("metric %s: its description is not understood", text)
+	}
+	if m.Name, err = strconv.Unquote(f[1]); err != nil {
+		return m, err
+	}
+	if m.Help, err = strconv.Unquote(f[2]); err != nil {
+		return m, err
+	}
+	if f[3] != "" {
+		m.Labels = strings.Split(f[3], ",")
+	}
+	return m, nil
+}
+
+// Metrics is the page of an agent's metrics. Those of the Go runtime and the
+// process, which depend on platform and Go version, are only mentioned.
+func Metrics(all []Metric) string {
+	var b strings.Builder
+	b.WriteString(notice)
+	b.WriteString(`# Metrics
+
+An agent serves its metrics at ` + "`/metrics`" + ` of its HTTP address, in Prometheus' text format. Beside the ones
+below there are those of the Go runtime (` + "`go_...`" + `) and of the process (` + "`process_...`" + `). Sizes are in
+bytes and times in seconds. A histogram has ` + "`_bucket`, `_sum` and `_count`" + ` series.
+
+`)
+	row(&b, "metric", "type", "labels", "what it is")
+	b.WriteString("|---|---|---|---|\n")
+	for _, m := range all {
+		if !strings.HasPrefix(m.Name, "varve_") {
+			continue
+		}
+		labels := make([]string, len(m.Labels))
+		for i, l := range m.Labels {
+			labels[i] = code(l)
+		}
+		row(&b, code(m.Name), m.Type, strings.Join(labels, ", "), cell(m.Help))
+	}
+	return b.String()
+}
