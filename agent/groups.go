@@ -16,6 +16,9 @@ func (a *Agent) openGroups() {
 // Two that believe so at once do no harm: every write is guarded.
 func (a *Agent) holdSlots(ctx context.Context) {
 	agents := a.view.Agents()
+	if len(agents) == 0 {
+		return // the leases ended while etcd was away: nobody took over
+	}
 	mine := len(agents) > 0 && agents[0].Incarnation == a.inc
 	if mine == a.coordinates {
 		return

@@ -19,6 +19,7 @@ type candidate struct {
 	head  *metadata.Head
 	rev   metadata.Revision
 	p     *partition.Partition
+	why   error // why it can't be served
 }
 
 // takePartitions takes all that has no live owner, once at the start.
@@ -148,8 +149,9 @@ func (a *Agent) adopt(all []*candidate) error {
 				if c == nil || !c.head.Written(j.Writer, r.Base) {
 					continue
 				}
-				if err := c.p.Adopt(j, r, e.Place(r), e.Number); err != nil {
-					return err
+				if err := c.p.Adopt(j, r, e.Place(r)); err != nil {
+					c.why = err // that one is unavailable, the others are not
+					delete(by, r.Partition)
 				}
 			}
 			return nil
@@ -187,6 +189,9 @@ func (a *Agent) knownJournals(ctx context.Context) (map[id.Journal]bool, error) 
 // or may hold, records that are nowhere else, and is not on this disk. Unless the
 // operator accepts the loss.
 func (a *Agent) incomplete(c *candidate, known map[id.Journal]bool) error {
+	if c.why != nil {
+		return c.why
+	}
 	for _, l := range c.head.Chain {
 		j := id.Journal{Writer: l.Writer, Seq: 1}
 		if _, here := a.store.Sealed(j); here || !known[j] {

@@ -3,10 +3,12 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/wal"
 )
 
 // drainTime is how long connections get to finish what they began.
@@ -76,21 +78,24 @@ func (a *Agent) leaveClean(ctx context.Context) {
 // ones of which nothing is.
 func (a *Agent) trim(ctx context.Context) {
 	committed := a.journal.Committed() // before looking: what comes later is needed
-	first := map[id.Journal]uint64{}
+	first := map[id.Journal]wal.Pos{}
 	for _, p := range a.owned.all() {
-		if j, number, ok := p.NeededEntry(); ok {
-			if n, seen := first[j]; !seen || number < n {
-				first[j] = number
+		p.Needs(func(j id.Journal, from wal.Pos) {
+			if pos, seen := first[j]; !seen || from < pos {
+				first[j] = from
 			}
-		}
+		})
 	}
+	complete := sync.OnceValue(a.complete)
 	for _, j := range a.store.Journals() {
-		number, needed := first[j]
+		from, needed := first[j]
 		_, sealed := a.store.Sealed(j)
 		switch {
+		case needed && j == a.journal.ID():
+			a.store.TrimBefore(j, from, committed)
 		case needed:
-			a.store.Trim(j, number-1)
-		case sealed && a.complete():
+			a.store.TrimBefore(j, from, ^uint64(0))
+		case sealed && complete():
 			a.forget(ctx, j)
 		case j == a.journal.ID():
 			a.store.Trim(j, committed)
@@ -101,6 +106,9 @@ func (a *Agent) trim(ctx context.Context) {
 // complete says that every partition of the cluster is served here, so that what
 // no partition here needs is needed by none.
 func (a *Agent) complete() bool {
+	if a.view.Unreadable() {
+		return false
+	}
 	for _, t := range a.view.Topics() {
 		for i := range t.Partitions {
 			if a.owned.Get(id.Partition{Topic: t.ID, Index: i}) == nil {

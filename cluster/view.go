@@ -48,6 +48,7 @@ type View struct {
 		brokers map[string]metadata.Settings // dynamic settings, "" for all
 		groups  map[string]metadata.Settings
 		rev     map[string]metadata.Revision // by prefix watched
+		broken  map[string]bool              // keys whose value could not be read
 		changed chan struct{}                // closed and replaced at every change
 	}
 	ready chan struct{}
@@ -68,6 +69,7 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	v.mu.brokers = map[string]metadata.Settings{}
 	v.mu.groups = map[string]metadata.Settings{}
 	v.mu.rev = map[string]metadata.Revision{}
+	v.mu.broken = map[string]bool{}
 	v.mu.changed = make(chan struct{})
 	return v
 }
@@ -117,15 +119,24 @@ func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) 
 func (v *View) apply(prefix string, batch metadata.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	news := batch.Reset || prefix != metadata.PrefixHeads
 	if batch.Reset {
 		v.forget(prefix)
 	}
 	for _, e := range batch.Events {
-		if err := v.event(prefix, e); err != nil {
+		changed, err := v.event(prefix, e)
+		if err != nil {
 			v.log.Error("metadata entry ignored", "key", e.KV.Key, "err", err)
+			v.mu.broken[e.KV.Key] = true
+		} else {
+			delete(v.mu.broken, e.KV.Key)
 		}
+		news = news || changed
 	}
 	v.mu.rev[prefix] = max(v.mu.rev[prefix], batch.Rev)
+	if !news {
+		return // an owner's own bookkeeping
+	}
 	close(v.mu.changed)
 	v.mu.changed = make(chan struct{})
 	if len(v.mu.rev) == len(watched) {
@@ -135,6 +146,14 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 			close(v.ready)
 		}
 	}
+}
+
+// Unreadable says that some entry could not be read, so that what is shown may
+// lack something.
+func (v *View) Unreadable() bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return len(v.mu.broken) > 0
 }
 
 func (v *View) forget(prefix string) {
@@ -154,17 +173,18 @@ func (v *View) forget(prefix string) {
 	}
 }
 
-func (v *View) event(prefix string, e metadata.Event) error {
+// event takes one change; changed says whether anybody could see it.
+func (v *View) event(prefix string, e metadata.Event) (changed bool, err error) {
 	gone := e.Type == metadata.EventDelete
 	switch prefix {
 	case metadata.PrefixAgents:
-		return v.agentEvent(e.KV, gone)
+		return true, v.agentEvent(e.KV, gone)
 	case metadata.PrefixTopics:
-		return v.topicEvent(e.KV, gone)
+		return true, v.topicEvent(e.KV, gone)
 	case metadata.PrefixDeleted:
-		return v.deletedEvent(e.KV, gone)
+		return true, v.deletedEvent(e.KV, gone)
 	case metadata.PrefixConfigs:
-		return v.configEvent(e.KV, gone)
+		return true, v.configEvent(e.KV, gone)
 	}
 	return v.headEvent(e.KV, gone)
 }
@@ -187,19 +207,21 @@ func (v *View) topicEvent(kv metadata.KV, gone bool) error {
 	if err != nil {
 		return err
 	}
+	var t metadata.Topic
+	if !gone {
+		if t, err = metadata.DecodeTopic(kv.Value); err != nil {
+			return err // what was known stays: it is not deleted
+		}
+	}
 	if old := v.mu.topics[name]; old != nil {
 		delete(v.mu.topics, name)
 		delete(v.mu.byID, old.ID)
 	}
-	if gone {
-		return nil
-	}
-	t, err := metadata.DecodeTopic(kv.Value)
-	if err == nil {
+	if !gone {
 		n := &Topic{name, t, kv.Mod}
 		v.mu.topics[name], v.mu.byID[t.ID] = n, n
 	}
-	return err
+	return nil
 }
 
 func (v *View) deletedEvent(kv metadata.KV, gone bool) error {
@@ -235,17 +257,20 @@ func (v *View) configEvent(kv metadata.KV, gone bool) error {
 	return err
 }
 
-func (v *View) headEvent(kv metadata.KV, gone bool) error {
+func (v *View) headEvent(kv metadata.KV, gone bool) (changed bool, err error) {
 	p, err := metadata.ParseHeadKey(kv.Key)
 	if err != nil || gone {
 		delete(v.mu.owners, p)
-		return err
+		return true, err
 	}
-	o, err := metadata.DecodeOwner(kv.Value)
-	if err == nil {
-		v.mu.owners[p] = Owner{o.Owner, o.Broker, o.Epoch}
+	h, err := metadata.DecodeOwner(kv.Value)
+	if err != nil {
+		return false, err
 	}
-	return err
+	now := Owner{h.Owner, h.Broker, h.Epoch}
+	changed = v.mu.owners[p] != now
+	v.mu.owners[p] = now
+	return changed, nil
 }
 
 // Topic looks a topic up by name.

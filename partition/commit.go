@@ -63,13 +63,12 @@ func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
 	return p.deps.Local.ReadAt(b.Location.Journal, buf, wal.Pos(b.Location.Pos))
 }
 
-// NeededEntry gives the first journal entry that holds something which is not in
-// the tier, if there is one.
-func (p *Partition) NeededEntry() (j id.Journal, number uint64, ok bool) {
+// Needs tells, for each journal that holds something which is not in the tier,
+// the first place of it.
+func (p *Partition) Needs(each func(j id.Journal, from wal.Pos)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s, ok := p.mu.tail.needed(p.mu.head.TieredEnd)
-	return s.journal, s.number, ok
+	p.mu.tail.needs(p.mu.head.TieredEnd, each)
 }
 
 // Commit alters the head and stores it, guarded by the revision of the last

@@ -161,7 +161,7 @@ func (p *Partition) Settings() *Settings {
 // Adopt takes over what a sealed journal holds of the partition: the batch that
 // rec describes, whose body lies at pos. Batches come in order; those that the
 // tier has already are passed over.
-func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos, number uint64) error {
+func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if rec.End() <= p.mu.next {
@@ -173,7 +173,7 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos, number uin
 	}
 	p.mu.next = rec.End()
 	p.mu.high = p.mu.next
-	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime}, number)
+	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
 	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
 	return nil

@@ -107,7 +107,7 @@ func (b *bench) take(s *Settings) *Partition {
 		}
 		err := b.store.Entries(j, func(e *wal.Entry) error {
 			for i := range e.Records {
-				if err := p.Adopt(j, &e.Records[i], e.Place(&e.Records[i]), e.Number); err != nil {
+				if err := p.Adopt(j, &e.Records[i], e.Place(&e.Records[i])); err != nil {
 					return err
 				}
 			}
@@ -430,8 +430,8 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if first := p.Pending(one); len(first.Batches) != 1 {
 		t.Errorf("%d batches within %d bytes", len(first.Batches), one)
 	}
-	if _, number, ok := p.NeededEntry(); !ok || number == 0 {
-		t.Errorf("entry %d is needed, %v", number, ok)
+	if n := needed(p); len(n) != 1 {
+		t.Errorf("needed are %v", n)
 	}
 	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 8; return nil }); err != nil {
 		t.Fatal(err)
@@ -448,8 +448,40 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if left, since := p.PendingBytes(); left != 0 || since != 0 {
 		t.Errorf("%d bytes wait since %d", left, since)
 	}
-	if _, _, ok := p.NeededEntry(); ok {
-		t.Error("an entry is still needed")
+	if n := needed(p); len(n) != 0 {
+		t.Errorf("still needed are %v", n)
+	}
+}
+
+func needed(p *Partition) map[id.Journal]wal.Pos {
+	all := map[id.Journal]wal.Pos{}
+	p.Needs(func(j id.Journal, from wal.Pos) { all[j] = from })
+	return all
+}
+
+// TestEveryJournalOfATailIsNeeded: a tail that lies in an adopted journal and in
+// the present one needs both, until the tier has each.
+func TestEveryJournalOfATailIsNeeded(t *testing.T) {
+	b := newBench(t)
+	p := b.take(settings())
+	if r := produce(p, 3, -1, -1, -1); r.err != nil {
+		t.Fatal(r.err)
+	}
+	old := b.w.ID()
+	b.close()
+	b.open()
+	p = b.take(settings())
+	if r := produce(p, 2, -1, -1, -1); r.err != nil {
+		t.Fatal(r.err)
+	}
+	if n := needed(p); len(n) != 2 {
+		t.Fatalf("needed are %v", n)
+	}
+	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 3; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if n := needed(p); len(n) != 1 || n[old] != 0 {
+		t.Errorf("needed are %v", n)
 	}
 }
 

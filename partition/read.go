@@ -23,7 +23,7 @@ func (d *Data) Release() {
 	for i := range d.views {
 		d.views[i].Release()
 	}
-	d.views, d.Pieces = nil, nil
+	d.views, d.Pieces, d.Bytes = nil, nil, 0
 }
 
 // copyBelow is the size up to which a piece is copied instead of shared: pinning

@@ -27,25 +27,11 @@ type tail struct {
 	refs     []ref
 	bytes    int64 // of refs
 	journals []id.Journal
-	entries  []span // which entries hold the refs, coarse
 }
 
-// span says in which entry the batches from base on begin to lie; there is one
-// for every spanRefs refs, so that the first entry still needed is known closely.
-type span struct {
-	base    int64
-	number  uint64
-	journal id.Journal
-}
-
-const spanRefs = 32
-
-func (t *tail) push(j id.Journal, r ref, number uint64) {
+func (t *tail) push(j id.Journal, r ref) {
 	if n := len(t.journals); n == 0 || t.journals[n-1] != j {
 		t.journals = append(t.journals, j)
-		t.entries = append(t.entries, span{r.base, number, j})
-	} else if n := len(t.entries); n == 0 || int64(len(t.refs))%spanRefs == 0 {
-		t.entries = append(t.entries, span{r.base, number, j})
 	}
 	r.link = uint16(len(t.journals) - 1)
 	t.refs = append(t.refs, r)
@@ -59,15 +45,15 @@ func (t *tail) find(offset int64) int {
 
 func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link] }
 
-// needed gives the first entry that holds something from offset on.
-func (t *tail) needed(offset int64) (span, bool) {
-	i := t.find(offset)
-	if i == len(t.refs) {
-		return span{}, false
+// needs tells, for each journal that holds something from offset on, the first
+// place of it.
+func (t *tail) needs(offset int64, each func(id.Journal, wal.Pos)) {
+	for i := t.find(offset); i < len(t.refs); {
+		link := t.refs[i].link
+		each(t.journals[link], t.refs[i].pos)
+		rest := t.refs[i:]
+		i += sort.Search(len(rest), func(k int) bool { return rest[k].link != link })
 	}
-	base := t.refs[i].base
-	k := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].base > base })
-	return t.entries[max(0, k-1)], true
 }
 
 // drop forgets the refs below offset that gone says are no longer to be read.
@@ -83,14 +69,6 @@ func (t *tail) drop(offset int64, gone func(id.Journal, wal.Pos) bool) {
 	t.refs = t.refs[n:]
 	if cap(t.refs) > 4*len(t.refs)+64 {
 		t.refs = append(make([]ref, 0, 2*len(t.refs)), t.refs...)
-	}
-	base := int64(1<<63 - 1)
-	if len(t.refs) > 0 {
-		base = t.refs[0].base
-	}
-	k := sort.Search(len(t.entries), func(i int) bool { return t.entries[i].base > base })
-	if k > 1 {
-		t.entries = append(t.entries[:0], t.entries[k-1:]...)
 	}
 }
 

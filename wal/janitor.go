@@ -146,6 +146,7 @@ func (s *Store) newFile(j id.Journal, num uint32) (*file, error) {
 	made := &file{journal: j, num: num, path: path, size: s.cfg.FileBytes, f: f, reader: reader}
 	held := s.held(j)
 	held.files = append(held.files, made)
+	s.recount()
 	return made, nil
 }
 

@@ -178,6 +178,13 @@ func (sc *scanner) checkRest(files []*file) error {
 
 const searchStep = 1 << 20
 
+// intact says whether a whole entry stands at a place. A header alone proves
+// nothing: it may be what a client put into a record.
+func (sc *scanner) intact(f *file, at int64) bool {
+	_, _, err := sc.entry(f, at)
+	return err == nil
+}
+
 func (sc *scanner) search(f *file, from int64) error {
 	buf := vfs.Aligned(searchStep)
 	for at := from; at < f.size; at += searchStep {
@@ -190,7 +197,7 @@ func (sc *scanner) search(f *file, from int64) error {
 		}
 		for i := 0; i < len(b); i += blockBytes {
 			h, err := parseHeader(b[i:], f.size)
-			if err == nil && h.journal == sc.journal && h.number > sc.last && h.durable > sc.last {
+			if err == nil && h.journal == sc.journal && h.pos == makePos(f.num, at+int64(i)) && h.number > sc.last && h.durable > sc.last && sc.intact(f, at+int64(i)) {
 				return &CorruptError{sc.torn.path, sc.tornAt, fmt.Errorf("entry %d is damaged: entry %d behind it says that %d was durable", sc.last+1, h.number, h.durable)}
 			}
 		}

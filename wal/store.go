@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,6 +43,8 @@ type Store struct {
 	lock    io.Closer
 	cache   *cache
 	behind  *stretches
+
+	untrimmed atomic.Int64 // bytes of files that are still needed
 
 	mu struct {
 		sync.Mutex
@@ -140,6 +143,7 @@ func (s *Store) load() error {
 		}
 	}
 	s.mu.spareSeq = len(s.mu.spares)
+	s.recount()
 	for j, held := range s.mu.journals {
 		if held.meta.version == 0 {
 			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
@@ -217,13 +221,16 @@ func (s *Store) held(j id.Journal) *journal {
 	return h
 }
 
-// Journals lists the journals of which this store holds something, oldest first.
+// Journals lists the journals of which this store holds something that was not
+// dropped, oldest first.
 func (s *Store) Journals() []id.Journal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var js []id.Journal
-	for j := range s.mu.journals {
-		js = append(js, j)
+	for j, held := range s.mu.journals {
+		if !held.dropped {
+			js = append(js, j)
+		}
 	}
 	slices.SortFunc(js, func(a, b id.Journal) int {
 		if a.Writer != b.Writer {

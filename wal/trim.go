@@ -11,23 +11,32 @@ import (
 
 // Trim says that the journal's entries up to number are needed no more: files
 // that hold no others may be recycled when their room is wanted.
-func (s *Store) Trim(j id.Journal, number uint64) {
+func (s *Store) Trim(j id.Journal, number uint64) { s.trim(j, ^Pos(0), number) }
+
+// TrimBefore says that of the journal's entries up to number nothing before pos is
+// needed.
+func (s *Store) TrimBefore(j id.Journal, pos Pos, number uint64) { s.trim(j, pos, number) }
+
+func (s *Store) trim(j id.Journal, pos Pos, number uint64) {
 	s.mu.Lock()
 	if held := s.mu.journals[j]; held != nil && held.known {
 		for _, f := range held.files {
-			if f.complete && f.last == f.final && f.last <= number {
+			if f.complete && f.last == f.final && f.last <= number && f.num < pos.file() {
 				f.trimmed = true
 			}
 		}
 	}
+	s.recount()
 	s.mu.Unlock()
 	signal(s.work)
 }
 
 // Untrimmed is how many bytes of journal files hold entries that are still needed.
-func (s *Store) Untrimmed() (n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *Store) Untrimmed() int64 { return s.untrimmed.Load() }
+
+// recount keeps Untrimmed; s.mu is held.
+func (s *Store) recount() {
+	var n int64
 	for _, j := range s.mu.journals {
 		for _, f := range j.files {
 			if !f.trimmed {
@@ -35,7 +44,7 @@ func (s *Store) Untrimmed() (n int64) {
 			}
 		}
 	}
-	return n
+	s.untrimmed.Store(n)
 }
 
 // Pressure says how full the disk budget is: throttle from the soft watermark
@@ -133,6 +142,7 @@ func (s *Store) Drop(j id.Journal) {
 			f.trimmed, f.complete = true, true
 		}
 	}
+	s.recount()
 	s.mu.Unlock()
 	signal(s.work)
 }

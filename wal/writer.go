@@ -281,6 +281,7 @@ func (w *Writer) fail(err error, e *entry) {
 	w.mu.queue, w.mu.open = nil, nil
 	err = w.mu.err
 	w.mu.Unlock()
+	w.freed() // who waits for room learns of the end
 	w.store.fatal(err)
 	for _, e := range failed {
 		for _, o := range e.owners {
