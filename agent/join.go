@@ -8,6 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/wal"
 )
@@ -16,6 +17,9 @@ import (
 func (a *Agent) join(ctx, life context.Context) error {
 	var err error
 	if a.id, err = ensureCluster(ctx, a.deps.Meta, a.deps.Now()); err != nil {
+		return err
+	}
+	if err := a.checkCluster(); err != nil {
 		return err
 	}
 	if err := a.evictFormerSelf(ctx); err != nil {
@@ -38,6 +42,23 @@ func (a *Agent) join(ctx, life context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// checkCluster refuses a data directory that belongs to another cluster: with the
+// wrong etcd its journals would look like nobody's.
+func (a *Agent) checkCluster() error {
+	const name = "cluster"
+	b, err := vfs.ReadFile(a.deps.FS, a.cfg.DataDir+"/"+name, 256)
+	if errors.Is(err, vfs.ErrNotExist) {
+		return vfs.WriteFile(a.deps.FS, a.cfg.DataDir, name, []byte(a.id))
+	}
+	if err != nil {
+		return fmt.Errorf("read the data directory's cluster id: %w", err)
+	}
+	if string(b) != a.id {
+		return fmt.Errorf("the data directory %s belongs to cluster %s, but etcd's prefix holds cluster %s: check etcd.endpoints and etcd.prefix", a.cfg.DataDir, b, a.id)
+	}
+	return nil
 }
 
 // evictFormerSelf ends the lease of an earlier run on this very store: the lock
@@ -143,7 +164,9 @@ func (a *Agent) registerAgain(ctx context.Context) error {
 		return err
 	}
 	a.session.Store(&s)
-	_, err = a.announce(ctx)
+	if _, err = a.announce(ctx); err != nil && !errors.Is(err, errTaken) {
+		_ = s.Close(ctx) // it ends by itself too
+	}
 	return err
 }
 
@@ -208,12 +231,19 @@ func (a *Agent) recoverJournal(ctx context.Context, j id.Journal) error {
 // forgetJournal drops a journal that etcd doesn't know: it was never opened, or
 // the tier has all of it.
 func (a *Agent) forgetJournal(j id.Journal) error {
-	a.log.Info("journal is needed no more", "journal", j)
 	if _, sealed := a.store.Sealed(j); !sealed {
+		last, err := a.store.Recover(j)
+		if err != nil {
+			return err
+		}
+		if last > 0 {
+			return fmt.Errorf("it holds %d entries, but etcd does not know it: was etcd restored from an older state? Nothing was changed", last)
+		}
 		if err := a.store.Seal(j, 0); err != nil {
 			return err
 		}
 	}
+	a.log.Info("journal is needed no more", "journal", j)
 	a.store.Drop(j)
 	return nil
 }

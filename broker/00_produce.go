@@ -63,7 +63,7 @@ func (call *produceCall) release() {
 
 // produce appends every batch and queues the answer, which is ready when all are
 // committed. Requests of one connection overlap; their order is kept.
-func (b *Broker) produce(c *conn, r *request) error {
+func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 	if r.Version < 3 {
 		return c.refuseOldProduce(r)
 	}
@@ -73,7 +73,7 @@ func (b *Broker) produce(c *conn, r *request) error {
 		return err
 	}
 	call.out.req = &call.request
-	call.out.deadline = r.arrived.Add(max(time.Millisecond, time.Duration(call.req.TimeoutMillis)*time.Millisecond))
+	call.out.deadline = r.arrived.Add(min(max(time.Millisecond, time.Duration(call.req.TimeoutMillis)*time.Millisecond), maxWait))
 	call.out.expire = call.expire
 	call.slots = make([]produceSlot, slotsOf(&call.req))
 	call.left.Store(int32(len(call.slots)) + 1)
@@ -83,7 +83,7 @@ func (b *Broker) produce(c *conn, r *request) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), call.out.deadline)
+	ctx, cancel := context.WithDeadline(ctx, call.out.deadline)
 	defer cancel()
 	slots := call.slots
 	for i := range call.req.Topics {
@@ -94,13 +94,19 @@ func (b *Broker) produce(c *conn, r *request) error {
 	call.release()
 	if call.pause > 0 {
 		b.metrics.throttle.Add(call.pause.Seconds())
-		time.Sleep(call.pause) // Kafka mutes the channel
+		select { // Kafka mutes the channel
+		case <-time.After(call.pause):
+		case <-ctx.Done():
+		}
 	}
 	if call.req.Acks == 0 {
 		return call.firstError()
 	}
 	return nil
 }
+
+// maxWait is the longest that any request waits, whatever it asks for.
+const maxWait = 5 * time.Minute
 
 // slotsOf counts the partitions, so that slots are allocated once.
 func slotsOf(req *kmsg.ProduceRequest) (n int) {

@@ -41,7 +41,7 @@ type fetchPart struct {
 
 // fetch answers with what there is, or waits until there is enough. It queues
 // its own answer, whose records stay where they lie until they are sent.
-func (b *Broker) fetch(c *conn, r *request) error {
+func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	call := &fetchCall{b: b, c: c, r: r}
 	call.req.Version = r.Version
 	call.req.Default()
@@ -52,12 +52,22 @@ func (b *Broker) fetch(c *conn, r *request) error {
 	if call.req.MaxBytes > 0 {
 		call.limit = min(call.limit, int(call.req.MaxBytes))
 	}
+	// One answer with records at a time: what a client does not read costs no more.
+	select {
+	case <-c.fetching:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	resp, err := call.open()
 	if err == nil {
-		call.collect()
+		call.collect(ctx)
 		resp = call.encode()
+		b.sessions.close(call.session)
 	}
-	out := &response{frame: resp, req: r, release: call.releaseAll}
+	out := &response{frame: resp, req: r, release: func() {
+		call.releaseAll()
+		c.fetching <- struct{}{}
+	}}
 	out.ready.Store(true)
 	return c.queue(out)
 }
@@ -93,9 +103,9 @@ func (b *Broker) fetchPart(w fetchWant, version int16) *fetchPart {
 }
 
 // collect reads, and waits as long as it is told to until there is enough.
-func (call *fetchCall) collect() {
-	deadline := call.r.arrived.Add(time.Duration(call.req.MaxWaitMillis) * time.Millisecond)
-	enough := call.read(deadline)
+func (call *fetchCall) collect(ctx context.Context) {
+	deadline := call.r.arrived.Add(min(time.Duration(call.req.MaxWaitMillis)*time.Millisecond, maxWait))
+	enough := call.read(ctx)
 	if enough || call.req.MaxWaitMillis <= 0 {
 		return
 	}
@@ -108,18 +118,20 @@ func (call *fetchCall) collect() {
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	for !call.read(deadline) {
+	for !call.read(ctx) {
 		select {
 		case <-w.C:
+		case <-ctx.Done():
+			return
 		case <-timer.C:
-			call.read(deadline)
+			call.read(ctx)
 			return
 		}
 	}
 }
 
 // read reads once through all partitions and says whether that is enough.
-func (call *fetchCall) read(deadline time.Time) bool {
+func (call *fetchCall) read(ctx context.Context) bool {
 	call.releaseAll()
 	rest, always, failed := call.limit, true, false
 	var far []*fetchPart
@@ -142,7 +154,7 @@ func (call *fetchCall) read(deadline time.Time) bool {
 			total += fp.data.Bytes
 		}
 	}
-	total += call.readTier(far, rest, always, deadline)
+	total += call.readTier(ctx, far, rest, always)
 	return failed || total >= int(call.req.MinBytes) && total > 0 || call.req.MinBytes <= 0
 }
 
@@ -164,11 +176,11 @@ const tierParallel = 8
 
 // readTier reads partitions whose offset lies in the tier, several at a time,
 // sharing what is left of the limit. The first may take more than its share.
-func (call *fetchCall) readTier(far []*fetchPart, rest int, always bool, deadline time.Time) (total int) {
+func (call *fetchCall) readTier(ctx context.Context, far []*fetchPart, rest int, always bool) (total int) {
 	if len(far) == 0 {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tierPatience)
+	ctx, cancel := context.WithTimeout(ctx, tierPatience)
 	defer cancel()
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, tierParallel)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -34,12 +35,18 @@ func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataReques
 		}
 		return resp
 	}
+	ctx, cancel := context.WithTimeout(ctx, createPatience)
+	defer cancel()
 	create := b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation)
 	for i := range req.Topics {
 		resp.Topics = append(resp.Topics, b.oneTopic(ctx, req.Version, &req.Topics[i], create))
 	}
 	return resp
 }
+
+// createPatience bounds all that one metadata request creates: with etcd away the
+// known topics must still be answered for.
+const createPatience = 3 * time.Second
 
 // oneTopic answers for a topic that was asked for by name or id.
 func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
@@ -52,7 +59,9 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && cluster.CheckTopicName(name) != nil {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
-		t, err = b.autoCreate(ctx, name)
+		if t, err = b.autoCreate(ctx, name); err != nil && ctx.Err() != nil {
+			err = kerr.LeaderNotAvailable // again later
+		}
 	}
 	if err == nil {
 		return b.topicMetadata(t)
@@ -69,8 +78,6 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 // autoCreate makes a topic with the defaults; a race with somebody else who does
 // is won either way.
 func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, error) {
-	ctx, cancel := patience(ctx, 0)
-	defer cancel()
 	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
 		return b.topicOf(false, name, id.Topic{})

@@ -25,6 +25,7 @@ type conn struct {
 	software string // name and version, as the client said in ApiVersions
 	out      chan *response
 	wake     chan struct{} // an answer became ready
+	fetching chan struct{} // holds one token: an answer with records may be made
 	buf      []byte        // the frame being worked on, reused where that is safe
 }
 
@@ -178,7 +179,7 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 	}
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {
-		return a.raw(c, r)
+		return a.raw(ctx, c, r)
 	}
 	req := kmsg.RequestForKey(r.Key)
 	req.SetVersion(r.Version)

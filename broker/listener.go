@@ -70,6 +70,9 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 	for {
 		nc, err := l.Accept()
 		if ctx.Err() != nil {
+			if err == nil {
+				nc.Close()
+			}
 			return nil
 		}
 		if err != nil {
@@ -90,7 +93,8 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 }
 
 func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
-	c := &conn{b: b, nc: nc, listener: name, wake: make(chan struct{}, 1)}
+	c := &conn{b: b, nc: nc, listener: name, wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
+	c.fetching <- struct{}{}
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
 		b.log.Warn("connection refused: there are too many", "listener", name, "client", nc.RemoteAddr())

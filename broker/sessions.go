@@ -27,6 +27,7 @@ type fetchSession struct {
 	id    int32
 	epoch int32
 	used  time.Time
+	busy  bool // a request is being worked on; guarded by sessions.mu
 	wants []fetchWant
 	at    map[wantKey]int
 	said  map[wantKey]saidState
@@ -96,9 +97,14 @@ func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, er
 	if s == nil {
 		return nil, nil, kerr.FetchSessionIDNotFound
 	}
-	if req.SessionEpoch != s.epoch {
+	if req.SessionEpoch != s.epoch || s.busy {
 		return nil, nil, kerr.InvalidFetchSessionEpoch
 	}
+	if len(s.wants) > maxSessionPartitions {
+		delete(ss.by, s.id)
+		return nil, nil, kerr.FetchSessionIDNotFound
+	}
+	s.busy = true
 	s.epoch++
 	if s.epoch <= 0 {
 		s.epoch = 1
@@ -107,6 +113,18 @@ func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, er
 	s.update(req)
 	return s, append([]fetchWant(nil), s.wants...), nil
 }
+
+// close ends the work on a request of the session, which may be nil.
+func (ss *sessions) close(s *fetchSession) {
+	if s != nil {
+		ss.mu.Lock()
+		s.busy = false
+		ss.mu.Unlock()
+	}
+}
+
+// maxSessionPartitions is how many partitions a session may follow.
+const maxSessionPartitions = 100_000
 
 func (ss *sessions) drop(session int32) {
 	if session == 0 {
@@ -125,7 +143,10 @@ func (ss *sessions) create(wants []fetchWant) *fetchSession {
 	if len(ss.by) >= ss.max && !ss.evict() {
 		return nil
 	}
-	s := &fetchSession{epoch: 1, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
+	if len(wants) > maxSessionPartitions {
+		return nil
+	}
+	s := &fetchSession{epoch: 1, busy: true, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
 	for s.id == 0 || ss.by[s.id] != nil {
 		s.id = rand.Int32()
 	}

@@ -18,7 +18,7 @@ type api struct {
 	serve func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response
 	// raw, instead of serve, queues its own answer, so that requests of one
 	// connection can overlap.
-	raw func(c *conn, r *request) error
+	raw func(ctx context.Context, c *conn, r *request) error
 	// large says that requests may be as large as the configuration allows; others
 	// are held to smallRequest bytes.
 	large bool
@@ -27,7 +27,7 @@ type api struct {
 
 // smallRequest is the largest request of an API without records: its decoded
 // form may be many times as large.
-const smallRequest = 8 << 20
+const smallRequest = 2 << 20
 
 // on adapts a handler of one request type.
 func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
