@@ -90,7 +90,9 @@ func writtenJournal(t *testing.T) string {
 
 func TestDumpJournal(t *testing.T) {
 	dir := writtenJournal(t)
-	said := func(flags string) string { return strings.ReplaceAll(must(t, "", "dump journal "+dir+flags), dir, "DATA") }
+	said := func(flags string) string {
+		return strings.ReplaceAll(must(t, "", "dump journal "+dir+flags), dir, "DATA")
+	}
 	golden(t, "dump-journal.txt", said("")+"\n"+said(" --appends")+"\n"+said("/journal --journal 12-1 --json"))
 	wants(t, command(t, "", "dump journal "+dir+" --journal 7-1"), exitNotFound, "no such journals")
 	wants(t, command(t, "", "dump journal "+dir+"/nothing"), exitUsage, "nothing")
