@@ -23,7 +23,7 @@ type candidate struct {
 
 // takePartitions takes all that has no live owner, once at the start.
 func (a *Agent) takePartitions(ctx, _ context.Context) error {
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.store, Heads: a.heads, Snapshots: a.tier, Clock: a.millis}
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.store, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis}
 	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
 	if err != nil {
 		return err

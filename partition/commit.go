@@ -81,28 +81,56 @@ func (p *Partition) Commit(ctx context.Context, change func(*metadata.Head) erro
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	for {
+		again, err := p.tryCommit(ctx, change)
+		if !again {
+			return err
+		}
+	}
+}
+
+// tryCommit makes one attempt; again says that the head known here was an older
+// one of this very owner, and that there is a newer to try with.
+func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) error) (again bool, err error) {
 	p.mu.Lock()
 	old, rev, closed := p.mu.head, p.mu.rev, p.mu.closed
 	p.mu.Unlock()
 	if closed != nil {
-		return tiering.ErrNotOwner
+		return false, tiering.ErrNotOwner
 	}
 	head := cloneHead(old)
 	if err := change(head); err != nil {
-		return err
+		return false, err
 	}
 	trimChain(head)
 	key := metadata.HeadKey(p.id)
 	now, err := p.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, head.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {
-		p.Close()
-		return tiering.ErrNotOwner
+		return p.conflict(ctx, key, rev)
 	}
 	if err != nil {
-		return fmt.Errorf("store head of %v: %w", p.id, err)
+		return false, fmt.Errorf("store head of %v: %w", p.id, err)
 	}
 	p.committedHead(head, now)
-	return nil
+	return false, nil
+}
+
+// conflict finds out who wrote. It may have been this owner itself: a write whose
+// answer was lost, after its caller had given up.
+func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revision) (again bool, err error) {
+	kv, err := p.deps.Stored.Get(ctx, key)
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return false, fmt.Errorf("read head of %v: %w", p.id, err)
+	}
+	if err == nil && kv.Mod > rev {
+		stored, err := metadata.DecodeHead(kv.Value)
+		if err == nil && stored.Owner == p.Head().Owner && stored.Epoch == p.Head().Epoch {
+			p.committedHead(stored, kv.Mod)
+			return true, nil
+		}
+	}
+	p.Close()
+	return false, tiering.ErrNotOwner
 }
 
 func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {

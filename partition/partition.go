@@ -55,9 +55,14 @@ type Local interface {
 	Floor(j id.Journal) wal.Pos
 }
 
-// Heads stores heads (metadata.Writer).
+// Heads stores heads (metadata.Writer), and Reader reads them (metadata.Store).
 type Heads interface {
 	Write(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error)
+}
+
+// Reader reads a key of the metadata store.
+type Reader interface {
+	Get(ctx context.Context, key string) (metadata.KV, error)
 }
 
 // Snapshots reads the producers of the newest slice in the tier
@@ -71,6 +76,7 @@ type Deps struct {
 	Journal   Journal
 	Local     Local
 	Heads     Heads
+	Stored    Reader
 	Snapshots Snapshots
 	Clock     Clock
 }

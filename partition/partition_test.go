@@ -65,7 +65,7 @@ func (b *bench) open() {
 	if b.w, err = b.store.Create(j, nil); err != nil {
 		b.t.Fatal(err)
 	}
-	b.deps = &Deps{Journal: b.w, Local: b.store, Heads: b.heads, Snapshots: b, Clock: func() int64 { return b.now }}
+	b.deps = &Deps{Journal: b.w, Local: b.store, Heads: b.heads, Stored: b.meta, Snapshots: b, Clock: func() int64 { return b.now }}
 }
 
 func (b *bench) close() {
@@ -386,6 +386,30 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	}
 	if h, _ := metadata.DecodeHead(kv.Value); h.Owner != 99 {
 		t.Errorf("the other's head was overwritten: %+v", h)
+	}
+}
+
+// TestOwnLateWriteIsNoLoss: a write whose answer was lost makes the next one meet
+// a conflict with itself.
+func TestOwnLateWriteIsNoLoss(t *testing.T) {
+	b := newBench(t)
+	p := b.take(settings())
+	if r := produce(p, 5, -1, -1, -1); r.err != nil {
+		t.Fatal(r.err)
+	}
+	late := *p.Head()
+	late.TieredEnd = 2
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), late.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if h := p.Head(); h.TieredEnd != 2 || h.LogStart != 2 {
+		t.Errorf("%+v", h)
+	}
+	if r := produce(p, 1, -1, -1, -1); r.err != nil {
+		t.Errorf("append afterwards: %+v", r)
 	}
 }
 

@@ -88,6 +88,9 @@ func (u *Uploader) buildSlice(ctx context.Context, b *builder, p *part) (metadat
 	source := p.take.source
 	at := source.Partition()
 	b.begin(at, u.deps.Topic(at.Topic))
+	if u.deps.Hurry() {
+		u.setPace(u.waiting.Load(), true)
+	}
 	for i := range p.batches {
 		k := &p.batches[i]
 		if err := u.keepPace(ctx, int(k.Size)); err != nil {

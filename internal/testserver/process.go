@@ -131,9 +131,12 @@ func (p *Process) Kill() error {
 }
 
 // Pause stops the process from running, as a host that hangs; its connections
-// stay open.
+// stay open. When it returns no thread runs any more.
 func (p *Process) Pause() error {
 	_, err := p.signal(syscall.SIGSTOP)
+	if pid := p.Pid(); err == nil && pid != 0 {
+		awaitStopped(pid)
+	}
 	return err
 }
 
