@@ -64,6 +64,9 @@ func (call *produceCall) release() {
 // produce appends every batch and queues the answer, which is ready when all are
 // committed. Requests of one connection overlap; their order is kept.
 func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
+	if err := checkProduce(r.body, r.Version); err != nil {
+		return err
+	}
 	if r.Version < 3 {
 		return c.refuseOldProduce(r)
 	}

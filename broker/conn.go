@@ -129,16 +129,12 @@ func (c *conn) read(ctx context.Context) error {
 
 // frame reads one frame's content and has it worked on.
 func (c *conn) frame(ctx context.Context, r io.Reader, size int) error {
-	if size > keepFrame {
-		if err := c.b.memory.Acquire(ctx, int64(size)); err != nil {
-			return err
-		}
-		defer c.b.memory.Release(int64(size))
-	}
+	budget := &budgetReader{r: r, free: keepFrame, c: c, ctx: ctx, size: int64(size)}
+	defer budget.release()
 	if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
 		return err
 	}
-	buf, err := kafka.ReadFrameBody(r, c.buf, size)
+	buf, err := kafka.ReadFrameBody(budget, c.buf, size)
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
@@ -163,6 +159,45 @@ func (c *conn) frame(ctx context.Context, r io.Reader, size int) error {
 	return nil
 }
 
+// A decoded request may be many times as large as its bytes: each element of an
+// array takes at least one byte there and a struct here.
+const (
+	cheapRequest  = 16 << 10
+	decodedFactor = 32
+)
+
+// budgetReader takes the memory of a large frame out of the budget of all
+// connections, once the first part of it has arrived: a length alone reserves
+// nothing.
+type budgetReader struct {
+	r    io.Reader
+	free int // bytes that need no budget
+	c    *conn
+	ctx  context.Context
+	size int64
+	held bool
+}
+
+func (b *budgetReader) Read(p []byte) (int, error) {
+	if b.free <= 0 && !b.held {
+		ctx, cancel := context.WithTimeout(b.ctx, b.c.b.cfg.RequestTimeout)
+		defer cancel()
+		if err := b.c.b.memory.Acquire(ctx, b.size); err != nil {
+			return 0, fmt.Errorf("no memory for a request of %d bytes: %w", b.size, err)
+		}
+		b.held = true
+	}
+	n, err := b.r.Read(p)
+	b.free -= n
+	return n, err
+}
+
+func (b *budgetReader) release() {
+	if b.held {
+		b.c.b.memory.Release(b.size)
+	}
+}
+
 // dispatch finds the request's row and lets it work.
 func (c *conn) dispatch(ctx context.Context, r *request) error {
 	a := r.api
@@ -180,6 +215,13 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {
 		return a.raw(ctx, c, r)
+	}
+	if len(r.body) > cheapRequest {
+		cost := min(int64(len(r.body))*decodedFactor, c.b.cfg.RequestMemoryBytes)
+		if err := c.b.memory.Acquire(ctx, cost); err != nil {
+			return err
+		}
+		defer c.b.memory.Release(cost)
 	}
 	req := kmsg.RequestForKey(r.Key)
 	req.SetVersion(r.Version)
