@@ -75,3 +75,26 @@ func TestDocsOfMetrics(t *testing.T) {
 	}
 	page(t, "metrics.md", docs.Metrics(all))
 }
+
+func TestDocsOfFormats(t *testing.T) {
+	formats := []docs.Format{
+		{Title: "Journal files", Path: "wal/format.go"},
+		{Title: "Objects in the bucket", Path: "tiering/format.go"},
+		{Title: "Manifest pages", Path: "tiering/page.go"},
+		{Title: "Keys in the bucket", Path: "tiering/key.go"},
+		{Title: "Keys in etcd", Path: "metadata/keys.go"},
+		{Title: "Record batches (Kafka's)", Path: "kafka/batch.go"},
+	}
+	for i := range formats {
+		b, err := os.ReadFile(filepath.Join("..", "..", formats[i].Path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		formats[i].Source = string(b)
+	}
+	want, err := docs.Formats(formats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page(t, "formats.md", want)
+}
