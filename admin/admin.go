@@ -2,7 +2,7 @@
 // that the command line reads.
 //
 // It promises that /healthz answers as long as the process works, that /readyz
-// says what is missing, and that nothing here changes data. It keeps no state.
+// says what is missing, and that only POST changes anything. It keeps no state.
 package admin
 
 import (
@@ -16,6 +16,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"varve/cluster"
 )
 
 // Agent is what the pages tell about.
@@ -24,6 +26,8 @@ type Agent interface {
 	NotReady() []string
 	// Status is the agent's own state, for /v1/status.
 	Status() any
+	// Undelete brings a deleted topic back.
+	Undelete(ctx context.Context, topic string) error
 }
 
 // Server answers HTTP requests.
@@ -38,6 +42,9 @@ func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, a.NotReady()) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) })
+	mux.HandleFunc("POST /v1/topics/{topic}/undelete", func(w http.ResponseWriter, r *http.Request) {
+		undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
+	})
 	if profiles {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
@@ -62,6 +69,19 @@ func (s *Server) Close(ctx context.Context) error {
 		return s.http.Close()
 	}
 	return nil
+}
+
+func undelete(w http.ResponseWriter, err error) {
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, "undeleted\n")
+	case errors.Is(err, cluster.ErrUnknownTopic):
+		reply(w, http.StatusNotFound, err.Error()+"\n")
+	case errors.Is(err, cluster.ErrTopicExists):
+		reply(w, http.StatusConflict, err.Error()+"\n")
+	default:
+		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")
+	}
 }
 
 func reply(w http.ResponseWriter, code int, text string) {

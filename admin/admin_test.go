@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -9,12 +10,21 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/cluster"
 )
 
 type fakeAgent struct{ missing []string }
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
 func (f *fakeAgent) Status() any        { return map[string]int{"broker": 7} }
+
+func (f *fakeAgent) Undelete(_ context.Context, topic string) error {
+	if topic != "gone" {
+		return cluster.ErrUnknownTopic
+	}
+	return nil
+}
 
 func get(t *testing.T, s *httptest.Server, path string) (int, string) {
 	t.Helper()
@@ -54,6 +64,16 @@ func TestPages(t *testing.T) {
 	var status map[string]int
 	if code, body := get(t, s, "/v1/status"); code != 200 || json.Unmarshal([]byte(body), &status) != nil || status["broker"] != 7 {
 		t.Error(code, body)
+	}
+	for topic, want := range map[string]int{"gone": 200, "never": 404} {
+		resp, err := http.Post(s.URL+"/v1/topics/"+topic+"/undelete", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("undelete %s: %s", topic, resp.Status)
+		}
 	}
 	if code, _ := get(t, s, "/debug/pprof/"); code != 404 {
 		t.Error("profiles are served unasked:", code)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"varve/internal/vfs"
@@ -264,6 +265,72 @@ func TestMetadataAwayChangesNothingForClients(t *testing.T) {
 	w.meta.SetAvailable(true)
 	a.produce("t", 100, 150)
 	a.consume("t", 150)
+}
+
+// TestDeletedTopicComesBackWhole: also what was not uploaded when it was deleted.
+func TestDeletedTopicComesBackWhole(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 300)
+	adm := kadm.NewClient(a.client())
+	if _, err := adm.DeleteTopics(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	for a.owned.len() > 0 {
+		changed := a.view.Changed()
+		if a.owned.len() > 0 {
+			<-changed
+		}
+	}
+	post := func(topic string) int {
+		resp, err := http.Post("http://"+a.HTTPAddress()+"/v1/topics/"+topic+"/undelete", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := post("never"); got != 404 {
+		t.Errorf("a topic that never was: %d", got)
+	}
+	if got := post("t"); got != 200 {
+		t.Fatalf("undelete: %d", got)
+	}
+	if got := post("t"); got != 404 {
+		t.Errorf("a second time: %d", got)
+	}
+	a.consume("t", 300)
+	a.produce("t", 300, 310)
+	a.consume("t", 310)
+}
+
+func TestTopicsAreChecked(t *testing.T) {
+	a := newWorld(t).start()
+	adm := kadm.NewClient(a.client())
+	for name, want := range map[string]error{"": kerr.InvalidTopicException, ".": kerr.InvalidTopicException, "a b": kerr.InvalidTopicException,
+		"a/b": kerr.InvalidTopicException, strings.Repeat("x", 250): kerr.InvalidTopicException} {
+		if r, err := adm.CreateTopic(t.Context(), 1, 1, nil, name); !errors.Is(err, want) {
+			t.Errorf("topic %q: %v, %v", name, r.ErrMessage, err)
+		}
+	}
+	for partitions, want := range map[int32]error{0: kerr.InvalidPartitions, -5: kerr.InvalidPartitions, 100_001: kerr.InvalidPartitions, 1 << 30: kerr.InvalidPartitions} {
+		if _, err := adm.CreateTopic(t.Context(), partitions, 1, nil, "p"); !errors.Is(err, want) {
+			t.Errorf("%d partitions: %v", partitions, err)
+		}
+	}
+	bad := "soon"
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"retention.ms": &bad}, "c"); !errors.Is(err, kerr.InvalidConfig) {
+		t.Errorf("a bad setting: %v", err)
+	}
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"retention.sm": &bad}, "c"); !errors.Is(err, kerr.InvalidConfig) {
+		t.Errorf("an unknown setting: %v", err)
+	}
+	if _, err := adm.CreateTopic(t.Context(), 1, 3, nil, "r"); !errors.Is(err, kerr.InvalidReplicationFactor) {
+		t.Errorf("three replicas on one broker: %v", err)
+	}
+	if all, err := adm.ListTopics(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("%d topics were made, %v", len(all), err)
+	}
 }
 
 func TestHTTPTellsTheState(t *testing.T) {

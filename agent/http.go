@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 
 	"varve/admin"
@@ -23,6 +24,16 @@ func (a *Agent) serveHTTP() error {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
+	return nil
+}
+
+// Undelete brings a deleted topic back within the undelete window.
+func (a *Agent) Undelete(ctx context.Context, name string) error {
+	t, err := a.view.Undelete(ctx, name, a.cfg.Garbage.UndeleteWindow)
+	if err != nil {
+		return err
+	}
+	a.log.Info("topic undeleted", "topic", name, "id", t.ID)
 	return nil
 }
 

@@ -13,9 +13,13 @@ import (
 type owned struct {
 	mu sync.RWMutex
 	by map[id.Partition]*partition.Partition
+	// retiring are those of deleted topics that are being uploaded.
+	retiring map[id.Partition]bool
 }
 
-func newOwned() *owned { return &owned{by: map[id.Partition]*partition.Partition{}} }
+func newOwned() *owned {
+	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}}
+}
 
 // Get gives a partition, or nil.
 func (o *owned) Get(p id.Partition) *partition.Partition {
@@ -35,7 +39,19 @@ func (o *owned) remove(p id.Partition) *partition.Partition {
 	defer o.mu.Unlock()
 	was := o.by[p]
 	delete(o.by, p)
+	delete(o.retiring, p)
 	return was
+}
+
+// retire marks a partition as one that ends; false if it was marked before.
+func (o *owned) retire(p id.Partition) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.retiring[p] {
+		return false
+	}
+	o.retiring[p] = true
+	return true
 }
 
 func (o *owned) all() []*partition.Partition {

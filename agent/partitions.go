@@ -64,7 +64,7 @@ func (a *Agent) candidate(t *cluster.Topic, p id.Partition, kv metadata.KV) (*ca
 			return nil, err
 		}
 		c.rev = kv.Mod
-		if o, alive := a.view.Owner(p); alive && o.Incarnation == c.head.Owner {
+		if o, alive := a.view.Owner(p); alive && o.Incarnation == c.head.Owner && o.Incarnation != a.inc {
 			return nil, nil
 		}
 	}
@@ -194,8 +194,8 @@ func (a *Agent) incomplete(c *candidate, known map[id.Journal]bool) error {
 	}
 	for _, l := range c.head.Chain {
 		j := id.Journal{Writer: l.Writer, Seq: 1}
-		if _, here := a.store.Sealed(j); here || !known[j] {
-			continue
+		if _, here := a.store.Sealed(j); here || !known[j] || l.Writer == a.inc {
+			continue // one's own journal: the partition was retired, all of it uploaded
 		}
 		if a.cfg.AcceptLoss {
 			a.log.Warn("accepting the loss of what a journal held", "journal", j, "topic", c.topic.Name, "partition", c.p.ID().Index, "from_offset", max(l.Start, c.head.TieredEnd))
@@ -232,10 +232,11 @@ func (a *Agent) reconcile(ctx context.Context) {
 				}
 				continue
 			}
-			if o, _ := a.view.Owner(id); o.Incarnation != 0 {
-				continue // its owner lives, or the next start decides
+			kv, claim := a.claim(ctx, id)
+			if !claim {
+				continue
 			}
-			if c, err := a.candidate(t, id, metadata.KV{}); err == nil && c != nil {
+			if c, err := a.candidate(t, id, kv); err == nil && c != nil {
 				fresh = append(fresh, c)
 			}
 		}
@@ -245,8 +246,40 @@ func (a *Agent) reconcile(ctx context.Context) {
 	}
 	for _, p := range a.owned.all() {
 		if _, ok := a.view.TopicByID(p.ID().Topic); !ok {
-			a.owned.remove(p.ID())
-			p.Close()
+			a.retire(ctx, p)
 		}
 	}
+}
+
+// claim says whether a partition that is not served here may be taken: nobody owns
+// it, or this very agent did, before its topic was deleted and brought back. kv is
+// its head, if it has one.
+func (a *Agent) claim(ctx context.Context, p id.Partition) (kv metadata.KV, ok bool) {
+	o, _ := a.view.Owner(p)
+	switch o.Incarnation {
+	case 0:
+		return kv, true
+	case a.inc:
+		kv, err := a.deps.Meta.Get(ctx, metadata.HeadKey(p))
+		return kv, err == nil
+	}
+	return kv, false // its owner lives, or the next start decides
+}
+
+// retire ends a partition whose topic was deleted, once all of it is in the tier,
+// so that the topic can be brought back whole.
+func (a *Agent) retire(ctx context.Context, p *partition.Partition) {
+	if !a.owned.retire(p.ID()) {
+		return // under way
+	}
+	a.run(func() {
+		for a.tier.upload.Flush(ctx, p.ID()) != nil {
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		a.owned.remove(p.ID())
+		p.Close()
+		a.view.Touch()
+	})
 }

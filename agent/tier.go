@@ -89,7 +89,7 @@ func (a *Agent) topicName(t id.Topic) string {
 	if found, ok := a.view.TopicByID(t); ok {
 		return found.Name
 	}
-	return ""
+	return a.view.Deleted()[t].Name
 }
 
 // probeStore says once what the bucket can't do; while it is away it is asked

@@ -102,6 +102,42 @@ func (v *View) DeleteTopic(ctx context.Context, name string) error {
 	})
 }
 
+// Undelete brings back the topic of that name which was deleted last, no longer
+// than window ago, with its id and its records.
+func (v *View) Undelete(ctx context.Context, name string, window time.Duration) (*Topic, error) {
+	var found id.Topic
+	var newest time.Time
+	for t, d := range v.Deleted() {
+		if d.Name == name && d.Deleted.After(newest) {
+			found, newest = t, d.Deleted
+		}
+	}
+	if newest.IsZero() || time.Since(newest) >= window {
+		return nil, fmt.Errorf("no topic '%s' was deleted within the last %v: %w", name, window, ErrUnknownTopic)
+	}
+	gone := metadata.DeletedKey(found)
+	kv, err := v.store.Get(ctx, gone)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return nil, fmt.Errorf("topic '%s': %w", name, ErrUnknownTopic)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
+	}
+	d, err := metadata.DecodeDeletedTopic(kv.Value)
+	if err != nil {
+		return nil, err
+	}
+	key := metadata.TopicKey(name)
+	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone))
+	if errors.Is(err, metadata.ErrConflict) {
+		return nil, fmt.Errorf("a topic '%s' exists by now: %w", name, ErrTopicExists)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
+	}
+	return &Topic{name, d.Topic, rev}, v.Await(ctx, metadata.PrefixTopics, rev)
+}
+
 // AddPartitions raises a topic's number of partitions to total.
 func (v *View) AddPartitions(ctx context.Context, name string, total int32) error {
 	return v.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {

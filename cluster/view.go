@@ -91,6 +91,14 @@ func (v *View) Run(ctx context.Context) {
 // Ready is closed once the whole state was seen.
 func (v *View) Ready() <-chan struct{} { return v.ready }
 
+// Touch makes those who follow the view look again.
+func (v *View) Touch() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	close(v.mu.changed)
+	v.mu.changed = make(chan struct{})
+}
+
 // Changed gives a channel that is closed at the next change. Take it before
 // looking.
 func (v *View) Changed() <-chan struct{} {

@@ -9,7 +9,7 @@ import (
 
 func topicCommand() *cobra.Command {
 	return parent("topic", "Create, look at, change and delete topics",
-		topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand())
+		topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand(), topicUndeleteCommand())
 }
 
 // topicRow is a topic in a list.
