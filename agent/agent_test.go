@@ -304,6 +304,40 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 	a.consume("t", 310)
 }
 
+// TestDeletedTopicSurvivesAStop: what was not uploaded when the topic was deleted
+// and the agent stopped is uploaded by the next one.
+func TestDeletedTopicSurvivesAStop(t *testing.T) {
+	w := newWorld(t)
+	away := true
+	w.change = func(c *Config) { c.ShutdownTimeout = 0 }
+	w.bucket = s3store.WithFaults(w.bucket, func(s3store.Call) s3store.Fault {
+		if away {
+			return s3store.Fault{Before: errors.New("the bucket is away")}
+		}
+		return s3store.Fault{}
+	})
+	a := w.start()
+	a.produce("t", 0, 200)
+	if _, err := kadm.NewClient(a.client()).DeleteTopics(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
+	away = false
+	b := w.start()
+	for b.owned.len() > 0 {
+		changed := b.view.Changed()
+		if b.owned.len() > 0 {
+			<-changed
+		}
+	}
+	if err := b.Undelete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	b.consume("t", 200)
+}
+
 func TestTopicsAreChecked(t *testing.T) {
 	a := newWorld(t).start()
 	adm := kadm.NewClient(a.client())

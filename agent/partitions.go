@@ -50,7 +50,28 @@ func (a *Agent) takePartitions(ctx, _ context.Context) error {
 			}
 		}
 	}
-	return a.take(ctx, all)
+	return a.take(ctx, append(all, a.unfinished(heads)...))
+}
+
+// unfinished are partitions of deleted topics of which this disk may hold more
+// than the tier: they are taken once more, to be uploaded and closed (retire).
+func (a *Agent) unfinished(heads map[id.Partition]metadata.KV) (all []*candidate) {
+	for t, d := range a.view.Deleted() {
+		for i := range d.Topic.Partitions {
+			p := id.Partition{Topic: t, Index: i}
+			c, err := a.candidate(&cluster.Topic{Name: d.Name, Topic: d.Topic}, p, heads[p])
+			if err != nil || c == nil {
+				continue
+			}
+			for _, l := range c.head.Chain {
+				if _, here := a.store.Sealed(id.Journal{Writer: l.Writer, Seq: 1}); here {
+					all = append(all, c)
+					break
+				}
+			}
+		}
+	}
+	return all
 }
 
 func (a *Agent) millis() int64 { return a.deps.Now().UnixMilli() }

@@ -168,11 +168,12 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 	if len(rest) != 0 {
 		return kafka.ErrInvalidRecord // exactly one batch (KIP-98)
 	}
+	now := slot.call.request.arrived.UnixMilli()
 	slot.start, slot.stamp = p.LogStart(), -1
 	if p.Settings().LogAppendTime {
-		slot.stamp = slot.call.request.arrived.UnixMilli()
+		slot.stamp = now
 	}
-	return p.Append(ctx, batch, id.NoEpoch, slot)
+	return p.Append(ctx, batch, now, id.NoEpoch, slot)
 }
 
 // expire answers with what is known when the client's patience ends.

@@ -143,7 +143,7 @@ func produce(p *Partition, n int, pid int64, epoch int16, seq int32) result {
 
 func appendBatch(p *Partition, b kafka.Batch) result {
 	done := make(results, 1)
-	if err := p.Append(context.Background(), b, id.NoEpoch, done); err != nil {
+	if err := p.Append(context.Background(), b, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		return result{-1, err}
 	}
 	return <-done
@@ -288,13 +288,13 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 	done := make(results, 2)
 	batch := newBatch(3, 5, 0, 0)
 	again := bytes.Clone(batch)
-	if err := p.Append(t.Context(), batch, id.NoEpoch, done); err != nil {
+	if err := p.Append(t.Context(), batch, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)
 	}
 	w := NewWatcher()
 	p.Watch(w)
 	defer p.Unwatch(w)
-	if err := p.Append(t.Context(), again, id.NoEpoch, done); err != nil {
+	if err := p.Append(t.Context(), again, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)
 	}
 	if st := p.State(); st.High != 0 || st.End != 3 || len(done) != 0 {
@@ -540,7 +540,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		if err := p.Append(context.Background(), batch, id.NoEpoch, done); err != nil {
+		if err := p.Append(context.Background(), batch, p.deps.Clock(), id.NoEpoch, done); err != nil {
 			b.Fatal(err)
 		}
 		if n++; n%64 == 0 {

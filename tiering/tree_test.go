@@ -105,9 +105,6 @@ func checkManifest(t *testing.T, io *memoryPages, m metadata.Manifest, want []me
 
 // Deep trees stay right when they are cut down to little: levels are consistent.
 func TestDeepTree(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a million slices")
-	}
 	io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
 	tr := &tree{io: io}
 	n := PageEntries*PageEntries + 3*PageEntries
