@@ -28,7 +28,7 @@ func main() {
 	binary := flag.String("varve", "bin/varve", "the agent's binary")
 	dir := flag.String("dir", "", "an empty or absent directory for everything")
 	rounds := flag.Int("rounds", 3, "measurements of each kind")
-	seconds := flag.Int("produce", 5, "seconds of producing what is read later")
+	seconds := flag.Int("produce", 2, "seconds of producing what is read later")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -97,11 +97,13 @@ func measure(ctx context.Context, a *agent, store s3store.Store, rounds, seconds
 			return err
 		}
 		note("rawget", fmt.Sprintf(`{"mb":%f,"mb_s":%f}`, float64(bytes)/1e6, float64(bytes)/1e6/took.Seconds()))
-		line, err := a.bench(ctx, "rawfetch", "-t", "history", "-d", "60s")
-		if err != nil {
-			return err
+		for _, connections := range []string{"1", "6"} {
+			line, err := a.bench(ctx, "rawfetch", "-t", "history", "-d", "60s", "-c", connections)
+			if err != nil {
+				return err
+			}
+			note("catchup-"+connections, line)
 		}
-		note("catchup", line)
 	}
 	return a.beside(ctx, rounds)
 }
