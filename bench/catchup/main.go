@@ -105,7 +105,7 @@ func measure(ctx context.Context, a *agent, store s3store.Store, rounds, seconds
 			note("catchup-"+connections, line)
 		}
 	}
-	return a.beside(ctx, rounds)
+	return a.beside(ctx, store, rounds)
 }
 
 // note prints one measurement.
