@@ -53,5 +53,6 @@ lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
 
 .PHONY: bench
-bench: ## micro-benchmarks of the hot path
-	$(GO) test -run xxx -bench . -benchtime 2s ./kafka ./wal ./partition ./tiering
+bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka (bench/compare; 10 minutes)
+	$(GO) test -run xxx -bench . -benchtime 1s ./kafka ./wal ./partition ./tiering
+	bench/compare
