@@ -53,6 +53,6 @@ lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
 
 .PHONY: bench
-bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka (bench/compare; 10 minutes)
+bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka
 	$(GO) test -run xxx -bench . -benchtime 1s ./kafka ./wal ./partition ./tiering
 	bench/compare

@@ -86,12 +86,12 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 			return err
 		}
 	}
-	ctx, cancel := context.WithDeadline(ctx, call.out.deadline)
-	defer cancel()
+	waiting := &deadline{Context: ctx, at: call.out.deadline}
+	defer waiting.cancel()
 	slots := call.slots
 	for i := range call.req.Topics {
 		n := len(call.req.Topics[i].Partitions)
-		b.produceTopic(ctx, call, &call.req.Topics[i], slots[:n])
+		b.produceTopic(waiting, call, &call.req.Topics[i], slots[:n])
 		slots = slots[n:]
 	}
 	call.release()

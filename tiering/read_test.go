@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
@@ -512,6 +514,7 @@ func BenchmarkBuild(b *testing.B) {
 			w, s := benchWorld(b, kafka.None)
 			w.cancel()
 			w.upload.cfg.Compress = compress
+			w.upload.pace.SetLimit(rate.Inf)
 			s.mu.head = &metadata.Head{}
 			run := s.Pending(64 << 20)
 			p := &part{take: &take{source: s}, batches: run.Batches}

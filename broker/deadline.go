@@ -1,0 +1,39 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// deadline is a context that makes its timer only when somebody waits: most
+// produce requests never do.
+type deadline struct {
+	context.Context
+	at   time.Time
+	once sync.Once
+	real context.Context
+	end  context.CancelFunc
+}
+
+func (d *deadline) make() context.Context {
+	d.once.Do(func() { d.real, d.end = context.WithDeadline(d.Context, d.at) })
+	return d.real
+}
+
+// Deadline is when it ends at the latest.
+func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
+
+// Done is closed at the deadline, or when the parent ends.
+func (d *deadline) Done() <-chan struct{} { return d.make().Done() }
+
+// Err says why it ended.
+func (d *deadline) Err() error { return d.make().Err() }
+
+// cancel frees the timer, if there is one.
+func (d *deadline) cancel() {
+	d.once.Do(func() {})
+	if d.end != nil {
+		d.end()
+	}
+}
