@@ -101,8 +101,8 @@ func greet(out io.Writer, a *agent.Agent, cfg agent.Config) {
 Try, in another terminal:
   echo hello | kcat -P -b %[1]s -t first
   kcat -C -b %[1]s -t first -e
-  varve topic list --brokers %[1]s
-`, kafka, http, cfg.DataDir)
+  %[4]s topic list --brokers %[1]s
+`, kafka, http, cfg.DataDir, os.Args[0])
 }
 
 func newRegistry() *prometheus.Registry {
