@@ -62,8 +62,13 @@ func (st *stretches) view(j id.Journal, pos Pos, n int) (View, bool) {
 		st.load(at)
 		v, ok = st.cache.view(j, pos, n)
 	}
-	if ok && pos.off()+int64(n) > at.start()+stretchBytes/2 {
-		st.ahead(at)
+	switch {
+	case !ok:
+	case at.index > 0 && st.cache.has(j, makePos(at.file, at.start()-stretchBytes)): // a reader that goes on
+		st.ahead(at, 1)
+		st.ahead(at, 2)
+	case pos.off()+int64(n) > at.start()+stretchBytes/2:
+		st.ahead(at, 1)
 	}
 	return v, ok
 }
@@ -128,9 +133,9 @@ func (st *stretches) read(at stretch) {
 	k.pending.Add(-1)
 }
 
-// ahead loads the stretch behind at in the background.
-func (st *stretches) ahead(at stretch) {
-	next := stretch{at.journal, at.file, at.index + 1}
+// ahead loads a stretch behind at in the background.
+func (st *stretches) ahead(at stretch, by int64) {
+	next := stretch{at.journal, at.file, at.index + by}
 	st.mu.Lock()
 	busy := st.mu.loading[next] != nil
 	st.mu.Unlock()
