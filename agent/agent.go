@@ -67,12 +67,12 @@ type Agent struct {
 	listeners   []net.Listener
 	endpoints   []metadata.Endpoint
 
-	stopServing context.CancelFunc
-	admin       *admin.Server
-	httpAddr    string
-	fatal       chan error // what ends the process
-	started     chan struct{}
-	tasks       sync.WaitGroup
+	stopServing  context.CancelFunc
+	admin        *admin.Server
+	httpListener net.Listener
+	fatal        chan error // what ends the process
+	started      chan struct{}
+	tasks        sync.WaitGroup
 }
 
 // New makes an agent; Run runs it.
@@ -180,7 +180,7 @@ func (a *Agent) listen(_, _ context.Context) error {
 		}
 		a.endpoints = append(a.endpoints, e)
 	}
-	return nil
+	return a.listenHTTP()
 }
 
 // advertise says what clients are told of a listener that is bound to bound.
@@ -230,13 +230,17 @@ func (a *Agent) serve(_, life context.Context) error {
 	}
 	a.run(func() { a.follow(life) })
 	a.runTier(life)
-	return a.serveHTTP()
+	a.serveHTTP()
+	return nil
 }
 
 // abort undoes a start that failed.
 func (a *Agent) abort() {
 	for _, l := range a.listeners {
 		l.Close()
+	}
+	if a.httpListener != nil {
+		a.httpListener.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

@@ -8,8 +8,8 @@ import (
 	"varve/internal/id"
 )
 
-// serveHTTP starts the admin server, if one is configured.
-func (a *Agent) serveHTTP() error {
+// listenHTTP takes the admin server's address, if one is configured.
+func (a *Agent) listenHTTP() error {
 	if a.cfg.HTTP == "" {
 		return nil
 	}
@@ -17,14 +17,21 @@ func (a *Agent) serveHTTP() error {
 	if err != nil {
 		return fmt.Errorf("http: %w", err)
 	}
-	a.httpAddr = l.Addr().String()
+	a.httpListener = l
+	return nil
+}
+
+// serveHTTP starts the admin server, if one is configured.
+func (a *Agent) serveHTTP() {
+	if a.httpListener == nil {
+		return
+	}
 	a.admin = admin.New(a, a.deps.Registry, a.cfg.Pprof)
 	a.run(func() {
-		if err := a.admin.Serve(l); err != nil {
+		if err := a.admin.Serve(a.httpListener); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
-	return nil
 }
 
 // Undelete brings a deleted topic back within the undelete window.
@@ -38,7 +45,12 @@ func (a *Agent) Undelete(ctx context.Context, name string) error {
 }
 
 // HTTPAddress is where the admin server listens, or "".
-func (a *Agent) HTTPAddress() string { return a.httpAddr }
+func (a *Agent) HTTPAddress() string {
+	if a.httpListener == nil {
+		return ""
+	}
+	return a.httpListener.Addr().String()
+}
 
 // NotReady lists why clients can't be served as they should.
 func (a *Agent) NotReady() []string {

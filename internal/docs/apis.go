@@ -21,7 +21,7 @@ func APIs(rows []API) string {
 
 The %d requests of Apache Kafka's protocol that an agent serves, with their versions. ApiVersions
 advertises exactly these, with the ranges of Apache Kafka 4.3; what is not in this list is
-answered with UNSUPPORTED_VERSION and a closed connection.
+refused by closing the connection, as Kafka does; a too new ApiVersions is answered.
 
 `, len(rows))
 	row(&b, "key", "request", "versions", "note")

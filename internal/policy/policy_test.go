@@ -28,6 +28,7 @@ var ranks = map[string]int{
 	"varve/agent":               6,
 	"varve/cmd":                 7,
 	"varve/e2e":                 7,
+	"varve/bench":               7,
 	"varve/internal/testserver": 0,
 }
 
@@ -50,7 +51,7 @@ var fences = []struct {
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"os", "files are reached through internal/vfs", []string{
 		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs",
-		"varve/cmd", "varve/e2e", "varve/internal/bench",
+		"varve/cmd", "varve/e2e", "varve/bench", "varve/internal/bench",
 		"varve/s3store",  // the driver for a directory, and files of certificates
 		"varve/metadata", // the embedded etcd's directory, and files of certificates
 	}},
