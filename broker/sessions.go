@@ -21,6 +21,9 @@ type fetchWant struct {
 	epoch     id.Epoch
 }
 
+// room is how many bytes the client takes of it; there is always room for a batch.
+func (w *fetchWant) room() int64 { return max(1, int64(w.maxBytes)) }
+
 // fetchSession remembers what a client follows, so that it need not repeat it
 // (KIP-227). A client uses a session for one request at a time.
 type fetchSession struct {

@@ -165,7 +165,7 @@ func (a *inFlight) Committed(pos wal.Pos, _ uint64) {
 		told = append(told, p.mu.pending[:ready]...)
 		p.mu.pending = append(p.mu.pending[:0], p.mu.pending[ready:]...)
 	}
-	p.wake()
+	p.tellWatchers(int64(rec.Size))
 	p.mu.Unlock()
 	a.free()
 	for i := range told {

@@ -102,8 +102,8 @@ type Partition struct {
 		since     int64    // since when, in ms
 		pending   []waiter // appends that wait for the high watermark, by offset
 		producers producers
-		watchers  map[*Watcher]struct{}
-		head      *metadata.Head // as last committed; never changed in place
+		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
+		head      *metadata.Head     // as last committed; never changed in place
 		rev       metadata.Revision
 	}
 	commit chan struct{} // holds one token: whoever has it may change the head
@@ -132,7 +132,7 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n.mu.next, n.mu.high = head.TieredEnd, head.TieredEnd
 	n.mu.logStart = head.LogStart
 	n.mu.head, n.mu.rev = head, rev
-	n.mu.watchers = map[*Watcher]struct{}{}
+	n.mu.watchers = map[*Watcher]int64{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
 	return n
@@ -198,7 +198,9 @@ func (p *Partition) fail(err error) {
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
-	p.wake()
+	for w := range p.mu.watchers {
+		w.signal()
+	}
 	p.mu.Unlock()
 	for _, w := range pending {
 		w.done.Appended(-1, err)
