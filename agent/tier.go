@@ -41,7 +41,7 @@ func (a *Agent) openTier(_, life context.Context) error {
 		}, Log: a.log.With("part", "garbage"), Registerer: a.deps.Registry,
 	})
 	t.keep = tiering.NewKeeper(a.cfg.Retention, tiering.KeeperDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Topic: a.topicName,
+		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Remember: a.remember, Topic: a.topicName,
 		Clock: a.millis, Dropped: t.collect.Offer, Log: a.log.With("part", "retention"), Registerer: a.deps.Registry,
 	})
 	a.tier = t
@@ -73,6 +73,14 @@ func (a *Agent) retention(p id.Partition) (keep tiering.Retention, ok bool) {
 	}
 	s := owned.Settings()
 	return tiering.Retention{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
+}
+
+// remember gives for how long a partition's producers are remembered, in ms.
+func (a *Agent) remember(p id.Partition) int64 {
+	if owned := a.owned.Get(p); owned != nil {
+		return owned.Settings().ProducerExpiryMs
+	}
+	return 0
 }
 
 func (a *Agent) sources() iter.Seq[tiering.Source] {

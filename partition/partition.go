@@ -165,7 +165,7 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if rec.End() <= p.mu.next {
-		p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
+		p.adopted(rec)
 		return nil
 	}
 	if rec.Base != p.mu.next {
@@ -175,8 +175,13 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.high = p.mu.next
 	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
-	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
+	p.adopted(rec)
 	return nil
+}
+
+// adopted notes a batch's producer; when it was appended isn't known any more.
+func (p *Partition) adopted(rec *wal.Record) {
+	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, p.deps.Clock())
 }
 
 // Serve begins to accept appends and reads, after head was stored at rev.

@@ -37,7 +37,7 @@ import (
 //	  producers  uvarint, then for each:
 //	    id         varint
 //	    epoch      varint
-//	    timestamp  varint   of its newest batch, ms
+//	    timestamp  varint   when its newest batch was appended, ms since 1970
 //	    batches    uvarint, oldest first, then for each:
 //	      first sequence, last sequence, base offset  varint
 //	  checksum   uint32

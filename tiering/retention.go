@@ -31,8 +31,8 @@ type cutter struct {
 	oldest int64 // largest timestamp of the first slice that stays; -1 if none is known
 }
 
-// newCutter begins at a log start. total is the size of the partition, with what
-// isn't tiered yet.
+// newCutter begins at a log start. total is the size of all that reaches above it,
+// with what isn't tiered yet.
 func newCutter(r Retention, start, total, now int64) *cutter {
 	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1}
 	if c.bySize {
@@ -59,8 +59,7 @@ func (c *cutter) slices(list []metadata.Slice) (met bool) {
 	for i := range list {
 		s := &list[i]
 		switch {
-		case s.End <= c.start:
-			c.excess -= s.Bytes // counted in the total, but gone already
+		case s.End <= c.start: // gone already
 		case c.whole(spanOf(s), s.Bytes):
 		case s.MaxTime < 0 && c.byTime:
 			c.unsure += s.Bytes
@@ -80,7 +79,12 @@ func (r *Reader) Cut(ctx context.Context, h *metadata.Head, p id.Partition, keep
 		return h.LogStart, -1, err
 	}
 	defer r.leave()
-	c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
+	live, err := countLive(ctx, r, p, h.Manifest, h.LogStart)
+	if err != nil {
+		return h.LogStart, -1, err
+	}
+	tiered := h.TieredBytes() - h.Manifest.Bytes + live.bytes
+	c := newCutter(keep, h.LogStart, tiered+waiting, now)
 	met := false
 	if h.Manifest.Slices > 0 {
 		if met, err = r.cutPage(ctx, c, p, h.Manifest.Root); err != nil {
@@ -100,7 +104,7 @@ func (r *Reader) cutPage(ctx context.Context, c *cutter, p id.Partition, at meta
 	}
 	for i := range g.Children {
 		k := &g.Children[i]
-		if k.Base >= c.start && c.whole(k.span, k.Bytes) {
+		if k.End <= c.start || k.Base >= c.start && c.whole(k.span, k.Bytes) {
 			continue
 		}
 		if met, err = r.cutPage(ctx, c, p, k.Page); met || err != nil {
@@ -108,4 +112,55 @@ func (r *Reader) cutPage(ctx context.Context, c *cutter, p id.Partition, at meta
 		}
 	}
 	return c.slices(g.Slices), nil
+}
+
+// live is what a manifest holds from a log start on.
+type live struct {
+	bytes int64 // of its slices that end above
+	dead  int64 // number of its slices that end at or below
+}
+
+// countLive reads the pages on the way to the log start.
+func countLive(ctx context.Context, io pageLoader, p id.Partition, m metadata.Manifest, start int64) (live, error) {
+	l := live{bytes: m.Bytes}
+	switch {
+	case m.Slices == 0 || m.Base >= start:
+		return l, nil
+	case m.End <= start:
+		return live{dead: m.Slices}, nil
+	}
+	for at, root := m.Root, true; at.Object.Writer != 0; root = false {
+		g, err := io.loadPage(ctx, p, at)
+		if err != nil {
+			return l, err
+		}
+		if root {
+			l.bytes = g.sum().Bytes
+		}
+		at = l.below(g, start)
+	}
+	return l, nil
+}
+
+// below takes off what a page lists below the log start, and gives the page in
+// which that lies.
+func (l *live) below(g *page, start int64) (next metadata.Page) {
+	for i := range g.Slices {
+		if s := &g.Slices[i]; s.End <= start {
+			l.dead++
+			l.bytes -= s.Bytes
+		}
+	}
+	for i := range g.Children {
+		c := &g.Children[i]
+		if c.End > start {
+			if c.Base < start {
+				return c.Page
+			}
+			break
+		}
+		l.dead += c.Slices
+		l.bytes -= c.Bytes
+	}
+	return metadata.Page{}
 }

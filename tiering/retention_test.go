@@ -46,7 +46,7 @@ func TestCutter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := stamped(c.times...)
-			k := newCutter(c.keep, c.start, int64(len(list))*100, 1000)
+			k := newCutter(c.keep, c.start, above(list, c.start), 1000)
 			k.slices(list)
 			if k.start != c.want {
 				t.Errorf("start is %d, want %d", k.start, c.want)
@@ -85,7 +85,7 @@ func TestCutAgainstList(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
+		c := newCutter(keep, h.LogStart, above(all, h.LogStart)+waiting, now)
 		c.slices(all)
 		if got != c.start {
 			t.Fatalf("%+v at %d from %d: %d, the list gives %d", keep, now, h.LogStart, got, c.start)
@@ -93,9 +93,22 @@ func TestCutAgainstList(t *testing.T) {
 	}
 }
 
+// above is the size of the slices that end above a log start.
+func above(list []metadata.Slice, start int64) (bytes int64) {
+	for i := range list {
+		if list[i].End > start {
+			bytes += list[i].Bytes
+		}
+	}
+	return bytes
+}
+
+// remember is how long a producer is, in ms.
+const remember = 600_000
+
 func (w *world) keeper(keep *Retention, dropped func([]metadata.Object)) *Keeper {
 	return NewKeeper(DefaultKeeperConfig(), KeeperDeps{Store: w.store, Reader: w.reader, Names: w.names, Sources: w.list,
-		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" },
+		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" }, Remember: func(id.Partition) int64 { return remember },
 		Clock: w.now.ms, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})
 }
 
@@ -176,7 +189,7 @@ func TestDeleteTo(t *testing.T) {
 	if err := k.DeleteTo(t.Context(), s, 1015); err != nil {
 		t.Fatal(err)
 	}
-	if h := s.Head(); h.LogStart != 1015 || h.TieredEnd != 1000 || len(h.Slices) != 0 {
+	if h := s.Head(); h.LogStart != 1015 || h.TieredEnd != 1000 || len(h.Slices) != 1 || h.TieredBytes() != 0 {
 		t.Errorf("head is %+v", h)
 	}
 	w.flush()
