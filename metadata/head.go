@@ -28,10 +28,10 @@ func (o Object) String() string { return fmt.Sprintf("%d-%d", o.Writer, o.Seq) }
 // Slice describes a partition's contiguous run of batches inside an object.
 type Slice struct {
 	Object   Object
-	Base     int64 // first offset
-	End      int64 // the offset behind the last
-	MinTime  int64 // smallest and largest timestamp, in ms; -1 if no record has one
-	MaxTime  int64
+	Base     int64    // first offset
+	End      int64    // the offset behind the last
+	MinTime  int64    // smallest of its batches' first timestamps, in ms; records may be older; -1 if none has one
+	MaxTime  int64    // largest timestamp of all its records, in ms; what look-ups and retention go by
 	MinEpoch id.Epoch // leader epochs of the first and last batch
 	MaxEpoch id.Epoch
 	Bytes    int64 // of its record batches, as a client fetches them

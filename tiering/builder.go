@@ -80,8 +80,12 @@ func (b *builder) note(batch *Batch, p kafka.Batch) {
 		b.plain += len(p)
 	}
 	x.End, x.MaxTime = batch.End, max(x.MaxTime, batch.MaxTime)
-	if t := p.BaseTimestamp(); t >= 0 && (x.MinTime < 0 || t < x.MinTime) {
-		x.MinTime = min(t, x.MaxTime)
+	first := p.BaseTimestamp()
+	if p.IsLogAppendTime() {
+		first = batch.MaxTime
+	}
+	if first >= 0 && (x.MinTime < 0 || first < x.MinTime) {
+		x.MinTime = min(first, x.MaxTime)
 	}
 	epoch := id.Epoch(p.LeaderEpoch())
 	if n := len(x.Epochs); n == 0 || x.Epochs[n-1].Epoch < epoch {
