@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
@@ -60,6 +61,7 @@ type KeeperDeps struct {
 	// Dropped is told of objects that a partition doesn't need any more. nil:
 	// garbage collection finds them by itself, later.
 	Dropped    func([]metadata.Object)
+	Random     *chance.Source // spreads retries; nil is the system's
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 }
@@ -104,7 +106,7 @@ func NewKeeper(cfg KeeperConfig, deps KeeperDeps) *Keeper {
 	if deps.Registerer != nil {
 		deps.Registerer.MustRegister(k.cut, k.trimmed, k.failed)
 	}
-	k.put = &putter{store: deps.Store, log: deps.Log, base: 500 * time.Millisecond, max: 10 * time.Second,
+	k.put = &putter{store: deps.Store, log: deps.Log, random: deps.Random, base: 500 * time.Millisecond, max: 10 * time.Second,
 		failed: func(error) {}, waiting: func() int64 { return 0 }}
 	return k
 }
