@@ -2,7 +2,6 @@ package tiering
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -11,9 +10,11 @@ import (
 	"varve/metadata"
 )
 
-// builder makes an object in one buffer: batches are read straight into it.
+// builder makes an object in the very buffer that its batches were loaded into:
+// they are compressed and moved to the front one after another.
 type builder struct {
-	buf      []byte
+	buf      []byte // the object so far
+	room     []byte // the whole buffer; what lies behind buf may not have been added yet
 	footer   Footer
 	compress func() bool // asked for each block
 	zip      *zstd.Encoder
@@ -25,35 +26,36 @@ type builder struct {
 	scratch []byte
 }
 
-// newBuilder begins an object in buf, whose content is dropped. compress says
-// whether blocks may be compressed now.
-func newBuilder(buf []byte, o metadata.Object, created int64, compress func() bool, zip *zstd.Encoder) *builder {
-	return &builder{buf: appendHeader(buf[:0]), footer: Footer{Object: o, Created: created}, compress: compress, zip: zip}
+// newBuilder begins an object at the front of room, of which the first free bytes
+// hold nothing. compress says whether blocks may be compressed now.
+func newBuilder(room []byte, free int, created int64, compress func() bool, zip *zstd.Encoder) *builder {
+	return &builder{buf: appendHeader(room[:0:free]), room: room, footer: Footer{Created: created}, compress: compress, zip: zip}
 }
 
 func (b *builder) begin(p id.Partition, topic string) {
 	b.index = Index{Partition: p, Topic: topic, MinTime: -1, MaxTime: -1}
 }
 
-// add appends a batch that fill reads. A batch that isn't what was announced is
-// an error, and the object useless.
-func (b *builder) add(batch *Batch, fill func([]byte) error) error {
-	if b.block.Raw > 0 && int(b.block.Raw)+int(batch.Size) > BlockBytes {
-		b.closeBlock()
-	}
-	from := len(b.buf)
-	b.buf = slices.Grow(b.buf, int(batch.Size))[:from+int(batch.Size)]
-	p := b.buf[from:]
-	if err := fill(p); err != nil {
-		return fmt.Errorf("read batch at offset %d: %w", batch.Base, err)
-	}
+// add moves the batch that lies at a place of the room to the object's end. All
+// before that place is the object's from then on. A batch that isn't what was
+// announced is an error, and the slice useless.
+func (b *builder) add(batch *Batch, at int) error {
+	p := b.room[at : at+int(batch.Size)]
 	if err := checkBatch(batch, p); err != nil {
 		return err
 	}
+	if b.block.Raw > 0 && int(b.block.Raw)+int(batch.Size) > BlockBytes {
+		b.closeBlock()
+	}
+	if &b.buf[0] == &b.room[0] { // else it has outgrown the room, and costs memory
+		b.buf = b.room[:len(b.buf) : at+len(p)]
+	}
+	from := len(b.buf)
+	b.buf = append(b.buf, p...)
 	if len(b.index.Blocks) == 0 && b.block.Raw == 0 {
 		b.index.Base = batch.Base
 	}
-	b.note(batch, p)
+	b.note(batch, b.buf[from:])
 	return nil
 }
 
@@ -127,7 +129,7 @@ func (b *builder) end(producers []Producer, aborted []Aborted) metadata.Slice {
 	}
 	at := len(b.buf)
 	b.buf = appendIndex(b.buf, x)
-	s := metadata.Slice{Object: b.footer.Object, Base: x.Base, End: x.End, MinTime: x.MinTime, MaxTime: x.MaxTime,
+	s := metadata.Slice{Base: x.Base, End: x.End, MinTime: x.MinTime, MaxTime: x.MaxTime,
 		MinEpoch: x.Epochs[0].Epoch, MaxEpoch: x.Epochs[len(x.Epochs)-1].Epoch, Bytes: x.bytes(),
 		IndexAt: int64(at), IndexLen: int32(len(b.buf) - at)}
 	b.footer.Slices = append(b.footer.Slices, FooterSlice{x.Partition, x.Topic, s})
@@ -148,10 +150,14 @@ func (x *Index) bytes() (n int64) {
 	return n
 }
 
-// finish gives the whole object, which lies in the builder's buffer.
-func (b *builder) finish() []byte {
+// finish gives the whole object, which lies in the builder's buffer. It may be
+// finished again, with another name.
+func (b *builder) finish(o metadata.Object) []byte {
+	b.footer.Object = o
+	for i := range b.footer.Slices {
+		b.footer.Slices[i].Object = o
+	}
 	at := len(b.buf)
-	b.buf = appendFooter(b.buf, &b.footer)
-	b.buf = appendTrailer(b.buf, int64(at), len(b.buf)-at)
-	return b.buf
+	whole := appendFooter(b.buf, &b.footer)
+	return appendTrailer(whole, int64(at), len(whole)-at)
 }

@@ -319,3 +319,9 @@ func randomBatch(t testing.TB, rng *rand.Rand, codec kafka.Codec, records, value
 }
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+
+// addCopy adds a batch that lies elsewhere than in the builder's room.
+func (b *builder) addCopy(meta *Batch, batch []byte) error {
+	b.room = batch
+	return b.add(meta, 0)
+}

@@ -129,16 +129,16 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 // orphan puts an object that nothing leads to, as a crash would leave it.
 func (w *world) orphan(o metadata.Object, p id.Partition, settled bool) string {
 	w.t.Helper()
-	b := newBuilder(nil, o, w.now.ms(), func() bool { return false }, newZip(1))
+	b := newBuilder(nil, 0, w.now.ms(), func() bool { return false }, newZip(1))
 	b.begin(p, "orphaned")
 	batch := randomBatch(w.t, newRand(o.Seq), kafka.None, 1, 10, 1)
 	batch.SetBaseOffset(1 << 40)
 	meta := Batch{Base: 1 << 40, End: 1<<40 + 1, Size: int32(len(batch))}
-	if err := b.add(&meta, func(p []byte) error { copy(p, batch); return nil }); err != nil {
+	if err := b.addCopy(&meta, batch); err != nil {
 		w.t.Fatal(err)
 	}
 	b.end(nil, nil)
-	if err := w.bucket.Put(w.t.Context(), ObjectKey(o), bytes.NewReader(b.finish())); err != nil {
+	if err := w.bucket.Put(w.t.Context(), ObjectKey(o), bytes.NewReader(b.finish(o))); err != nil {
 		w.t.Fatal(err)
 	}
 	if settled {

@@ -25,6 +25,7 @@ type part struct {
 	take      *take
 	batches   []Batch
 	bytes     int64
+	at        int        // where in its task's buffer the batches are loaded
 	producers []Producer // of the take's last part; else nil
 	aborted   []Aborted
 	slice     metadata.Slice // when it was built
@@ -35,6 +36,8 @@ type part struct {
 type task struct {
 	parts []*part
 	bytes int64
+	buf   []byte // takes the batches, and then the object
+	free  int    // of buf, before the batches
 }
 
 // candidate is a partition that has something to upload.
@@ -143,21 +146,22 @@ func (u *Uploader) note(found []candidate, age int64) {
 
 // pack makes objects: big partitions get their own, the others share.
 func (u *Uploader) pack(found []candidate) []task {
-	left := 2 * int64(u.cfg.Concurrency) * u.cfg.ObjectBytes // what a round may hold
+	left := u.cfg.RoundBytes
+	share := u.share(found)
 	var tasks []task
 	var bundle task
 	for _, c := range found {
 		if left <= 0 {
 			break
 		}
-		t := u.takeFrom(&c, left)
+		t := u.takeFrom(&c, min(left, max(leastTake, int64(share*float64(c.bytes)))))
 		left -= t.bytes
 		if len(t.parts) == 0 {
 			u.flushed(c.source.Partition(), 0, true)
 		}
 		if t.bytes >= u.cfg.SegmentBytes {
 			for _, p := range t.parts {
-				tasks = append(tasks, task{[]*part{p}, p.bytes})
+				tasks = append(tasks, task{parts: []*part{p}, bytes: p.bytes})
 			}
 			continue
 		}
@@ -174,6 +178,20 @@ func (u *Uploader) pack(found []candidate) []task {
 		tasks = append(tasks, bundle)
 	}
 	return tasks
+}
+
+// leastTake is what a round takes of a partition even if its share is less: slices
+// should not become tiny.
+const leastTake = 256 << 10
+
+// share is the part of each partition's bytes that a round takes. The same part of
+// all is about the same stretch of the journal, which is then read only once.
+func (u *Uploader) share(found []candidate) float64 {
+	var total int64
+	for _, c := range found {
+		total += c.bytes
+	}
+	return min(1, float64(u.cfg.RoundBytes)/float64(max(1, total)))
 }
 
 // takeFrom takes what waits in a partition, cut into parts of an object's size. A

@@ -522,15 +522,21 @@ func BenchmarkBuild(b *testing.B) {
 			for _, x := range run.Batches {
 				size += int64(x.Size)
 			}
+			p.bytes = size
 			b.SetBytes(size)
 			b.ReportAllocs()
-			buf := make([]byte, 0, size+1<<20)
 			for b.Loop() {
-				o, err := w.upload.build(b.Context(), &task{parts: []*part{p}}, metadata.Object{Writer: 1, Seq: 1}, buf)
+				tasks := []task{{parts: []*part{p}, bytes: size}}
+				buf, err := w.upload.load(b.Context(), tasks)
+				if err != nil {
+					b.Fatal(err)
+				}
+				o, err := w.upload.build(b.Context(), &tasks[0])
 				if err != nil || p.err != nil {
 					b.Fatal(err, p.err)
 				}
-				buf = o.finish()
+				o.finish(metadata.Object{Writer: 1, Seq: 1})
+				w.upload.buffers.Put(buf)
 			}
 		})
 	}

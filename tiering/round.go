@@ -56,7 +56,11 @@ func (u *Uploader) round(ctx context.Context) bool {
 			r.mu.missing[p.take]++
 		}
 	}
-	r.run(ctx, tasks)
+	buf, err := u.load(ctx, tasks)
+	if err == nil {
+		r.run(ctx, tasks)
+	}
+	u.buffers.Put(buf)
 	return u.conclude(ctx, r.mu.outcomes)
 }
 

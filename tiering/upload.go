@@ -53,7 +53,7 @@ type Uploader struct {
 	pace    *rate.Limiter // of building objects; plan sets it
 	urgent  atomic.Int32  // flushes that wait: no pace then
 	zip     *zstd.Encoder
-	buffers sync.Pool // of *[]byte
+	buffers sync.Pool // of *[]byte, one of which a round loads into
 
 	kick     chan struct{}             // holds one token
 	requests chan *flush               // to Run

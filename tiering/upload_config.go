@@ -17,9 +17,11 @@ type UploadConfig struct {
 	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
 	// 1 GiB. An object is built in memory.
 	ObjectBytes int64 `yaml:"object_bytes" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
-	// Concurrency is how many objects are built and uploaded at once; with
-	// ObjectBytes it bounds memory. 1 to 64.
-	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; with object_bytes it bounds memory; 1 to 64"`
+	// RoundBytes is how much is loaded from the journal at a time: the memory of
+	// uploading. At least ObjectBytes, at most 4 GiB.
+	RoundBytes int64 `yaml:"round_bytes" doc:"how much is loaded from the journal at a time, in bytes: the memory of uploading; at least object_bytes"`
+	// Concurrency is how many objects are built and uploaded at once; 1 to 64.
+	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; 1 to 64"`
 	// Commits is how many heads are committed at once; 1 to 4096.
 	Commits int `yaml:"commits" doc:"how many heads are committed to etcd at once; 1 to 4096"`
 	// Compress lets blocks be compressed whose producers didn't.
@@ -35,7 +37,7 @@ type UploadConfig struct {
 
 // DefaultUploadConfig is what suits an agent.
 func DefaultUploadConfig() UploadConfig {
-	return UploadConfig{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, Concurrency: 1,
+	return UploadConfig{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, RoundBytes: 96 << 20, Concurrency: 1,
 		Commits: 256, Compress: true, CheckEvery: 250 * time.Millisecond, RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second}
 }
 
@@ -48,6 +50,7 @@ func (c UploadConfig) Validate() error {
 		{"bundle_bytes", c.BundleBytes, 1, 1 << 30},
 		{"segment_bytes", c.SegmentBytes, 1, 1 << 30},
 		{"object_bytes", c.ObjectBytes, max(c.BundleBytes, c.SegmentBytes), 1 << 30},
+		{"round_bytes", c.RoundBytes, c.ObjectBytes, 4 << 30},
 		{"concurrency", int64(c.Concurrency), 1, 64},
 		{"commits", int64(c.Commits), 1, 4096},
 		{"bytes_per_second", c.BytesPerSecond, 0, 1 << 50},

@@ -9,26 +9,17 @@ import (
 	"varve/metadata"
 )
 
-// upload builds an object and puts it into the bucket. A part whose source fails is
-// left out, with its error; if nothing is left there is no object. An error means
+// upload builds an object of what was loaded and puts it into the bucket. A part
+// that wasn't loaded, or is not what its journal announced, is left out, with its error; if nothing is left there is no object. An error means
 // that ctx ended.
 func (u *Uploader) upload(ctx context.Context, t *task) (metadata.Object, error) {
-	room := t.bytes + 64<<10
-	for _, p := range t.parts {
-		room += 1024 + 64*int64(len(p.producers)) + 64*p.bytes/BlockBytes
+	b, err := u.build(ctx, t)
+	if err != nil || len(b.footer.Slices) == 0 {
+		return metadata.Object{}, err
 	}
-	buf := u.buffer(room)
 	for {
 		o := u.deps.Names.Next()
-		b, err := u.build(ctx, t, o, buf)
-		buf = b.buf
-		if err != nil || len(b.footer.Slices) == 0 {
-			u.deps.Names.Settle(o)
-			u.buffers.Put(&buf)
-			return metadata.Object{}, err
-		}
-		data := b.finish()
-		buf = b.buf
+		data := b.finish(o)
 		begun := time.Now()
 		err = u.put.put(ctx, ObjectKey(o), data)
 		if errors.Is(err, errTaken) {
@@ -39,17 +30,16 @@ func (u *Uploader) upload(ctx context.Context, t *task) (metadata.Object, error)
 		if err == nil {
 			u.stored(b, len(data), time.Since(begun))
 		}
-		u.buffers.Put(&buf)
+		t.named(o)
 		return o, err
 	}
 }
 
-// buffer gives a buffer with that much room, an old one if there is one.
-func (u *Uploader) buffer(room int64) []byte {
-	if b, ok := u.buffers.Get().(*[]byte); ok && int64(cap(*b)) >= room {
-		return *b
+// named tells the parts under which name they were stored.
+func (t *task) named(o metadata.Object) {
+	for _, p := range t.parts {
+		p.slice.Object = o
 	}
-	return make([]byte, 0, room)
 }
 
 func (u *Uploader) stored(b *builder, size int, took time.Duration) {
@@ -69,9 +59,12 @@ func (u *Uploader) stored(b *builder, size int, took time.Duration) {
 }
 
 // build makes the object's slices. It fails only when ctx ended.
-func (u *Uploader) build(ctx context.Context, t *task, o metadata.Object, buf []byte) (*builder, error) {
-	b := newBuilder(buf, o, u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() }, u.zip)
+func (u *Uploader) build(ctx context.Context, t *task) (*builder, error) {
+	b := newBuilder(t.buf, t.free, u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() }, u.zip)
 	for _, p := range t.parts {
+		if p.err != nil {
+			continue // it wasn't loaded
+		}
 		from := len(b.buf)
 		p.slice, p.err = u.buildSlice(ctx, b, p)
 		if p.err != nil {
@@ -85,20 +78,18 @@ func (u *Uploader) build(ctx context.Context, t *task, o metadata.Object, buf []
 }
 
 func (u *Uploader) buildSlice(ctx context.Context, b *builder, p *part) (metadata.Slice, error) {
-	source := p.take.source
-	at := source.Partition()
+	at := p.take.source.Partition()
 	b.begin(at, u.deps.Topic(at.Topic))
-	if u.deps.Hurry() {
-		u.setPace(u.waiting.Load(), true)
-	}
+	from := p.at
 	for i := range p.batches {
 		k := &p.batches[i]
 		if err := u.keepPace(ctx, int(k.Size)); err != nil {
 			return metadata.Slice{}, err
 		}
-		if err := b.add(k, func(buf []byte) error { return source.Read(ctx, *k, buf) }); err != nil {
+		if err := b.add(k, from); err != nil {
 			return metadata.Slice{}, fmt.Errorf("%v: %w", at, err)
 		}
+		from += int(k.Size)
 	}
 	return b.end(p.producers, p.aborted), nil
 }

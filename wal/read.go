@@ -13,7 +13,7 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 	v, ok := s.cache.view(j, pos, n)
 	from := "memory"
 	if !ok {
-		v, ok = s.behind.view(j, pos, n)
+		v, ok = s.behind.view(j, pos, n, n)
 		from = "stretch"
 	}
 	if ok {
@@ -29,9 +29,7 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 		s.metrics.readBytes.WithLabelValues("memory").Add(float64(len(p)))
 		return nil
 	}
-	if v, ok := s.behind.view(j, pos, len(p)); ok {
-		copy(p, v.Bytes)
-		v.Release()
+	if s.behind.copy(j, p, pos) {
 		s.metrics.readBytes.WithLabelValues("stretch").Add(float64(len(p)))
 		return nil
 	}

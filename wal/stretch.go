@@ -49,16 +49,15 @@ func stretchOf(j id.Journal, pos Pos) stretch {
 	return stretch{j, pos.file(), pos.off() / stretchBytes}
 }
 
-// view pins n bytes from pos on, loading what is worth it. What lies in two
-// stretches is not served here.
-func (st *stretches) view(j id.Journal, pos Pos, n int) (View, bool) {
+// view pins n bytes from pos on, which are a part of whole that are read, loading
+// what is worth it. What lies in two stretches is not served here.
+func (st *stretches) view(j id.Journal, pos Pos, n, whole int) (View, bool) {
 	at := stretchOf(j, pos)
 	if pos.off()+int64(n) > at.start()+stretchBytes {
-		st.touch(at, n) // its followers will want it
 		return View{}, false
 	}
 	v, ok := st.cache.view(j, pos, n)
-	if !ok && st.touch(at, n) {
+	if !ok && st.touch(at, whole) {
 		st.load(at)
 		v, ok = st.cache.view(j, pos, n)
 	}
@@ -71,6 +70,21 @@ func (st *stretches) view(j id.Journal, pos Pos, n int) (View, bool) {
 		st.ahead(at, 1)
 	}
 	return v, ok
+}
+
+// copy fills p from pos on, out of as many stretches as it takes.
+func (st *stretches) copy(j id.Journal, p []byte, pos Pos) bool {
+	for whole := len(p); len(p) > 0; {
+		n := min(len(p), int(stretchBytes-pos.off()%stretchBytes))
+		v, ok := st.view(j, pos, n, whole)
+		if !ok {
+			return false
+		}
+		copy(p, v.Bytes)
+		v.Release()
+		p, pos = p[n:], pos+Pos(n)
+	}
+	return true
 }
 
 // touch notes an access and says whether the stretch is worth loading.

@@ -1,0 +1,118 @@
+package tiering
+
+import (
+	"cmp"
+	"container/heap"
+	"context"
+	"fmt"
+
+	"varve/internal/id"
+)
+
+// load reads the batches of all tasks into one buffer, in the order in which they
+// lie in the journals: consumers' and producers' disk sees one sequential reader,
+// however many partitions there are. A part that can't be read gets its error. The
+// caller gives the buffer back when the objects are stored. An error means that
+// ctx ended.
+func (u *Uploader) load(ctx context.Context, tasks []task) (buf *[]byte, err error) {
+	buf = u.divide(tasks)
+	var readers partReaders
+	for i := range tasks {
+		for _, p := range tasks[i].parts {
+			readers = append(readers, &partReader{part: p, buf: tasks[i].buf[p.at:]})
+		}
+	}
+	heap.Init(&readers)
+	for len(readers) > 0 {
+		r := readers[0]
+		b := &r.part.batches[r.next]
+		if err := u.keepPace(ctx, int(b.Size)); err != nil {
+			return buf, err
+		}
+		if u.deps.Hurry() {
+			u.setPace(u.waiting.Load(), true)
+		}
+		if err := r.part.take.source.Read(ctx, *b, r.buf[:b.Size]); err != nil {
+			if ctx.Err() != nil {
+				return buf, ctx.Err()
+			}
+			r.part.err = fmt.Errorf("%v: read batch at offset %d: %w", r.part.take.source.Partition(), b.Base, err)
+		}
+		r.buf = r.buf[b.Size:]
+		if r.next++; r.next == len(r.part.batches) || r.part.err != nil {
+			heap.Pop(&readers)
+		} else {
+			heap.Fix(&readers, 0)
+		}
+	}
+	return buf, nil
+}
+
+// divide gives every task a share of one buffer, and every part a place in it.
+func (u *Uploader) divide(tasks []task) *[]byte {
+	var total int
+	for i := range tasks {
+		t := &tasks[i]
+		t.free = t.overhead()
+		total += t.free + int(t.bytes)
+	}
+	buf, _ := u.buffers.Get().(*[]byte)
+	if buf == nil || cap(*buf) < total {
+		b := make([]byte, total)
+		buf = &b
+	}
+	rest := (*buf)[:cap(*buf)]
+	for i := range tasks {
+		t := &tasks[i]
+		n := t.free + int(t.bytes)
+		t.buf, rest = rest[:n:n], rest[n:]
+		at := t.free
+		for _, p := range t.parts {
+			p.at = at
+			at += int(p.bytes)
+		}
+	}
+	return buf
+}
+
+// overhead is more than what an object takes beyond its batches, in any case that
+// is likely; an object that takes yet more is moved to a buffer of its own.
+func (t *task) overhead() int {
+	n := 4 << 10
+	for _, p := range t.parts {
+		n += 1024 + 128*len(p.producers) + 32*len(p.aborted) + 64*(2+2*int(p.bytes)/BlockBytes)
+	}
+	return n
+}
+
+// partReader is how far a part has been loaded.
+type partReader struct {
+	part *part
+	next int    // index of the next batch
+	buf  []byte // where it goes
+}
+
+func (r *partReader) location() Location { return r.part.batches[r.next].Location }
+
+// partReaders is a heap (container/heap): the reader whose next batch lies first.
+type partReaders []*partReader
+
+func (h partReaders) Len() int           { return len(h) }
+func (h partReaders) Less(i, j int) bool { return h[i].location().compare(h[j].location()) < 0 }
+func (h partReaders) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *partReaders) Push(x any)        { *h = append(*h, x.(*partReader)) }
+func (h *partReaders) Pop() any {
+	last := len(*h) - 1
+	x := (*h)[last]
+	*h = (*h)[:last]
+	return x
+}
+
+// compare orders locations as they were written.
+func (l Location) compare(m Location) int {
+	return cmp.Or(compareJournals(l.Journal, m.Journal), cmp.Compare(l.Pos, m.Pos))
+}
+
+func compareJournals(a, b id.Journal) int {
+	return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+}
