@@ -48,7 +48,7 @@ func (b *builder) add(batch *Batch, at int) error {
 		b.closeBlock()
 	}
 	if &b.buf[0] == &b.room[0] { // else it has outgrown the room, and costs memory
-		b.buf = b.room[:len(b.buf) : at+len(p)]
+		b.buf = b.room[: len(b.buf) : at+len(p)]
 	}
 	from := len(b.buf)
 	b.buf = append(b.buf, p...)
