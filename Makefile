@@ -17,6 +17,14 @@ build: ## build bin/varve
 run: build ## build and run a broker with everything embedded; data under ./data
 	$(BIN) dev
 
+.PHONY: cluster
+cluster: build ## start three agents, three etcd servers and MinIO; Kafka on 127.0.0.1:9092, 9093, 9094
+	deploy/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## end what 'make cluster' started; data stays under data/cluster
+	deploy/cluster down
+
 .PHONY: servers
 servers: ## build etcd and MinIO for the tests, once
 	$(GO) run ./internal/testserver/cmd/servers

@@ -48,11 +48,10 @@ func pick(a cluster.Live, listener string) (host string, port int32, rack *strin
 	return "", 0, rack, false
 }
 
-// controller names the agent to which clients send changes: any live one serves;
-// the lowest id is named, so that all say the same.
+// controller names the agent to which clients send changes; any live one would serve.
 func (b *Broker) controller() int32 {
-	if agents := b.deps.View.Agents(); len(agents) > 0 {
-		return int32(agents[0].Broker)
+	if c := b.deps.View.Controller(); c.Incarnation != 0 {
+		return int32(c.Broker)
 	}
 	return -1
 }

@@ -16,10 +16,13 @@ import (
 //	incarnation                  uint64, decimal  a starting agent    for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
+//	controller                   Role             an agent            while that agent's session lives
+//	coordinators/<slot>          Role             the controller      for ever
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
 //	topics/<name>                Topic            any agent           until the topic is deleted
 //	deleted/<topic id>           DeletedTopic     any agent           until its undelete window closes and its data is gone
-//	heads/<topic id>/<partition> Head             the owner           as long as the topic's data
+//	heads/<topic id>/<partition> Head             the owner; the      as long as the topic's data
+//	                                              controller: a new owner
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
@@ -32,11 +35,13 @@ const (
 	KeyCluster     = "cluster"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
+	KeyController  = "controller"
 )
 
 // Prefixes of the kinds of keys.
 const (
 	PrefixAgents   = "agents/"
+	PrefixSlots    = "coordinators/"
 	PrefixJournals = "journals/"
 	PrefixTopics   = "topics/"
 	PrefixDeleted  = "deleted/"
@@ -58,6 +63,15 @@ func AgentKey(b id.Broker) string { return PrefixAgents + b.String() }
 func ParseAgentKey(key string) (id.Broker, error) {
 	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixAgents), 32)
 	return id.Broker(n), err
+}
+
+// SlotKey is the key of a coordinator slot.
+func SlotKey(slot int) string { return PrefixSlots + strconv.Itoa(slot) }
+
+// ParseSlotKey takes a SlotKey apart.
+func ParseSlotKey(key string) (int, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixSlots), 16)
+	return int(n), err
 }
 
 // JournalKey is the key of a journal.

@@ -76,11 +76,13 @@ type Agent struct {
 	Version     string
 	HTTP        string // host:port of its admin API
 	Endpoints   []Endpoint
+	Peer        string // host:port at which other agents reach it; "" is none
+	Leaving     bool   // it was told to stop: nothing is given to it any more
 }
 
 // Encode writes the value.
 func (a Agent) Encode() []byte {
-	b := binary.AppendUvarint([]byte{1}, uint64(a.Incarnation))
+	b := binary.AppendUvarint([]byte{2}, uint64(a.Incarnation))
 	b = append(b, a.Store[:]...)
 	b = wire.AppendString(b, a.Rack)
 	b = wire.AppendString(b, a.Version)
@@ -91,20 +93,46 @@ func (a Agent) Encode() []byte {
 		b = wire.AppendString(b, e.Host)
 		b = binary.AppendVarint(b, int64(e.Port))
 	}
-	return b
+	b = wire.AppendString(b, a.Peer)
+	return wire.AppendBool(b, a.Leaving)
 }
 
-// DecodeAgent reads what Encode writes.
+// DecodeAgent reads what Encode writes. Version 1 had neither Peer nor Leaving.
 func DecodeAgent(b []byte) (a Agent, err error) {
-	err = decode("agent", 1, b, func(r *wire.Reader) {
+	err = decode("agent", 2, b, func(r *wire.Reader) {
 		a.Incarnation = id.Incarnation(r.Uvarint())
 		copy(a.Store[:], r.Fixed(16))
 		a.Rack, a.Version, a.HTTP = r.String(), r.String(), r.String()
 		for n := r.Count(3); n > 0; n-- {
 			a.Endpoints = append(a.Endpoints, Endpoint{r.String(), r.String(), int32(r.Varint())})
 		}
+		if b[0] >= 2 {
+			a.Peer, a.Leaving = r.String(), r.Bool()
+		}
 	})
 	return a, err
+}
+
+// Role says which incarnation has a part in the cluster that one agent has at a
+// time: the controller, or a coordinator slot.
+type Role struct {
+	Incarnation id.Incarnation
+	Broker      id.Broker
+}
+
+// Encode writes the value.
+func (o Role) Encode() []byte {
+	b := binary.AppendUvarint([]byte{1}, uint64(o.Incarnation))
+	return binary.AppendVarint(b, int64(o.Broker))
+}
+
+// DecodeRole reads what Encode writes.
+func DecodeRole(b []byte) (o Role, err error) {
+	err = decode("role", 1, b, func(r *wire.Reader) {
+		o.Incarnation = id.Incarnation(r.Uvarint())
+		o.Broker = id.Broker(r.Varint())
+	})
+	return o, err
 }
 
 // JournalState is a step in a journal's life.

@@ -53,7 +53,7 @@ var forms = []struct {
 }
 
 var (
-	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}}
+	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
 	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345}
 	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
 	sampleGroup   = Group{"consumer", 7, "range", "m1", at, []GroupMember{

@@ -31,6 +31,14 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 	for {
 		room := p.deps.Journal.Room()
 		err := p.append(b, epoch, done)
+		if err == errPaused {
+			select {
+			case <-p.unpaused():
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 		if !wal.IsBusy(err) {
 			return err
 		}
@@ -75,6 +83,10 @@ func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
 	if err := p.checkEpoch(epoch); err != nil {
 		p.mu.Unlock()
 		return err
+	}
+	if p.mu.paused != nil {
+		p.mu.Unlock()
+		return errPaused
 	}
 	if b.ProducerID() >= 0 {
 		repeated, err := p.mu.producers.check(b)

@@ -98,9 +98,10 @@ type Partition struct {
 		high      int64 // high watermark: everything below is committed
 		logStart  int64
 		tail      tail
-		waiting   int64    // bytes that are committed and not in the tier
-		since     int64    // since when, in ms
-		pending   []waiter // appends that wait for the high watermark, by offset
+		waiting   int64         // bytes that are committed and not in the tier
+		since     int64         // since when, in ms
+		pending   []waiter      // appends that wait for the high watermark, by offset
+		paused    chan struct{} // not nil: appends wait until it is closed
 		producers producers
 		watchers  map[*Watcher]struct{}
 		head      *metadata.Head // as last committed; never changed in place
@@ -122,8 +123,8 @@ type Done interface {
 	Appended(base int64, err error)
 }
 
-// New makes a partition out of its head, not yet serving: Adopt the tail, then
-// Serve.
+// New makes a partition out of the head that names this agent as its owner, not
+// yet serving: Adopt the tail, then Serve.
 func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
@@ -179,12 +180,20 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	return nil
 }
 
-// Serve begins to accept appends and reads, after head was stored at rev.
-func (p *Partition) Serve(head *metadata.Head, rev metadata.Revision) {
+// Serve begins to accept appends and reads, after all that is sealed was adopted.
+func (p *Partition) Serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.head, p.mu.rev = head, rev
-	p.mu.epoch = head.Epoch
+	head := cloneHead(p.mu.head)
+	head.Settle(func(e id.Epoch) int64 {
+		for _, r := range p.mu.tail.refs {
+			if r.epoch >= e {
+				return r.base
+			}
+		}
+		return p.mu.next
+	})
+	p.mu.head = head
 	p.mu.closed = nil
 }
 
@@ -198,6 +207,7 @@ func (p *Partition) fail(err error) {
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
+	p.resume() // to be told
 	p.wake()
 	p.mu.Unlock()
 	for _, w := range pending {

@@ -98,6 +98,11 @@ func (b *bench) take(s *Settings) *Partition {
 		}
 		rev = kv.Mod
 	}
+	head.Give(b.inc, 1)
+	rev, err := b.heads.Write(context.Background(), []metadata.Guard{{Key: metadata.HeadKey(part), Mod: rev}}, metadata.Put(metadata.HeadKey(part), head.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	p := New(part, b.deps, head, rev, s)
 	for _, j := range b.store.Journals() {
 		if j == b.w.ID() {
@@ -118,12 +123,7 @@ func (b *bench) take(s *Settings) *Partition {
 			b.t.Fatal(err)
 		}
 	}
-	head = p.Take(b.inc, 1)
-	rev, err := b.heads.Write(context.Background(), []metadata.Guard{{Key: metadata.HeadKey(part), Mod: rev}}, metadata.Put(metadata.HeadKey(part), head.Encode()))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	p.Serve(head, rev)
+	p.Serve()
 	return p
 }
 

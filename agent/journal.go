@@ -1,0 +1,174 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/wal"
+)
+
+// errReplaced ends an agent whose journal another has sealed: it was taken for dead,
+// and its partitions have other owners. It may begin again as a new incarnation.
+var errReplaced = errors.New("this agent was taken for dead and replaced")
+
+// IsReplaced says that an agent ended since the others had replaced it; it may be
+// started again at once.
+func IsReplaced(err error) bool { return errors.Is(err, errReplaced) }
+
+// openJournal opens this incarnation's journal: all members join it durably before
+// etcd names it.
+func (a *Agent) openJournal(ctx, _ context.Context) error {
+	want, began := a.cfg.Replication.Factor, a.deps.Now()
+	noted := 0
+	for {
+		changed := a.view.Changed()
+		members := a.ensemble()
+		full := len(members) == want || a.deps.Now().Sub(began) >= a.cfg.Replication.GatherFor
+		if full && len(members) >= a.cfg.Replication.Quorum {
+			err := a.openWith(ctx, members)
+			if err == nil {
+				return nil
+			}
+			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
+		} else if full && noted != len(members) {
+			noted = len(members)
+			a.log.Warn("waiting for other agents to keep the journal with", "live", len(members), "needed", a.cfg.Replication.Quorum)
+		}
+		select {
+		case <-changed:
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
+	a.journalSeq++
+	j := id.Journal{Writer: a.inc, Seq: a.journalSeq}
+	w, err := a.peers.Create(ctx, j, members, a.cfg.Replication.Quorum)
+	if err != nil {
+		return err
+	}
+	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: members, Quorum: uint8(a.cfg.Replication.Quorum)}
+	key := metadata.JournalKey(j)
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, rec.Encode()))
+	if err != nil {
+		w.Close() // whether or not it was opened, nothing was ever appended
+		return err
+	}
+	a.journal = w
+	return a.view.Await(ctx, metadata.PrefixJournals, rev)
+}
+
+// ensemble chooses the stores that are to keep a journal: this one, and live ones in
+// other racks that keep few.
+func (a *Agent) ensemble() []id.Store {
+	kept := map[id.Store]int{}
+	for _, rec := range a.view.Journals() {
+		if rec.State == metadata.JournalOpen {
+			for _, s := range rec.Ensemble {
+				kept[s]++
+			}
+		}
+	}
+	var others []cluster.Live
+	for _, l := range a.view.Agents() {
+		if l.Store != a.store.ID() && l.Peer != "" && !l.Leaving {
+			others = append(others, l)
+		}
+	}
+	members := []id.Store{a.store.ID()}
+	racks := map[string]int{a.cfg.Rack: 1}
+	for len(members) < a.cfg.Replication.Factor && len(others) > 0 {
+		next := slices.MinFunc(others, func(x, y cluster.Live) int {
+			return cmp.Or(cmp.Compare(racks[x.Rack], racks[y.Rack]), cmp.Compare(kept[x.Store], kept[y.Store]), cmp.Compare(x.Broker, y.Broker))
+		})
+		members = append(members, next.Store)
+		racks[next.Rack]++
+		others = slices.DeleteFunc(others, func(l cluster.Live) bool { return l.Broker == next.Broker })
+	}
+	return members
+}
+
+// keepJournals seals here what etcd says is sealed, and drops what etcd has
+// forgotten. It ends this agent if its own journal was sealed by others.
+func (a *Agent) keepJournals(ctx context.Context) {
+	known := a.view.Journals()
+	mine := a.journal.ID()
+	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen && !a.sealing.Load() {
+		a.die(fmt.Errorf("journal %v is %v: %w", mine, rec.State, errReplaced))
+		return
+	}
+	for _, j := range a.store.Journals() {
+		rec, ok := known[j]
+		_, sealed := a.store.Sealed(j)
+		switch {
+		case j == mine:
+		case !ok:
+			a.dropJournal(ctx, j)
+		case rec.State == metadata.JournalSealed && !sealed:
+			if err := a.peers.Seal(ctx, a.store.ID(), j, rec.End); err != nil {
+				a.log.Warn("journal not sealed here yet", "journal", j, "err", err)
+			}
+		}
+	}
+}
+
+// dropJournal removes from this disk a journal that etcd doesn't know: it was never
+// opened, or the tier has all of it. One that a live agent may yet open stays; so
+// does everything if etcd's counters say that it is an older etcd.
+func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
+	for _, l := range a.view.Agents() {
+		if l.Incarnation == j.Writer {
+			return
+		}
+	}
+	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
+		return
+	}
+	kv, err := a.deps.Meta.Get(ctx, metadata.KeyIncarnation)
+	if err != nil {
+		return
+	}
+	if newest, err := strconv.ParseUint(string(kv.Value), 10, 64); err != nil || id.Incarnation(newest) < j.Writer {
+		a.die(fmt.Errorf("this disk keeps journal %v, but etcd has counted only %s incarnations: was etcd restored from an older state? Nothing was changed", j, kv.Value))
+		return
+	}
+	if err := a.peers.Drop(ctx, a.store.ID(), j); err != nil {
+		a.log.Warn("journal not dropped", "journal", j, "err", err)
+		return
+	}
+	a.log.Info("journal is needed no more", "journal", j)
+}
+
+// sealOwn ends this incarnation's journal for good, after the writer is closed.
+func (a *Agent) sealOwn(ctx context.Context, w *wal.Writer) (metadata.Revision, error) {
+	j := w.ID()
+	key := metadata.JournalKey(j)
+	kv, err := a.deps.Meta.Get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	rec, err := metadata.DecodeJournal(kv.Value)
+	if err != nil {
+		return 0, err
+	}
+	if rec.State != metadata.JournalOpen {
+		return 0, fmt.Errorf("journal %v is %v", j, rec.State)
+	}
+	rec.State, rec.End = metadata.JournalSealed, w.Committed()
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, rec.Encode()))
+	if err != nil {
+		return 0, err
+	}
+	return rev, a.peers.Seal(ctx, a.store.ID(), j, rec.End)
+}

@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+)
+
+// moveAtOnce is how many partitions stand still together while they move: they share
+// the upload of their last records.
+const moveAtOnce = 256
+
+// move gives partitions away on purpose: flush, then flip. All of it is uploaded
+// while they are served; then they stand still for one more short upload and the
+// change of the head. What fails stays here.
+func (a *Agent) move(ctx context.Context, to map[*partition.Partition]cluster.Live) (moved int) {
+	all := make([]*partition.Partition, 0, len(to))
+	for p := range to {
+		all = append(all, p)
+	}
+	if a.tier.upload.Flush(ctx, ids(all)...) != nil {
+		return 0
+	}
+	for some := range slices.Chunk(all, moveAtOnce) {
+		moved += a.flip(ctx, some, to)
+	}
+	return moved
+}
+
+func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
+	for _, p := range some {
+		p.Pause()
+		defer p.Resume() // those that stay
+	}
+	for _, p := range some {
+		if p.Quiet(ctx) != nil && ctx.Err() != nil {
+			return 0
+		}
+	}
+	if a.tier.upload.Flush(ctx, ids(some)...) != nil {
+		return 0
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, p := range some {
+		wg.Go(func() {
+			heir := to[p]
+			if err := p.HandOver(ctx, heir.Incarnation, heir.Broker); err != nil {
+				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
+				return
+			}
+			a.owned.remove(p.ID())
+			mu.Lock()
+			moved++
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return moved
+}
+
+func ids(all []*partition.Partition) []id.Partition {
+	out := make([]id.Partition, len(all))
+	for i, p := range all {
+		out[i] = p.ID()
+	}
+	return out
+}
+
+// heirs are the agents that can take something over: live, with an open journal, and
+// not about to leave.
+func (a *Agent) heirs() []cluster.Live {
+	open := map[id.Incarnation]bool{}
+	for j, rec := range a.view.Journals() {
+		if rec.State == metadata.JournalOpen {
+			open[j.Writer] = true
+		}
+	}
+	var out []cluster.Live
+	for _, l := range a.view.Agents() {
+		if l.Incarnation != a.inc && !l.Leaving && open[l.Incarnation] {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// leave gives all partitions to the other agents before this one stops; the
+// controller takes the coordinator slots, as it is told that this agent leaves.
+func (a *Agent) leave(ctx context.Context) {
+	a.leaving.Store(true)
+	if _, err := a.announce(ctx); err != nil {
+		a.log.Warn("the others don't know that this agent leaves", "err", err)
+		return
+	}
+	heirs := a.heirs()
+	all := a.owned.all()
+	if len(heirs) == 0 || len(all) == 0 {
+		return
+	}
+	load := map[id.Broker]int{}
+	for _, o := range a.view.Owners() {
+		load[o.Broker]++
+	}
+	to := make(map[*partition.Partition]cluster.Live, len(all))
+	for _, p := range all {
+		heir := slices.MinFunc(heirs, func(x, y cluster.Live) int {
+			return cmp.Or(cmp.Compare(load[x.Broker], load[y.Broker]), cmp.Compare(x.Broker, y.Broker))
+		})
+		load[heir.Broker]++
+		to[p] = heir
+	}
+	began := a.deps.Now()
+	moved := a.move(ctx, to)
+	a.log.Info("partitions handed over", "moved", moved, "of", len(all), "took", a.deps.Now().Sub(began))
+	a.awaitSlots(ctx)
+}
+
+// awaitSlots returns when no coordinator slot is this agent's any more.
+func (a *Agent) awaitSlots(ctx context.Context) {
+	for {
+		changed := a.view.Changed()
+		mine := false
+		for _, o := range a.view.Slots() {
+			mine = mine || o.Incarnation == a.inc
+		}
+		if !mine {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/wal"
+)
+
+// fencePatience bounds the wait for one member's answer; it includes a sync there,
+// and the reading of a journal's tail.
+const fencePatience = 10 * time.Second
+
+// beginRecovery decides the end of a dead writer's journal in the background, unless
+// that is under way.
+func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluster.Journal) {
+	c.mu.Lock()
+	busy := c.mu.recovering[j]
+	c.mu.recovering[j] = true
+	c.mu.Unlock()
+	if busy {
+		return
+	}
+	c.tasks.Go(func() {
+		began := time.Now()
+		end, err := c.recover(ctx, j, rec)
+		c.mu.Lock()
+		delete(c.mu.recovering, j)
+		was := c.mu.waiting[j]
+		delete(c.mu.waiting, j)
+		if err != nil {
+			c.mu.waiting[j] = err.Error()
+		}
+		waiting := len(c.mu.waiting)
+		c.mu.Unlock()
+		c.metrics.waiting.Set(float64(waiting))
+		switch {
+		case err == nil:
+			c.metrics.recoveries.Observe(time.Since(began).Seconds())
+			c.log.Info("journal recovered", "journal", j, "entries", end, "took", time.Since(began))
+		case ctx.Err() == nil && err.Error() != was:
+			c.log.Warn("journal not recovered yet; its partitions wait", "journal", j, "err", err)
+		}
+	})
+}
+
+// recover is DESIGN 4, steps 1 to 5. It may end at any point and be begun again, here
+// or elsewhere.
+func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Journal) (end uint64, err error) {
+	w, q := len(rec.Ensemble), int(rec.Quorum)
+	if q < 1 || q > w {
+		return 0, fmt.Errorf("its record names %d members and a quorum of %d", w, q)
+	}
+	next := rec.Journal
+	next.State = metadata.JournalRecovering
+	key := metadata.JournalKey(j)
+	rev, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rec.Mod}}, metadata.Put(key, next.Encode()))
+	if err != nil {
+		return 0, fmt.Errorf("begin recovery: %w", err)
+	}
+	epoch := uint64(rev)
+	copies := c.copies(rec)
+	held, err := c.fence(ctx, j, rec.Ensemble, epoch, w-q+1, copies)
+	if err != nil {
+		return 0, err
+	}
+	if end, err = c.complete(ctx, j, epoch, held, copies); err != nil {
+		return 0, err
+	}
+	next.State, next.Fence, next.End = metadata.JournalSealed, epoch, end
+	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, next.Encode())); err != nil {
+		return 0, fmt.Errorf("seal at entry %d: %w", end, err)
+	}
+	return end, nil
+}
+
+// copies is how many members must hold everything before the end is decided: Q, or
+// all that live if that is less. Whoever is missing then counts among the Q-1
+// losses that a record survives.
+func (c *Controller) copies(rec cluster.Journal) int {
+	live := 0
+	for _, s := range rec.Ensemble {
+		if _, ok := c.deps.View.Store(s); ok {
+			live++
+		}
+	}
+	return min(int(rec.Quorum), max(live, len(rec.Ensemble)-int(rec.Quorum)+1))
+}
+
+// answer is what a member said when it was fenced.
+type answer struct {
+	store id.Store
+	last  uint64
+	err   error
+}
+
+// fence asks all members, and goes on when as many as are wanted answered; enough of
+// them must.
+func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store, epoch uint64, enough, wanted int) (held map[id.Store]uint64, err error) {
+	answers := make(chan answer, len(members))
+	for _, s := range members {
+		c.tasks.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, fencePatience)
+			defer cancel()
+			last, err := c.deps.Peers.Fence(ctx, s, j, epoch)
+			answers <- answer{s, last, err}
+		})
+	}
+	held = map[id.Store]uint64{}
+	var missing []error
+	for range members {
+		a := <-answers
+		switch {
+		case errors.Is(a.err, wal.ErrFenced):
+			return nil, fmt.Errorf("store %v: %w", a.store, a.err) // a later recoverer is at work
+		case errors.Is(a.err, wal.ErrUnknown):
+			missing = append(missing, fmt.Errorf("store %v never had it or was wiped", a.store))
+		case a.err != nil:
+			missing = append(missing, fmt.Errorf("store %v: %w", a.store, a.err))
+		default:
+			held[a.store] = a.last
+		}
+		if len(held) >= max(enough, wanted) {
+			break
+		}
+	}
+	if len(held) < enough {
+		return nil, fmt.Errorf("%d of %d members answered, %d must: %w", len(held), len(members), enough, errors.Join(missing...))
+	}
+	return held, nil
+}
+
+// complete finds the end and copies until enough fenced members hold everything up
+// to it.
+func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, held map[id.Store]uint64, enough int) (end uint64, err error) {
+	var from id.Store
+	for s, last := range held {
+		if last >= end {
+			from, end = s, last
+		}
+	}
+	whole := 0
+	for _, last := range held {
+		if last == end {
+			whole++
+		}
+	}
+	var failed []error
+	for s, last := range held {
+		if whole >= enough {
+			return end, nil
+		}
+		if last == end {
+			continue
+		}
+		if err := c.deps.Peers.Copy(ctx, j, epoch, from, s, end); err != nil {
+			failed = append(failed, fmt.Errorf("copy from store %v to %v: %w", from, s, err))
+			continue
+		}
+		whole++
+	}
+	if whole < enough {
+		return 0, fmt.Errorf("%d members hold everything up to entry %d, %d must: %w", whole, end, enough, errors.Join(failed...))
+	}
+	return end, nil
+}
