@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -25,6 +26,7 @@ import (
 	"varve/cluster"
 	"varve/controller"
 	"varve/group"
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -43,21 +45,26 @@ type Deps struct {
 	Registry *prometheus.Registry
 	Listen   func(network, addr string) (net.Listener, error)
 	Dial     func(ctx context.Context, addr string) (net.Conn, error)
-	Now      func() time.Time
-	Version  string
+	Now      func() time.Time // nil is time.Now
+	// Random is where all randomness comes from; it must not end, and nil is the
+	// system's. It need not be safe for many callers. Each part gets a source of
+	// its own, in the order of the start.
+	Random  io.Reader
+	Version string
 }
 
 // Agent is one running broker process.
 type Agent struct {
-	cfg   Config
-	deps  Deps
-	log   *slog.Logger
-	self  id.Broker
-	inc   id.Incarnation
-	id    string // the cluster's id
-	store *wal.Store
-	heads *metadata.Writer
-	view  *cluster.View
+	cfg    Config
+	deps   Deps
+	log    *slog.Logger
+	random *chance.Source
+	self   id.Broker
+	inc    id.Incarnation
+	id     string // the cluster's id
+	store  *wal.Store
+	heads  *metadata.Writer
+	view   *cluster.View
 
 	session      atomic.Pointer[metadata.Session]
 	journal      *wal.Writer
@@ -98,7 +105,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, self: id.Broker(cfg.BrokerID), owned: newOwned(),
+	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
 		fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
@@ -161,7 +168,7 @@ func (a *Agent) openJournals(_, _ context.Context) error {
 	cfg := a.cfg.Journal
 	cfg.Dir = a.cfg.JournalDir()
 	var err error
-	a.store, err = wal.Open(cfg, wal.Options{FS: a.deps.FS, Log: a.log.With("part", "journal"), Registry: a.deps.Registry, Fatal: a.die, Clock: a.deps.Now})
+	a.store, err = wal.Open(cfg, wal.Options{FS: a.deps.FS, Log: a.log.With("part", "journal"), Registry: a.deps.Registry, Fatal: a.die, Clock: a.deps.Now, Random: a.random.Split()})
 	return err
 }
 
@@ -231,7 +238,7 @@ func (a *Agent) serve(_, life context.Context) error {
 	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
-		Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
+		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
 	})
 	if err != nil {
 		return err
@@ -319,10 +326,8 @@ func (a *Agent) abort() {
 	}
 }
 
-func newClusterID() string { return id.NewTopic().String() }
-
 // ensureCluster reads the cluster's id, or decides it.
-func ensureCluster(ctx context.Context, store metadata.Store, now time.Time) (string, error) {
+func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Source, now time.Time) (string, error) {
 	for {
 		kv, err := store.Get(ctx, metadata.KeyCluster)
 		if err == nil {
@@ -332,7 +337,7 @@ func ensureCluster(ctx context.Context, store metadata.Store, now time.Time) (st
 		if !errors.Is(err, metadata.ErrNotFound) {
 			return "", err
 		}
-		c := metadata.Cluster{ID: newClusterID(), Created: now}
+		c := metadata.Cluster{ID: id.NewTopic(random).String(), Created: now}
 		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyCluster}}, metadata.Put(metadata.KeyCluster, c.Encode()))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return "", err

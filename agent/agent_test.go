@@ -29,6 +29,7 @@ type world struct {
 	meta   *metadata.Memory
 	bucket s3store.Store
 	change func(*Config)
+	random io.Reader // nil: the system's
 }
 
 func newWorld(t *testing.T) *world {
@@ -65,7 +66,7 @@ func (w *world) start() *running {
 	w.t.Helper()
 	meta := w.meta.Open()
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Version: "test"})
+	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Random: w.random, Version: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 // join takes an incarnation and a session, and waits for the cluster's picture.
 func (a *Agent) join(ctx, life context.Context) error {
 	var err error
-	if a.id, err = ensureCluster(ctx, a.deps.Meta, a.deps.Now()); err != nil {
+	if a.id, err = ensureCluster(ctx, a.deps.Meta, a.random, a.deps.Now()); err != nil {
 		return err
 	}
 	if err := a.checkCluster(); err != nil {
@@ -31,8 +31,10 @@ func (a *Agent) join(ctx, life context.Context) error {
 		return err
 	}
 	a.session.Store(&s)
-	a.heads = metadata.NewWriter(a.deps.Meta, metadata.DefaultWriterConfig(), a.log.With("part", "metadata"), a.deps.Registry)
-	a.view = cluster.NewView(a.deps.Meta, a.log)
+	writing := metadata.DefaultWriterConfig()
+	writing.Random = a.random.Split()
+	a.heads = metadata.NewWriter(a.deps.Meta, writing, a.log.With("part", "metadata"), a.deps.Registry)
+	a.view = cluster.NewView(a.deps.Meta, a.log, a.random.Split())
 	a.run(func() { a.view.Run(life) })
 	select {
 	case <-a.view.Ready():

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/partition"
 	"varve/s3store"
@@ -30,7 +31,7 @@ func (a *Agent) openTier(_, life context.Context) error {
 	t.upload = tiering.NewUploader(a.cfg.Upload, tiering.UploadDeps{
 		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Topic: a.topicName,
 		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, OnCommitted: func() { a.trim(life) },
-		Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
+		Random: a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
 	})
 	t.collect = tiering.NewCollector(a.cfg.Garbage, tiering.GarbageDeps{
 		Store: a.deps.Objects, Reader: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
@@ -41,11 +42,12 @@ func (a *Agent) openTier(_, life context.Context) error {
 		}, Log: a.log.With("part", "garbage"), Registerer: a.deps.Registry,
 	})
 	t.keep = tiering.NewKeeper(a.cfg.Retention, tiering.KeeperDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Topic: a.topicName,
-		Clock: a.millis, Dropped: t.collect.Offer, Log: a.log.With("part", "retention"), Registerer: a.deps.Registry,
+		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Remember: a.remember, Topic: a.topicName,
+		Clock: a.millis, Dropped: t.collect.Offer, Random: a.random.Split(), Log: a.log.With("part", "retention"), Registerer: a.deps.Registry,
 	})
 	a.tier = t
-	a.run(func() { a.probeStore(life) })
+	random := a.random.Split()
+	a.run(func() { a.probeStore(life, random) })
 	return nil
 }
 
@@ -75,6 +77,14 @@ func (a *Agent) retention(p id.Partition) (keep tiering.Retention, ok bool) {
 	return tiering.Retention{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
 }
 
+// remember gives for how long a partition's producers are remembered, in ms.
+func (a *Agent) remember(p id.Partition) int64 {
+	if owned := a.owned.Get(p); owned != nil {
+		return owned.Settings().ProducerExpiryMs
+	}
+	return 0
+}
+
 func (a *Agent) sources() iter.Seq[tiering.Source] {
 	return func(yield func(tiering.Source) bool) {
 		for _, p := range a.owned.all() {
@@ -94,9 +104,9 @@ func (a *Agent) topicName(t id.Topic) string {
 
 // probeStore says once what the bucket can't do; while it is away it is asked
 // again.
-func (a *Agent) probeStore(ctx context.Context) {
+func (a *Agent) probeStore(ctx context.Context, random *chance.Source) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		report, err := s3store.Probe(ctx, a.deps.Objects)
+		report, err := s3store.Probe(ctx, a.deps.Objects, random)
 		if err == nil {
 			for _, note := range report.Notes {
 				a.log.Info("object store", "note", note)

@@ -102,40 +102,64 @@ func (b *Broker) fetchPart(w fetchWant, version int16) *fetchPart {
 	return fp
 }
 
-// collect reads, and waits as long as it is told to until there is enough.
+// collect waits, as long as it is told to, until there is enough, and reads.
+// While it waits nothing is read: partitions count what becomes readable.
 func (call *fetchCall) collect(ctx context.Context) {
 	deadline := call.r.arrived.Add(min(time.Duration(call.req.MaxWaitMillis)*time.Millisecond, maxWait))
-	enough := call.read(ctx)
-	if enough || call.req.MaxWaitMillis <= 0 {
+	need := int64(min(int(call.req.MinBytes), call.limit))
+	patient := need > 0 && call.req.MaxWaitMillis > 0
+	if patient && !call.available(need) {
+		call.await(ctx, deadline, need, func(fp *fetchPart) int64 { return fp.want.offset })
+	}
+	if call.read(ctx) || !patient || ctx.Err() != nil {
 		return
 	}
-	w := partition.NewWatcher()
+	// The tier is busy or away, and nothing is new at the tail.
+	call.await(ctx, deadline, need, func(fp *fetchPart) int64 { return fp.state.High })
+	call.read(ctx)
+}
+
+// available says whether enough can be read, or something answered at once,
+// without reading.
+func (call *fetchCall) available(need int64) bool {
+	for _, fp := range call.parts {
+		if fp.p == nil {
+			return true
+		}
+		limit := min(need, fp.want.room())
+		bytes, now := fp.p.Available(fp.want.offset, limit, fp.want.epoch)
+		if need -= min(bytes, limit); need <= 0 || now {
+			return true
+		}
+	}
+	return false
+}
+
+// await returns when enough can be read from the offsets on that from gives, or
+// the time is over.
+func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64, from func(*fetchPart) int64) {
+	w := partition.NewWatcher(need)
 	for _, fp := range call.parts {
 		if fp.p != nil {
-			fp.p.Watch(w)
+			fp.p.Watch(w, from(fp), fp.want.room(), fp.want.epoch)
 			defer fp.p.Unwatch(w)
 		}
 	}
 	timer := time.NewTimer(time.Until(deadline))
 	defer timer.Stop()
-	for !call.read(ctx) {
-		select {
-		case <-w.C:
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			call.read(ctx)
-			return
-		}
+	select {
+	case <-w.C:
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
-// read reads once through all partitions and says whether that is enough.
+// read reads once through all partitions and says whether there is something to
+// answer: records or errors.
 func (call *fetchCall) read(ctx context.Context) bool {
 	call.releaseAll()
 	rest, always, failed := call.limit, true, false
 	var far []*fetchPart
-	total := 0
 	for _, fp := range call.order() {
 		if fp.p == nil {
 			failed = true
@@ -151,11 +175,9 @@ func (call *fetchCall) read(ctx context.Context) bool {
 		if fp.data.Bytes > 0 {
 			always = false
 			rest -= fp.data.Bytes
-			total += fp.data.Bytes
 		}
 	}
-	total += call.readTier(ctx, far, rest, always)
-	return failed || total >= int(call.req.MinBytes) && total > 0 || call.req.MinBytes <= 0
+	return call.readTier(ctx, far, rest, always) > 0 || !always || failed
 }
 
 // order begins at another partition each time, so that none is starved.

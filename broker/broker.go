@@ -17,6 +17,7 @@ import (
 
 	"varve/cluster"
 	"varve/group"
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
@@ -48,6 +49,7 @@ type Deps struct {
 	Tier       Tier
 	Journal    *wal.Store
 	Groups     *group.Coordinator
+	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
 	Registry   prometheus.Registerer
 	ClusterID  string
@@ -74,7 +76,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
-		sessions: newSessions(cfg.FetchSessions, time.Now), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes),
+		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes),
 		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg)}
 	b.apis = apiTable(b)
 	b.metrics.prepare(b.apis)

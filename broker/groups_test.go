@@ -49,7 +49,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		cfg := group.DefaultConfig()
 		cfg.OffsetMetadataMaxBytes = 8
-		groups := group.Open(cfg, store, writer, log, nil)
+		groups := group.Open(cfg, store, writer, nil, log, nil)
 		for n := range group.Slots {
 			groups.OwnSlots(map[int]metadata.Guard{n: {}})
 		}

@@ -1,13 +1,13 @@
 package broker
 
 import (
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 )
 
@@ -20,6 +20,9 @@ type fetchWant struct {
 	maxBytes  int32
 	epoch     id.Epoch
 }
+
+// room is how many bytes the client takes of it; there is always room for a batch.
+func (w *fetchWant) room() int64 { return max(1, int64(w.maxBytes)) }
 
 // fetchSession remembers what a client follows, so that it need not repeat it
 // (KIP-227). A client uses a session for one request at a time.
@@ -66,18 +69,19 @@ func (s *fetchSession) turn(n int) int {
 // sessions keeps a bounded number of fetch sessions; one that was not used for a
 // while gives way to a new one.
 type sessions struct {
-	max int
-	now func() time.Time
-	mu  sync.Mutex
-	by  map[int32]*fetchSession
+	max    int
+	now    func() time.Time
+	random *chance.Source
+	mu     sync.Mutex
+	by     map[int32]*fetchSession
 }
 
 // sessionIdle is how long a session must be unused to be evicted (Kafka's
 // min.incremental.fetch.session.eviction.ms).
 const sessionIdle = 2 * time.Minute
 
-func newSessions(limit int, now func() time.Time) *sessions {
-	return &sessions{max: limit, now: now, by: map[int32]*fetchSession{}}
+func newSessions(limit int, now func() time.Time, random *chance.Source) *sessions {
+	return &sessions{max: limit, now: now, random: random, by: map[int32]*fetchSession{}}
 }
 
 // open gives what the request wants, all things considered, and its session, or
@@ -148,7 +152,7 @@ func (ss *sessions) create(wants []fetchWant) *fetchSession {
 	}
 	s := &fetchSession{epoch: 1, busy: true, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
 	for s.id == 0 || ss.by[s.id] != nil {
-		s.id = rand.Int32()
+		s.id = int32(ss.random.Uint64() >> 33)
 	}
 	for _, w := range wants {
 		s.set(w)

@@ -81,7 +81,7 @@ func (v *View) CreateTopic(ctx context.Context, name string, partitions int32, c
 	if err := v.CheckCreate(name, partitions, config); err != nil {
 		return nil, err
 	}
-	t := metadata.Topic{ID: id.NewTopic(), Partitions: partitions, Created: time.Now(), Config: config}
+	t := metadata.Topic{ID: id.NewTopic(v.random), Partitions: partitions, Created: time.Now(), Config: config}
 	key := metadata.TopicKey(name)
 	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, t.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -48,8 +49,9 @@ type Topic struct {
 
 // View is the agent's picture of the cluster.
 type View struct {
-	store metadata.Store
-	log   *slog.Logger
+	store  metadata.Store
+	log    *slog.Logger
+	random *chance.Source
 
 	mu struct {
 		sync.RWMutex
@@ -75,9 +77,10 @@ type View struct {
 // watched are the prefixes that a View follows.
 var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads}
 
-// NewView makes a view; Run fills it.
-func NewView(store metadata.Store, log *slog.Logger) *View {
-	v := &View{store: store, log: log, ready: make(chan struct{})}
+// NewView makes a view; Run fills it. random makes the ids of topics; nil is the
+// system's.
+func NewView(store metadata.Store, log *slog.Logger, random *chance.Source) *View {
+	v := &View{store: store, log: log, random: random, ready: make(chan struct{})}
 	v.mu.agents = map[id.Broker]Live{}
 	v.mu.journal = map[id.Journal]Journal{}
 	v.mu.slots = map[int]Role{}

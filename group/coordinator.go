@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/internal/chance"
 	"varve/metadata"
 )
 
@@ -40,6 +41,7 @@ type Coordinator struct {
 	cfg     Config
 	reader  Reader
 	writer  Writer
+	random  *chance.Source
 	log     *slog.Logger
 	metrics *metrics
 
@@ -54,13 +56,13 @@ type Coordinator struct {
 	}
 }
 
-// Open makes a coordinator that owns nothing. It panics on a config that
-// Validate refuses.
-func Open(cfg Config, reader Reader, writer Writer, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
+// Open makes a coordinator that owns nothing. random makes members' ids; nil is the
+// system's. It panics on a config that Validate refuses.
+func Open(cfg Config, reader Reader, writer Writer, random *chance.Source, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
 	if err := cfg.Validate(); err != nil {
 		panic("group: config: " + err.Error())
 	}
-	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, log: log, metrics: newMetrics(reg)}
+	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, random: random, log: log, metrics: newMetrics(reg)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

@@ -51,7 +51,7 @@ func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 func (d *driver) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-	d.Coordinator = Open(d.cfg, d.store, d.writer, log, nil)
+	d.Coordinator = Open(d.cfg, d.store, d.writer, nil, log, nil)
 	d.OwnSlots(allSlots())
 	synctest.Wait()
 }

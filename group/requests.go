@@ -66,7 +66,7 @@ func (c *Coordinator) Join(ctx context.Context, group string, e Join) JoinReply 
 	if group == "" {
 		return JoinReply{Err: ErrInvalidGroup, MemberID: e.MemberID, Generation: -1}
 	}
-	e.NewID = uuid.NewString()
+	e.NewID = uuid.Must(uuid.NewRandomFromReader(c.random)).String()
 	r, err := ask[JoinReply](ctx, c, group, func(t Ticket) Event { e.Ticket = t; return e })
 	if err != nil {
 		return JoinReply{Err: err, MemberID: e.MemberID, Generation: -1}

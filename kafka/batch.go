@@ -102,6 +102,12 @@ func (b Batch) SetLogAppendTime(ms int64) {
 	b.seal()
 }
 
+// SetMaxTimestamp corrects the largest timestamp and the CRC.
+func (b Batch) SetMaxTimestamp(ms int64) {
+	binary.BigEndian.PutUint64(b[35:], uint64(ms))
+	b.seal()
+}
+
 func (b Batch) seal() { binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[crcFrom:], castagnoli)) }
 
 // Errors of a batch; each maps to one Kafka error code.

@@ -49,20 +49,12 @@ func ParseCodec(s string) (Codec, error) {
 	return None, fmt.Errorf("codec %q is not one of %s", s, strings.Join(codecNames, ", "))
 }
 
-// pooled keeps costly coders for reuse; they hold no goroutine.
+// Costly coders are kept for reuse; they hold neither goroutines nor channels.
 var (
 	gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
 	gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 	lz4Writers  = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
 	lz4Readers  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
-	zstdWriters = sync.Pool{New: func() any {
-		w, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20))
-		return must(w, err)
-	}}
-	zstdReaders = sync.Pool{New: func() any {
-		r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(64<<20))
-		return must(r, err)
-	}}
 )
 
 // must is for constructors that fail only on options that are wrong.
@@ -81,9 +73,7 @@ func Compress(c Codec, dst, body []byte) ([]byte, error) {
 	case Snappy:
 		return append(dst, s2.EncodeSnappy(nil, body)...), nil
 	case Zstd:
-		w := zstdWriters.Get().(*zstd.Encoder)
-		defer zstdWriters.Put(w)
-		return w.EncodeAll(body, dst), nil
+		return zstdWriter.EncodeAll(body, dst), nil
 	case Gzip:
 		w := gzipWriters.Get().(*gzip.Writer)
 		defer gzipWriters.Put(w)
@@ -151,12 +141,7 @@ func decompress(c Codec, body []byte, limit int) ([]byte, error) {
 		r.Reset(bytes.NewReader(body))
 		return readLimited(r, len(body), limit)
 	case Zstd:
-		r := zstdReaders.Get().(*zstd.Decoder)
-		defer zstdReaders.Put(r)
-		if err := r.Reset(bytes.NewReader(body)); err != nil {
-			return nil, err
-		}
-		return readLimited(r, len(body), limit)
+		return unzstd(body, limit)
 	}
 	return nil, fmt.Errorf("%v: %w", c, ErrCodec)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
+
+	"varve/internal/chance"
 )
 
 // WriterConfig bounds a Writer.
@@ -25,6 +27,8 @@ type WriterConfig struct {
 	// yet; more has to wait. At least 1, and at least MaxTxnBytes.
 	MaxQueueGroups int `yaml:"max_queue_groups"`
 	MaxQueueBytes  int `yaml:"max_queue_bytes"`
+	// Random spreads retries; nil is the system's.
+	Random *chance.Source `yaml:"-"`
 }
 
 // DefaultWriterConfig is what suits an agent.

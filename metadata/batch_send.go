@@ -43,7 +43,7 @@ func (w *Writer) deliver(pack []*group) {
 // send applies a pack and answers its groups; it returns when all are answered.
 // It is sent again after an outage, and in halves if a guard failed.
 func (w *Writer) send(pack []*group) {
-	wait := retryWait{}
+	wait := retryWait{random: w.cfg.Random}
 	for {
 		if pack = w.drop(pack); len(pack) == 0 {
 			return

@@ -28,10 +28,10 @@ func (o Object) String() string { return fmt.Sprintf("%d-%d", o.Writer, o.Seq) }
 // Slice describes a partition's contiguous run of batches inside an object.
 type Slice struct {
 	Object   Object
-	Base     int64 // first offset
-	End      int64 // the offset behind the last
-	MinTime  int64 // smallest and largest timestamp, in ms; -1 if no record has one
-	MaxTime  int64
+	Base     int64    // first offset
+	End      int64    // the offset behind the last
+	MinTime  int64    // smallest of its batches' first timestamps, in ms; records may be older; -1 if none has one
+	MaxTime  int64    // largest timestamp of all its records, in ms; what look-ups and retention go by
 	MinEpoch id.Epoch // leader epochs of the first and last batch
 	MaxEpoch id.Epoch
 	Bytes    int64 // of its record batches, as a client fetches them
@@ -52,7 +52,7 @@ type Manifest struct {
 	Base   int64 // first offset it covers
 	End    int64 // the offset behind the last
 	Slices int64
-	Bytes  int64
+	Bytes  int64 // of those of its slices that end above the log start
 }
 
 // Link is one stretch of a partition's chain: its records of leader epoch Epoch,
@@ -77,7 +77,9 @@ type EpochStart struct {
 //
 // Invariant: LogStart <= TieredEnd unless everything is below LogStart; Slices
 // are contiguous, end at TieredEnd, and begin where the manifest ends; Chain
-// covers everything from TieredEnd on, its last link being the owner's.
+// covers everything from TieredEnd on, its last link being the owner's. The newest
+// slice stays while a producer may come back that its object remembers, even if
+// all of it is below LogStart.
 type Head struct {
 	Owner     id.Incarnation
 	Broker    id.Broker // the owner's
@@ -90,13 +92,17 @@ type Head struct {
 	Slices    []Slice
 }
 
-// TieredBytes is the size of all that is in the tier.
-func (h *Head) TieredBytes() int64 {
-	n := h.Manifest.Bytes
-	for _, s := range h.Slices {
-		n += s.Bytes
+// TieredBytes is the size of all slices in the tier that reach above the log start.
+func (h *Head) TieredBytes() int64 { return h.Manifest.Bytes + h.above(h.Slices) }
+
+// above is the size of those slices that end above the log start.
+func (h *Head) above(list []Slice) (bytes int64) {
+	for i := range list {
+		if list[i].End > h.LogStart {
+			bytes += list[i].Bytes
+		}
 	}
-	return n
+	return bytes
 }
 
 // Encode writes the value.

@@ -2,8 +2,9 @@ package metadata
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
+
+	"varve/internal/chance"
 )
 
 // Bounds of the wait between two tries.
@@ -13,13 +14,16 @@ const (
 )
 
 // retryWait is a growing wait between tries; the zero value is ready.
-type retryWait struct{ next time.Duration }
+type retryWait struct {
+	next   time.Duration
+	random *chance.Source
+}
 
 // sleep waits, half of it by chance so that agents don't come in step, and
 // doubles the wait; false if ctx ended.
 func (r *retryWait) sleep(ctx context.Context) bool {
 	r.next = min(max(r.next*2, minRetryWait), maxRetryWait)
-	t := time.NewTimer(r.next/2 + rand.N(r.next/2))
+	t := time.NewTimer(r.random.Spread(r.next))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

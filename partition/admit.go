@@ -74,6 +74,14 @@ func checkTimes(b kafka.Batch, s *Settings, now int64) error {
 	if s.LogAppendTime {
 		return nil
 	}
+	if b.IsLogAppendTime() {
+		return fmt.Errorf("a client sets the timestamp type LogAppendTime: %w", ErrTimestamp)
+	}
+	if b.MaxTimestamp() < b.BaseTimestamp() { // some clients don't fill it in
+		if err := correctMaxTime(b, s); err != nil {
+			return err
+		}
+	}
 	bad := func(at int64) bool {
 		return at >= 0 && (now-at > s.TimestampBefore || at-now > s.TimestampAfter)
 	}
@@ -83,6 +91,20 @@ func checkTimes(b kafka.Batch, s *Settings, now int64) error {
 	err := eachBad(b, s, ErrTimestamp, "Timestamp is out of range.", func(r *kafka.Record) bool { return bad(r.Timestamp) })
 	if err == nil {
 		err = fmt.Errorf("timestamps of the batch's header: %w", ErrTimestamp)
+	}
+	return err
+}
+
+// correctMaxTime makes the header's largest timestamp that of the records: look-ups
+// and retention go by it.
+func correctMaxTime(b kafka.Batch, s *Settings) error {
+	newest := int64(-1)
+	err := b.Records(batchLimit(s), func(r *kafka.Record) error {
+		newest = max(newest, r.Timestamp)
+		return nil
+	})
+	if err == nil {
+		b.SetMaxTimestamp(newest)
 	}
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"varve/internal/id"
 	"varve/kafka"
@@ -24,7 +23,7 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 		return err
 	}
 	if b.ProducerID() >= 0 {
-		if err := p.recall(ctx, b); err != nil {
+		if err := p.recallFor(ctx, b); err != nil {
 			return err
 		}
 	}
@@ -47,35 +46,6 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 		}
 	}
 }
-
-// recall reads the tier's memory of producers, once, when a producer shows up
-// that the journals don't know. A start reads none of it; and while the bucket is
-// away, a producer that just begins is believed to be new.
-func (p *Partition) recall(ctx context.Context, b kafka.Batch) error {
-	p.mu.Lock()
-	known := p.mu.producers.whole || p.mu.producers.by[b.ProducerID()] != nil
-	head := p.mu.head
-	p.mu.Unlock()
-	if known {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, recallPatience)
-	defer cancel()
-	found, err := p.deps.Snapshots.Producers(ctx, head, p.id)
-	if err != nil {
-		if b.BaseSequence() == 0 {
-			return nil
-		}
-		return fmt.Errorf("read producers of %v from the tier: %w", p.id, err)
-	}
-	p.mu.Lock()
-	p.mu.producers.load(found)
-	p.mu.Unlock()
-	return nil
-}
-
-// recallPatience bounds the one read of the tier that an append may wait for.
-const recallPatience = 5 * time.Second
 
 // append is Append's part under the lock: memory only.
 func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
@@ -140,7 +110,7 @@ func (p *Partition) store(b kafka.Batch, done Done) error {
 		return err
 	}
 	p.mu.next = base + int64(b.LastDelta()) + 1
-	p.mu.producers.note(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.LastDelta(), base, b.MaxTimestamp())
+	p.mu.producers.note(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.LastDelta(), base, p.deps.Clock())
 	if done != nil {
 		p.mu.pending = append(p.mu.pending, waiter{p.mu.next, base, done})
 	}
@@ -167,6 +137,7 @@ func (a *inFlight) Committed(pos wal.Pos, _ uint64) {
 	p.mu.tail.push(p.deps.Journal.ID(), ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
 	p.mu.high = max(p.mu.high, rec.End())
+	p.noteQuiet()
 	ready := 0
 	for ready < len(p.mu.pending) && p.mu.pending[ready].end <= p.mu.high {
 		ready++
@@ -177,7 +148,7 @@ func (a *inFlight) Committed(pos wal.Pos, _ uint64) {
 		told = append(told, p.mu.pending[:ready]...)
 		p.mu.pending = append(p.mu.pending[:0], p.mu.pending[ready:]...)
 	}
-	p.wake()
+	p.tellWatchers(int64(rec.Size))
 	p.mu.Unlock()
 	a.free()
 	for i := range told {

@@ -149,6 +149,11 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 		}
 		return pos < floor
 	})
+	p.expireProducers()
+}
+
+// expireProducers forgets who wrote nothing for longer than the settings say.
+func (p *Partition) expireProducers() {
 	if s := p.mu.settings; s.ProducerExpiryMs > 0 {
 		p.mu.producers.expire(p.deps.Clock() - s.ProducerExpiryMs)
 	}

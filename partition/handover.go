@@ -51,21 +51,26 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 // Quiet returns when everything that was appended is committed; the partition should
 // be paused.
 func (p *Partition) Quiet(ctx context.Context) error {
-	w := NewWatcher()
-	p.Watch(w)
-	defer p.Unwatch(w)
-	for {
-		p.mu.Lock()
-		quiet, err := p.mu.high == p.mu.next, p.mu.closed
-		p.mu.Unlock()
-		if err != nil || quiet {
-			return err
-		}
-		select {
-		case <-w.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	p.mu.Lock()
+	if p.mu.quiet == nil {
+		p.mu.quiet = make(chan struct{})
+	}
+	quiet := p.mu.quiet
+	p.noteQuiet()
+	p.mu.Unlock()
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return p.CheckEpoch(id.NoEpoch)
+}
+
+// noteQuiet tells who waits for Quiet that nothing is on its way, if that is so.
+func (p *Partition) noteQuiet() {
+	if p.mu.quiet != nil && (p.mu.high == p.mu.next || p.mu.closed != nil) {
+		close(p.mu.quiet)
+		p.mu.quiet = nil
 	}
 }
 

@@ -102,9 +102,10 @@ type Partition struct {
 		since     int64         // since when, in ms
 		pending   []waiter      // appends that wait for the high watermark, by offset
 		paused    chan struct{} // not nil: appends wait until it is closed
+		quiet     chan struct{} // not nil: to be closed when all is committed
 		producers producers
-		watchers  map[*Watcher]struct{}
-		head      *metadata.Head // as last committed; never changed in place
+		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
+		head      *metadata.Head     // as last committed; never changed in place
 		rev       metadata.Revision
 	}
 	commit chan struct{} // holds one token: whoever has it may change the head
@@ -133,7 +134,7 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n.mu.next, n.mu.high = head.TieredEnd, head.TieredEnd
 	n.mu.logStart = head.LogStart
 	n.mu.head, n.mu.rev = head, rev
-	n.mu.watchers = map[*Watcher]struct{}{}
+	n.mu.watchers = map[*Watcher]int64{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
 	return n
@@ -166,7 +167,7 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if rec.End() <= p.mu.next {
-		p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
+		p.adopted(rec)
 		return nil
 	}
 	if rec.Base != p.mu.next {
@@ -176,8 +177,13 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.high = p.mu.next
 	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
-	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, rec.MaxTime)
+	p.adopted(rec)
 	return nil
+}
+
+// adopted notes a batch's producer; when it was appended isn't known any more.
+func (p *Partition) adopted(rec *wal.Record) {
+	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, p.deps.Clock())
 }
 
 // Serve begins to accept appends and reads, after all that is sealed was adopted.
@@ -208,7 +214,10 @@ func (p *Partition) fail(err error) {
 	pending := p.mu.pending
 	p.mu.pending = nil
 	p.resume() // to be told
-	p.wake()
+	p.noteQuiet()
+	for w := range p.mu.watchers {
+		w.signal()
+	}
 	p.mu.Unlock()
 	for _, w := range pending {
 		w.done.Appended(-1, err)

@@ -292,8 +292,8 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 	if err := p.Append(t.Context(), batch, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)
 	}
-	w := NewWatcher()
-	p.Watch(w)
+	w := NewWatcher(1)
+	p.Watch(w, 0, 1, id.NoEpoch)
 	defer p.Unwatch(w)
 	if err := p.Append(t.Context(), again, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)

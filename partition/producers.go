@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,8 +24,8 @@ type producers struct {
 
 type producer struct {
 	epoch   int16
-	n       int8 // of batches
-	time    int64
+	n       int8                               // of batches
+	time    int64                              // when its newest batch was appended, ms
 	batches [keepBatches]tiering.ProducerBatch // oldest first
 }
 
@@ -32,15 +33,43 @@ type producer struct {
 func (ps *producers) load(known []tiering.Producer) {
 	ps.whole = true
 	for _, k := range known {
-		if ps.by[k.ID] != nil {
-			continue
-		}
 		p := ps.get(k.ID)
-		p.epoch, p.time = k.Epoch, k.Timestamp
-		for _, b := range k.Batches {
+		switch {
+		case p.n == 0 && p.epoch < k.Epoch:
+			p.epoch, p.time = k.Epoch, max(p.time, k.Timestamp)
+			fallthrough
+		case p.epoch == k.Epoch:
+			p.older(k.Batches)
+		}
+	}
+}
+
+// older puts batches in front of those that are known.
+func (p *producer) older(batches []tiering.ProducerBatch) {
+	newer := p.batches
+	known := newer[:p.n]
+	p.n = 0
+	for _, b := range batches {
+		if len(known) == 0 || b.Base < known[0].Base {
 			p.push(b)
 		}
 	}
+	for _, b := range known {
+		p.push(b)
+	}
+}
+
+// unsure says that what the tier remembers may change what check says of a batch.
+func (ps *producers) unsure(b kafka.Batch) bool {
+	if ps.whole {
+		return false
+	}
+	p := ps.by[b.ProducerID()]
+	if p == nil {
+		return true
+	}
+	_, err := ps.check(b)
+	return p.n < keepBatches && p.epoch == b.ProducerEpoch() && errors.Is(err, ErrOutOfOrder)
 }
 
 func (ps *producers) get(pid int64) *producer {
@@ -110,7 +139,7 @@ func (ps *producers) note(pid int64, epoch int16, seq, lastDelta int32, base, ti
 	}
 }
 
-// expire forgets producers whose newest batch is older than before, in ms.
+// expire forgets producers whose newest batch was appended before a time in ms.
 func (ps *producers) expire(before int64) {
 	for pid, p := range ps.by {
 		if p.time < before {

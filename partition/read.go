@@ -1,12 +1,9 @@
 package partition
 
 import (
-	"context"
 	"errors"
 
 	"varve/internal/id"
-	"varve/kafka"
-	"varve/tiering"
 	"varve/wal"
 )
 
@@ -117,86 +114,6 @@ func (p *Partition) piece(d *Data, j id.Journal, pos wal.Pos, size int) error {
 	d.Pieces = append(d.Pieces, buf)
 	d.Bytes += size
 	return nil
-}
-
-// FindTime gives the first committed record in the local journals whose
-// timestamp is at least at, if there is one.
-func (p *Partition) FindTime(ctx context.Context, at int64) (tiering.Stamp, bool, error) {
-	p.mu.Lock()
-	var hit *located
-	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
-		if r := &p.mu.tail.refs[i]; r.maxTime >= at {
-			hit = &located{*r, p.mu.tail.journal(r)}
-			break
-		}
-	}
-	start, s := p.mu.logStart, p.mu.settings
-	p.mu.Unlock()
-	if hit == nil {
-		return tiering.Stamp{}, false, nil
-	}
-	b, err := p.batch(hit)
-	if err != nil {
-		return tiering.Stamp{}, false, err
-	}
-	found, ok, err := FindInBatch(b, batchLimit(s), start, at)
-	if err != nil || ok {
-		return found, ok, err
-	}
-	// The header promised more than the records hold: take the batch as a whole.
-	return tiering.Stamp{Offset: max(start, hit.base), Time: hit.maxTime, Epoch: hit.epoch}, true, nil
-}
-
-func (p *Partition) batch(l *located) (kafka.Batch, error) {
-	b := make([]byte, l.size)
-	if err := p.deps.Local.ReadAt(l.journal, b, l.pos); err != nil {
-		return nil, err
-	}
-	return b, nil
-}
-
-var errFound = errors.New("found")
-
-// FindInBatch gives the first record from offset start on with a timestamp of at
-// least at.
-func FindInBatch(b kafka.Batch, limit int, start, at int64) (found tiering.Stamp, ok bool, err error) {
-	err = b.Records(limit, func(r *kafka.Record) error {
-		if r.Offset >= start && r.Timestamp >= at {
-			found = tiering.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
-			return errFound
-		}
-		return nil
-	})
-	if err == errFound {
-		return found, true, nil
-	}
-	return found, false, err
-}
-
-// MaxTime gives the record with the largest timestamp in the local journals, the
-// first of them if there are several.
-func (p *Partition) MaxTime() (tiering.Stamp, bool, error) {
-	p.mu.Lock()
-	var hit *located
-	for i := p.mu.tail.find(p.mu.logStart); i < len(p.mu.tail.refs); i++ {
-		if r := &p.mu.tail.refs[i]; hit == nil || r.maxTime > hit.maxTime {
-			hit = &located{*r, p.mu.tail.journal(r)}
-		}
-	}
-	start, s := p.mu.logStart, p.mu.settings
-	p.mu.Unlock()
-	if hit == nil || hit.maxTime < 0 {
-		return tiering.Stamp{}, false, nil
-	}
-	b, err := p.batch(hit)
-	if err != nil {
-		return tiering.Stamp{}, false, err
-	}
-	found, ok, err := FindInBatch(b, batchLimit(s), start, hit.maxTime)
-	if !ok && err == nil {
-		found, ok = tiering.Stamp{Offset: max(start, hit.base), Time: hit.maxTime, Epoch: hit.epoch}, true
-	}
-	return found, ok, err
 }
 
 // EpochEnd gives the largest epoch that is at most e and the offset at which it

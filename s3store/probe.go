@@ -3,12 +3,12 @@ package s3store
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
+
+	"varve/internal/chance"
 )
 
 // Report is what Probe found.
@@ -33,10 +33,11 @@ const (
 // the store really refuses to overwrite. A store from Open (or Adapt) acts on
 // what was found from then on. The error says that the store can't be used as
 // it is: it doesn't answer, refuses, or returns other bytes than were written.
-func Probe(ctx context.Context, store Store) (Report, error) {
+// random names the object; nil is the system's.
+func Probe(ctx context.Context, store Store, random *chance.Source) (Report, error) {
 	p := prober{
 		store:  store,
-		key:    probeFolder + strings.ToLower(rand.Text()),
+		key:    probeFolder + fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()),
 		first:  []byte("varve asks what this store can do"),
 		second: []byte("varve asks whether this store overwrites"),
 	}

@@ -43,7 +43,7 @@ func TestProbeFindsWhatAStoreCant(t *testing.T) {
 		"deletes denied":    {failing(OpDelete, ErrDenied), true, "delete objects"},
 	} {
 		store := Adapt(c.store)
-		report, err := Probe(t.Context(), store)
+		report, err := Probe(t.Context(), store, nil)
 		if err != nil || report.IfNoneMatch != c.ifNoneMatch {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}
@@ -69,7 +69,7 @@ func TestProbeFailsForAStoreThatCantBeUsed(t *testing.T) {
 		"denied":      WithFaults(NewMemory(), func(Call) Fault { return Fault{Before: ErrDenied} }),
 		"away":        WithFaults(NewMemory(), func(Call) Fault { return Fault{Before: errNet} }),
 	} {
-		if _, err := Probe(t.Context(), store); err == nil {
+		if _, err := Probe(t.Context(), store, nil); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

@@ -89,7 +89,7 @@ func operatorsMistakes(t *testing.T, good s3store.Config) {
 		if err := store.List(t.Context(), "", "", func(s3store.Object) bool { return true }); !errors.Is(err, want) {
 			t.Errorf("list: got %v, want %v", err, want)
 		}
-		if _, err := s3store.Probe(t.Context(), store); !errors.Is(err, want) {
+		if _, err := s3store.Probe(t.Context(), store, nil); !errors.Is(err, want) {
 			t.Errorf("probe: got %v, want %v", err, want)
 		}
 	}
@@ -195,7 +195,7 @@ func overwritingStore(t *testing.T, server *testserver.MinIOServer, config s3sto
 		return r.Header.Get("If-None-Match") != "" && refuse(w, http.StatusNotImplemented, "NotImplemented")
 	})
 	store := open(t, config)
-	report, err := s3store.Probe(t.Context(), store)
+	report, err := s3store.Probe(t.Context(), store, nil)
 	if err != nil || report.IfNoneMatch || len(report.Notes) != 1 {
 		t.Fatalf("%+v, %v", report, err)
 	}

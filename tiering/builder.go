@@ -48,7 +48,7 @@ func (b *builder) add(batch *Batch, at int) error {
 		b.closeBlock()
 	}
 	if &b.buf[0] == &b.room[0] { // else it has outgrown the room, and costs memory
-		b.buf = b.room[:len(b.buf) : at+len(p)]
+		b.buf = b.room[: len(b.buf) : at+len(p)]
 	}
 	from := len(b.buf)
 	b.buf = append(b.buf, p...)
@@ -82,8 +82,12 @@ func (b *builder) note(batch *Batch, p kafka.Batch) {
 		b.plain += len(p)
 	}
 	x.End, x.MaxTime = batch.End, max(x.MaxTime, batch.MaxTime)
-	if t := p.BaseTimestamp(); t >= 0 && (x.MinTime < 0 || t < x.MinTime) {
-		x.MinTime = min(t, x.MaxTime)
+	first := p.BaseTimestamp()
+	if p.IsLogAppendTime() {
+		first = batch.MaxTime
+	}
+	if first >= 0 && (x.MinTime < 0 || first < x.MinTime) {
+		x.MinTime = min(first, x.MaxTime)
 	}
 	epoch := id.Epoch(p.LeaderEpoch())
 	if n := len(x.Epochs); n == 0 || x.Epochs[n-1].Epoch < epoch {

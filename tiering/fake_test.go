@@ -40,6 +40,7 @@ type fakeSource struct {
 		aborted   []Aborted
 		oldest    int64
 		readErr   error
+		recallErr error
 		lost      bool
 	}
 }
@@ -74,6 +75,12 @@ func (s *fakeSource) produce(batch kafka.Batch, epoch id.Epoch, now int64) {
 }
 
 func (s *fakeSource) Partition() id.Partition { return s.id }
+
+func (s *fakeSource) Recall(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.recallErr
+}
 
 func (s *fakeSource) untiered() int {
 	return slices.IndexFunc(append(slices.Clone(s.mu.batches), Batch{Base: s.mu.next}), func(b Batch) bool { return b.Base >= s.mu.head.TieredEnd })

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -55,7 +55,7 @@ func (f *fetcher) read(ctx context.Context, key string, at int64, b *buffer) (*b
 		if ctx.Err() != nil || !s3store.Transient(err) {
 			break
 		}
-		if err := pause(ctx, time.Duration(rand.Int64N(int64(50*time.Millisecond)<<min(attempt, 6)))); err != nil {
+		if err := pause(ctx, retryPause(key, at, attempt)); err != nil {
 			break
 		}
 	}
@@ -194,4 +194,12 @@ func (f *fetcher) once(ctx context.Context, key string, at int64, p []byte) (int
 		err = nil // the object ends here
 	}
 	return n, err
+}
+
+// retryPause grows with the attempts and differs from read to read, so that reads
+// that failed together aren't repeated together.
+func retryPause(key string, at int64, attempt int) time.Duration {
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, key, at, attempt) // never fails
+	return time.Duration(h.Sum64() % uint64(50*time.Millisecond<<min(attempt, 6)))
 }

@@ -250,10 +250,10 @@ func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition,
 	return before[0].MaxEpoch, end, true, nil
 }
 
-// Producers gives the producers as they were behind the newest slice, for recovery
-// from the tier alone.
+// Producers gives the producers as they were behind the newest slice, also if that
+// is below the log start. None if the head names no slice: all are forgotten.
 func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]Producer, error) {
-	if h.TieredEnd <= h.LogStart || len(h.Slices) == 0 && h.Manifest.Slices == 0 {
+	if len(h.Slices) == 0 && h.Manifest.Slices == 0 {
 		return nil, nil
 	}
 	if err := r.enter(); err != nil {

@@ -37,7 +37,7 @@ import (
 //	  producers  uvarint, then for each:
 //	    id         varint
 //	    epoch      varint
-//	    timestamp  varint   of its newest batch, ms
+//	    timestamp  varint   when its newest batch was appended, ms since 1970
 //	    batches    uvarint, oldest first, then for each:
 //	      first sequence, last sequence, base offset  varint
 //	  checksum   uint32
@@ -50,7 +50,7 @@ import (
 //	  partition  uvarint
 //	  base       varint   first offset
 //	  end        varint   the offset behind the last
-//	  min time   varint   of the batches' first records, ms; -1 if none has one
+//	  min time   varint   smallest timestamp of the batches' first records, ms; others may be older; -1 if none has one
 //	  max time   varint   largest timestamp, ms; -1 if none
 //	  state      uvarint position, uvarint length; length 0: this slice has none, a later one of the same upload has
 //	  epochs     uvarint, then for each leader epoch in order:

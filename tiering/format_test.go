@@ -201,3 +201,21 @@ func TestSqueeze(t *testing.T) {
 		t.Errorf("text of %d bytes became %d: %v", len(text), len(small), ok)
 	}
 }
+
+// Records with the broker's timestamps have those of the append, not the client's.
+func TestMinTimeOfLogAppendTime(t *testing.T) {
+	b := newBuilder(nil, 0, 0, func() bool { return false }, newZip(1))
+	b.begin(id.Partition{}, "t")
+	for i, appended := range []int64{9000, 8000} {
+		batch := randomBatch(t, newRand(1), kafka.None, 2, 10, 100)
+		batch.SetLogAppendTime(appended)
+		batch.SetBaseOffset(int64(2 * i))
+		meta := Batch{Base: int64(2 * i), End: int64(2*i + 2), Size: int32(len(batch)), MaxTime: batch.MaxTimestamp()}
+		if err := b.addCopy(&meta, batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s := b.end(nil, nil); s.MinTime != 8000 || s.MaxTime != 9000 {
+		t.Errorf("times %d to %d", s.MinTime, s.MaxTime)
+	}
+}

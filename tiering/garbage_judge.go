@@ -172,12 +172,15 @@ func (j *judge) head(ctx context.Context, p id.Partition) (*metadata.Head, error
 }
 
 // namesSlice says whether a head or its manifest leads to a slice that can still
-// be read.
+// be read, or that is the newest.
 func (j *judge) namesSlice(ctx context.Context, h *metadata.Head, s *FooterSlice) (bool, error) {
+	same := func(o metadata.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
+	if n := len(h.Slices); n > 0 && same(h.Slices[n-1]) {
+		return true, nil
+	}
 	if s.End <= h.LogStart {
 		return false, nil
 	}
-	same := func(o metadata.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
 	if slices.ContainsFunc(h.Slices, same) {
 		return true, nil
 	}

@@ -1,16 +1,19 @@
 package tiering
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
@@ -49,12 +52,16 @@ type KeeperDeps struct {
 	// Retention gives what a partition's topic keeps; not ok if retention is none
 	// of its policies, or it isn't known.
 	Retention func(id.Partition) (keep Retention, ok bool)
-	Topic     func(id.Topic) string
+	// Remember gives for how long a partition's producers are remembered, in ms; 0 is
+	// for ever.
+	Remember func(id.Partition) int64
+	Topic    func(id.Topic) string
 	// Clock gives the time in ms since 1970.
 	Clock func() int64
 	// Dropped is told of objects that a partition doesn't need any more. nil:
 	// garbage collection finds them by itself, later.
 	Dropped    func([]metadata.Object)
+	Random     *chance.Source // spreads retries; nil is the system's
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
 }
@@ -99,7 +106,7 @@ func NewKeeper(cfg KeeperConfig, deps KeeperDeps) *Keeper {
 	if deps.Registerer != nil {
 		deps.Registerer.MustRegister(k.cut, k.trimmed, k.failed)
 	}
-	k.put = &putter{store: deps.Store, log: deps.Log, base: 500 * time.Millisecond, max: 10 * time.Second,
+	k.put = &putter{store: deps.Store, log: deps.Log, random: deps.Random, base: 500 * time.Millisecond, max: 10 * time.Second,
 		failed: func(error) {}, waiting: func() int64 { return 0 }}
 	return k
 }
@@ -164,34 +171,37 @@ func (k *Keeper) look(ctx context.Context, s Source) (due, error) {
 	if keep.Ms >= 0 {
 		d.at = min(d.at, max(oldest, now-keep.Ms-1)+keep.Ms+1)
 	}
-	if err := k.moveTo(ctx, step, s, start); err != nil {
+	until, err := k.moveTo(ctx, step, s, start)
+	if err != nil {
 		return due{}, err
 	}
+	d.at = min(d.at, until)
 	return d, nil
 }
 
 // moveTo moves the log start, and rewrites the manifest if enough of it is below.
 // ctx is for the commit, whose outcome has to be known; step for what can be left.
-func (k *Keeper) moveTo(ctx, step context.Context, s Source, start int64) error {
+// until is when the newest slice, if it stays for its producers only, may go.
+func (k *Keeper) moveTo(ctx, step context.Context, s Source, start int64) (until int64, err error) {
 	for {
 		h := s.Head()
 		start := max(start, h.LogStart)
 		p := s.Partition()
 		e := edit{was: h, manifest: h.Manifest, slices: slices.Clone(h.Slices), start: start, end: h.TieredEnd}
 		e.forget(start)
+		until = k.forgetProducers(step, &e, p)
 		d := &drafts{reader: k.deps.Reader, put: k.put, names: k.deps.Names, wrote: func() {}}
-		dead, err := k.dead(step, p, e.manifest, start)
-		if err == nil && dead >= trimAtLeast {
-			e.manifest, err = (&tree{d, p, k.deps.Topic(p.Topic)}).trim(step, e.manifest, start)
-		}
-		if err != nil {
+		if e.manifest, err = k.trim(step, d, p, e.manifest, start); err != nil {
 			d.settle()
-			return err
+			return 0, err
 		}
 		if start == h.LogStart && e.manifest == h.Manifest && len(e.slices) == len(h.Slices) {
-			return nil
+			return until, nil
 		}
 		dropped := k.droppedBy(step, h, p, start)
+		if n := len(h.Slices); n > 0 && len(e.slices) == 0 {
+			dropped = append(dropped, h.Slices[n-1].Object)
+		}
 		err = e.commit(ctx, s)
 		if ctx.Err() == nil {
 			d.settle()
@@ -202,8 +212,48 @@ func (k *Keeper) moveTo(ctx, step context.Context, s Source, start int64) error 
 		if err == nil {
 			k.committed(h, &e, dropped)
 		}
-		return err
+		return until, err
 	}
+}
+
+// trim drops what a manifest lists below the log start, if that is enough to be
+// worth it, and counts what it holds above.
+func (k *Keeper) trim(ctx context.Context, d *drafts, p id.Partition, m metadata.Manifest, start int64) (metadata.Manifest, error) {
+	l, err := countLive(ctx, d, p, m, start)
+	if err != nil {
+		return m, err
+	}
+	if l.dead >= trimAtLeast {
+		return (&tree{d, p, k.deps.Topic(p.Topic)}).trim(ctx, m, start)
+	}
+	m.Bytes = l.bytes
+	return m, nil
+}
+
+// forgetProducers drops the newest slice too, if all of it is below the log start
+// and nobody may come back of those it remembers. Otherwise it says when that will
+// be.
+func (k *Keeper) forgetProducers(ctx context.Context, e *edit, p id.Partition) (until int64) {
+	until = math.MaxInt64
+	if e.start < e.end || len(e.slices) != 1 {
+		return until
+	}
+	producers, err := k.deps.Reader.Producers(ctx, e.was, p)
+	if err != nil {
+		return 0 // not known: it stays, and the next pass looks again
+	}
+	keep := k.deps.Remember(p)
+	if len(producers) > 0 {
+		if keep <= 0 {
+			return until
+		}
+		newest := slices.MaxFunc(producers, func(a, b Producer) int { return cmp.Compare(a.Timestamp, b.Timestamp) })
+		if at := newest.Timestamp + keep; at > k.deps.Clock() {
+			return at
+		}
+	}
+	e.slices = nil
+	return until
 }
 
 func (k *Keeper) committed(was *metadata.Head, e *edit, dropped []metadata.Object) {
@@ -216,34 +266,6 @@ func (k *Keeper) committed(was *metadata.Head, e *edit, dropped []metadata.Objec
 	if k.deps.Dropped != nil && len(dropped) > 0 {
 		k.deps.Dropped(dropped)
 	}
-}
-
-// dead counts the slices of a manifest that end at or below start.
-func (k *Keeper) dead(ctx context.Context, p id.Partition, m metadata.Manifest, start int64) (n int64, err error) {
-	for at := m.Root; m.Slices > 0 && m.Base < start; {
-		g, err := (&drafts{reader: k.deps.Reader}).loadPage(ctx, p, at)
-		if err != nil {
-			return 0, err
-		}
-		for i := range g.Slices {
-			if g.Slices[i].End <= start {
-				n++
-			}
-		}
-		at = metadata.Page{}
-		for i := range g.Children {
-			if c := &g.Children[i]; c.End <= start {
-				n += c.Slices
-			} else {
-				at = c.Page
-				break
-			}
-		}
-		if at.Object.Writer == 0 {
-			break
-		}
-	}
-	return n, nil
 }
 
 // maxDropped bounds what is told of at once; the rest is found by sweeping.
@@ -278,6 +300,9 @@ func (k *Keeper) DeleteTo(ctx context.Context, s Source, offset int64) error {
 		}
 		e := edit{was: h, manifest: h.Manifest, slices: slices.Clone(h.Slices), start: offset, end: h.TieredEnd}
 		e.forget(offset)
+		if l, err := countLive(ctx, &drafts{reader: k.deps.Reader}, s.Partition(), e.manifest, offset); err == nil {
+			e.manifest.Bytes = l.bytes // else retention's next pass does it
+		}
 		dropped := k.droppedBy(ctx, h, s.Partition(), offset)
 		err := e.commit(ctx, s)
 		if errors.Is(err, errStale) {

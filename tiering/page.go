@@ -25,7 +25,7 @@ import (
 //	else: children uvarint, then for each:
 //	  writer, number, length       uvarint   of the page
 //	  base, end                    varint    offsets
-//	  min time, max time           varint    over all slices below, ms; -1 if none
+//	  min time, max time           varint    over all slices below, ms; min is -1 if one has none, max if all have none
 //	  min epoch, max epoch         varint
 //	  slices, bytes                uvarint   below it
 //	checksum   uint32
@@ -66,9 +66,7 @@ func spanOf(s *metadata.Slice) span {
 
 func (s *span) add(o span) {
 	s.End = o.End
-	if o.MinTime >= 0 && (s.MinTime < 0 || o.MinTime < s.MinTime) {
-		s.MinTime = o.MinTime
-	}
+	s.MinTime = min(s.MinTime, o.MinTime)
 	s.MaxTime, s.MaxEpoch = max(s.MaxTime, o.MaxTime), max(s.MaxEpoch, o.MaxEpoch)
 }
 

@@ -2,8 +2,11 @@ package tiering
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -46,7 +49,7 @@ type candidate struct {
 }
 
 // plan decides what to upload now; nothing if nothing is due.
-func (u *Uploader) plan() []task {
+func (u *Uploader) plan(ctx context.Context) []task {
 	found := u.candidates()
 	now, hurry := u.deps.Clock(), u.deps.Hurry()
 	var small, age int64
@@ -66,7 +69,34 @@ func (u *Uploader) plan() []task {
 		return !c.wanted && !hurry && c.bytes < u.cfg.SegmentBytes && !(bundle && u.due(&c, now))
 	})
 	slices.SortStableFunc(found, func(a, b candidate) int { return cmp.Compare(a.oldest, b.oldest) })
-	return u.pack(found)
+	return u.pack(u.recall(ctx, found))
+}
+
+// recallAtOnce is how many partitions read the tier's memory of producers at a time.
+const recallAtOnce = 32
+
+// recall leaves those whose producers are known. After a change of owner that
+// takes two small reads a partition; without them the next slice would forget who
+// has not come back yet.
+func (u *Uploader) recall(ctx context.Context, found []candidate) (known []candidate) {
+	errs := make([]error, len(found))
+	var g errgroup.Group
+	g.SetLimit(recallAtOnce)
+	for i := range found {
+		g.Go(func() error {
+			errs[i] = found[i].source.Recall(ctx)
+			return nil
+		})
+	}
+	_ = g.Wait() // each has an error of its own
+	for i, c := range found {
+		if errs[i] == nil {
+			known = append(known, c)
+		} else {
+			u.leaveAlone(ctx, c.source.Partition(), c.bytes, errs[i])
+		}
+	}
+	return known
 }
 
 // due keeps tiny partitions out of bundles until they are half as old as they may

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
@@ -19,7 +19,8 @@ import (
 type putter struct {
 	store     s3store.Store
 	log       *slog.Logger
-	base, max time.Duration   // first and longest pause
+	base, max time.Duration // first and longest pause
+	random    *chance.Source
 	failed    func(err error) // counts
 	waiting   func() int64    // bytes, for the log
 
@@ -76,7 +77,7 @@ func (p *putter) pause(ctx context.Context, attempt int) error {
 	if attempt < 20 {
 		limit = min(limit, p.base<<attempt)
 	}
-	return pause(ctx, limit/2+rand.N(limit/2+1))
+	return pause(ctx, p.random.Spread(limit))
 }
 
 // failing logs the beginning of an outage, and only that.

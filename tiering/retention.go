@@ -2,6 +2,7 @@ package tiering
 
 import (
 	"context"
+	"fmt"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -17,24 +18,22 @@ type Retention struct {
 func (r Retention) Unlimited() bool { return r.Ms < 0 && r.Bytes < 0 }
 
 // cutter finds how far a log may be cut from its start: whole slices, oldest
-// first, as long as each is too old or more than enough is behind it. It is pure.
-//
-// A slice without timestamps goes by size, or together with one behind it that
-// goes by time.
+// first, as long as each is too old or more than enough is behind it. A slice
+// without timestamps is as old as its object, as a segment is for Kafka.
 type cutter struct {
-	start  int64 // the log start, moved on
-	byTime bool
-	before int64 // largest timestamp that is too old
-	bySize bool
-	excess int64 // bytes over the limit
-	unsure int64 // bytes of slices without timestamps that were passed
-	oldest int64 // largest timestamp of the first slice that stays; -1 if none is known
+	start   int64 // the log start, moved on
+	byTime  bool
+	before  int64 // largest timestamp that is too old
+	bySize  bool
+	excess  int64 // bytes over the limit
+	oldest  int64 // time of the first slice that stays; -1 if that isn't known
+	written func(*metadata.Slice) (int64, error)
 }
 
-// newCutter begins at a log start. total is the size of the partition, with what
-// isn't tiered yet.
-func newCutter(r Retention, start, total, now int64) *cutter {
-	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1}
+// newCutter begins at a log start. total is the size of all that reaches above it,
+// with what isn't tiered yet; written says when a slice's object was, in ms.
+func newCutter(r Retention, start, total, now int64, written func(*metadata.Slice) (int64, error)) *cutter {
+	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1, written: written}
 	if c.bySize {
 		c.excess = total - r.Bytes
 	}
@@ -43,33 +42,37 @@ func newCutter(r Retention, start, total, now int64) *cutter {
 
 // whole cuts all that a span covers, if it may all go.
 func (c *cutter) whole(s span, bytes int64) bool {
-	switch {
-	case c.byTime && s.MaxTime >= 0 && s.MaxTime <= c.before:
-	case c.bySize && c.excess >= c.unsure+bytes:
-	default:
+	old := c.byTime && s.MinTime >= 0 && s.MaxTime <= c.before
+	if !old && !c.tooMuch(bytes) {
 		return false
 	}
-	c.excess -= c.unsure + bytes
-	c.start, c.unsure = s.End, 0
+	c.excess -= bytes
+	c.start = s.End
 	return true
 }
 
+func (c *cutter) tooMuch(bytes int64) bool { return c.bySize && c.excess >= bytes }
+
 // slices cuts from a list; it says whether one that has to stay was met.
-func (c *cutter) slices(list []metadata.Slice) (met bool) {
+func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 	for i := range list {
 		s := &list[i]
-		switch {
-		case s.End <= c.start:
-			c.excess -= s.Bytes // counted in the total, but gone already
-		case c.whole(spanOf(s), s.Bytes):
-		case s.MaxTime < 0 && c.byTime:
-			c.unsure += s.Bytes
-		default:
-			c.oldest = s.MaxTime
-			return true
+		if s.End <= c.start {
+			continue // gone already
+		}
+		span := spanOf(s)
+		if c.byTime && span.MaxTime < 0 && !c.tooMuch(s.Bytes) {
+			if span.MaxTime, err = c.written(s); err != nil {
+				return true, err
+			}
+		}
+		span.MinTime = span.MaxTime // which is all that matters
+		if !c.whole(span, s.Bytes) {
+			c.oldest = span.MaxTime
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // Cut gives the log start that a partition should have. waiting is how many bytes
@@ -80,17 +83,32 @@ func (r *Reader) Cut(ctx context.Context, h *metadata.Head, p id.Partition, keep
 		return h.LogStart, -1, err
 	}
 	defer r.leave()
-	c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
+	live, err := countLive(ctx, r, p, h.Manifest, h.LogStart)
+	if err != nil {
+		return h.LogStart, -1, err
+	}
+	tiered := h.TieredBytes() - h.Manifest.Bytes + live.bytes
+	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.written(ctx, s) })
 	met := false
 	if h.Manifest.Slices > 0 {
-		if met, err = r.cutPage(ctx, c, p, h.Manifest.Root); err != nil {
-			return h.LogStart, -1, err
-		}
+		met, err = r.cutPage(ctx, c, p, h.Manifest.Root)
 	}
-	if !met {
-		c.slices(h.Slices)
+	if !met && err == nil {
+		_, err = c.slices(h.Slices)
 	}
-	return c.start, c.oldest, nil
+	if err != nil && c.start == h.LogStart {
+		return h.LogStart, -1, err
+	}
+	return c.start, c.oldest, nil // the rest, if something failed, the next time
+}
+
+// written says when a slice's object was written, in ms.
+func (r *Reader) written(ctx context.Context, s *metadata.Slice) (int64, error) {
+	o, err := r.fetch.store.Head(ctx, ObjectKey(s.Object))
+	if err != nil {
+		return -1, fmt.Errorf("age of a slice without timestamps: %w", err)
+	}
+	return o.Modified.UnixMilli(), nil
 }
 
 func (r *Reader) cutPage(ctx context.Context, c *cutter, p id.Partition, at metadata.Page) (met bool, err error) {
@@ -100,12 +118,63 @@ func (r *Reader) cutPage(ctx context.Context, c *cutter, p id.Partition, at meta
 	}
 	for i := range g.Children {
 		k := &g.Children[i]
-		if k.Base >= c.start && c.whole(k.span, k.Bytes) {
+		if k.End <= c.start || k.Base >= c.start && c.whole(k.span, k.Bytes) {
 			continue
 		}
 		if met, err = r.cutPage(ctx, c, p, k.Page); met || err != nil {
 			return true, err
 		}
 	}
-	return c.slices(g.Slices), nil
+	return c.slices(g.Slices)
+}
+
+// live is what a manifest holds from a log start on.
+type live struct {
+	bytes int64 // of its slices that end above
+	dead  int64 // number of its slices that end at or below
+}
+
+// countLive reads the pages on the way to the log start.
+func countLive(ctx context.Context, io pageLoader, p id.Partition, m metadata.Manifest, start int64) (live, error) {
+	l := live{bytes: m.Bytes}
+	switch {
+	case m.Slices == 0 || m.Base >= start:
+		return l, nil
+	case m.End <= start:
+		return live{dead: m.Slices}, nil
+	}
+	for at, root := m.Root, true; at.Object.Writer != 0; root = false {
+		g, err := io.loadPage(ctx, p, at)
+		if err != nil {
+			return l, err
+		}
+		if root {
+			l.bytes = g.sum().Bytes
+		}
+		at = l.below(g, start)
+	}
+	return l, nil
+}
+
+// below takes off what a page lists below the log start, and gives the page in
+// which that lies.
+func (l *live) below(g *page, start int64) (next metadata.Page) {
+	for i := range g.Slices {
+		if s := &g.Slices[i]; s.End <= start {
+			l.dead++
+			l.bytes -= s.Bytes
+		}
+	}
+	for i := range g.Children {
+		c := &g.Children[i]
+		if c.End > start {
+			if c.Base < start {
+				return c.Page
+			}
+			break
+		}
+		l.dead += c.Slices
+		l.bytes -= c.Bytes
+	}
+	return metadata.Page{}
 }

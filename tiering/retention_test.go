@@ -2,9 +2,11 @@ package tiering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 	"varve/kafka"
@@ -32,28 +34,43 @@ func TestCutter(t *testing.T) {
 		"an old one behind a new one":  {Retention{100, -1}, []int64{1, 950, 2}, 0, 10},
 		"nothing is kept":              {Retention{0, -1}, []int64{998, 999, 1000}, 0, 20},
 		"from the future":              {Retention{100, -1}, []int64{5000, 1}, 0, 0},
-		"no timestamps":                {Retention{100, -1}, []int64{-1, -1}, 0, 0},
+		"no timestamps":                {Retention{100, -1}, []int64{-1, -1, -1}, 0, 10},
 		"no timestamp before an old":   {Retention{100, -1}, []int64{-1, 1, 950}, 0, 20},
+		"an old one before none":       {Retention{100, -1}, []int64{1, -1, 1}, 0, 10},
 		"size exactly":                 {Retention{-1, 300}, []int64{1, 2, 3}, 0, 0},
 		"size keeps at least":          {Retention{-1, 201}, []int64{1, 2, 3}, 0, 0},
 		"size one over":                {Retention{-1, 200}, []int64{1, 2, 3}, 0, 10},
 		"size zero":                    {Retention{-1, 0}, []int64{1, 2, 3}, 0, 30},
 		"size, no timestamps":          {Retention{-1, 100}, []int64{-1, -1, -1}, 0, 20},
-		"size beyond an unsure one":    {Retention{100, 100}, []int64{-1, -1, -1}, 0, 20},
+		"size beyond one without":      {Retention{100, 100}, []int64{-1, -1, -1}, 0, 20},
 		"either suffices":              {Retention{100, 200}, []int64{950, 1, 950}, 0, 20},
 		"what is gone doesn't count":   {Retention{-1, 200}, []int64{1, 2, 3, 4}, 15, 20},
 		"within a slice that may stay": {Retention{-1, 300}, []int64{1, 2, 3}, 5, 5},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := stamped(c.times...)
-			k := newCutter(c.keep, c.start, int64(len(list))*100, 1000)
-			k.slices(list)
-			if k.start != c.want {
-				t.Errorf("start is %d, want %d", k.start, c.want)
+			// The first object was written long ago, the others just now.
+			written := func(s *metadata.Slice) (int64, error) { return min(1000, 100*s.End-950), nil }
+			k := newCutter(c.keep, c.start, above(list, c.start), 1000, written)
+			if _, err := k.slices(list); err != nil || k.start != c.want {
+				t.Errorf("start is %d, want %d, %v", k.start, c.want, err)
 			}
 		})
 	}
 }
+
+// dated is a store whose data objects have been written at some time.
+type dated struct{ s3store.Store }
+
+func (d dated) Head(ctx context.Context, key string) (s3store.Object, error) {
+	o, page, ok := ParseKey(key)
+	if page || !ok {
+		return s3store.Object{}, fmt.Errorf("asked for %q", key)
+	}
+	return s3store.Object{Key: key, Modified: time.UnixMilli(writtenAt(o))}, nil
+}
+
+func writtenAt(o metadata.Object) int64 { return int64(o.Seq) % 50_000 }
 
 // However a manifest is shaped, cutting it is cutting the plain list.
 func TestCutAgainstList(t *testing.T) {
@@ -67,6 +84,8 @@ func TestCutAgainstList(t *testing.T) {
 		}
 		all[i].Bytes = 1 + rng.Int64N(300)
 	}
+	reader := NewReader(dated{w.store}, testConfig().reader, nil)
+	defer reader.Close()
 	p := id.Partition{Topic: id.Topic{1}}
 	m, err := (&tree{io: w.upload.drafts(), partition: p}).fold(t.Context(), metadata.Manifest{}, all[:4950])
 	if err != nil {
@@ -81,21 +100,33 @@ func TestCutAgainstList(t *testing.T) {
 			keep.Bytes = -1
 		}
 		now, waiting := rng.Int64N(60000), rng.Int64N(1000)
-		got, _, err := w.reader.Cut(t.Context(), h, p, keep, waiting, now)
+		got, _, err := reader.Cut(t.Context(), h, p, keep, waiting, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newCutter(keep, h.LogStart, h.TieredBytes()+waiting, now)
-		c.slices(all)
-		if got != c.start {
+		c := newCutter(keep, h.LogStart, above(all, h.LogStart)+waiting, now, func(s *metadata.Slice) (int64, error) { return writtenAt(s.Object), nil })
+		if _, err := c.slices(all); err != nil || got != c.start {
 			t.Fatalf("%+v at %d from %d: %d, the list gives %d", keep, now, h.LogStart, got, c.start)
 		}
 	}
 }
 
+// above is the size of the slices that end above a log start.
+func above(list []metadata.Slice, start int64) (bytes int64) {
+	for i := range list {
+		if list[i].End > start {
+			bytes += list[i].Bytes
+		}
+	}
+	return bytes
+}
+
+// remember is how long a producer is, in ms.
+const remember = 600_000
+
 func (w *world) keeper(keep *Retention, dropped func([]metadata.Object)) *Keeper {
 	return NewKeeper(DefaultKeeperConfig(), KeeperDeps{Store: w.store, Reader: w.reader, Names: w.names, Sources: w.list,
-		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" },
+		Retention: func(id.Partition) (Retention, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" }, Remember: func(id.Partition) int64 { return remember },
 		Clock: w.now.ms, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})
 }
 
@@ -176,7 +207,7 @@ func TestDeleteTo(t *testing.T) {
 	if err := k.DeleteTo(t.Context(), s, 1015); err != nil {
 		t.Fatal(err)
 	}
-	if h := s.Head(); h.LogStart != 1015 || h.TieredEnd != 1000 || len(h.Slices) != 0 {
+	if h := s.Head(); h.LogStart != 1015 || h.TieredEnd != 1000 || len(h.Slices) != 1 || h.TieredBytes() != 0 {
 		t.Errorf("head is %+v", h)
 	}
 	w.flush()
@@ -218,4 +249,38 @@ func TestKeeperBesideUploads(t *testing.T) {
 func ExampleRetention() {
 	fmt.Println(Retention{Ms: -1, Bytes: -1}.Unlimited())
 	// Output: true
+}
+
+// Records without timestamps go by the age of their object, and one look-up that
+// fails holds back only what it is about.
+func TestRetentionWithoutTimestamps(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	for range 3 {
+		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 50, -1), 0, w.now.ms())
+		w.flush()
+	}
+	keep := Retention{Ms: 1000, Bytes: -1}
+	k := w.keeper(&keep, nil)
+	pass := func(want int64) {
+		t.Helper()
+		k.Pass(t.Context())
+		if h := s.Head(); h.LogStart != want {
+			t.Fatalf("the log starts at %d, want %d", h.LogStart, want)
+		}
+	}
+	w.now.set(time.Now().UnixMilli())
+	pass(0)
+	w.now.add(600_000)
+	asked := 0
+	w.faults = func(c s3store.Call) (f s3store.Fault) {
+		if c.Op == s3store.OpHead {
+			if asked++; asked == 2 {
+				f.Before = errors.New("away")
+			}
+		}
+		return f
+	}
+	pass(1)
+	pass(3)
 }

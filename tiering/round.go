@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -41,7 +42,7 @@ func (u *Uploader) round(ctx context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	tasks := u.plan()
+	tasks := u.plan(ctx)
 	if len(tasks) == 0 {
 		return false
 	}
@@ -138,7 +139,7 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 			delete(u.failed, p)
 			u.flushed(p, 0, true)
 		case unread:
-			u.leaveAlone(t, ctx)
+			u.leaveAlone(ctx, p, t.bytes, t.err())
 		}
 	}
 	if progress {
@@ -150,8 +151,7 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 }
 
 // leaveAlone keeps a source that can't be read from being tried all the time.
-func (u *Uploader) leaveAlone(t *take, ctx context.Context) {
-	p := t.source.Partition()
+func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
 	f := u.failed[p]
 	if f == nil {
 		f = &failure{}
@@ -165,7 +165,7 @@ func (u *Uploader) leaveAlone(t *take, ctx context.Context) {
 	f.until = time.Now().Add(wait)
 	u.metrics.errors.WithLabelValues("read").Inc()
 	if f.times == 1 && ctx.Err() == nil {
-		u.deps.Log.Error("records can't be read from the journal, so they can't be tiered; it is tried again", "partition", p, "bytes", t.bytes, "err", t.err())
+		u.deps.Log.Error("records can't be tiered because something can't be read; it is tried again", "partition", p, "bytes", bytes, "err", err)
 	}
 }
 

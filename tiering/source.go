@@ -36,7 +36,7 @@ type Location struct {
 type Producer struct {
 	ID        int64
 	Epoch     int16
-	Timestamp int64 // of the newest batch, ms
+	Timestamp int64 // when its newest batch was appended, ms
 	Batches   []ProducerBatch
 }
 
@@ -67,6 +67,9 @@ var ErrNotOwner = errors.New("partition has another owner")
 // Source is an owned partition, as far as the tier is concerned.
 type Source interface {
 	Partition() id.Partition
+	// Recall reads what only the tier remembers of producers, so that Pending knows
+	// all of them. It is called before Pending, and costs nothing once it succeeded.
+	Recall(ctx context.Context) error
 	// Pending gives what is committed, stable and behind the tiered end, at most
 	// about limit bytes, at least one batch if there is any.
 	Pending(limit int64) Run

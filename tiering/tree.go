@@ -10,10 +10,15 @@ import (
 	"varve/metadata"
 )
 
+// pageLoader loads pages.
+type pageLoader interface {
+	loadPage(ctx context.Context, p id.Partition, at metadata.Page) (*page, error)
+}
+
 // pageIO loads and stores pages. A page that was stored is named by nothing until
 // the head that leads to it is committed.
 type pageIO interface {
-	loadPage(ctx context.Context, p id.Partition, at metadata.Page) (*page, error)
+	pageLoader
 	storePage(ctx context.Context, p *page) (metadata.Page, error)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/s3store"
 )
@@ -35,6 +36,7 @@ type UploadDeps struct {
 	// OnCommitted is called after heads were committed: the journal may be
 	// trimmed. It may be nil.
 	OnCommitted func()
+	Random      *chance.Source // spreads retries; nil is the system's
 	Log         *slog.Logger
 	Registerer  prometheus.Registerer // nil: no metrics
 }
@@ -82,7 +84,7 @@ func NewUploader(cfg UploadConfig, deps UploadDeps) *Uploader {
 	}
 	u := &Uploader{cfg: cfg, deps: deps, metrics: newUploadMetrics(deps.Registerer),
 		kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: newZip(cfg.Concurrency)}
-	u.put = &putter{store: deps.Store, log: deps.Log, base: cfg.RetryBase, max: cfg.RetryMax,
+	u.put = &putter{store: deps.Store, log: deps.Log, random: deps.Random, base: cfg.RetryBase, max: cfg.RetryMax,
 		failed: func(error) { u.metrics.errors.WithLabelValues("put").Inc() }, waiting: u.waiting.Load}
 	u.pace = rate.NewLimiter(rate.Limit(minPace), paceBurst)
 	return u

@@ -79,6 +79,12 @@ func (u *Uploader) commitOnce(ctx context.Context, t *take, d *drafts) error {
 		if err != nil {
 			return err
 		}
+		m.Bytes = e.manifest.Bytes
+		for i := range e.slices[:n] {
+			if s := &e.slices[i]; s.End > was.LogStart {
+				m.Bytes += s.Bytes
+			}
+		}
 		e.manifest, e.slices = m, e.slices[n:]
 	}
 	return e.commit(ctx, t.source)
@@ -97,8 +103,8 @@ type edit struct {
 	end      int64
 }
 
-// forget drops what lies below the log start. A manifest loses only its whole; the
-// rest is for retention.
+// forget drops what lies below the log start, but for the newest slice, which
+// remembers producers. A manifest loses only its whole; the rest is for retention.
 func (e *edit) forget(start int64) {
 	if e.manifest.Slices > 0 && e.manifest.End <= start {
 		e.manifest = metadata.Manifest{}
@@ -107,7 +113,7 @@ func (e *edit) forget(start int64) {
 		return
 	}
 	n := 0
-	for n < len(e.slices) && e.slices[n].End <= start {
+	for n+1 < len(e.slices) && e.slices[n].End <= start {
 		n++
 	}
 	e.slices = e.slices[n:]
@@ -116,7 +122,7 @@ func (e *edit) forget(start int64) {
 // commit stores the change, if the head still is as it was, else errStale.
 func (e *edit) commit(ctx context.Context, s Source) error {
 	return s.Commit(ctx, func(h *metadata.Head) error {
-		if h.TieredEnd != e.was.TieredEnd || h.Manifest != e.was.Manifest || !slices.Equal(h.Slices, e.was.Slices) {
+		if h.TieredEnd != e.was.TieredEnd || h.LogStart != e.was.LogStart || h.Manifest != e.was.Manifest || !slices.Equal(h.Slices, e.was.Slices) {
 			return errStale
 		}
 		h.Manifest, h.Slices, h.TieredEnd = e.manifest, slices.Clone(e.slices), e.end

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
 )
@@ -28,6 +29,8 @@ type Options struct {
 	Fatal func(error)
 	// Clock is time.Now unless set.
 	Clock func() time.Time
+	// Random makes the id of a new data directory; nil is the system's.
+	Random *chance.Source
 }
 
 // Store is a data directory with all the journals that it keeps, one of which
@@ -39,6 +42,7 @@ type Store struct {
 	metrics *metrics
 	fatal   func(error)
 	clock   func() time.Time
+	random  *chance.Source
 	id      id.Store
 	lock    io.Closer
 	cache   *cache
@@ -79,7 +83,7 @@ func Open(cfg Config, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock journal directory %s: %w", cfg.Dir, err)
 	}
-	s := &Store{cfg: cfg, fs: o.FS, log: o.Log, fatal: o.Fatal, clock: o.Clock, lock: lock,
+	s := &Store{cfg: cfg, fs: o.FS, log: o.Log, fatal: o.Fatal, clock: o.Clock, random: o.Random, lock: lock,
 		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes), work: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = time.Now
@@ -161,7 +165,7 @@ const (
 func (s *Store) loadID() error {
 	b, err := vfs.ReadFile(s.fs, s.cfg.Dir+"/"+idFile, 64)
 	if errors.Is(err, vfs.ErrNotExist) {
-		s.id = id.NewStore()
+		s.id = id.NewStore(s.random)
 		return vfs.WriteFile(s.fs, s.cfg.Dir, idFile, append([]byte(idMagic), s.id[:]...))
 	}
 	if err != nil {

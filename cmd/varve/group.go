@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func groupCommand() *cobra.Command {
@@ -18,39 +21,32 @@ type groupRow struct {
 }
 
 func groupListCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
 	var states []string
-	c := &cobra.Command{
-		Use:     "list",
-		Aliases: []string{"ls"},
-		Short:   "List consumer groups",
-		Example: "  varve group list\n  varve group list --state Empty",
-		Args:    cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
+	c := asking[[]groupRow]{
+		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]groupRow, error) {
 			found, err := adm.ListGroups(ctx, states...)
 			if err != nil {
-				return sayKafka("list groups", err, "")
+				return nil, sayKafka("list groups", err, "")
 			}
 			rows := []groupRow{}
 			for _, g := range found.Sorted() {
 				rows = append(rows, groupRow{g.Group, g.State, g.ProtocolType, g.Coordinator})
 			}
-			return out.write(c.OutOrStdout(), rows, func(t *table) {
-				t.row("GROUP", "STATE", "TYPE", "COORDINATOR")
-				for _, r := range rows {
-					t.row(r.Group, orDash(r.State), orDash(r.ProtocolType), number(r.Coordinator))
-				}
-			})
+			return rows, nil
 		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []groupRow(nil))
+		show: func(t *table, rows []groupRow) {
+			t.row("GROUP", "STATE", "TYPE", "COORDINATOR")
+			for _, r := range rows {
+				t.row(r.Group, orDash(r.State), orDash(r.ProtocolType), number(r.Coordinator))
+			}
+		},
+	}.command(&cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List consumer groups",
+		Example: "  varve group list\n  varve group list --state Empty",
+		Args:    cobra.NoArgs,
+	})
 	c.Flags().StringSliceVar(&states, "state", nil, "only groups in these states: Stable, Empty, PreparingRebalance, CompletingRebalance, Dead")
 	return c
 }

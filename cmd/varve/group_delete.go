@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // deletedGroup is what group delete tells.
@@ -13,24 +15,12 @@ type deletedGroup struct {
 }
 
 func groupDeleteCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
-	c := &cobra.Command{
-		Use:               "delete NAME...",
-		Aliases:           []string{"rm"},
-		Short:             "Delete groups without members, with their offsets",
-		Example:           "  varve group delete readers",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: kafka.groupNames,
-		RunE: func(c *cobra.Command, names []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
+	return asking[[]deletedGroup]{
+		names: (*kafkaFlags).groupNames,
+		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]deletedGroup, error) {
 			answers, err := adm.DeleteGroups(ctx, names...)
 			if err != nil {
-				return sayKafka("delete groups", err, "")
+				return nil, sayKafka("delete groups", err, "")
 			}
 			rows := []deletedGroup{}
 			var errs []error
@@ -38,17 +28,20 @@ func groupDeleteCommand() *cobra.Command {
 				errs = append(errs, sayKafka("delete group "+a.Group, a.Err, a.ErrMessage))
 				rows = append(rows, deletedGroup{a.Group, a.Err == nil})
 			}
-			errs = append(errs, out.write(c.OutOrStdout(), rows, func(t *table) {
-				for _, r := range rows {
-					if r.Deleted {
-						t.row("group " + r.Group + " deleted")
-					}
-				}
-			}))
-			return errors.Join(errs...)
+			return rows, errors.Join(errs...)
 		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []deletedGroup(nil))
-	return c
+		show: func(t *table, rows []deletedGroup) {
+			for _, r := range rows {
+				if r.Deleted {
+					t.row("group " + r.Group + " deleted")
+				}
+			}
+		},
+	}.command(&cobra.Command{
+		Use:     "delete NAME...",
+		Aliases: []string{"rm"},
+		Short:   "Delete groups without members, with their offsets",
+		Example: "  varve group delete readers",
+		Args:    cobra.MinimumNArgs(1),
+	})
 }

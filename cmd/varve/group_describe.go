@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,53 +46,38 @@ type groupOffset struct {
 }
 
 func groupDescribeCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
-	c := &cobra.Command{
-		Use:               "describe NAME...",
-		Short:             "Show a group's members, offsets and lag",
-		Example:           "  varve group describe readers",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: kafka.groupNames,
-		RunE: func(c *cobra.Command, names []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			lags, err := adm.Lag(ctx, names...)
-			if err != nil {
-				return sayKafka("describe groups", err, "")
-			}
-			details := []groupDetail{}
-			var errs []error
-			for _, l := range lags.Sorted() {
-				err := l.Error()
-				if err == nil && l.State == "Dead" {
-					err = kerr.GroupIDNotFound
-				}
-				if err != nil {
-					errs = append(errs, sayKafka("group "+l.Group, err, ""))
-					continue
-				}
-				details = append(details, describeGroup(l))
-			}
-			if len(details) > 0 || out.on {
-				errs = append(errs, out.write(c.OutOrStdout(), details, func(t *table) {
-					for i := range details {
-						if i > 0 {
-							t.gap()
-						}
-						details[i].print(t)
-					}
-				}))
-			}
-			return errors.Join(errs...)
-		},
+	return asking[[]groupDetail]{
+		names: (*kafkaFlags).groupNames,
+		ask:   describeGroups,
+		show:  apart(groupDetail.print),
+	}.command(&cobra.Command{
+		Use:     "describe NAME...",
+		Short:   "Show a group's members, offsets and lag",
+		Example: "  varve group describe readers",
+		Args:    cobra.MinimumNArgs(1),
+	})
+}
+
+// describeGroups gives what it could find and the errors of the rest.
+func describeGroups(ctx context.Context, adm *kadm.Client, names []string) ([]groupDetail, error) {
+	lags, err := adm.Lag(ctx, names...)
+	if err != nil {
+		return nil, sayKafka("describe groups", err, "")
 	}
-	kafka.add(c.Flags())
-	out.add(c, []groupDetail(nil))
-	return c
+	details := []groupDetail{}
+	var errs []error
+	for _, l := range lags.Sorted() {
+		err := l.Error()
+		if err == nil && l.State == "Dead" {
+			err = kerr.GroupIDNotFound
+		}
+		if err != nil {
+			errs = append(errs, sayKafka("group "+l.Group, err, ""))
+			continue
+		}
+		details = append(details, describeGroup(l))
+	}
+	return details, errors.Join(errs...)
 }
 
 func describeGroup(l kadm.DescribedGroupLag) groupDetail {
@@ -126,7 +112,7 @@ func describeGroup(l kadm.DescribedGroupLag) groupDetail {
 	return d
 }
 
-func (d *groupDetail) print(t *table) {
+func (d groupDetail) print(t *table) {
 	t.row(fmt.Sprintf("group %s  state %s  protocol %s  coordinator %d  %d members  lag %d", d.Group, d.State, orDash(d.Protocol), d.Coordinator, len(d.Members), d.Lag))
 	if len(d.Partitions) > 0 {
 		t.gap()

@@ -16,8 +16,6 @@ import (
 
 // resetFlags are the flags of group reset.
 type resetFlags struct {
-	kafka            kafkaFlags
-	out              jsonFlag
 	topics           []string
 	all, execute     bool
 	earliest, latest bool
@@ -38,6 +36,7 @@ type resetRow struct {
 
 func groupResetCommand() *cobra.Command {
 	var f resetFlags
+	var move *position
 	c := &cobra.Command{
 		Use:   "reset NAME",
 		Short: "Move a group's offsets",
@@ -50,27 +49,16 @@ Offsets stay within what a partition holds.`,
   varve group reset readers --topic orders:0,3 --to-offset 1000 --execute
   varve group reset readers --all-topics --to-time '2h ago' --execute
   varve group reset readers --all-topics --shift -100 --execute`,
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: f.kafka.groupNames,
-		RunE: func(c *cobra.Command, args []string) error {
-			move, err := f.target(c)
-			if err != nil {
-				return err
-			}
-			adm, ctx, done, err := f.kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			rows, err := f.reset(ctx, adm, args[0], move)
-			if rows == nil {
-				return err
-			}
-			return errors.Join(err, f.out.write(c.OutOrStdout(), rows, func(t *table) { f.print(t, rows) }))
-		},
+		Args: cobra.ExactArgs(1),
 	}
-	f.kafka.add(c.Flags())
-	f.out.add(c, []resetRow(nil))
+	asking[[]resetRow]{
+		names: (*kafkaFlags).groupNames,
+		check: func([]string) (err error) { move, err = f.target(c); return err },
+		ask: func(ctx context.Context, adm *kadm.Client, args []string) ([]resetRow, error) {
+			return f.reset(ctx, adm, args[0], move)
+		},
+		show: f.print,
+	}.command(c)
 	s := c.Flags()
 	s.StringArrayVarP(&f.topics, "topic", "t", nil, "a topic, or some of its partitions, like orders:0,3-5; may be repeated")
 	s.BoolVar(&f.all, "all-topics", false, "all topics in which the group has offsets")

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func topicCommand() *cobra.Command {
@@ -22,50 +24,45 @@ type topicRow struct {
 }
 
 func topicListCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
 	var internal bool
-	c := &cobra.Command{
-		Use:     "list [PATTERN]",
-		Aliases: []string{"ls"},
-		Short:   "List topics",
-		Long:    "List topics, all or those whose names match a pattern with * and ?.",
-		Example: "  varve topic list\n  varve topic list 'orders-*' --json",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			pattern := "*"
+	pattern := "*"
+	c := asking[[]topicRow]{
+		check: func(args []string) error {
 			if len(args) > 0 {
 				pattern = args[0]
 			}
 			if _, err := path.Match(pattern, ""); err != nil {
 				return usagef("pattern %q: %w", pattern, err)
 			}
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
+			return nil
+		},
+		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]topicRow, error) {
 			found, err := adm.ListTopicsWithInternal(ctx)
 			if err != nil {
-				return sayKafka("list topics", err, "")
+				return nil, sayKafka("list topics", err, "")
 			}
 			rows := []topicRow{}
 			for _, t := range found.Sorted() {
-				if ok, _ := path.Match(pattern, t.Topic); !ok || t.IsInternal && !internal {
-					continue
+				if ok, _ := path.Match(pattern, t.Topic); ok && (internal || !t.IsInternal) {
+					rows = append(rows, topicRow{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
 				}
-				rows = append(rows, topicRow{t.Topic, topicID(t.ID), len(t.Partitions), t.Partitions.NumReplicas(), t.IsInternal})
 			}
-			return out.write(c.OutOrStdout(), rows, func(t *table) {
-				t.row("TOPIC", "PARTITIONS", "REPLICATION", "ID")
-				for _, r := range rows {
-					t.row(r.Topic, r.Partitions, r.Replication, orDash(r.ID))
-				}
-			})
+			return rows, nil
 		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []topicRow(nil))
+		show: func(t *table, rows []topicRow) {
+			t.row("TOPIC", "PARTITIONS", "REPLICATION", "ID")
+			for _, r := range rows {
+				t.row(r.Topic, r.Partitions, r.Replication, orDash(r.ID))
+			}
+		},
+	}.command(&cobra.Command{
+		Use:     "list [PATTERN]",
+		Aliases: []string{"ls"},
+		Short:   "List topics",
+		Long:    "List topics, all or those whose names match a pattern with * and ?.",
+		Example: "  varve topic list\n  varve topic list 'orders-*' --json",
+		Args:    cobra.MaximumNArgs(1),
+	})
 	c.Flags().BoolVar(&internal, "internal", false, "internal topics, too")
 	return c
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -16,75 +18,78 @@ type alteredTopic struct {
 	Changed    bool     `json:"changed"` // false: --validate-only
 }
 
+// topicChange are the flags of topic alter.
+type topicChange struct {
+	partitions int
+	set, del   []string
+	changes    []kadm.AlterConfig // set and del, read
+	validate   bool
+}
+
 func topicAlterCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
-	var partitions int
-	var set, del []string
-	var validate bool
-	c := &cobra.Command{
-		Use:               "alter NAME",
-		Short:             "Change a topic's settings or add partitions",
-		Example:           "  varve topic alter orders --set retention.ms=86400000\n  varve topic alter orders --delete retention.ms --partitions 24",
-		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: kafka.topicNames,
-		RunE: func(c *cobra.Command, args []string) error {
-			changes, err := configChanges(set, del)
-			if err != nil {
-				return err
-			}
-			if len(changes) == 0 && partitions == 0 {
-				return usagef("nothing to change: give --set, --delete or --partitions")
-			}
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			row := alteredTopic{Topic: args[0], Partitions: partitions, Set: append([]string{}, set...), Deleted: append([]string{}, del...), Changed: !validate}
-			if len(changes) > 0 {
-				alter := adm.AlterTopicConfigs
-				if validate {
-					alter = adm.ValidateAlterTopicConfigs
-				}
-				answers, err := alter(ctx, changes, row.Topic)
-				if err != nil {
-					return sayKafka("alter topic "+row.Topic, err, "")
-				}
-				if a, err := answers.On(row.Topic, nil); err != nil || a.Err != nil {
-					return sayKafka("alter topic "+row.Topic, first(err, a.Err), a.ErrMessage)
-				}
-			}
-			if partitions != 0 {
-				update := adm.UpdatePartitions
-				if validate {
-					update = adm.ValidateUpdatePartitions
-				}
-				answers, err := update(ctx, partitions, row.Topic)
-				if err != nil {
-					return sayKafka("add partitions to topic "+row.Topic, err, "")
-				}
-				if a, err := answers.On(row.Topic, nil); err != nil || a.Err != nil {
-					return sayKafka("add partitions to topic "+row.Topic, first(err, a.Err), a.ErrMessage)
-				}
-			}
-			return out.write(c.OutOrStdout(), row, func(t *table) {
-				if validate {
-					t.row("topic " + row.Topic + " could be changed so")
-					return
-				}
+	var f topicChange
+	c := asking[*alteredTopic]{
+		names: (*kafkaFlags).topicNames,
+		check: f.check,
+		ask:   f.alter,
+		show: func(t *table, row *alteredTopic) {
+			if row.Changed {
 				t.row("topic " + row.Topic + " changed")
-			})
+			} else {
+				t.row("topic " + row.Topic + " could be changed so")
+			}
 		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, alteredTopic{})
-	f := c.Flags()
-	f.StringArrayVarP(&set, "set", "s", nil, "set a setting, NAME=VALUE; may be repeated")
-	f.StringArrayVarP(&del, "delete", "d", nil, "give a setting its default back; may be repeated")
-	f.IntVarP(&partitions, "partitions", "p", 0, "new number of partitions, larger than before")
-	f.BoolVar(&validate, "validate-only", false, "only check whether it could be done")
+	}.command(&cobra.Command{
+		Use:     "alter NAME",
+		Short:   "Change a topic's settings or add partitions",
+		Example: "  varve topic alter orders --set retention.ms=86400000\n  varve topic alter orders --delete retention.ms --partitions 24",
+		Args:    cobra.ExactArgs(1),
+	})
+	s := c.Flags()
+	s.StringArrayVarP(&f.set, "set", "s", nil, "set a setting, NAME=VALUE; may be repeated")
+	s.StringArrayVarP(&f.del, "delete", "d", nil, "give a setting its default back; may be repeated")
+	s.IntVarP(&f.partitions, "partitions", "p", 0, "new number of partitions, larger than before")
+	s.BoolVar(&f.validate, "validate-only", false, "only check whether it could be done")
 	return c
+}
+
+func (f *topicChange) check([]string) (err error) {
+	f.changes, err = configChanges(f.set, f.del)
+	if err == nil && len(f.changes) == 0 && f.partitions == 0 {
+		err = usagef("nothing to change: give --set, --delete or --partitions")
+	}
+	return err
+}
+
+func (f *topicChange) alter(ctx context.Context, adm *kadm.Client, args []string) (*alteredTopic, error) {
+	topic := args[0]
+	if len(f.changes) > 0 {
+		alter := adm.AlterTopicConfigs
+		if f.validate {
+			alter = adm.ValidateAlterTopicConfigs
+		}
+		answers, err := alter(ctx, f.changes, topic)
+		if err != nil {
+			return nil, sayKafka("alter topic "+topic, err, "")
+		}
+		if a, err := answers.On(topic, nil); err != nil || a.Err != nil {
+			return nil, sayKafka("alter topic "+topic, cmp.Or(err, a.Err), a.ErrMessage)
+		}
+	}
+	if f.partitions != 0 {
+		update := adm.UpdatePartitions
+		if f.validate {
+			update = adm.ValidateUpdatePartitions
+		}
+		answers, err := update(ctx, f.partitions, topic)
+		if err != nil {
+			return nil, sayKafka("add partitions to topic "+topic, err, "")
+		}
+		if a, err := answers.On(topic, nil); err != nil || a.Err != nil {
+			return nil, sayKafka("add partitions to topic "+topic, cmp.Or(err, a.Err), a.ErrMessage)
+		}
+	}
+	return &alteredTopic{Topic: topic, Partitions: f.partitions, Set: append([]string{}, f.set...), Deleted: append([]string{}, f.del...), Changed: !f.validate}, nil
 }
 
 func configChanges(set, del []string) ([]kadm.AlterConfig, error) {
@@ -103,14 +108,4 @@ func configChanges(set, del []string) ([]kadm.AlterConfig, error) {
 		changes = append(changes, kadm.AlterConfig{Op: kadm.DeleteConfig, Name: name})
 	}
 	return changes, nil
-}
-
-// first gives the first that is an error.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"varve/internal/id"
@@ -20,76 +22,72 @@ type createdTopic struct {
 
 func topicIDText(t [16]byte) string { return id.Topic(t).String() }
 
+// topicCreation are the flags of topic create.
+type topicCreation struct {
+	partitions       int32
+	replication      int16
+	config           []string
+	settings         map[string]*string // config, read
+	exists, validate bool
+}
+
 func topicCreateCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
-	var partitions int32
-	var replication int16
-	var config []string
-	var exists, validate bool
-	c := &cobra.Command{
+	var f topicCreation
+	c := asking[[]createdTopic]{
+		check: func([]string) (err error) { f.settings, err = pairs(f.config, "config"); return err },
+		ask:   f.create,
+		show:  f.print,
+	}.command(&cobra.Command{
 		Use:     "create NAME...",
 		Short:   "Create topics",
 		Example: "  varve topic create orders --partitions 12\n  varve topic create clicks --config retention.ms=604800000 --config cleanup.policy=delete",
 		Args:    cobra.MinimumNArgs(1),
-		RunE: func(c *cobra.Command, names []string) error {
-			settings, err := pairs(config, "config")
-			if err != nil {
-				return err
-			}
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			create := adm.CreateTopics
-			if validate {
-				create = adm.ValidateCreateTopics
-			}
-			answers, err := create(ctx, partitions, replication, settings, names...)
-			if err != nil {
-				return sayKafka("create topics", err, "")
-			}
-			rows := []createdTopic{}
-			var errs []error
-			for _, a := range answers.Sorted() {
-				if errors.Is(a.Err, kerr.TopicAlreadyExists) && exists {
-					rows = append(rows, createdTopic{Topic: a.Topic, ID: topicID(a.ID), Partitions: -1, Replication: -1})
-					continue
-				}
-				if a.Err != nil {
-					message := a.ErrMessage
-					if errors.Is(a.Err, kerr.TopicAlreadyExists) {
-						message = ""
-					}
-					errs = append(errs, sayKafka("create topic "+a.Topic, a.Err, message))
-					continue
-				}
-				rows = append(rows, createdTopic{a.Topic, topicID(a.ID), a.NumPartitions, a.ReplicationFactor, !validate})
-			}
-			if len(rows) > 0 || out.on {
-				errs = append(errs, out.write(c.OutOrStdout(), rows, func(t *table) { createdTable(t, rows, validate) }))
-			}
-			return errors.Join(errs...)
-		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []createdTopic(nil))
-	f := c.Flags()
-	f.Int32VarP(&partitions, "partitions", "p", -1, "number of partitions; -1: the broker's default")
-	f.Int16VarP(&replication, "replication-factor", "r", -1, "replication factor; -1: the broker's default")
-	f.StringArrayVarP(&config, "config", "c", nil, "a setting of the topic, NAME=VALUE; may be repeated")
-	f.BoolVar(&exists, "if-not-exists", false, "a topic that exists already is no error")
-	f.BoolVar(&validate, "validate-only", false, "only check whether it could be created")
+	})
+	s := c.Flags()
+	s.Int32VarP(&f.partitions, "partitions", "p", -1, "number of partitions; -1: the broker's default")
+	s.Int16VarP(&f.replication, "replication-factor", "r", -1, "replication factor; -1: the broker's default")
+	s.StringArrayVarP(&f.config, "config", "c", nil, "a setting of the topic, NAME=VALUE; may be repeated")
+	s.BoolVar(&f.exists, "if-not-exists", false, "a topic that exists already is no error")
+	s.BoolVar(&f.validate, "validate-only", false, "only check whether it could be created")
 	return c
 }
 
-func createdTable(t *table, rows []createdTopic, validate bool) {
+func (f *topicCreation) create(ctx context.Context, adm *kadm.Client, names []string) ([]createdTopic, error) {
+	create := adm.CreateTopics
+	if f.validate {
+		create = adm.ValidateCreateTopics
+	}
+	answers, err := create(ctx, f.partitions, f.replication, f.settings, names...)
+	if err != nil {
+		return nil, sayKafka("create topics", err, "")
+	}
+	rows := []createdTopic{}
+	var errs []error
+	for _, a := range answers.Sorted() {
+		there := errors.Is(a.Err, kerr.TopicAlreadyExists)
+		switch {
+		case there && f.exists:
+			rows = append(rows, createdTopic{Topic: a.Topic, ID: topicID(a.ID), Partitions: -1, Replication: -1})
+		case there:
+			errs = append(errs, sayKafka("create topic "+a.Topic, a.Err, ""))
+		case a.Err != nil:
+			errs = append(errs, sayKafka("create topic "+a.Topic, a.Err, a.ErrMessage))
+		default:
+			rows = append(rows, createdTopic{a.Topic, topicID(a.ID), a.NumPartitions, a.ReplicationFactor, !f.validate})
+		}
+	}
+	return rows, errors.Join(errs...)
+}
+
+func (f *topicCreation) print(t *table, rows []createdTopic) {
+	if len(rows) == 0 {
+		return
+	}
 	t.row("TOPIC", "PARTITIONS", "REPLICATION", "ID", "RESULT")
 	for _, r := range rows {
 		result := "created"
 		switch {
-		case validate:
+		case f.validate:
 			result = "valid"
 		case !r.Created:
 			result = "exists"

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // deletedTopic is what topic delete tells.
@@ -13,24 +15,12 @@ type deletedTopic struct {
 }
 
 func topicDeleteCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
-	c := &cobra.Command{
-		Use:               "delete NAME...",
-		Aliases:           []string{"rm"},
-		Short:             "Delete topics with all their records",
-		Example:           "  varve topic delete orders",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: kafka.topicNames,
-		RunE: func(c *cobra.Command, names []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
+	return asking[[]deletedTopic]{
+		names: (*kafkaFlags).topicNames,
+		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]deletedTopic, error) {
 			answers, err := adm.DeleteTopics(ctx, names...)
 			if err != nil {
-				return sayKafka("delete topics", err, "")
+				return nil, sayKafka("delete topics", err, "")
 			}
 			rows := []deletedTopic{}
 			var errs []error
@@ -38,17 +28,20 @@ func topicDeleteCommand() *cobra.Command {
 				errs = append(errs, sayKafka("delete topic "+a.Topic, a.Err, ""))
 				rows = append(rows, deletedTopic{a.Topic, a.Err == nil})
 			}
-			errs = append(errs, out.write(c.OutOrStdout(), rows, func(t *table) {
-				for _, r := range rows {
-					if r.Deleted {
-						t.row("topic " + r.Topic + " deleted")
-					}
-				}
-			}))
-			return errors.Join(errs...)
+			return rows, errors.Join(errs...)
 		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []deletedTopic(nil))
-	return c
+		show: func(t *table, rows []deletedTopic) {
+			for _, r := range rows {
+				if r.Deleted {
+					t.row("topic " + r.Topic + " deleted")
+				}
+			}
+		},
+	}.command(&cobra.Command{
+		Use:     "delete NAME...",
+		Aliases: []string{"rm"},
+		Short:   "Delete topics with all their records",
+		Example: "  varve topic delete orders",
+		Args:    cobra.MinimumNArgs(1),
+	})
 }

@@ -44,10 +44,14 @@ type configDetail struct {
 }
 
 func topicDescribeCommand() *cobra.Command {
-	var kafka kafkaFlags
-	var out jsonFlag
 	var all bool
-	c := &cobra.Command{
+	c := asking[[]topicDetail]{
+		names: (*kafkaFlags).topicNames,
+		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]topicDetail, error) {
+			return describeTopics(ctx, adm, names, all)
+		},
+		show: apart(topicDetail.print),
+	}.command(&cobra.Command{
 		Use:   "describe NAME...",
 		Short: "Show partitions, offsets and settings of topics",
 		Long: `Show partitions, offsets and settings of topics.
@@ -56,31 +60,9 @@ START is the first offset that can be read, LOCAL the first that a broker has on
 own disk, TIERED the last that is in the object store, END the one behind the last.
 A dash is what the broker doesn't tell. Settings are those that differ from the
 defaults, or all with --all-configs.`,
-		Example:           "  varve topic describe orders\n  varve topic describe orders --all-configs",
-		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: kafka.topicNames,
-		RunE: func(c *cobra.Command, names []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
-			}
-			defer done()
-			details, errs := describeTopics(ctx, adm, names, all)
-			if len(details) > 0 || out.on {
-				errs = errors.Join(errs, out.write(c.OutOrStdout(), details, func(t *table) {
-					for i := range details {
-						if i > 0 {
-							t.gap()
-						}
-						details[i].print(t)
-					}
-				}))
-			}
-			return errs
-		},
-	}
-	kafka.add(c.Flags())
-	out.add(c, []topicDetail(nil))
+		Example: "  varve topic describe orders\n  varve topic describe orders --all-configs",
+		Args:    cobra.MinimumNArgs(1),
+	})
 	c.Flags().BoolVar(&all, "all-configs", false, "settings with their defaults, too")
 	return c
 }
@@ -172,7 +154,7 @@ func configDetails(list []kadm.Config, all bool) []configDetail {
 	return out
 }
 
-func (d *topicDetail) print(t *table) {
+func (d topicDetail) print(t *table) {
 	t.row(fmt.Sprintf("topic %s  id %s  %d partitions  %s records", d.Topic, orDash(d.ID), len(d.Partitions), number(d.Records)))
 	t.gap()
 	t.row("PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "LOCAL", "TIERED", "END")

@@ -3,12 +3,13 @@
 package id
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"varve/internal/chance"
 )
 
 // Broker is an agent's Kafka broker id, 1 or more; None is no broker.
@@ -58,8 +59,8 @@ func ParseJournal(s string) (Journal, error) {
 type Store [16]byte
 
 // NewStore makes a random id.
-func NewStore() (s Store) {
-	random(s[:])
+func NewStore(random *chance.Source) (s Store) {
+	_, _ = random.Read(s[:]) // never fails
 	return s
 }
 
@@ -70,9 +71,9 @@ type Topic [16]byte
 
 // NewTopic makes a random id whose text form doesn't begin with a dash, so that
 // it can stand on a command line.
-func NewTopic() (t Topic) {
+func NewTopic(random *chance.Source) (t Topic) {
 	for {
-		random(t[:])
+		_, _ = random.Read(t[:])
 		t[6] = t[6]&0x0f | 0x40
 		t[8] = t[8]&0x3f | 0x80
 		if !strings.HasPrefix(t.String(), "-") {
@@ -105,9 +106,3 @@ type Partition struct {
 }
 
 func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Index) }
-
-func random(b []byte) {
-	if _, err := rand.Read(b); err != nil {
-		panic(err) // crypto/rand never fails on a working system
-	}
-}

@@ -57,8 +57,17 @@ var fences = []struct {
 		"varve/s3store",  // the driver for a directory, and files of certificates
 		"varve/metadata", // the embedded etcd's directory, and files of certificates
 	}},
+	{"crypto/rand", chanceOnly, []string{"varve/internal/chance"}},
+	{"math/rand", chanceOnly, nil},
+	{"math/rand/v2", chanceOnly, []string{
+		"varve/internal/chance", "varve/internal/testserver", "varve/internal/bench",
+		"varve/internal/vfs", // what a crash keeps; the caller gives the source
+		"varve/s3store",      // the pauses of a decorator that the agent is handed
+	}},
 	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
 }
+
+const chanceOnly = "a simulated cluster follows from its seed, so randomness comes from agent.Deps, through internal/chance"
 
 type listed struct {
 	ImportPath string

@@ -203,7 +203,7 @@ func (s *suite) prefixesApart() {
 }
 
 func (s *suite) probe() {
-	report, err := s3store.Probe(s.ctx, s.store)
+	report, err := s3store.Probe(s.ctx, s.store, nil)
 	s.ok(err)
 	if !report.IfNoneMatch || len(report.Notes) > 0 {
 		s.Fatalf("got %+v", report)

@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/metadata"
+	"varve/partition"
+	"varve/tiering"
+	"varve/wal"
+)
+
+// fetchBench has partitions whose journal commits when it is told to, and counts
+// what is read.
+type fetchBench struct {
+	*testing.T
+	body  []byte
+	held  []func()
+	reads int // of the journal
+	far   int // of the tier
+	deps  partition.Deps
+	parts []*partition.Partition
+	b     *Broker
+}
+
+func newFetchBench(t *testing.T, partitions int) *fetchBench {
+	f := &fetchBench{T: t}
+	f.deps = partition.Deps{Journal: f, Local: f, Clock: func() int64 { return time.Now().UnixMilli() }}
+	s := &partition.Settings{MaxMessageBytes: 1 << 20, KeepCompression: true, TimestampBefore: 1<<63 - 1, TimestampAfter: 1 << 62}
+	for i := range int32(partitions) {
+		p := partition.New(id.Partition{Topic: id.Topic{1}, Index: i}, &f.deps, new(metadata.Head), 0, s)
+		p.Serve(new(metadata.Head), 1)
+		f.parts = append(f.parts, p)
+	}
+	f.b = &Broker{deps: Deps{Tier: busyTier{f: f}}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return f
+}
+
+func (f *fetchBench) ID() id.Journal                                      { return id.Journal{Writer: 1, Seq: 1} }
+func (f *fetchBench) Room() <-chan struct{}                               { return nil }
+func (f *fetchBench) Wait(context.Context, <-chan struct{}) error         { return nil }
+func (f *fetchBench) Floor(id.Journal) wal.Pos                            { return 0 }
+func (f *fetchBench) View(id.Journal, wal.Pos, int) (v wal.View, ok bool) { return v, false }
+
+func (f *fetchBench) Append(rec *wal.Record, body []byte, owner wal.Owner) error {
+	at := wal.Pos(len(f.body))
+	f.body = append(f.body, body...)
+	rec.Size = uint32(len(body))
+	f.held = append(f.held, func() { owner.Committed(at, 1) })
+	return nil
+}
+
+func (f *fetchBench) ReadAt(_ id.Journal, p []byte, pos wal.Pos) error {
+	f.reads++
+	copy(p, f.body[pos:])
+	return nil
+}
+
+// busyTier has no time for anybody.
+type busyTier struct {
+	Tier
+	f *fetchBench
+}
+
+func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d tiering.Data, err error) {
+	b.f.far++
+	return d, tiering.ErrBusy
+}
+
+// produce commits a batch in a partition and gives its size.
+func (f *fetchBench) produce(partition int) int {
+	f.Helper()
+	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: time.Now().UnixMilli(), Value: make([]byte, 1000)}}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := f.parts[partition].Append(f.Context(), b, time.Now().UnixMilli(), id.NoEpoch, nil); err != nil {
+		f.Fatal(err)
+	}
+	for _, commit := range f.held {
+		commit()
+	}
+	f.held = nil
+	return len(b)
+}
+
+// fetch begins a fetch of all partitions; the channel gives how many bytes it
+// found.
+func (f *fetchBench) fetch(minBytes, maxBytes, partMax int, wait time.Duration) <-chan int {
+	call := &fetchCall{b: f.b, r: &request{arrived: time.Now()}, limit: maxBytes,
+		req: kmsg.FetchRequest{MinBytes: int32(minBytes), MaxWaitMillis: int32(wait.Milliseconds())}}
+	for i, p := range f.parts {
+		call.parts = append(call.parts, &fetchPart{want: fetchWant{partition: int32(i), maxBytes: int32(partMax), epoch: id.NoEpoch}, p: p, topic: new(cluster.Topic)})
+	}
+	found := make(chan int, 1)
+	go func() {
+		call.collect(f.Context())
+		n := 0
+		for _, fp := range call.parts {
+			n += fp.bytes()
+		}
+		call.releaseAll()
+		found <- n
+	}()
+	synctest.Wait()
+	return found
+}
+
+func TestAWaitingFetchReadsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetchBench(t, 100)
+		began := time.Now()
+		found := f.fetch(10_000, 1<<20, 1<<20, time.Minute)
+		total := 0
+		for i := range 10 {
+			synctest.Wait()
+			if len(found) > 0 || f.reads > 0 {
+				t.Fatalf("behind %d bytes: %d reads, answered %v", total, f.reads, len(found) > 0)
+			}
+			total += f.produce(i)
+		}
+		if n := <-found; n != total || f.reads != 10 || time.Now() != began {
+			t.Errorf("%d bytes of %d, %d reads, after %v", n, total, f.reads, time.Since(began))
+		}
+		// What is there already is not waited for.
+		if n := <-f.fetch(10_000, 1<<20, 1<<20, time.Minute); n != total || f.reads != 20 || time.Now() != began {
+			t.Errorf("%d bytes of %d, %d reads, after %v", n, total, f.reads, time.Since(began))
+		}
+	})
+}
+
+func TestAFetchWaitsNoLongerThanItMay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetchBench(t, 2)
+		began := time.Now()
+		found := f.fetch(10_000, 1<<20, 1<<20, time.Second)
+		size := f.produce(1)
+		if n := <-found; n != size || time.Since(began) != time.Second {
+			t.Errorf("%d bytes of %d, after %v", n, size, time.Since(began))
+		}
+		// More than the client takes of one partition doesn't count.
+		for range 20 {
+			f.produce(0)
+		}
+		began = time.Now()
+		if n := <-f.fetch(10_000, 1<<20, 3*size, time.Second); n != 4*size || time.Since(began) != time.Second {
+			t.Errorf("%d bytes of %d, after %v", n, 4*size, time.Since(began))
+		}
+		// Nobody can wait for more than an answer holds.
+		began = time.Now()
+		if n := <-f.fetch(100_000, 10_000, 1<<20, time.Second); n == 0 || n > 10_000 || time.Since(began) != 0 {
+			t.Errorf("%d bytes, after %v", n, time.Since(began))
+		}
+		// A partition that closes is told at once.
+		found = f.fetch(100_000, 1<<20, 1<<20, time.Second)
+		f.parts[1].Close()
+		if <-found; time.Since(began) != 0 {
+			t.Errorf("after %v", time.Since(began))
+		}
+	})
+}
+
+func TestAFetchWaitsWhileTheTierIsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetchBench(t, 2)
+		head := &metadata.Head{TieredEnd: 7}
+		f.parts[0] = partition.New(f.parts[0].ID(), &f.deps, head, 1, f.parts[0].Settings())
+		f.parts[0].Serve(head, 1)
+		began := time.Now()
+		found := f.fetch(1, 1<<20, 1<<20, time.Second)
+		if n := <-found; n != 0 || f.far != 2 || time.Since(began) != time.Second {
+			t.Errorf("%d bytes, %d reads of the tier, after %v", n, f.far, time.Since(began))
+		}
+		found = f.fetch(1, 1<<20, 1<<20, time.Second)
+		began = time.Now()
+		size := f.produce(1)
+		if n := <-found; n != size || time.Since(began) != 0 {
+			t.Errorf("%d bytes of %d, after %v", n, size, time.Since(began))
+		}
+	})
+}

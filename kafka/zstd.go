@@ -1,0 +1,66 @@
+package kafka
+
+import (
+	"bytes"
+	"errors"
+	"runtime"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// zstdWindow bounds the window of a decoder that is kept, and so its memory.
+	// What producers send stays below it: a window is no larger than its batch, and
+	// 8 MiB at zstd's usual levels.
+	zstdWindow = 8 << 20
+	// zstdMaxWindow bounds that of any.
+	zstdMaxWindow = 64 << 20
+)
+
+// The zstd coders of the process, one for each processor, since they only
+// compute. They have no goroutine, but channels; these are made before anything
+// runs, because one that is made inside a bubble of testing/synctest can be used
+// there only.
+var (
+	zstdWriter  = newZstdWriter()
+	zstdReaders = newZstdReaders()
+)
+
+func newZstdWriter() *zstd.Encoder {
+	w := must(zstd.NewWriter(nil, zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(1<<20)))
+	w.EncodeAll(nil, nil) // makes its channel
+	return w
+}
+
+func newZstdReaders() chan *zstd.Decoder {
+	all := make(chan *zstd.Decoder, runtime.GOMAXPROCS(0))
+	for range cap(all) {
+		all <- newZstdReader(zstdWindow)
+	}
+	return all
+}
+
+func newZstdReader(window uint64) *zstd.Decoder {
+	return must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(window)))
+}
+
+// unzstd decompresses with a decoder that is kept; a frame whose window is too
+// large for that gets one of its own.
+func unzstd(body []byte, limit int) ([]byte, error) {
+	r := <-zstdReaders
+	out, err := unzstdWith(r, body, limit)
+	zstdReaders <- r
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+		r := newZstdReader(zstdMaxWindow)
+		defer r.Close()
+		return unzstdWith(r, body, limit)
+	}
+	return out, err
+}
+
+func unzstdWith(r *zstd.Decoder, body []byte, limit int) ([]byte, error) {
+	if err := r.Reset(bytes.NewReader(body)); err != nil {
+		return nil, err
+	}
+	return readLimited(r, len(body), limit)
+}

@@ -1,0 +1,58 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"varve/kafka"
+	"varve/tiering"
+)
+
+// recallPatience bounds the one read of the tier that an append or an upload may
+// wait for.
+const recallPatience = 5 * time.Second
+
+// recallFor reads the tier's memory of producers, once, when a batch shows up that
+// what the journals know doesn't explain. A start reads none of it; and while the
+// bucket is away, a producer that just begins is believed to be new.
+func (p *Partition) recallFor(ctx context.Context, b kafka.Batch) error {
+	p.mu.Lock()
+	unsure := p.mu.producers.unsure(b)
+	p.mu.Unlock()
+	if !unsure {
+		return nil
+	}
+	err := p.Recall(ctx)
+	if err != nil && b.BaseSequence() == 0 {
+		return nil
+	}
+	return err
+}
+
+// Recall reads what only the tier remembers of producers, if that wasn't done yet.
+func (p *Partition) Recall(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, recallPatience)
+	defer cancel()
+	for {
+		p.mu.Lock()
+		whole, head := p.mu.producers.whole, p.mu.head
+		p.mu.Unlock()
+		if whole {
+			return nil
+		}
+		found, err := p.deps.Snapshots.Producers(ctx, head, p.id)
+		if errors.Is(err, tiering.ErrGone) && p.Head() != head {
+			continue // a newer slice took its place meanwhile
+		}
+		if err != nil {
+			return fmt.Errorf("read producers of %v from the tier: %w", p.id, err)
+		}
+		p.mu.Lock()
+		p.mu.producers.load(found)
+		p.expireProducers()
+		p.mu.Unlock()
+		return nil
+	}
+}

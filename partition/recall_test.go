@@ -1,0 +1,147 @@
+package partition
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/tiering"
+)
+
+// adopted gives a partition whose tier ends at 100 and whose journal holds what
+// the producers then wrote, each batch of one record.
+func adoptedPartition(b *bench, journal ...tiering.Producer) *Partition {
+	b.t.Helper()
+	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
+	if _, err := b.meta.Txn(b.t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
+		b.t.Fatal(err)
+	}
+	b.down = true // nothing of this needs the tier
+	p := b.take(settings())
+	p.mu.producers.whole = true
+	for _, k := range journal {
+		for _, w := range k.Batches {
+			if r := produce(p, 1, k.ID, k.Epoch, w.FirstSequence); r.err != nil || r.base != w.Base {
+				b.t.Fatalf("%+v", r)
+			}
+		}
+	}
+	b.close()
+	b.open()
+	p = b.take(settings())
+	b.down = false
+	return p
+}
+
+func batches(first, n int32, base int64) (out []tiering.ProducerBatch) {
+	for i := range n {
+		out = append(out, tiering.ProducerBatch{FirstSequence: first + i, LastSequence: first + i, Base: base + int64(i)})
+	}
+	return out
+}
+
+// A producer's last five batches may lie on both sides of the tier's end: all are
+// known again, and repeated batches stored once.
+func TestProducersOfTierAndJournalAreJoined(t *testing.T) {
+	b := newBench(t)
+	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}, {ID: 9, Epoch: 1, Timestamp: b.now, Batches: batches(7, 1, 90)}}
+	p := adoptedPartition(b, tiering.Producer{ID: 8, Epoch: 2, Batches: batches(10, 2, 100)}, tiering.Producer{ID: 9, Epoch: 3, Batches: batches(0, 1, 102)})
+	b.down = true
+	if r := produce(p, 1, 8, 2, 8); r.err == nil {
+		t.Errorf("with the tier away: %+v", r)
+	}
+	if r := produce(p, 1, 8, 2, 11); r.err != nil || r.base != 101 {
+		t.Errorf("repeated from the journal, with the tier away: %+v", r)
+	}
+	if r := produce(p, 1, 8, 2, 12); r.err != nil || r.base != 103 {
+		t.Errorf("next, with the tier away: %+v", r)
+	}
+	b.down = false
+	for seq, base := range map[int32]int64{8: 98, 9: 99, 10: 100, 11: 101, 12: 103} {
+		if r := produce(p, 1, 8, 2, seq); r.err != nil || r.base != base {
+			t.Errorf("sequence %d: %+v, want %d", seq, r, base)
+		}
+	}
+	if r := produce(p, 1, 9, 1, 7); r.err == nil {
+		t.Errorf("an old epoch: %+v", r)
+	}
+}
+
+// What is handed to the tier after a change of owner remembers also the producers
+// that did not come back yet.
+func TestPendingKnowsAllProducers(t *testing.T) {
+	b := newBench(t)
+	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	p := adoptedPartition(b, tiering.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
+	if err := p.Recall(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run := p.Pending(1 << 20)
+	if len(run.Producers) != 2 || run.Producers[0].ID != 8 || len(run.Producers[0].Batches) != 5 || run.Producers[1].ID != 9 {
+		t.Errorf("pending knows %+v", run.Producers)
+	}
+	b.down = true
+	if err := p.Recall(t.Context()); err != nil {
+		t.Errorf("a second time the tier is not asked: %v", err)
+	}
+}
+
+// replaced answers the first time as if the slice had just been replaced.
+type replaced struct {
+	Snapshots
+	p *Partition
+	n int
+}
+
+func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]tiering.Producer, error) {
+	if r.n++; r.n > 1 {
+		return r.Snapshots.Producers(ctx, h, p)
+	}
+	if err := r.p.Commit(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
+		return nil, err
+	}
+	return nil, fmt.Errorf("newest slice: %w", tiering.ErrGone)
+}
+
+func TestRecallFollowsTheHead(t *testing.T) {
+	b := newBench(t)
+	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	p := adoptedPartition(b)
+	b.deps.Snapshots = &replaced{Snapshots: b, p: p}
+	if err := p.Recall(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r := produce(p, 1, 8, 2, 9); r.err != nil || r.base != 99 {
+		t.Errorf("repeated: %+v", r)
+	}
+}
+
+// Producers expire by when they wrote, not by what their records say.
+func TestProducersExpireByTheirWrites(t *testing.T) {
+	b := newBench(t)
+	s := settings()
+	s.ProducerExpiryMs = 1000
+	b.now += 1 << 40 // the records of newBatch are old
+	p := b.take(s)
+	touch := func() {
+		t.Helper()
+		if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd++; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := produce(p, 1, 8, 0, 0); r.err != nil {
+		t.Fatal(r.err)
+	}
+	b.now += 1000
+	touch()
+	if n := len(p.Producers()); n != 1 {
+		t.Errorf("%d producers are known after 1000 ms", n)
+	}
+	b.now++
+	touch()
+	if n := len(p.Producers()); n != 0 {
+		t.Errorf("%d producers are known after 1001 ms", n)
+	}
+}

@@ -1,0 +1,135 @@
+package partition
+
+import (
+	"context"
+	"errors"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/tiering"
+)
+
+// maxMisled is how many batches a look-up by time reads whose headers promise a
+// timestamp that none of their records has.
+const maxMisled = 100
+
+// FindTime gives the first committed record in the local journals whose
+// timestamp is at least at, if there is one.
+func (p *Partition) FindTime(ctx context.Context, at int64) (tiering.Stamp, bool, error) {
+	start, s := p.readable()
+	from := start
+	for range maxMisled {
+		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at })
+		if hit == nil || ctx.Err() != nil {
+			return tiering.Stamp{}, false, ctx.Err()
+		}
+		b, err := p.batch(hit)
+		if err != nil {
+			return tiering.Stamp{}, false, err
+		}
+		found, ok, err := FindInBatch(b, batchLimit(s), start, at)
+		if err != nil || ok {
+			return found, ok, err
+		}
+		from = hit.end() // what it promised is not there, or below the log start
+	}
+	return tiering.Stamp{}, false, nil
+}
+
+// readable gives the log start and the settings.
+func (p *Partition) readable() (start int64, s *Settings) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.logStart, p.mu.settings
+}
+
+// firstBatch gives the first batch, from the one that holds offset on, that is
+// wanted.
+func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) *located {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := p.mu.tail.find(offset); i < len(p.mu.tail.refs); i++ {
+		if r := &p.mu.tail.refs[i]; wanted(r) {
+			return &located{*r, p.mu.tail.journal(r)}
+		}
+	}
+	return nil
+}
+
+func (p *Partition) batch(l *located) (kafka.Batch, error) {
+	b := make([]byte, l.size)
+	if err := p.deps.Local.ReadAt(l.journal, b, l.pos); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+var errFound = errors.New("found")
+
+// FindInBatch gives the first record from offset start on with a timestamp of at
+// least at.
+func FindInBatch(b kafka.Batch, limit int, start, at int64) (found tiering.Stamp, ok bool, err error) {
+	err = b.Records(limit, func(r *kafka.Record) error {
+		if r.Offset >= start && r.Timestamp >= at {
+			found = stampOf(b, r)
+			return errFound
+		}
+		return nil
+	})
+	if err == errFound {
+		return found, true, nil
+	}
+	return found, false, err
+}
+
+func stampOf(b kafka.Batch, r *kafka.Record) tiering.Stamp {
+	return tiering.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
+}
+
+// MaxTime gives the record with the largest timestamp in the local journals, the
+// first of them if there are several. The batch is found by what the headers say;
+// of one that reaches below the log start the records above it count.
+func (p *Partition) MaxTime() (best tiering.Stamp, ok bool, err error) {
+	start, s := p.readable()
+	best.Time = -1
+	if across := p.firstBatch(start, func(*ref) bool { return true }); across != nil && across.base < start {
+		if best, err = p.newestIn(across, s, start); err != nil {
+			return best, false, err
+		}
+	}
+	newest := best.Time
+	var hit *located
+	p.firstBatch(start, func(r *ref) bool {
+		if r.base >= start && r.maxTime > newest {
+			newest, hit = r.maxTime, &located{*r, p.mu.tail.journal(r)}
+		}
+		return false
+	})
+	if hit != nil {
+		found, err := p.newestIn(hit, s, start)
+		if err != nil {
+			return best, false, err
+		}
+		if found.Time > best.Time {
+			best = found
+		}
+	}
+	return best, best.Time >= 0, nil
+}
+
+// newestIn gives the first record with a batch's largest timestamp, from offset
+// start on; its time is -1 if there is none.
+func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest tiering.Stamp, err error) {
+	newest.Time = -1
+	b, err := p.batch(l)
+	if err != nil {
+		return newest, err
+	}
+	err = b.Records(batchLimit(s), func(r *kafka.Record) error {
+		if r.Offset >= start && r.Timestamp > newest.Time {
+			newest = stampOf(b, r)
+		}
+		return nil
+	})
+	return newest, err
+}
