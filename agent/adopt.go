@@ -105,8 +105,9 @@ func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
 		}
 		failed = append(failed, fmt.Errorf("store %v: %w", s, err))
 	}
+	why := fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up", t.Journal)
 	for _, c := range by {
-		c.why = fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all: %w", t.Journal, errors.Join(failed...))
+		c.why = errors.Join(append([]error{why}, failed...)...)
 	}
 }
 

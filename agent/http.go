@@ -60,7 +60,7 @@ func (a *Agent) NotReady() []string {
 	default:
 		missing = append(missing, "the agent is starting")
 	}
-	if n := a.withoutLeader(); n > 0 {
+	if n := a.withoutLeader() + len(a.unserved.all()); n > 0 {
 		missing = append(missing, fmt.Sprintf("%d partitions have no leader", n))
 	}
 	if a.store.Pressure() >= 1 {
