@@ -79,9 +79,10 @@ type Agent struct {
 	local        *local
 	control      *controller.Controller
 	unserved     unserved
-	journalSeq   uint32      // of the newest journal
-	leaving      atomic.Bool // told to stop
-	sealing      atomic.Bool // the journal is being sealed here
+	journalSeq   uint32        // of the newest journal
+	leaving      atomic.Bool   // told to stop
+	moving       chan struct{} // holds a token while partitions are moved
+	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
 	peerAddr     string
@@ -106,7 +107,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 		deps.Now = time.Now
 	}
 	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
-		fatal: make(chan error, 1), started: make(chan struct{})}
+		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
 
@@ -264,6 +265,7 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
+	a.run(func() { a.followMoves(life) })
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {
