@@ -266,6 +266,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
 	a.run(func() { a.followMoves(life) })
+	a.run(func() { a.tellLoad(life) })
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {
