@@ -63,17 +63,17 @@ Range(link) ==
     IN  SelectSeq(SubSeq(log[w], trimmed[w] + 1, Until(w)), counts)
 Content(w, r) == [offset |-> r.offset, by |-> <<w, r.epoch>>]
 
-RECURSIVE Tail(_)
-Tail(chain) ==
+RECURSIVE Follow(_)
+Follow(chain) ==
     IF chain = <<>> THEN <<>>
     ELSE LET link == Head(chain)
              range == Range(link)
-         IN  [k \in 1..Len(range) |-> Content(link.writer, range[k])] \o Tail(SubSeq(chain, 2, Len(chain)))
+         IN  [k \in 1..Len(range) |-> Content(link.writer, range[k])] \o Follow(SubSeq(chain, 2, Len(chain)))
 By(tail) == [k \in 1..Len(tail) |-> tail[k].by]
 Dense(tail) == \A k \in 1..Len(tail) : tail[k].offset = Tiered + k
 
 \* What the partition is, as etcd, the bucket and the journals have it.
-History == head.tier \o By(Tail(head.chain))
+History == head.tier \o By(Follow(head.chain))
 
 (***************************************************************************)
 (* Owners, and those that believe they are.                                *)
@@ -124,15 +124,17 @@ Assign(i) ==
     /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, acked, shown>>
 
 Adopt(i) ==
-    LET chain == IF Broken("last link only") THEN SubSeq(head.chain, Len(head.chain) - 1, Len(head.chain) - 1)
+    LET chain == IF Broken("last link only") 
+                 THEN SelectSeq(head.chain, LAMBDA link : link.epoch = head.epoch - 1)
                  ELSE head.chain
-        tail == Tail(chain)
+        tail == Follow(chain)
     IN  /\ head.owner = i /\ epoch[i] # head.epoch /\ Len(head.chain) > 0
         /\ epoch' = [epoch EXCEPT ![i] = head.epoch]
         /\ view' = [view EXCEPT ![i] = head.tier \o By(tail)]
         /\ shown' = shown \cup Pairs(view'[i])
         /\ quiet' = quiet \ {i}
-        /\ UNCHANGED <<head, state, log, committed, end, trimmed, object, acked>>
+        /\ object' = [object EXCEPT ![i] = 0]   \* an upload of an earlier epoch can't commit any more
+        /\ UNCHANGED <<head, state, log, committed, end, trimmed, acked>>
 
 (***************************************************************************)
 (* The tier.                                                               *)
@@ -210,7 +212,7 @@ Spec == Init /\ [][Next]_vars
 AckedIsKept == acked \subseteq Pairs(History)
 NoTakeBacks == shown \subseteq Pairs(History)
 OneHistory ==
-    /\ Dense(Tail(head.chain))
+    /\ Dense(Follow(head.chain))
     /\ \A a, b \in acked \cup shown : a[1] = b[1] => a[2] = b[2]
 
 \* What the tier has stays, and owners follow each other.

@@ -138,7 +138,9 @@ Ack ==
         new == cut >= 0 /\ (n <= cut \/ Held(2, n - cut))
     IN  /\ n <= Offsets
         /\ \/ cut < 0 /\ old
-           \/ cut >= 0 /\ ~moved /\ old /\ (new \/ Broken("acknowledge while changing"))
+           \/ /\ cut >= 0 /\ ~moved
+              /\ old \/ Broken("acknowledge by the new alone")
+              /\ new \/ Broken("acknowledge while changing")
            \/ moved /\ new
         /\ acked' = n
         /\ UNCHANGED <<etcd, stores, cut, joins, moved, tries, over, early>>
@@ -196,7 +198,7 @@ Begin(e, j) ==      \* step 1
     /\ UNCHANGED <<stores, writer, over, early>>
 
 Said(e) == {s \in Stores : tries[e].said[s] >= 0}
-Needed(j) == Size(etcd[j].ensemble) - Q + 1
+Needed(j) == Size(etcd[j].ensemble) - Q + (IF Broken("an answer too few") THEN 0 ELSE 1)
 
 \* Step 2. What was received and isn't on disk will never be acknowledged: the
 \* store drops it, or syncs it before.
