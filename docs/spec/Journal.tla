@@ -179,6 +179,18 @@ ChangeSeals ==
     /\ etcd' = [etcd EXCEPT ![1] = Sealed(@, cut)]
     /\ UNCHANGED <<stores, writer, tries, over, early>>
 
+\* The writer rewrites journal 1 as it is, so that the transaction can't take
+\* effect any more. The next change opens a journal of another name; here it is
+\* number 2 again, of which nobody has heard.
+GiveUp ==
+    /\ cut >= 0 /\ etcd[1].state = "open" /\ etcd[2].state = "none" /\ ~TwoSteps
+    /\ cut' = -1 /\ joins' = {}
+    /\ known' = [s \in Stores |-> [known[s] EXCEPT ![2] = FALSE]]
+    /\ disk' = [s \in Stores |-> [disk[s] EXCEPT ![2] = 0]]
+    /\ told' = [s \in Stores |-> [told[s] EXCEPT ![2] = 0]]
+    /\ recv' = [s \in Stores |-> [recv[s] EXCEPT ![2] = 0]]
+    /\ UNCHANGED <<etcd, fence, wiped, acked, moved, tries, over, early>>
+
 Learn ==
     /\ ~moved /\ etcd[2].state # "none" /\ etcd[1].state = "sealed"
     /\ moved' = TRUE
@@ -231,12 +243,12 @@ Decide(e) ==        \* step 3
         /\ early' = IF Broken("show before sealed") THEN Max({early, Base(j) + end}) ELSE early
         /\ UNCHANGED <<etcd, stores, writer, over>>
 
-\* Step 4, where fewer than Q members are left: a store that isn't a member joins,
-\* fenced from the start. It holds copies; it is never an answer.
+\* Step 4, where fewer than Q members answer: a store that isn't a member joins,
+\* fenced from the start. It holds copies; it is never an answer. Nobody knows
+\* whether the others are wiped or only slow, so this may be done at any time.
 MayRecruit(e, j, s) ==
     /\ ~Broken("members only")
     /\ tries[e].end >= 0 /\ s \notin etcd[j].ensemble /\ s \notin wiped /\ s \notin Said(e)
-    /\ Size(etcd[j].ensemble \ wiped) < Q
     /\ fence[s][j] < e
 Recruit(e, s) ==
     LET j == tries[e].journal
@@ -281,7 +293,7 @@ Adopt ==
     /\ UNCHANGED <<etcd, stores, writer, tries, early>>
 
 Next ==
-    \/ Ack \/ Change \/ ChangeOpens \/ ChangeSeals \/ Learn \/ Adopt
+    \/ Ack \/ Change \/ ChangeOpens \/ ChangeSeals \/ GiveUp \/ Learn \/ Adopt
     \/ \E s \in Stores : Crash(s) \/ Wipe(s) \/ Forget(s)
     \/ \E ensemble \in SUBSET Stores : Prepare(ensemble)
     \/ \E s \in Stores, j \in Journals : Receive(s, j) \/ Sync(s, j)
