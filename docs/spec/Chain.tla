@@ -4,7 +4,7 @@
 (* of ranges in journals, adoption, heirs that die before their upload,    *)
 (* moves on purpose, uploads to the tier and trimming.                     *)
 (*                                                                         *)
-(* A journal is here what Journal.tla proves it to be: while it is open    *)
+(* A journal is here what Journal.tla is checked to be: while it is open   *)
 (* its entries are committed in order; at some moment its end is decided,  *)
 (* at or above everything that was committed and shown, for good; from     *)
 (* then on nothing beyond is committed. All the journals of an incarnation *)
