@@ -215,6 +215,12 @@ OneHistory ==
     /\ Dense(Follow(head.chain))
     /\ \A a, b \in acked \cup shown : a[1] = b[1] => a[2] = b[2]
 
+\* Not a promise: that it is broken shows that the model gets somewhere. A third
+\* owner inherits what two before it acknowledged and didn't upload.
+NeverInheritedTwice ==
+    ~(head.tier = <<>> /\ Len(History) = 2 /\ acked = Pairs(History) /\ shown = acked
+      /\ History[1][1] # History[2][1] /\ head.owner \notin {History[1][1], History[2][1]})
+
 \* What the tier has stays, and owners follow each other.
 Final ==
     [][/\ Len(head.tier) <= Len(head'.tier)

@@ -352,5 +352,12 @@ Final ==
         /\ etcd[j].state = "sealed" => etcd'[j] = etcd[j]
         /\ etcd'[j].epoch >= etcd[j].epoch]_vars
 
+\* Not promises: that these are broken shows that the model gets somewhere.
+NeverRecruited ==
+    ~(etcd[1].state = "sealed" /\ etcd[1].end = Offsets /\ acked = Offsets /\ wiped # {}
+      /\ over = Offsets /\ \E s \in Spare : disk[s][1] = Offsets)
+NeverHandedOn ==
+    ~(over = Offsets /\ acked = Offsets /\ cut > 0 /\ etcd[2].epoch > 0 /\ etcd[2].end > 0 /\ wiped # {})
+
 Symmetry == Permutations(First) \cup Permutations(Spare)
 =============================================================================
