@@ -77,6 +77,9 @@ type Agent struct {
 	peers        *replica.Node
 	known        addresses
 	local        *local
+	seen         seen
+	life         context.Context // of all that runs until the end
+	registered   atomic.Int64    // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
 	journalSeq   uint32      // of the newest journal
@@ -118,6 +121,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()
@@ -264,6 +268,9 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
+	if a.cfg.Replication.Factor > 1 {
+		a.run(func() { a.keepEnsemble(life) })
+	}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {

@@ -3,13 +3,16 @@ package agent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+	"varve/tiering"
 )
 
 // moveAtOnce is how many partitions stand still together while they move: they share
@@ -36,14 +39,11 @@ func (a *Agent) move(ctx context.Context, to map[*partition.Partition]cluster.Li
 func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
 	for _, p := range some {
 		p.Pause()
-		defer p.Resume() // those that stay
 	}
-	for _, p := range some {
-		if p.Quiet(ctx) != nil && ctx.Err() != nil {
-			return 0
+	if !a.drained(ctx, some) {
+		for _, p := range some {
+			p.Resume()
 		}
-	}
-	if a.tier.upload.Flush(ctx, ids(some)...) != nil {
 		return 0
 	}
 	var wg sync.WaitGroup
@@ -53,6 +53,7 @@ func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*p
 			heir := to[p]
 			if err := p.HandOver(ctx, heir.Incarnation, heir.Broker); err != nil {
 				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
+				a.run(func() { a.takeBack(p) })
 				return
 			}
 			a.owned.remove(p.ID())
@@ -63,6 +64,37 @@ func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*p
 	}
 	wg.Wait()
 	return moved
+}
+
+// drained waits until everything that was appended is committed and in the tier.
+func (a *Agent) drained(ctx context.Context, some []*partition.Partition) bool {
+	for _, p := range some {
+		if p.Quiet(ctx) != nil && ctx.Err() != nil {
+			return false
+		}
+	}
+	return a.tier.upload.Flush(ctx, ids(some)...) == nil
+}
+
+// takeBack lets a partition go on whose hand-over failed. An answer of etcd that did
+// not come is no "no": it stands still until a write of its own shows that it kept its
+// head, or that another has it.
+func (a *Agent) takeBack(p *partition.Partition) {
+	for a.life.Err() == nil {
+		err := p.Commit(a.life, func(*metadata.Head) error { return nil })
+		if err == nil {
+			p.Resume()
+			return
+		}
+		if errors.Is(err, tiering.ErrNotOwner) {
+			a.lose(p)
+			return
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-a.life.Done():
+		}
+	}
 }
 
 func ids(all []*partition.Partition) []id.Partition {
