@@ -16,8 +16,11 @@ import (
 
 // assignPartitions gives every partition that nobody serves to a live agent.
 func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
-	orphans := c.orphans(ctx, p)
-	if len(orphans) == 0 || len(p.agents) == 0 {
+	if len(p.agents) == 0 {
+		return
+	}
+	orphans := c.sealedOnly(ctx, c.orphans(ctx, p))
+	if len(orphans) == 0 {
 		return
 	}
 	heirs := p.share(orphans)
