@@ -212,10 +212,7 @@ func (a *Agent) recoverJournal(ctx context.Context, j id.Journal) error {
 	}
 	// Steps 2 to 4: fence, and find the last entry.
 	rec.Fence = uint64(rev)
-	if err := a.store.Fence(j, rec.Fence); err != nil {
-		return err
-	}
-	last, err := a.store.Recover(j)
+	last, err := a.store.Fence(j, rec.Fence)
 	if err != nil {
 		return err
 	}
@@ -252,7 +249,7 @@ func (a *Agent) forgetJournal(j id.Journal) error {
 // etcd names it.
 func (a *Agent) openJournal(ctx, _ context.Context) error {
 	j := id.Journal{Writer: a.inc, Seq: 1}
-	if err := a.store.Join(j); err != nil {
+	if err := a.store.Join(j, a.store.FileBytes(), 0); err != nil {
 		return err
 	}
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: []id.Store{a.store.ID()}, Quorum: 1}
