@@ -249,7 +249,7 @@ func (a *Agent) forgetJournal(j id.Journal) error {
 // etcd names it.
 func (a *Agent) openJournal(ctx, _ context.Context) error {
 	j := id.Journal{Writer: a.inc, Seq: 1}
-	if err := a.store.Join(j, a.store.FileBytes(), 0); err != nil {
+	if err := a.store.Join(j, wal.Membership{FileBytes: a.store.FileBytes()}); err != nil {
 		return err
 	}
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: []id.Store{a.store.ID()}, Quorum: 1}

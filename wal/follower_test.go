@@ -28,7 +28,7 @@ func newPair(t testing.TB) *pair {
 	p := &pair{t: t, writer: openStore(t, small(), vfs.NewMemory()), o: newOutcome(), disk: vfs.NewMemory()}
 	p.w = createJournal(t, p.writer, 1)
 	p.store = openStore(t, small(), p.disk)
-	if err := p.store.Join(p.w.ID(), p.writer.FileBytes(), 0); err != nil {
+	if err := p.store.Join(p.w.ID(), Membership{FileBytes: p.writer.FileBytes()}); err != nil {
 		t.Fatal(err)
 	}
 	p.follow()
@@ -344,7 +344,7 @@ func TestFollowedJournalsAreTrimmedAndDropped(t *testing.T) {
 	if err := p.f.Append(t.Context(), nil, 0); err != nil {
 		t.Error(err)
 	}
-	if err := p.store.Join(p.w.ID(), 8192, 0); err != nil { // another life
+	if err := p.store.Join(p.w.ID(), Membership{FileBytes: 8192}); err != nil { // another life
 		t.Error(err)
 	}
 }
@@ -398,25 +398,25 @@ func TestJoinAgain(t *testing.T) {
 		t.Errorf("fenced without joining: %v", err)
 	}
 	for range 2 {
-		if err := s.Join(j, 64<<10, 0); err != nil {
+		if err := s.Join(j, Membership{FileBytes: 64<<10}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Join(j, 128<<10, 0); err == nil {
+	if err := s.Join(j, Membership{FileBytes: 128<<10}); err == nil {
 		t.Error("joined with another size")
 	}
 	for _, size := range []int64{0, -4096, 5000, MaxFileBytes + 4096} {
-		if err := s.Join(id.Journal{Writer: 5, Seq: 1}, size, 0); err == nil {
+		if err := s.Join(id.Journal{Writer: 5, Seq: 1}, Membership{FileBytes: size}); err == nil {
 			t.Errorf("joined with files of %d bytes", size)
 		}
 	}
 	if _, err := s.Fence(j, 3); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Join(j, 64<<10, 0); !errors.Is(err, ErrFenced) {
+	if err := s.Join(j, Membership{FileBytes: 64<<10}); !errors.Is(err, ErrFenced) {
 		t.Errorf("joined what is fenced: %v", err)
 	}
-	if err := s.Join(j, 64<<10, 3); err != nil {
+	if err := s.Join(j, Membership{FileBytes: 64<<10, Fence: 3}); err != nil {
 		t.Errorf("joined for copies: %v", err)
 	}
 }

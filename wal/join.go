@@ -6,16 +6,25 @@ import (
 	"varve/internal/id"
 )
 
-// Join makes this store a durable member of a journal that is to be written,
-// here or elsewhere, in files of fileBytes each. It must come before the journal is
-// made known. An epoch over 0 joins for copies only, fenced from the start. To join
-// again what is open and took part already is no error; after a fence it is
-// ErrFenced.
-func (s *Store) Join(j id.Journal, fileBytes int64, epoch uint64) error {
-	if fileBytes < s.smallestFile() || fileBytes > MaxFileBytes || fileBytes%blockBytes != 0 {
-		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, fileBytes, blockBytes, s.smallestFile(), MaxFileBytes)
+// Membership is what a member keeps of a journal from the start.
+type Membership struct {
+	// FileBytes is the size of the journal's files, as its writer makes them.
+	FileBytes int64
+	// Fence over 0 joins for copies only, fenced from the start at that epoch.
+	Fence uint64
+	// Prev is the number of the same writer's journal that must be open for this one
+	// to be opened; 0 if it is the first.
+	Prev uint32
+}
+
+// Join makes this store a durable member of a journal that is to be written, here
+// or elsewhere. It must come before the journal is made known. To join again what is
+// open and took part already is no error; after a fence it is ErrFenced.
+func (s *Store) Join(j id.Journal, as Membership) error {
+	if n := as.FileBytes; n < s.smallestFile() || n > MaxFileBytes || n%blockBytes != 0 {
+		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, s.smallestFile(), MaxFileBytes)
 	}
-	m := meta{version: metaVersion, fence: epoch, fileBytes: uint32(fileBytes)}
+	m := meta{version: metaVersion, fence: as.Fence, fileBytes: uint32(as.FileBytes), prev: as.Prev}
 	s.mu.Lock()
 	h := s.held(j)
 	s.mu.Unlock()
@@ -68,6 +77,17 @@ func (s *Store) fileBytes(h *journal) int64 {
 		return int64(n)
 	}
 	return s.cfg.FileBytes
+}
+
+// Joined is what the store keeps of a journal from the start, its highest fence so
+// far among it.
+func (s *Store) Joined(j id.Journal) (Membership, error) {
+	h, err := s.member(j)
+	if err != nil {
+		return Membership{}, err
+	}
+	m := s.metaOf(h)
+	return Membership{s.fileBytes(h), m.fence, m.prev}, nil
 }
 
 // FileBytes is the size of the files that this store's own journals get.

@@ -12,7 +12,8 @@ import (
 
 // The meta file of a journal, "<journal>.meta", replaced whole at each change:
 // magic, version uint32, fence uint64, sealed byte, end uint64, from version 2 on
-// the size of the journal's files as uint32, CRC-32C.
+// the size of the journal's files as uint32 and the number of the journal before it
+// as uint32, CRC-32C.
 const (
 	metaMagic   = "VARVEMET"
 	metaVersion = 2
@@ -28,6 +29,7 @@ type meta struct {
 	sealed    bool
 	end       uint64
 	fileBytes uint32 // 0 in version 1: as this store's configuration says
+	prev      uint32 // see Membership
 }
 
 func (m meta) encode() []byte {
@@ -38,6 +40,7 @@ func (m meta) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, m.end)
 	if m.version > 1 {
 		b = binary.LittleEndian.AppendUint32(b, m.fileBytes)
+		b = binary.LittleEndian.AppendUint32(b, m.prev)
 	}
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
@@ -56,7 +59,7 @@ func decodeMeta(b []byte) (m meta, err error) {
 		return m, fmt.Errorf("version %d, this program knows 1 to %d", m.version, metaVersion)
 	}
 	if m.version > 1 {
-		m.fileBytes = r.U32()
+		m.fileBytes, m.prev = r.U32(), r.U32()
 	}
 	return m, r.Done()
 }

@@ -109,7 +109,7 @@ func (q *quorum) settle() {
 
 func replicated(t testing.TB, s *Store, j id.Journal, rep Replication) *Writer {
 	t.Helper()
-	if err := s.Join(j, s.FileBytes(), 0); err != nil {
+	if err := s.Join(j, Membership{FileBytes: s.FileBytes()}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.Create(j, rep)
@@ -258,7 +258,7 @@ func TestSwitchUnderLoad(t *testing.T) {
 				take() // and never acknowledged
 			}
 			next := id.Journal{Writer: 1, Seq: seq}
-			if err := s.Join(next, s.FileBytes(), 0); err != nil {
+			if err := s.Join(next, Membership{FileBytes: s.FileBytes()}); err != nil {
 				t.Fatal(err)
 			}
 			nq := newQuorum()

@@ -38,7 +38,7 @@ func openStore(t testing.TB, cfg Config, fs vfs.FS) *Store {
 func createJournal(t testing.TB, s *Store, writer id.Incarnation) *Writer {
 	t.Helper()
 	j := id.Journal{Writer: writer, Seq: 1}
-	if err := s.Join(j, s.FileBytes(), 0); err != nil {
+	if err := s.Join(j, Membership{FileBytes: s.FileBytes()}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.Create(j, nil)
