@@ -35,7 +35,7 @@ func golden(t *testing.T, name, got string) {
 type told chan error
 
 func (o told) Committed(id.Journal, wal.Pos, uint64) { o <- nil }
-func (o told) Failed(err error)          { o <- err }
+func (o told) Failed(err error)                      { o <- err }
 
 // writtenJournal makes a directory with a journal of six entries in three files, sealed.
 func writtenJournal(t *testing.T) string {
