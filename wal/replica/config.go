@@ -27,7 +27,7 @@ type Config struct {
 // DefaultConfig is a config for a local network.
 func DefaultConfig() Config {
 	return Config{
-		MaxLagBytes: 256 << 20, SendBytes: 1 << 20, IntakeBytes: 2 << 20,
+		MaxLagBytes: 256 << 20, SendBytes: 1 << 20, IntakeBytes: 8 << 20,
 		Heartbeat: 200 * time.Millisecond, Silence: 2 * time.Second,
 		RetryMin: 50 * time.Millisecond, RetryMax: time.Second,
 		MaxConnections: 1024,
