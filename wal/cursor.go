@@ -101,6 +101,12 @@ func (s *Store) behindStored(j id.Journal, number uint64) (pos Pos, err error) {
 	return 0, fmt.Errorf("journal %v entry %d: %w", j, number, ErrGone)
 }
 
+// At is the place behind what was read.
+func (c *Cursor) At() Pos { return c.pos }
+
+// After is the number of the entry before the next.
+func (c *Cursor) After() uint64 { return c.next - 1 }
+
 // Next gives the next entries up to number upTo, which must be closed or durable,
 // together at most limit bytes but at least one. Empty: there are none up to there.
 // The run is valid until the next call of Next.

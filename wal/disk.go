@@ -118,7 +118,9 @@ func (l *lane) wrote(b *batch) {
 	l.stored = max(l.stored, b.last)
 	s := l.w.store
 	s.mu.Lock()
-	l.held.last, l.held.tail = l.stored, makePos(b.file.num, b.at+b.until-b.from)
+	if l.held.writer == l.w {
+		l.held.last, l.held.tail = l.stored, makePos(b.file.num, b.at+b.until-b.from)
+	}
 	s.mu.Unlock()
 	switch {
 	case l.rep != nil:

@@ -30,7 +30,31 @@ func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	if err := s.disown(j, h); err != nil {
+		return 0, err
+	}
 	return s.lastOf(h), nil
+}
+
+// disown takes a fenced journal from the writer in this process, which can't write
+// it any more, so that it can be read and copied to as any other. The gate is held.
+func (s *Store) disown(j id.Journal, h *journal) error {
+	s.mu.Lock()
+	w := h.writer
+	if h.meta.fence == 0 {
+		w = nil
+	}
+	if w != nil {
+		h.writer, h.known = nil, false
+	}
+	s.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	if w.ID() == j {
+		w.Abort(ErrFenced)
+	}
+	return s.recover(j, h)
 }
 
 // settleTail makes durable what was taken, or finds out what is there. The gate is

@@ -244,7 +244,7 @@ func (f *Follower) place(h *header) error {
 	if next == nil {
 		return f.store.whyNoFile()
 	}
-	f.store.complete(f.file, f.written)
+	f.store.complete(f.held, nil, f.file, f.written)
 	f.file, f.at = next, blockBytes
 	f.files.want(next.num + 1)
 	return nil

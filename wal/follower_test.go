@@ -272,16 +272,61 @@ func TestFenceEndsTheWriterItself(t *testing.T) {
 	if err != nil || last != p.w.Committed() {
 		t.Fatalf("fenced at entry %d of %d: %v", last, p.w.Committed(), err)
 	}
-	if err := p.o.add(t, p.w, p.n, 100); err != nil {
-		t.Fatal(err)
-	}
-	p.o.n.Wait()
 	<-p.w.Ended()
-	if !errors.Is(p.o.err, ErrFenced) || !errors.Is(p.w.Err(), ErrClosed) {
-		t.Errorf("the owner heard %v, the writer says %v", p.o.err, p.w.Err())
+	if err := p.o.add(t, p.w, p.n, 100); !errors.Is(err, ErrFenced) || !errors.Is(err, ErrClosed) {
+		t.Errorf("append after that: %v", err)
 	}
 	if got, err := p.writer.Last(p.w.ID()); err != nil || got != last {
 		t.Errorf("last entry is %d, %v", got, err)
+	}
+}
+
+// TestFenceCountsWhatWasNotCommitted: what lies on the disk of a writer that is fenced
+// counts, told or not, and copies follow it.
+func TestFenceCountsWhatWasNotCommitted(t *testing.T) {
+	s := openStore(t, small(), vfs.NewMemory())
+	defer s.Close()
+	q := newQuorum()
+	j := id.Journal{Writer: 1, Seq: 1}
+	w := replicated(t, s, j, q)
+	defer w.Close()
+	l := newLedger()
+	for n := range int64(8) {
+		if err := l.add(t, w, n, 30000); err != nil {
+			t.Fatal(err)
+		}
+		w.Commit(j, min(<-q.closed, 3))
+	}
+	last, err := s.Fence(j, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.n.Wait()
+	if told := w.Committed(); last < told || told > 3 {
+		t.Errorf("%d told, %d held", told, last)
+	}
+	entries := uint64(0)
+	if err := s.Entries(j, func(e *Entry) error { entries++; return nil }); err != nil || entries != last {
+		t.Errorf("%d of %d entries: %v", entries, last, err)
+	}
+	c, err := s.Cursor(j, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := c.Next(last, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Release()
+	f, err := s.Follow(j)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Append(t.Context(), bytes.Clone(run.Bytes), 4); err != nil {
+		t.Error(err)
+	}
+	if f.Durable() != last {
+		t.Errorf("goes on at %d of %d", f.Durable(), last)
 	}
 }
 
@@ -398,11 +443,11 @@ func TestJoinAgain(t *testing.T) {
 		t.Errorf("fenced without joining: %v", err)
 	}
 	for range 2 {
-		if err := s.Join(j, Membership{FileBytes: 64<<10}); err != nil {
+		if err := s.Join(j, Membership{FileBytes: 64 << 10}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Join(j, Membership{FileBytes: 128<<10}); err == nil {
+	if err := s.Join(j, Membership{FileBytes: 128 << 10}); err == nil {
 		t.Error("joined with another size")
 	}
 	for _, size := range []int64{0, -4096, 5000, MaxFileBytes + 4096} {
@@ -413,10 +458,10 @@ func TestJoinAgain(t *testing.T) {
 	if _, err := s.Fence(j, 3); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Join(j, Membership{FileBytes: 64<<10}); !errors.Is(err, ErrFenced) {
+	if err := s.Join(j, Membership{FileBytes: 64 << 10}); !errors.Is(err, ErrFenced) {
 		t.Errorf("joined what is fenced: %v", err)
 	}
-	if err := s.Join(j, Membership{FileBytes: 64<<10, Fence: 3}); err != nil {
+	if err := s.Join(j, Membership{FileBytes: 64 << 10, Fence: 3}); err != nil {
 		t.Errorf("joined for copies: %v", err)
 	}
 }

@@ -180,18 +180,25 @@ func (s *Store) makeFile(spare, path string, j id.Journal, num uint32, size int6
 }
 
 // complete notes that a file takes no entries beyond last.
-func (s *Store) complete(f *file, last uint64) {
+func (s *Store) complete(h *journal, w *Writer, f *file, last uint64) {
 	s.mu.Lock()
+	if h.writer != w {
+		s.mu.Unlock()
+		return
+	}
 	f.complete, f.final = true, last
 	s.mu.Unlock()
 	signal(s.work)
 }
 
-// noteEntry keeps the directory of an entry that is durable here, and committed if
-// this process writes the journal, for the file's index.
-func (s *Store) noteEntry(f *file, h *header, dir []byte) {
+// noteEntry keeps the directory of an entry that its writer has committed and made
+// durable here, for the file's index; unless the journal was taken from it.
+func (s *Store) noteEntry(l *lane, f *file, h *header, dir []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l.held.writer != l.w {
+		return
+	}
 	f.last = h.number
 	f.end.Store(h.pos.off() + int64(h.length))
 	f.dirs = appendDir(f.dirs, h, dir)

@@ -121,7 +121,7 @@ func (l *lane) makeRoom(need int64) error {
 			return s.whyNoFile()
 		}
 		l.finishChunk()
-		s.complete(l.file, l.number)
+		s.complete(l.held, l.w, l.file, l.number)
 		l.file, l.at = next, blockBytes
 		l.files.want(next.num + 1)
 	}
@@ -159,7 +159,7 @@ func (l *lane) closeEntry() {
 	l.line = append(l.line, e)
 	l.closed = e.number
 	if l.rep != nil {
-		l.rep.Closed(e.number)
+		l.rep.Closed(e.number, makePos(e.file.num, l.at))
 	}
 }
 
@@ -172,7 +172,7 @@ func (l *lane) settle() {
 	n, free := 0, false
 	for ; n < len(l.line) && l.line[n].number <= upTo; n++ {
 		e := l.line[n]
-		l.w.store.noteEntry(e.file, &e.header, e.dir)
+		l.w.store.noteEntry(l, e.file, &e.header, e.dir)
 		free = e.chunk.pending.Add(-1) == 0 || free
 		freeEntry(e)
 	}

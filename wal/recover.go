@@ -91,7 +91,7 @@ func (sc *scanner) file(f *file) error {
 	if err == nil {
 		err = eachEntry(dirs, func(e *Entry) error { return sc.follow(e.Number, e.Pos+Pos(e.Length)) })
 		if err == nil {
-			sc.settle(f, nil, f.size, true)
+			sc.settle(f, nil, sc.tail.off(), true)
 			sc.torn = nil
 			return nil
 		}

@@ -121,7 +121,7 @@ func (w *Writer) turn() (old *lane, err error) {
 	}
 	old.finishChunk()
 	old.left, old.closed = true, end
-	w.store.complete(old.file, end)
+	w.store.complete(old.held, w, old.file, end)
 	signal(old.wake)
 	w.mu.lane, w.mu.prepared, w.mu.switching = next, nil, true
 	w.committed.Store(0)

@@ -86,7 +86,7 @@ type quorum struct {
 
 func newQuorum() *quorum { return &quorum{closed: make(chan uint64, 100000)} }
 
-func (q *quorum) Closed(n uint64) { q.closed <- n }
+func (q *quorum) Closed(n uint64, _ Pos) { q.closed <- n }
 func (q *quorum) Durable(n uint64) {
 	q.mu.Lock()
 	q.local = n

@@ -23,9 +23,9 @@ type Owner interface {
 // Replication is what a writer tells of a journal that other stores keep as well.
 // The calls must not block, and not call the writer back but for Commit.
 type Replication interface {
-	// Closed: the entries up to number won't change any more and may be sent. The
-	// writer's lock is held.
-	Closed(number uint64)
+	// Closed: the entries up to number, which ends at a place, won't change any more
+	// and may be sent. The writer's lock is held.
+	Closed(number uint64, end Pos)
 	// Durable: this store has the entries up to number on disk.
 	Durable(number uint64)
 }

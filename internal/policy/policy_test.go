@@ -17,6 +17,7 @@ var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
 	"varve/wal":                 1,
+	"varve/wal/replica":         2,
 	"varve/s3store":             1,
 	"varve/metadata":            1,
 	"varve/group":               1,
