@@ -55,7 +55,10 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	if rec.State != metadata.JournalOpen {
 		return nil, 0
 	}
-	behind := a.peers.Behind(a.journal.ID())
+	behind := map[id.Store]bool{}
+	for _, m := range a.peers.Members(a.journal.ID()) {
+		behind[m.Store] = m.Behind
+	}
 	patience = growAfter
 	for _, s := range rec.Ensemble {
 		if l, live := a.view.Store(s); s != a.store.ID() && (!live || l.Leaving || behind[s]) {

@@ -53,12 +53,12 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 // openWith opens the first journal. The transaction relies on this agent's
 // registration, and is sent once: if its outcome is not known, this incarnation ends.
 func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
-	a.journalSeq++
-	j := id.Journal{Writer: a.inc, Seq: a.journalSeq}
+	j := id.Journal{Writer: a.inc, Seq: a.journalSeq + 1}
 	w, err := a.peers.Create(ctx, j, members, a.cfg.Replication.Quorum)
 	if err != nil {
-		return err
+		return err // to join again is no harm
 	}
+	a.journalSeq++
 	a.journal = w // to be closed, however it ends
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: members, Quorum: uint8(a.cfg.Replication.Quorum)}
 	key := metadata.JournalKey(j)
@@ -131,7 +131,15 @@ func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
 	if may, err := a.mayForget(ctx, j); err != nil || !may {
 		return // later
 	}
-	if err := a.peers.Drop(ctx, a.store.ID(), j); err != nil {
+	_, sealed := a.store.Sealed(j)
+	var err error
+	if !sealed {
+		err = a.peers.Seal(ctx, a.store.ID(), j, 0)
+	}
+	if err == nil {
+		err = a.peers.Drop(ctx, a.store.ID(), j)
+	}
+	if err != nil {
 		a.log.Warn("journal not dropped", "journal", j, "err", err)
 		return
 	}

@@ -22,7 +22,6 @@ var ranks = map[string]int{
 	"varve/metadata":            1,
 	"varve/group":               1,
 	"varve/tiering":             2,
-	"varve/wal/replica":         2,
 	"varve/partition":           3,
 	"varve/cluster":             4,
 	"varve/broker":              5,

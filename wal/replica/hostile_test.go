@@ -25,7 +25,7 @@ func TestHostilePeersGetNothing(t *testing.T) {
 		l.many(w, r, 20)
 		l.n.Wait()
 		to := c.all[1].id()
-		good := hello{cluster: "test", purpose: purposeStream, journal: w.ID(), from: id.NewStore(), incarnation: w.ID().Writer, to: to}
+		good := hello{cluster: "test", purpose: purposeStream, journal: w.ID(), from: id.NewStore(nil), incarnation: w.ID().Writer, to: to}
 		with := func(change func(*hello)) []byte {
 			h := good
 			change(&h)
@@ -33,7 +33,7 @@ func TestHostilePeersGetNothing(t *testing.T) {
 		}
 		for what, b := range map[string][]byte{
 			"another cluster":             with(func(h *hello) { h.cluster = "other" }),
-			"another store":               with(func(h *hello) { h.to = id.NewStore() }),
+			"another store":               with(func(h *hello) { h.to = id.NewStore(nil) }),
 			"a journal not joined":        with(func(h *hello) { h.journal.Seq = 9 }),
 			"somebody's journal":          with(func(h *hello) { h.incarnation++ }),
 			"no purpose":                  with(func(h *hello) { h.purpose = 9 }),
