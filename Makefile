@@ -57,6 +57,10 @@ needs: # says what test-all misses on this machine
 	test "$$(id -u)" = 0 || missing="$$missing root"; \
 	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }
 
+.PHONY: spec
+spec: ## check the models of replication and recovery; needs Java and Maven
+	docs/spec/run
+
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
 	$(GO) test ./cmd/varve -run TestDocs -update

@@ -118,7 +118,18 @@ func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
 	}
 	var failed []error
 	for _, s := range a.keepers(t) {
-		err := a.peers.Entries(ctx, s, t.Journal, t.rec.End, func(e *wal.Entry) error {
+		last, err := a.peers.Last(ctx, s, t.Journal)
+		if err == nil && last < t.rec.End {
+			err = fmt.Errorf("it has entries up to %d of %d", last, t.rec.End)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("store %v: %w", s, err))
+			continue
+		}
+		err = a.peers.Entries(ctx, s, t.Journal, func(e *wal.Entry) error {
+			if e.Number > t.rec.End {
+				return nil // not decided to count
+			}
 			for i := range e.Records {
 				if c := by[e.Records[i].Partition]; c != nil {
 					c.adopt(t.Journal, e, &e.Records[i])

@@ -76,7 +76,11 @@ type Agent struct {
 	slots        [group.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
+	probing      sync.Map // incarnations that are being asked whether they live
 	local        *local
+	seen         seen
+	life         context.Context // of all that runs until the end
+	registered   atomic.Int64    // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
 	journalSeq   uint32        // of the newest journal
@@ -119,6 +123,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()
@@ -267,6 +272,9 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.follow(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
+	if a.cfg.Replication.Factor > 1 {
+		a.run(func() { a.keepEnsemble(life) })
+	}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {

@@ -34,6 +34,7 @@ type ReplicationConfig struct {
 	Factor         int           `yaml:"factor" doc:"how many agents keep a journal, the writer among them; 1 to 7"`
 	Quorum         int           `yaml:"quorum" doc:"how many of them must have a record on disk before it is acknowledged; more than half of factor"`
 	GatherFor      time.Duration `yaml:"gather_for" doc:"how long a starting agent waits for as many others as factor asks for, before it begins with a quorum"`
+	ReplaceAfter   time.Duration `yaml:"replace_after" doc:"how long a member may be away before another agent takes its place in the journal"`
 	replica.Config `yaml:",inline"`
 }
 
@@ -73,7 +74,7 @@ func DefaultConfig() Config {
 		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
 		Listeners:   []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
 		Peer:        PeerConfig{Bind: "127.0.0.1:9645"},
-		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, Config: replica.DefaultConfig()},
+		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
@@ -162,10 +163,7 @@ func (c *Config) validateReplication() error {
 			return fmt.Errorf("peer.advertised is %q: must be host:port", c.Peer.Advertised)
 		}
 	}
-	if err := r.Config.Validate(); err != nil {
-		return fmt.Errorf("replication.%w", err)
-	}
-	return nil
+	return r.Config.Validate()
 }
 
 // ValidateStores checks the settings of etcd and the object store, which an

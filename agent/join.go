@@ -20,6 +20,9 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if err := a.checkCluster(); err != nil {
 		return err
 	}
+	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
+		return err
+	}
 	if err := a.evictFormerSelf(ctx); err != nil {
 		return err
 	}
@@ -116,7 +119,12 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
 		}
 	}
-	return a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+	if err != nil {
+		return 0, err
+	}
+	a.registered.Store(int64(rev))
+	return rev, a.seen.check(rev)
 }
 
 // errTaken ends an agent that somebody else has taken the place of.

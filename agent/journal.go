@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"varve/cluster"
@@ -34,8 +33,8 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 		full := len(members) == want || a.deps.Now().Sub(began) >= a.cfg.Replication.GatherFor
 		if full && len(members) >= a.cfg.Replication.Quorum {
 			err := a.openWith(ctx, members)
-			if err == nil {
-				return nil
+			if err == nil || errors.Is(err, errReplaced) {
+				return err
 			}
 			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
 		} else if full && noted != len(members) {
@@ -51,21 +50,23 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 	}
 }
 
+// openWith opens the first journal. The transaction relies on this agent's
+// registration, and is sent once: if its outcome is not known, this incarnation ends.
 func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
-	a.journalSeq++
-	j := id.Journal{Writer: a.inc, Seq: a.journalSeq}
+	j := id.Journal{Writer: a.inc, Seq: a.journalSeq + 1}
 	w, err := a.peers.Create(ctx, j, members, a.cfg.Replication.Quorum)
 	if err != nil {
-		return err
+		return err // to join again is no harm
 	}
+	a.journalSeq++
+	a.journal = w // to be closed, however it ends
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: members, Quorum: uint8(a.cfg.Replication.Quorum)}
 	key := metadata.JournalKey(j)
-	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, rec.Encode()))
+	registered := metadata.Guard{Key: metadata.AgentKey(a.self), Mod: metadata.Revision(a.registered.Load())}
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{registered, {Key: key}}, metadata.Put(key, rec.Encode()))
 	if err != nil {
-		w.Close() // whether or not it was opened, nothing was ever appended
-		return err
+		return fmt.Errorf("open journal %v: %w: %w", j, err, errReplaced)
 	}
-	a.journal = w
 	return a.view.Await(ctx, metadata.PrefixJournals, rev)
 }
 
@@ -80,6 +81,13 @@ func (a *Agent) ensemble() []id.Store {
 			}
 		}
 	}
+	drained := a.view.Drained()
+	last := func(l cluster.Live) int { // better three with a drained one than two
+		if drained[l.Broker] {
+			return 1
+		}
+		return 0
+	}
 	var others []cluster.Live
 	for _, l := range a.view.Agents() {
 		if l.Store != a.store.ID() && l.Peer != "" && !l.Leaving {
@@ -90,7 +98,7 @@ func (a *Agent) ensemble() []id.Store {
 	racks := map[string]int{a.cfg.Rack: 1}
 	for len(members) < a.cfg.Replication.Factor && len(others) > 0 {
 		next := slices.MinFunc(others, func(x, y cluster.Live) int {
-			return cmp.Or(cmp.Compare(racks[x.Rack], racks[y.Rack]), cmp.Compare(kept[x.Store], kept[y.Store]), cmp.Compare(x.Broker, y.Broker))
+			return cmp.Or(cmp.Compare(last(x), last(y)), cmp.Compare(racks[x.Rack], racks[y.Rack]), cmp.Compare(kept[x.Store], kept[y.Store]), cmp.Compare(x.Broker, y.Broker))
 		})
 		members = append(members, next.Store)
 		racks[next.Rack]++
@@ -123,31 +131,66 @@ func (a *Agent) keepJournals(ctx context.Context) {
 	}
 }
 
-// dropJournal removes from this disk a journal that etcd doesn't know: it was never
-// opened, or the tier has all of it. One that a live agent may yet open stays; so
-// does everything if etcd's counters say that it is an older etcd.
+// dropJournal removes from this disk a journal that etcd doesn't know, once it can't
+// be opened any more: the tier has all of it, or it never was opened (design page
+// 0005, "forget").
 func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
-	for _, l := range a.view.Agents() {
-		if l.Incarnation == j.Writer {
-			return
-		}
+	if may, err := a.mayForget(ctx, j); err != nil || !may {
+		return // later
 	}
-	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
-		return
+	_, sealed := a.store.Sealed(j)
+	var err error
+	if !sealed {
+		err = a.peers.Seal(ctx, a.store.ID(), j, 0)
 	}
-	kv, err := a.deps.Meta.Get(ctx, metadata.KeyIncarnation)
+	if err == nil {
+		err = a.peers.Drop(ctx, a.store.ID(), j)
+	}
 	if err != nil {
-		return
-	}
-	if newest, err := strconv.ParseUint(string(kv.Value), 10, 64); err != nil || id.Incarnation(newest) < j.Writer {
-		a.die(fmt.Errorf("this disk keeps journal %v, but etcd has counted only %s incarnations: was etcd restored from an older state? Nothing was changed", j, kv.Value))
-		return
-	}
-	if err := a.peers.Drop(ctx, a.store.ID(), j); err != nil {
 		a.log.Warn("journal not dropped", "journal", j, "err", err)
 		return
 	}
 	a.log.Info("journal is needed no more", "journal", j)
+}
+
+// mayForget says whether a journal that the picture lacks is gone for good. All of it
+// is read from etcd anew, later than the journal was joined here.
+func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
+	agents, rev, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
+	if err != nil {
+		return false, err
+	}
+	if err := a.seen.check(rev); err != nil {
+		a.die(err)
+		return false, err
+	}
+	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
+		return false, err
+	}
+	if _, sealed := a.store.Sealed(j); sealed {
+		return true, nil
+	}
+	as, err := a.store.Joined(j)
+	if err != nil {
+		return false, err
+	}
+	if as.Prev == 0 { // a first journal: its writer's registration is gone for good
+		for _, kv := range agents {
+			if l, err := metadata.DecodeAgent(kv.Value); err != nil || l.Incarnation == j.Writer {
+				return false, err
+			}
+		}
+		return true, nil
+	}
+	kv, err := a.deps.Meta.Get(ctx, metadata.JournalKey(id.Journal{Writer: j.Writer, Seq: as.Prev}))
+	if errors.Is(err, metadata.ErrNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	rec, err := metadata.DecodeJournal(kv.Value)
+	return err == nil && rec.State != metadata.JournalOpen, err
 }
 
 // sealOwn ends this incarnation's journal for good, after the writer is closed.

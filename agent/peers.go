@@ -34,6 +34,15 @@ func (k *addresses) get(s id.Store) (string, bool) {
 	return addr.(string), true
 }
 
+// resolve gives where a store's agent is, or was last.
+func (a *Agent) resolve(s id.Store) (string, bool) {
+	if live, ok := a.view.Store(s); ok && live.Peer != "" {
+		a.known.note(s, live.Peer)
+		return live.Peer, true
+	}
+	return a.known.get(s)
+}
+
 // listenPeers takes the address for other agents, if one is configured.
 func (a *Agent) listenPeers() error {
 	if a.cfg.Peer.Bind == "" {
@@ -56,7 +65,7 @@ func (a *Agent) listenPeers() error {
 // other.
 func (a *Agent) openPeers(_, life context.Context) error {
 	node, err := replica.Open(a.cfg.Replication.Config, replica.Deps{
-		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: a.deps.Dial, Resolve: a.known.get, Lost: a.peerLost,
+		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: a.deps.Dial, Resolve: a.resolve, Lost: a.peerLost,
 		Log: a.log.With("part", "replica"), Registry: a.deps.Registry,
 	})
 	if err != nil {
@@ -82,7 +91,11 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 	if !ok || live.Incarnation == a.inc {
 		return
 	}
+	if _, busy := a.probing.LoadOrStore(live.Incarnation, true); busy {
+		return
+	}
 	a.run(func() {
+		defer a.probing.Delete(live.Incarnation)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		for ctx.Err() == nil {

@@ -22,6 +22,8 @@ func (a *Agent) stop(failed error) {
 	defer cancel()
 	if failed == nil {
 		a.handOver(ctx)
+	} else {
+		a.closePartitions() // who waits is told at once, and goes elsewhere
 	}
 	a.stopServing()
 	a.drain()
@@ -37,18 +39,16 @@ func (a *Agent) stop(failed error) {
 	if failed == nil {
 		a.leaveClean(ctx)
 	}
-	for _, p := range a.owned.all() {
-		p.Close()
-	}
+	a.closePartitions()
 	if a.admin != nil {
 		if err := a.admin.Close(ctx); err != nil {
 			a.log.Debug("admin API", "err", err)
 		}
 	}
+	a.peers.Close()
 	if err := a.lease().Close(ctx); err != nil {
 		a.log.Debug("lease not ended; it ends by itself", "err", err)
 	}
-	a.peers.Close()
 	if err := a.heads.Close(ctx); err != nil {
 		a.log.Warn("metadata writes not finished", "err", err)
 	}
@@ -56,6 +56,12 @@ func (a *Agent) stop(failed error) {
 		a.log.Warn("journals not closed cleanly", "err", err)
 	}
 	a.log.Info("stopped")
+}
+
+func (a *Agent) closePartitions() {
+	for _, p := range a.owned.all() {
+		p.Close()
+	}
 }
 
 // handOver gives everything away, as far as there is time.

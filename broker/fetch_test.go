@@ -55,7 +55,7 @@ func (f *fetchBench) Append(rec *wal.Record, body []byte, owner wal.Owner) error
 	at := wal.Pos(len(f.body))
 	f.body = append(f.body, body...)
 	rec.Size = uint32(len(body))
-	f.held = append(f.held, func() { owner.Committed(at, 1) })
+	f.held = append(f.held, func() { owner.Committed(id.Journal{}, at, 1) })
 	return nil
 }
 

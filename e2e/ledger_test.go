@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/crc64"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +37,7 @@ func newLedger(t *testing.T, addr, topic string, partitions int32, opts ...kgo.O
 	t.Helper()
 	l := &ledger{t: t, addr: addr, topic: topic, acked: map[int32]map[int64]uint64{}}
 	var err error
-	l.cl, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+	l.cl, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(2 * time.Millisecond), kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }), kgo.RecordDeliveryTimeout(2 * time.Minute)}, opts...)...)
 	if err != nil {
@@ -127,7 +128,7 @@ func (l *ledger) put(n, size int) {
 // idempotent producer no value is there twice.
 func (l *ledger) check() {
 	l.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(l.addr, ",")...))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -167,7 +168,7 @@ func (l *ledger) check() {
 // readAll reads total records from the start and checks that offsets are dense.
 func (l *ledger) readAll(total int64) (found map[int32]map[int64]uint64, values map[uint64]int) {
 	l.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(300*time.Millisecond))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(l.addr, ",")...), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(300*time.Millisecond))
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -84,6 +84,11 @@ func ParseSlotKey(key string) (int, error) {
 // JournalKey is the key of a journal.
 func JournalKey(j id.Journal) string { return PrefixJournals + j.String() }
 
+// WriterJournals is the prefix of the journals of one incarnation.
+func WriterJournals(i id.Incarnation) string {
+	return strings.TrimSuffix(JournalKey(id.Journal{Writer: i}), "0")
+}
+
 // ParseJournalKey takes a JournalKey apart.
 func ParseJournalKey(key string) (id.Journal, error) {
 	j, err := id.ParseJournal(strings.TrimPrefix(key, PrefixJournals))

@@ -131,10 +131,10 @@ func (a *inFlight) free() {
 }
 
 // Committed moves the high watermark and tells who waits for that.
-func (a *inFlight) Committed(pos wal.Pos, _ uint64) {
+func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()
-	p.mu.tail.push(p.deps.Journal.ID(), ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
+	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
 	p.worked(int64(rec.Size))
 	p.mu.high = max(p.mu.high, rec.End())

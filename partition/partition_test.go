@@ -60,7 +60,7 @@ func (b *bench) open() {
 	}
 	b.inc++
 	j := id.Journal{Writer: b.inc, Seq: 1}
-	if err := b.store.Join(j); err != nil {
+	if err := b.store.Join(j, wal.Membership{FileBytes: b.store.FileBytes()}); err != nil {
 		b.t.Fatal(err)
 	}
 	if b.w, err = b.store.Create(j, nil); err != nil {
@@ -331,8 +331,11 @@ func (s *stalled) Append(rec *wal.Record, body []byte, owner wal.Owner) error {
 	return s.Journal.Append(rec, body, h)
 }
 
-func (h *heldOwner) Committed(pos wal.Pos, n uint64) { <-h.back; h.owner.Committed(pos, n) }
-func (h *heldOwner) Failed(err error)                { h.owner.Failed(err) }
+func (h *heldOwner) Committed(j id.Journal, pos wal.Pos, n uint64) {
+	<-h.back
+	h.owner.Committed(j, pos, n)
+}
+func (h *heldOwner) Failed(err error) { h.owner.Failed(err) }
 
 func (s *stalled) release() {
 	for _, f := range s.held {

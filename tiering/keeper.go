@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,10 +70,11 @@ type KeeperDeps struct {
 // Keeper moves log starts as retention demands and DeleteRecords asks. It never
 // deletes an object.
 type Keeper struct {
-	cfg  KeeperConfig
-	deps KeeperDeps
-	put  *putter
-	due  map[id.Partition]due // Run's own
+	cfg     KeeperConfig
+	deps    KeeperDeps
+	put     *putter
+	passing sync.Mutex           // held by the one pass at a time
+	due     map[id.Partition]due // the pass's own
 
 	cut     prometheus.Counter
 	trimmed prometheus.Counter
@@ -125,8 +127,10 @@ func (k *Keeper) Run(ctx context.Context) error {
 	}
 }
 
-// Pass looks after every partition once. It must not run beside Run.
+// Pass looks after every partition once. One pass waits for another.
 func (k *Keeper) Pass(ctx context.Context) {
+	k.passing.Lock()
+	defer k.passing.Unlock()
 	seen := map[id.Partition]due{}
 	failures := 0
 	for s := range k.deps.Sources() {

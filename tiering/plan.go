@@ -146,7 +146,7 @@ func (u *Uploader) note(found []candidate, age int64) {
 
 // pack makes objects: big partitions get their own, the others share.
 func (u *Uploader) pack(found []candidate) []task {
-	left := u.cfg.RoundBytes
+	left := u.roundBytes()
 	share := u.share(found)
 	var tasks []task
 	var bundle task
@@ -184,6 +184,9 @@ func (u *Uploader) pack(found []candidate) []task {
 // should not become tiny.
 const leastTake = 256 << 10
 
+// roundBytes is how much a round loads.
+func (u *Uploader) roundBytes() int64 { return max(u.cfg.RoundBytes, u.cfg.ObjectBytes) }
+
 // share is the part of each partition's bytes that a round takes. The same part of
 // all is about the same stretch of the journal, which is then read only once.
 func (u *Uploader) share(found []candidate) float64 {
@@ -191,7 +194,7 @@ func (u *Uploader) share(found []candidate) float64 {
 	for _, c := range found {
 		total += c.bytes
 	}
-	return min(1, float64(u.cfg.RoundBytes)/float64(max(1, total)))
+	return min(1, float64(u.roundBytes())/float64(max(1, total)))
 }
 
 // takeFrom takes what waits in a partition, cut into parts of an object's size. A

@@ -18,8 +18,8 @@ type UploadConfig struct {
 	// 1 GiB. An object is built in memory.
 	ObjectBytes int64 `yaml:"object_bytes" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
 	// RoundBytes is how much is loaded from the journal at a time: the memory of
-	// uploading. At least ObjectBytes, at most 4 GiB.
-	RoundBytes int64 `yaml:"round_bytes" doc:"how much is loaded from the journal at a time, in bytes: the memory of uploading; at least object_bytes"`
+	// uploading. It is at least ObjectBytes, whatever is said here; at most 4 GiB.
+	RoundBytes int64 `yaml:"round_bytes" doc:"how much is loaded from the journal at a time, in bytes: the memory of uploading; object_bytes if that is more"`
 	// Concurrency is how many objects are built and uploaded at once; 1 to 64.
 	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; 1 to 64"`
 	// Commits is how many heads are committed at once; 1 to 4096.
@@ -50,7 +50,7 @@ func (c UploadConfig) Validate() error {
 		{"bundle_bytes", c.BundleBytes, 1, 1 << 30},
 		{"segment_bytes", c.SegmentBytes, 1, 1 << 30},
 		{"object_bytes", c.ObjectBytes, max(c.BundleBytes, c.SegmentBytes), 1 << 30},
-		{"round_bytes", c.RoundBytes, c.ObjectBytes, 4 << 30},
+		{"round_bytes", c.RoundBytes, 1, 4 << 30},
 		{"concurrency", int64(c.Concurrency), 1, 64},
 		{"commits", int64(c.Commits), 1, 4096},
 		{"bytes_per_second", c.BytesPerSecond, 0, 1 << 50},

@@ -89,6 +89,14 @@ func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // Later places are larger.
 type Pos uint64
 
+// Distance is how many bytes of files lie between q and the later place p.
+func (p Pos) Distance(q Pos, fileBytes int64) int64 {
+	return int64(p.file()-q.file())*fileBytes + p.off() - q.off()
+}
+
+// First is where a journal's first entry lies.
+const First = Pos(blockBytes)
+
 func makePos(file uint32, off int64) Pos { return Pos(uint64(file)<<32 | uint64(off)) }
 
 func (p Pos) file() uint32   { return uint32(p >> 32) }
