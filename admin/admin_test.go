@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/cluster"
-	"varve/controller"
 	"varve/internal/id"
 )
 
@@ -63,7 +62,7 @@ func (f *fakeAgent) LossCost(_ context.Context, j id.Journal) (any, error) {
 
 func (f *fakeAgent) AcceptLoss(_ context.Context, j id.Journal) (any, error) {
 	if j.Writer == 3 {
-		return nil, controller.ErrNoLoss
+		return nil, cluster.ErrNoLoss
 	}
 	return nil, errors.New("etcd is away")
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"varve/cluster"
-	"varve/controller"
 	"varve/internal/id"
 )
 
@@ -90,7 +89,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		reply(w, http.StatusBadRequest, err.Error()+"\n")
 	case errors.Is(err, cluster.ErrUnknownTopic):
 		reply(w, http.StatusNotFound, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, controller.ErrNoLoss):
+	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss):
 		reply(w, http.StatusConflict, err.Error()+"\n")
 	default:
 		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")

@@ -73,7 +73,7 @@ type LossCost struct {
 	Topics     []string `json:"topics"`
 }
 
-// LossCost says what giving up a journal may cost, or controller.ErrNoLoss.
+// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
 func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
 	if !a.hasStarted() {
 		return nil, errStarting
