@@ -35,7 +35,14 @@ type tail struct {
 // its chain names, in order. A journal that holds a part and can't be read now makes
 // the partition wait.
 func (a *Agent) adopt(ctx context.Context, all []*candidate) {
-	tails := a.tailsOf(all)
+	journals, err := a.journalsNow(ctx)
+	if err != nil {
+		for _, c := range all {
+			c.why = err
+		}
+		return
+	}
+	tails := a.tailsOf(all, journals)
 	for left := all; len(left) > 0; {
 		for _, t := range tails {
 			a.adoptFrom(ctx, t, left)
@@ -44,10 +51,32 @@ func (a *Agent) adopt(ctx context.Context, all []*candidate) {
 	}
 }
 
+// journalsNow reads the journals' records after the heads were read. The view follows
+// each kind of key by itself, so that it may not show yet a journal that a head needs:
+// its records would be left out.
+func (a *Agent) journalsNow(ctx context.Context) (map[id.Journal]cluster.Journal, error) {
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixJournals)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[id.Journal]cluster.Journal, len(kvs))
+	for _, kv := range kvs {
+		j, err := metadata.ParseJournalKey(kv.Key)
+		if err != nil {
+			return nil, err
+		}
+		rec, err := metadata.DecodeJournal(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		out[j] = cluster.Journal{Journal: rec, Mod: kv.Mod}
+	}
+	return out, nil
+}
+
 // tailsOf lists the sealed journals that chains name, by writer and number, and makes
 // partitions wait whose chain names one that isn't sealed.
-func (a *Agent) tailsOf(all []*candidate) (tails []tail) {
-	journals := a.view.Journals()
+func (a *Agent) tailsOf(all []*candidate, journals map[id.Journal]cluster.Journal) (tails []tail) {
 	by := map[id.Incarnation][]tail{}
 	for j, rec := range journals {
 		by[j.Writer] = append(by[j.Writer], tail{j, rec})

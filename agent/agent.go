@@ -83,9 +83,10 @@ type Agent struct {
 	registered   atomic.Int64    // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
-	journalSeq   uint32      // of the newest journal
-	leaving      atomic.Bool // told to stop
-	sealing      atomic.Bool // the journal is being sealed here
+	journalSeq   uint32        // of the newest journal
+	leaving      atomic.Bool   // told to stop
+	moving       chan struct{} // holds a token while partitions are moved
+	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
 	peerAddr     string
@@ -110,7 +111,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 		deps.Now = time.Now
 	}
 	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
-		fatal: make(chan error, 1), started: make(chan struct{})}
+		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
 
@@ -272,6 +273,8 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })
 	}
+	a.run(func() { a.followMoves(life) })
+	a.run(func() { a.tellLoad(life) })
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -21,26 +22,37 @@ const moveAtOnce = 256
 
 // move gives partitions away on purpose: flush, then flip. All of it is uploaded
 // while they are served; then they stand still for one more short upload and the
-// change of the head. What fails stays here.
-func (a *Agent) move(ctx context.Context, to map[*partition.Partition]cluster.Live) (moved int) {
-	all := make([]*partition.Partition, 0, len(to))
-	for p := range to {
-		all = append(all, p)
+// change of the head. What fails within patience stays here. Only one move is under
+// way at a time: one must not resume what the other paused.
+func (a *Agent) move(ctx context.Context, patience time.Duration, to map[*partition.Partition]cluster.Live) (moved int) {
+	round, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case a.moving <- struct{}{}:
+		defer func() { <-a.moving }()
+	case <-round.Done():
+		return 0
 	}
-	if a.tier.upload.Flush(ctx, ids(all)...) != nil {
+	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return comparePartitions(x.ID(), y.ID()) })
+	if a.tier.upload.Flush(round, ids(all)...) != nil {
 		return 0
 	}
 	for some := range slices.Chunk(all, moveAtOnce) {
-		moved += a.flip(ctx, some, to)
+		moved += a.flip(ctx, round, some, to)
 	}
 	return moved
 }
 
-func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
+func comparePartitions(x, y id.Partition) int {
+	return cmp.Or(slices.Compare(x.Topic[:], y.Topic[:]), cmp.Compare(x.Index, y.Index))
+}
+
+// flip makes partitions stand still, uploads the rest and changes their heads.
+func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
 	for _, p := range some {
 		p.Pause()
 	}
-	if !a.drained(ctx, some) {
+	if !a.still(round, some) {
 		for _, p := range some {
 			p.Resume()
 		}
@@ -51,9 +63,9 @@ func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*p
 	for _, p := range some {
 		wg.Go(func() {
 			heir := to[p]
-			if err := p.HandOver(ctx, heir.Incarnation, heir.Broker); err != nil {
+			if err := p.HandOver(round, heir.Incarnation, heir.Broker); err != nil {
 				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
-				a.run(func() { a.takeBack(p) })
+				a.run(func() { a.keep(ctx, p) })
 				return
 			}
 			a.owned.remove(p.ID())
@@ -66,8 +78,8 @@ func (a *Agent) flip(ctx context.Context, some []*partition.Partition, to map[*p
 	return moved
 }
 
-// drained waits until everything that was appended is committed and in the tier.
-func (a *Agent) drained(ctx context.Context, some []*partition.Partition) bool {
+// still returns when the tier has all of the partitions, which are paused.
+func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
 	for _, p := range some {
 		if p.Quiet(ctx) != nil && ctx.Err() != nil {
 			return false
@@ -76,23 +88,19 @@ func (a *Agent) drained(ctx context.Context, some []*partition.Partition) bool {
 	return a.tier.upload.Flush(ctx, ids(some)...) == nil
 }
 
-// takeBack lets a partition go on whose hand-over failed. An answer of etcd that did
-// not come is no "no": it stands still until a write of its own shows that it kept its
-// head, or that another has it.
-func (a *Agent) takeBack(p *partition.Partition) {
-	for a.life.Err() == nil {
-		err := p.Commit(a.life, func(*metadata.Head) error { return nil })
-		if err == nil {
-			p.Resume()
-			return
-		}
-		if errors.Is(err, tiering.ErrNotOwner) {
-			a.lose(p)
+// keep lets a partition go on that wasn't handed over, as soon as that is certain: a
+// change of the head whose answer was lost may have been made, or may still be. An
+// append before that is known might be acknowledged and then be in nobody's chain.
+func (a *Agent) keep(ctx context.Context, p *partition.Partition) {
+	for ctx.Err() == nil {
+		err := p.Commit(ctx, func(*metadata.Head) error { return nil })
+		if err == nil || errors.Is(err, tiering.ErrNotOwner) {
+			p.Resume() // it is ours as of this write, or it was closed
 			return
 		}
 		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-a.life.Done():
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
 		}
 	}
 }
@@ -105,8 +113,8 @@ func ids(all []*partition.Partition) []id.Partition {
 	return out
 }
 
-// heirs are the agents that can take something over: live, with an open journal, and
-// not about to leave.
+// heirs are the agents that can take something over: live, with an open journal, not
+// about to leave and, if there are others, not drained.
 func (a *Agent) heirs() []cluster.Live {
 	open := map[id.Incarnation]bool{}
 	for j, rec := range a.view.Journals() {
@@ -114,13 +122,20 @@ func (a *Agent) heirs() []cluster.Live {
 			open[j.Writer] = true
 		}
 	}
-	var out []cluster.Live
+	drained := a.view.Drained()
+	var able, all []cluster.Live
 	for _, l := range a.view.Agents() {
 		if l.Incarnation != a.inc && !l.Leaving && open[l.Incarnation] {
-			out = append(out, l)
+			all = append(all, l)
+			if !drained[l.Broker] {
+				able = append(able, l)
+			}
 		}
 	}
-	return out
+	if len(able) == 0 {
+		return all // better one that was to own nothing than nobody
+	}
+	return able
 }
 
 // leave gives all partitions to the other agents before this one stops; the
@@ -149,7 +164,7 @@ func (a *Agent) leave(ctx context.Context) {
 		to[p] = heir
 	}
 	began := a.deps.Now()
-	moved := a.move(ctx, to)
+	moved := a.move(ctx, a.cfg.ShutdownTimeout, to)
 	a.log.Info("partitions handed over", "moved", moved, "of", len(all), "took", a.deps.Now().Sub(began))
 	a.awaitSlots(ctx)
 }

@@ -64,6 +64,9 @@ type View struct {
 		byID    map[id.Topic]*Topic
 		deleted map[id.Topic]metadata.DeletedTopic
 		owners  map[id.Partition]Owner
+		moves   map[id.Partition]Move
+		drained map[id.Broker]bool
+		loads   map[id.Broker]metadata.Load
 		brokers map[string]metadata.Settings // dynamic settings, "" for all
 		groups  map[string]metadata.Settings
 		rev     map[string]metadata.Revision // by prefix watched
@@ -75,7 +78,8 @@ type View struct {
 }
 
 // watched are the prefixes that a View follows.
-var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads}
+var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads,
+	metadata.PrefixMoves, metadata.PrefixDrained, metadata.PrefixLoads}
 
 // NewView makes a view; Run fills it. random makes the ids of topics; nil is the
 // system's.
@@ -89,6 +93,9 @@ func NewView(store metadata.Store, log *slog.Logger, random *chance.Source) *Vie
 	v.mu.byID = map[id.Topic]*Topic{}
 	v.mu.deleted = map[id.Topic]metadata.DeletedTopic{}
 	v.mu.owners = map[id.Partition]Owner{}
+	v.mu.moves = map[id.Partition]Move{}
+	v.mu.drained = map[id.Broker]bool{}
+	v.mu.loads = map[id.Broker]metadata.Load{}
 	v.mu.brokers = map[string]metadata.Settings{}
 	v.mu.groups = map[string]metadata.Settings{}
 	v.mu.rev = map[string]metadata.Revision{}
@@ -150,7 +157,7 @@ func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) 
 func (v *View) apply(prefix string, batch metadata.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	news := batch.Reset || prefix != metadata.PrefixHeads
+	news := batch.Reset
 	if batch.Reset {
 		v.forget(prefix)
 	}
@@ -166,7 +173,7 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 	}
 	v.mu.rev[prefix] = max(v.mu.rev[prefix], batch.Rev)
 	if !news {
-		return // an owner's own bookkeeping
+		return // an agent's own bookkeeping
 	}
 	close(v.mu.changed)
 	v.mu.changed = make(chan struct{})
@@ -207,6 +214,12 @@ func (v *View) forget(prefix string) {
 		clear(v.mu.groups)
 	case metadata.PrefixHeads:
 		clear(v.mu.owners)
+	case metadata.PrefixMoves:
+		clear(v.mu.moves)
+	case metadata.PrefixDrained:
+		clear(v.mu.drained)
+	case metadata.PrefixLoads:
+		clear(v.mu.loads)
 	}
 }
 
@@ -228,6 +241,12 @@ func (v *View) event(prefix string, e metadata.Event) (changed bool, err error) 
 		return true, v.deletedEvent(e.KV, gone)
 	case metadata.PrefixConfigs:
 		return true, v.configEvent(e.KV, gone)
+	case metadata.PrefixMoves:
+		return true, v.moveEvent(e.KV, gone)
+	case metadata.PrefixDrained:
+		return true, v.drainEvent(e.KV, gone)
+	case metadata.PrefixLoads:
+		return false, v.loadEvent(e.KV, gone)
 	}
 	return v.headEvent(e.KV, gone)
 }

@@ -23,12 +23,19 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	if len(orphans) == 0 {
 		return
 	}
-	heirs := p.share(orphans)
 	heads, err := c.heads(ctx, orphans)
+	var growing map[id.Incarnation]bool
+	if err == nil {
+		growing, err = c.growing(ctx)
+	}
 	if err != nil {
-		c.log.Warn("heads not read; partitions are given out later", "err", err)
+		if ctx.Err() == nil {
+			c.log.Warn("partitions are given out later", "err", err)
+		}
 		return
 	}
+	orphans = slices.DeleteFunc(orphans, func(o orphan) bool { return growing[o.last.Incarnation] })
+	heirs := p.share(orphans)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 1024)
 	var mu sync.Mutex
@@ -38,12 +45,12 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			err := c.give(ctx, o.partition, heads[o.partition], heirs[i])
+			done, err := c.give(ctx, o, heads[o.partition], heirs[i])
 			mu.Lock()
 			defer mu.Unlock()
-			if err == nil {
+			if done {
 				given++
-			} else if !errors.Is(err, metadata.ErrConflict) {
+			} else if err != nil && !errors.Is(err, metadata.ErrConflict) {
 				failed = err
 			}
 		})
@@ -53,7 +60,9 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	if failed != nil && ctx.Err() == nil {
 		c.log.Warn("some partitions are given out later", "err", failed)
 	}
-	c.log.Info("partitions given out", "partitions", given, "agents", len(p.agents))
+	if given > 0 {
+		c.log.Info("partitions given out", "partitions", given, "agents", len(p.agents))
+	}
 }
 
 // orphan is a partition that nobody serves.
@@ -69,12 +78,9 @@ func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
 		for i := range partitions {
 			at := id.Partition{Topic: t, Index: i}
 			o := p.owners[at]
-			switch {
-			case o.Incarnation == 0 && !deleted:
-			case o.Incarnation == 0, p.unsealed[o.Incarnation] && !c.deps.View.Alive(o.Incarnation, o.Broker), !c.dead(ctx, o.Incarnation, o.Broker):
-				continue
+			if o.Incarnation == 0 && !deleted || o.Incarnation != 0 && !p.unsealed[o.Incarnation] && c.dead(ctx, p, o.Incarnation, o.Broker) {
+				found = append(found, orphan{at, o})
 			}
-			found = append(found, orphan{at, o})
 		}
 	}
 	for _, t := range p.topics {
@@ -92,10 +98,7 @@ func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
 // share chooses an heir for each orphan: one that stores the tail, if there is one,
 // and of these the one with the fewest partitions.
 func (p *picture) share(orphans []orphan) []cluster.Live {
-	load := map[id.Broker]int{}
-	for _, o := range p.owners {
-		load[o.Broker]++
-	}
+	load := p.counts()
 	keepers := p.keepers()
 	heirs := make([]cluster.Live, len(orphans))
 	for i, o := range orphans {
@@ -161,55 +164,47 @@ func (c *Controller) heads(ctx context.Context, orphans []orphan) (map[id.Partit
 	return heads, nil
 }
 
-// give makes an agent the owner of a partition.
-func (c *Controller) give(ctx context.Context, p id.Partition, kv metadata.KV, to cluster.Live) error {
+// growing gives the writers whose journals aren't all sealed, as of now: the picture
+// may show a head that is newer than the journals it shows.
+func (c *Controller) growing(ctx context.Context) (map[id.Incarnation]bool, error) {
+	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixJournals)
+	if err != nil {
+		return nil, err
+	}
+	growing := map[id.Incarnation]bool{}
+	for _, kv := range kvs {
+		j, err := metadata.ParseJournalKey(kv.Key)
+		if err != nil {
+			return nil, err
+		}
+		rec, err := metadata.DecodeJournal(kv.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		if rec.State != metadata.JournalSealed {
+			growing[j.Writer] = true
+		}
+	}
+	return growing, nil
+}
+
+// give makes an agent the owner of a partition, unless it is somebody else's by now
+// than the picture says.
+func (c *Controller) give(ctx context.Context, o orphan, kv metadata.KV, to cluster.Live) (done bool, err error) {
+	if (kv.Mod == 0) != (o.last.Incarnation == 0) {
+		return false, nil // its data is gone, or it was given meanwhile
+	}
 	head := new(metadata.Head)
 	if kv.Mod != 0 {
-		var err error
 		if head, err = metadata.DecodeHead(kv.Value); err != nil {
-			return fmt.Errorf("%v: %w", p, err)
+			return false, fmt.Errorf("%v: %w", o.partition, err)
 		}
-		if c.deps.View.Alive(head.Owner, head.Broker) {
-			return nil // it was given meanwhile
+		if head.Owner != o.last.Incarnation {
+			return false, nil
 		}
 	}
 	head.Give(to.Incarnation, to.Broker)
-	key := metadata.HeadKey(p)
-	_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, head.Encode()))
-	return err
-}
-
-// assignSlots gives every coordinator slot that nobody serves to a live agent.
-func (c *Controller) assignSlots(ctx context.Context, p *picture) {
-	slots, leaving := c.deps.View.Slots(), map[id.Incarnation]bool{}
-	for _, a := range c.deps.View.Agents() {
-		leaving[a.Incarnation] = a.Leaving
-	}
-	load := map[id.Broker]int{}
-	var free []int
-	for n := range c.deps.Slots {
-		o := slots[n]
-		if o.Incarnation != 0 && !leaving[o.Incarnation] && !c.dead(ctx, o.Incarnation, o.Broker) {
-			load[o.Broker]++
-			continue
-		}
-		free = append(free, n)
-	}
-	if len(p.agents) == 0 {
-		return
-	}
-	for _, n := range free {
-		to := slices.MinFunc(p.agents, func(a, b cluster.Live) int {
-			return cmp.Or(cmp.Compare(load[a.Broker], load[b.Broker]), cmp.Compare(a.Broker, b.Broker))
-		})
-		load[to.Broker]++
-		key := metadata.SlotKey(n)
-		c.tasks.Go(func() {
-			role := metadata.Role{Incarnation: to.Incarnation, Broker: to.Broker}
-			_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: slots[n].Mod}}, metadata.Put(key, role.Encode()))
-			if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
-				c.log.Warn("coordinator slot is given out later", "slot", n, "err", err)
-			}
-		})
-	}
+	key := metadata.HeadKey(o.partition)
+	_, err = c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, head.Encode()))
+	return err == nil, err
 }

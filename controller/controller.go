@@ -9,9 +9,12 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,6 +67,7 @@ type Controller struct {
 	metrics *metrics
 	tasks   sync.WaitGroup
 	forgot  time.Time // when journals were last looked through; control's own
+	quiet   quiet     // control's own
 
 	mu struct {
 		sync.Mutex
@@ -71,6 +75,7 @@ type Controller struct {
 		suspects   map[id.Incarnation]*suspect
 		recovering map[id.Journal]bool
 		waiting    map[id.Journal]string // why a journal isn't recovered yet
+		busy       map[string]bool       // background work by name; true: asked for once more
 	}
 }
 
@@ -80,6 +85,7 @@ func New(d Deps) *Controller {
 	c.mu.suspects = map[id.Incarnation]*suspect{}
 	c.mu.recovering = map[id.Journal]bool{}
 	c.mu.waiting = map[id.Journal]string{}
+	c.mu.busy = map[string]bool{}
 	return c
 }
 
@@ -88,6 +94,7 @@ const retryEvery = 500 * time.Millisecond
 
 // Run stands for election, and controls while elected, until ctx ends.
 func (c *Controller) Run(ctx context.Context) {
+	defer c.resign()
 	defer c.tasks.Wait()
 	retry := time.NewTicker(retryEvery)
 	defer retry.Stop()
@@ -129,6 +136,41 @@ func (c *Controller) elected(ctx context.Context) bool {
 	return c.deps.View.Await(ctx, metadata.KeyController, rev) == nil
 }
 
+// resign lets somebody else control while this agent still has things to finish.
+func (c *Controller) resign() {
+	held := c.deps.View.Controller()
+	if held.Incarnation != c.deps.Incarnation {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyController, Mod: held.Mod}}, metadata.Delete(metadata.KeyController))
+	if err != nil {
+		c.log.Debug("the controller's key goes with the session", "err", err)
+	}
+}
+
+// background does something unless it is under way; then once more afterwards.
+func (c *Controller) background(name string, do func()) {
+	c.mu.Lock()
+	_, busy := c.mu.busy[name]
+	c.mu.busy[name] = busy
+	c.mu.Unlock()
+	if busy {
+		return
+	}
+	c.tasks.Go(func() {
+		do()
+		c.mu.Lock()
+		again := c.mu.busy[name]
+		delete(c.mu.busy, name)
+		c.mu.Unlock()
+		if again {
+			c.deps.View.Touch()
+		}
+	})
+}
+
 func (c *Controller) setActive(active bool) {
 	c.mu.Lock()
 	was := c.mu.active
@@ -147,40 +189,74 @@ func (c *Controller) setActive(active bool) {
 // control takes every step that the present picture calls for.
 func (c *Controller) control(ctx context.Context) {
 	p := c.picture()
-	for j, rec := range p.journals {
-		if rec.State != metadata.JournalSealed && c.dead(ctx, j.Writer, rec.Broker) {
+	c.quiet.look(p)
+	for _, j := range p.ordered() {
+		if rec := p.journals[j]; rec.State != metadata.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
 			c.beginRecovery(ctx, j, rec)
 		}
 	}
 	c.assignPartitions(ctx, p)
 	c.assignSlots(ctx, p)
+	c.dropMoves(ctx, p)
+	c.balance(ctx, p)
 	c.forgetJournals(ctx, p)
+	c.forgetSuspects(p)
 }
 
 // picture is the cluster as it is seen in one pass.
 type picture struct {
-	agents   []cluster.Live // that may be given something: they have a journal, and stay
+	live     []cluster.Live
+	agents   []cluster.Live // that may be given something: they have an open journal, stay, and aren't drained
 	journals map[id.Journal]cluster.Journal
 	unsealed map[id.Incarnation]bool
 	owners   map[id.Partition]cluster.Owner
 	topics   []*cluster.Topic
 	deleted  map[id.Topic]metadata.DeletedTopic
+	moves    map[id.Partition]cluster.Move
+	drained  map[id.Broker]bool
 }
 
-func (c *Controller) picture() *picture {
-	v := c.deps.View
-	p := &picture{journals: v.Journals(), unsealed: map[id.Incarnation]bool{}, owners: v.Owners(), topics: v.Topics(), deleted: v.Deleted()}
+func pictureOf(v *cluster.View) *picture {
+	p := &picture{live: v.Agents(), journals: v.Journals(), unsealed: map[id.Incarnation]bool{}, owners: v.Owners(), topics: v.Topics(), deleted: v.Deleted(),
+		moves: v.Moves(), drained: v.Drained()}
+	open := map[id.Incarnation]bool{}
 	for j, rec := range p.journals {
 		if rec.State != metadata.JournalSealed {
 			p.unsealed[j.Writer] = true
 		}
+		if rec.State == metadata.JournalOpen {
+			open[j.Writer] = true
+		}
 	}
-	for _, a := range v.Agents() {
-		if !a.Leaving && p.unsealed[a.Incarnation] {
+	var spare []cluster.Live
+	for _, a := range p.live {
+		switch {
+		case a.Leaving || !open[a.Incarnation]:
+		case p.drained[a.Broker]:
+			spare = append(spare, a)
+		default:
 			p.agents = append(p.agents, a)
 		}
 	}
+	if len(p.agents) == 0 {
+		p.agents = spare // better one that was to own nothing than nobody
+	}
 	return p
+}
+
+func (c *Controller) picture() *picture { return pictureOf(c.deps.View) }
+
+// alive says whether an owner has a session.
+func (p *picture) alive(i id.Incarnation, b id.Broker) bool {
+	return i != 0 && slices.ContainsFunc(p.live, func(a cluster.Live) bool { return a.Broker == b && a.Incarnation == i })
+}
+
+// ordered lists the journals in order, so that the same picture leads to the same
+// steps.
+func (p *picture) ordered() []id.Journal {
+	return slices.SortedFunc(maps.Keys(p.journals), func(a, b id.Journal) int {
+		return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+	})
 }
 
 // Waiting says which journals wait to be recovered, and for what; empty if this

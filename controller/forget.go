@@ -21,7 +21,7 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 	c.forgot = now
 	old := map[id.Journal]metadata.Revision{}
 	for j, rec := range p.journals {
-		if rec.State == metadata.JournalSealed && c.dead(ctx, j.Writer, rec.Broker) {
+		if rec.State == metadata.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
 			old[j] = rec.Mod
 		}
 	}

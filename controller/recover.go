@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"varve/cluster"
@@ -33,7 +35,7 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 		delete(c.mu.recovering, j)
 		was := c.mu.waiting[j]
 		delete(c.mu.waiting, j)
-		if err != nil {
+		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else somebody goes on with it
 			c.mu.waiting[j] = err.Error()
 		}
 		waiting := len(c.mu.waiting)
@@ -43,7 +45,7 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 		case err == nil:
 			c.metrics.recoveries.Observe(time.Since(began).Seconds())
 			c.log.Info("journal recovered", "journal", j, "entries", end, "took", time.Since(began))
-		case ctx.Err() == nil && err.Error() != was:
+		case ctx.Err() == nil && err.Error() != was && !errors.Is(err, metadata.ErrConflict):
 			c.log.Warn("journal not recovered yet; its partitions wait", "journal", j, "err", err)
 		}
 	})
@@ -73,10 +75,10 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 		return 0, err
 	}
 	next.State, next.Fence, next.End = metadata.JournalSealed, epoch, end
-	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, next.Encode())); err != nil {
+	if rev, err = c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, next.Encode())); err != nil {
 		return 0, fmt.Errorf("seal at entry %d: %w", end, err)
 	}
-	return end, nil
+	return end, c.deps.View.Await(ctx, metadata.PrefixJournals, rev) // or it would be begun once more
 }
 
 // copies is how many members must hold everything before the end is decided: Q, or
@@ -138,28 +140,25 @@ func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store
 // complete finds the end and copies until enough fenced members hold everything up
 // to it.
 func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, held map[id.Store]uint64, enough int) (end uint64, err error) {
-	var from id.Store
-	for s, last := range held {
-		if last >= end {
-			from, end = s, last
-		}
-	}
-	whole := 0
 	for _, last := range held {
-		if last == end {
-			whole++
+		end = max(end, last)
+	}
+	var have, lack []id.Store
+	for _, s := range slices.SortedFunc(maps.Keys(held), func(a, b id.Store) int { return slices.Compare(a[:], b[:]) }) {
+		if held[s] == end {
+			have = append(have, s)
+		} else {
+			lack = append(lack, s)
 		}
 	}
 	var failed []error
-	for s, last := range held {
+	whole := len(have)
+	for _, to := range lack {
 		if whole >= enough {
-			return end, nil
+			break
 		}
-		if last == end {
-			continue
-		}
-		if err := c.deps.Peers.Copy(ctx, j, epoch, from, s, end); err != nil {
-			failed = append(failed, fmt.Errorf("copy from store %v to %v: %w", from, s, err))
+		if err := c.copy(ctx, j, epoch, have, to, end); err != nil {
+			failed = append(failed, err)
 			continue
 		}
 		whole++
@@ -168,4 +167,17 @@ func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, h
 		return 0, fmt.Errorf("%d members hold everything up to entry %d, %d must: %w", whole, end, enough, errors.Join(failed...))
 	}
 	return end, nil
+}
+
+// copy tries each member that has everything, until one could give it.
+func (c *Controller) copy(ctx context.Context, j id.Journal, epoch uint64, have []id.Store, to id.Store, end uint64) error {
+	var failed []error
+	for _, from := range have {
+		err := c.deps.Peers.Copy(ctx, j, epoch, from, to, end)
+		if err == nil {
+			return nil
+		}
+		failed = append(failed, fmt.Errorf("copy from store %v to %v: %w", from, to, err))
+	}
+	return errors.Join(failed...)
 }

@@ -21,17 +21,23 @@ type suspect struct {
 // pingPatience is how long a suspect has to say that it lives.
 const pingPatience = 500 * time.Millisecond
 
+// strandedGraces is for how many times Grace an agent without a session counts as
+// alive that answers: then it is cut off from etcd for good, and nobody but the
+// clients that it has can find it.
+const strandedGraces = 5
+
 // dead says whether an incarnation is to be replaced. A lease that ended while etcd
-// was away is no death: the agent itself is asked first. A wrong verdict costs a
-// failover and nothing else.
-func (c *Controller) dead(ctx context.Context, i id.Incarnation, b id.Broker) bool {
+// was away is no death: the agent itself is asked first. Who has no journal that may
+// still grow can't acknowledge anything, and needn't be asked. A wrong verdict costs
+// a failover and nothing else.
+func (c *Controller) dead(ctx context.Context, p *picture, i id.Incarnation, b id.Broker) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.deps.View.Alive(i, b) || i == c.deps.Incarnation {
 		delete(c.mu.suspects, i)
 		return false
 	}
-	if c.deps.View.Succeeded(i, b) {
+	if c.deps.View.Succeeded(i, b) || !p.unsealed[i] {
 		return true
 	}
 	s := c.mu.suspects[i]
@@ -46,14 +52,28 @@ func (c *Controller) dead(ctx context.Context, i id.Incarnation, b id.Broker) bo
 	return s.dead
 }
 
+// forgetSuspects forgets those that nothing waits for any more.
+func (c *Controller) forgetSuspects(p *picture) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, s := range c.mu.suspects {
+		if !p.unsealed[i] && !s.asking {
+			delete(c.mu.suspects, i)
+		}
+	}
+}
+
 // ask finds out whether a suspect lives.
 func (c *Controller) ask(ctx context.Context, i id.Incarnation, s *suspect) {
 	found, err := c.hear(ctx, i)
 	c.mu.Lock()
 	s.asking, s.asked, s.silence = false, time.Now(), err
+	silent := time.Since(s.since)
 	switch {
-	case ctx.Err() != nil || found == i:
-	case err == nil, errors.Is(err, syscall.ECONNREFUSED), time.Since(s.since) >= c.deps.Grace, errors.Is(err, context.DeadlineExceeded):
+	case ctx.Err() != nil:
+	case err == nil && found == i:
+		s.dead = silent >= strandedGraces*c.deps.Grace
+	case err == nil, errors.Is(err, syscall.ECONNREFUSED), silent >= c.deps.Grace, errors.Is(err, context.DeadlineExceeded):
 		s.dead = true
 	}
 	dead := s.dead

@@ -136,6 +136,7 @@ func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p.mu.Lock()
 	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
+	p.worked(int64(rec.Size))
 	p.mu.high = max(p.mu.high, rec.End())
 	p.noteQuiet()
 	ready := 0

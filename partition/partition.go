@@ -98,6 +98,7 @@ type Partition struct {
 		high      int64 // high watermark: everything below is committed
 		logStart  int64
 		tail      tail
+		work      Work          // since the partition was opened
 		waiting   int64         // bytes that are committed and not in the tier
 		since     int64         // since when, in ms
 		pending   []waiter      // appends that wait for the high watermark, by offset
@@ -279,6 +280,26 @@ func (p *Partition) Producers() []tiering.Producer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.producers.snapshot(p.mu.next)
+}
+
+// Work is what clients made a partition do: bytes written and read at the tail, and
+// the batches and reads that they came in.
+type Work struct {
+	Bytes    int64
+	Requests int64
+}
+
+// Work is the partition's since it was opened here.
+func (p *Partition) Work() Work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.work
+}
+
+// worked counts one request; the lock is held.
+func (p *Partition) worked(bytes int64) {
+	p.mu.work.Bytes += bytes
+	p.mu.work.Requests++
 }
 
 // Head is the head as last committed.
