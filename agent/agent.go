@@ -79,8 +79,7 @@ type Agent struct {
 	probing      sync.Map // incarnations that are being asked whether they live
 	local        *local
 	seen         seen
-	life         context.Context // of all that runs until the end
-	registered   atomic.Int64    // revision of this agent's key
+	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
 	journalSeq   uint32        // of the newest journal
@@ -123,7 +122,6 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()
