@@ -79,7 +79,8 @@ type Agent struct {
 	probing      sync.Map // incarnations that are being asked whether they live
 	local        *local
 	seen         seen
-	registered   atomic.Int64 // revision of this agent's key
+	life         context.Context // of all that runs until the end
+	registered   atomic.Int64    // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
 	journalSeq   uint32        // of the newest journal
@@ -122,6 +123,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()
@@ -268,11 +270,11 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
+	a.run(func() { a.followMoves(life) })
+	a.run(func() { a.tellLoad(life) })
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })
 	}
-	a.run(func() { a.followMoves(life) })
-	a.run(func() { a.tellLoad(life) })
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() {

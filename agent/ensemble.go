@@ -60,8 +60,9 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 		behind[m.Store] = m.Behind
 	}
 	patience = growAfter
+	drained := a.view.Drained()
 	for _, s := range rec.Ensemble {
-		if l, live := a.view.Store(s); s != a.store.ID() && (!live || l.Leaving || behind[s]) {
+		if l, live := a.view.Store(s); s != a.store.ID() && (!live || l.Leaving || drained[l.Broker] || behind[s]) {
 			patience = a.cfg.Replication.ReplaceAfter
 			continue
 		}

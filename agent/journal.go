@@ -81,6 +81,13 @@ func (a *Agent) ensemble() []id.Store {
 			}
 		}
 	}
+	drained := a.view.Drained()
+	last := func(l cluster.Live) int { // better three with a drained one than two
+		if drained[l.Broker] {
+			return 1
+		}
+		return 0
+	}
 	var others []cluster.Live
 	for _, l := range a.view.Agents() {
 		if l.Store != a.store.ID() && l.Peer != "" && !l.Leaving {
@@ -91,7 +98,7 @@ func (a *Agent) ensemble() []id.Store {
 	racks := map[string]int{a.cfg.Rack: 1}
 	for len(members) < a.cfg.Replication.Factor && len(others) > 0 {
 		next := slices.MinFunc(others, func(x, y cluster.Live) int {
-			return cmp.Or(cmp.Compare(racks[x.Rack], racks[y.Rack]), cmp.Compare(kept[x.Store], kept[y.Store]), cmp.Compare(x.Broker, y.Broker))
+			return cmp.Or(cmp.Compare(last(x), last(y)), cmp.Compare(racks[x.Rack], racks[y.Rack]), cmp.Compare(kept[x.Store], kept[y.Store]), cmp.Compare(x.Broker, y.Broker))
 		})
 		members = append(members, next.Store)
 		racks[next.Rack]++

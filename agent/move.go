@@ -65,7 +65,7 @@ func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to
 			heir := to[p]
 			if err := p.HandOver(round, heir.Incarnation, heir.Broker); err != nil {
 				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
-				a.run(func() { a.keep(ctx, p) })
+				a.run(func() { a.takeBack(p) })
 				return
 			}
 			a.owned.remove(p.ID())
@@ -88,19 +88,23 @@ func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
 	return a.tier.upload.Flush(ctx, ids(some)...) == nil
 }
 
-// keep lets a partition go on that wasn't handed over, as soon as that is certain: a
-// change of the head whose answer was lost may have been made, or may still be. An
-// append before that is known might be acknowledged and then be in nobody's chain.
-func (a *Agent) keep(ctx context.Context, p *partition.Partition) {
-	for ctx.Err() == nil {
-		err := p.Commit(ctx, func(*metadata.Head) error { return nil })
-		if err == nil || errors.Is(err, tiering.ErrNotOwner) {
-			p.Resume() // it is ours as of this write, or it was closed
+// takeBack lets a partition go on whose hand-over failed. An answer of etcd that did
+// not come is no "no": it stands still until a write of its own shows that it kept its
+// head, or that another has it.
+func (a *Agent) takeBack(p *partition.Partition) {
+	for a.life.Err() == nil {
+		err := p.Commit(a.life, func(*metadata.Head) error { return nil })
+		if err == nil {
+			p.Resume()
+			return
+		}
+		if errors.Is(err, tiering.ErrNotOwner) {
+			a.lose(p)
 			return
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		case <-a.life.Done():
 		}
 	}
 }

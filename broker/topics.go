@@ -48,6 +48,14 @@ func pick(a cluster.Live, listener string) (host string, port int32, rack *strin
 	return "", 0, rack, false
 }
 
+// otherOwner gives the owner of a partition that isn't served here. While the picture
+// still names this agent, or names it already, nobody is named: the client would come
+// straight back.
+func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
+	o, ok := b.deps.View.Owner(at)
+	return o, ok && o.Broker != b.deps.Self
+}
+
 // controller names the agent to which clients send changes; any live one would serve.
 func (b *Broker) controller() int32 {
 	if c := b.deps.View.Controller(); c.Incarnation != 0 {

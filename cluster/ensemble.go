@@ -38,6 +38,24 @@ func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 	return e
 }
 
+// LiveMembers counts the members of an incarnation's open journal that have a session:
+// what Kafka calls the in-sync replicas of all its partitions.
+func (v *View) LiveMembers(i id.Incarnation) (n int) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for j, rec := range v.mu.journal {
+		if j.Writer != i || rec.State != metadata.JournalOpen {
+			continue
+		}
+		for _, s := range rec.Ensemble {
+			if b, known := v.mu.homes[s]; known && v.mu.agents[b].Store == s {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 func (v *View) ensemble(rec *Journal) (e Ensemble) {
 	for _, s := range rec.Ensemble {
 		b, known := v.mu.homes[s]

@@ -24,17 +24,12 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 		return
 	}
 	heads, err := c.heads(ctx, orphans)
-	var growing map[id.Incarnation]bool
-	if err == nil {
-		growing, err = c.growing(ctx)
-	}
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Warn("partitions are given out later", "err", err)
 		}
 		return
 	}
-	orphans = slices.DeleteFunc(orphans, func(o orphan) bool { return growing[o.last.Incarnation] })
 	heirs := p.share(orphans)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, 1024)
@@ -162,30 +157,6 @@ func (c *Controller) heads(ctx context.Context, orphans []orphan) (map[id.Partit
 		}
 	}
 	return heads, nil
-}
-
-// growing gives the writers whose journals aren't all sealed, as of now: the picture
-// may show a head that is newer than the journals it shows.
-func (c *Controller) growing(ctx context.Context) (map[id.Incarnation]bool, error) {
-	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixJournals)
-	if err != nil {
-		return nil, err
-	}
-	growing := map[id.Incarnation]bool{}
-	for _, kv := range kvs {
-		j, err := metadata.ParseJournalKey(kv.Key)
-		if err != nil {
-			return nil, err
-		}
-		rec, err := metadata.DecodeJournal(kv.Value)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", kv.Key, err)
-		}
-		if rec.State != metadata.JournalSealed {
-			growing[j.Writer] = true
-		}
-	}
-	return growing, nil
 }
 
 // give makes an agent the owner of a partition, unless it is somebody else's by now
