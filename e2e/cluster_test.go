@@ -6,6 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"varve/internal/testserver"
 )
@@ -124,4 +128,32 @@ func (c *cluster) ready() {
 	for _, m := range c.agents {
 		m.await("/readyz")
 	}
+}
+
+// awaitReplaced waits until every partition of a topic is led by another agent.
+func (c *cluster) awaitReplaced(topic string, m *member) {
+	c.t.Helper()
+	var others []string
+	for _, o := range c.agents {
+		if o != m {
+			others = append(others, o.kafka)
+		}
+	}
+	cl, err := kgo.NewClient(kgo.SeedBrokers(others...))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer cl.Close()
+	poll(c.t, 30*time.Second, "other leaders", func() error {
+		topics, err := kadm.NewClient(cl).ListTopics(c.t.Context(), topic)
+		if err != nil {
+			return err
+		}
+		for _, p := range topics[topic].Partitions {
+			if p.Leader < 0 || int(p.Leader) == m.id || p.Err != nil {
+				return fmt.Errorf("partition %d is led by %d: %w", p.Partition, p.Leader, p.Err)
+			}
+		}
+		return nil
+	})
 }

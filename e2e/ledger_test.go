@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc64"
 	"strings"
@@ -72,6 +73,9 @@ func (l *ledger) record(i, size int) *kgo.Record {
 func (l *ledger) note(r *kgo.Record, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		return // end took it back
+	}
 	if err != nil {
 		l.failed++
 		return

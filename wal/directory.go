@@ -59,7 +59,9 @@ var errEnough = fmt.Errorf("enough")
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
 
-// filesOf gives a journal's files, and where it was decided to end.
+// filesOf gives a journal's files, and where to stop: where it was decided to end, or
+// at the entry that is the last now. Files are read one after another, and a journal
+// that is written goes on meanwhile.
 func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	h, err := s.member(j)
 	if err != nil {
@@ -67,9 +69,11 @@ func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end = ^uint64(0)
+	for _, f := range h.files {
+		end = max(end, f.last)
+	}
 	if h.meta.sealed {
-		end = h.meta.end
+		end = min(end, h.meta.end)
 	}
 	return slices.Clone(h.files), end, nil
 }

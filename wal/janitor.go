@@ -44,10 +44,10 @@ func (s *Store) prepare() {
 		if err == nil {
 			f, err = s.newFile(p.journal, p.wanted(), p.size)
 		}
+		s.prepared(p, err) // before put: who takes the file may want the next at once
 		if err == nil {
 			p.put(f)
 		}
-		s.prepared(p, err)
 		p.freed()
 		if err != nil {
 			return

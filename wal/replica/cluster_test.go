@@ -245,9 +245,10 @@ func (a *agent) close() {
 // synced may be gone. The result is its next life.
 func (a *agent) crash(r *rand.Rand) *agent {
 	a.c.t.Helper()
+	a.c.net.setCut(a.addr, true) // before: what it says later must not count
 	disk := a.disk.Crash(r)
-	a.c.net.reset(a.addr)
 	a.close()
+	a.c.net.setCut(a.addr, false)
 	b := a.c.start(a.addr, disk)
 	for i := range a.c.all {
 		if a.c.all[i] == a {
