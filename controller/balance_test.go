@@ -44,13 +44,13 @@ func (w *world) obey(took time.Duration) (most *int) {
 func TestNewAgentTakesItsShare(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
-		topic := w.topic(1, 900, 0, 0)
+		topic := w.topic(1, 1800, 0, 0)
 		w.control(1, 11, nil)
 		most := w.obey(100 * time.Millisecond)
-		w.within(time.Second, "served", func() bool { return w.served(topic, 900) })
+		w.within(time.Second, "served", func() bool { return w.served(topic, 1800) })
 		w.holds(10*time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == 0 })
 		w.join(4, 14, 2, 4, 1, 2)
-		w.within(6*time.Second, "its share", func() bool { return w.owns(topic, 900)[4] >= 180 })
+		w.within(6*time.Second, "its share", func() bool { return w.owns(topic, 1800)[4] >= 360 })
 		w.within(5*time.Second, "its slots", func() bool {
 			n := 0
 			for _, r := range w.view.Slots() {
@@ -64,8 +64,8 @@ func TestNewAgentTakesItsShare(t *testing.T) {
 		if *most == 0 || *most > movesAtOnce {
 			t.Errorf("%d moves were under way at once", *most)
 		}
-		owns := w.owns(topic, 900)
-		w.holds(30*time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == 0 && w.owns(topic, 900)[4] == owns[4] })
+		owns := w.owns(topic, 1800)
+		w.holds(30*time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == 0 && w.owns(topic, 1800)[4] == owns[4] })
 	})
 }
 
@@ -81,10 +81,20 @@ func TestNoBalanceWhileRestless(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.three()
 				w.topic(1, 100, 11, 1)
+				for n := range 8 {
+					w.txn(metadata.Put(metadata.SlotKey(n), metadata.Role{Incarnation: 11, Broker: 1}.Encode()))
+				}
 				disturb(w)
 				c := w.control(3, 13, nil)
 				w.within(time.Second, "elected", c.Active)
-				w.holds(4*grace, "nothing moves", func() bool { return len(w.view.Moves()) == 0 })
+				w.holds(4*grace, "nothing moves", func() bool {
+					for n := range 8 {
+						if w.view.Slot(n).Incarnation != 11 {
+							return false
+						}
+					}
+					return len(w.view.Moves()) == 0
+				})
 			})
 		})
 	}

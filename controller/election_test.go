@@ -42,3 +42,22 @@ func TestUnregisteredDoesNotControl(t *testing.T) {
 		stale.stop()
 	})
 }
+
+// TestElectionIsGuarded: of two that see nobody control, one is elected.
+func TestElectionIsGuarded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.three()
+		one, two := w.candidate(1, 11), w.candidate(2, 12)
+		w.txn(metadata.Delete(metadata.KeyController))
+		w.within(time.Second, "nobody controls", func() bool { return w.view.Controller().Incarnation == 0 })
+		one.deps.Store.(*crashing).step = func(what string) error {
+			if what == "before a write" && !two.elected(w.ctx) {
+				t.Error("the quicker one is not elected")
+			}
+			return nil
+		}
+		if one.elected(w.ctx) {
+			t.Error("both are elected")
+		}
+	})
+}

@@ -194,15 +194,20 @@ func TestLaterRecovererWins(t *testing.T) {
 		two := w.candidate(3, 13)
 		w.within(time.Second, "seen", func() bool { return !w.view.Alive(11, 1) })
 		j := journalOf(11)
-		at, overtaken := 0, false
+		overtaken := false
 		one.peers.step = func(what string) error {
 			if what != "copy" || overtaken {
 				return nil
 			}
-			at, overtaken = at+1, true
+			overtaken = true
+			k := w.member(3).journals[j]
+			before := k.fence
 			end, err := two.recover(w.ctx, j, two.deps.View.Journals()[j])
 			if err != nil || end != 10 {
 				t.Errorf("the later recoverer: %d, %v", end, err)
+			}
+			if k.fence <= before {
+				t.Errorf("the later recoverer fenced at %d, the earlier at %d", k.fence, before)
 			}
 			return nil
 		}
@@ -214,6 +219,32 @@ func TestLaterRecovererWins(t *testing.T) {
 		}
 		if rec := w.journal(11); rec.State != metadata.JournalSealed || rec.End != 10 {
 			t.Errorf("the journal is %v at %d", rec.State, rec.End)
+		}
+	})
+}
+
+// TestSealIsGuarded: who was overtaken after all members answered doesn't seal.
+func TestSealIsGuarded(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.three()
+		w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 10})
+		w.kill(1)
+		c := w.candidate(2, 12)
+		writes := 0
+		c.deps.Store.(*crashing).step = func(what string) error {
+			if what == "before a write" {
+				if writes++; writes == 2 { // another begins, and got no further yet
+					rec := w.journal(11)
+					w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
+				}
+			}
+			return nil
+		}
+		if end, err := c.recover(w.ctx, journalOf(11), w.view.Journals()[journalOf(11)]); !errors.Is(err, metadata.ErrConflict) {
+			t.Errorf("sealed at %d, %v", end, err)
+		}
+		if s := w.journal(11).State; s != metadata.JournalRecovering {
+			t.Errorf("the journal is %v", s)
 		}
 	})
 }

@@ -110,11 +110,11 @@ func TestHeadNewerThanPicture(t *testing.T) {
 		}
 		p := c.picture()
 		delete(p.unsealed, 11) // the watch of the journals is late
-		p.live = p.live[1:]
+		p.live, p.agents = p.live[1:], p.agents[1:]
 		w.lapse(1)
 		w.within(time.Second, "seen", func() bool { return !w.view.Alive(11, 1) })
 		c.assignPartitions(w.ctx, p)
-		if h := w.head(at); h.Owner != 11 {
+		if h := w.head(at); h.Owner != 11 || h.Epoch != 0 {
 			t.Errorf("it was given to %d while its writer's journal is open", h.Owner)
 		}
 	})
