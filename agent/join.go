@@ -107,7 +107,7 @@ func (a *Agent) register(ctx, life context.Context) error {
 
 // announce writes the agent's key, which goes with its session.
 func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
-	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.cfg.HTTP, Endpoints: a.endpoints, Peer: a.peerAddr, Leaving: a.leaving.Load()}
+	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.advertisedHTTP(), Endpoints: a.endpoints, Peer: a.peerAddr, Leaving: a.leaving.Load()}
 	key := metadata.AgentKey(a.self)
 	kv, err := a.deps.Meta.Get(ctx, key)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {

@@ -20,6 +20,10 @@ type Move struct {
 // ErrNoAgent: no live agent has the broker id, or it takes nothing.
 var ErrNoAgent = errors.New("no such agent is alive")
 
+// ErrNoLoss: there is no loss to accept: the journal isn't known, its writer lives, or a
+// live agent has all of it.
+var ErrNoLoss = errors.New("no loss to accept")
+
 func (v *View) moveEvent(kv metadata.KV, gone bool) error {
 	p, err := metadata.ParseMoveKey(kv.Key)
 	if err != nil || gone {

@@ -458,6 +458,14 @@ func (v *View) Store(s id.Store) (Live, bool) {
 	return Live{}, false
 }
 
+// Home gives the broker that had a store when it was last seen.
+func (v *View) Home(s id.Store) (id.Broker, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	b, ok := v.mu.homes[s]
+	return b, ok
+}
+
 // Controller says which agent is the controller.
 func (v *View) Controller() Role {
 	v.mu.RLock()

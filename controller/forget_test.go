@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -82,11 +83,11 @@ func TestAcceptLoss(t *testing.T) {
 				w.topic(2, 4, 12, 2)
 				x.lose(w)
 				c := w.candidate(2, 12) // any agent may do it
-				if _, err := c.AcceptLoss(w.ctx, journalOf(12)); !errors.Is(err, ErrNoLoss) {
+				if _, err := c.AcceptLoss(w.ctx, journalOf(12)); !errors.Is(err, cluster.ErrNoLoss) {
 					t.Errorf("the journal of a live agent was given up: %v", err)
 				}
 				w.lapse(1)
-				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, ErrNoLoss) {
+				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
 					t.Errorf("the journal of an agent that answers was given up: %v", err)
 				}
 				w.kill(1)
@@ -104,7 +105,7 @@ func TestAcceptLoss(t *testing.T) {
 				for errors.Is(err, metadata.ErrConflict) { // the controller tried at the same time
 					l, err = c.AcceptLoss(w.ctx, journalOf(11))
 				}
-				if x.whole && errors.Is(err, ErrNoLoss) {
+				if x.whole && errors.Is(err, cluster.ErrNoLoss) {
 					l.Kept, l.Whole, err = 10, true, nil // the controller was quicker
 				}
 				if err != nil || l.Kept != x.kept || l.Gone != x.gone || l.Whole != x.whole {
@@ -116,7 +117,7 @@ func TestAcceptLoss(t *testing.T) {
 						t.Errorf("the journal is %v at %d", rec.State, rec.End)
 					}
 				}
-				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, ErrNoLoss) {
+				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
 					t.Errorf("once more: %v", err)
 				}
 			})
@@ -135,7 +136,7 @@ func TestAcceptLossOfSealed(t *testing.T) {
 		w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
 		w.kill(1)
 		c := w.candidate(3, 13)
-		if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, ErrNoLoss) {
+		if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
 			t.Errorf("store 2 has all of it: %v", err)
 		}
 		if got := w.journal(11); got.State != metadata.JournalSealed || got.End != 10 {

@@ -11,10 +11,6 @@ import (
 	"varve/metadata"
 )
 
-// ErrNoLoss: there is nothing to accept: the journal isn't known, its writer lives,
-// or a live agent has all of it.
-var ErrNoLoss = errors.New("no loss to accept")
-
 // Cost is what giving up a journal may cost.
 type Cost struct {
 	Journal id.Journal
@@ -24,7 +20,7 @@ type Cost struct {
 	Partitions []id.Partition
 }
 
-// LossCost says what giving up a journal may cost, or ErrNoLoss.
+// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
 func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 	cost := Cost{Journal: j}
 	var err error
@@ -52,7 +48,7 @@ func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.Journal, err error) {
 	kv, err := c.deps.Store.Get(ctx, metadata.JournalKey(j))
 	if errors.Is(err, metadata.ErrNotFound) {
-		return rec, fmt.Errorf("%w: journal %v is not known, nothing waits for it", ErrNoLoss, j)
+		return rec, fmt.Errorf("%w: journal %v is not known, nothing waits for it", cluster.ErrNoLoss, j)
 	}
 	if err != nil {
 		return rec, err
@@ -62,7 +58,7 @@ func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.J
 		return rec, err
 	}
 	if c.deps.View.Alive(j.Writer, rec.Broker) {
-		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, is alive", ErrNoLoss, j, rec.Broker)
+		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, is alive", cluster.ErrNoLoss, j, rec.Broker)
 	}
 	if len(rec.Ensemble) == 0 {
 		return rec, fmt.Errorf("the record of journal %v names no member", j)
@@ -70,7 +66,7 @@ func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.J
 	ping, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
 	if found, err := c.deps.Peers.Ping(ping, rec.Ensemble[0]); err == nil && found == j.Writer {
-		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, has no session but answers: end it first", ErrNoLoss, j, rec.Broker)
+		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, has no session but answers: end it first", cluster.ErrNoLoss, j, rec.Broker)
 	}
 	return rec, nil
 }
@@ -89,7 +85,7 @@ type Loss struct {
 
 // AcceptLoss gives up what no live store has of a dead writer's journal, so that its
 // partitions can be served again. It is an operator's decision: records that were
-// acknowledged may be lost. Any agent may do it; ErrNoLoss if there is none.
+// acknowledged may be lost. Any agent may do it; cluster.ErrNoLoss if there is none.
 func (c *Controller) AcceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
 	l.Journal = j
 	rec, err := c.abandoned(ctx, j)
@@ -134,7 +130,7 @@ func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *
 	}
 	if rec.State == metadata.JournalSealed {
 		if l.Kept >= rec.End {
-			return fmt.Errorf("%w: store %v has all of journal %v", ErrNoLoss, keeper, l.Journal)
+			return fmt.Errorf("%w: store %v has all of journal %v", cluster.ErrNoLoss, keeper, l.Journal)
 		}
 	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
 		if end, err := c.complete(ctx, l.Journal, next.Fence, held, c.copies(rec)); err == nil {
