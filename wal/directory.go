@@ -59,7 +59,8 @@ var errEnough = fmt.Errorf("enough")
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
 
-// filesOf gives a journal's files, and where it was decided to end.
+// filesOf gives a journal's files, and the last entry to be read from them: not
+// beyond where it was decided to end, nor what is added from now on.
 func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	h, err := s.member(j)
 	if err != nil {
@@ -67,9 +68,11 @@ func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	end = ^uint64(0)
+	for _, f := range h.files {
+		end = max(end, f.last)
+	}
 	if h.meta.sealed {
-		end = h.meta.end
+		end = min(end, h.meta.end)
 	}
 	return slices.Clone(h.files), end, nil
 }

@@ -186,6 +186,7 @@ func TestSlowDisksDoNotShow(t *testing.T) {
 			l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
 			l.many(w, r, 20)
 			l.n.Wait()
+			c.until("there is a file to go on with", func() bool { return len(c.all[slow].disk.Names("00000001.wal")) == 1 })
 			stuck.Store(true)
 			for range 20 {
 				began := time.Now()
