@@ -18,7 +18,7 @@ import (
 
 // moveAtOnce is how many partitions stand still together while they move: they share
 // the upload of their last records.
-const moveAtOnce = 256
+const moveAtOnce = 64
 
 // move gives partitions away on purpose: flush, then flip. All of it is uploaded
 // while they are served; then they stand still for one more short upload and the

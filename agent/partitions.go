@@ -43,7 +43,7 @@ func (a *Agent) obey(ctx context.Context) {
 // servePartitions serves those that the heads name this agent the owner of, and no
 // others.
 func (a *Agent) servePartitions(ctx context.Context) {
-	var fresh []*candidate
+	fresh := map[*cluster.Topic][]int32{}
 	each := func(t *cluster.Topic) {
 		settings := a.view.PartitionSettings(t, a.self.String())
 		for i := range t.Partitions {
@@ -58,9 +58,7 @@ func (a *Agent) servePartitions(ctx context.Context) {
 					p.Configure(settings)
 				}
 			case o.Incarnation == a.inc && !a.gone(at):
-				if c := a.candidate(ctx, t, at, settings); c != nil {
-					fresh = append(fresh, c)
-				}
+				fresh[t] = append(fresh[t], i)
 			}
 		}
 	}
@@ -71,7 +69,7 @@ func (a *Agent) servePartitions(ctx context.Context) {
 		each(&cluster.Topic{Name: d.Name, Topic: d.Topic})
 	}
 	if !a.leaving.Load() {
-		a.open(ctx, fresh)
+		a.open(ctx, a.candidates(ctx, fresh))
 	}
 	for _, p := range a.owned.all() {
 		if _, ok := a.view.TopicByID(p.ID().Topic); !ok {
@@ -80,22 +78,58 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	}
 }
 
-// candidate reads a partition's head; nil if it is another's by now.
-func (a *Agent) candidate(ctx context.Context, t *cluster.Topic, at id.Partition, s *partition.Settings) *candidate {
-	kv, err := a.deps.Meta.Get(ctx, metadata.HeadKey(at))
-	if err != nil {
-		a.unserved.note(a, t, at, err)
-		return nil
+// candidates reads the heads of partitions that this agent was given.
+func (a *Agent) candidates(ctx context.Context, fresh map[*cluster.Topic][]int32) (all []*candidate) {
+	for t, indexes := range fresh {
+		settings := a.view.PartitionSettings(t, a.self.String())
+		heads, err := a.headsOf(ctx, t, indexes)
+		for _, i := range indexes {
+			at := id.Partition{Topic: t.ID, Index: i}
+			if c, why := a.candidate(t, at, heads[i], settings, err); why != nil {
+				a.unserved.note(a, t, at, why)
+			} else if c != nil {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// listFrom is how many of a topic's heads are read one by one.
+const listFrom = 4
+
+// headsOf reads some of a topic's heads.
+func (a *Agent) headsOf(ctx context.Context, t *cluster.Topic, indexes []int32) (map[int32]metadata.KV, error) {
+	heads := make(map[int32]metadata.KV, len(indexes))
+	if len(indexes) < listFrom {
+		for _, i := range indexes {
+			kv, err := a.deps.Meta.Get(ctx, metadata.HeadKey(id.Partition{Topic: t.ID, Index: i}))
+			if err != nil {
+				return heads, err
+			}
+			heads[i] = kv
+		}
+		return heads, nil
+	}
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.TopicHeads(t.ID))
+	for _, kv := range kvs {
+		if p, err := metadata.ParseHeadKey(kv.Key); err == nil {
+			heads[p.Index] = kv
+		}
+	}
+	return heads, err
+}
+
+// candidate makes a partition out of its head; nil if it is another's by now.
+func (a *Agent) candidate(t *cluster.Topic, at id.Partition, kv metadata.KV, s *partition.Settings, err error) (*candidate, error) {
+	if kv.Mod == 0 {
+		return nil, err
 	}
 	head, err := metadata.DecodeHead(kv.Value)
-	if err != nil {
-		a.unserved.note(a, t, at, err)
-		return nil
+	if err != nil || head.Owner != a.inc {
+		return nil, err
 	}
-	if head.Owner != a.inc {
-		return nil
-	}
-	return &candidate{topic: t, head: head, p: partition.New(at, a.parts, head, kv.Mod, s)}
+	return &candidate{topic: t, head: head, p: partition.New(at, a.parts, head, kv.Mod, s)}, nil
 }
 
 // open adopts the tails of partitions and begins to serve them.

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -93,7 +94,11 @@ func (c *Controller) hear(ctx context.Context, i id.Incarnation) (id.Incarnation
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
-	return c.deps.Peers.Ping(ctx, store)
+	found, err := c.deps.Peers.Ping(ctx, store)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err) // it was silent
+	}
+	return found, err
 }
 
 // errNoStore: nothing says on which store an incarnation ran.

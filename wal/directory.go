@@ -59,9 +59,8 @@ var errEnough = fmt.Errorf("enough")
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
 
-// filesOf gives a journal's files, and where to stop: where it was decided to end, or
-// at the entry that is the last now. Files are read one after another, and a journal
-// that is written goes on meanwhile.
+// filesOf gives a journal's files, and the last entry to be read from them: not
+// beyond where it was decided to end, nor what is added from now on.
 func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	h, err := s.member(j)
 	if err != nil {

@@ -215,6 +215,13 @@ func TestFollowerRefusesWhatDoesNotFollow(t *testing.T) {
 	if err := put(moved); err == nil {
 		t.Error("an entry with another place was taken")
 	}
+	skipped := bytes.Clone(runs[1])
+	h.pos -= blockBytes
+	h.number++
+	h.put(skipped)
+	if err := put(skipped); err == nil {
+		t.Error("an entry with another number was taken")
+	}
 	if err := put(append(bytes.Clone(runs[1]), runs[2]...)); err != nil {
 		t.Error(err)
 	}
@@ -391,6 +398,40 @@ func TestFollowedJournalsAreTrimmedAndDropped(t *testing.T) {
 	}
 	if err := p.store.Join(p.w.ID(), Membership{FileBytes: 8192}); err != nil { // another life
 		t.Error(err)
+	}
+}
+
+// TestTrimNeverForgetsTheNumber: however much is trimmed, a loss of power leaves the
+// last durable entry known.
+func TestTrimNeverForgetsTheNumber(t *testing.T) {
+	p := newPair(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	p.write(r, 200)
+	c, err := p.writer.Cursor(p.w.ID(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p.f.file.num == 0 || len(p.f.fresh) == 0 { // until a file is begun, and not synced
+		said := p.sync()
+		run, err := c.Next(p.w.Committed(), 1)
+		if err != nil || len(run.Bytes) == 0 {
+			t.Fatalf("no second file: %v", err)
+		}
+		err = p.f.Append(t.Context(), bytes.Clone(run.Bytes), 0)
+		run.Release()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.store.Trim(p.w.ID(), said)
+	}
+	said := p.f.Durable()
+	p.store.recycle()
+	for seed := range uint64(20) {
+		s := openStore(t, small(), p.disk.Crash(rand.New(rand.NewPCG(seed, 1))))
+		if last, err := s.Last(p.w.ID()); err != nil || last < said {
+			t.Errorf("seed %d: %d entries, %d were durable: %v", seed, last, said, err)
+		}
+		s.Close()
 	}
 }
 

@@ -328,6 +328,58 @@ func TestSwitchUnderLoad(t *testing.T) {
 	}
 }
 
+// TestLeftJournalReachesTheDisk: what was committed by others before a switch is
+// written here all the same.
+func TestLeftJournalReachesTheDisk(t *testing.T) {
+	mem := vfs.NewMemory()
+	var slow atomic.Bool
+	hold := make(chan struct{})
+	mem.Fault = func(op, name string) error {
+		if op == "sync" && strings.Contains(name, "1-1.") && slow.Load() {
+			<-hold
+		}
+		return nil
+	}
+	s := openStore(t, small(), mem)
+	defer s.Close()
+	q := newQuorum()
+	j, next := id.Journal{Writer: 1, Seq: 1}, id.Journal{Writer: 1, Seq: 2}
+	w := replicated(t, s, j, q)
+	defer w.Close()
+	for len(mem.Names("00000001.wal")) == 0 { // the janitor is done with this journal
+		if _, err := s.fs.List("j"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow.Store(true)
+	l := newLedger()
+	for n := range int64(6) {
+		if err := l.add(t, w, n, 3000); err != nil {
+			t.Fatal(err)
+		}
+		w.Commit(j, <-q.closed)
+		l.n.Wait()
+	}
+	if err := s.Join(next, Membership{FileBytes: s.FileBytes(), Prev: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Prepare(next, newQuorum()); err != nil {
+		t.Fatal(err)
+	}
+	end := w.Freeze()
+	if err := w.Switch(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	slow.Store(false)
+	close(hold)
+	for last := uint64(0); last < end; {
+		var err error
+		if last, err = s.Last(j); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestUnfreezeGoesOn(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()
@@ -349,9 +401,16 @@ func TestUnfreezeGoesOn(t *testing.T) {
 	}
 	w.Unfreeze()
 	l.n.Wait()
-	w.Commit(id.Journal{Writer: 1, Seq: 2}, 9)
-	if l.next != 1 || w.Committed() != n {
-		t.Errorf("told %d, committed %d", l.next, w.Committed())
+	if err := l.add(t, w, 1, 100); err != nil {
+		t.Fatal(err)
+	}
+	again := <-q.closed
+	w.Commit(id.Journal{Writer: 1, Seq: 2}, again) // of another journal
+	w.mu.Lock()
+	bound := w.mu.lane.bound
+	w.mu.Unlock()
+	if l.next != 1 || w.Committed() != n || bound != n {
+		t.Errorf("told %d, committed %d, bound %d", l.next, w.Committed(), bound)
 	}
 }
 

@@ -155,6 +155,12 @@ func TestRequestsAreBounded(t *testing.T) {
 				t.Errorf("verb %d gave %d bytes", q.verb, len(b))
 			}
 		}
+		if err := n.Join(t.Context(), to, j, wal.Membership{FileBytes: c.cfg.FileBytes}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.call(t.Context(), to, &request{verb: verbPut, journal: j, rest: make([]byte, 4096)}); !errors.Is(err, wal.ErrFenced) {
+			t.Errorf("a copy without an epoch: %v", err)
+		}
 		if got, err := n.Ping(t.Context(), to); err != nil || got != c.all[1].inc {
 			t.Errorf("afterwards: %v, %v", got, err)
 		}

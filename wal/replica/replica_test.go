@@ -370,6 +370,7 @@ func TestSilenceIsNoticedByBothSides(t *testing.T) {
 		if took := time.Since(began); took > c.rep.Silence+2*c.rep.Heartbeat {
 			t.Errorf("noticed after %v", took)
 		}
+		c.until("it is noted", func() bool { return c.all[0].node.Members(w.ID())[1].Connected.IsZero() })
 		resume()
 		c.until("it is back", func() bool { return !c.all[0].node.Members(w.ID())[1].Connected.IsZero() })
 		for len(c.all[0].lost) > 0 {

@@ -129,6 +129,7 @@ func (s *sender) stream(ctx context.Context) error {
 	if s.done() {
 		return nil
 	}
+	s.disconnected(err) // before: who hears of it looks at Members
 	if !refuses(err) && n.ctx.Err() == nil {
 		n.lost(s.to, err)
 	}

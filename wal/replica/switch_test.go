@@ -186,6 +186,7 @@ func TestSlowDisksDoNotShow(t *testing.T) {
 			l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
 			l.many(w, r, 20)
 			l.n.Wait()
+			c.until("there is a file to go on with", func() bool { return len(c.all[slow].disk.Names("00000001.wal")) == 1 })
 			stuck.Store(true)
 			for range 20 {
 				began := time.Now()
@@ -207,6 +208,49 @@ func TestSlowDisksDoNotShow(t *testing.T) {
 			l.check()
 		})
 	}
+}
+
+// TestLeftJournalReachesItsMembers: who lags a little at a switch still gets what the
+// old journal ends with.
+func TestLeftJournalReachesItsMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		var stuck atomic.Bool
+		hold := make(chan struct{})
+		disk := vfs.NewMemory()
+		disk.Fault = func(op, name string) error {
+			if stuck.Load() && op == "sync" && strings.Contains(name, "1-1.") {
+				<-hold
+			}
+			return nil
+		}
+		c.all = append(c.all, c.start("agent-2", disk))
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 5)
+		l.n.Wait()
+		c.until("there is a file to go on with", func() bool { return len(disk.Names("00000001.wal")) == 1 })
+		stuck.Store(true)
+		for range 20 {
+			l.many(w, r, 1)
+			l.n.Wait()
+		}
+		old, end := w.Tip()
+		next := id.Journal{Writer: old.Writer, Seq: 2}
+		if err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, func(uint64) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.all[0].node.Members(old)[2].Durable; n >= end {
+			t.Fatalf("it had %d of %d already", n, end)
+		}
+		stuck.Store(false)
+		close(hold)
+		c.until("it has all of the old journal", func() bool {
+			n, err := c.all[2].store.Last(old)
+			return err == nil && n == end
+		})
+		l.check()
+	})
 }
 
 // TestFullDiskOfAMember: it lags, says why, and its process goes on.
