@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,14 +12,14 @@ import (
 
 // obey makes the moves that are asked for, as owners do, until the test ends; it says
 // how many were under way at most.
-func (w *world) obey(took time.Duration) (most *int) {
-	most = new(int)
+func (w *world) obey(took time.Duration) (most *atomic.Int64) {
+	most = new(atomic.Int64)
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			moves := w.view.Moves()
-			*most = max(*most, len(moves))
+			most.Store(max(most.Load(), int64(len(moves))))
 			time.Sleep(took)
 			for p, m := range moves {
 				a, live := w.view.Agent(m.To)
@@ -61,8 +62,8 @@ func TestNewAgentTakesItsShare(t *testing.T) {
 			return n == 2
 		})
 		w.within(5*time.Second, "wishes are gone", func() bool { return len(w.view.Moves()) == 0 })
-		if *most == 0 || *most > movesAtOnce {
-			t.Errorf("%d moves were under way at once", *most)
+		if n := most.Load(); n == 0 || n > movesAtOnce {
+			t.Errorf("%d moves were under way at once", n)
 		}
 		owns := w.owns(topic, 1800)
 		w.holds(30*time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == 0 && w.owns(topic, 1800)[4] == owns[4] })

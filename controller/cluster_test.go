@@ -36,7 +36,7 @@ type kept struct {
 
 // stores are all stores of a cluster, a Peers for everybody.
 type stores struct {
-	mu   sync.Mutex
+	mu   *sync.Mutex // guards by and all members
 	by   map[id.Store]*member
 	step func(what string) error // before every call; nil: goes on
 }
@@ -49,15 +49,16 @@ func (f *stores) call(ctx context.Context, what string, s id.Store) (*member, er
 	}
 	f.mu.Lock()
 	m := f.by[s]
-	f.mu.Unlock()
-	if m == nil {
-		return nil, errors.New("its address is not known")
+	down := errors.New("its address is not known")
+	if m != nil {
+		down = m.down
 	}
-	if errors.Is(m.down, context.DeadlineExceeded) {
+	f.mu.Unlock()
+	if errors.Is(down, context.DeadlineExceeded) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return m, m.down
+	return m, down
 }
 
 func (f *stores) Ping(ctx context.Context, s id.Store) (id.Incarnation, error) {
@@ -65,6 +66,8 @@ func (f *stores) Ping(ctx context.Context, s id.Store) (id.Incarnation, error) {
 	if err != nil {
 		return 0, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return m.incarnation, nil
 }
 
@@ -125,7 +128,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
-		w := &world{t: t, ctx: ctx, meta: metadata.NewMemory(), peers: &stores{by: map[id.Store]*member{}}, lease: map[id.Broker]metadata.Session{}}
+		w := &world{t: t, ctx: ctx, meta: metadata.NewMemory(), peers: &stores{mu: new(sync.Mutex), by: map[id.Store]*member{}}, lease: map[id.Broker]metadata.Session{}}
 		w.store = w.meta.Open()
 		w.view = cluster.NewView(w.store, slog.New(slog.DiscardHandler), nil)
 		go w.view.Run(ctx)
@@ -162,12 +165,27 @@ func (w *world) join(b id.Broker, i id.Incarnation, q int, keepers ...id.Broker)
 	w.register(b, i)
 	j := journalOf(i)
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: b, Quorum: uint8(q)}
-	for _, k := range keepers {
-		rec.Ensemble = append(rec.Ensemble, storeOf(k))
-		w.member(k).journals[j] = new(kept)
-	}
+	w.set(func() {
+		for _, k := range keepers {
+			rec.Ensemble = append(rec.Ensemble, storeOf(k))
+			w.member(k).journals[j] = new(kept)
+		}
+		w.member(b).incarnation = i
+	})
 	w.txn(metadata.Put(metadata.JournalKey(j), rec.Encode()))
-	w.member(b).incarnation = i
+}
+
+// set changes members; everything that reads or writes them does it so.
+func (w *world) set(change func()) {
+	w.peers.mu.Lock()
+	defer w.peers.mu.Unlock()
+	change()
+}
+
+// holdings is what a broker's store holds of an incarnation's journal.
+func (w *world) holdings(b id.Broker, i id.Incarnation) (k kept) {
+	w.set(func() { k = *w.member(b).journals[journalOf(i)] })
+	return k
 }
 
 func (w *world) member(b id.Broker) *member {
@@ -185,6 +203,7 @@ func (w *world) register(b id.Broker, i id.Incarnation) {
 	w.must(err)
 	w.lease[b] = s
 	w.txn(metadata.PutLeased(metadata.AgentKey(b), metadata.Agent{Incarnation: i, Store: storeOf(b)}.Encode(), s.Lease()))
+	w.within(time.Second, "the agent is seen", func() bool { return w.view.Alive(i, b) })
 }
 
 // leaves says that an agent was told to stop.
@@ -205,7 +224,7 @@ func (w *world) lapse(b id.Broker) {
 
 // kill ends an agent's process and session.
 func (w *world) kill(b id.Broker) {
-	w.member(b).down = syscall.ECONNREFUSED
+	w.set(func() { w.member(b).down = syscall.ECONNREFUSED })
 	w.lapse(b)
 }
 
@@ -302,7 +321,7 @@ func (w *world) control(b id.Broker, i id.Incarnation, step func(string) error) 
 	w.t.Helper()
 	session, err := w.store.Session(w.ctx, grace)
 	w.must(err)
-	peers := &stores{by: w.peers.by, step: step}
+	peers := &stores{mu: w.peers.mu, by: w.peers.by, step: step}
 	r := &running{w: w, meta: &crashing{Store: w.store, step: step}, session: session, ended: make(chan struct{})}
 	ctx, cancel := context.WithCancel(w.ctx)
 	r.cancel = cancel
@@ -393,9 +412,11 @@ func (w *world) three() {
 
 // wrote says what the members hold of an incarnation's journal.
 func (w *world) wrote(i id.Incarnation, last map[id.Broker]uint64) {
-	for b, n := range last {
-		w.member(b).journals[journalOf(i)].last = n
-	}
+	w.set(func() {
+		for b, n := range last {
+			w.member(b).journals[journalOf(i)].last = n
+		}
+	})
 }
 
 func sorted[K ~int32](m map[K]int) []int {

@@ -9,6 +9,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/wal"
 )
 
 // Cost is what giving up a journal may cost.
@@ -87,6 +88,19 @@ type Loss struct {
 // partitions can be served again. It is an operator's decision: records that were
 // acknowledged may be lost. Any agent may do it; cluster.ErrNoLoss if there is none.
 func (c *Controller) AcceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
+	for range lossTries {
+		l, err = c.acceptLoss(ctx, j)
+		if !errors.Is(err, metadata.ErrConflict) && !errors.Is(err, wal.ErrFenced) {
+			break // else the controller tried to recover it at the same time
+		}
+	}
+	return l, err
+}
+
+// lossTries is how often giving up is begun anew when somebody else came between.
+const lossTries = 10
+
+func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
 	l.Journal = j
 	rec, err := c.abandoned(ctx, j)
 	if err != nil {

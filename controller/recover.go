@@ -114,16 +114,16 @@ func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store
 		})
 	}
 	held = map[id.Store]uint64{}
-	var missing []error
+	missing := make(map[id.Store]error, len(members))
 	for range members {
 		a := <-answers
 		switch {
 		case errors.Is(a.err, wal.ErrFenced):
 			return nil, fmt.Errorf("store %v: %w", a.store, a.err) // a later recoverer is at work
 		case errors.Is(a.err, wal.ErrUnknown):
-			missing = append(missing, fmt.Errorf("store %v never had it or was wiped", a.store))
+			missing[a.store] = fmt.Errorf("store %v never had it or was wiped", a.store)
 		case a.err != nil:
-			missing = append(missing, fmt.Errorf("store %v: %w", a.store, a.err))
+			missing[a.store] = fmt.Errorf("store %v: %w", a.store, a.err)
 		default:
 			held[a.store] = a.last
 		}
@@ -132,9 +132,19 @@ func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store
 		}
 	}
 	if len(held) < enough {
-		return nil, fmt.Errorf("%d of %d members answered, %d must: %w", len(held), len(members), enough, errors.Join(missing...))
+		return nil, fmt.Errorf("%d of %d members answered, %d must: %w", len(held), len(members), enough, inOrder(members, missing))
 	}
 	return held, nil
+}
+
+// inOrder joins what members said in the order of the members, so that the same
+// trouble always reads the same.
+func inOrder(members []id.Store, said map[id.Store]error) error {
+	var all []error
+	for _, s := range members {
+		all = append(all, said[s])
+	}
+	return errors.Join(all...)
 }
 
 // complete finds the end and copies until enough fenced members hold everything up

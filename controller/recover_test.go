@@ -81,7 +81,7 @@ func (w *world) recoverDyingAt(n int) (steps int) {
 		t.Errorf("the journal is %v at %d", rec.State, rec.End)
 	}
 	for _, b := range []id.Broker{2, 3} {
-		k := w.member(b).journals[journalOf(11)]
+		k := w.holdings(b, 11)
 		if k.last < 10 || k.fence == 0 {
 			t.Errorf("store of %d holds %d entries, fenced at %d", b, k.last, k.fence)
 		}
@@ -109,19 +109,24 @@ func TestTooFewAnswers(t *testing.T) {
 				w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
 				topic := w.topic(1, 3, 11, 1)
 				c := w.control(3, 13, nil)
-				hurt(w.member(2))
-				held := w.member(2).journals[journalOf(11)]
+				var held *kept
+				w.set(func() {
+					hurt(w.member(2))
+					held = w.member(2).journals[journalOf(11)]
+				})
 				w.kill(1)
 				w.within(30*time.Second, "it says what it waits for", func() bool { return c.Waiting()[journalOf(11)] != "" })
 				w.holds(30*time.Second, "nothing is decided", func() bool {
 					return w.journal(11).State != metadata.JournalSealed && !w.served(topic, 3)
 				})
-				if held == nil {
-					w.member(1).down = nil // the writer's store comes back, with another agent
-					w.member(1).incarnation = 21
-				} else {
-					w.member(2).down = nil
-				}
+				w.set(func() {
+					if held == nil {
+						w.member(1).down = nil // the writer's store comes back, with another agent
+						w.member(1).incarnation = 21
+					} else {
+						w.member(2).down = nil
+					}
+				})
 				w.within(30*time.Second, "served again", func() bool { return w.served(topic, 3) })
 				if end := w.journal(11).End; end != 10 {
 					t.Errorf("it ends at %d", end)
@@ -142,14 +147,14 @@ func TestNeverSealedOnFewer(t *testing.T) {
 		w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
 		topic := w.topic(1, 3, 11, 1)
 		w.control(3, 13, nil)
-		w.member(3).copyFails = errors.New("no space left on device")
+		w.set(func() { w.member(3).copyFails = errors.New("no space left on device") })
 		w.kill(1)
 		w.holds(20*time.Second, "nothing is decided", func() bool {
 			return w.journal(11).State != metadata.JournalSealed && !w.served(topic, 3)
 		})
-		w.member(3).copyFails = nil
+		w.set(func() { w.member(3).copyFails = nil })
 		w.within(5*time.Second, "served again", func() bool { return w.served(topic, 3) })
-		if k := w.member(3).journals[journalOf(11)]; k.last != 10 {
+		if k := w.holdings(3, 11); k.last != 10 {
 			t.Errorf("the third store holds %d entries", k.last)
 		}
 	})
@@ -188,8 +193,7 @@ func TestLaterRecovererWins(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
 		w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
-		w.lapse(1)
-		w.member(1).down = syscall.ECONNREFUSED
+		w.kill(1)
 		one := w.candidate(2, 12)
 		two := w.candidate(3, 13)
 		w.within(time.Second, "seen", func() bool { return !w.view.Alive(11, 1) })
@@ -200,14 +204,13 @@ func TestLaterRecovererWins(t *testing.T) {
 				return nil
 			}
 			overtaken = true
-			k := w.member(3).journals[j]
-			before := k.fence
+			before := w.holdings(3, 11).fence
 			end, err := two.recover(w.ctx, j, two.deps.View.Journals()[j])
 			if err != nil || end != 10 {
 				t.Errorf("the later recoverer: %d, %v", end, err)
 			}
-			if k.fence <= before {
-				t.Errorf("the later recoverer fenced at %d, the earlier at %d", k.fence, before)
+			if after := w.holdings(3, 11).fence; after <= before {
+				t.Errorf("the later recoverer fenced at %d, the earlier at %d", after, before)
 			}
 			return nil
 		}
@@ -254,7 +257,7 @@ func (w *world) candidate(b id.Broker, i id.Incarnation) *candidate {
 	r := w.control(b, i, nil)
 	r.cancel()
 	<-r.ended
-	c := &candidate{Controller: r.Controller, peers: &stores{by: w.peers.by}}
+	c := &candidate{Controller: r.Controller, peers: &stores{mu: w.peers.mu, by: w.peers.by}}
 	c.deps.Peers = c.peers
 	c.deps.View = w.view
 	return c

@@ -48,13 +48,13 @@ func TestDeaths(t *testing.T) {
 		limit time.Duration
 	}{
 		"refused":  {func(w *world) { w.kill(1) }, 100 * time.Millisecond},
-		"silent":   {func(w *world) { w.member(1).down = context.DeadlineExceeded; w.lapse(1) }, pingPatience + 100*time.Millisecond},
-		"replaced": {func(w *world) { w.member(1).incarnation = 21; w.lapse(1) }, 100 * time.Millisecond},
+		"silent":   {func(w *world) { w.set(func() { w.member(1).down = context.DeadlineExceeded }); w.lapse(1) }, pingPatience + 100*time.Millisecond},
+		"replaced": {func(w *world) { w.set(func() { w.member(1).incarnation = 21 }); w.lapse(1) }, 100 * time.Millisecond},
 		"restarted": {func(w *world) {
 			w.lapse(1)
 			w.join(1, 21, 2, 1, 2, 3)
 		}, 100 * time.Millisecond},
-		"gone": {func(w *world) { delete(w.peers.by, storeOf(1)); w.lapse(1) }, grace + 2*retryEvery},
+		"gone": {func(w *world) { w.set(func() { delete(w.peers.by, storeOf(1)) }); w.lapse(1) }, grace + 2*retryEvery},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -78,7 +78,7 @@ func TestStoppedAgent(t *testing.T) {
 		c := w.control(3, 13, nil)
 		w.within(time.Second, "elected", c.Active)
 		w.txn(metadata.Delete(metadata.JournalKey(journalOf(11)))) // sealed, tiered and forgotten
-		delete(w.peers.by, storeOf(1))
+		w.set(func() { delete(w.peers.by, storeOf(1)) })
 		w.lapse(1)
 		w.within(50*time.Millisecond, "served again", func() bool { return w.served(topic, 3) })
 	})
@@ -92,6 +92,7 @@ func TestHeadNewerThanPicture(t *testing.T) {
 		w.three()
 		topic := w.topic(1, 3, 11, 1)
 		c := w.candidate(3, 13)
+		w.within(time.Second, "seen", func() bool { return w.served(topic, 3) })
 		heir, _ := w.view.Agent(3)
 		at := id.Partition{Topic: topic}
 		kv, err := w.store.Get(w.ctx, metadata.HeadKey(at))
