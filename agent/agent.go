@@ -270,6 +270,7 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
+	a.run(func() { a.watchJournal(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
 	if a.cfg.Replication.Factor > 1 {

@@ -193,6 +193,18 @@ func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 	return err == nil && rec.State != metadata.JournalOpen, err
 }
 
+// watchJournal ends this agent when its journal took an end that nobody here wanted:
+// its members refuse it, since a recoverer fenced them.
+func (a *Agent) watchJournal(ctx context.Context) {
+	select {
+	case <-a.journal.Ended():
+		if !a.sealing.Load() {
+			a.die(fmt.Errorf("%w: %w", a.journal.Err(), errReplaced))
+		}
+	case <-ctx.Done():
+	}
+}
+
 // sealOwn ends this incarnation's journal for good, after the writer is closed.
 func (a *Agent) sealOwn(ctx context.Context, w *wal.Writer) (metadata.Revision, error) {
 	j := w.ID()

@@ -367,6 +367,12 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	end := w.Freeze()
+	w.mu.Lock()
+	stored := w.mu.lane.stored
+	w.mu.Unlock()
+	if stored+1 >= end {
+		t.Fatalf("%d of %d entries are on this disk already", stored, end)
+	}
 	if err := w.Switch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
