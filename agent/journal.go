@@ -198,8 +198,12 @@ func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 func (a *Agent) watchJournal(ctx context.Context) {
 	select {
 	case <-a.journal.Ended():
+		err := a.journal.Err()
+		if errors.Is(err, wal.ErrFenced) {
+			err = fmt.Errorf("%w: %w", err, errReplaced)
+		}
 		if !a.sealing.Load() {
-			a.die(fmt.Errorf("%w: %w", a.journal.Err(), errReplaced))
+			a.die(err)
 		}
 	case <-ctx.Done():
 	}
