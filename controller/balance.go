@@ -38,13 +38,16 @@ type quiet struct {
 	since  time.Time // zero: it isn't
 	live   []id.Incarnation
 	skewed time.Time // since when one agent has much more work; zero: none has
+
+	takers []id.Incarnation // that can be given something
+	level  bool             // they were levelled since one came, went, or was drained
 }
 
 // look takes note of a picture.
 func (q *quiet) look(p *picture) {
-	var live []id.Incarnation
-	for _, a := range p.live {
-		live = append(live, a.Incarnation)
+	live, takers := incarnations(p.live), incarnations(p.agents)
+	if !slices.Equal(takers, q.takers) {
+		q.takers, q.level = takers, false
 	}
 	switch {
 	case p.restless():
@@ -53,6 +56,13 @@ func (q *quiet) look(p *picture) {
 		q.since = time.Now()
 	}
 	q.live = live
+}
+
+func incarnations(agents []cluster.Live) (list []id.Incarnation) {
+	for _, a := range agents {
+		list = append(list, a.Incarnation)
+	}
+	return list
 }
 
 // calm says whether partitions may be moved for balance.
@@ -94,7 +104,8 @@ func (p *picture) counts() map[id.Broker]int {
 	return n
 }
 
-// balance asks for moves when agents have very unequal shares: of partitions at once,
+// balance asks for moves when agents have very unequal shares: of partitions once after
+// each change of who takes some, so that where an operator puts partitions they stay;
 // of work when that lasts. Drained agents give everything away.
 func (c *Controller) balance(ctx context.Context, p *picture) {
 	if !c.quiet.calm() || len(p.agents) == 0 {
@@ -102,8 +113,12 @@ func (c *Controller) balance(ctx context.Context, p *picture) {
 		return
 	}
 	loads := c.deps.View.Loads()
-	to := p.level(loads, countSlack, movesAtOnce-len(p.moves))
+	var to map[id.Partition]id.Broker
+	if !c.quiet.level {
+		to = p.level(loads, countSlack, movesAtOnce-len(p.moves))
+	}
 	if len(to) == 0 && len(p.moves) == 0 {
+		c.quiet.level = true
 		to = c.unskew(p, loads)
 	}
 	if len(to) == 0 {

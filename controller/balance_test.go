@@ -130,6 +130,27 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// TestOperatorsPlacementStays: where an operator puts partitions they stay, until the
+// agents that can take some are others.
+func TestOperatorsPlacementStays(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.three()
+		topic := w.topic(1, 90, 0, 0)
+		w.control(1, 11, nil)
+		w.obey(10 * time.Millisecond)
+		w.holds(2*settleFor, "nothing moves", func() bool { return len(w.view.Moves()) == 0 })
+		to := map[id.Partition]id.Broker{}
+		for i := range int32(90) {
+			to[id.Partition{Topic: topic, Index: i}] = 3
+		}
+		w.must(w.view.ChangeMoves(w.ctx, to))
+		w.within(5*time.Second, "moved", func() bool { return w.owns(topic, 90)[3] == 90 })
+		w.holds(30*time.Second, "they stay", func() bool { return w.owns(topic, 90)[3] == 90 })
+		w.join(4, 14, 2, 4, 1, 2)
+		w.within(10*time.Second, "all have a share", func() bool { n := w.owns(topic, 90); return len(n) == 4 && n[3] < 30 })
+	})
+}
+
 // TestMovesAreDropped: a wish goes when it came true, when its target is gone, stops
 // or is drained, and when the topic is deleted.
 func TestMovesAreDropped(t *testing.T) {

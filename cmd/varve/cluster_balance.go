@@ -16,8 +16,9 @@ func clusterBalanceCommand() *cobra.Command {
 		Use:   "balance",
 		Short: "Give all agents equally many partitions now",
 		Long: `Ask for the moves after which all agents have equally many partitions. The cluster does
-this by itself when the difference is large; this doesn't wait for that. It returns when
-the moves are asked for; 'varve cluster status' shows how many are still under way.`,
+this by itself after an agent came, went, or was drained, if the difference is large; where
+an operator put partitions since then they stay. It returns when the moves are asked for;
+'varve cluster status' shows how many are still under way.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			b, err := askAgent[agent.Balanced](c.Context(), http.MethodPost, at.addr, "/v1/cluster/balance")
