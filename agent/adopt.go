@@ -154,7 +154,7 @@ func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
 // keepers are the live stores that may hold a journal, this one first.
 func (a *Agent) keepers(t tail) []id.Store {
 	var out []id.Store
-	for _, s := range t.rec.Ensemble {
+	for _, s := range t.rec.Keepers() {
 		if s == a.store.ID() {
 			out = slices.Insert(out, 0, s)
 		} else if _, live := a.view.Store(s); live {

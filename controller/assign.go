@@ -118,7 +118,7 @@ func (p *picture) keepers() map[id.Incarnation][]cluster.Live {
 			continue
 		}
 		journals[j.Writer]++
-		for _, s := range rec.Ensemble {
+		for _, s := range rec.Keepers() {
 			if has[j.Writer] == nil {
 				has[j.Writer] = map[id.Store]int{}
 			}

@@ -112,6 +112,20 @@ func (f *stores) Copy(ctx context.Context, j id.Journal, epoch uint64, from, to 
 	return nil
 }
 
+func (f *stores) Recruit(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error {
+	m, err := f.call(ctx, "recruit", to)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	if m.journals[j] == nil {
+		m.journals[j] = new(kept)
+	}
+	m.journals[j].fence = epoch
+	f.mu.Unlock()
+	return f.Copy(ctx, j, epoch, from, to, upTo)
+}
+
 // world is a cluster without agents: what controllers see of them.
 type world struct {
 	t     *testing.T

@@ -35,6 +35,8 @@ type Peers interface {
 	Fence(ctx context.Context, s id.Store, j id.Journal, epoch uint64) (last uint64, err error)
 	// Copy brings a store that is fenced at epoch up to entry upTo.
 	Copy(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error
+	// Recruit is Copy to a store outside the ensemble, which joins for that.
+	Recruit(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error
 }
 
 // Writer stores many guarded writes at once (metadata.Writer).

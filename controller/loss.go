@@ -147,8 +147,8 @@ func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *
 			return fmt.Errorf("%w: store %v has all of journal %v", cluster.ErrNoLoss, keeper, l.Journal)
 		}
 	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
-		if end, err := c.complete(ctx, l.Journal, next.Fence, held, c.copies(rec)); err == nil {
-			next.State, next.End = metadata.JournalSealed, end
+		if end, holders, err := c.complete(ctx, l.Journal, next.Fence, rec.Ensemble, held, min(q, len(held))); err == nil {
+			next.State, next.End, next.Holders = metadata.JournalSealed, end, holders
 			l.Kept, l.Whole = end, true
 			return nil
 		}

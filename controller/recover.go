@@ -66,12 +66,11 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 		return 0, fmt.Errorf("begin recovery: %w", err)
 	}
 	epoch := uint64(rev)
-	copies := c.copies(rec)
-	held, err := c.fence(ctx, j, rec.Ensemble, epoch, w-q+1, copies)
+	held, err := c.fence(ctx, j, rec.Ensemble, epoch, w-q+1, c.answers(rec))
 	if err != nil {
 		return 0, err
 	}
-	if end, err = c.complete(ctx, j, epoch, held, copies); err != nil {
+	if end, next.Holders, err = c.complete(ctx, j, epoch, rec.Ensemble, held, q); err != nil {
 		return 0, err
 	}
 	next.State, next.Fence, next.End = metadata.JournalSealed, epoch, end
@@ -81,17 +80,15 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 	return end, c.deps.View.Await(ctx, metadata.PrefixJournals, rev) // or it would be begun once more
 }
 
-// copies is how many members must hold everything before the end is decided: Q, or
-// all that live if that is less. Whoever is missing then counts among the Q-1
-// losses that a record survives.
-func (c *Controller) copies(rec cluster.Journal) int {
-	live := 0
+// answers is how many members are waited for: Q, so that nothing has to be copied, or
+// all that live if that is less.
+func (c *Controller) answers(rec cluster.Journal) (live int) {
 	for _, s := range rec.Ensemble {
 		if _, ok := c.deps.View.Store(s); ok {
 			live++
 		}
 	}
-	return min(int(rec.Quorum), max(live, len(rec.Ensemble)-int(rec.Quorum)+1))
+	return min(int(rec.Quorum), live)
 }
 
 // answer is what a member said when it was fenced.
@@ -147,11 +144,15 @@ func inOrder(members []id.Store, said map[id.Store]error) error {
 	return errors.Join(all...)
 }
 
-// complete finds the end and copies until enough fenced members hold everything up
-// to it.
-func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, held map[id.Store]uint64, enough int) (end uint64, err error) {
+// complete finds the end and copies until Q stores hold everything up to it: members
+// that were fenced, and where these are too few, others that live, which are recruited
+// (design page 0005, step 4; docs/spec shows why fewer won't do).
+func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, ensemble []id.Store, held map[id.Store]uint64, enough int) (end uint64, holders []id.Store, err error) {
 	for _, last := range held {
 		end = max(end, last)
+	}
+	if end == 0 {
+		return 0, nil, nil
 	}
 	var have, lack []id.Store
 	for _, s := range slices.SortedFunc(maps.Keys(held), func(a, b id.Store) int { return slices.Compare(a[:], b[:]) }) {
@@ -162,28 +163,37 @@ func (c *Controller) complete(ctx context.Context, j id.Journal, epoch uint64, h
 		}
 	}
 	var failed []error
-	whole := len(have)
-	for _, to := range lack {
-		if whole >= enough {
-			break
-		}
-		if err := c.copy(ctx, j, epoch, have, to, end); err != nil {
+	sources := slices.Clone(have)
+	give := func(to id.Store, copy func(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error) bool {
+		err := c.copy(ctx, copy, j, epoch, sources, to, end)
+		if err != nil {
 			failed = append(failed, err)
-			continue
+			return false
 		}
-		whole++
+		have = append(have, to)
+		return true
 	}
-	if whole < enough {
-		return 0, fmt.Errorf("%d members hold everything up to entry %d, %d must: %w", whole, end, enough, errors.Join(failed...))
+	for _, to := range lack {
+		if len(have) < enough {
+			give(to, c.deps.Peers.Copy)
+		}
 	}
-	return end, nil
+	for _, a := range c.deps.View.Agents() {
+		if len(have) < enough && !slices.Contains(ensemble, a.Store) && !a.Leaving && give(a.Store, c.deps.Peers.Recruit) {
+			holders = append(holders, a.Store)
+		}
+	}
+	if len(have) < enough {
+		return 0, nil, fmt.Errorf("%d stores hold everything up to entry %d, %d must: %w", len(have), end, enough, errors.Join(failed...))
+	}
+	return end, holders, nil
 }
 
 // copy tries each member that has everything, until one could give it.
-func (c *Controller) copy(ctx context.Context, j id.Journal, epoch uint64, have []id.Store, to id.Store, end uint64) error {
+func (c *Controller) copy(ctx context.Context, copy func(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error, j id.Journal, epoch uint64, have []id.Store, to id.Store, end uint64) error {
 	var failed []error
 	for _, from := range have {
-		err := c.deps.Peers.Copy(ctx, j, epoch, from, to, end)
+		err := copy(ctx, j, epoch, from, to, end)
 		if err == nil {
 			return nil
 		}

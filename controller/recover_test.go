@@ -160,31 +160,37 @@ func TestNeverSealedOnFewer(t *testing.T) {
 	})
 }
 
-// TestCopiesCount: the end needs Q holders, or all live ones if that is fewer, but
-// never fewer than must answer.
-func TestCopiesCount(t *testing.T) {
-	inWorld(t, func(w *world) {
-		for b := id.Broker(1); b <= 5; b++ {
-			w.join(b, id.Incarnation(10+b), 1, b)
-		}
-		c := w.control(1, 11, nil)
-		for _, x := range []struct{ w, q, live, want int }{
-			{3, 2, 3, 2}, {3, 2, 2, 2}, {3, 2, 1, 2}, {5, 3, 5, 3}, {5, 3, 2, 3}, {3, 3, 3, 3}, {3, 3, 2, 2}, {3, 3, 0, 1}, {1, 1, 1, 1}, {2, 2, 1, 1}, {5, 4, 3, 3}, {5, 4, 1, 2},
-		} {
-			rec := w.view.Journals()[journalOf(11)]
-			rec.Quorum, rec.Ensemble = uint8(x.q), nil
-			for i := range x.w {
-				s := storeOf(id.Broker(i + 1))
-				if i >= x.live {
-					s = storeOf(id.Broker(100 + i))
+// TestRecruits: where fewer than Q members are left, other stores are given all of the
+// journal before its end is decided; one copy would be the only one.
+func TestRecruits(t *testing.T) {
+	for name, third := range map[string]bool{"a third store": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.join(1, 11, 2, 1, 2)
+				w.join(2, 12, 2, 2, 1)
+				if third {
+					w.join(3, 13, 1, 3)
 				}
-				rec.Ensemble = append(rec.Ensemble, s)
-			}
-			if got := c.copies(rec); got != x.want {
-				t.Errorf("%d of %d, %d live: %d copies, want %d", x.q, x.w, x.live, got, x.want)
-			}
-		}
-	})
+				w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10})
+				topic := w.topic(1, 2, 11, 1)
+				w.control(2, 12, nil)
+				w.kill(1)
+				if !third {
+					w.holds(20*time.Second, "nothing is decided", func() bool { return w.journal(11).State != metadata.JournalSealed })
+					return
+				}
+				w.within(10*time.Second, "sealed", func() bool { return w.journal(11).State == metadata.JournalSealed })
+				rec := w.journal(11)
+				if rec.End != 10 || len(rec.Holders) != 1 || rec.Holders[0] != storeOf(3) {
+					t.Errorf("%+v", rec)
+				}
+				if k := w.holdings(3, 11); k.last != 10 || k.fence == 0 {
+					t.Errorf("the recruit holds %+v", k)
+				}
+				w.within(5*time.Second, "served again", func() bool { return w.served(topic, 2) })
+			})
+		})
+	}
 }
 
 // TestLaterRecovererWins: of two that recover the same journal, the one that began

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"varve/internal/id"
@@ -71,6 +72,27 @@ func (n *Node) Copy(ctx context.Context, j id.Journal, epoch uint64, from, to id
 		n.metrics.copied.Add(float64(len(b)))
 	}
 	return nil
+}
+
+// Recruit makes a store that is no member of the journal's ensemble hold everything up
+// to an entry, for a recoverer: it joins, fenced from its first moment, and takes
+// copies. It is a holder, and never an answer.
+func (n *Node) Recruit(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error {
+	_, err := n.Joined(ctx, to, j)
+	switch {
+	case err == nil: // an earlier try
+		_, err = n.Fence(ctx, to, j, epoch)
+	case errors.Is(err, wal.ErrUnknown):
+		var m wal.Membership
+		if m, err = n.Joined(ctx, from, j); err == nil {
+			m.Fence = epoch
+			err = n.Join(ctx, to, j, m)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("recruit for journal %v: %w", j, err)
+	}
+	return n.Copy(ctx, j, epoch, from, to, upTo)
 }
 
 // entries is call, going on where a local session stopped.
