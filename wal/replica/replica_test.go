@@ -383,3 +383,36 @@ func TestSilenceIsNoticedByBothSides(t *testing.T) {
 		w.Close()
 	})
 }
+
+// TestRecruit: a store outside the ensemble takes a recoverer's copies, is fenced from
+// its first moment, and can be recruited again by a later recoverer.
+func TestRecruit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		w := c.create(3)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 40)
+		l.n.Wait()
+		j := w.ID()
+		c.net.reset("agent-2")
+		c.all[2].close()
+		c.all[2] = c.start("agent-2", vfs.NewMemory())
+		by, from, to := c.all[1].node, c.all[1].id(), c.all[2].id()
+		for _, epoch := range []uint64{5, 7} {
+			end, err := by.Fence(t.Context(), from, j, epoch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := by.Recruit(t.Context(), j, epoch, from, to, end); err != nil {
+				t.Fatal(err)
+			}
+			if got := l.held(c.all[2], j, end, 0); got != l.held(c.all[1], j, end, 0) || got == 0 {
+				t.Errorf("the recruit holds %d appends", got)
+			}
+			if _, err := by.Fence(t.Context(), to, j, epoch-1); !errors.Is(err, wal.ErrFenced) {
+				t.Errorf("an earlier fence of the recruit: %v", err)
+			}
+		}
+		w.Close()
+	})
+}
