@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"varve/internal/id"
@@ -199,9 +200,9 @@ func TestLaterRecovererWins(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
 		w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
-		w.kill(1)
-		one := w.candidate(2, 12)
+		one := w.candidate(2, 12) // before: it runs for a moment, and would recover
 		two := w.candidate(3, 13)
+		w.kill(1)
 		w.within(time.Second, "seen", func() bool { return !w.view.Alive(11, 1) })
 		j := journalOf(11)
 		overtaken := false
@@ -211,6 +212,7 @@ func TestLaterRecovererWins(t *testing.T) {
 			}
 			overtaken = true
 			before := w.holdings(3, 11).fence
+			synctest.Wait() // its view shows that the earlier one began
 			end, err := two.recover(w.ctx, j, two.deps.View.Journals()[j])
 			if err != nil || end != 10 {
 				t.Errorf("the later recoverer: %d, %v", end, err)
@@ -279,8 +281,8 @@ type candidate struct {
 func TestFenceOfLaterRecoverer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
-		w.lapse(1)
 		c := w.candidate(2, 12)
+		w.lapse(1)
 		w.within(time.Second, "seen", func() bool { return !w.view.Alive(11, 1) })
 		j := journalOf(11)
 		for _, b := range []id.Broker{1, 2, 3} {
