@@ -88,7 +88,7 @@ func (l *lane) store(b batch) bool {
 	if b.chunk.pending.Add(-1) == 0 {
 		w.freedLocked()
 	}
-	left := l.left
+	left, beyond := l.left, l.left && b.last > l.closed
 	if err == nil {
 		l.wrote(&b)
 	}
@@ -97,6 +97,8 @@ func (l *lane) store(b batch) bool {
 	case err == nil:
 	case left && errors.Is(err, ErrUnknown): // dropped: nobody needs it
 		return false
+	case beyond && errors.Is(err, ErrClosed): // sealed meanwhile: what counts is taken anew
+		return true
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrClosed), errors.Is(err, ErrUnknown):
 		w.Abort(err)
 		return false

@@ -48,9 +48,10 @@ func (o line) Committed(j id.Journal, pos Pos, number uint64) {
 	o.l.n.Done()
 }
 
-func (o line) Failed(error) {
+func (o line) Failed(err error) {
 	o.l.mu.Lock()
 	o.l.failed++
+	o.l.faults = append(o.l.faults, err.Error())
 	o.l.mu.Unlock()
 	o.l.n.Done()
 }
