@@ -275,6 +275,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })
+		a.run(func() { a.watchQuorum(life) })
 	}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()

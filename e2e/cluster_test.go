@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,15 +12,17 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/internal/testserver"
 )
 
-// cluster is three agents, etcd and MinIO.
+// cluster is several agents, etcd and MinIO.
 type cluster struct {
 	t      *testing.T
-	etcd   *testserver.EtcdServer
+	etcd   *testserver.EtcdCluster
 	minio  *testserver.MinIOServer
+	linked bool // every agent reaches the others, and etcd, over links
 	agents []*member
 }
 
@@ -29,31 +33,54 @@ type member struct {
 	dir   string
 	kafka string
 	http  string
+	peers *link   // by which the others reach it
+	etcds []*link // by which it reaches etcd
 	*process
 }
 
-// newCluster starts everything; extra are more flags of every agent.
+// newCluster starts three agents and an etcd of one member; extra are more flags of
+// every agent.
 func newCluster(t *testing.T, extra ...string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, etcd: testserver.Etcd(t, testserver.EtcdOptions{}), minio: testserver.MinIO(t)}
+	return newClusterOf(t, 1, false, extra...)
+}
+
+// newClusterOf starts three agents, and an etcd of so many members.
+func newClusterOf(t *testing.T, etcds int, linked bool, extra ...string) *cluster {
+	t.Helper()
+	c := &cluster{t: t, etcd: testserver.Etcds(t, etcds), minio: testserver.MinIO(t), linked: linked}
 	if err := c.minio.CreateBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
-	for n := 1; n <= 3; n++ {
-		m := &member{c: c, id: n, dir: filepath.Join(t.TempDir(), fmt.Sprint("agent-", n)), kafka: freeAddr(t), http: freeAddr(t)}
-		m.configure(freeAddr(t))
-		c.agents = append(c.agents, m)
+	for range 3 {
+		c.add(extra...)
 	}
-	for _, m := range c.agents {
-		m.launch(extra...)
-	}
-	for _, m := range c.agents {
-		m.await("/readyz")
-	}
+	c.ready()
 	return c
 }
 
+// add launches one more agent.
+func (c *cluster) add(extra ...string) *member {
+	c.t.Helper()
+	n := len(c.agents) + 1
+	m := &member{c: c, id: n, dir: filepath.Join(c.t.TempDir(), fmt.Sprint("agent-", n)), kafka: freeAddr(c.t), http: freeAddr(c.t)}
+	c.agents = append(c.agents, m)
+	m.configure(freeAddr(c.t))
+	m.launch(extra...)
+	return m
+}
+
 func (m *member) configure(peer string) {
+	advertised, etcds := peer, m.c.etcd.Endpoints
+	if m.c.linked {
+		m.peers = newLink(m.c.t, peer)
+		advertised, etcds = m.peers.addr, nil
+		for _, e := range m.c.etcd.Endpoints {
+			l := newLink(m.c.t, strings.TrimPrefix(e, "http://"))
+			m.etcds = append(m.etcds, l)
+			etcds = append(etcds, "http://"+l.addr)
+		}
+	}
 	config := fmt.Sprintf(`broker_id: %d
 rack: rack-%[1]d
 data_dir: %s
@@ -63,6 +90,7 @@ listeners:
 http: %s
 peer:
   bind: %s
+  advertised: %s
 etcd:
   endpoints: [%s]
 store:
@@ -76,7 +104,7 @@ upload:
   max_age: 2s
 groups:
   initial_rebalance_delay: 0s
-`, m.id, m.data(), m.kafka, m.http, peer, strings.Join(m.c.etcd.Endpoints, ", "), m.c.minio.Endpoint, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
+`, m.id, m.data(), m.kafka, m.http, peer, advertised, strings.Join(etcds, ", "), m.c.minio.Endpoint, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
 	err := os.MkdirAll(m.dir, 0o700)
 	if err == nil {
 		err = os.WriteFile(m.config(), []byte(config), 0o600)
@@ -130,30 +158,133 @@ func (c *cluster) ready() {
 	}
 }
 
-// awaitReplaced waits until every partition of a topic is led by another agent.
-func (c *cluster) awaitReplaced(topic string, m *member) {
-	c.t.Helper()
-	var others []string
-	for _, o := range c.agents {
+// cutFromEtcd severs an agent from every member of etcd.
+func (m *member) cutFromEtcd() {
+	for _, l := range m.etcds {
+		l.sever(everybody)
+	}
+}
+
+// cutFromPeers severs an agent from all others, in both directions.
+func (m *member) cutFromPeers() {
+	m.peers.sever(everybody)
+	for _, o := range m.c.agents {
 		if o != m {
-			others = append(others, o.kafka)
+			o.peers.sever(m.cmd.Process.Pid)
 		}
 	}
-	cl, err := kgo.NewClient(kgo.SeedBrokers(others...))
+}
+
+// mend ends all cuts.
+func (c *cluster) mend() {
+	for _, m := range c.agents {
+		m.peers.mend()
+		for _, l := range m.etcds {
+			l.mend()
+		}
+	}
+}
+
+// view is what the tests read of /v1/cluster.
+type view struct {
+	Controller int `json:"controller"`
+	Leaderless int `json:"partitions_without_leader"`
+	SlotsFree  int `json:"slots_without_agent"`
+	Agents     []struct {
+		Broker     int `json:"broker"`
+		Partitions int `json:"partitions"`
+		Slots      int `json:"slots"`
+	} `json:"agents"`
+}
+
+// view asks an agent for the cluster.
+func (m *member) view() (v view, err error) {
+	body, err := get("http://" + m.http + "/v1/cluster")
+	if err == nil {
+		err = json.Unmarshal([]byte(body), &v)
+	}
+	return v, err
+}
+
+// share is how many partitions and coordinator slots the agents say that one has.
+func (v view) share(broker int) (partitions, slots int) {
+	for _, a := range v.Agents {
+		if a.Broker == broker {
+			return a.Partitions, a.Slots
+		}
+	}
+	return 0, 0
+}
+
+// controller is the agent that is the controller.
+func (c *cluster) controller() (found *member) {
+	c.t.Helper()
+	poll(c.t, 30*time.Second, "a controller", func() error {
+		v, err := c.agents[0].view()
+		if err != nil {
+			return err
+		}
+		if v.Controller < 1 {
+			return errors.New("nobody is the controller")
+		}
+		found = c.agents[v.Controller-1]
+		return nil
+	})
+	return found
+}
+
+// coordinator is the agent that coordinates a group.
+func (c *cluster) coordinator(group string) (found *member) {
+	c.t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(c.brokers(), ",")...))
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer cl.Close()
-	poll(c.t, 30*time.Second, "other leaders", func() error {
-		topics, err := kadm.NewClient(cl).ListTopics(c.t.Context(), topic)
-		if err != nil {
-			return err
+	poll(c.t, 30*time.Second, "a coordinator", func() error {
+		r := kadm.NewClient(cl).FindGroupCoordinators(c.t.Context(), group)[group]
+		if r.Err != nil {
+			return r.Err
 		}
-		for _, p := range topics[topic].Partitions {
-			if p.Leader < 0 || int(p.Leader) == m.id || p.Err != nil {
-				return fmt.Errorf("partition %d is led by %d: %w", p.Partition, p.Leader, p.Err)
-			}
-		}
+		found = c.agents[r.NodeID-1]
 		return nil
 	})
+	return found
+}
+
+// awaitReplaced waits until every other agent says that each partition of a topic is
+// led by somebody else.
+func (c *cluster) awaitReplaced(topic string, m *member) {
+	c.t.Helper()
+	for _, o := range c.agents {
+		if o == m {
+			continue
+		}
+		poll(c.t, 60*time.Second, "other leaders", func() error { return o.leadsWithout(topic, m.id) })
+	}
+}
+
+// leadsWithout asks this agent, and none that its answer names, who leads a topic.
+func (m *member) leadsWithout(topic string, id int) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(m.kafka))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	r := kmsg.NewPtrMetadataRequest()
+	t := kmsg.NewMetadataRequestTopic()
+	t.Topic = &topic
+	r.Topics = append(r.Topics, t)
+	answer, err := cl.SeedBrokers()[0].Request(m.c.t.Context(), r)
+	if err != nil {
+		return err
+	}
+	for _, t := range answer.(*kmsg.MetadataResponse).Topics {
+		for _, p := range t.Partitions {
+			if p.Leader < 0 || int(p.Leader) == id || p.ErrorCode != 0 {
+				return fmt.Errorf("partition %d is led by %d, error code %d", p.Partition, p.Leader, p.ErrorCode)
+			}
+		}
+	}
+	return nil
 }

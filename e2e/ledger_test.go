@@ -52,13 +52,23 @@ func newLedger(t *testing.T, addr, topic string, partitions int32, opts ...kgo.O
 }
 
 // begin produces without pause, size bytes a record, until end.
-func (l *ledger) begin(size int) {
+func (l *ledger) begin(size int) { l.beginAt(size, 0) }
+
+// beginAt produces about so many records a second, so that what is measured beside
+// it isn't drowned; 0 is as many as it can.
+func (l *ledger) beginAt(size, rate int) {
+	const tick = 10 * time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.done.Add(1)
 	go func() {
 		defer l.done.Done()
+		due := time.NewTicker(tick)
+		defer due.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
+			if burst := rate * int(tick) / int(time.Second); burst > 0 && i%burst == 0 {
+				<-due.C
+			}
 			l.cl.Produce(ctx, l.record(i, size), l.note)
 		}
 	}()
