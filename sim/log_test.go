@@ -46,10 +46,11 @@ func (h *history) hash() string {
 	return fmt.Sprintf("%s over %d lines", hex.EncodeToString(h.sum.Sum(nil)[:8]), h.lines)
 }
 
-func (h *history) last() string {
+// last is the end of the history, at most n lines.
+func (h *history) last(n int) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return strings.Join(h.tail[max(0, len(h.tail)-h.keep):], "\n")
+	return strings.Join(h.tail[max(0, len(h.tail)-n):], "\n")
 }
 
 // logs makes an agent's log a part of the history.

@@ -32,13 +32,22 @@ func runSeed(t *testing.T, seed uint64) {
 		level = slog.LevelDebug
 	}
 	began := time.Now()
+	seedRuntime(seed)
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, seed, level)
 		w.run(faultTime)
 		if f := w.failed(); len(f) > 0 {
-			t.Errorf("seed %d: %s\n%s", seed, f[0], w.log.last())
+			t.Errorf("seed %d: %s\n%s", seed, f[0], w.log.last(300))
+		}
+		if name := os.Getenv("VARVE_SIM_OUT"); name != "" {
+			_ = os.WriteFile(name, []byte(w.log.last(keepLines)), 0o600)
 		}
 		fmt.Printf("seed %d: history %s; %v; %v\n", seed, w.log.hash(), w.ledger, time.Since(w.log.began))
 	})
 	fmt.Printf("seed %d took %v\n", seed, time.Since(began))
+}
+
+func TestBuild(t *testing.T) {
+	b := build(t, "exact", exactly...)
+	os.Rename(b, "/tmp/exact.test")
 }

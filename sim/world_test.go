@@ -25,6 +25,9 @@ import (
 
 const topicName = "t"
 
+// keepLines is how much of a history is kept to be shown.
+const keepLines = 20000
+
 // world is one run.
 type world struct {
 	t          *testing.T
@@ -46,7 +49,7 @@ type world struct {
 
 // newWorld makes everything, and starts nothing.
 func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
-	w := &world{t: t, seed: seed, log: newHistory(400, level), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
+	w := &world{t: t, seed: seed, log: newHistory(keepLines, level), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
 	w.random = w.source()
 	w.net = newNetwork(w.source())
 	w.ledger = newLedger(w)
@@ -149,8 +152,12 @@ func (w *world) run(faulty time.Duration) {
 	w.stage("upload everything", 2*time.Minute, w.awaitTier)
 	w.stage("stop in order", 2*time.Minute, w.stopAll)
 	w.stage("start on empty disks", 2*time.Minute, func(ctx context.Context) {
+		tierOnly := w.journalsForgotten(ctx)
+		w.log.add("empty disks: %v", tierOnly)
 		for _, h := range w.hosts {
-			h.disk = newDisk()
+			if tierOnly {
+				h.disk = newDisk()
+			}
 			h.boot()
 		}
 		w.readAll(ctx, first)
@@ -210,6 +217,23 @@ func (w *world) awaitTier(ctx context.Context) {
 			_ = sleep(ctx, 100*time.Millisecond)
 		}
 	})
+}
+
+// journalsForgotten says whether etcd names no journal any more: then the tier alone
+// has everything. A journal that is named is looked for on disks.
+func (w *world) journalsForgotten(ctx context.Context) bool {
+	m := w.meta.Open()
+	defer m.Close()
+	kvs, _, err := m.List(ctx, metadata.PrefixJournals)
+	if err != nil {
+		return false
+	}
+	for _, kv := range kvs {
+		if rec, err := metadata.DecodeJournal(kv.Value); err != nil || rec.State != metadata.JournalSealed || rec.End > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // stopAll stops all agents at once.
