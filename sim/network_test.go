@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ type network struct {
 	random    *rand.Rand
 	changed   chan struct{} // closed and replaced whenever anything changes
 	listeners map[string]*listener
-	conns     map[*conn]bool
+	conns     []*conn // in the order of their making: what iterates must repeat itself
 	cut       map[[2]node]bool
 	dark      map[node]bool // hosts without power: they don't even refuse
 	slow      time.Duration // the most that a packet takes
@@ -41,7 +42,7 @@ const (
 )
 
 func newNetwork(r *rand.Rand) *network {
-	return &network{random: r, changed: make(chan struct{}), listeners: map[string]*listener{}, conns: map[*conn]bool{},
+	return &network{random: r, changed: make(chan struct{}), listeners: map[string]*listener{},
 		cut: map[[2]node]bool{}, dark: map[node]bool{}, slow: quick}
 }
 
@@ -49,7 +50,7 @@ func newNetwork(r *rand.Rand) *network {
 func (n *network) touch() {
 	close(n.changed)
 	n.changed = make(chan struct{})
-	for c := range n.conns {
+	for _, c := range n.conns {
 		c.poke()
 	}
 }
@@ -84,14 +85,23 @@ func (n *network) reset(who node, dark bool) {
 				delete(n.listeners, addr)
 			}
 		}
-		for c := range n.conns {
-			if c.at == who || !dark && c.peer.at == who {
-				c.broken = syscall.ECONNRESET
-				c.peer.lost = true
-				c.poke()
-				delete(n.conns, c)
-			}
+		n.breakSome(func(c *conn) bool {
+			mine := c.at == who
+			c.peer.lost = c.peer.lost || mine
+			return mine || !dark && c.peer.at == who
+		})
+	})
+}
+
+// breakSome ends connections; the lock is held.
+func (n *network) breakSome(which func(*conn) bool) {
+	n.conns = slices.DeleteFunc(n.conns, func(c *conn) bool {
+		if which(c) {
+			c.broken = syscall.ECONNRESET
+			c.poke()
+			return true
 		}
+		return false
 	})
 }
 
@@ -99,13 +109,7 @@ func (n *network) reset(who node, dark bool) {
 func (n *network) lighten(who node) {
 	n.change(func() {
 		n.dark[who] = false
-		for c := range n.conns {
-			if c.lost {
-				c.broken = syscall.ECONNRESET
-				c.poke()
-				delete(n.conns, c)
-			}
-		}
+		n.breakSome(func(c *conn) bool { return c.lost })
 	})
 }
 
@@ -242,7 +246,7 @@ func (n *network) dial(ctx context.Context, from node, g *gate, addr string) (ne
 			a := &conn{n: n, at: from, g: g, here: address(from, 10000+n.ports%50000), there: l.addr, changed: make(chan struct{})}
 			b := &conn{n: n, at: to, g: l.g, here: l.addr, there: a.here, peer: a, changed: make(chan struct{})}
 			a.peer = b
-			n.conns[a], n.conns[b] = true, true
+			n.conns = append(n.conns, a, b)
 			l.queue = append(l.queue, b)
 			n.touch()
 			return a, nil
@@ -286,7 +290,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 func (c *conn) Close() error {
 	return c.alter(func() {
 		c.closed, c.peer.ended = true, true
-		delete(c.n.conns, c)
+		c.n.conns = slices.DeleteFunc(c.n.conns, func(o *conn) bool { return o == c })
 		c.peer.poke()
 	})
 }
@@ -427,12 +431,6 @@ var errPower = errors.New("the simulated process is gone")
 // breakAll resets a node's connections; it goes on listening.
 func (n *network) breakAll(who node) {
 	n.change(func() {
-		for c := range n.conns {
-			if c.at == who || c.peer.at == who {
-				c.broken = syscall.ECONNRESET
-				c.poke()
-				delete(n.conns, c)
-			}
-		}
+		n.breakSome(func(c *conn) bool { return c.at == who || c.peer.at == who })
 	})
 }
