@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -16,7 +15,7 @@ type seen struct {
 	fs  vfs.FS
 	dir string
 
-	mu  sync.Mutex
+	one chan struct{} // holds a token while max is written: a lock would be held over I/O
 	max metadata.Revision
 }
 
@@ -24,7 +23,7 @@ const seenFile = "etcd-revision"
 
 // open reads what an earlier run noted.
 func (s *seen) open(fs vfs.FS, dir string) error {
-	s.fs, s.dir = fs, dir
+	s.fs, s.dir, s.one = fs, dir, make(chan struct{}, 1)
 	b, err := vfs.ReadFile(fs, dir+"/"+seenFile, 64)
 	if errors.Is(err, vfs.ErrNotExist) {
 		return nil
@@ -43,8 +42,8 @@ func (s *seen) open(fs vfs.FS, dir string) error {
 // check notes a revision that was read, durably, or says that etcd is older than it
 // was.
 func (s *seen) check(rev metadata.Revision) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.one <- struct{}{}
+	defer func() { <-s.one }()
 	if rev < s.max {
 		return fmt.Errorf("etcd is at revision %d, this agent has seen %d: was it restored from an older state? Nothing was changed", rev, s.max)
 	}

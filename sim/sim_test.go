@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"runtime"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// faultTime is how long things go wrong in a run.
+const faultTime = 20 * time.Second
+
+// TestInside is a run itself, in a process of its own: VARVE_SIM_INSIDE is the seed.
+// The other tests of this file start it.
+func TestInside(t *testing.T) {
+	text := os.Getenv("VARVE_SIM_INSIDE")
+	if text == "" {
+		t.Skip("it is started by the other tests")
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	level := slog.LevelInfo
+	if os.Getenv("VARVE_SIM_DEBUG") != "" {
+		level = slog.LevelDebug
+	}
+	seedRuntime(seed)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, seed, level)
+		w.run(faultTime)
+		if name := os.Getenv("VARVE_SIM_OUT"); name != "" {
+			_ = os.WriteFile(name, []byte(w.log.last(keepLines)), 0o600)
+		}
+		fmt.Printf("history %s; %v; %v of fake time\n", w.log.hash(), w.ledger, time.Since(w.log.began))
+		if f := w.failed(); len(f) > 0 {
+			t.Errorf("violation: %s\n%s", f[0], w.log.last(200))
+		}
+	})
+}
+
+// number reads a setting of the tests.
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestSeed repeats one run and shows it: VARVE_SIM_SEED.
+func TestSeed(t *testing.T) {
+	if os.Getenv("VARVE_SIM_SEED") == "" {
+		t.Skip("no VARVE_SIM_SEED")
+	}
+	seed := number(t, "VARVE_SIM_SEED", 0)
+	out, err := play(build(t, "sim", exactly...), seed)
+	t.Logf("%s", out)
+	if err != nil {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+}
+
+// TestFreshSeeds keeps promises 1 to 3, and the offsets of groups, under faults that
+// nobody has seen before. It prints the first seed; the others follow it.
+func TestFreshSeeds(t *testing.T) {
+	runs := number(t, "VARVE_SIM_RUNS", 300)
+	if testing.Short() {
+		runs = min(runs, 20)
+	}
+	first := number(t, "VARVE_SIM_FIRST", rand.Uint64N(1<<40))
+	fmt.Printf("sim: seeds %d to %d\n", first, first+runs-1)
+	bin := build(t, "sim", exactly...)
+	var failed []uint64
+	var mu sync.Mutex
+	each(first, runs, func(seed uint64) bool {
+		out, err := play(bin, seed)
+		if err == nil {
+			return true
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failed = append(failed, seed)
+		t.Errorf("seed %d fails: %s; 'make sim SEED=%d' repeats it\n%s", seed, verdict(out), seed, out)
+		return len(failed) < 5
+	})
+	if len(failed) > 0 {
+		t.Errorf("%d of %d seeds failed: %d", len(failed), runs, failed)
+	}
+}
+
+// each runs seeds on all processors until f says false.
+func each(first, runs uint64, f func(seed uint64) bool) {
+	seeds := make(chan uint64)
+	stop := make(chan struct{})
+	var once sync.Once
+	var all sync.WaitGroup
+	for range runtime.NumCPU() {
+		all.Go(func() {
+			for seed := range seeds {
+				if !f(seed) {
+					once.Do(func() { close(stop) })
+				}
+			}
+		})
+	}
+	for i := range runs {
+		select {
+		case seeds <- first + i:
+			continue
+		case <-stop:
+		}
+		break
+	}
+	close(seeds)
+	all.Wait()
+}
+
+var (
+	violation = regexp.MustCompile(`violation: (.*)`)
+	crash     = regexp.MustCompile(`(?m)^(panic|fatal error): .*$`)
+	hashed    = regexp.MustCompile(`history (.*?);`)
+)
+
+// verdict is why a run failed.
+func verdict(out []byte) string {
+	if m := violation.FindSubmatch(out); m != nil {
+		return string(m[1])
+	}
+	if m := crash.Find(out); m != nil {
+		return string(m)
+	}
+	return "it ended without a verdict"
+}
+
+// TestASeedRepeatsItself: the same seed gives the same history, line for line.
+func TestASeedRepeatsItself(t *testing.T) {
+	bin := build(t, "sim", exactly...)
+	for seed := range uint64(4) {
+		var first string
+		for n := range 4 {
+			out, err := play(bin, seed)
+			m := hashed.FindSubmatch(out)
+			if err != nil || m == nil {
+				t.Fatalf("seed %d: %v\n%s", seed, err, out)
+			}
+			if n == 0 {
+				first = string(m[1])
+			} else if string(m[1]) != first {
+				t.Errorf("seed %d: history %s, then %s", seed, first, m[1])
+			}
+		}
+	}
+}
