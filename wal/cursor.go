@@ -57,8 +57,10 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 			return c, nil
 		}
 	}
-	c.pos, err = s.behindStored(j, after)
-	return c, err
+	if c.pos, err = s.behindStored(j, after); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // behind is the place behind an entry that is closed and not settled.
