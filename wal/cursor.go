@@ -33,12 +33,19 @@ func (r *Run) Release() {
 // Cursor stands behind entry number after. The journal was recovered, or is
 // followed or written here. ErrGone says that the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
-	c := &Cursor{store: s, id: j, next: after + 1, pos: makePos(0, blockBytes)}
+	c := &Cursor{store: s, id: j, next: after + 1}
 	h, err := s.member(j)
 	if err != nil {
 		return nil, err
 	}
-	if after == 0 {
+	first, at, err := s.First(j)
+	switch {
+	case err != nil:
+		return nil, err
+	case after+1 < first:
+		return nil, fmt.Errorf("journal %v entry %d, the first is %d: %w", j, after+1, first, ErrGone)
+	case after+1 == first:
+		c.pos = at
 		return c, nil
 	}
 	s.mu.Lock()
@@ -50,8 +57,10 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 			return c, nil
 		}
 	}
-	c.pos, err = s.behindStored(j, after)
-	return c, err
+	if c.pos, err = s.behindStored(j, after); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // behind is the place behind an entry that is closed and not settled.
@@ -80,6 +89,9 @@ func (s *Store) behindStored(j id.Journal, number uint64) (pos Pos, err error) {
 			continue
 		}
 		dirs, err := s.dirsOf(f)
+		if err != nil && s.file(j, f.num) != f {
+			break // trimmed meanwhile
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -37,6 +37,7 @@ type file struct {
 	gone bool
 
 	// Guarded by Store.mu from the moment that the file is in it.
+	first    uint64 // the lowest entry, once somebody asked; 0: not known
 	last     uint64 // the highest committed entry
 	complete bool   // takes no entries beyond final
 	final    uint64

@@ -13,7 +13,8 @@ import (
 // in the same files at the same places, so that a Pos means the same on every
 // member. There is one for a journal in a process; several may call it.
 //
-// Invariant: entries follow each other in number and place; none is skipped.
+// Invariant: entries follow each other in number and place; none is skipped, but by
+// Skip.
 type Follower struct {
 	store *Store
 	id    id.Journal
@@ -22,7 +23,7 @@ type Follower struct {
 	room  chan struct{} // a value when a file may be there
 
 	// Guarded by held.gate.
-	file    *file
+	file    *file // nil: not there yet, since a skip
 	at      int64
 	written uint64 // the last entry written
 	fresh   []unsynced
@@ -79,11 +80,12 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 		if err := s.admitFile(f.files.size); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFull, err)
 		}
-		if _, err := s.newFile(j, 0, f.files.size); err != nil {
+		from := s.metaOf(h).start()
+		if _, err := s.newFile(j, from.at.file(), f.files.size); err != nil {
 			return nil, err
 		}
 		s.mu.Lock()
-		h.tail = makePos(0, blockBytes)
+		h.tail = from.at
 		s.mu.Unlock()
 	}
 	next, err := f.locate()
@@ -234,6 +236,9 @@ func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
 // place sees to it that an entry's place is where the last one ended, or the
 // beginning of the next file if it doesn't fit there.
 func (f *Follower) place(h *header) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
 	if h.pos == makePos(f.file.num, f.at) && f.at+int64(h.length) <= f.file.size {
 		return nil
 	}

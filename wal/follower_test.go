@@ -24,8 +24,10 @@ type pair struct {
 	sizes  []int
 }
 
-func newPair(t testing.TB) *pair {
-	p := &pair{t: t, writer: openStore(t, small(), vfs.NewMemory()), o: newOutcome(), disk: vfs.NewMemory()}
+func newPair(t testing.TB) *pair { return newPairOn(t, vfs.NewMemory()) }
+
+func newPairOn(t testing.TB, disk *vfs.Memory) *pair {
+	p := &pair{t: t, writer: openStore(t, small(), vfs.NewMemory()), o: newOutcome(), disk: disk}
 	p.w = createJournal(t, p.writer, 1)
 	p.store = openStore(t, small(), p.disk)
 	if err := p.store.Join(p.w.ID(), Membership{FileBytes: p.writer.FileBytes()}); err != nil {
@@ -100,7 +102,10 @@ func (p *pair) sync() uint64 {
 }
 
 // check reads all that the follower's store has, and gives how many appends.
-func (p *pair) check(s *Store) (next int64) {
+func (p *pair) check(s *Store) (next int64) { return p.checkFrom(s, 0) }
+
+// checkFrom is check, of a store that begins with a later append.
+func (p *pair) checkFrom(s *Store, next int64) int64 {
 	p.t.Helper()
 	err := s.Entries(p.w.ID(), func(e *Entry) error {
 		for i := range e.Records {
@@ -507,8 +512,8 @@ func TestJoinAgain(t *testing.T) {
 	}
 }
 
-// TestMetaVersion1 keeps reading what older programs wrote.
-func TestMetaVersion1(t *testing.T) {
+// TestMetaVersions keeps reading what older programs wrote.
+func TestMetaVersions(t *testing.T) {
 	want := meta{version: 1, fence: 5, sealed: true, end: 9}
 	got, err := decodeMeta(want.encode())
 	if err != nil || got != want {
@@ -517,5 +522,13 @@ func TestMetaVersion1(t *testing.T) {
 	want = meta{version: 2, fence: 5, end: 9, fileBytes: 4096}
 	if got, err = decodeMeta(want.encode()); err != nil || got != want {
 		t.Errorf("%+v, %v", got, err)
+	}
+	want = meta{version: 3, fence: 5, fileBytes: 4096, floor: floor{7, makePos(2, blockBytes)}}
+	if got, err = decodeMeta(want.encode()); err != nil || got != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+	want.floor.at += blockBytes
+	if _, err = decodeMeta(want.encode()); err == nil {
+		t.Error("a floor within a file was believed")
 	}
 }

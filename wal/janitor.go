@@ -129,6 +129,7 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	made.end.Store(blockBytes)
 	held := s.held(j)
 	held.files = append(held.files, made)
+	s.giveUp(held, held.meta.start().at) // this one, if it was asked for before a skip
 	s.recount()
 	return made, nil
 }

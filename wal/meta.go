@@ -13,10 +13,12 @@ import (
 // The meta file of a journal, "<journal>.meta", replaced whole at each change:
 // magic, version uint32, fence uint64, sealed byte, end uint64, from version 2 on
 // the size of the journal's files as uint32 and the number of the journal before it
-// as uint32, CRC-32C.
+// as uint32, from version 3 on the floor, CRC-32C. The floor is the number of the
+// journal's first entry here uint64 and its position uint64, or both 0: what lies
+// below, and every file before that position's, was given up and is needed by nobody.
 const (
 	metaMagic   = "VARVEMET"
-	metaVersion = 2
+	metaVersion = 3
 	metaBytes   = len(metaMagic) + 4 + 8 + 1 + 8 + 4 // of version 1
 )
 
@@ -30,6 +32,7 @@ type meta struct {
 	end       uint64
 	fileBytes uint32 // 0 in version 1: as this store's configuration says
 	prev      uint32 // see Membership
+	floor     floor
 }
 
 func (m meta) encode() []byte {
@@ -41,6 +44,10 @@ func (m meta) encode() []byte {
 	if m.version > 1 {
 		b = binary.LittleEndian.AppendUint32(b, m.fileBytes)
 		b = binary.LittleEndian.AppendUint32(b, m.prev)
+	}
+	if m.version > 2 {
+		b = binary.LittleEndian.AppendUint64(b, m.floor.first)
+		b = binary.LittleEndian.AppendUint64(b, uint64(m.floor.at))
 	}
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
@@ -60,6 +67,12 @@ func decodeMeta(b []byte) (m meta, err error) {
 	}
 	if m.version > 1 {
 		m.fileBytes, m.prev = r.U32(), r.U32()
+	}
+	if m.version > 2 {
+		m.floor = floor{r.U64(), Pos(r.U64())}
+	}
+	if m.floor != (floor{}) && !m.floor.valid() {
+		return m, fmt.Errorf("entry %d at %v begins no file: %w", m.floor.first, m.floor.at, errNoEntry)
 	}
 	return m, r.Done()
 }

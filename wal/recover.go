@@ -45,9 +45,9 @@ func (s *Store) Recover(j id.Journal) (last uint64, err error) {
 // recover is Recover's work; the gate is held.
 func (s *Store) recover(j id.Journal, h *journal) error {
 	s.mu.Lock()
-	files := slices.Clone(h.files)
+	files, from := slices.Clone(h.files), h.meta.start()
 	s.mu.Unlock()
-	sc := &scanner{store: s, journal: j}
+	sc := &scanner{store: s, journal: j, from: from, last: from.first - 1, tail: from.at}
 	for i, f := range files {
 		if i == 0 {
 			sc.origin = f
@@ -80,6 +80,7 @@ type scanner struct {
 	first   bool   // whether an entry was met
 	tail    Pos    // behind the last intact entry
 	origin  *file  // the first that is there: it holds the first entry, or there is none
+	from    floor  // where the journal begins here, unless it was trimmed since
 	buf     []byte
 	torn    *file // the file in which the walk ended, and where
 	tornAt  int64
@@ -115,7 +116,7 @@ func (sc *scanner) follow(number uint64, tail Pos) error {
 	if sc.first && number != sc.last+1 {
 		return fmt.Errorf("entry %d after %d: %w", number, sc.last, errNoEntry)
 	}
-	if f := sc.origin; f != nil && !sc.first && (tail.file() != f.num || f.num == 0 && number != 1) {
+	if f := sc.origin; f != nil && !sc.first && (tail.file() != f.num || f.num == sc.from.at.file() && number != sc.from.first) {
 		return fmt.Errorf("entry %d is the first: %w", number, errNoEntry)
 	}
 	sc.first, sc.last, sc.tail = true, number, tail

@@ -55,6 +55,7 @@ type Store struct {
 		journals map[id.Journal]*journal
 		spares   []string // paths of files to be recycled
 		spareSeq int
+		given    []*file   // given up, to be taken away
 		wants    []*supply // that need a next file
 		noFile   error     // why the last preparation failed
 	}
@@ -79,6 +80,7 @@ type journal struct {
 	known    bool   // written or recovered by this process: what follows is true
 	last     uint64 // the highest entry that is durable here, with all before it
 	tail     Pos    // behind it
+	passed   uint64 // the highest entry of files that were taken away
 	dropped  bool   // needed no more, all of it
 	writer   *Writer
 	follower *Follower
@@ -131,6 +133,10 @@ func (s *Store) Close() error {
 			f.close()
 		}
 	}
+	for _, f := range s.mu.given {
+		f.retire()
+		f.close()
+	}
 	return s.lock.Close()
 }
 
@@ -160,13 +166,14 @@ func (s *Store) load() error {
 		}
 	}
 	s.mu.spareSeq = len(s.mu.spares)
-	s.recount()
 	for j, held := range s.mu.journals {
 		if held.meta.version == 0 {
 			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
 		}
 		slices.SortFunc(held.files, func(a, b *file) int { return int(a.num) - int(b.num) })
+		s.giveUp(held, held.meta.start().at)
 	}
+	s.recount()
 	return nil
 }
 

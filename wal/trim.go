@@ -61,7 +61,10 @@ func (s *Store) Pressure() float64 {
 // recycle takes trimmed files, oldest first, while more is kept than should be.
 func (s *Store) recycle() {
 	for {
-		f := s.oldestTrimmed()
+		f := s.givenUp()
+		if f == nil {
+			f = s.oldestTrimmed()
+		}
 		if f == nil {
 			break
 		}
@@ -96,6 +99,7 @@ func (s *Store) oldestTrimmed() *file {
 		return nil
 	}
 	held := s.mu.journals[oldest.journal]
+	held.passed = max(held.passed, oldest.final)
 	held.files = slices.DeleteFunc(held.files, func(f *file) bool { return f == oldest })
 	return oldest
 }
@@ -108,9 +112,12 @@ func olderFile(a, b *file) bool {
 }
 
 func (s *Store) recycleFile(f *file) error {
+	s.mu.Lock()
+	indexed := f.indexed
+	s.mu.Unlock()
 	f.retire()
 	f.close()
-	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && f.indexed {
+	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled file not removed", "err", err)
 	}
 	s.mu.Lock()

@@ -123,10 +123,14 @@ func (f *following) read(ctx context.Context) error {
 			if err := f.in.read(f.c.in, int(h.length), f.patience); err != nil {
 				return err
 			}
-		case kindBeat, kindTrim:
+		case kindBeat, kindTrim, kindSkip:
 			b, err := readPayload(f.c.in, h)
-			if err == nil && h.kind == kindTrim {
+			switch {
+			case err != nil:
+			case h.kind == kindTrim:
 				err = f.trim(b)
+			case h.kind == kindSkip:
+				err = f.skip(ctx, b)
 			}
 			if err != nil {
 				return err

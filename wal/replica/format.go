@@ -25,8 +25,8 @@ import (
 //
 // The first frame of each side is a hello. What the rest is depends on its purpose:
 //
-//   - a stream carries one journal from its writer to one member: entries, beats and
-//     trims one way, acks the other;
+//   - a stream carries one journal from its writer to one member: entries, beats,
+//     trims and skips one way, acks the other;
 //   - a call connection carries requests and answers, in turn.
 //
 // A frame that doesn't fit in any respect closes the connection: what counts is
@@ -50,6 +50,7 @@ const (
 	kindRequest                 // of a call: verb, arguments
 	kindAnswer                  // of a call: code, text, result
 	kindPut                     // of a call: a request that carries entries
+	kindSkip                    // of a stream: number and position at which the journal begins for this member, see wal.Follower.Skip
 	kindLast
 )
 

@@ -105,6 +105,10 @@ func TestBadEntriesEndTheStream(t *testing.T) {
 			"too large":  func(p *conn) error { return p.send(kindEntries, make([]byte, c.cfg.FileBytes+4096)) },
 			"a request":  func(p *conn) error { return p.send(kindRequest, (&request{verb: verbPing}).encode()) },
 			"a bad trim": func(p *conn) error { return p.send(kindTrim, []byte{1, 2, 3}) },
+			"a bad skip": func(p *conn) error { return p.send(kindSkip, []byte{1, 2, 3}) },
+			"a skip into a file": func(p *conn) error {
+				return p.send(kindSkip, append(u64(9), u64(uint64(fileStart(3)+4096))...))
+			},
 			"a skipped frame": func(p *conn) error {
 				p.sent++
 				return p.send(kindBeat, nil)
@@ -150,6 +154,8 @@ func TestRequestsAreBounded(t *testing.T) {
 			{verb: verbDirectories, journal: j},
 			{verb: verbPut, journal: j, a: 3, rest: make([]byte, 4096)},
 			{verb: verbPut, journal: j, rest: make([]byte, 4096)},
+			{verb: verbFirst, journal: j},
+			{verb: verbSkip, journal: j, a: 3, b: 1 << 63, n: 1 << 31},
 		} {
 			if b, err := n.call(t.Context(), to, q); err == nil {
 				t.Errorf("verb %d gave %d bytes", q.verb, len(b))

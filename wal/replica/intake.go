@@ -124,6 +124,19 @@ func adjacent(p, q []byte) bool {
 	return cap(p) > len(p) && &p[:len(p)+1][len(p)] == &q[0]
 }
 
+// drain waits until all that was read is taken, and given back.
+func (in *intake) drain() error {
+	for {
+		if in.closedNow() {
+			return io.ErrClosedPipe
+		}
+		if in.idle(0) && in.idle(1) && in.idle(-1) {
+			return nil
+		}
+		<-in.room
+	}
+}
+
 // take gives what has gathered, as much as lies in one piece; false after close. It
 // must be given back with done before the next.
 func (in *intake) take() ([]byte, bool) {

@@ -50,6 +50,10 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return s.Directories(q.journal, q.a)
 	case verbEntries:
 		return l.entries(at, q)
+	case verbFirst:
+		return l.first(q)
+	case verbSkip:
+		return l.skip(ctx, q)
 	case verbPut:
 		return l.put(ctx, q)
 	}

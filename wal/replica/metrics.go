@@ -9,6 +9,7 @@ type metrics struct {
 	lost           prometheus.Counter
 	fences, copies prometheus.Counter
 	copied         prometheus.Counter
+	skips          prometheus.Counter
 	refused        *prometheus.CounterVec
 }
 
@@ -28,12 +29,13 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 		fences:   counter("fences_total", "Fences that this store took for recoverers."),
 		copies:   counter("copies_total", "Copies between stores that this agent carried out for a recovery."),
 		copied:   counter("copied_bytes_total", "Bytes that this agent carried between stores for recoveries."),
+		skips:    counter("skips_total", "Times that a store was told to go on behind what it lacks, since that was trimmed where it is copied from."),
 		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
 	}
 	if r == nil {
 		return m
 	}
-	r.MustRegister(m.sent, m.received, m.durable, m.connects, m.lost, m.fences, m.copies, m.copied, m.refused, lagCollector{n})
+	r.MustRegister(m.sent, m.received, m.durable, m.connects, m.lost, m.fences, m.copies, m.copied, m.skips, m.refused, lagCollector{n})
 	return m
 }
 

@@ -44,7 +44,8 @@ func (n *Node) Last(ctx context.Context, s id.Store, j id.Journal) (uint64, erro
 }
 
 // Copy makes a store that is fenced at epoch hold everything up to an entry,
-// durably, out of another. It goes in pieces; what arrived stays when it fails.
+// durably, out of another. It goes in pieces; what arrived stays when it fails. What
+// the other has trimmed, nobody needs: the copy begins behind that.
 // wal.ErrFenced: a later recoverer was there.
 func (n *Node) Copy(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error {
 	n.metrics.copies.Inc()
@@ -55,6 +56,11 @@ func (n *Node) Copy(ctx context.Context, j id.Journal, epoch uint64, from, to id
 	var at session
 	for have < upTo {
 		b, err := n.entries(ctx, &at, from, &request{verb: verbEntries, journal: j, a: have, b: upTo, n: maxRead})
+		if errors.Is(err, wal.ErrGone) {
+			if have, err = n.skipTo(ctx, j, epoch, from, to, have, upTo, err); err == nil {
+				continue
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("copy journal %v behind %d: %w", j, have, err)
 		}

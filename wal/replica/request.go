@@ -24,6 +24,8 @@ const (
 	verbDirectories                 // a: after -> wal.Store.Directories
 	verbEntries                     // a: after, b: up to, n: about how many bytes -> entries
 	verbPut                         // a: epoch, entries -> durable
+	verbFirst                       // -> first entry, its position
+	verbSkip                        // a: epoch, b: first entry, n: the file that it begins -> durable
 	verbLastOne
 )
 

@@ -90,12 +90,13 @@ func (s *sender) run() {
 // over says that there is nothing more to do: what the journal ends with was
 // delivered, or can't be. Who left a journal doesn't go after its members.
 func (s *sender) over(err error) bool {
-	return s.x.isLeft() || errors.Is(err, wal.ErrGone)
+	return s.x.isLeft() || errors.Is(err, errAstray)
 }
 
-// refuses: the member answers, and takes nothing. It isn't asked all the time.
+// refuses: the member answers, and takes nothing, or can't be given what it lacks at
+// this moment. It isn't asked all the time.
 func refuses(err error) bool {
-	for _, e := range []error{wal.ErrFenced, wal.ErrUnknown, wal.ErrClosed, wal.ErrFull, ErrOtherStore} {
+	for _, e := range []error{wal.ErrFenced, wal.ErrUnknown, wal.ErrClosed, wal.ErrFull, wal.ErrGone, ErrOtherStore} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -111,9 +112,9 @@ func (s *sender) stream(ctx context.Context) error {
 		return err
 	}
 	defer c.Close()
-	cursor, err := n.d.Store.Cursor(s.x.id, w.durable)
+	cursor, skip, err := s.stand(w.durable)
 	if err != nil {
-		return fmt.Errorf("store %v has entries up to %d: %w", s.to, w.durable, err)
+		return err
 	}
 	n.metrics.connects.WithLabelValues(s.to.String()).Inc()
 	s.begin(w.durable, cursor.At())
@@ -121,7 +122,7 @@ func (s *sender) stream(ctx context.Context) error {
 	stop := c.until(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(s.acks(c)) })
-	wg.Go(func() { cancel(s.send(ctx, c, cursor)) })
+	wg.Go(func() { cancel(s.send(ctx, c, cursor, skip)) })
 	wg.Wait()
 	stop()
 	err = context.Cause(ctx)
@@ -184,7 +185,7 @@ func (s *sender) done() bool {
 }
 
 // send sends what is closed, trims, and beats, until the connection ends.
-func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor) error {
+func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor, skip bool) error {
 	beat := time.NewTicker(s.x.n.cfg.Heartbeat)
 	defer beat.Stop()
 	var told work // of trims
@@ -201,11 +202,17 @@ func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor) error {
 			}
 			told = w
 		}
-		sent, err := s.sendRun(c, cursor, w.closed)
-		if err != nil {
+		if skip {
+			if err := s.skip(c, cursor); err != nil {
+				return err
+			}
+		}
+		var sent bool
+		var err error
+		if sent, skip, err = s.sendRun(c, &cursor, w.closed); err != nil {
 			return err
 		}
-		if sent {
+		if sent || skip {
 			idle = false
 			continue
 		}
@@ -225,17 +232,26 @@ func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor) error {
 	}
 }
 
-// sendRun sends the next entries from where they lie; false: there are none.
-func (s *sender) sendRun(c *conn, cursor *wal.Cursor, upTo uint64) (bool, error) {
-	run, err := cursor.Next(upTo, int(s.x.n.cfg.SendBytes))
+// sendRun sends the next entries from where they lie, if there are any. If they were
+// trimmed, the cursor moves behind them, and skip is set.
+func (s *sender) sendRun(c *conn, cursor **wal.Cursor, upTo uint64) (sent, skip bool, err error) {
+	run, err := (*cursor).Next(upTo, int(s.x.n.cfg.SendBytes))
+	if errors.Is(err, wal.ErrGone) {
+		at, skip, standErr := s.stand((*cursor).After())
+		if !skip || standErr != nil {
+			return false, false, err
+		}
+		*cursor = at
+		return false, true, nil
+	}
 	if err != nil || len(run.Bytes) == 0 {
-		return false, err
+		return false, false, err
 	}
 	defer run.Release()
 	s.mu.Lock()
-	s.mu.flying = append(s.mu.flying, flight{run.Last, cursor.At()})
+	s.mu.flying = append(s.mu.flying, flight{run.Last, (*cursor).At()})
 	s.mu.Unlock()
-	return true, c.send(kindEntries, run.Bytes)
+	return true, false, c.send(kindEntries, run.Bytes)
 }
 
 // acks takes what the member says until the connection ends.
