@@ -80,6 +80,10 @@ stop or move something beside it.`,
 				f.Int32Var(&b.partitions, "partitions", 300, "partitions of a topic that has to be created")
 				b.acks = "all"
 			}},
+		{"moves", "How long it takes to move all partitions of a topic",
+			`Let every partition of the topic be led by the next of its replicas, and tell how long it
+takes until the brokers say so of all of them. --duration is how long that may take.`,
+			"  varve bench moves -t gap -d 60s", bench.Moves, false, func(*pflag.FlagSet, *benchFlags) {}},
 	}
 }
 
@@ -189,6 +193,9 @@ func printResult(t *table, r *bench.Result) {
 	t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
 	if r.Requests > 0 {
 		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
+	}
+	if r.Mode == "moves" {
+		t.row("moved", fmt.Sprintf("%d partitions in %.2f s", r.Partitions, r.Seconds))
 	}
 	if r.FirstMs > 0 {
 		t.row("first record", fmt.Sprintf("after %.1f ms", r.FirstMs))

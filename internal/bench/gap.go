@@ -13,10 +13,14 @@ import (
 // gapTick is how exactly the next record of a partition is due.
 const gapTick = 2 * time.Millisecond
 
+// gapWarmup is not measured: clients connect, and a new topic's partitions open.
+const gapWarmup = time.Second
+
 // gapRun is one run of Gap.
 type gapRun struct {
 	c      *Config
 	all    []probe
+	from   time.Time // measured from here on
 	acked  atomic.Int64
 	over   atomic.Bool
 	failed failures
@@ -35,7 +39,7 @@ type probe struct {
 // Gap keeps one record under way to each partition, Every after the one before was
 // acknowledged, and measures for each partition the longest time between two
 // acknowledgements: how long it took no writes while brokers were killed, stopped or
-// moved beside it. The pause itself is part of it. A partition that takes nothing any
+// moved beside it. The pause itself is part of it; the first second is not measured. A partition that takes nothing any
 // more counts until the end.
 func Gap(ctx context.Context, c Config) (*Result, error) {
 	cl, err := gapClient(&c)
@@ -88,6 +92,7 @@ func (g *gapRun) run(ctx context.Context, cl *kgo.Client) {
 	tick := time.NewTicker(gapTick)
 	defer tick.Stop()
 	begin := time.Now()
+	g.from = begin.Add(min(gapWarmup, g.c.Duration/2))
 	for i := range g.all { // spread over one pause
 		p := &g.all[i]
 		p.value = payload(g.c.RecordBytes, g.c.Random, uint64(i))
@@ -122,7 +127,7 @@ func (g *gapRun) send(ctx context.Context, cl *kgo.Client, p *probe, partition i
 			}
 		default:
 			if !p.acked.IsZero() {
-				p.longest = max(p.longest, now.Sub(p.acked))
+				p.longest = max(p.longest, now.Sub(later(p.acked, g.from)))
 			}
 			p.acked = now
 			g.acked.Add(1)
@@ -143,7 +148,14 @@ func (g *gapRun) gaps(end time.Time) (h *histogram, silent int) {
 			silent++
 			continue
 		}
-		h.add(max(p.longest, end.Sub(p.acked)))
+		h.add(max(p.longest, end.Sub(later(p.acked, g.from))))
 	}
 	return h, silent
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
