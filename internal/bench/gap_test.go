@@ -11,7 +11,7 @@ func TestAPartitionThatStaysAwayCountsToTheEnd(t *testing.T) {
 	g.all[0].acked, g.all[0].longest = end, 20*time.Millisecond
 	g.all[1].acked, g.all[1].longest = end.Add(-3*time.Second), 20*time.Millisecond
 	g.all[2].acked, g.all[2].longest = end.Add(time.Millisecond), 40*time.Millisecond // acknowledged while the run ended
-	g.all[4].acked = end.Add(-time.Hour) // before what is measured
+	g.all[4].acked = end.Add(-time.Hour)                                              // before what is measured
 	gaps, silent := g.gaps(end)
 	if silent != 1 {
 		t.Errorf("%d partitions were silent", silent)
