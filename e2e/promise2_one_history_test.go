@@ -13,16 +13,18 @@ func TestAgentsKilled(t *testing.T) {
 	c := newCluster(t)
 	l := newLedger(t, c.brokers(), "killed", 12)
 	l.begin(500)
+	f := l.follow("followers")
 	for _, m := range c.agents {
-		l.awaitMore(5000)
+		l.awaitMore(4000)
 		m.kill()
-		l.awaitMore(5000)
+		l.awaitMore(4000)
 		m.start()
 	}
-	l.awaitMore(5000)
+	l.awaitMore(4000)
 	l.end()
 	c.ready()
 	l.check()
+	f.check()
 }
 
 // TestDiskLost: an agent dies with its disk, comes back empty, and then another one
@@ -31,16 +33,18 @@ func TestDiskLost(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, "--upload-max-age=1h") // nothing but the journals has the records
 	l := newLedger(t, c.brokers(), "wiped", 6)
-	l.begin(500)
-	l.awaitMore(5000)
+	l.beginAt(500, 4000)
+	f := l.follow("followers")
+	l.awaitMore(4000)
 	c.agents[0].kill()
 	c.agents[0].wipe()
-	l.awaitMore(5000)
+	l.awaitMore(4000)
 	c.agents[0].start()
-	l.awaitMore(5000)
+	l.awaitMore(4000)
 	l.end()
 	c.ready()
 	l.check()
+	f.check()
 }
 
 // TestZombie: an owner that stood still and was replaced meanwhile acknowledges
@@ -49,21 +53,23 @@ func TestZombie(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	l := newLedger(t, c.brokers(), "zombie", 12)
-	l.begin(500)
-	l.awaitMore(5000)
+	l.beginAt(500, 4000)
+	f := l.follow("followers")
+	l.awaitMore(4000)
 	for _, m := range c.agents[:2] {
 		m.signal(syscall.SIGSTOP)
 		from := time.Now()
 		c.awaitReplaced(l.topic, m)
 		t.Logf("the agent that stood still was replaced after %v", time.Since(from))
-		l.awaitMore(10000)
+		l.awaitMore(8000)
 		m.signal(syscall.SIGCONT)
-		l.awaitMore(5000)
+		l.awaitMore(4000)
 		c.ready()
 	}
 	l.end()
 	c.ready()
 	l.check()
+	f.check()
 }
 
 // TestRollingRestart: each agent is stopped and started again under load; clients
@@ -72,20 +78,22 @@ func TestRollingRestart(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	l := newLedger(t, c.brokers(), "rolling", 12)
-	l.begin(500)
+	l.beginAt(500, 4000)
+	f := l.follow("followers")
 	for _, m := range c.agents {
-		l.awaitMore(5000)
+		l.awaitMore(4000)
 		m.stop()
-		l.awaitMore(5000)
+		l.awaitMore(4000)
 		m.start()
 	}
-	l.awaitMore(5000)
+	l.awaitMore(4000)
 	l.end()
 	if l.failed > 0 {
 		t.Errorf("%d records failed", l.failed)
 	}
 	c.ready()
 	l.check()
+	f.check()
 }
 
 // TestBucketAwayAndAgentKilled: while the bucket is away the journals alone have the
@@ -97,10 +105,11 @@ func TestBucketAwayAndAgentKilled(t *testing.T) {
 	if err := c.minio.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	l.begin(500)
-	l.awaitMore(10000)
+	l.beginAt(500, 4000)
+	f := l.follow("followers")
+	l.awaitMore(8000)
 	c.agents[1].kill()
-	l.awaitMore(10000)
+	l.awaitMore(8000)
 	l.end()
 	l.check()
 	if err := c.minio.Start(); err != nil {
@@ -109,4 +118,5 @@ func TestBucketAwayAndAgentKilled(t *testing.T) {
 	c.agents[1].start()
 	c.ready()
 	l.check()
+	f.check()
 }
