@@ -61,6 +61,16 @@ needs: # says what test-all misses on this machine
 spec: ## check the models of replication and recovery; needs Java and Maven
 	docs/spec/run
 
+RUNS ?= 300
+
+.PHONY: sim
+sim: ## run simulated clusters: RUNS=n fresh seeds, or SEED=n once more; see docs/simulation.md
+	$(if $(SEED),VARVE_SIM_SEED=$(SEED) $(GO) test -count=1 -v -run '^TestSeed$$' ./sim,VARVE_SIM_RUNS=$(RUNS) $(GO) test -count=1 -timeout 6h -v -run '^TestFreshSeeds$$' ./sim)
+
+.PHONY: sim-mutations
+sim-mutations: ## break the protocol in each of the ways that sim/mutations_test.go lists, and see it caught
+	VARVE_SIM_MUTATIONS=1 $(GO) test -count=1 -timeout 6h -v -run '^TestMutations$$' ./sim
+
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
 	$(GO) test ./cmd/varve -run TestDocs -update

@@ -19,8 +19,9 @@ type patch struct {
 // exactly makes the Go runtime repeat itself: what it draws while a bubble's goroutine
 // runs (select, maps, timers of one moment) follows from runtime.SimSeed, hashes are
 // the same in every process and blind to addresses, and neither a goroutine that runs long nor one that waits
-// long for a mutex is treated otherwise. With one processor and no garbage collection the rest of the scheduler has
-// nothing left to choose.
+// long for a mutex is treated otherwise. The queue of all processors is looked at only when
+// the own one is empty. With one processor and no garbage collection the scheduler has
+// little left to choose.
 var exactly = []patch{
 	{"$GOROOT/src/runtime/rand.go", "func randinit() {\n", `func randinit() {
 	startupRand = simStartup[:]
@@ -44,10 +45,7 @@ var (
 )
 
 // SimSeed makes what bubbles draw follow from a seed.
-func SimSeed(seed uint64) {
-	simState = seed*2 + 1
-	getg().m.p.ptr().schedtick = 0
-}
+func SimSeed(seed uint64) { simState = seed*2 + 1 }
 
 //go:nosplit
 func simNext() uint64 {
@@ -67,6 +65,7 @@ func simNext() uint64 {
 simSmall:
 `},
 	{"$GOROOT/src/internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
+	{"$GOROOT/src/runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 	{"$GOROOT/src/runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
 }
 

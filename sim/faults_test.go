@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -16,23 +17,23 @@ func newDisk() *vfs.Memory { return vfs.NewMemory() }
 type fault struct {
 	name  string
 	often int
-	begin func(w *world) (end func())
+	begin func(w *world, r *rand.Rand) (end func())
 }
 
 // clients, too, may be cut off from an agent.
 const clientNodes = 4
 
-func (w *world) someHost() *host { return w.hosts[w.random.IntN(len(w.hosts))] }
+func (w *world) someHost(r *rand.Rand) *host { return w.hosts[r.IntN(len(w.hosts))] }
 
 var faultTable = []fault{
-	{"an agent is killed", 6, func(w *world) func() {
-		h := w.someHost()
-		dark := w.random.IntN(2) == 0
+	{"an agent is killed", 6, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
+		dark := r.IntN(2) == 0
 		w.log.add("kill %v, its host dark: %v", h, dark)
 		h.kill(dark)
 		return h.boot
 	}},
-	{"all agents lose their power", 1, func(w *world) func() {
+	{"all agents lose their power", 1, func(w *world, r *rand.Rand) func() {
 		w.log.add("all agents lose their power")
 		for _, h := range w.hosts {
 			h.kill(true)
@@ -43,19 +44,18 @@ var faultTable = []fault{
 			}
 		}
 	}},
-	{"an agent's disk is lost", 3, func(w *world) func() {
-		h := w.someHost()
+	{"an agent's disk is lost", 3, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		if !w.mayLose(h) {
 			return nil
 		}
-		w.log.add("%v loses its disk, store %v", h, h.store)
-		h.kill(w.random.IntN(2) == 0)
-		h.disk = newDisk()
-		h.store = id.Store{}
+		w.log.add("%v loses its disk, store %v", h, h.storeID())
+		h.kill(r.IntN(2) == 0)
+		h.wipe()
 		return h.boot
 	}},
-	{"an agent stands still", 5, func(w *world) func() {
-		h := w.someHost()
+	{"an agent stands still", 5, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
@@ -68,8 +68,8 @@ var faultTable = []fault{
 			l.g.release()
 		}
 	}},
-	{"an agent is restarted", 2, func(w *world) func() {
-		h := w.someHost()
+	{"an agent is restarted", 2, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
@@ -78,17 +78,17 @@ var faultTable = []fault{
 		l.stop()
 		return nil // it is revived when it has ended
 	}},
-	{"two nodes can't reach each other", 6, func(w *world) func() {
-		a, b := w.someHost().at, w.someHost().at
-		if w.random.IntN(3) == 0 {
-			b = node(100 + w.random.IntN(clientNodes))
+	{"two nodes can't reach each other", 6, func(w *world, r *rand.Rand) func() {
+		a, b := w.someHost(r).at, w.someHost(r).at
+		if r.IntN(3) == 0 {
+			b = node(100 + r.IntN(clientNodes))
 		}
 		w.log.add("%v and %v can't reach each other", a, b)
 		w.net.setCut(a, b, true)
 		return func() { w.net.setCut(a, b, false) }
 	}},
-	{"an agent is alone", 3, func(w *world) func() {
-		a := w.someHost()
+	{"an agent is alone", 3, func(w *world, r *rand.Rand) func() {
+		a := w.someHost(r)
 		w.log.add("%v can't reach the others", a)
 		for _, b := range w.hosts {
 			w.net.setCut(a.at, b.at, a != b)
@@ -99,31 +99,31 @@ var faultTable = []fault{
 			}
 		}
 	}},
-	{"connections break", 3, func(w *world) func() {
-		h := w.someHost()
+	{"connections break", 3, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		w.log.add("connections of %v break", h)
 		w.net.breakAll(h.at)
 		return nil
 	}},
-	{"the network is slow", 2, func(w *world) func() {
-		d := time.Duration(1+w.random.IntN(300)) * time.Millisecond
+	{"the network is slow", 2, func(w *world, r *rand.Rand) func() {
+		d := time.Duration(1+r.IntN(300)) * time.Millisecond
 		w.log.add("packets take up to %v", d)
 		w.net.setSlow(d)
 		return func() { w.net.setSlow(quick) }
 	}},
-	{"a disk is slow", 3, func(w *world) func() {
-		h := w.someHost()
+	{"a disk is slow", 3, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
 		}
-		d := time.Duration(1+w.random.IntN(1500)) * time.Millisecond
+		d := time.Duration(1+r.IntN(1500)) * time.Millisecond
 		w.log.add("syncs of %v take up to %v", h, d)
 		l.disk.setStall(d)
 		return func() { l.disk.setStall(2 * time.Millisecond) }
 	}},
-	{"an agent can't reach etcd", 4, func(w *world) func() {
-		h := w.someHost()
+	{"an agent can't reach etcd", 4, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
@@ -132,13 +132,13 @@ var faultTable = []fault{
 		l.meta.handle.SetConnected(false)
 		return func() { l.meta.handle.SetConnected(true) }
 	}},
-	{"etcd is away", 2, func(w *world) func() {
+	{"etcd is away", 2, func(w *world, r *rand.Rand) func() {
 		w.log.add("etcd is away")
 		w.meta.SetAvailable(false)
 		return func() { w.meta.SetAvailable(true) }
 	}},
-	{"etcd's answers get lost", 3, func(w *world) func() {
-		h := w.someHost()
+	{"etcd's answers get lost", 3, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
@@ -147,14 +147,14 @@ var faultTable = []fault{
 		l.meta.setLossy(true)
 		return func() { l.meta.setLossy(false) }
 	}},
-	{"a lease ends, watches begin anew", 2, func(w *world) func() {
+	{"a lease ends, watches begin anew", 2, func(w *world, r *rand.Rand) func() {
 		w.log.add("leases end, and watches lose their place")
-		w.meta.Expire(metadata.Lease(1 + w.random.Int64N(20)))
+		w.meta.Expire(metadata.Lease(1 + r.Int64N(20)))
 		w.meta.Compact()
 		return nil
 	}},
-	{"an agent can't reach the bucket", 2, func(w *world) func() {
-		h := w.someHost()
+	{"an agent can't reach the bucket", 2, func(w *world, r *rand.Rand) func() {
+		h := w.someHost(r)
 		l := h.now()
 		if l == nil {
 			return nil
@@ -163,33 +163,56 @@ var faultTable = []fault{
 		l.bucket.setCut(true)
 		return func() { l.bucket.setCut(false) }
 	}},
-	{"the bucket is away", 2, func(w *world) func() {
+	{"the bucket is away", 2, func(w *world, r *rand.Rand) func() {
 		w.log.add("the bucket is away")
 		w.bucketAway.Store(true)
 		return func() { w.bucketAway.Store(false) }
 	}},
 }
 
-// repair is when a fault ends.
-type repair struct {
-	at   time.Time
-	name string
-	end  func()
+// planned is a fault of a run's plan.
+type planned struct {
+	at, lasts time.Duration // since the faults began
+	fault     *fault
+	seed      uint64 // of all that the fault chooses
 }
 
-// faults lets things go wrong for a while. Several may be wrong at a time.
-func (w *world) faults(ctx context.Context, during time.Duration) {
+// plan is what goes wrong in a run. It follows from the seed alone, whatever the
+// cluster does: a fault that doesn't apply when its time comes is left out.
+func plan(seed uint64, during time.Duration) (all []planned) {
+	r := rand.New(rand.NewPCG(seed, 1<<32))
 	total := 0
 	for _, f := range faultTable {
 		total += f.often
 	}
+	for at := time.Second; at < during; at += time.Duration(50+r.IntN(3000)) * time.Millisecond {
+		pick, i := r.IntN(total), 0
+		for pick >= faultTable[i].often {
+			pick -= faultTable[i].often
+			i++
+		}
+		all = append(all, planned{at, time.Duration(50+r.IntN(8000)) * time.Millisecond, &faultTable[i], r.Uint64()})
+	}
+	return all
+}
+
+// repair is when a fault ends.
+type repair struct {
+	at   time.Duration
+	name string
+	end  func()
+}
+
+// faults lets the plan go wrong. Several things may be wrong at a time.
+func (w *world) faults(ctx context.Context, during time.Duration) {
+	began := time.Now()
+	todo := plan(w.seed, during)
 	var repairs []repair
-	until := time.Now().Add(during)
-	next := time.Now().Add(time.Second)
-	for time.Now().Before(until) && len(w.failed()) == 0 && ctx.Err() == nil {
+	for len(w.failed()) == 0 && ctx.Err() == nil && time.Since(began) < during {
 		_ = sleep(ctx, 50*time.Millisecond)
+		now := time.Since(began)
 		repairs = slices.DeleteFunc(repairs, func(r repair) bool {
-			if r.at.After(time.Now()) {
+			if r.at > now {
 				return false
 			}
 			w.log.add("over: %s", r.name)
@@ -199,19 +222,12 @@ func (w *world) faults(ctx context.Context, during time.Duration) {
 		for _, h := range w.hosts {
 			h.revive()
 		}
-		if next.After(time.Now()) {
-			continue
-		}
-		next = time.Now().Add(time.Duration(50+w.random.IntN(3000)) * time.Millisecond)
-		pick := w.random.IntN(total)
-		i := 0
-		for pick >= faultTable[i].often {
-			pick -= faultTable[i].often
-			i++
-		}
-		if end := faultTable[i].begin(w); end != nil {
-			lasts := time.Duration(50+w.random.IntN(8000)) * time.Millisecond
-			repairs = append(repairs, repair{time.Now().Add(lasts), faultTable[i].name, end})
+		for len(todo) > 0 && todo[0].at <= now {
+			f := todo[0]
+			todo = todo[1:]
+			if end := f.fault.begin(w, rand.New(rand.NewPCG(f.seed, 0))); end != nil {
+				repairs = append(repairs, repair{now + f.lasts, f.fault.name, end})
+			}
 		}
 	}
 	for _, r := range repairs {
@@ -231,12 +247,13 @@ func (w *world) heal(ctx context.Context) {
 // 2, one store of each journal may be lost, and the next one only when no journal
 // counts on the former any more. Everything that etcd names has to be there.
 func (w *world) mayLose(h *host) bool {
-	if h.store == (id.Store{}) {
+	mine := h.storeID()
+	if mine == (id.Store{}) {
 		return false
 	}
 	there := map[id.Store]bool{}
 	for _, o := range w.hosts {
-		there[o.store] = o != h
+		there[o.storeID()] = o != h
 	}
 	m := w.meta.Open()
 	defer m.Close()
@@ -253,7 +270,7 @@ func (w *world) mayLose(h *host) bool {
 			return false
 		}
 		for _, s := range rec.Ensemble {
-			if s != h.store && !there[s] {
+			if s != mine && !there[s] {
 				return false
 			}
 		}

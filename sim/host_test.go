@@ -20,13 +20,13 @@ import (
 
 // host is a machine that runs one agent, again and again.
 type host struct {
-	w     *world
-	at    node
-	store id.Store // of the agent that registered last
+	w  *world
+	at node
 
-	mu   sync.Mutex
-	life *life // nil: it is down
-	disk *vfs.Memory
+	mu    sync.Mutex
+	life  *life // nil: it is down
+	disk  *vfs.Memory
+	store id.Store // of the agent that registered last
 }
 
 // life is one run of an agent.
@@ -107,6 +107,21 @@ func (h *host) register() {
 			h.mu.Unlock()
 		}
 	}
+}
+
+// storeID is the store that the host's agent had when it last registered; zero: it
+// never did on this disk.
+func (h *host) storeID() id.Store {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.store
+}
+
+// wipe replaces the disk of a host that is down.
+func (h *host) wipe() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.disk, h.store = newDisk(), id.Store{}
 }
 
 // kill ends the process, and with dark the host's power. What was not synced may be

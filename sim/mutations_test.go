@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"os"
 	"regexp"
 	"sync"
 	"testing"
@@ -54,8 +55,8 @@ var mutations = []mutation{
 // TestMutations: each way to break the protocol is caught within a bounded number of
 // seeds.
 func TestMutations(t *testing.T) {
-	if testing.Short() {
-		t.Skip("each needs a build of its own")
+	if os.Getenv("VARVE_SIM_MUTATIONS") == "" {
+		t.Skip("each needs a build of its own and up to hundreds of runs: 'make sim-mutations'")
 	}
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {

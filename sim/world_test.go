@@ -133,9 +133,10 @@ func (w *world) stage(name string, patience time.Duration, do func(ctx context.C
 }
 
 // run is a whole life of a cluster: it starts, works under faults, is healed, and
-// everything is read, from the tier alone at last.
-func (w *world) run(faulty time.Duration) {
+// everything is read, from the tier alone at last. done is called at the end of that.
+func (w *world) run(faulty time.Duration, done func()) {
 	defer w.end()
+	defer done() // how the processes are ended is no part of the history
 	for _, h := range w.hosts {
 		h.start()
 	}
@@ -156,7 +157,7 @@ func (w *world) run(faulty time.Duration) {
 		w.log.add("empty disks: %v", tierOnly)
 		for _, h := range w.hosts {
 			if tierOnly {
-				h.disk = newDisk()
+				h.wipe()
 			}
 			h.boot()
 		}
