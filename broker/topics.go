@@ -56,10 +56,14 @@ func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
 	return o, ok && o.Broker != b.deps.Self
 }
 
-// controller names the agent to which clients send changes; any live one would serve.
+// controller names the agent to which clients send changes. Any live one serves them;
+// while nobody is elected the one with the lowest id is named, so that all say the same.
 func (b *Broker) controller() int32 {
-	if c := b.deps.View.Controller(); c.Incarnation != 0 {
+	if c := b.deps.View.Controller(); b.deps.View.Alive(c.Incarnation, c.Broker) {
 		return int32(c.Broker)
+	}
+	if agents := b.deps.View.Agents(); len(agents) > 0 {
+		return int32(agents[0].Broker)
 	}
 	return -1
 }
