@@ -54,6 +54,8 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 // registration, and is sent once: if its outcome is not known, this incarnation ends.
 func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
 	j := id.Journal{Writer: a.inc, Seq: a.journalSeq + 1}
+	// Before the members join: who finds this registration gone may forget the journal.
+	registered := metadata.Guard{Key: metadata.AgentKey(a.self), Mod: metadata.Revision(a.registered.Load())}
 	w, err := a.peers.Create(ctx, j, members, a.cfg.Replication.Quorum)
 	if err != nil {
 		return err // to join again is no harm
@@ -62,7 +64,6 @@ func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
 	a.journal = w // to be closed, however it ends
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: members, Quorum: uint8(a.cfg.Replication.Quorum)}
 	key := metadata.JournalKey(j)
-	registered := metadata.Guard{Key: metadata.AgentKey(a.self), Mod: metadata.Revision(a.registered.Load())}
 	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{registered, {Key: key}}, metadata.Put(key, rec.Encode()))
 	if err != nil {
 		return fmt.Errorf("open journal %v: %w: %w", j, err, errReplaced)
@@ -112,7 +113,7 @@ func (a *Agent) ensemble() []id.Store {
 func (a *Agent) keepJournals(ctx context.Context) {
 	known := a.view.Journals()
 	mine := a.journal.ID()
-	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen && !a.sealing.Load() {
+	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen && !a.sealing.Load() && !a.movedOn(known, mine) {
 		a.die(fmt.Errorf("journal %v is %v: %w", mine, rec.State, errReplaced))
 		return
 	}
@@ -129,6 +130,17 @@ func (a *Agent) keepJournals(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// movedOn says that this agent itself sealed a journal, to go on with the next, which
+// the writer is about to do.
+func (a *Agent) movedOn(known map[id.Journal]cluster.Journal, mine id.Journal) bool {
+	for j := range known {
+		if j.Writer == a.inc && j.Seq > mine.Seq {
+			return true
+		}
+	}
+	return false
 }
 
 // dropJournal removes from this disk a journal that etcd doesn't know, once it can't
@@ -164,9 +176,19 @@ func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 		a.die(err)
 		return false, err
 	}
-	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
+	if over, err := a.cantOpen(ctx, j, agents); err != nil || !over {
 		return false, err
 	}
+	// Last: it may have been opened until what was read before became final.
+	_, err = a.deps.Meta.Get(ctx, metadata.JournalKey(j))
+	if errors.Is(err, metadata.ErrNotFound) {
+		return true, nil
+	}
+	return false, err
+}
+
+// cantOpen says that a journal won't be opened from now on, by what is final.
+func (a *Agent) cantOpen(ctx context.Context, j id.Journal, agents []metadata.KV) (bool, error) {
 	if _, sealed := a.store.Sealed(j); sealed {
 		return true, nil
 	}

@@ -65,7 +65,7 @@ func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to
 			heir := to[p]
 			if err := p.HandOver(round, heir.Incarnation, heir.Broker); err != nil {
 				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
-				a.run(func() { a.takeBack(p) })
+				a.takeBack(ctx, p)
 				return
 			}
 			a.owned.remove(p.ID())
@@ -90,10 +90,11 @@ func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
 
 // takeBack lets a partition go on whose hand-over failed. An answer of etcd that did
 // not come is no "no": it stands still until a write of its own shows that it kept its
-// head, or that another has it.
-func (a *Agent) takeBack(p *partition.Partition) {
-	for a.life.Err() == nil {
-		err := p.Commit(a.life, func(*metadata.Head) error { return nil })
+// head, or that another has it. Nothing else is moved meanwhile. If ctx ends first it
+// stands still for good: this agent is stopping.
+func (a *Agent) takeBack(ctx context.Context, p *partition.Partition) {
+	for ctx.Err() == nil {
+		err := p.Commit(ctx, func(*metadata.Head) error { return nil })
 		if err == nil {
 			p.Resume()
 			return
@@ -104,7 +105,7 @@ func (a *Agent) takeBack(p *partition.Partition) {
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
-		case <-a.life.Done():
+		case <-ctx.Done():
 		}
 	}
 }

@@ -51,8 +51,8 @@ func (a *Agent) servePartitions(ctx context.Context) {
 			o, _ := a.view.Owner(at)
 			p := a.owned.Get(at)
 			switch {
-			case p != nil && o.Incarnation != 0 && o.Incarnation != a.inc:
-				a.lose(p)
+			case p != nil && o.Incarnation != 0 && (o.Incarnation != a.inc || o.Epoch > p.State().Epoch):
+				a.lose(p) // to be opened anew, if it came back in a later epoch
 			case p != nil:
 				if *p.Settings() != *settings {
 					p.Configure(settings)
@@ -182,7 +182,9 @@ func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
 
 // lose ends a partition that has another owner.
 func (a *Agent) lose(p *partition.Partition) {
-	a.owned.remove(p.ID())
+	if a.owned.Get(p.ID()) == p {
+		a.owned.remove(p.ID())
+	}
 	p.Close()
 }
 

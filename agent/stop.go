@@ -106,7 +106,13 @@ func (a *Agent) leaveClean(ctx context.Context) {
 // trim tells the own journal what is needed no more, and lets etcd forget own ones
 // that were sealed and of which nothing is. Those of others are for the controller.
 func (a *Agent) trim(ctx context.Context) {
-	committed := a.journal.Committed() // before looking: what comes later is needed
+	// Before looking at what is needed: what comes later is needed too, and a journal
+	// that was sealed by then gets nothing more.
+	mine, committed := a.journal.Tip()
+	known := a.view.Journals()
+	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen {
+		return // others decide about it now, or it is being left
+	}
 	first := map[id.Journal]wal.Pos{}
 	for _, p := range a.owned.all() {
 		p.Needs(func(j id.Journal, from wal.Pos) {
@@ -115,16 +121,15 @@ func (a *Agent) trim(ctx context.Context) {
 			}
 		})
 	}
-	mine := a.journal.ID()
 	if from, needed := first[mine]; needed {
 		a.peers.Trim(mine, from, committed)
 	} else {
 		a.peers.Trim(mine, ^wal.Pos(0), committed)
 	}
 	elsewhere := sync.OnceValue(func() bool { return a.neededElsewhere(ctx) })
-	for j, rec := range a.view.Journals() {
+	for j, rec := range known {
 		_, needed := first[j]
-		if j.Writer == a.inc && rec.State == metadata.JournalSealed && !needed && !elsewhere() {
+		if j != mine && j.Writer == a.inc && rec.State == metadata.JournalSealed && !needed && !elsewhere() {
 			a.forget(ctx, j, rec.Mod)
 		}
 	}

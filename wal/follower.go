@@ -242,7 +242,8 @@ func (f *Follower) place(h *header) error {
 	if h.pos == makePos(f.file.num, f.at) && f.at+int64(h.length) <= f.file.size {
 		return nil
 	}
-	if h.pos != makePos(f.file.num+1, blockBytes) || f.at+int64(h.length) <= f.file.size || blockBytes+int64(h.length) > f.files.size {
+	// A writer may leave room at a file's end: what it moved on for may not have come.
+	if h.pos != makePos(f.file.num+1, blockBytes) || blockBytes+int64(h.length) > f.files.size {
 		return fmt.Errorf("journal %v: entry %d is meant for %v, the last one ended at %v", f.id, h.number, h.pos, makePos(f.file.num, f.at))
 	}
 	next := f.files.take()

@@ -80,12 +80,18 @@ func (p *pool) close() {
 	p.mu.idle = nil
 }
 
+// callPatience bounds any one request, the reading of a journal's tail at the other
+// side included: who waits for a host that went silent can do nothing else.
+const callPatience = 20 * time.Second
+
 // call asks a store: this agent's at once, another over the network. A connection
 // that turns out to be dead is replaced once: every request may be repeated.
 func (n *Node) call(ctx context.Context, to id.Store, q *request) ([]byte, error) {
 	if to == n.own {
 		return n.local.do(ctx, new(session), q)
 	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
 	p, err := n.pool(to)
 	if err != nil {
 		return nil, err
