@@ -67,6 +67,10 @@ import (
 // When a file is full and its entries are committed, their directories are
 // written once more, one behind another, to "<journal>.<file>.idx", so that a
 // start reads those instead of the file.
+//
+// Files are trimmed from the front; the numbers of what is left have no gap. A copy
+// that lacked what its source had trimmed begins at a floor, which is in its meta
+// file: the entry that stands first in a file. Files below it don't count.
 const (
 	blockBytes       = vfs.BlockBytes
 	formatVersion    = 1
