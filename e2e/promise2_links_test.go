@@ -1,8 +1,6 @@
 package e2e
 
-import (
-	"testing"
-)
+import "testing"
 
 // TestCutOff: an owner's cables are pulled: to etcd, to its peers, to both. Clients go
 // on reaching it all the while; whatever it says, nothing acknowledged is lost and no
@@ -14,6 +12,7 @@ func TestCutOff(t *testing.T) {
 		etcd, peers bool
 	}{{"Etcd", true, false}, {"Peers", false, true}, {"Both", true, true}} {
 		t.Run(cut.name, func(t *testing.T) {
+			t.Parallel()
 			c := newClusterOf(t, 1, true)
 			l := newLedger(t, c.brokers(), "cut", 12)
 			l.beginAt(300, 3000)
