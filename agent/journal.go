@@ -164,25 +164,36 @@ func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 		a.die(err)
 		return false, err
 	}
-	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
-		return false, err
-	}
-	if _, sealed := a.store.Sealed(j); sealed {
-		return true, nil
-	}
 	as, err := a.store.Joined(j)
 	if err != nil {
 		return false, err
 	}
-	if as.Prev == 0 { // a first journal: its writer's registration is gone for good
-		for _, kv := range agents {
-			if l, err := metadata.DecodeAgent(kv.Value); err != nil || l.Incarnation == j.Writer {
-				return false, err
-			}
+	// First whether it may still be opened, which is final if not, then whether it is
+	// there: the other way round it could be opened between the two.
+	_, over := a.store.Sealed(j)
+	if !over && as.Prev != 0 {
+		if over, err = a.closed(ctx, id.Journal{Writer: j.Writer, Seq: as.Prev}); err != nil || !over {
+			return false, err
 		}
+	}
+	if _, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j)); !errors.Is(err, metadata.ErrNotFound) {
+		return false, err
+	}
+	if over {
 		return true, nil
 	}
-	kv, err := a.deps.Meta.Get(ctx, metadata.JournalKey(id.Journal{Writer: j.Writer, Seq: as.Prev}))
+	// A first journal: its writer's registration is gone for good.
+	for _, kv := range agents {
+		if l, err := metadata.DecodeAgent(kv.Value); err != nil || l.Incarnation == j.Writer {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// closed says whether a journal is not open, and so never will be again.
+func (a *Agent) closed(ctx context.Context, j id.Journal) (bool, error) {
+	kv, err := a.deps.Meta.Get(ctx, metadata.JournalKey(j))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return true, nil
 	}
