@@ -36,7 +36,7 @@ var mutations = []mutation{
 	}},
 	{"trust the lease", 100, broken, []patch{
 		{"controller/assign.go", "o.Incarnation != 0 && !p.unsealed[o.Incarnation] && c.dead(", "o.Incarnation != 0 && c.dead("},
-		{"controller/sealed.go", "if err != nil || rec.State != metadata.JournalSealed {", "if err != nil {"},
+		{"controller/sealed.go", "if err != nil || rec.State != metadata.JournalSealed {", "if err != nil || rec.State == 0 {"},
 		{"agent/adopt.go", "case t.rec.State != metadata.JournalSealed:", "case false:"},
 	}},
 	{"count a wiped store as an answer", 400, broken, []patch{

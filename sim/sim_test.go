@@ -78,9 +78,9 @@ func TestSeed(t *testing.T) {
 // TestFreshSeeds keeps promises 1 to 3, and the offsets of groups, under faults that
 // nobody has seen before. It prints the first seed; the others follow it.
 func TestFreshSeeds(t *testing.T) {
-	runs := number(t, "VARVE_SIM_RUNS", 300)
-	if testing.Short() {
-		runs = min(runs, 20)
+	runs := number(t, "VARVE_SIM_RUNS", 0)
+	if runs == 0 {
+		t.Skip("no VARVE_SIM_RUNS: 'make sim' sets it; docs/simulation.md says why this is no part of 'make test' yet")
 	}
 	first := number(t, "VARVE_SIM_FIRST", rand.Uint64N(1<<40))
 	fmt.Printf("sim: seeds %d to %d\n", first, first+runs-1)
