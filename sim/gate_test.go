@@ -44,11 +44,3 @@ func (g *gate) release() {
 		g.held = nil
 	}
 }
-
-// kill ends the process: whoever waits fails, too.
-func (g *gate) kill() {
-	g.mu.Lock()
-	g.gone = true
-	g.mu.Unlock()
-	g.release()
-}
