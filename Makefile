@@ -17,6 +17,14 @@ build: ## build bin/varve
 run: build ## build and run a broker with everything embedded; data under ./data
 	$(BIN) dev
 
+.PHONY: cluster
+cluster: build ## start three agents, three etcd servers and MinIO; Kafka on 127.0.0.1:9092, 9093, 9094
+	deploy/cluster up
+
+.PHONY: cluster-down
+cluster-down: ## end what 'make cluster' started; data stays under data/cluster
+	deploy/cluster down
+
 .PHONY: servers
 servers: ## build etcd and MinIO for the tests, once
 	$(GO) run ./internal/testserver/cmd/servers
@@ -36,18 +44,32 @@ test: check servers ## all tests that need nothing but Go; with the race detecto
 	$(GO) test $(RACE) -timeout 30m $(PKGS)
 
 .PHONY: test-all
-test-all: needs servers ## test, and what needs kcat, Java, gcc, Docker and root
+test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, Docker and root
 	$(GO) vet -tags full ./e2e
-	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData' ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData|Franz|SlowDisk' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
 .PHONY: needs
 needs: # says what test-all misses on this machine
-	@missing=; for tool in kcat java mvn gcc docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=; for tool in kcat java mvn gcc strace docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	docker info >/dev/null 2>&1 || missing="$$missing a-running-Docker-engine"; \
 	test "$$(id -u)" = 0 || missing="$$missing root"; \
 	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }
+
+.PHONY: spec
+spec: ## check the models of replication and recovery; needs Java and Maven
+	docs/spec/run
+
+RUNS ?= 300
+
+.PHONY: sim
+sim: ## run simulated clusters: RUNS=n fresh seeds, or SEED=n once more; see docs/simulation.md
+	$(if $(SEED),VARVE_SIM_SEED=$(SEED) $(GO) test -count=1 -v -run '^TestSeed$$' ./sim,VARVE_SIM_RUNS=$(RUNS) $(GO) test -count=1 -timeout 6h -v -run '^TestFreshSeeds$$' ./sim)
+
+.PHONY: sim-mutations
+sim-mutations: ## break the protocol in each of the ways that sim/mutations_test.go lists, and see it caught
+	VARVE_SIM_MUTATIONS=1 $(GO) test -count=1 -timeout 6h -v -run '^TestMutations$$' ./sim
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew

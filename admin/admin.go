@@ -28,6 +28,7 @@ type Agent interface {
 	Status() any
 	// Undelete brings a deleted topic back.
 	Undelete(ctx context.Context, topic string) error
+	Operator
 }
 
 // Server answers HTTP requests.
@@ -45,6 +46,7 @@ func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
 	mux.HandleFunc("POST /v1/topics/{topic}/undelete", func(w http.ResponseWriter, r *http.Request) {
 		undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
 	})
+	operate(mux, a)
 	if profiles {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

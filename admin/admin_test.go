@@ -3,18 +3,25 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/cluster"
+	"varve/internal/id"
 )
 
-type fakeAgent struct{ missing []string }
+type fakeAgent struct {
+	missing []string
+	asked   []string
+}
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
 func (f *fakeAgent) Status() any        { return map[string]int{"broker": 7} }
@@ -24,6 +31,90 @@ func (f *fakeAgent) Undelete(_ context.Context, topic string) error {
 		return cluster.ErrUnknownTopic
 	}
 	return nil
+}
+
+func (f *fakeAgent) Cluster() any  { return map[string]int{"controller": 1} }
+func (f *fakeAgent) Journals() any { return map[string]string{"journal": "3-1"} }
+
+func (f *fakeAgent) Balance(context.Context) (any, error) {
+	return map[string]int{"moves": 4}, nil
+}
+
+func (f *fakeAgent) Drain(_ context.Context, broker int32, drained bool) error {
+	f.asked = append(f.asked, fmt.Sprint("drain ", broker, " ", drained))
+	if broker == 9 {
+		return cluster.ErrNoAgent
+	}
+	return nil
+}
+
+func (f *fakeAgent) MovePartition(_ context.Context, topic string, partition, to int32) error {
+	f.asked = append(f.asked, fmt.Sprint("move ", topic, " ", partition, " ", to))
+	if topic != "t/1" {
+		return cluster.ErrUnknownTopic
+	}
+	return nil
+}
+
+func (f *fakeAgent) LossCost(_ context.Context, j id.Journal) (any, error) {
+	return map[string]string{"journal": j.String()}, nil
+}
+
+func (f *fakeAgent) AcceptLoss(_ context.Context, j id.Journal) (any, error) {
+	if j.Writer == 3 {
+		return nil, cluster.ErrNoLoss
+	}
+	return nil, errors.New("etcd is away")
+}
+
+// TestOperating: what an operator asks for reaches the agent as it was meant, what makes
+// no sense doesn't, and a GET changes nothing.
+func TestOperating(t *testing.T) {
+	a := &fakeAgent{}
+	s := httptest.NewServer(New(a, prometheus.NewRegistry(), false).http.Handler)
+	defer s.Close()
+	for _, x := range []struct {
+		method, path string
+		code         int
+		body         string
+	}{
+		{"GET", "/v1/cluster", 200, `"controller": 1`},
+		{"GET", "/v1/journals", 200, `"journal": "3-1"`},
+		{"POST", "/v1/cluster/balance", 200, `"moves": 4`},
+		{"GET", "/v1/cluster/balance", 405, ""},
+		{"POST", "/v1/agents/2/drain", 200, ""},
+		{"POST", "/v1/agents/2/undrain", 200, ""},
+		{"POST", "/v1/agents/9/drain", 409, "no such agent"},
+		{"POST", "/v1/agents/x/drain", 400, "must be a number"},
+		{"GET", "/v1/agents/2/drain", 405, ""},
+		{"POST", "/v1/topics/t%2F1/partitions/4/move?to=2", 200, ""},
+		{"POST", "/v1/topics/u/partitions/4/move?to=2", 404, "does not exist"},
+		{"POST", "/v1/topics/u/partitions/4/move", 400, "to is"},
+		{"POST", "/v1/topics/u/partitions/-4/move?to=2", 400, "partition is"},
+		{"GET", "/v1/journals/3-1/loss", 200, `"journal": "3-1"`},
+		{"GET", "/v1/journals/3/loss", 400, ""},
+		{"POST", "/v1/journals/3-1/accept-loss", 409, "no loss"},
+		{"POST", "/v1/journals/4-1/accept-loss", 503, "etcd is away"},
+		{"GET", "/v1/journals/4-1/accept-loss", 405, ""},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), x.method, s.URL+x.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != x.code || !strings.Contains(string(b), x.body) {
+			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
+		}
+	}
+	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "move t/1 4 2", "move u 4 2"}
+	if !slices.Equal(a.asked, want) {
+		t.Errorf("the agent heard %q", a.asked)
+	}
 }
 
 func get(t *testing.T, s *httptest.Server, path string) (int, string) {

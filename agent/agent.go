@@ -24,6 +24,7 @@ import (
 	"varve/admin"
 	"varve/broker"
 	"varve/cluster"
+	"varve/controller"
 	"varve/group"
 	"varve/internal/chance"
 	"varve/internal/id"
@@ -32,6 +33,7 @@ import (
 	"varve/partition"
 	"varve/s3store"
 	"varve/wal"
+	"varve/wal/replica"
 )
 
 // Deps is everything impure that an agent uses.
@@ -42,6 +44,7 @@ type Deps struct {
 	Log      *slog.Logger
 	Registry *prometheus.Registry
 	Listen   func(network, addr string) (net.Listener, error)
+	Dial     func(ctx context.Context, addr string) (net.Conn, error)
 	Now      func() time.Time // nil is time.Now
 	// Random is where all randomness comes from; it must not end, and nil is the
 	// system's. It need not be safe for many callers. Each part gets a source of
@@ -63,16 +66,33 @@ type Agent struct {
 	heads  *metadata.Writer
 	view   *cluster.View
 
-	session     atomic.Pointer[metadata.Session]
-	journal     *wal.Writer
-	owned       *owned
-	parts       *partition.Deps
-	broker      *broker.Broker
-	tier        *tier
-	groups      *group.Coordinator
-	coordinates bool // only follow writes it
-	listeners   []net.Listener
-	endpoints   []metadata.Endpoint
+	session      atomic.Pointer[metadata.Session]
+	journal      *wal.Writer
+	owned        *owned
+	parts        *partition.Deps
+	broker       *broker.Broker
+	tier         *tier
+	groups       *group.Coordinator
+	slots        [group.Slots]metadata.Guard // held; only follow writes it
+	peers        *replica.Node
+	known        addresses
+	probing      sync.Map // incarnations that are being asked whether they live
+	local        *local
+	seen         seen
+	life         context.Context // of all that runs until the end
+	registered   atomic.Int64    // revision of this agent's key
+	control      *controller.Controller
+	unserved     unserved
+	journalSeq   uint32        // of the newest journal
+	leaving      atomic.Bool   // told to stop
+	moving       chan struct{} // holds a token while partitions are moved
+	sealing      atomic.Bool   // the journal is being sealed here
+	listeners    []net.Listener
+	peerListener net.Listener
+	peerAddr     string
+	stopControl  context.CancelFunc
+	controlling  sync.WaitGroup
+	endpoints    []metadata.Endpoint
 
 	stopServing  context.CancelFunc
 	admin        *admin.Server
@@ -91,7 +111,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 		deps.Now = time.Now
 	}
 	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
-		fatal: make(chan error, 1), started: make(chan struct{})}
+		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
 
@@ -103,6 +123,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()
@@ -131,13 +152,13 @@ func (a *Agent) start(ctx, life context.Context) error {
 	}{
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
-		{"recover journals", a.recoverJournals},
-		{"open a journal", a.openJournal},
 		{"listen", a.listen},
-		{"open the tier", a.openTier},
-		{"take partitions", a.takePartitions},
+		{"open the peers", a.openPeers},
 		{"register", a.register},
+		{"open a journal", a.openJournal},
+		{"open the tier", a.openTier},
 		{"serve", a.serve},
+		{"take partitions", a.takePartitions},
 	}
 	for _, s := range steps {
 		began := a.deps.Now()
@@ -187,6 +208,9 @@ func (a *Agent) listen(_, _ context.Context) error {
 		}
 		a.endpoints = append(a.endpoints, e)
 	}
+	if err := a.listenPeers(); err != nil {
+		return err
+	}
 	return a.listenHTTP()
 }
 
@@ -217,6 +241,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
@@ -235,16 +260,65 @@ func (a *Agent) serve(_, life context.Context) error {
 			}
 		})
 	}
-	a.run(func() { a.follow(life) })
 	a.runTier(life)
 	a.serveHTTP()
 	return nil
+}
+
+// takePartitions begins to do what the controller says, and waits a while for the
+// first partitions, so that an agent that is alone serves when it says so.
+func (a *Agent) takePartitions(ctx, life context.Context) error {
+	a.runController(life)
+	a.run(func() { a.follow(life) })
+	a.run(func() { a.watchJournal(life) })
+	a.run(func() { a.followMoves(life) })
+	a.run(func() { a.tellLoad(life) })
+	if a.cfg.Replication.Factor > 1 {
+		a.run(func() { a.keepEnsemble(life) })
+		a.run(func() { a.watchQuorum(life) })
+	}
+	patience := time.NewTimer(firstPatience)
+	defer patience.Stop()
+	for a.withoutLeader() > 0 || a.awaited() {
+		changed := a.view.Changed()
+		select {
+		case <-changed:
+		case <-time.After(5 * time.Millisecond):
+		case <-patience.C:
+			return nil
+		case <-ctx.Done():
+			return nil // clients are served already: it has to end in order
+		}
+	}
+	return nil
+}
+
+// firstPatience is how long a start waits for its first partitions.
+const firstPatience = 2 * time.Second
+
+// awaited says whether this agent owns something that it doesn't serve yet.
+func (a *Agent) awaited() bool {
+	for p, o := range a.view.Owners() {
+		if _, exists := a.view.TopicByID(p.Topic); exists && o.Incarnation == a.inc && a.owned.Get(p) == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // abort undoes a start that failed.
 func (a *Agent) abort() {
 	for _, l := range a.listeners {
 		l.Close()
+	}
+	if a.stopControl != nil {
+		a.stopControl()
+		a.controlling.Wait()
+	}
+	if a.peers != nil {
+		a.peers.Close()
+	} else if a.peerListener != nil {
+		a.peerListener.Close()
 	}
 	if a.httpListener != nil {
 		a.httpListener.Close()

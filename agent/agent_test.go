@@ -52,6 +52,7 @@ func (w *world) config() Config {
 	j := &cfg.Journal
 	j.FileBytes, j.ChunkBytes, j.CacheBytes, j.ReadBytes = 1<<20, 256<<10, 1<<20, 8<<20
 	j.KeepBytes, j.SoftBytes, j.HardBytes, j.ReserveBytes = 0, 8<<20, 16<<20, 0
+	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Upload.MaxAge = time.Hour // only when asked, or by size
 	cfg.ShutdownTimeout = 10 * time.Second
 	cfg.Groups.InitialRebalanceDelay = 0
@@ -65,7 +66,7 @@ func (w *world) start() *running {
 	w.t.Helper()
 	meta := w.meta.Open()
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Random: w.random, Version: "test"})
+	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Random: w.random, Version: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -193,13 +194,20 @@ func TestLostDiskIsNotForgotten(t *testing.T) {
 	if why := b.NotReady(); len(why) == 0 || !strings.Contains(why[0], "no leader") {
 		t.Errorf("not ready: %v", why)
 	}
-	if err := b.stop(); err != nil {
-		t.Fatal(err)
+	for j, rec := range b.view.Journals() {
+		if j.Writer != b.inc && rec.End > 0 {
+			if loss, err := b.control.AcceptLoss(t.Context(), j); err != nil || !loss.Gone {
+				t.Fatalf("%+v, %v", loss, err)
+			}
+		}
 	}
-	w.change = func(c *Config) { c.AcceptLoss = true }
-	c := w.start()
-	if n := c.owned.len(); n != 1 {
-		t.Fatalf("%d partitions are served after the loss was accepted", n)
+	for b.owned.len() != 1 {
+		select {
+		case <-b.view.Changed():
+		case <-time.After(50 * time.Millisecond):
+		case <-t.Context().Done():
+			t.Fatal("not served after the loss was accepted")
+		}
 	}
 }
 
@@ -383,4 +391,9 @@ func TestHTTPTellsTheState(t *testing.T) {
 			t.Errorf("%s: %d, %v, %.200s", path, resp.StatusCode, err, body)
 		}
 	}
+}
+
+func dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
 }

@@ -13,6 +13,7 @@ import (
 	"varve/s3store"
 	"varve/tiering"
 	"varve/wal"
+	"varve/wal/replica"
 )
 
 // Listener is one named address at which Kafka's protocol is served.
@@ -20,6 +21,21 @@ type Listener struct {
 	Name       string `yaml:"name" doc:"the listener's name, as in Kafka: clients of a listener are told its advertised addresses"`
 	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host is all interfaces, port 0 a free one"`
 	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address"`
+}
+
+// PeerConfig is the address at which the other agents reach this one.
+type PeerConfig struct {
+	Bind       string `yaml:"bind" doc:"host:port at which other agents reach this one, to replicate journals; port 0 is a free one; empty: none, for a cluster of one"`
+	Advertised string `yaml:"advertised" doc:"host:port that other agents are told; empty: the bind address"`
+}
+
+// ReplicationConfig says how many agents keep each journal.
+type ReplicationConfig struct {
+	Factor         int           `yaml:"factor" doc:"how many agents keep a journal, the writer among them; 1 to 7"`
+	Quorum         int           `yaml:"quorum" doc:"how many of them must have a record on disk before it is acknowledged; more than half of factor"`
+	GatherFor      time.Duration `yaml:"gather_for" doc:"how long a starting agent waits for as many others as factor asks for, before it begins with a quorum"`
+	ReplaceAfter   time.Duration `yaml:"replace_after" doc:"how long a member may be away before another agent takes its place in the journal"`
+	replica.Config `yaml:",inline"`
 }
 
 // LogConfig says what is logged.
@@ -34,11 +50,12 @@ type Config struct {
 	Rack            string                `yaml:"rack" doc:"the rack or zone in which the agent runs"`
 	DataDir         string                `yaml:"data_dir" doc:"directory of the journals"`
 	Listeners       []Listener            `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	Peer            PeerConfig            `yaml:"peer" doc:"the address for other agents"`
+	Replication     ReplicationConfig     `yaml:"replication" doc:"how journals are kept by several agents"`
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
 	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
-	AcceptLoss      bool                  `yaml:"accept_loss" doc:"serve partitions although a journal that holds the newest records is gone for good: what was not uploaded is lost"`
 	Log             LogConfig             `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Journal         wal.Config            `yaml:"journal" doc:"the write-ahead log"`
@@ -55,8 +72,10 @@ type Config struct {
 func DefaultConfig() Config {
 	c := Config{
 		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
-		Listeners:  []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
-		SessionTTL: 3 * time.Second, ShutdownTimeout: 30 * time.Second,
+		Listeners:   []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
+		Peer:        PeerConfig{Bind: "127.0.0.1:9645"},
+		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
+		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
@@ -81,6 +100,9 @@ func (c *Config) Validate() error {
 		return bad("session_ttl", c.SessionTTL, "at least 1s")
 	case c.ShutdownTimeout < 0:
 		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
+	}
+	if err := c.validateReplication(); err != nil {
+		return err
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
@@ -117,6 +139,31 @@ func (c *Config) Validate() error {
 		}
 	}
 	return nil
+}
+
+func (c *Config) validateReplication() error {
+	r := c.Replication
+	switch {
+	case r.Factor < 1 || r.Factor > 7:
+		return fmt.Errorf("replication.factor is %d: must be 1 to 7", r.Factor)
+	case r.Quorum <= r.Factor/2 || r.Quorum > r.Factor:
+		return fmt.Errorf("replication.quorum is %d: must be more than half of replication.factor (%d), and at most that", r.Quorum, r.Factor)
+	case r.GatherFor < 0:
+		return fmt.Errorf("replication.gather_for is %v: must be 0 or more", r.GatherFor)
+	case r.Factor > 1 && c.Peer.Bind == "":
+		return fmt.Errorf("peer.bind is empty: with replication.factor %d it must be host:port", r.Factor)
+	}
+	if c.Peer.Bind != "" {
+		if _, _, err := splitAddress(c.Peer.Bind); err != nil {
+			return fmt.Errorf("peer.bind is %q: must be host:port or empty", c.Peer.Bind)
+		}
+	}
+	if c.Peer.Advertised != "" {
+		if host, port, err := splitAddress(c.Peer.Advertised); err != nil || host == "" || port == 0 {
+			return fmt.Errorf("peer.advertised is %q: must be host:port", c.Peer.Advertised)
+		}
+	}
+	return r.Config.Validate()
 }
 
 // ValidateStores checks the settings of etcd and the object store, which an

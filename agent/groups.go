@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"varve/group"
+	"varve/metadata"
 )
 
 // openGroups makes the coordinator; it owns nothing yet.
@@ -11,28 +12,30 @@ func (a *Agent) openGroups() {
 	a.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
 }
 
-// holdSlots takes all coordinator slots when this agent is the one that
-// coordinates, the live agent with the lowest id, and lets them go otherwise.
-// Two that believe so at once do no harm: every write is guarded.
+// holdSlots serves the coordinator slots that the controller gave to this agent, and
+// no others. Their keys' revisions guard all that it stores of groups.
 func (a *Agent) holdSlots(ctx context.Context) {
-	agents := a.view.Agents()
-	if len(agents) == 0 {
-		return // the leases ended while etcd was away: nobody took over
-	}
-	mine := len(agents) > 0 && agents[0].Incarnation == a.inc
-	if mine == a.coordinates {
-		return
-	}
-	a.coordinates = mine
-	if mine {
-		all := make([]int, group.Slots)
-		for i := range all {
-			all[i] = i
+	owners := a.view.Slots()
+	take := map[int]metadata.Guard{}
+	for n := range group.Slots {
+		o := owners[n]
+		mine := metadata.Guard{}
+		if o.Incarnation == a.inc {
+			mine = metadata.Guard{Key: metadata.SlotKey(n), Mod: o.Mod}
 		}
-		a.groups.OwnSlots(all...)
-		return
+		if a.slots[n] == mine {
+			continue
+		}
+		if a.slots[n].Key != "" && o.Incarnation != 0 {
+			a.groups.ReleaseSlot(ctx, n)
+		} else if a.slots[n].Key != "" {
+			continue // the picture is incomplete: nobody took it
+		}
+		if a.slots[n] = mine; mine.Key != "" {
+			take[n] = mine
+		}
 	}
-	for i := range group.Slots {
-		a.groups.ReleaseSlot(ctx, i)
+	if len(take) > 0 {
+		a.groups.OwnSlots(take)
 	}
 }

@@ -60,7 +60,7 @@ func (a *Agent) NotReady() []string {
 	default:
 		missing = append(missing, "the agent is starting")
 	}
-	if n := a.unserved(); n > 0 {
+	if n := a.withoutLeader() + len(a.unserved.all()); n > 0 {
 		missing = append(missing, fmt.Sprintf("%d partitions have no leader", n))
 	}
 	if a.store.Pressure() >= 1 {
@@ -69,7 +69,7 @@ func (a *Agent) NotReady() []string {
 	return missing
 }
 
-func (a *Agent) unserved() (n int) {
+func (a *Agent) withoutLeader() (n int) {
 	for _, t := range a.view.Topics() {
 		for i := range t.Partitions {
 			if _, ok := a.view.Owner(id.Partition{Topic: t.ID, Index: i}); !ok {
@@ -102,7 +102,7 @@ type Status struct {
 // Status gives the agent's state.
 func (a *Agent) Status() any {
 	s := Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
-		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.unserved(),
+		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
 		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
 	for _, l := range a.view.Agents() {
 		s.Agents = append(s.Agents, int32(l.Broker))

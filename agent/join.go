@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"varve/cluster"
-	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
-	"varve/wal"
 )
 
 // join takes an incarnation and a session, and waits for the cluster's picture.
@@ -20,6 +18,9 @@ func (a *Agent) join(ctx, life context.Context) error {
 		return err
 	}
 	if err := a.checkCluster(); err != nil {
+		return err
+	}
+	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}
 	if err := a.evictFormerSelf(ctx); err != nil {
@@ -106,7 +107,7 @@ func (a *Agent) register(ctx, life context.Context) error {
 
 // announce writes the agent's key, which goes with its session.
 func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
-	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.cfg.HTTP, Endpoints: a.endpoints}
+	me := metadata.Agent{Incarnation: a.inc, Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.advertisedHTTP(), Endpoints: a.endpoints, Peer: a.peerAddr, Leaving: a.leaving.Load()}
 	key := metadata.AgentKey(a.self)
 	kv, err := a.deps.Meta.Get(ctx, key)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
@@ -118,7 +119,12 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
 		}
 	}
-	return a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+	if err != nil {
+		return 0, err
+	}
+	a.registered.Store(int64(rev))
+	return rev, a.seen.check(rev)
 }
 
 // errTaken ends an agent that somebody else has taken the place of.
@@ -170,121 +176,4 @@ func (a *Agent) registerAgain(ctx context.Context) error {
 		_ = s.Close(ctx) // it ends by itself too
 	}
 	return err
-}
-
-// recoverJournals decides the end of every journal that this store keeps and
-// that an earlier incarnation left open (DESIGN 4; with an ensemble of one this
-// store's answer is all there is).
-func (a *Agent) recoverJournals(ctx, _ context.Context) error {
-	for _, j := range a.store.Journals() {
-		if err := a.recoverJournal(ctx, j); err != nil {
-			return fmt.Errorf("journal %v: %w", j, err)
-		}
-	}
-	return nil
-}
-
-func (a *Agent) recoverJournal(ctx context.Context, j id.Journal) error {
-	key := metadata.JournalKey(j)
-	kv, err := a.deps.Meta.Get(ctx, key)
-	if errors.Is(err, metadata.ErrNotFound) {
-		return a.forgetJournal(j)
-	}
-	if err != nil {
-		return err
-	}
-	rec, err := metadata.DecodeJournal(kv.Value)
-	if err != nil {
-		return err
-	}
-	if len(rec.Ensemble) != 1 || rec.Ensemble[0] != a.store.ID() {
-		return fmt.Errorf("it belongs to the stores %v, not to this one alone (%v)", rec.Ensemble, a.store.ID())
-	}
-	if rec.State == metadata.JournalSealed {
-		if _, err := a.store.Recover(j); err != nil {
-			return err
-		}
-		return a.store.Seal(j, rec.End)
-	}
-	// Step 1: from open, or an older recovery, to recovering(E).
-	rec.State = metadata.JournalRecovering
-	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, rec.Encode()))
-	if err != nil {
-		return fmt.Errorf("begin recovery: %w", err)
-	}
-	// Steps 2 to 4: fence, and find the last entry.
-	rec.Fence = uint64(rev)
-	if err := a.store.Fence(j, rec.Fence); err != nil {
-		return err
-	}
-	last, err := a.store.Recover(j)
-	if err != nil {
-		return err
-	}
-	// Step 5: this decides the end.
-	rec.State, rec.End = metadata.JournalSealed, last
-	if _, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, rec.Encode())); err != nil {
-		return fmt.Errorf("seal at entry %d: %w", last, err)
-	}
-	a.log.Info("journal recovered", "journal", j, "entries", last)
-	return a.store.Seal(j, last)
-}
-
-// forgetJournal drops a journal that etcd doesn't know: it was never opened, or
-// the tier has all of it.
-func (a *Agent) forgetJournal(j id.Journal) error {
-	if _, sealed := a.store.Sealed(j); !sealed {
-		last, err := a.store.Recover(j)
-		if err != nil {
-			return err
-		}
-		if last > 0 {
-			return fmt.Errorf("it holds %d entries, but etcd does not know it: was etcd restored from an older state? Nothing was changed", last)
-		}
-		if err := a.store.Seal(j, 0); err != nil {
-			return err
-		}
-	}
-	a.log.Info("journal is needed no more", "journal", j)
-	a.store.Drop(j)
-	return nil
-}
-
-// openJournal opens this incarnation's journal: the store joins it durably before
-// etcd names it.
-func (a *Agent) openJournal(ctx, _ context.Context) error {
-	j := id.Journal{Writer: a.inc, Seq: 1}
-	if err := a.store.Join(j); err != nil {
-		return err
-	}
-	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: []id.Store{a.store.ID()}, Quorum: 1}
-	key := metadata.JournalKey(j)
-	if _, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, rec.Encode())); err != nil {
-		return err
-	}
-	var err error
-	a.journal, err = a.store.Create(j, nil)
-	return err
-}
-
-// sealOwn ends this incarnation's journal for good, after the writer is closed.
-func (a *Agent) sealOwn(ctx context.Context, w *wal.Writer) error {
-	j := w.ID()
-	key := metadata.JournalKey(j)
-	kv, err := a.deps.Meta.Get(ctx, key)
-	if err != nil {
-		return err
-	}
-	rec, err := metadata.DecodeJournal(kv.Value)
-	if err != nil {
-		return err
-	}
-	if rec.State != metadata.JournalOpen {
-		return fmt.Errorf("journal %v is %v", j, rec.State)
-	}
-	rec.State, rec.End = metadata.JournalSealed, w.Committed()
-	if _, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, rec.Encode())); err != nil {
-		return err
-	}
-	return a.store.Seal(j, rec.End)
 }

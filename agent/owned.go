@@ -15,10 +15,12 @@ type owned struct {
 	by map[id.Partition]*partition.Partition
 	// retiring are those of deleted topics that are being uploaded.
 	retiring map[id.Partition]bool
+	// done are those that were: opened again only if their topic is brought back.
+	done map[id.Partition]bool
 }
 
 func newOwned() *owned {
-	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}}
+	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}}
 }
 
 // Get gives a partition, or nil.
@@ -41,6 +43,25 @@ func (o *owned) remove(p id.Partition) *partition.Partition {
 	delete(o.by, p)
 	delete(o.retiring, p)
 	return was
+}
+
+// retired ends a partition that was marked by retire.
+func (o *owned) retired(p id.Partition) {
+	o.remove(p)
+	o.mu.Lock()
+	o.done[p] = true
+	o.mu.Unlock()
+}
+
+// wasRetired says whether a partition was retired; no more once its topic exists
+// again.
+func (o *owned) wasRetired(p id.Partition, exists bool) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if exists {
+		delete(o.done, p)
+	}
+	return o.done[p]
 }
 
 // retire marks a partition as one that ends; false if it was marked before.

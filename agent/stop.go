@@ -2,7 +2,7 @@ package agent
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,30 +14,38 @@ import (
 // drainTime is how long connections get to finish what they began.
 const drainTime = 5 * time.Second
 
-// stop ends the agent in the reverse order of its start. After a failure of the
-// journal nothing is uploaded or sealed: the next start decides what counts.
+// stop ends the agent in the reverse order of its start: everything that others can
+// take over is given to them first. After a failure of the journal nothing is
+// uploaded or sealed: the others, or the next start, decide what counts.
 func (a *Agent) stop(failed error) {
 	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout+drainTime)
 	defer cancel()
+	if failed == nil {
+		a.handOver(ctx)
+	} else {
+		a.closePartitions() // who waits is told at once, and goes elsewhere
+	}
 	a.stopServing()
 	a.drain()
+	a.stopControl()
+	a.controlling.Wait()
 	a.groups.Close(ctx)
 	if failed == nil {
 		a.flush(ctx)
 	}
 	a.tier.stop()
+	a.sealing.Store(true)
 	a.journal.Close()
 	if failed == nil {
 		a.leaveClean(ctx)
 	}
-	for _, p := range a.owned.all() {
-		p.Close()
-	}
+	a.closePartitions()
 	if a.admin != nil {
 		if err := a.admin.Close(ctx); err != nil {
 			a.log.Debug("admin API", "err", err)
 		}
 	}
+	a.peers.Close()
 	if err := a.lease().Close(ctx); err != nil {
 		a.log.Debug("lease not ended; it ends by itself", "err", err)
 	}
@@ -48,6 +56,19 @@ func (a *Agent) stop(failed error) {
 		a.log.Warn("journals not closed cleanly", "err", err)
 	}
 	a.log.Info("stopped")
+}
+
+func (a *Agent) closePartitions() {
+	for _, p := range a.owned.all() {
+		p.Close()
+	}
+}
+
+// handOver gives everything away, as far as there is time.
+func (a *Agent) handOver(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
+	defer cancel()
+	a.leave(ctx)
 }
 
 func (a *Agent) drain() {
@@ -67,17 +88,31 @@ func (a *Agent) flush(ctx context.Context) {
 
 // leaveClean seals the journal, and lets etcd forget it if the tier has all of it.
 func (a *Agent) leaveClean(ctx context.Context) {
-	if err := a.sealOwn(ctx, a.journal); err != nil {
-		a.log.Warn("journal not sealed; the next start recovers it", "err", err)
+	j := a.journal.ID()
+	rev, err := a.sealOwn(ctx, a.journal)
+	if err != nil {
+		a.log.Warn("journal not sealed; it will be recovered", "err", err)
 		return
 	}
-	a.trim(ctx)
+	needed := a.neededElsewhere(ctx)
+	for _, p := range a.owned.all() {
+		p.Needs(func(id.Journal, wal.Pos) { needed = true })
+	}
+	if !needed {
+		a.forget(ctx, j, rev)
+	}
 }
 
-// trim tells the journals what is needed no more, and lets etcd forget sealed
-// ones of which nothing is.
+// trim tells the own journal what is needed no more, and lets etcd forget own ones
+// that were sealed and of which nothing is. Those of others are for the controller.
 func (a *Agent) trim(ctx context.Context) {
-	committed := a.journal.Committed() // before looking: what comes later is needed
+	// Before looking at what is needed: what comes later is needed too, and a journal
+	// that was sealed by then gets nothing more.
+	mine, committed := a.journal.Tip()
+	known := a.view.Journals()
+	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen {
+		return // others decide about it now, or it is being left
+	}
 	first := map[id.Journal]wal.Pos{}
 	for _, p := range a.owned.all() {
 		p.Needs(func(j id.Journal, from wal.Pos) {
@@ -86,49 +121,40 @@ func (a *Agent) trim(ctx context.Context) {
 			}
 		})
 	}
-	complete := sync.OnceValue(a.complete)
-	for _, j := range a.store.Journals() {
-		from, needed := first[j]
-		_, sealed := a.store.Sealed(j)
-		switch {
-		case needed && j == a.journal.ID():
-			a.store.TrimBefore(j, from, committed)
-		case needed:
-			a.store.TrimBefore(j, from, ^uint64(0))
-		case sealed && complete():
-			a.forget(ctx, j)
-		case j == a.journal.ID():
-			a.store.Trim(j, committed)
+	if from, needed := first[mine]; needed {
+		a.peers.Trim(mine, from, committed)
+	} else {
+		a.peers.Trim(mine, ^wal.Pos(0), committed)
+	}
+	elsewhere := sync.OnceValue(func() bool { return a.neededElsewhere(ctx) })
+	for j, rec := range known {
+		_, needed := first[j]
+		if j != mine && j.Writer == a.inc && rec.State == metadata.JournalSealed && !needed && !elsewhere() {
+			a.forget(ctx, j, rec.Mod)
 		}
 	}
 }
 
-// complete says that every partition of the cluster is served here, so that what
-// no partition here needs is needed by none.
-func (a *Agent) complete() bool {
-	if a.view.Unreadable() {
-		return false
+// neededElsewhere says whether a partition of another owner may have a part of its
+// tail in this incarnation's journals.
+func (a *Agent) neededElsewhere(ctx context.Context) bool {
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
+	if err != nil {
+		return true
 	}
-	for _, t := range a.view.Topics() {
-		for i := range t.Partitions {
-			if a.owned.Get(id.Partition{Topic: t.ID, Index: i}) == nil {
-				return false
-			}
+	for _, kv := range kvs {
+		h, err := metadata.DecodeHead(kv.Value)
+		if err != nil || h.Owner != a.inc && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == a.inc }) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
-// forget removes a journal from etcd, then from the disk.
-func (a *Agent) forget(ctx context.Context, j id.Journal) {
+// forget removes a journal from etcd; the stores that keep it drop it then.
+func (a *Agent) forget(ctx context.Context, j id.Journal, mod metadata.Revision) {
 	key := metadata.JournalKey(j)
-	kv, err := a.deps.Meta.Get(ctx, key)
-	if err == nil {
-		_, err = a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Delete(key))
-	}
-	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+	if _, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Delete(key)); err != nil {
 		a.log.Debug("journal not forgotten yet", "journal", j, "err", err)
-		return
 	}
-	a.store.Drop(j)
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -161,6 +162,11 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 	if p == nil {
 		return kerr.NotLeaderForPartition
 	}
+	if slot.call.req.Acks == -1 {
+		if err := b.inSync(p); err != nil {
+			return err
+		}
+	}
 	batch, rest, err := kafka.Next(records)
 	if err != nil {
 		return err
@@ -174,6 +180,19 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 		slot.stamp = now
 	}
 	return p.Append(ctx, batch, now, id.NoEpoch, slot)
+}
+
+// inSync refuses, as Kafka does, what asks for all acknowledgements while fewer members
+// of the journal's ensemble are alive than the topic demands.
+func (b *Broker) inSync(p *partition.Partition) error {
+	want := p.Settings().MinInSync
+	if want <= 1 {
+		return nil // the owner itself is one
+	}
+	if n := b.deps.View.LiveMembers(p.Head().Owner); n < want {
+		return fmt.Errorf("%d of the journal's members are alive, min.insync.replicas is %d: %w", n, want, kerr.NotEnoughReplicas)
+	}
+	return nil
 }
 
 // expire answers with what is known when the client's patience ends.
@@ -258,7 +277,7 @@ func (s *produceSlot) fill(p *kmsg.ProduceResponseTopicPartition, index int32, r
 
 // hintProduce names the present leader (KIP-951).
 func (b *Broker) hintProduce(c *conn, at id.Partition, p *kmsg.ProduceResponseTopicPartition, resp *kmsg.ProduceResponse) {
-	o, ok := b.deps.View.Owner(at)
+	o, ok := b.otherOwner(at)
 	if !ok || resp.Version < 10 {
 		return
 	}

@@ -172,7 +172,11 @@ func (call *fetchCall) encodeLeader(p *pieces, fp *fetchPart, code int16) {
 		p.tags(0)
 		return
 	}
-	o, ok := call.b.deps.View.Owner(id.Partition{Topic: fp.topic.ID, Index: fp.want.partition})
+	at := id.Partition{Topic: fp.topic.ID, Index: fp.want.partition}
+	o, ok := call.b.otherOwner(at)
+	if code == kerr.FencedLeaderEpoch.Code {
+		o, ok = call.b.deps.View.Owner(at)
+	}
 	if !ok {
 		p.tags(0)
 		return
@@ -214,7 +218,10 @@ func (call *fetchCall) encodeEndpoints(p *pieces) {
 
 func (call *fetchCall) anyWrongLeader() bool {
 	for _, fp := range call.parts {
-		if fp.err != nil && codeOf(fp.err) == kerr.NotLeaderForPartition {
+		if fp.err == nil {
+			continue
+		}
+		if k := codeOf(fp.err); k == kerr.NotLeaderForPartition || k == kerr.FencedLeaderEpoch {
 			return true
 		}
 	}

@@ -98,13 +98,14 @@ func (b *Broker) topicMetadata(t *cluster.Topic) kmsg.MetadataResponseTopic {
 	n.Topic, n.TopicID, n.AuthorizedOperations = &t.Name, t.ID, noOperations
 	n.IsInternal = false
 	n.Partitions = make([]kmsg.MetadataResponseTopicPartition, t.Partitions)
+	ensembles := b.deps.View.Ensembles()
 	for i := range n.Partitions {
-		n.Partitions[i] = b.partitionMetadata(id.Partition{Topic: t.ID, Index: int32(i)})
+		n.Partitions[i] = b.partitionMetadata(id.Partition{Topic: t.ID, Index: int32(i)}, ensembles)
 	}
 	return n
 }
 
-func (b *Broker) partitionMetadata(at id.Partition) kmsg.MetadataResponseTopicPartition {
+func (b *Broker) partitionMetadata(at id.Partition, ensembles map[id.Incarnation]cluster.Ensemble) kmsg.MetadataResponseTopicPartition {
 	p := kmsg.NewMetadataResponseTopicPartition()
 	p.Partition = at.Index
 	o, ok := b.deps.View.Owner(at)
@@ -117,6 +118,9 @@ func (b *Broker) partitionMetadata(at id.Partition) kmsg.MetadataResponseTopicPa
 	}
 	p.Leader, p.LeaderEpoch = int32(o.Broker), int32(o.Epoch)
 	p.Replicas, p.ISR = []int32{p.Leader}, []int32{p.Leader}
+	if e := ensembles[o.Incarnation]; len(e.Replicas) > 0 {
+		p.Replicas, p.ISR, p.OfflineReplicas = e.Replicas, e.Live, e.Offline
+	}
 	return p
 }
 
@@ -197,11 +201,12 @@ func (b *Broker) describeTopic(name string, from, limit int32) (d kmsg.DescribeT
 		return d, -1
 	}
 	d.TopicID = t.ID
+	ensembles := b.deps.View.Ensembles()
 	for i := max(0, from); i < t.Partitions; i++ {
 		if int32(len(d.Partitions)) == limit {
 			return d, i
 		}
-		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i})
+		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i}, ensembles)
 		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
 		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas

@@ -118,8 +118,17 @@ func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (
 	return int32(len(as)), nil
 }
 
+// replicas is how many agents keep a record: the most that an open journal has.
+func (b *Broker) replicas() int {
+	n := 1
+	for _, e := range b.deps.View.Ensembles() {
+		n = max(n, len(e.Replicas))
+	}
+	return n
+}
+
 func (b *Broker) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
-	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, 1
+	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, int16(b.replicas())
 	for i := range cluster.TopicDefinitions() {
 		d := &cluster.TopicDefinitions()[i]
 		value, from := b.deps.View.Lookup(t.Config, b.deps.Self.String(), d)

@@ -43,6 +43,7 @@ var codes = []struct {
 	{cluster.ErrPartitions, kerr.InvalidPartitions},
 	{cluster.ErrUnknownConfig, kerr.InvalidConfig},
 	{cluster.ErrConfigValue, kerr.InvalidConfig},
+	{cluster.ErrNoAgent, kerr.InvalidReplicaAssignment},
 	{metadata.ErrUnavailable, kerr.RequestTimedOut},
 	{metadata.ErrConflict, kerr.RequestTimedOut},
 	{context.DeadlineExceeded, kerr.RequestTimedOut},

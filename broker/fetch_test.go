@@ -38,7 +38,7 @@ func newFetchBench(t *testing.T, partitions int) *fetchBench {
 	s := &partition.Settings{MaxMessageBytes: 1 << 20, KeepCompression: true, TimestampBefore: 1<<63 - 1, TimestampAfter: 1 << 62}
 	for i := range int32(partitions) {
 		p := partition.New(id.Partition{Topic: id.Topic{1}, Index: i}, &f.deps, new(metadata.Head), 0, s)
-		p.Serve(new(metadata.Head), 1)
+		p.Serve()
 		f.parts = append(f.parts, p)
 	}
 	f.b = &Broker{deps: Deps{Tier: busyTier{f: f}}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
@@ -55,7 +55,7 @@ func (f *fetchBench) Append(rec *wal.Record, body []byte, owner wal.Owner) error
 	at := wal.Pos(len(f.body))
 	f.body = append(f.body, body...)
 	rec.Size = uint32(len(body))
-	f.held = append(f.held, func() { owner.Committed(at, 1) })
+	f.held = append(f.held, func() { owner.Committed(id.Journal{}, at, 1) })
 	return nil
 }
 
@@ -174,7 +174,7 @@ func TestAFetchWaitsWhileTheTierIsBusy(t *testing.T) {
 		f := newFetchBench(t, 2)
 		head := &metadata.Head{TieredEnd: 7}
 		f.parts[0] = partition.New(f.parts[0].ID(), &f.deps, head, 1, f.parts[0].Settings())
-		f.parts[0].Serve(head, 1)
+		f.parts[0].Serve()
 		began := time.Now()
 		found := f.fetch(1, 1<<20, 1<<20, time.Second)
 		if n := <-found; n != 0 || f.far != 2 || time.Since(began) != time.Second {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/group"
 	"varve/internal/id"
 )
 
@@ -38,13 +39,13 @@ func groupTable(b *Broker) []*api {
 	}
 }
 
-// Coordinator gives the agent that coordinates a group: as long as slots are not
-// spread, the controller coordinates all.
-func (b *Broker) Coordinator(_, listener string) (broker id.Broker, host string, port int32, ok bool) {
-	agents := b.deps.View.Agents()
-	if len(agents) == 0 {
+// Coordinator gives the agent that coordinates a group: the owner of its slot.
+func (b *Broker) Coordinator(name, listener string) (broker id.Broker, host string, port int32, ok bool) {
+	owner := b.deps.View.Slot(group.SlotOf(name))
+	a, ok := b.deps.View.Agent(owner.Broker)
+	if !ok || a.Incarnation != owner.Incarnation {
 		return id.NoBroker, "", 0, false
 	}
-	host, port, _, ok = pick(agents[0], listener)
-	return agents[0].Broker, host, port, ok
+	host, port, _, ok = pick(a, listener)
+	return owner.Broker, host, port, ok
 }

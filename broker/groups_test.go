@@ -51,7 +51,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		cfg.OffsetMetadataMaxBytes = 8
 		groups := group.Open(cfg, store, writer, nil, log, nil)
 		for n := range group.Slots {
-			groups.OwnSlots(n)
+			groups.OwnSlots(map[int]metadata.Guard{n: {}})
 		}
 		synctest.Wait()
 		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}

@@ -48,9 +48,20 @@ func pick(a cluster.Live, listener string) (host string, port int32, rack *strin
 	return "", 0, rack, false
 }
 
-// controller names the agent to which clients send changes: any live one serves;
-// the lowest id is named, so that all say the same.
+// otherOwner gives the owner of a partition that isn't served here. While the picture
+// still names this agent, or names it already, nobody is named: the client would come
+// straight back.
+func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
+	o, ok := b.deps.View.Owner(at)
+	return o, ok && o.Broker != b.deps.Self
+}
+
+// controller names the agent to which clients send changes. Any live one serves them;
+// while nobody is elected the one with the lowest id is named, so that all say the same.
 func (b *Broker) controller() int32 {
+	if c := b.deps.View.Controller(); b.deps.View.Alive(c.Incarnation, c.Broker) {
+		return int32(c.Broker)
+	}
 	if agents := b.deps.View.Agents(); len(agents) > 0 {
 		return int32(agents[0].Broker)
 	}

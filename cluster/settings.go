@@ -256,6 +256,7 @@ func (v *View) PartitionSettings(t *Topic, broker string) *partition.Settings {
 		RetentionMs:      number("retention.ms"),
 		RetentionBytes:   number("retention.bytes"),
 		ProducerExpiryMs: 86400000,
+		MinInSync:        int(number("min.insync.replicas")),
 	}
 	policy := SplitList(get("cleanup.policy"))
 	s.Compact, s.Delete = slices.Contains(policy, "compact"), slices.Contains(policy, "delete")

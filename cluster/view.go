@@ -27,6 +27,19 @@ type Owner struct {
 	Epoch       id.Epoch
 }
 
+// Role is who has a part that one agent has at a time, and since which revision; a
+// zero Incarnation is nobody.
+type Role struct {
+	metadata.Role
+	Mod metadata.Revision
+}
+
+// Journal is a journal's record as of one moment. It must not be changed.
+type Journal struct {
+	metadata.Journal
+	Mod metadata.Revision
+}
+
 // Topic is a topic as of one moment. It must not be changed.
 type Topic struct {
 	Name string
@@ -42,11 +55,18 @@ type View struct {
 
 	mu struct {
 		sync.RWMutex
-		agents  map[id.Broker]metadata.Agent
+		agents  map[id.Broker]Live
+		journal map[id.Journal]Journal
+		slots   map[int]Role
+		control Role
+		homes   map[id.Store]id.Broker // where each store was last seen
 		topics  map[string]*Topic
 		byID    map[id.Topic]*Topic
 		deleted map[id.Topic]metadata.DeletedTopic
 		owners  map[id.Partition]Owner
+		moves   map[id.Partition]Move
+		drained map[id.Broker]bool
+		loads   map[id.Broker]metadata.Load
 		brokers map[string]metadata.Settings // dynamic settings, "" for all
 		groups  map[string]metadata.Settings
 		rev     map[string]metadata.Revision // by prefix watched
@@ -58,17 +78,24 @@ type View struct {
 }
 
 // watched are the prefixes that a View follows.
-var watched = []string{metadata.PrefixAgents, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads}
+var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads,
+	metadata.PrefixMoves, metadata.PrefixDrained, metadata.PrefixLoads}
 
 // NewView makes a view; Run fills it. random makes the ids of topics; nil is the
 // system's.
 func NewView(store metadata.Store, log *slog.Logger, random *chance.Source) *View {
 	v := &View{store: store, log: log, random: random, ready: make(chan struct{})}
-	v.mu.agents = map[id.Broker]metadata.Agent{}
+	v.mu.agents = map[id.Broker]Live{}
+	v.mu.journal = map[id.Journal]Journal{}
+	v.mu.slots = map[int]Role{}
+	v.mu.homes = map[id.Store]id.Broker{}
 	v.mu.topics = map[string]*Topic{}
 	v.mu.byID = map[id.Topic]*Topic{}
 	v.mu.deleted = map[id.Topic]metadata.DeletedTopic{}
 	v.mu.owners = map[id.Partition]Owner{}
+	v.mu.moves = map[id.Partition]Move{}
+	v.mu.drained = map[id.Broker]bool{}
+	v.mu.loads = map[id.Broker]metadata.Load{}
 	v.mu.brokers = map[string]metadata.Settings{}
 	v.mu.groups = map[string]metadata.Settings{}
 	v.mu.rev = map[string]metadata.Revision{}
@@ -130,7 +157,7 @@ func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) 
 func (v *View) apply(prefix string, batch metadata.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	news := batch.Reset || prefix != metadata.PrefixHeads
+	news := batch.Reset
 	if batch.Reset {
 		v.forget(prefix)
 	}
@@ -146,7 +173,7 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 	}
 	v.mu.rev[prefix] = max(v.mu.rev[prefix], batch.Rev)
 	if !news {
-		return // an owner's own bookkeeping
+		return // an agent's own bookkeeping
 	}
 	close(v.mu.changed)
 	v.mu.changed = make(chan struct{})
@@ -171,6 +198,12 @@ func (v *View) forget(prefix string) {
 	switch prefix {
 	case metadata.PrefixAgents:
 		clear(v.mu.agents)
+	case metadata.KeyController:
+		v.mu.control = Role{}
+	case metadata.PrefixSlots:
+		clear(v.mu.slots)
+	case metadata.PrefixJournals:
+		clear(v.mu.journal)
 	case metadata.PrefixTopics:
 		clear(v.mu.topics)
 		clear(v.mu.byID)
@@ -181,6 +214,12 @@ func (v *View) forget(prefix string) {
 		clear(v.mu.groups)
 	case metadata.PrefixHeads:
 		clear(v.mu.owners)
+	case metadata.PrefixMoves:
+		clear(v.mu.moves)
+	case metadata.PrefixDrained:
+		clear(v.mu.drained)
+	case metadata.PrefixLoads:
+		clear(v.mu.loads)
 	}
 }
 
@@ -190,12 +229,24 @@ func (v *View) event(prefix string, e metadata.Event) (changed bool, err error) 
 	switch prefix {
 	case metadata.PrefixAgents:
 		return true, v.agentEvent(e.KV, gone)
+	case metadata.KeyController:
+		return true, v.controllerEvent(e.KV, gone)
+	case metadata.PrefixSlots:
+		return true, v.slotEvent(e.KV, gone)
+	case metadata.PrefixJournals:
+		return true, v.journalEvent(e.KV, gone)
 	case metadata.PrefixTopics:
 		return true, v.topicEvent(e.KV, gone)
 	case metadata.PrefixDeleted:
 		return true, v.deletedEvent(e.KV, gone)
 	case metadata.PrefixConfigs:
 		return true, v.configEvent(e.KV, gone)
+	case metadata.PrefixMoves:
+		return true, v.moveEvent(e.KV, gone)
+	case metadata.PrefixDrained:
+		return true, v.drainEvent(e.KV, gone)
+	case metadata.PrefixLoads:
+		return false, v.loadEvent(e.KV, gone)
 	}
 	return v.headEvent(e.KV, gone)
 }
@@ -208,7 +259,49 @@ func (v *View) agentEvent(kv metadata.KV, gone bool) error {
 	}
 	a, err := metadata.DecodeAgent(kv.Value)
 	if err == nil {
-		v.mu.agents[b] = a
+		v.mu.agents[b] = Live{b, a, kv.Lease}
+		v.mu.homes[a.Store] = b
+	}
+	return err
+}
+
+func (v *View) controllerEvent(kv metadata.KV, gone bool) error {
+	r, err := role(kv, gone)
+	if err == nil && kv.Key == metadata.KeyController {
+		v.mu.control = r
+	}
+	return err
+}
+
+func (v *View) slotEvent(kv metadata.KV, gone bool) error {
+	slot, err := metadata.ParseSlotKey(kv.Key)
+	if err != nil {
+		return err
+	}
+	r, err := role(kv, gone)
+	if err == nil {
+		v.mu.slots[slot] = r
+	}
+	return err
+}
+
+func role(kv metadata.KV, gone bool) (r Role, err error) {
+	if !gone {
+		r.Mod = kv.Mod
+		r.Role, err = metadata.DecodeRole(kv.Value)
+	}
+	return r, err
+}
+
+func (v *View) journalEvent(kv metadata.KV, gone bool) error {
+	j, err := metadata.ParseJournalKey(kv.Key)
+	if err != nil || gone {
+		delete(v.mu.journal, j)
+		return err
+	}
+	rec, err := metadata.DecodeJournal(kv.Value)
+	if err == nil {
+		v.mu.journal[j] = Journal{rec, kv.Mod}
 	}
 	return err
 }
@@ -327,16 +420,92 @@ func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 type Live struct {
 	Broker id.Broker
 	metadata.Agent
+	Lease metadata.Lease
+}
+
+// Alive says whether an incarnation has a session.
+func (v *View) Alive(i id.Incarnation, b id.Broker) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return i != 0 && v.mu.agents[b].Incarnation == i
+}
+
+// Agent gives a live agent.
+func (v *View) Agent(b id.Broker) (Live, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	a, ok := v.mu.agents[b]
+	return a, ok
+}
+
+// Succeeded says whether a later incarnation lives under an agent's broker id, which
+// is taken only when the former agent is gone.
+func (v *View) Succeeded(i id.Incarnation, b id.Broker) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.agents[b].Incarnation > i
+}
+
+// Store gives the live agent that has a store.
+func (v *View) Store(s id.Store) (Live, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, a := range v.mu.agents {
+		if a.Store == s {
+			return a, true
+		}
+	}
+	return Live{}, false
+}
+
+// Home gives the broker that had a store when it was last seen.
+func (v *View) Home(s id.Store) (id.Broker, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	b, ok := v.mu.homes[s]
+	return b, ok
+}
+
+// Controller says which agent is the controller.
+func (v *View) Controller() Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.control
+}
+
+// Slots gives the owners of the coordinator slots.
+func (v *View) Slots() map[int]Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return maps.Clone(v.mu.slots)
+}
+
+// Slot gives the owner of a coordinator slot.
+func (v *View) Slot(slot int) Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.slots[slot]
+}
+
+// Journals gives the records of all journals.
+func (v *View) Journals() map[id.Journal]Journal {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return maps.Clone(v.mu.journal)
+}
+
+// Owners gives who owns each partition, dead or alive.
+func (v *View) Owners() map[id.Partition]Owner {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return maps.Clone(v.mu.owners)
 }
 
 // Agents lists the live agents by broker id.
 func (v *View) Agents() []Live {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	out := make([]Live, 0, len(v.mu.agents))
-	for b, a := range v.mu.agents {
-		out = append(out, Live{b, a})
-	}
+	out := slices.Collect(maps.Values(v.mu.agents))
 	slices.SortFunc(out, func(a, b Live) int { return int(a.Broker) - int(b.Broker) })
 	return out
 }

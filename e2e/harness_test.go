@@ -151,6 +151,11 @@ listeners:
   - name: PLAINTEXT
     bind: %s
 http: %s
+replication:
+  factor: 1
+  quorum: 1
+peer:
+  bind: ""
 etcd:
   endpoints: [%s]
 store:

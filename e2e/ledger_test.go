@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/crc64"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,7 +38,7 @@ func newLedger(t *testing.T, addr, topic string, partitions int32, opts ...kgo.O
 	t.Helper()
 	l := &ledger{t: t, addr: addr, topic: topic, acked: map[int32]map[int64]uint64{}}
 	var err error
-	l.cl, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(addr), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
+	l.cl, err = kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(strings.Split(addr, ",")...), kgo.DefaultProduceTopic(topic), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerLinger(2 * time.Millisecond), kgo.MetadataMinAge(100 * time.Millisecond),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 50 * time.Millisecond }), kgo.RecordDeliveryTimeout(2 * time.Minute)}, opts...)...)
 	if err != nil {
@@ -50,13 +52,23 @@ func newLedger(t *testing.T, addr, topic string, partitions int32, opts ...kgo.O
 }
 
 // begin produces without pause, size bytes a record, until end.
-func (l *ledger) begin(size int) {
+func (l *ledger) begin(size int) { l.beginAt(size, 0) }
+
+// beginAt produces about so many records a second, so that what is measured beside
+// it isn't drowned; 0 is as many as it can.
+func (l *ledger) beginAt(size, rate int) {
+	const tick = 10 * time.Millisecond
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
 	l.done.Add(1)
 	go func() {
 		defer l.done.Done()
+		due := time.NewTicker(tick)
+		defer due.Stop()
 		for i := 0; ctx.Err() == nil; i++ {
+			if burst := rate * int(tick) / int(time.Second); burst > 0 && i%burst == 0 {
+				<-due.C
+			}
 			l.cl.Produce(ctx, l.record(i, size), l.note)
 		}
 	}()
@@ -71,6 +83,9 @@ func (l *ledger) record(i, size int) *kgo.Record {
 func (l *ledger) note(r *kgo.Record, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if errors.Is(err, context.Canceled) {
+		return // end took it back
+	}
 	if err != nil {
 		l.failed++
 		return
@@ -127,7 +142,7 @@ func (l *ledger) put(n, size int) {
 // idempotent producer no value is there twice.
 func (l *ledger) check() {
 	l.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(l.addr, ",")...))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -167,7 +182,7 @@ func (l *ledger) check() {
 // readAll reads total records from the start and checks that offsets are dense.
 func (l *ledger) readAll(total int64) (found map[int32]map[int64]uint64, values map[uint64]int) {
 	l.t.Helper()
-	cl, err := kgo.NewClient(kgo.SeedBrokers(l.addr), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(300*time.Millisecond))
+	cl, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(l.addr, ",")...), kgo.ConsumeTopics(l.topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxWait(300*time.Millisecond))
 	if err != nil {
 		l.t.Fatal(err)
 	}

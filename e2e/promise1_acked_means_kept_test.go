@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -84,12 +86,20 @@ func TestLostDisk(t *testing.T) {
 		}
 		return nil
 	})
-	if !strings.Contains(s.agent.log.String(), "accept_loss") {
-		t.Error("the log doesn't say what can be done")
-	}
-	s.agent.stop()
-	s.extra = append(s.extra, "--accept-loss")
-	s.start()
+	poll(t, 20*time.Second, "a hint at what can be done", func() error {
+		if !strings.Contains(s.agent.log.String(), "accept-loss") {
+			return os.ErrInvalid
+		}
+		return nil
+	})
+	poll(t, 20*time.Second, "the loss to be accepted", func() error {
+		out, err := exec.Command(binary, "cluster", "accept-loss", "1-1", "--http", s.http, "--yes").CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	s.await("/readyz")
 	newLedger(t, s.kafka, "afresh", 1).put(10, 300)
 	if n := s.partitionsServed(); n != 3 {
 		t.Errorf("%d partitions are served after the loss was accepted", n)

@@ -16,7 +16,7 @@ func BenchmarkCommit(b *testing.B) {
 	store := metadata.NewMemory().Open()
 	writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 	c := Open(DefaultConfig(), store, writer, nil, log, nil)
-	c.OwnSlots(allSlots()...)
+	c.OwnSlots(allSlots())
 	for {
 		if _, err := c.List(b.Context()); err == nil {
 			break

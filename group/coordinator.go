@@ -68,14 +68,16 @@ func Open(cfg Config, reader Reader, writer Writer, random *chance.Source, log *
 }
 
 // OwnSlots takes slots over and reads their groups; until that is done requests
-// for them are ErrLoading. Slots that are owned already stay as they are.
-func (c *Coordinator) OwnSlots(slots ...int) {
+// for them are ErrLoading. Slots that are owned already stay as they are. Each write
+// of a slot's groups holds the slot's guard, so that an owner that was replaced
+// stores nothing; a zero guard is none.
+func (c *Coordinator) OwnSlots(slots map[int]metadata.Guard) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var taken []*slot
-	for _, n := range slots {
+	for n, guard := range slots {
 		if c.mu.slots[n] == nil && !c.mu.closed {
-			c.mu.slots[n] = newSlot(c, n)
+			c.mu.slots[n] = newSlot(c, n, guard)
 			taken = append(taken, c.mu.slots[n])
 		}
 	}

@@ -23,9 +23,10 @@ type driver struct {
 	cfg    Config
 }
 
-func allSlots() (all []int) {
+func allSlots() map[int]metadata.Guard {
+	all := map[int]metadata.Guard{}
 	for n := range Slots {
-		all = append(all, n)
+		all[n] = metadata.Guard{}
 	}
 	return all
 }
@@ -51,7 +52,7 @@ func (d *driver) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
 	d.Coordinator = Open(d.cfg, d.store, d.writer, nil, log, nil)
-	d.OwnSlots(allSlots()...)
+	d.OwnSlots(allSlots())
 	synctest.Wait()
 }
 
@@ -256,7 +257,7 @@ func TestSlots(t *testing.T) {
 			t.Fatalf("listed %v, %v", l, err)
 		}
 		d.memory.SetAvailable(false)
-		d.OwnSlots(n)
+		d.OwnSlots(map[int]metadata.Guard{n: {}})
 		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrLoading)
 		_, err := d.List(t.Context())

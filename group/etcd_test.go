@@ -26,7 +26,7 @@ func TestRealEtcd(t *testing.T) {
 	for round := range int64(3) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		c := group.Open(group.DefaultConfig(), store, writer, nil, log, nil)
-		c.OwnSlots(group.SlotOf("g/ü"))
+		c.OwnSlots(map[int]metadata.Guard{group.SlotOf("g/ü"): {}})
 		for { // until the slot is read; the test's own time bounds it
 			f, err := c.Fetch(t.Context(), "g/ü", []group.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)
 			if err != nil {

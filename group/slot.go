@@ -14,6 +14,7 @@ import (
 type slot struct {
 	c      *Coordinator
 	n      int
+	guard  metadata.Guard  // of what the slot's ownership relies on
 	ctx    context.Context // of readings and writings
 	cancel context.CancelFunc
 	inbox  chan func()
@@ -43,8 +44,8 @@ type task struct {
 	fail func(error)
 }
 
-func newSlot(c *Coordinator, n int) *slot {
-	s := &slot{c: c, n: n, inbox: make(chan func()), ready: make(chan struct{}), stop: make(chan struct{}),
+func newSlot(c *Coordinator, n int, guard metadata.Guard) *slot {
+	s := &slot{c: c, n: n, guard: guard, inbox: make(chan func()), ready: make(chan struct{}), stop: make(chan struct{}),
 		done: make(chan struct{}), results: make(chan func()), entries: map[string]*entry{},
 		calls: map[Ticket]chan any{}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -230,6 +231,9 @@ func (s *slot) inMemory() (names []string) {
 // last seen.
 func (s *slot) write(e *entry, w Write) {
 	guards, ops := e.transaction(w)
+	if s.guard.Key != "" {
+		guards = append(guards, s.guard)
+	}
 	g := e.g
 	s.fly(func() func() {
 		rev, err := s.c.writer.Write(s.ctx, guards, ops...)

@@ -55,13 +55,17 @@ type Manifest struct {
 	Bytes  int64 // of those of its slices that end above the log start
 }
 
-// Link is one stretch of a partition's chain: from Start on, until the next
-// link's Start, its records lie in the journals of Writer.
+// Link is one stretch of a partition's chain: its records of leader epoch Epoch,
+// which begin at Start and reach to the next link's, lie in the journals of Writer.
 type Link struct {
 	Writer id.Incarnation
 	Epoch  id.Epoch
-	Start  int64
+	Start  int64 // StartUnknown until the owner has stored what it adopted
 }
+
+// StartUnknown is the start of a link whose writer was made owner by the
+// controller: where the links before it end, as sealed, it begins.
+const StartUnknown = -1
 
 // EpochStart says at which offset a leader epoch began (KIP-101).
 type EpochStart struct {
@@ -224,13 +228,60 @@ func DecodeOwner(b []byte) (h Head, err error) {
 	return h, nil
 }
 
-// Written says whether the record at offset, if it is the partition's, lies in
-// journals of the writer as far as the chain knows.
-func (h *Head) Written(writer id.Incarnation, offset int64) bool {
-	for i, l := range h.Chain {
-		if l.Writer == writer && offset >= l.Start && (i+1 == len(h.Chain) || offset < h.Chain[i+1].Start) {
+// Written says whether a batch of an epoch in a journal of the writer is the
+// partition's, as far as the chain knows.
+func (h *Head) Written(writer id.Incarnation, epoch id.Epoch) bool {
+	for _, l := range h.Chain {
+		if l.Writer == writer && l.Epoch == epoch {
 			return true
 		}
 	}
 	return false
+}
+
+// Give makes an incarnation the owner, in a new epoch that begins where what is
+// sealed ends. It is for the controller, which doesn't know where that is.
+func (h *Head) Give(owner id.Incarnation, broker id.Broker) {
+	if h.Owner != 0 {
+		h.Epoch++
+	}
+	start := int64(StartUnknown)
+	if len(h.Chain) == 0 {
+		start = h.TieredEnd
+	}
+	h.Owner, h.Broker = owner, broker
+	h.Chain = append(h.Chain, Link{Writer: owner, Epoch: h.Epoch, Start: start})
+}
+
+// Settle fills in where epochs began, as start says of those that aren't known, and
+// drops the links that the tier has all of. It is for the owner, who has seen
+// everything that is sealed.
+func (h *Head) Settle(start func(id.Epoch) int64) {
+	for i := range h.Chain {
+		l := &h.Chain[i]
+		if l.Start == StartUnknown {
+			l.Start = start(l.Epoch)
+		}
+		n := len(h.Epochs)
+		if n > 0 && h.Epochs[n-1].Epoch >= l.Epoch {
+			continue
+		}
+		if n > 0 && h.Epochs[n-1].Start == l.Start {
+			h.Epochs = h.Epochs[:n-1] // an epoch that stored nothing leaves no trace
+		}
+		h.Epochs = append(h.Epochs, EpochStart{Epoch: l.Epoch, Start: l.Start})
+	}
+	if n := len(h.Epochs); n > MaxEpochStarts {
+		h.Epochs = h.Epochs[n-MaxEpochStarts:]
+	}
+	h.Trim()
+}
+
+// Trim drops the links that the tier has all of.
+func (h *Head) Trim() {
+	n := 0
+	for n+1 < len(h.Chain) && h.Chain[n+1].Start != StartUnknown && h.Chain[n+1].Start <= h.TieredEnd {
+		n++
+	}
+	h.Chain = h.Chain[n:]
 }

@@ -16,10 +16,17 @@ import (
 //	incarnation                  uint64, decimal  a starting agent    for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
+//	controller                   Role             an agent            while that agent's session lives
+//	coordinators/<slot>          Role             the controller      for ever
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
 //	topics/<name>                Topic            any agent           until the topic is deleted
 //	deleted/<topic id>           DeletedTopic     any agent           until its undelete window closes and its data is gone
-//	heads/<topic id>/<partition> Head             the owner           as long as the topic's data
+//	heads/<topic id>/<partition> Head             the owner; the      as long as the topic's data
+//	                                              controller: a new owner
+//	moves/<topic id>/<partition> Move             any agent: who is   until the owner has given the
+//	                                              to own it           partition away, or it is dropped
+//	drained/<broker>             Drain            any agent           until undrained: nothing is given to it
+//	load/<broker>                Load             that agent          while its session lives
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
@@ -32,15 +39,20 @@ const (
 	KeyCluster     = "cluster"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
+	KeyController  = "controller"
 )
 
 // Prefixes of the kinds of keys.
 const (
 	PrefixAgents   = "agents/"
+	PrefixSlots    = "coordinators/"
 	PrefixJournals = "journals/"
 	PrefixTopics   = "topics/"
 	PrefixDeleted  = "deleted/"
 	PrefixHeads    = "heads/"
+	PrefixMoves    = "moves/"
+	PrefixDrained  = "drained/"
+	PrefixLoads    = "load/"
 	PrefixConfigs  = "configs/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"
@@ -60,8 +72,22 @@ func ParseAgentKey(key string) (id.Broker, error) {
 	return id.Broker(n), err
 }
 
+// SlotKey is the key of a coordinator slot.
+func SlotKey(slot int) string { return PrefixSlots + strconv.Itoa(slot) }
+
+// ParseSlotKey takes a SlotKey apart.
+func ParseSlotKey(key string) (int, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixSlots), 16)
+	return int(n), err
+}
+
 // JournalKey is the key of a journal.
 func JournalKey(j id.Journal) string { return PrefixJournals + j.String() }
+
+// WriterJournals is the prefix of the journals of one incarnation.
+func WriterJournals(i id.Incarnation) string {
+	return strings.TrimSuffix(JournalKey(id.Journal{Writer: i}), "0")
+}
 
 // ParseJournalKey takes a JournalKey apart.
 func ParseJournalKey(key string) (id.Journal, error) {
@@ -97,8 +123,36 @@ func TopicHeads(t id.Topic) string { return PrefixHeads + t.Hex() + "/" }
 func HeadKey(p id.Partition) string { return TopicHeads(p.Topic) + strconv.Itoa(int(p.Index)) }
 
 // ParseHeadKey takes a HeadKey apart.
-func ParseHeadKey(key string) (id.Partition, error) {
-	hex, index, ok := strings.Cut(strings.TrimPrefix(key, PrefixHeads), "/")
+func ParseHeadKey(key string) (id.Partition, error) { return parsePartition(key, PrefixHeads) }
+
+// MoveKey is the key of a partition's move.
+func MoveKey(p id.Partition) string {
+	return PrefixMoves + p.Topic.Hex() + "/" + strconv.Itoa(int(p.Index))
+}
+
+// ParseMoveKey takes a MoveKey apart.
+func ParseMoveKey(key string) (id.Partition, error) { return parsePartition(key, PrefixMoves) }
+
+// DrainKey is the key of an agent that is to own nothing.
+func DrainKey(b id.Broker) string { return PrefixDrained + b.String() }
+
+// ParseDrainKey takes a DrainKey apart.
+func ParseDrainKey(key string) (id.Broker, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixDrained), 32)
+	return id.Broker(n), err
+}
+
+// LoadKey is the key of what an agent has to do.
+func LoadKey(b id.Broker) string { return PrefixLoads + b.String() }
+
+// ParseLoadKey takes a LoadKey apart.
+func ParseLoadKey(key string) (id.Broker, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixLoads), 32)
+	return id.Broker(n), err
+}
+
+func parsePartition(key, prefix string) (id.Partition, error) {
+	hex, index, ok := strings.Cut(strings.TrimPrefix(key, prefix), "/")
 	t, err := id.ParseTopicHex(hex)
 	if !ok || err != nil {
 		return id.Partition{}, &KeyError{key}

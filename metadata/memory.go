@@ -28,7 +28,7 @@ type Memory struct {
 		keys      map[string]KV
 		leases    map[Lease]*memoryLease
 		nextLease Lease
-		watches   map[*memoryWatch]struct{}
+		watches   []*memoryWatch // in the order of their making, so that a simulation repeats itself
 		away      bool
 		changed   chan struct{} // closed and replaced when who can reach what changes
 		loseReply int
@@ -48,7 +48,6 @@ func NewMemory() *Memory {
 	m.mu.rev = 1 // an empty etcd is at revision 1, too
 	m.mu.keys = map[string]KV{}
 	m.mu.leases = map[Lease]*memoryLease{}
-	m.mu.watches = map[*memoryWatch]struct{}{}
 	m.mu.changed = make(chan struct{})
 	return m
 }
@@ -109,7 +108,7 @@ func (m *Memory) publish(events []Event) {
 		return
 	}
 	m.mu.rev++
-	for w := range m.mu.watches {
+	for _, w := range m.mu.watches {
 		w.add(m.mu.rev, events)
 	}
 }

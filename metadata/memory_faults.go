@@ -29,7 +29,7 @@ func (m *Memory) Expire(id Lease) {
 func (m *Memory) Compact() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for w := range m.mu.watches {
+	for _, w := range m.mu.watches {
 		w.lose()
 	}
 }

@@ -3,6 +3,7 @@ package metadata
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 )
 
@@ -31,7 +32,7 @@ func (s *MemoryStore) Watch(ctx context.Context, prefix string) <-chan Batch {
 		close(w.out)
 		return w.out
 	}
-	s.m.mu.watches[w] = struct{}{}
+	s.m.mu.watches = append(s.m.mu.watches, w)
 	w.lose()
 	return w.out
 }
@@ -118,7 +119,7 @@ func (w *memoryWatch) take() (Batch, <-chan struct{}) {
 func (w *memoryWatch) leave() {
 	w.s.m.mu.Lock()
 	defer w.s.m.mu.Unlock()
-	delete(w.s.m.mu.watches, w)
+	w.s.m.mu.watches = slices.DeleteFunc(w.s.m.mu.watches, func(o *memoryWatch) bool { return o == w })
 }
 
 // clone keeps callers from sharing a value's bytes with the store.

@@ -76,11 +76,13 @@ type Agent struct {
 	Version     string
 	HTTP        string // host:port of its admin API
 	Endpoints   []Endpoint
+	Peer        string // host:port at which other agents reach it; "" is none
+	Leaving     bool   // it was told to stop: nothing is given to it any more
 }
 
 // Encode writes the value.
 func (a Agent) Encode() []byte {
-	b := binary.AppendUvarint([]byte{1}, uint64(a.Incarnation))
+	b := binary.AppendUvarint([]byte{2}, uint64(a.Incarnation))
 	b = append(b, a.Store[:]...)
 	b = wire.AppendString(b, a.Rack)
 	b = wire.AppendString(b, a.Version)
@@ -91,20 +93,46 @@ func (a Agent) Encode() []byte {
 		b = wire.AppendString(b, e.Host)
 		b = binary.AppendVarint(b, int64(e.Port))
 	}
-	return b
+	b = wire.AppendString(b, a.Peer)
+	return wire.AppendBool(b, a.Leaving)
 }
 
-// DecodeAgent reads what Encode writes.
+// DecodeAgent reads what Encode writes. Version 1 had neither Peer nor Leaving.
 func DecodeAgent(b []byte) (a Agent, err error) {
-	err = decode("agent", 1, b, func(r *wire.Reader) {
+	err = decode("agent", 2, b, func(r *wire.Reader) {
 		a.Incarnation = id.Incarnation(r.Uvarint())
 		copy(a.Store[:], r.Fixed(16))
 		a.Rack, a.Version, a.HTTP = r.String(), r.String(), r.String()
 		for n := r.Count(3); n > 0; n-- {
 			a.Endpoints = append(a.Endpoints, Endpoint{r.String(), r.String(), int32(r.Varint())})
 		}
+		if b[0] >= 2 {
+			a.Peer, a.Leaving = r.String(), r.Bool()
+		}
 	})
 	return a, err
+}
+
+// Role says which incarnation has a part in the cluster that one agent has at a
+// time: the controller, or a coordinator slot.
+type Role struct {
+	Incarnation id.Incarnation
+	Broker      id.Broker
+}
+
+// Encode writes the value.
+func (o Role) Encode() []byte {
+	b := binary.AppendUvarint([]byte{1}, uint64(o.Incarnation))
+	return binary.AppendVarint(b, int64(o.Broker))
+}
+
+// DecodeRole reads what Encode writes.
+func DecodeRole(b []byte) (o Role, err error) {
+	err = decode("role", 1, b, func(r *wire.Reader) {
+		o.Incarnation = id.Incarnation(r.Uvarint())
+		o.Broker = id.Broker(r.Varint())
+	})
+	return o, err
 }
 
 // JournalState is a step in a journal's life.
@@ -137,31 +165,49 @@ type Journal struct {
 	Quorum   uint8      // Q: how many must have an entry before it is acknowledged
 	Fence    uint64     // of a recovering journal: the recoverer's epoch E
 	End      uint64     // of a sealed journal: the number of its last entry, 0 if it has none
+	// Holders, of a sealed journal, are stores outside the ensemble that a recoverer
+	// gave all of it.
+	Holders []id.Store
 }
+
+// Keepers are all the stores that may have all of a sealed journal.
+func (j *Journal) Keepers() []id.Store { return slices.Concat(j.Ensemble, j.Holders) }
 
 // Encode writes the value.
 func (j Journal) Encode() []byte {
-	b := []byte{1, uint8(j.State)}
+	b := []byte{2, uint8(j.State)}
 	b = binary.AppendVarint(b, int64(j.Broker))
 	b = append(b, j.Quorum)
 	b = binary.AppendUvarint(b, j.Fence)
 	b = binary.AppendUvarint(b, j.End)
-	b = binary.AppendUvarint(b, uint64(len(j.Ensemble)))
-	for _, s := range j.Ensemble {
+	return appendStores(appendStores(b, j.Ensemble), j.Holders)
+}
+
+func appendStores(b []byte, stores []id.Store) []byte {
+	b = binary.AppendUvarint(b, uint64(len(stores)))
+	for _, s := range stores {
 		b = append(b, s[:]...)
 	}
 	return b
 }
 
-// DecodeJournal reads what Encode writes.
+func readStores(r *wire.Reader) (stores []id.Store) {
+	for n := r.Count(16); n > 0; n-- {
+		stores = append(stores, id.Store(r.Fixed(16)))
+	}
+	return stores
+}
+
+// DecodeJournal reads what Encode writes. Version 1 had no holders.
 func DecodeJournal(b []byte) (j Journal, err error) {
-	err = decode("journal", 1, b, func(r *wire.Reader) {
+	err = decode("journal", 2, b, func(r *wire.Reader) {
 		j.State = JournalState(r.U8())
 		j.Broker = id.Broker(r.Varint())
 		j.Quorum = r.U8()
 		j.Fence, j.End = r.Uvarint(), r.Uvarint()
-		for n := r.Count(16); n > 0; n-- {
-			j.Ensemble = append(j.Ensemble, id.Store(r.Fixed(16)))
+		j.Ensemble = readStores(r)
+		if b[0] >= 2 {
+			j.Holders = readStores(r)
 		}
 	})
 	if err == nil && (j.State < JournalOpen || j.State > JournalSealed) {

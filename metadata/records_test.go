@@ -48,17 +48,24 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeOffsets(b) }, func(v any) []byte { return v.(Offsets).Encode() }},
 	{"group", sampleGroup, sampleGroup.Encode,
 		func(b []byte) (any, error) { return DecodeGroup(b) }, func(v any) []byte { return v.(Group).Encode() }},
+	{"move", Move{3}, Move{3}.Encode,
+		func(b []byte) (any, error) { return DecodeMove(b) }, func(v any) []byte { return v.(Move).Encode() }},
+	{"drain", Drain{at}, Drain{at}.Encode,
+		func(b []byte) (any, error) { return DecodeDrain(b) }, func(v any) []byte { return v.(Drain).Encode() }},
+	{"load", sampleLoad, sampleLoad.Encode,
+		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
 		func(b []byte) (any, error) { return DecodeHead(b) }, func(v any) []byte { return v.(*Head).Encode() }},
 }
 
 var (
-	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}}
-	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345}
+	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
+	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}}
 	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
 	sampleGroup   = Group{"consumer", 7, "range", "m1", at, []GroupMember{
 		{"m1", true, "i1", "c", "/127.0.0.1", time.Minute, 10 * time.Second, []byte{1}, []byte{2, 3}},
 		{"m2", false, "", "c", "h", 0, time.Millisecond, []byte{4}, []byte{}}}}
+	sampleLoad    = Load{4, 1, Work{1 << 40, 12}, []Hot{{id.Partition{Topic: id.Topic{9}, Index: 3}, Work{5, 6}}}}
 	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}}, 7: {0, 3, "", at, at}}
 )
 
@@ -106,8 +113,17 @@ func TestKeysRoundTrip(t *testing.T) {
 	if got, err := ParseHeadKey(HeadKey(p)); err != nil || got != p {
 		t.Errorf("head: %v, %v", got, err)
 	}
+	if got, err := ParseMoveKey(MoveKey(p)); err != nil || got != p {
+		t.Errorf("move: %v, %v", got, err)
+	}
 	if got, err := ParseAgentKey(AgentKey(12)); err != nil || got != 12 {
 		t.Errorf("agent: %v, %v", got, err)
+	}
+	if got, err := ParseDrainKey(DrainKey(12)); err != nil || got != 12 {
+		t.Errorf("drain: %v, %v", got, err)
+	}
+	if got, err := ParseLoadKey(LoadKey(12)); err != nil || got != 12 {
+		t.Errorf("load: %v, %v", got, err)
 	}
 	j := id.Journal{Writer: 8, Seq: 2}
 	if got, err := ParseJournalKey(JournalKey(j)); err != nil || got != j {

@@ -30,6 +30,14 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 	for {
 		room := p.deps.Journal.Room()
 		err := p.append(b, epoch, done)
+		if err == errPaused {
+			select {
+			case <-p.unpaused():
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 		if !wal.IsBusy(err) {
 			return err
 		}
@@ -45,6 +53,10 @@ func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
 	if err := p.checkEpoch(epoch); err != nil {
 		p.mu.Unlock()
 		return err
+	}
+	if p.mu.paused != nil {
+		p.mu.Unlock()
+		return errPaused
 	}
 	if b.ProducerID() >= 0 {
 		repeated, err := p.mu.producers.check(b)
@@ -119,12 +131,14 @@ func (a *inFlight) free() {
 }
 
 // Committed moves the high watermark and tells who waits for that.
-func (a *inFlight) Committed(pos wal.Pos, _ uint64) {
+func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()
-	p.mu.tail.push(p.deps.Journal.ID(), ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
+	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
 	p.awaitTier(int64(rec.Size))
+	p.worked(int64(rec.Size))
 	p.mu.high = max(p.mu.high, rec.End())
+	p.noteQuiet()
 	ready := 0
 	for ready < len(p.mu.pending) && p.mu.pending[ready].end <= p.mu.high {
 		ready++

@@ -101,7 +101,7 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 	if err := change(head); err != nil {
 		return false, err
 	}
-	trimChain(head)
+	head.Trim()
 	key := metadata.HeadKey(p.id)
 	now, err := p.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, head.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {
@@ -165,37 +165,4 @@ func cloneHead(h *metadata.Head) *metadata.Head {
 	c.Epochs = slices.Clone(h.Epochs)
 	c.Slices = slices.Clone(h.Slices)
 	return &c
-}
-
-// trimChain drops links that the tier has all of.
-func trimChain(h *metadata.Head) {
-	n := 0
-	for n+1 < len(h.Chain) && h.Chain[n+1].Start <= h.TieredEnd {
-		n++
-	}
-	h.Chain = h.Chain[n:]
-}
-
-// Take gives the head that makes the incarnation the owner, at the end of what
-// was adopted. It is to be stored, then handed to Serve.
-func (p *Partition) Take(owner id.Incarnation, broker id.Broker) *metadata.Head {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	h := cloneHead(p.mu.head)
-	first := h.Owner == 0
-	h.Owner, h.Broker = owner, broker
-	if !first {
-		h.Epoch++
-	}
-	h.Chain = append(h.Chain, metadata.Link{Writer: owner, Epoch: h.Epoch, Start: p.mu.next})
-	// An epoch that stored nothing leaves no trace.
-	if n := len(h.Epochs); n > 0 && h.Epochs[n-1].Start == p.mu.next {
-		h.Epochs = h.Epochs[:n-1]
-	}
-	h.Epochs = append(h.Epochs, metadata.EpochStart{Epoch: h.Epoch, Start: p.mu.next})
-	if n := len(h.Epochs); n > metadata.MaxEpochStarts {
-		h.Epochs = h.Epochs[n-metadata.MaxEpochStarts:]
-	}
-	trimChain(h)
-	return h
 }

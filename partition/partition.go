@@ -98,9 +98,12 @@ type Partition struct {
 		high      int64 // high watermark: everything below is committed
 		logStart  int64
 		tail      tail
-		waiting   int64    // bytes that are committed and not in the tier
-		since     int64    // since when, in ms
-		pending   []waiter // appends that wait for the high watermark, by offset
+		work      Work          // since the partition was opened
+		waiting   int64         // bytes that are committed and not in the tier
+		since     int64         // since when, in ms
+		pending   []waiter      // appends that wait for the high watermark, by offset
+		paused    chan struct{} // not nil: appends wait until it is closed
+		quiet     chan struct{} // not nil: to be closed when all is committed
 		producers producers
 		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
 		head      *metadata.Head     // as last committed; never changed in place
@@ -122,8 +125,8 @@ type Done interface {
 	Appended(base int64, err error)
 }
 
-// New makes a partition out of its head, not yet serving: Adopt the tail, then
-// Serve.
+// New makes a partition out of the head that names this agent as its owner, not
+// yet serving: Adopt the tail, then Serve.
 func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
@@ -184,12 +187,20 @@ func (p *Partition) adopted(rec *wal.Record) {
 	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, p.deps.Clock())
 }
 
-// Serve begins to accept appends and reads, after head was stored at rev.
-func (p *Partition) Serve(head *metadata.Head, rev metadata.Revision) {
+// Serve begins to accept appends and reads, after all that is sealed was adopted.
+func (p *Partition) Serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.head, p.mu.rev = head, rev
-	p.mu.epoch = head.Epoch
+	head := cloneHead(p.mu.head)
+	head.Settle(func(e id.Epoch) int64 {
+		for _, r := range p.mu.tail.refs {
+			if r.epoch >= e {
+				return r.base
+			}
+		}
+		return p.mu.next
+	})
+	p.mu.head = head
 	p.mu.closed = nil
 }
 
@@ -203,6 +214,8 @@ func (p *Partition) fail(err error) {
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
+	p.resume() // to be told
+	p.noteQuiet()
 	for w := range p.mu.watchers {
 		w.signal()
 	}
@@ -267,6 +280,26 @@ func (p *Partition) Producers() []tiering.Producer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.producers.snapshot(p.mu.next)
+}
+
+// Work is what clients made a partition do: bytes written and read at the tail, and
+// the batches and reads that they came in.
+type Work struct {
+	Bytes    int64
+	Requests int64
+}
+
+// Work is the partition's since it was opened here.
+func (p *Partition) Work() Work {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.work
+}
+
+// worked counts one request; the lock is held.
+func (p *Partition) worked(bytes int64) {
+	p.mu.work.Bytes += bytes
+	p.mu.work.Requests++
 }
 
 // Head is the head as last committed.

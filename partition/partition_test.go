@@ -60,7 +60,7 @@ func (b *bench) open() {
 	}
 	b.inc++
 	j := id.Journal{Writer: b.inc, Seq: 1}
-	if err := b.store.Join(j); err != nil {
+	if err := b.store.Join(j, wal.Membership{FileBytes: b.store.FileBytes()}); err != nil {
 		b.t.Fatal(err)
 	}
 	if b.w, err = b.store.Create(j, nil); err != nil {
@@ -98,6 +98,11 @@ func (b *bench) take(s *Settings) *Partition {
 		}
 		rev = kv.Mod
 	}
+	head.Give(b.inc, 1)
+	rev, err := b.heads.Write(context.Background(), []metadata.Guard{{Key: metadata.HeadKey(part), Mod: rev}}, metadata.Put(metadata.HeadKey(part), head.Encode()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	p := New(part, b.deps, head, rev, s)
 	for _, j := range b.store.Journals() {
 		if j == b.w.ID() {
@@ -118,12 +123,7 @@ func (b *bench) take(s *Settings) *Partition {
 			b.t.Fatal(err)
 		}
 	}
-	head = p.Take(b.inc, 1)
-	rev, err := b.heads.Write(context.Background(), []metadata.Guard{{Key: metadata.HeadKey(part), Mod: rev}}, metadata.Put(metadata.HeadKey(part), head.Encode()))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	p.Serve(head, rev)
+	p.Serve()
 	return p
 }
 
@@ -331,8 +331,11 @@ func (s *stalled) Append(rec *wal.Record, body []byte, owner wal.Owner) error {
 	return s.Journal.Append(rec, body, h)
 }
 
-func (h *heldOwner) Committed(pos wal.Pos, n uint64) { <-h.back; h.owner.Committed(pos, n) }
-func (h *heldOwner) Failed(err error)                { h.owner.Failed(err) }
+func (h *heldOwner) Committed(j id.Journal, pos wal.Pos, n uint64) {
+	<-h.back
+	h.owner.Committed(j, pos, n)
+}
+func (h *heldOwner) Failed(err error) { h.owner.Failed(err) }
 
 func (s *stalled) release() {
 	for _, f := range s.held {

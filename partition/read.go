@@ -50,6 +50,7 @@ func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (
 	if offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
 		return nil, true, s, nil
 	}
+	var size int64
 	for ; i < len(p.mu.tail.refs); i++ {
 		r := &p.mu.tail.refs[i]
 		if r.base >= p.mu.high || int(r.size) > limit && !(always && len(batches) == 0) {
@@ -57,7 +58,9 @@ func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (
 		}
 		batches = append(batches, located{*r, p.mu.tail.journal(r)})
 		limit -= int(r.size)
+		size += int64(r.size)
 	}
+	p.worked(size)
 	return batches, false, s, nil
 }
 

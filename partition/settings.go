@@ -17,4 +17,5 @@ type Settings struct {
 	RetentionMs      int64
 	RetentionBytes   int64
 	ProducerExpiryMs int64
+	MinInSync        int // min.insync.replicas
 }

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,7 +18,7 @@ type chunk struct {
 	file    uint32
 	start   int64 // the file offset of buf[0]
 
-	pending atomic.Int32 // entries in it that are not committed, and 1 while it is being filled
+	pending atomic.Int32 // entries in it that are not committed or not on disk, one more while it is filled or written
 	// Guarded by cache.mu.
 	filled   int64 // bytes handed to entries
 	readers  int
@@ -44,14 +45,15 @@ func newCache(limit, chunkSize int64) *cache {
 }
 
 // take gives an empty chunk of at least size bytes for the file from start on,
-// or nil if all the memory is waiting for the disk.
-func (c *cache) take(j id.Journal, file uint32, start, size int64) *chunk {
+// or nil if all the memory is waiting for the disk or a quorum. With over it may
+// go beyond the limit.
+func (c *cache) take(j id.Journal, file uint32, start, size int64, over bool) *chunk {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	size = max(size, c.chunkSize)
 	for c.mu.bytes+size > c.limit && c.evict() {
 	}
-	if c.mu.bytes+size > c.limit && len(c.mu.chunks) > 0 {
+	if c.mu.bytes+size > c.limit && len(c.mu.chunks) > 0 && !over {
 		return nil
 	}
 	var k *chunk
@@ -67,13 +69,14 @@ func (c *cache) take(j id.Journal, file uint32, start, size int64) *chunk {
 	return k
 }
 
-// evict drops the oldest chunk if all its entries are committed.
+// evict drops the oldest chunk of which all entries are committed and on disk.
 func (c *cache) evict() bool {
-	if len(c.mu.chunks) == 0 || c.mu.chunks[0].pending.Load() != 0 {
+	i := slices.IndexFunc(c.mu.chunks, func(k *chunk) bool { return k.pending.Load() == 0 })
+	if i < 0 {
 		return false
 	}
-	k := c.mu.chunks[0]
-	c.mu.chunks = append(c.mu.chunks[:0], c.mu.chunks[1:]...)
+	k := c.mu.chunks[i]
+	c.mu.chunks = slices.Delete(c.mu.chunks, i, i+1)
 	c.mu.bytes -= int64(len(k.buf))
 	k.detached = true
 	if k.readers > 0 {
@@ -130,6 +133,20 @@ func (c *cache) find(j id.Journal, pos Pos, n int) *chunk {
 		}
 	}
 	return nil
+}
+
+// rest pins what the chunk that holds pos has been filled with from there on, if it
+// is at least a block.
+func (c *cache) rest(j id.Journal, pos Pos) (View, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.find(j, pos, blockBytes)
+	if k == nil || c.mu.pinned >= c.limit/2 {
+		return View{}, false
+	}
+	k.readers++
+	at := pos.off() - k.start
+	return View{k.buf[at:k.filled:k.filled], k, c}, true
 }
 
 // has says whether the byte at pos is here.

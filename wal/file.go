@@ -37,6 +37,7 @@ type file struct {
 	gone bool
 
 	// Guarded by Store.mu from the moment that the file is in it.
+	first    uint64 // the lowest entry, once somebody asked; 0: not known
 	last     uint64 // the highest committed entry
 	complete bool   // takes no entries beyond final
 	final    uint64
@@ -157,8 +158,23 @@ func appendDir(dst []byte, h *header, dir []byte) []byte {
 	return append(dst, dir...)
 }
 
+const indexHeadBytes = len(indexMagic) + 8
+
+// joinDirs puts the entries of more, which follow, behind those of dirs.
+func joinDirs(dirs, more []byte) []byte {
+	if len(dirs) == 0 {
+		return more
+	}
+	return append(dirs, more[indexHeadBytes:]...)
+}
+
 // eachEntry reads what appendDir made. The Entry is reused between calls.
 func eachEntry(dirs []byte, each func(*Entry) error) error {
+	return eachDirectory(dirs, func(e *Entry, _ []byte) error { return each(e) })
+}
+
+// eachDirectory is eachEntry with the bytes that appendDir made for each.
+func eachDirectory(dirs []byte, each func(e *Entry, raw []byte) error) error {
 	if len(dirs) == 0 {
 		return nil
 	}
@@ -172,6 +188,7 @@ func eachEntry(dirs []byte, each func(*Entry) error) error {
 	r.U32()
 	var e Entry
 	for r.Err() == nil && r.Len() > 0 {
+		from := len(dirs) - r.Len()
 		e.Number, e.Pos, e.Length = r.U64(), Pos(r.U64()), r.U32()
 		h := header{dirAt: r.U32()}
 		dir := r.Fixed(int(r.U32()))
@@ -183,7 +200,7 @@ func eachEntry(dirs []byte, each func(*Entry) error) error {
 		if e.Records, err = parseDirectory(e.Records[:0], &h, dir); err != nil {
 			return err
 		}
-		if err := each(&e); err != nil {
+		if err := each(&e, dirs[from:len(dirs)-r.Len()]); err != nil {
 			return err
 		}
 	}

@@ -67,6 +67,10 @@ import (
 // When a file is full and its entries are committed, their directories are
 // written once more, one behind another, to "<journal>.<file>.idx", so that a
 // start reads those instead of the file.
+//
+// Files are trimmed from the front; the numbers of what is left have no gap. A copy
+// that lacked what its source had trimmed begins at a floor, which is in its meta
+// file: the entry that stands first in a file. Files below it don't count.
 const (
 	blockBytes       = vfs.BlockBytes
 	formatVersion    = 1
@@ -88,6 +92,14 @@ func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // Pos is a place in a journal: the file's number and the offset in the file.
 // Later places are larger.
 type Pos uint64
+
+// Distance is how many bytes of files lie between q and the later place p.
+func (p Pos) Distance(q Pos, fileBytes int64) int64 {
+	return int64(p.file()-q.file())*fileBytes + p.off() - q.off()
+}
+
+// First is where a journal's first entry lies.
+const First = Pos(blockBytes)
 
 func makePos(file uint32, off int64) Pos { return Pos(uint64(file)<<32 | uint64(off)) }
 

@@ -114,7 +114,7 @@ func inspectFile(fsys vfs.FS, dir string, j id.Journal, num uint32, in Inspector
 		}
 		h, dir, err := sc.entry(f, at)
 		if err == nil {
-			err = sc.follow(h.number)
+			err = sc.follow(h.number, h.pos+Pos(h.length))
 		}
 		if err != nil {
 			in.End(at, err)

@@ -48,7 +48,7 @@ func written(t *testing.T, n int64) *vfs.Memory {
 		o.n.Wait() // so that each is an entry of its own
 	}
 	w.Close()
-	if err := s.Fence(w.ID(), 3); err != nil {
+	if _, err := s.Fence(w.ID(), 3); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Seal(w.ID(), uint64(n)); err != nil {

@@ -3,7 +3,6 @@ package wal
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"varve/internal/id"
@@ -35,42 +34,21 @@ func (s *Store) janitor(ctx context.Context) {
 	}
 }
 
-// prepareFor asks for the file that follows the writer's.
-func (s *Store) prepareFor(w *Writer) {
-	s.mu.Lock()
-	s.mu.wants = append(s.mu.wants, w)
-	s.mu.Unlock()
-	signal(s.work)
-}
-
-// unwant takes back what prepareFor asked for. After that the journal gets no more
-// files, so that it can be dropped.
-func (s *Store) unwant(w *Writer) {
-	s.mu.Lock()
-	s.mu.wants = slices.DeleteFunc(slices.Clone(s.mu.wants), func(x *Writer) bool { return x == w })
-	s.mu.Unlock()
-}
-
 func (s *Store) prepare() {
 	s.mu.Lock()
 	wants := s.mu.wants
 	s.mu.Unlock()
-	for _, w := range wants {
-		w.mu.Lock()
-		num := w.mu.file.num + 1
-		w.mu.Unlock()
-		err := s.admitFile()
+	for _, p := range wants {
 		var f *file
+		err := s.admitFile(p.size)
 		if err == nil {
-			f, err = s.newFile(w.id, num)
+			f, err = s.newFile(p.journal, p.wanted(), p.size)
 		}
-		s.prepared(w, err)
+		s.prepared(p, err) // before put: who takes the file may want the next at once
 		if err == nil {
-			w.mu.Lock()
-			w.mu.next = f
-			w.mu.Unlock()
+			p.put(f)
 		}
-		w.freed()
+		p.freed()
 		if err != nil {
 			return
 		}
@@ -78,12 +56,12 @@ func (s *Store) prepare() {
 }
 
 // prepared notes how a preparation ended and, if well, strikes it off.
-func (s *Store) prepared(w *Writer, err error) {
+func (s *Store) prepared(p *supply, err error) {
 	s.mu.Lock()
 	was := s.mu.noFile
 	s.mu.noFile = err
 	if err == nil {
-		s.mu.wants = slices.DeleteFunc(slices.Clone(s.mu.wants), func(x *Writer) bool { return x == w })
+		s.mu.wants = without(s.mu.wants, p)
 	}
 	s.mu.Unlock()
 	if err != nil && was == nil {
@@ -95,7 +73,7 @@ func (s *Store) prepared(w *Writer, err error) {
 }
 
 // whyNoFile is the answer to an append that needs the next file.
-func (s *Store) whyNoFile(w *Writer) error {
+func (s *Store) whyNoFile() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.mu.noFile != nil {
@@ -105,12 +83,12 @@ func (s *Store) whyNoFile(w *Writer) error {
 }
 
 // admitFile checks the budget and the disk before another file is made.
-func (s *Store) admitFile() error {
-	if n := s.Untrimmed(); n+s.cfg.FileBytes > s.cfg.HardBytes {
+func (s *Store) admitFile(size int64) error {
+	if n := s.Untrimmed(); n+size > s.cfg.HardBytes {
 		return fmt.Errorf("%d bytes wait for upload, %d are allowed", n, s.cfg.HardBytes)
 	}
 	s.mu.Lock()
-	spare := len(s.mu.spares) > 0
+	spare := len(s.mu.spares) > 0 && size == s.cfg.FileBytes
 	s.mu.Unlock()
 	if spare {
 		return nil
@@ -119,19 +97,23 @@ func (s *Store) admitFile() error {
 	if err != nil {
 		return err
 	}
-	if free < s.cfg.FileBytes+s.cfg.ReserveBytes {
+	if free < size+s.cfg.ReserveBytes {
 		return fmt.Errorf("%d bytes are free on the disk, %d of them reserved", free, s.cfg.ReserveBytes)
 	}
 	return nil
 }
 
-// newFile makes a journal's file out of a spare, or anew.
-func (s *Store) newFile(j id.Journal, num uint32) (*file, error) {
+// newFile makes a journal's file out of a spare, or anew, unless it is there: a
+// follower that lost what was not synced finds files ahead of its last entry.
+func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
+	if f := s.file(j, num); f != nil {
+		return f, nil
+	}
 	path := s.cfg.Dir + "/" + fileName(j, num)
-	from := s.takeSpare()
-	f, err := s.makeFile(from, path, j, num)
+	from := s.takeSpare(size)
+	f, err := s.makeFile(from, path, j, num, size)
 	if err != nil && from != "" {
-		f, err = s.makeFile("", path, j, num)
+		f, err = s.makeFile("", path, j, num, size)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", path, err)
@@ -143,18 +125,20 @@ func (s *Store) newFile(j id.Journal, num uint32) (*file, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &file{journal: j, num: num, path: path, size: s.cfg.FileBytes, f: f, reader: reader}
+	made := &file{journal: j, num: num, path: path, size: size, f: f, reader: reader}
+	made.end.Store(blockBytes)
 	held := s.held(j)
 	held.files = append(held.files, made)
+	s.giveUp(held, held.meta.start().at) // this one, if it was asked for before a skip
 	s.recount()
 	return made, nil
 }
 
-func (s *Store) takeSpare() string {
+func (s *Store) takeSpare(size int64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.mu.spares)
-	if n == 0 {
+	if n == 0 || size != s.cfg.FileBytes {
 		return ""
 	}
 	p := s.mu.spares[n-1]
@@ -164,7 +148,7 @@ func (s *Store) takeSpare() string {
 
 // makeFile writes under a temporary name and renames last, so that a journal
 // file is always whole.
-func (s *Store) makeFile(spare, path string, j id.Journal, num uint32) (vfs.File, error) {
+func (s *Store) makeFile(spare, path string, j id.Journal, num uint32, size int64) (vfs.File, error) {
 	tmp := spare
 	if tmp == "" {
 		tmp = path + ".tmp"
@@ -173,14 +157,14 @@ func (s *Store) makeFile(spare, path string, j id.Journal, num uint32) (vfs.File
 	if err != nil {
 		return nil, err
 	}
-	size, err := f.Size()
-	if err == nil && size != s.cfg.FileBytes {
+	is, err := f.Size()
+	if err == nil && is != size {
 		if err = f.Truncate(0); err == nil {
-			err = fill(f, s.cfg.FileBytes)
+			err = fill(f, size)
 		}
 	}
 	if err == nil {
-		err = writeHeader(f, j, num, s.cfg.FileBytes)
+		err = writeHeader(f, j, num, size)
 	}
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
@@ -197,48 +181,29 @@ func (s *Store) makeFile(spare, path string, j id.Journal, num uint32) (vfs.File
 }
 
 // complete notes that a file takes no entries beyond last.
-func (s *Store) complete(f *file, last uint64) {
+func (s *Store) complete(h *journal, w *Writer, f *file, last uint64) {
 	s.mu.Lock()
+	if h.writer != w {
+		s.mu.Unlock()
+		return
+	}
 	f.complete, f.final = true, last
 	s.mu.Unlock()
 	signal(s.work)
 }
 
-// noteCommitted keeps the entry's directory for the file's index.
-func (s *Store) noteCommitted(e *entry) {
+// noteEntry keeps the directory of an entry that its writer has committed and made
+// durable here, for the file's index; unless the journal was taken from it.
+func (s *Store) noteEntry(l *lane, f *file, h *header, dir []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := e.file
-	f.last = e.number
-	f.end.Store(e.header.pos.off() + int64(e.header.length))
-	f.dirs = appendDir(f.dirs, &e.header, e.dir)
+	if l.held.writer != l.w {
+		return
+	}
+	f.last = h.number
+	f.end.Store(h.pos.off() + int64(h.length))
+	f.dirs = appendDir(f.dirs, h, dir)
 	if f.complete && f.last == f.final {
 		signal(s.work)
 	}
-}
-
-// writeIndexes stores the index of every full file that has none yet.
-func (s *Store) writeIndexes() {
-	for _, f := range s.unindexed() {
-		if err := writeIndex(s.fs, s.cfg.Dir, f, f.dirs); err != nil {
-			s.log.Warn("index of a journal file not written; a start will read the file instead", "file", f.path, "err", err)
-			continue
-		}
-		s.mu.Lock()
-		f.indexed, f.dirs = true, nil
-		s.mu.Unlock()
-	}
-}
-
-func (s *Store) unindexed() (files []*file) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.mu.journals {
-		for _, f := range j.files {
-			if f.complete && !f.indexed && !f.trimmed && f.last == f.final && len(f.dirs) > 0 {
-				files = append(files, f)
-			}
-		}
-	}
-	return files
 }

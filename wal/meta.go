@@ -11,20 +11,28 @@ import (
 )
 
 // The meta file of a journal, "<journal>.meta", replaced whole at each change:
-// magic, version uint32, fence uint64, sealed byte, end uint64, CRC-32C.
+// magic, version uint32, fence uint64, sealed byte, end uint64, from version 2 on
+// the size of the journal's files as uint32 and the number of the journal before it
+// as uint32, from version 3 on the floor, CRC-32C. The floor is the number of the
+// journal's first entry here uint64 and its position uint64, or both 0: what lies
+// below, and every file before that position's, was given up and is needed by nobody.
 const (
 	metaMagic   = "VARVEMET"
-	metaVersion = 1
-	metaBytes   = len(metaMagic) + 4 + 8 + 1 + 8 + 4
+	metaVersion = 3
+	metaBytes   = len(metaMagic) + 4 + 8 + 1 + 8 + 4 // of version 1
 )
 
 // meta is what a store must never forget of a journal: that it is a member, the
-// highest epoch that fenced it, and where the journal was decided to end.
+// highest epoch that fenced it, where the journal was decided to end, and how
+// large its files are.
 type meta struct {
-	version uint32
-	fence   uint64
-	sealed  bool
-	end     uint64
+	version   uint32
+	fence     uint64
+	sealed    bool
+	end       uint64
+	fileBytes uint32 // 0 in version 1: as this store's configuration says
+	prev      uint32 // see Membership
+	floor     floor
 }
 
 func (m meta) encode() []byte {
@@ -33,25 +41,40 @@ func (m meta) encode() []byte {
 	b = binary.LittleEndian.AppendUint64(b, m.fence)
 	b = wire.AppendBool(b, m.sealed)
 	b = binary.LittleEndian.AppendUint64(b, m.end)
+	if m.version > 1 {
+		b = binary.LittleEndian.AppendUint32(b, m.fileBytes)
+		b = binary.LittleEndian.AppendUint32(b, m.prev)
+	}
+	if m.version > 2 {
+		b = binary.LittleEndian.AppendUint64(b, m.floor.first)
+		b = binary.LittleEndian.AppendUint64(b, uint64(m.floor.at))
+	}
 	return binary.LittleEndian.AppendUint32(b, sum(b))
 }
 
 func decodeMeta(b []byte) (m meta, err error) {
-	if len(b) != metaBytes || string(b[:len(metaMagic)]) != metaMagic {
+	if len(b) < metaBytes || string(b[:len(metaMagic)]) != metaMagic {
 		return m, fmt.Errorf("no meta file: %w", errNoEntry)
 	}
-	if binary.LittleEndian.Uint32(b[metaBytes-4:]) != sum(b[:metaBytes-4]) {
+	body := b[:len(b)-4]
+	if binary.LittleEndian.Uint32(b[len(body):]) != sum(body) {
 		return m, fmt.Errorf("checksum: %w", errNoEntry)
 	}
-	r := wire.NewReader(b[len(metaMagic) : metaBytes-4])
+	r := wire.NewReader(body[len(metaMagic):])
 	m.version, m.fence, m.sealed, m.end = r.U32(), r.U64(), r.Bool(), r.U64()
-	if err := r.Done(); err != nil {
-		return m, err
+	if m.version < 1 || m.version > metaVersion {
+		return m, fmt.Errorf("version %d, this program knows 1 to %d", m.version, metaVersion)
 	}
-	if m.version != metaVersion {
-		return m, fmt.Errorf("version %d, this program knows %d", m.version, metaVersion)
+	if m.version > 1 {
+		m.fileBytes, m.prev = r.U32(), r.U32()
 	}
-	return m, nil
+	if m.version > 2 {
+		m.floor = floor{r.U64(), Pos(r.U64())}
+	}
+	if m.floor != (floor{}) && !m.floor.valid() {
+		return m, fmt.Errorf("entry %d at %v begins no file: %w", m.floor.first, m.floor.at, errNoEntry)
+	}
+	return m, r.Done()
 }
 
 func (s *Store) storeMeta(j id.Journal, m meta) error {
@@ -79,30 +102,8 @@ func (s *Store) loadMeta(name string) error {
 	return nil
 }
 
-// Fence makes durable that epoch fenced the journal: no append and no copy from
-// below it is taken any more. A lower epoch than one before is ErrFenced.
-func (s *Store) Fence(j id.Journal, epoch uint64) error {
-	return s.changeMeta(j, func(m *meta) error {
-		if epoch < m.fence {
-			return fmt.Errorf("fence journal %v at %d, it is at %d: %w", j, epoch, m.fence, ErrFenced)
-		}
-		m.fence = epoch
-		return nil
-	})
-}
-
-// Seal makes durable where the journal ends; what is held beyond is forgotten.
-func (s *Store) Seal(j id.Journal, end uint64) error {
-	return s.changeMeta(j, func(m *meta) error {
-		if m.sealed && m.end != end {
-			return fmt.Errorf("seal journal %v at %d, it ends at %d", j, end, m.end)
-		}
-		m.sealed, m.end = true, end
-		return nil
-	})
-}
-
-// Sealed says where the journal was decided to end, if it was.
+// Sealed says where the journal was decided to end, if it was. It doesn't say that
+// this store holds all of it: see Last.
 func (s *Store) Sealed(j id.Journal) (end uint64, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -112,18 +113,9 @@ func (s *Store) Sealed(j id.Journal) (end uint64, ok bool) {
 	return 0, false
 }
 
-// changeMeta stores before it shows; calls for one journal must not overlap.
-func (s *Store) changeMeta(j id.Journal, change func(*meta) error) error {
-	s.mu.Lock()
-	h := s.mu.journals[j]
-	var m meta
-	if h != nil {
-		m = h.meta
-	}
-	s.mu.Unlock()
-	if h == nil {
-		return fmt.Errorf("journal %v: %w", j, ErrUnknown)
-	}
+// changeMeta stores before it shows. The journal's gate is held.
+func (s *Store) changeMeta(j id.Journal, h *journal, change func(*meta) error) error {
+	m := s.metaOf(h)
 	before := m
 	if err := change(&m); err != nil || m == before {
 		return err
@@ -135,6 +127,12 @@ func (s *Store) changeMeta(j id.Journal, change func(*meta) error) error {
 	h.meta = m
 	s.mu.Unlock()
 	return nil
+}
+
+func (s *Store) metaOf(h *journal) meta {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return h.meta
 }
 
 // removeMeta forgets a journal whose files are gone.

@@ -69,23 +69,13 @@ func (s *Store) file(j id.Journal, num uint32) *file {
 	return held.files[i]
 }
 
-// Entries calls each with every entry of a journal that was recovered or
-// sealed, in order, up to the end that was decided. The Entry is reused between
-// calls.
+// Entries calls each with every entry of a journal that was recovered, or is followed
+// or written here, in order, up to the end that was decided, or else the last that is
+// there now. The Entry is reused between calls.
 func (s *Store) Entries(j id.Journal, each func(*Entry) error) error {
-	s.mu.Lock()
-	held := s.mu.journals[j]
-	var files []*file
-	end := ^uint64(0)
-	if held != nil {
-		files = slices.Clone(held.files)
-		if held.meta.sealed {
-			end = held.meta.end
-		}
-	}
-	s.mu.Unlock()
-	if held == nil {
-		return fmt.Errorf("journal %v: %w", j, ErrUnknown)
+	files, end, err := s.filesOf(j)
+	if err != nil {
+		return err
 	}
 	for _, f := range files {
 		dirs, err := s.dirsOf(f)

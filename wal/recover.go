@@ -21,32 +21,55 @@ import (
 //     searched for an intact entry which says that the end's successor was
 //     durable; one such is damage (CorruptError), not a torn tail.
 //  4. What was read is synced: it may be in the page cache only.
+//
+// A journal that this process writes or follows, or recovered before, is not read
+// again. What lies beyond the end of a sealed journal doesn't count.
 func (s *Store) Recover(j id.Journal) (last uint64, err error) {
+	h, err := s.member(j)
+	if err != nil {
+		return 0, fmt.Errorf("recover: %w", err)
+	}
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
 	s.mu.Lock()
-	held := s.mu.journals[j]
-	var files []*file
-	if held != nil {
-		files = slices.Clone(held.files)
-	}
+	known := h.known
 	s.mu.Unlock()
-	if held == nil {
-		return 0, fmt.Errorf("recover journal %v: %w", j, ErrUnknown)
-	}
-	sc := &scanner{store: s, journal: j}
-	for i, f := range files {
-		if i > 0 && files[i-1].num+1 != f.num {
-			return 0, &CorruptError{f.path, 0, errors.New("the file before it is missing")}
-		}
-		if err := sc.file(f); err != nil {
+	if !known {
+		if err := s.recover(j, h); err != nil {
 			return 0, err
 		}
 	}
-	if err := sc.checkRest(files); err != nil {
-		return 0, err
+	return s.lastOf(h), nil
+}
+
+// recover is Recover's work; the gate is held.
+func (s *Store) recover(j id.Journal, h *journal) error {
+	s.mu.Lock()
+	files, from := slices.Clone(h.files), h.meta.start()
+	s.mu.Unlock()
+	sc := &scanner{store: s, journal: j, from: from, last: from.first - 1, tail: from.at}
+	for i, f := range files {
+		if i == 0 {
+			sc.origin = f
+		}
+		if i > 0 && files[i-1].num+1 != f.num {
+			return &CorruptError{f.path, 0, errors.New("the file before it is missing")}
+		}
+		if err := sc.file(f); err != nil {
+			return err
+		}
 	}
-	s.know(j)
+	if err := sc.checkRest(files); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	h.known, h.last, h.tail = true, sc.last, sc.tail
+	if len(files) > 0 && !sc.first {
+		h.tail = makePos(files[0].num, blockBytes)
+	}
+	s.mu.Unlock()
 	signal(s.work) // indexes may be missing
-	return sc.last, nil
+	return nil
 }
 
 // scanner walks through a journal's files.
@@ -55,6 +78,9 @@ type scanner struct {
 	journal id.Journal
 	last    uint64 // number of the last intact entry
 	first   bool   // whether an entry was met
+	tail    Pos    // behind the last intact entry
+	origin  *file  // the first that is there: it holds the first entry, or there is none
+	from    floor  // where the journal begins here, unless it was trimmed since
 	buf     []byte
 	torn    *file // the file in which the walk ended, and where
 	tornAt  int64
@@ -62,14 +88,16 @@ type scanner struct {
 
 func (sc *scanner) file(f *file) error {
 	dirs, err := readIndex(sc.store.fs, sc.store.cfg.Dir, f)
+	first, last, tail := sc.first, sc.last, sc.tail
 	if err == nil {
-		err = eachEntry(dirs, func(e *Entry) error { return sc.follow(e.Number) })
+		err = eachEntry(dirs, func(e *Entry) error { return sc.follow(e.Number, e.Pos+Pos(e.Length)) })
 		if err == nil {
-			sc.settle(f, nil, true)
+			sc.settle(f, nil, sc.tail.off(), true)
 			sc.torn = nil
 			return nil
 		}
 	}
+	sc.first, sc.last, sc.tail = first, last, tail
 	dirs, at, err := sc.read(f)
 	if err != nil {
 		return err
@@ -80,23 +108,27 @@ func (sc *scanner) file(f *file) error {
 	if err := f.f.Sync(); err != nil {
 		return fmt.Errorf("sync recovered file: %w", err)
 	}
-	sc.settle(f, dirs, false)
+	sc.settle(f, dirs, at, false)
 	return nil
 }
 
-func (sc *scanner) follow(number uint64) error {
+func (sc *scanner) follow(number uint64, tail Pos) error {
 	if sc.first && number != sc.last+1 {
 		return fmt.Errorf("entry %d after %d: %w", number, sc.last, errNoEntry)
 	}
-	sc.first, sc.last = true, number
+	if f := sc.origin; f != nil && !sc.first && (tail.file() != f.num || f.num == sc.from.at.file() && number != sc.from.first) {
+		return fmt.Errorf("entry %d is the first: %w", number, errNoEntry)
+	}
+	sc.first, sc.last, sc.tail = true, number, tail
 	return nil
 }
 
-func (sc *scanner) settle(f *file, dirs []byte, indexed bool) {
+func (sc *scanner) settle(f *file, dirs []byte, end int64, indexed bool) {
 	s := sc.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.last, f.final, f.dirs, f.indexed = sc.last, sc.last, dirs, indexed
+	f.end.Store(end)
 }
 
 // read walks through one file and gives its directories and where it stopped.
@@ -106,7 +138,7 @@ func (sc *scanner) read(f *file) (dirs []byte, at int64, err error) {
 		if errors.Is(err, errNoEntry) {
 			return dirs, at, nil
 		}
-		if err == nil && sc.follow(h.number) != nil {
+		if err == nil && sc.follow(h.number, h.pos+Pos(h.length)) != nil {
 			return dirs, at, nil
 		}
 		if err != nil {

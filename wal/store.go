@@ -55,7 +55,8 @@ type Store struct {
 		journals map[id.Journal]*journal
 		spares   []string // paths of files to be recycled
 		spareSeq int
-		wants    []*Writer // that need a next file
+		given    []*file   // given up, to be taken away
+		wants    []*supply // that need a next file
 		noFile   error     // why the last preparation failed
 	}
 	work chan struct{}
@@ -65,10 +66,24 @@ type Store struct {
 
 // journal is what the store holds of one journal.
 type journal struct {
-	files   []*file // by number
-	meta    meta
-	known   bool // written or recovered by this process: the files' last entries are known
-	dropped bool // needed no more, all of it
+	// gate is held (a value is in it) by who writes to the journal's files or
+	// changes its meta file, so that nothing from below a fence becomes durable
+	// after it.
+	gate chan struct{}
+	// indexing is held while an index is written, and by who takes a file's index
+	// back to go on writing the file. Taken after gate.
+	indexing chan struct{}
+
+	// Guarded by Store.mu.
+	files    []*file // by number
+	meta     meta
+	known    bool   // written or recovered by this process: what follows is true
+	last     uint64 // the highest entry that is durable here, with all before it
+	tail     Pos    // behind it
+	passed   uint64 // the highest entry of files that were taken away
+	dropped  bool   // needed no more, all of it
+	writer   *Writer
+	follower *Follower
 }
 
 // Open opens or formats the data directory.
@@ -118,6 +133,10 @@ func (s *Store) Close() error {
 			f.close()
 		}
 	}
+	for _, f := range s.mu.given {
+		f.retire()
+		f.close()
+	}
 	return s.lock.Close()
 }
 
@@ -147,13 +166,14 @@ func (s *Store) load() error {
 		}
 	}
 	s.mu.spareSeq = len(s.mu.spares)
-	s.recount()
 	for j, held := range s.mu.journals {
 		if held.meta.version == 0 {
 			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
 		}
 		slices.SortFunc(held.files, func(a, b *file) int { return int(a.num) - int(b.num) })
+		s.giveUp(held, held.meta.start().at)
 	}
+	s.recount()
 	return nil
 }
 
@@ -219,7 +239,7 @@ func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {
 func (s *Store) held(j id.Journal) *journal {
 	h := s.mu.journals[j]
 	if h == nil {
-		h = new(journal)
+		h = &journal{gate: make(chan struct{}, 1), indexing: make(chan struct{}, 1)}
 		s.mu.journals[j] = h
 	}
 	return h
@@ -232,7 +252,7 @@ func (s *Store) Journals() []id.Journal {
 	defer s.mu.Unlock()
 	var js []id.Journal
 	for j, held := range s.mu.journals {
-		if !held.dropped {
+		if !held.dropped && held.meta.version != 0 {
 			js = append(js, j)
 		}
 	}
@@ -253,59 +273,6 @@ func compare[T ~uint32 | ~uint64](a, b T) int {
 		return 1
 	}
 	return 0
-}
-
-// Join makes this store a durable member of a journal that is to be written,
-// here or elsewhere. It must come before the journal is made known.
-func (s *Store) Join(j id.Journal) error {
-	s.mu.Lock()
-	known := s.mu.journals[j] != nil
-	s.mu.Unlock()
-	if known {
-		return fmt.Errorf("join journal %v: it is there already", j)
-	}
-	m := meta{version: metaVersion}
-	if err := s.storeMeta(j, m); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.held(j).meta = m
-	s.mu.Unlock()
-	return nil
-}
-
-// Create opens a journal that was joined for appends. onDurable may be nil: then
-// what is durable here is committed.
-func (s *Store) Create(j id.Journal, onDurable func(number uint64)) (*Writer, error) {
-	s.mu.Lock()
-	held := s.mu.journals[j]
-	s.mu.Unlock()
-	if held == nil {
-		return nil, fmt.Errorf("create journal %v: %w", j, ErrUnknown)
-	}
-	if len(held.files) > 0 || held.meta.fence > 0 || held.meta.sealed {
-		return nil, fmt.Errorf("create journal %v: it was used before", j)
-	}
-	f, err := s.newFile(j, 0)
-	if err != nil {
-		return nil, fmt.Errorf("create journal %v: %w", j, err)
-	}
-	w := &Writer{store: s, id: j, onDurable: onDurable, wake: make(chan struct{}, 1), room: make(chan struct{}),
-		commits: make(chan *entry, 64), bound: make(chan uint64), stop: make(chan struct{})}
-	w.mu.file, w.mu.at = f, blockBytes
-	s.know(j)
-	s.prepareFor(w)
-	w.done.Add(2)
-	go w.run()
-	go w.commit()
-	return w, nil
-}
-
-// know notes that the last entries of the journal's files are known.
-func (s *Store) know(j id.Journal) {
-	s.mu.Lock()
-	s.held(j).known = true
-	s.mu.Unlock()
 }
 
 // Space says how many bytes are free on the journal's disk, and how many there

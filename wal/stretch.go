@@ -137,7 +137,7 @@ func (st *stretches) read(at stretch) {
 	if n <= 0 || at.start()+n > f.written() {
 		return // not all of it is committed yet
 	}
-	k := st.cache.take(at.journal, at.file, at.start(), stretchBytes)
+	k := st.cache.take(at.journal, at.file, at.start(), stretchBytes, false)
 	if k == nil {
 		return
 	}

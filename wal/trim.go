@@ -10,7 +10,8 @@ import (
 )
 
 // Trim says that the journal's entries up to number are needed no more: files
-// that hold no others may be recycled when their room is wanted.
+// that hold no others may be recycled when their room is wanted. The file of the last
+// durable entry stays, so that its number is never forgotten.
 func (s *Store) Trim(j id.Journal, number uint64) { s.trim(j, ^Pos(0), number) }
 
 // TrimBefore says that of the journal's entries up to number nothing before pos is
@@ -21,7 +22,7 @@ func (s *Store) trim(j id.Journal, pos Pos, number uint64) {
 	s.mu.Lock()
 	if held := s.mu.journals[j]; held != nil && held.known {
 		for _, f := range held.files {
-			if f.complete && f.last == f.final && f.last <= number && f.num < pos.file() {
+			if f.complete && f.last == f.final && f.last <= number && f.num < min(pos, held.tail).file() {
 				f.trimmed = true
 			}
 		}
@@ -60,7 +61,10 @@ func (s *Store) Pressure() float64 {
 // recycle takes trimmed files, oldest first, while more is kept than should be.
 func (s *Store) recycle() {
 	for {
-		f := s.oldestTrimmed()
+		f := s.givenUp()
+		if f == nil {
+			f = s.oldestTrimmed()
+		}
 		if f == nil {
 			break
 		}
@@ -95,6 +99,7 @@ func (s *Store) oldestTrimmed() *file {
 		return nil
 	}
 	held := s.mu.journals[oldest.journal]
+	held.passed = max(held.passed, oldest.final)
 	held.files = slices.DeleteFunc(held.files, func(f *file) bool { return f == oldest })
 	return oldest
 }
@@ -107,9 +112,12 @@ func olderFile(a, b *file) bool {
 }
 
 func (s *Store) recycleFile(f *file) error {
+	s.mu.Lock()
+	indexed := f.indexed
+	s.mu.Unlock()
 	f.retire()
 	f.close()
-	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && f.indexed {
+	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled file not removed", "err", err)
 	}
 	s.mu.Lock()
@@ -133,17 +141,29 @@ func (s *Store) recycleFile(f *file) error {
 	return nil
 }
 
-// Drop says that a sealed journal is needed no more, all of it.
+// Drop says that a sealed journal is needed no more, all of it. What is on its way
+// there is refused from now on.
 func (s *Store) Drop(j id.Journal) {
+	h, err := s.member(j)
+	if err != nil {
+		return
+	}
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
 	s.mu.Lock()
-	if held := s.mu.journals[j]; held != nil && held.meta.sealed {
-		held.dropped = true
-		for _, f := range held.files {
+	f := h.follower
+	if h.meta.sealed {
+		h.dropped = true
+		for _, f := range h.files {
 			f.trimmed, f.complete = true, true
 		}
 	}
+	dropped := h.dropped
 	s.recount()
 	s.mu.Unlock()
+	if dropped && f != nil {
+		f.files.end()
+	}
 	signal(s.work)
 }
 

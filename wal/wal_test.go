@@ -38,7 +38,7 @@ func openStore(t testing.TB, cfg Config, fs vfs.FS) *Store {
 func createJournal(t testing.TB, s *Store, writer id.Incarnation) *Writer {
 	t.Helper()
 	j := id.Journal{Writer: writer, Seq: 1}
-	if err := s.Join(j); err != nil {
+	if err := s.Join(j, Membership{FileBytes: s.FileBytes()}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.Create(j, nil)
@@ -64,7 +64,7 @@ type owner struct {
 
 func newOutcome() *outcome { return &outcome{pos: map[int64]Pos{}, last: -1} }
 
-func (o owner) Committed(pos Pos, number uint64) {
+func (o owner) Committed(_ id.Journal, pos Pos, number uint64) {
 	o.o.mu.Lock()
 	defer o.o.mu.Unlock()
 	if o.base != o.o.last+1 {
@@ -366,10 +366,10 @@ func TestStoreRemembersMembershipFenceAndSeal(t *testing.T) {
 	}
 	o.n.Wait()
 	w.Close()
-	if err := s.Fence(w.ID(), 9); err != nil {
+	if _, err := s.Fence(w.ID(), 9); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Fence(w.ID(), 8); !errors.Is(err, ErrFenced) {
+	if _, err := s.Fence(w.ID(), 8); !errors.Is(err, ErrFenced) {
 		t.Errorf("a lower fence: %v", err)
 	}
 	if err := s.Seal(w.ID(), 1); err != nil {
@@ -382,7 +382,7 @@ func TestStoreRemembersMembershipFenceAndSeal(t *testing.T) {
 	if s.ID() != was {
 		t.Error("another store id")
 	}
-	if err := s.Fence(w.ID(), 8); !errors.Is(err, ErrFenced) {
+	if _, err := s.Fence(w.ID(), 8); !errors.Is(err, ErrFenced) {
 		t.Errorf("a lower fence after the crash: %v", err)
 	}
 	if end, ok := s.Sealed(w.ID()); !ok || end != 1 {
@@ -516,5 +516,5 @@ func BenchmarkAppend(b *testing.B) {
 
 type counter sync.WaitGroup
 
-func (c *counter) Committed(Pos, uint64) { (*sync.WaitGroup)(c).Done() }
-func (c *counter) Failed(error)          { (*sync.WaitGroup)(c).Done() }
+func (c *counter) Committed(id.Journal, Pos, uint64) { (*sync.WaitGroup)(c).Done() }
+func (c *counter) Failed(error)                      { (*sync.WaitGroup)(c).Done() }

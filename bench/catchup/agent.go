@@ -32,7 +32,7 @@ func (a *agent) start(ctx context.Context) error {
 	}
 	defer out.Close()
 	a.kafka = kafka
-	a.cmd = exec.Command(a.binary, append([]string{"agent", "--data-dir", a.data, "--http", page,
+	a.cmd = exec.Command(a.binary, append([]string{"agent", "--replication-factor=1", "--replication-quorum=1", "--peer-bind=", "--data-dir", a.data, "--http", page,
 		"--listeners", "[{name: PLAINTEXT, bind: '" + kafka + "'}]"}, a.args...)...)
 	a.cmd.Env = append(os.Environ(), a.env...)
 	a.cmd.Stdout, a.cmd.Stderr = out, out

@@ -23,11 +23,14 @@ type sample struct {
 	Errors   int     `json:"errors"`
 	Latency  latency `json:"lat_ms"`
 	EndToEnd latency `json:"e2e_ms"`
+	Gap      latency `json:"gap_ms"`
+	Seconds  float64 `json:"secs"`
 }
 
 type latency struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`
+	Max float64 `json:"max"`
 }
 
 func main() {

@@ -19,6 +19,9 @@ func e2e99(s sample) float64    { return s.EndToEnd.P99 }
 func ack99(s sample) float64    { return s.Latency.P99 }
 func peak(s sample) float64     { return s.Peak }
 func ms(s sample) float64       { return s.Ms }
+func gap99(s sample) float64    { return s.Gap.P99 }
+func gapMax(s sample) float64   { return s.Gap.Max }
+func secs(s sample) float64     { return s.Seconds }
 
 // pair is a line that both brokers ran.
 func pair(title, line string, value func(sample) float64, unit, goal string) row {
@@ -51,6 +54,20 @@ var rows = []row{
 	{"ready with 10,000 partitions", [2]string{}, [2]string{"start-10000", "varve"}, ms, "ms", "<= 2000 ms"},
 	pair("peak resident, rawproduce 64 KiB", "large", peak, "MB", "<= 400 MB"),
 	pair("peak resident, rawproduce 4 KiB", "small", peak, "MB", "<= 400 MB"),
+	pair("3 brokers, rawproduce 64 KiB, 1 connection x 4 to each", "large3", mbs, "MB/s", ">= 5"),
+	pair("its CPU", "large3", cpu, "s/GB", "<= 0.2"),
+	pair("3 brokers, e2e 1,000/s p50", "e2e1k3", e2e50, "ms", "<= 1"),
+	pair("3 brokers, e2e 1,000/s p99", "e2e1k3", e2e99, "ms", "<= 0.33"),
+	pair("3 brokers, e2e 5,000/s p50", "e2e5k3", e2e50, "ms", "<= 1"),
+	pair("3 brokers, e2e 5,000/s p99", "e2e5k3", e2e99, "ms", "<= 0.33"),
+	pair("kill -9, 300 partitions, longest gap", "gap300", gapMax, "ms", "<= 1000 ms"),
+	pair("kill -9, 1,000 partitions, longest gap", "gap1000", gapMax, "ms", "<= 1000 ms"),
+	pair("kill -9, 1,000 partitions, p99 of gaps", "gap1000", gap99, "ms", "<= 1000 ms"),
+	pair("graceful stop, 300 partitions, longest gap", "stop", gapMax, "ms", "<= 250 ms"),
+	pair("graceful stop, 300 partitions, p99 of gaps", "stop", gap99, "ms", "<= 250 ms"),
+	pair("1,000 moves of partitions", "moves", secs, "s", "<= 5 s"),
+	pair("peak resident of the largest of 3, rawproduce 64 KiB", "large3", peak, "MB", "<= 400 MB"),
+	against("produce p99 with a disk slow by 100 ms, beside without", "slow-without", "slow-with", ack99, "ms", "<= 2"),
 	{"peak resident, 10,000 partitions", [2]string{}, [2]string{"partitions-10000", "varve"}, peak, "MB", ""},
 }
 

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -133,11 +135,31 @@ func runAgent(ctx context.Context, cfg agent.Config) error {
 		return fmt.Errorf("open the object store: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Version: version()})
+	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version()})
 	if err != nil {
 		return usageError{err}
 	}
-	return a.Run(ctx)
+	err = a.Run(ctx)
+	if agent.IsReplaced(err) && ctx.Err() == nil {
+		return beginAgain(log, err)
+	}
+	return err
+}
+
+func dial(ctx context.Context, addr string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", addr)
+}
+
+// beginAgain replaces this process by a new run of the same program: an agent that
+// was taken for dead comes back as another incarnation, with nothing of the old one.
+func beginAgain(log *slog.Logger, why error) error {
+	program, err := os.Executable()
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	log.Warn("beginning again as a new incarnation", "why", why)
+	return errors.Join(why, syscall.Exec(program, os.Args, os.Environ()))
 }
 
 // newLogger writes structured lines as the configuration says.

@@ -68,6 +68,22 @@ func benchModes() []benchMode {
 				addClientFlags(f, b)
 				f.DurationVar(&b.cfg.MaxWait, "max-wait", b.cfg.MaxWait, "how long a fetch waits at the broker")
 			}},
+		{"gap", "How long partitions take no records while brokers come and go",
+			`Keep one record under way to each partition of the topic, and tell, over partitions, the
+longest time that each went without an acknowledgement, the pause of --every included. Kill,
+stop or move something beside it.`,
+			"  varve bench gap --partitions 300 -d 20s", bench.Gap, true,
+			func(f *pflag.FlagSet, b *benchFlags) {
+				b.cfg.RecordBytes = 64
+				f.IntVar(&b.cfg.RecordBytes, "size", b.cfg.RecordBytes, "size of a record's value in bytes")
+				f.DurationVar(&b.cfg.Every, "every", b.cfg.Every, "pause of a partition after each record")
+				f.Int32Var(&b.partitions, "partitions", 300, "partitions of a topic that has to be created")
+				b.acks = "all"
+			}},
+		{"moves", "How long it takes to move all partitions of a topic",
+			`Let every partition of the topic be led by the next of its replicas, and tell how long it
+takes until the brokers say so of all of them. --duration is how long that may take.`,
+			"  varve bench moves -t gap -d 60s", bench.Moves, false, func(*pflag.FlagSet, *benchFlags) {}},
 	}
 }
 
@@ -178,6 +194,9 @@ func printResult(t *table, r *bench.Result) {
 	if r.Requests > 0 {
 		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
 	}
+	if r.Mode == "moves" {
+		t.row("moved", fmt.Sprintf("%d partitions in %.2f s", r.Partitions, r.Seconds))
+	}
 	if r.FirstMs > 0 {
 		t.row("first record", fmt.Sprintf("after %.1f ms", r.FirstMs))
 	}
@@ -187,14 +206,14 @@ func printResult(t *table, r *bench.Result) {
 	if r.Mode == "e2e" {
 		t.row("received", fmt.Sprintf("%d records", r.Received))
 	}
-	if r.Latency != nil || r.EndToEnd != nil {
+	if r.Latency != nil || r.EndToEnd != nil || r.Gap != nil {
 		t.gap()
 		t.row("LATENCY ms", "p50", "p90", "p99", "p99.9", "max")
 	}
 	for _, l := range []struct {
 		name string
 		of   *bench.Latency
-	}{{"request", r.Latency}, {"end to end", r.EndToEnd}} {
+	}{{"request", r.Latency}, {"end to end", r.EndToEnd}, {"gap", r.Gap}} {
 		if l.of != nil {
 			t.row(l.name, ms(l.of.P50), ms(l.of.P90), ms(l.of.P99), ms(l.of.P999), ms(l.of.Max))
 		}

@@ -33,6 +33,11 @@ func TestBenchmarksMeasure(t *testing.T) {
 		t.Errorf("e2e %+v", e2e)
 	}
 	total += e2e.Records
+	gap := run("gap -d 300ms --every 10ms")
+	if gap.Gap == nil || gap.Gap.Max < 10 || gap.Gap.Max > 300 || gap.Partitions != 3 || gap.Records < 3 {
+		t.Errorf("gap %+v of %+v", gap.Gap, gap)
+	}
+	total += gap.Records
 	if r := run("rawfetch -c 2"); r.Records != total || r.FirstMs <= 0 {
 		t.Errorf("rawfetch read %d records, written were %d", r.Records, total)
 	}
@@ -55,5 +60,6 @@ func TestBenchmarksForPeople(t *testing.T) {
 	wants(t, command(t, "", "bench rawproduce --acks x"), exitUsage, "--acks")
 	wants(t, command(t, "", "bench rawproduce --depth 0"), exitUsage, "depth is 0")
 	wants(t, command(t, "", "bench rawproduce -d 50ms --pids "+strconv.Itoa(1<<30)), exitFailed, "process")
+	wants(t, command(t, "", "bench gap --every -1s"), exitUsage, "pause is -1s")
 	wants(t, command(t, "", "bench e2e --rate 0"), exitUsage, "needs a rate")
 }

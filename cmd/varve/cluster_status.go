@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,9 +13,6 @@ import (
 
 	"varve/agent"
 )
-
-// maxStatusBytes bounds an agent's answer.
-const maxStatusBytes = 16 << 20
 
 // clusterState is what cluster status tells.
 type clusterState struct {
@@ -30,6 +24,9 @@ type clusterState struct {
 	Leaderless   int           `json:"partitions_without_leader"`
 	Agent        *agent.Status `json:"agent"`
 	AgentProblem string        `json:"agent_problem,omitempty"`
+
+	View   *agent.ClusterStatus `json:"view"`   // as that agent sees the cluster
+	Agents []agentState         `json:"agents"` // what each agent says of itself
 }
 
 // brokerRow is a broker, and where clients reach it.
@@ -47,9 +44,10 @@ func clusterStatusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show brokers, leaders and an agent's state",
-		Long: `Show the brokers and who leads how many partitions, as Kafka's protocol tells it, and the
-state of the agent whose HTTP address is --http. With --http '' any Kafka cluster can be
-asked. The exit code is 1 when partitions have no leader or the agent is not ready, 4 when
+		Long: `Show the brokers and who leads how many partitions, as Kafka's protocol tells it; the
+state of the agent whose HTTP address is --http; and, as it and the other agents tell,
+who has what, how each journal is kept, what isn't in the bucket yet, what moves, and what
+waits and why. With --http '' any Kafka cluster can be asked. The exit code is 1 when partitions have no leader or the agent is not ready, 4 when
 the agent doesn't answer.`,
 		Example: "  varve cluster status\n  varve cluster status --brokers 10.0.0.1:9092 --http 10.0.0.1:9644",
 		Args:    cobra.NoArgs,
@@ -68,6 +66,8 @@ the agent doesn't answer.`,
 					state.AgentProblem = err.Error()
 				} else if state.Agent.Cluster != state.Cluster {
 					state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", httpAddr, state.Agent.Cluster)
+				} else if err := state.askAll(ctx, httpAddr); err != nil {
+					state.AgentProblem = err.Error()
 				}
 			}
 			if err := out.write(c.OutOrStdout(), state, state.print); err != nil {
@@ -112,31 +112,7 @@ func clusterOf(ctx context.Context, adm *kadm.Client) (*clusterState, error) {
 
 // agentStatus asks an agent over HTTP.
 func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
-	url := addr
-	if !strings.Contains(addr, "://") {
-		url = "http://" + addr
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(url, "/")+"/v1/status", nil)
-	if err != nil {
-		return nil, usagef("--http %q: %w", addr, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("no agent answers at %s: %w", addr, rootCause(err))
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxStatusBytes))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("it answers %s", resp.Status)
-	}
-	var s agent.Status
-	if err == nil {
-		err = json.Unmarshal(body, &s)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the answer of %s is not an agent's: %w", addr, err)
-	}
-	return &s, nil
+	return askAgent[agent.Status](ctx, http.MethodGet, addr, "/v1/status")
 }
 
 func (s *clusterState) print(t *table) {
@@ -159,6 +135,7 @@ func (s *clusterState) print(t *table) {
 			t.row("NOT READY", why)
 		}
 	}
+	s.printView(t)
 	if s.AgentProblem != "" {
 		t.gap()
 		t.row(s.AgentProblem)

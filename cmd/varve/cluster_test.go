@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io"
 	"net"
+	"strings"
 	"testing"
 )
 
@@ -22,4 +24,47 @@ func TestClusterStatus(t *testing.T) {
 	l.Close()
 	wants(t, command(t, "", "cluster status --http "+free), exitUnavailable, a.kafka, "no agent answers at "+free)
 	wants(t, command(t, "", "cluster status --http "+a.http+"/nothing"), exitUnavailable, "is not an agent's")
+}
+
+func TestClusterOperations(t *testing.T) {
+	a := startAgent(t)
+	at := " --http " + a.http
+	must(t, "", "topic create orders -p 3")
+	wants(t, command(t, "", "cluster status"+at), exitOK, "JOURNAL", "1 of 1", "live")
+	s := decode[clusterState](t, must(t, "", "cluster status --json"+at))
+	if len(s.View.Agents) != 1 || s.View.Agents[0].Partitions != 3 || s.View.Agents[0].Slots != 64 || len(s.View.Journals) != 1 || s.View.Journals[0].State != "open" ||
+		len(s.Agents) != 1 || s.Agents[0].Status == nil || s.Agents[0].Journals == nil || s.Agents[0].Problem != "" {
+		t.Errorf("status %+v", s)
+	}
+	if m := s.Agents[0].Journals; len(m.Members) != 1 || !m.Members[0].Own || m.Journal != s.View.Journals[0].Journal {
+		t.Errorf("the journal's members: %+v", m)
+	}
+	wants(t, command(t, "", "cluster balance"+at), exitOK, "0 partitions are being moved")
+	wants(t, command(t, "", "cluster move orders/1 1"+at), exitOK, "goes to agent 1")
+	wants(t, command(t, "", "cluster move orders/1 7"+at), exitFailed, "no such agent is alive")
+	wants(t, command(t, "", "cluster move nothing/1 1"+at), exitNotFound, "does not exist")
+	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "does not exist")
+	for _, bad := range []string{"cluster move orders 1", "cluster move orders/x 1", "cluster move orders/1 x", "cluster drain 0", "cluster drain"} {
+		wants(t, command(t, "", bad+at), exitUsage)
+	}
+	wants(t, command(t, "", "cluster drain 7"+at), exitFailed, "no such agent is alive")
+	wants(t, command(t, "", "cluster drain 1"+at), exitOK, "gives everything away")
+	wants(t, command(t, "", "cluster status"+at), exitOK, "drained")
+	wants(t, command(t, "", "cluster move orders/1 1"+at), exitFailed, "is drained")
+	must(t, "", "topic create more -p 2") // there is nobody else
+	wants(t, command(t, "", "cluster undrain 1"+at), exitOK, "takes its share again")
+	mine := s.View.Journals[0].Journal
+	wants(t, command(t, mine+"\n", "cluster accept-loss "+mine+at), exitFailed, "is alive")
+	wants(t, command(t, "", "cluster accept-loss 999-1 --yes"+at), exitFailed, "nothing waits for it")
+	wants(t, command(t, "", "cluster accept-loss x --yes"+at), exitUsage)
+	a.stop()
+	wants(t, command(t, "", "cluster balance"+at), exitUnavailable, "no agent answers")
+}
+
+func TestConfirm(t *testing.T) {
+	for typed, yes := range map[string]bool{"12-1\n": true, " 12-1 ": true, "": false, "yes\n": false, "12-2\n": false} {
+		if err := confirm(strings.NewReader(typed), io.Discard, "12-1"); (err == nil) != yes {
+			t.Errorf("%q: %v", typed, err)
+		}
+	}
 }

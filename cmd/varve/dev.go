@@ -21,6 +21,7 @@ import (
 func devCommand() *cobra.Command {
 	cfg := agent.DefaultConfig()
 	cfg.Groups.InitialRebalanceDelay = 0 // as in Kafka's quick start
+	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	var data, kafka, http string
 	var verbose bool
 	c := &cobra.Command{
@@ -78,7 +79,7 @@ func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, ou
 		return fmt.Errorf("open bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Version: version()})
+	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version()})
 	if err != nil {
 		return err
 	}

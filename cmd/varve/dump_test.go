@@ -34,8 +34,8 @@ func golden(t *testing.T, name, got string) {
 // told waits for an append.
 type told chan error
 
-func (o told) Committed(wal.Pos, uint64) { o <- nil }
-func (o told) Failed(err error)          { o <- err }
+func (o told) Committed(id.Journal, wal.Pos, uint64) { o <- nil }
+func (o told) Failed(err error)                      { o <- err }
 
 // writtenJournal makes a directory with a journal of six entries in three files, sealed.
 func writtenJournal(t *testing.T) string {
@@ -48,7 +48,7 @@ func writtenJournal(t *testing.T) string {
 		t.Fatal(err)
 	}
 	j := id.Journal{Writer: 12, Seq: 1}
-	if err := s.Join(j); err != nil {
+	if err := s.Join(j, wal.Membership{FileBytes: s.FileBytes()}); err != nil {
 		t.Fatal(err)
 	}
 	w, err := s.Create(j, nil)
@@ -74,7 +74,7 @@ func writtenJournal(t *testing.T) string {
 		}
 	}
 	w.Close()
-	if err := s.Fence(j, 5); err != nil {
+	if _, err := s.Fence(j, 5); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Seal(j, 6); err != nil {

@@ -66,6 +66,7 @@ func exitCode(err error) int {
 	var usage usageError
 	var missing notFoundError
 	var away *unreachableError
+	var silent *awayError
 	var kafka *kerr.Error
 	switch {
 	case err == nil:
@@ -76,7 +77,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &missing):
 		return exitNotFound
-	case errors.As(err, &away):
+	case errors.As(err, &away), errors.As(err, &silent):
 		return exitUnavailable
 	case errors.As(err, &kafka):
 		return kafkaExit(kafka)

@@ -42,6 +42,7 @@ func startAgent(t *testing.T) *testAgent {
 	cfg := agent.DefaultConfig()
 	cfg.DataDir, cfg.HTTP, cfg.Listeners[0].Bind = dir, "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Groups.InitialRebalanceDelay = 0
+	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Journal.FileBytes, cfg.Journal.ChunkBytes, cfg.Journal.CacheBytes = 4<<20, 1<<20, 4<<20
 	cfg.Journal.SoftBytes, cfg.Journal.HardBytes, cfg.Journal.ReserveBytes, cfg.Journal.Direct = 64<<20, 128<<20, 0, false
 	cfg.Store.Driver, cfg.Store.Directory = s3store.DriverDir, filepath.Join(dir, "bucket")
@@ -49,7 +50,7 @@ func startAgent(t *testing.T) *testAgent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: quiet, Registry: a.registry, Listen: net.Listen, Version: "v0.0.0-test"})
+	run, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: quiet, Registry: a.registry, Listen: net.Listen, Dial: dial, Version: "v0.0.0-test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -134,7 +134,7 @@ func TestAgentEtcdAndMinIOAsContainers(t *testing.T) {
 		"VARVE_DATA_DIR": "/tmp/varve", "VARVE_HTTP": "", "VARVE_LISTENERS": fmt.Sprintf("[{name: PLAINTEXT, bind: '%s'}]", kafka),
 		"VARVE_ETCD_ENDPOINTS": "[http://" + etcd + "]", "VARVE_STORE_DRIVER": "aws", "VARVE_STORE_ENDPOINT": "http://" + minio, "VARVE_STORE_BUCKET": "varve",
 		"VARVE_STORE_REGION": "us-east-1", "VARVE_STORE_PATH_STYLE": "true", "VARVE_STORE_ACCESS_KEY": "varve", "VARVE_STORE_SECRET_KEY": "varve-secret",
-		"VARVE_JOURNAL_RESERVE_BYTES": "0",
+		"VARVE_JOURNAL_RESERVE_BYTES": "0", "VARVE_REPLICATION_FACTOR": "1", "VARVE_REPLICATION_QUORUM": "1", "VARVE_PEER_BIND": "",
 	}
 	agent := start(t, "varve", bins["varve"], env, listening(kafka), "agent")
 

@@ -35,6 +35,8 @@ type Config struct {
 	Depth       int // rawproduce: requests in flight per connection
 	Fan         int // rawproduce: partitions in one request
 
+	Every time.Duration // gap: pause of a partition after each record
+
 	MaxWait           time.Duration // of a fetch
 	FetchBytes        int           // of a fetch
 	PartitionBytes    int           // of a partition in a fetch
@@ -46,7 +48,7 @@ type Config struct {
 // Default measures a broker on this host for ten seconds.
 func Default() Config {
 	return Config{Brokers: []string{"127.0.0.1:9092"}, Topic: "bench", Duration: 10 * time.Second, RecordBytes: 1024, BatchBytes: 1 << 20, Acks: -1,
-		Compression: "none", Linger: 5 * time.Millisecond, Connections: 1, Depth: 4, Fan: 1, MaxWait: 500 * time.Millisecond,
+		Compression: "none", Linger: 5 * time.Millisecond, Connections: 1, Depth: 4, Fan: 1, Every: 20 * time.Millisecond, MaxWait: 500 * time.Millisecond,
 		FetchBytes: 50 << 20, PartitionBytes: 1 << 20}
 }
 
@@ -73,6 +75,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Duration <= 0 {
 		return fmt.Errorf("duration is %v: must be more than 0", c.Duration)
+	}
+	if c.Every < 0 {
+		return fmt.Errorf("pause is %v: must be 0 or more", c.Every)
 	}
 	if c.Acks != -1 && c.Idempotent {
 		return fmt.Errorf("acks is %d: an idempotent producer needs all", c.Acks)
@@ -121,6 +126,8 @@ type Result struct {
 	Latency    *Latency `json:"lat_ms,omitempty"`   // of requests, or of produced records
 	EndToEnd   *Latency `json:"e2e_ms,omitempty"`   // from before produce to after poll
 	Received   int64    `json:"received,omitempty"`
+	Partitions int      `json:"partitions,omitempty"`
+	Gap        *Latency `json:"gap_ms,omitempty"` // over partitions: each one's longest time without an acknowledgement
 	CPUPerGB   float64  `json:"cpu_s_per_gb,omitempty"`
 	CPUCores   float64  `json:"cpu_cores,omitempty"`
 	RSSMB      float64  `json:"rss_mb,omitempty"`

@@ -17,6 +17,7 @@ var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
 	"varve/wal":                 1,
+	"varve/wal/replica":         2,
 	"varve/s3store":             1,
 	"varve/metadata":            1,
 	"varve/group":               1,
@@ -25,10 +26,12 @@ var ranks = map[string]int{
 	"varve/cluster":             4,
 	"varve/broker":              5,
 	"varve/admin":               5,
+	"varve/controller":          5,
 	"varve/agent":               6,
 	"varve/cmd":                 7,
 	"varve/e2e":                 7,
 	"varve/bench":               7,
+	"varve/sim":                 7,
 	"varve/internal/testserver": 0,
 }
 
@@ -47,7 +50,7 @@ var fences = []struct {
 	{"go.etcd.io/etcd", "only metadata speaks to etcd", []string{"varve/metadata"}},
 	{"github.com/aws/aws-sdk-go-v2", "only s3store speaks to object stores", []string{"varve/s3store"}},
 	{"github.com/minio/minio-go", "only s3store speaks to object stores", []string{"varve/s3store"}},
-	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/internal/bench"}},
+	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"os", "files are reached through internal/vfs", []string{
 		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs",

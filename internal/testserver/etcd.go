@@ -15,7 +15,7 @@ type EtcdOptions struct {
 	Args []string
 }
 
-// EtcdServer is a running etcd of one member.
+// EtcdServer is a running etcd: one member, of a cluster of its own or of an EtcdCluster.
 type EtcdServer struct {
 	*Process
 	// Endpoints are the client URLs, "http://127.0.0.1:port".
@@ -33,25 +33,32 @@ func StartEtcd(ctx context.Context, dir string, opts EtcdOptions, progress io.Wr
 	if err != nil {
 		return nil, err
 	}
+	server := etcdMember(dir, binary, "test", "test=http://"+ports[1].addr(), ports, opts)
+	if err := server.Start(); err != nil {
+		server.Close()
+		return nil, err
+	}
+	return server, nil
+}
+
+// etcdMember prepares a member that serves clients at the first port and the other
+// members, which initial lists with it, at the second.
+func etcdMember(dir, binary, name, initial string, ports []port, opts EtcdOptions) *EtcdServer {
 	client, peer := "http://"+ports[0].addr(), "http://"+ports[1].addr()
 	process := newProcess(dir, EtcdName, binary, ports)
 	process.env = environment("ETCD_")
 	process.ready = httpOK(client+"/health", `"health":"true"`)
 	process.args = append([]string{
-		"--name=test",
+		"--name=" + name,
 		"--data-dir=" + dir + "/etcd.data",
 		"--listen-client-urls=" + client,
 		"--advertise-client-urls=" + client,
 		"--listen-peer-urls=" + peer,
 		"--initial-advertise-peer-urls=" + peer,
-		"--initial-cluster=test=" + peer,
+		"--initial-cluster=" + initial,
 		"--log-level=warn",
 	}, opts.Args...)
-	if err := process.Start(); err != nil {
-		process.Close()
-		return nil, err
-	}
-	return &EtcdServer{Process: process, Endpoints: []string{client}}, nil
+	return &EtcdServer{Process: process, Endpoints: []string{client}}
 }
 
 // environment is the caller's without the server's own settings, which would

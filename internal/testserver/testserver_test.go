@@ -54,6 +54,33 @@ func TestEtcdKeepsDataAndPortsOverRestarts(t *testing.T) {
 	}
 }
 
+func TestAnotherEtcdLeadsWhenTheLeaderDied(t *testing.T) {
+	cluster := Etcds(t, 3)
+	first, err := cluster.Leader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); ; {
+		next, err := cluster.Leader(ctx)
+		if err == nil && next != first {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("nobody else leads: %v", err)
+		}
+	}
+	if err := first.Start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMinIOPausesAndResumes(t *testing.T) {
 	server := MinIO(t)
 	if err := server.CreateBucket(t.Context(), "pictures"); err != nil {

@@ -1,0 +1,135 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// growAfter is how long a better ensemble must have been there before a journal that
+// has too few members takes it.
+const growAfter = time.Second
+
+// keepEnsemble replaces members of the own journal that are gone for longer than a
+// restart takes, or too far behind, and fills up an ensemble that began with too few,
+// until ctx ends.
+func (a *Agent) keepEnsemble(ctx context.Context) {
+	var wanted []id.Store
+	var since time.Time
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		changed := a.peers.Changed()
+		old := a.journal.ID()
+		rec, ok := a.view.Journals()[old]
+		next, patience := a.betterEnsemble(&rec)
+		switch {
+		case !ok || next == nil || a.leaving.Load():
+			wanted = nil
+		case !slices.Equal(next, wanted):
+			wanted, since = next, a.deps.Now()
+		case a.deps.Now().Sub(since) >= patience:
+			if err := a.changeEnsemble(ctx, old, rec, next); err != nil && ctx.Err() == nil {
+				a.log.Warn("the journal's members were not changed", "journal", old, "err", err)
+			}
+			wanted = nil
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// betterEnsemble gives members that would be better than the present ones, and how
+// long to wait for these to come back; nil if there are none.
+func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {
+	if rec.State != metadata.JournalOpen {
+		return nil, 0
+	}
+	behind := map[id.Store]bool{}
+	for _, m := range a.peers.Members(a.journal.ID()) {
+		behind[m.Store] = m.Behind
+	}
+	patience = growAfter
+	drained := a.view.Drained()
+	for _, s := range rec.Ensemble {
+		if l, live := a.view.Store(s); s != a.store.ID() && (!live || l.Leaving || drained[l.Broker] || behind[s]) {
+			patience = a.cfg.Replication.ReplaceAfter
+			continue
+		}
+		next = append(next, s)
+	}
+	kept := len(next)
+	for _, s := range a.ensemble() {
+		if len(next) < a.cfg.Replication.Factor && !slices.Contains(rec.Ensemble, s) {
+			next = append(next, s)
+		}
+	}
+	if len(next) == kept || len(next) < a.cfg.Replication.Quorum {
+		return nil, 0
+	}
+	return next, patience
+}
+
+// changeEnsemble seals the journal where it is committed and opens the next one with
+// other members, in one transaction. What was sealed is made safe again by uploading
+// it at once.
+func (a *Agent) changeEnsemble(ctx context.Context, old id.Journal, rec cluster.Journal, members []id.Store) error {
+	a.journalSeq++
+	next := id.Journal{Writer: a.inc, Seq: a.journalSeq}
+	err := a.peers.Switch(ctx, a.journal, next, members, a.cfg.Replication.Quorum, func(end uint64) error {
+		return a.sealAndOpen(ctx, old, rec, end, next, members)
+	})
+	if err != nil {
+		return err
+	}
+	a.log.Info("the journal has other members", "journal", next, "members", members, "before", old)
+	a.run(func() {
+		if err := a.tier.flush(ctx); err != nil && ctx.Err() == nil {
+			a.log.Warn("records of the former journal were not uploaded at once", "journal", old, "err", err)
+		}
+	})
+	return nil
+}
+
+// sealAndOpen returns when it is known whether the transaction took effect: nil, or
+// an error that says that it never will. Until then it is sent again.
+func (a *Agent) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Journal, end uint64, next id.Journal, members []id.Store) error {
+	sealed, opened := rec.Journal, rec.Journal
+	sealed.State, sealed.End = metadata.JournalSealed, end
+	opened.Ensemble, opened.Quorum = members, uint8(a.cfg.Replication.Quorum)
+	oldKey, newKey := metadata.JournalKey(old), metadata.JournalKey(next)
+	for {
+		_, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: oldKey, Mod: rec.Mod}, {Key: newKey}},
+			metadata.Put(oldKey, sealed.Encode()), metadata.Put(newKey, opened.Encode()))
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, metadata.ErrConflict) {
+			// An earlier try whose answer was lost, or somebody recovers the journal.
+			if _, err = a.deps.Meta.Get(ctx, newKey); err == nil {
+				return nil
+			}
+			if errors.Is(err, metadata.ErrNotFound) {
+				err = fmt.Errorf("journal %v is not open as it was: %w", old, errReplaced)
+				a.die(err)
+				return err
+			}
+		}
+		a.log.Warn("it is not known yet whether the journal's members have changed", "journal", old, "err", err)
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("whether the members have changed is not known: %w", errReplaced)
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+	"varve/tiering"
+)
+
+// moveAtOnce is how many partitions stand still together while they move: they share
+// the upload of their last records.
+const moveAtOnce = 64
+
+// move gives partitions away on purpose: flush, then flip. All of it is uploaded
+// while they are served; then they stand still for one more short upload and the
+// change of the head. What fails within patience stays here. Only one move is under
+// way at a time: one must not resume what the other paused.
+func (a *Agent) move(ctx context.Context, patience time.Duration, to map[*partition.Partition]cluster.Live) (moved int) {
+	round, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case a.moving <- struct{}{}:
+		defer func() { <-a.moving }()
+	case <-round.Done():
+		return 0
+	}
+	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return comparePartitions(x.ID(), y.ID()) })
+	if a.tier.upload.Flush(round, ids(all)...) != nil {
+		return 0
+	}
+	for some := range slices.Chunk(all, moveAtOnce) {
+		moved += a.flip(ctx, round, some, to)
+	}
+	return moved
+}
+
+func comparePartitions(x, y id.Partition) int {
+	return cmp.Or(slices.Compare(x.Topic[:], y.Topic[:]), cmp.Compare(x.Index, y.Index))
+}
+
+// flip makes partitions stand still, uploads the rest and changes their heads.
+func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
+	for _, p := range some {
+		p.Pause()
+	}
+	if !a.still(round, some) {
+		for _, p := range some {
+			p.Resume()
+		}
+		return 0
+	}
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	for _, p := range some {
+		wg.Go(func() {
+			heir := to[p]
+			if err := p.HandOver(round, heir.Incarnation, heir.Broker); err != nil {
+				a.log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
+				a.takeBack(ctx, p)
+				return
+			}
+			a.owned.remove(p.ID())
+			mu.Lock()
+			moved++
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return moved
+}
+
+// still returns when the tier has all of the partitions, which are paused.
+func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
+	for _, p := range some {
+		if p.Quiet(ctx) != nil && ctx.Err() != nil {
+			return false
+		}
+	}
+	return a.tier.upload.Flush(ctx, ids(some)...) == nil
+}
+
+// takeBack lets a partition go on whose hand-over failed. An answer of etcd that did
+// not come is no "no": it stands still until a write of its own shows that it kept its
+// head, or that another has it. Nothing else is moved meanwhile. If ctx ends first it
+// stands still for good: this agent is stopping.
+func (a *Agent) takeBack(ctx context.Context, p *partition.Partition) {
+	for ctx.Err() == nil {
+		err := p.Commit(ctx, func(*metadata.Head) error { return nil })
+		if err == nil {
+			p.Resume()
+			return
+		}
+		if errors.Is(err, tiering.ErrNotOwner) {
+			a.lose(p)
+			return
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func ids(all []*partition.Partition) []id.Partition {
+	out := make([]id.Partition, len(all))
+	for i, p := range all {
+		out[i] = p.ID()
+	}
+	return out
+}
+
+// heirs are the agents that can take something over: live, with an open journal, not
+// about to leave and, if there are others, not drained.
+func (a *Agent) heirs() []cluster.Live {
+	open := map[id.Incarnation]bool{}
+	for j, rec := range a.view.Journals() {
+		if rec.State == metadata.JournalOpen {
+			open[j.Writer] = true
+		}
+	}
+	drained := a.view.Drained()
+	var able, all []cluster.Live
+	for _, l := range a.view.Agents() {
+		if l.Incarnation != a.inc && !l.Leaving && open[l.Incarnation] {
+			all = append(all, l)
+			if !drained[l.Broker] {
+				able = append(able, l)
+			}
+		}
+	}
+	if len(able) == 0 {
+		return all // better one that was to own nothing than nobody
+	}
+	return able
+}
+
+// leave gives all partitions to the other agents before this one stops; the
+// controller takes the coordinator slots, as it is told that this agent leaves.
+func (a *Agent) leave(ctx context.Context) {
+	a.leaving.Store(true)
+	if _, err := a.announce(ctx); err != nil {
+		a.log.Warn("the others don't know that this agent leaves", "err", err)
+		return
+	}
+	heirs := a.heirs()
+	all := a.owned.all()
+	if len(heirs) == 0 || len(all) == 0 {
+		return
+	}
+	load := map[id.Broker]int{}
+	for _, o := range a.view.Owners() {
+		load[o.Broker]++
+	}
+	to := make(map[*partition.Partition]cluster.Live, len(all))
+	for _, p := range all {
+		heir := slices.MinFunc(heirs, func(x, y cluster.Live) int {
+			return cmp.Or(cmp.Compare(load[x.Broker], load[y.Broker]), cmp.Compare(x.Broker, y.Broker))
+		})
+		load[heir.Broker]++
+		to[p] = heir
+	}
+	began := a.deps.Now()
+	moved := a.move(ctx, a.cfg.ShutdownTimeout, to)
+	a.log.Info("partitions handed over", "moved", moved, "of", len(all), "took", a.deps.Now().Sub(began))
+	a.awaitSlots(ctx)
+}
+
+// awaitSlots returns when no coordinator slot is this agent's any more.
+func (a *Agent) awaitSlots(ctx context.Context) {
+	for {
+		changed := a.view.Changed()
+		mine := false
+		for _, o := range a.view.Slots() {
+			mine = mine || o.Incarnation == a.inc
+		}
+		if !mine {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/cluster"
+	"varve/controller"
+	"varve/internal/id"
+)
+
+// Balanced is what balancing came to.
+type Balanced struct {
+	Moves int `json:"moves"` // that were asked for
+}
+
+// Balance asks for the moves after which all agents have equally many partitions.
+func (a *Agent) Balance(ctx context.Context) (any, error) {
+	to := controller.Level(a.view)
+	if err := a.view.ChangeMoves(ctx, to); err != nil {
+		return nil, err
+	}
+	a.log.Info("an operator asked for balance", "moves", len(to))
+	return Balanced{len(to)}, nil
+}
+
+// Drain makes an agent own nothing, or, if undone, something again.
+func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
+	if _, live := a.view.Agent(id.Broker(broker)); drained && !live {
+		return fmt.Errorf("broker %d: %w", broker, cluster.ErrNoAgent)
+	}
+	if err := a.view.SetDrained(ctx, id.Broker(broker), drained); err != nil {
+		return err
+	}
+	a.log.Info("an operator changed an agent", "broker", broker, "drained", drained)
+	return nil
+}
+
+// MovePartition asks a partition's owner to give it to another agent.
+func (a *Agent) MovePartition(ctx context.Context, topic string, index, to int32) error {
+	at, err := a.partitionOf(topic, index)
+	if err != nil {
+		return err
+	}
+	if _, err := a.view.Taker(id.Broker(to)); err != nil {
+		return err
+	}
+	heir := id.Broker(to)
+	if o, ok := a.view.Owner(at); ok && o.Broker == heir {
+		heir = id.NoBroker // it is there
+	}
+	return a.view.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
+}
+
+// hasStarted says whether all parts are there.
+func (a *Agent) hasStarted() bool {
+	select {
+	case <-a.started:
+		return true
+	default:
+		return false
+	}
+}
+
+var errStarting = errors.New("the agent is starting")
+
+// LossCost is what giving up a journal may cost.
+type LossCost struct {
+	JournalStatus
+	// Partitions may lose what isn't in the tier and no live member has.
+	Partitions int      `json:"partitions"`
+	Topics     []string `json:"topics"`
+}
+
+// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
+func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
+	if !a.hasStarted() {
+		return nil, errStarting
+	}
+	c, err := a.control.LossCost(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	out := LossCost{JournalStatus: a.journalStatus(j, c.Record.Journal), Partitions: len(c.Partitions), Topics: []string{}}
+	seen := map[id.Topic]bool{}
+	for _, p := range c.Partitions {
+		if !seen[p.Topic] && len(seen) < reasonsShown {
+			seen[p.Topic] = true
+			out.Topics = append(out.Topics, a.topicName(p.Topic))
+		}
+	}
+	return out, nil
+}
+
+// Loss is what giving up a journal came to.
+type Loss struct {
+	Journal string `json:"journal"`
+	Kept    uint64 `json:"kept_entries"`
+	Whole   bool   `json:"whole"` // nothing was lost after all
+	Gone    bool   `json:"gone"`  // nothing of it was left
+}
+
+// AcceptLoss gives up what no live agent has of a journal.
+func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (any, error) {
+	if !a.hasStarted() {
+		return nil, errStarting
+	}
+	l, err := a.control.AcceptLoss(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return Loss{j.String(), l.Kept, l.Whole, l.Gone}, nil
+}

@@ -1,0 +1,68 @@
+package broker
+
+import (
+	"context"
+	"errors"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+// electLeaders has nothing to elect: the owner of a partition is the first of its
+// replicas, which is what a preferred leader is, and a partition without an owner
+// gets one as soon as its newest records are safe. Never is a leader chosen that
+// lacks records: an operator gives them up with "varve cluster accept-loss".
+func (b *Broker) electLeaders(_ context.Context, _ *conn, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+	resp := kmsg.NewPtrElectLeadersResponse()
+	wanted := req.Topics
+	if wanted == nil { // all, of which only those that go wrong are told
+		for _, t := range b.deps.View.Topics() {
+			wanted = append(wanted, kmsg.ElectLeadersRequestTopic{Topic: t.Name, Partitions: partitionsOf(t)})
+		}
+	}
+	for _, t := range wanted {
+		rt := kmsg.NewElectLeadersResponseTopic()
+		rt.Topic = t.Topic
+		for _, index := range t.Partitions {
+			err := b.election(t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
+			if req.Topics == nil && errors.Is(err, kerr.ElectionNotNeeded) {
+				continue
+			}
+			rp := kmsg.NewElectLeadersResponseTopicPartition()
+			rp.Partition, rp.ErrorCode, rp.ErrorMessage = index, codeOf(err).Code, said(err)
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		if len(rt.Partitions) > 0 || req.Topics != nil {
+			resp.Topics = append(resp.Topics, rt)
+		}
+	}
+	return resp
+}
+
+// election says why a partition needs none, or can't have one.
+func (b *Broker) election(topic string, index int32, unclean bool) error {
+	t, err := b.topicOf(false, topic, id.Topic{})
+	switch {
+	case err != nil || index < 0 || index >= t.Partitions:
+		return kerr.UnknownTopicOrPartition
+	}
+	if _, ok := b.deps.View.Owner(id.Partition{Topic: t.ID, Index: index}); ok {
+		return kerr.ElectionNotNeeded
+	}
+	if unclean {
+		return kerr.EligibleLeadersNotAvailable
+	}
+	return kerr.PreferredLeaderNotAvailable
+}
+
+// partitionsOf lists a topic's partitions.
+func partitionsOf(t *cluster.Topic) []int32 {
+	out := make([]int32, t.Partitions)
+	for i := range out {
+		out[i] = int32(i)
+	}
+	return out
+}

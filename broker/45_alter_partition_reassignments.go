@@ -1,0 +1,85 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/id"
+)
+
+// alterPartitionReassignments asks partitions' owners to give them away (KIP-455):
+// the first replica of a target is to be the new owner. Which agents keep its records
+// beside it is not the partition's affair, but that of its owner's journal; the other
+// replicas are checked and otherwise ignored.
+func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *conn, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
+	resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
+	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	moves := map[id.Partition]id.Broker{}
+	for _, t := range req.Topics {
+		rt := kmsg.NewAlterPartitionAssignmentsResponseTopic()
+		rt.Topic = t.Topic
+		for i := range t.Partitions {
+			rp := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
+			rp.Partition = t.Partitions[i].Partition
+			at, to, err := b.reassignment(t.Topic, &t.Partitions[i])
+			if err != nil {
+				rp.ErrorCode, rp.ErrorMessage = codeOf(err).Code, said(err)
+			} else {
+				moves[at] = to
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	if err := b.deps.View.ChangeMoves(ctx, moves); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
+	}
+	return resp
+}
+
+// reassignment says where a partition is to go; NoBroker: nowhere.
+func (b *Broker) reassignment(topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
+	t, err := b.topicOf(false, topic, id.Topic{})
+	if err != nil || want.Partition < 0 || want.Partition >= t.Partitions {
+		return at, 0, kerr.UnknownTopicOrPartition
+	}
+	at = id.Partition{Topic: t.ID, Index: want.Partition}
+	if want.Replicas == nil {
+		if _, ok := b.deps.View.Moves()[at]; !ok {
+			return at, 0, kerr.NoReassignmentInProgress
+		}
+		return at, id.NoBroker, nil
+	}
+	if err := b.checkReplicas(want.Replicas); err != nil {
+		return at, 0, err
+	}
+	to = id.Broker(want.Replicas[0])
+	if o, ok := b.deps.View.Owner(at); ok && o.Broker == to {
+		return at, id.NoBroker, nil // it is there; an earlier wish is void
+	}
+	_, err = b.deps.View.Taker(to)
+	return at, to, err
+}
+
+// checkReplicas refuses what Kafka refuses in a target list.
+func (b *Broker) checkReplicas(list []int32) error {
+	if len(list) == 0 {
+		return fmt.Errorf("the replica list is empty: %w", kerr.InvalidReplicaAssignment)
+	}
+	seen := map[int32]bool{}
+	for _, r := range list {
+		if seen[r] {
+			return fmt.Errorf("broker %d is named twice: %w", r, kerr.InvalidReplicaAssignment)
+		}
+		seen[r] = true
+		if _, ok := b.deps.View.Agent(id.Broker(r)); !ok {
+			return fmt.Errorf("broker %d is not registered: %w", r, kerr.InvalidReplicaAssignment)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// maxAnswerBytes bounds an agent's answer.
+const maxAnswerBytes = 64 << 20
+
+// httpFlag says which agent a command asks over HTTP.
+type httpFlag struct{ addr string }
+
+func (h *httpFlag) add(c *cobra.Command) {
+	c.Flags().StringVar(&h.addr, "http", "127.0.0.1:9644", "host:port of any agent's HTTP")
+}
+
+// awayError says that no agent answers.
+type awayError struct {
+	addr string
+	err  error
+}
+
+func (e *awayError) Error() string {
+	return fmt.Sprintf("no agent answers at %s: %v", e.addr, rootCause(e.err))
+}
+func (e *awayError) Unwrap() error { return e.err }
+
+// askAgent asks an agent's admin API and decodes its answer.
+func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error) {
+	base := addr
+	if !strings.Contains(addr, "://") {
+		base = "http://" + addr
+	}
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(base, "/")+path, nil)
+	if err != nil {
+		return nil, usagef("--http %q: %w", addr, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, &awayError{addr, err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	if err != nil {
+		return nil, &awayError{addr, err}
+	}
+	ours := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain")
+	said := strings.TrimSpace(string(body[:min(len(body), 4096)]))
+	switch {
+	case resp.StatusCode == http.StatusNotFound && ours && method == http.MethodPost:
+		return nil, notFoundError{said}
+	case resp.StatusCode == http.StatusBadRequest && ours:
+		return nil, usagef("%s", said)
+	case resp.StatusCode != http.StatusOK && method == http.MethodPost, resp.StatusCode == http.StatusConflict:
+		return nil, fmt.Errorf("%s", said)
+	}
+	var a A
+	if resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s", resp.Status)
+	} else {
+		err = json.Unmarshal(body, &a)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the answer of %s is not an agent's: %w", addr, err)
+	}
+	return &a, nil
+}

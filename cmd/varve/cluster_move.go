@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// movedPartition is what cluster move tells.
+type movedPartition struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	To        int32  `json:"to"`
+}
+
+func clusterMoveCommand() *cobra.Command {
+	var at httpFlag
+	var out jsonFlag
+	c := &cobra.Command{
+		Use:   "move TOPIC/PARTITION BROKER",
+		Short: "Move a partition to another agent",
+		Long: `Ask the owner of a partition to give it to another agent: it uploads what isn't in the
+bucket yet, then hands it over. No history is copied. It returns when that is asked for;
+'varve cluster status' and Kafka's own tools show what is still under way.`,
+		Example: "  varve cluster move orders/3 2",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			m, err := parseMove(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			path := fmt.Sprintf("/v1/topics/%s/partitions/%d/move?to=%d", url.PathEscape(m.Topic), m.Partition, m.To)
+			if _, err := askAgent[struct{}](c.Context(), http.MethodPost, at.addr, path); err != nil {
+				return err
+			}
+			return out.write(c.OutOrStdout(), m, func(t *table) {
+				t.row(fmt.Sprintf("partition %d of topic %s goes to agent %d", m.Partition, m.Topic, m.To))
+			})
+		},
+	}
+	at.add(c)
+	out.add(c, movedPartition{})
+	return c
+}
+
+func parseMove(what, broker string) (*movedPartition, error) {
+	topic, index, ok := strings.Cut(what, "/")
+	n, err := strconv.ParseInt(index, 10, 32)
+	if !ok || topic == "" || err != nil || n < 0 {
+		return nil, usagef("%q: want TOPIC/PARTITION, such as orders/3", what)
+	}
+	to, err := brokerID(broker)
+	return &movedPartition{topic, int32(n), to}, err
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"varve/agent"
+)
+
+// agentState is what one agent says of itself.
+type agentState struct {
+	Broker   int32                 `json:"broker"`
+	Status   *agent.Status         `json:"status"`
+	Journals *agent.JournalsStatus `json:"journals"`
+	Problem  string                `json:"problem,omitempty"`
+}
+
+// agentPatience bounds what one agent has to answer: one that doesn't holds nobody up.
+const agentPatience = 3 * time.Second
+
+// askAll asks an agent for the cluster, and then all agents for themselves.
+func (s *clusterState) askAll(ctx context.Context, addr string) (err error) {
+	if s.View, err = askAgent[agent.ClusterStatus](ctx, http.MethodGet, addr, "/v1/cluster"); err != nil {
+		return err
+	}
+	s.Agents = make([]agentState, len(s.View.Agents))
+	var wg sync.WaitGroup
+	for i, a := range s.View.Agents {
+		wg.Go(func() { s.Agents[i] = askOne(ctx, a) })
+	}
+	wg.Wait()
+	return nil
+}
+
+func askOne(ctx context.Context, a agent.AgentStatus) agentState {
+	s := agentState{Broker: a.Broker}
+	if a.HTTP == "" {
+		s.Problem = "it has no HTTP address"
+		return s
+	}
+	ctx, cancel := context.WithTimeout(ctx, agentPatience)
+	defer cancel()
+	var err error
+	if s.Status, err = agentStatus(ctx, a.HTTP); err == nil {
+		s.Journals, err = askAgent[agent.JournalsStatus](ctx, http.MethodGet, a.HTTP, "/v1/journals")
+	}
+	if err != nil {
+		s.Problem = err.Error()
+	}
+	return s
+}
+
+// printView shows who has what.
+func (s *clusterState) printView(t *table) {
+	if s.View == nil {
+		return
+	}
+	t.gap()
+	t.row("AGENT", "STATE", "PARTITIONS", "SLOTS", "BYTES/S", "REQUESTS/S", "NOT IN BUCKET", "JOURNAL")
+	for i, a := range s.View.Agents {
+		waits, journal := dash, dash
+		if st := s.Agents[i].Status; st != nil {
+			waits, journal = byteSize(st.UntieredBytes)+ageOf(st.OldestUntieredMs), fmt.Sprintf("%.0f %% full", st.JournalPressure*100)
+		}
+		t.row(a.Broker, stateOf(a), a.Partitions, a.Slots, byteSize(a.BytesPerSec), a.ReqsPerSec, waits, journal)
+	}
+	t.gap()
+	t.row("JOURNAL", "AGENT", "STATE", "QUORUM", "MEMBERS")
+	for _, j := range s.View.Journals {
+		t.row(j.Journal, j.Broker, j.State, fmt.Sprintf("%d of %d", j.Quorum, len(j.Members)), strings.Join(s.membersOf(j), "  "))
+	}
+	if s.View.MovesTotal > 0 {
+		t.gap()
+		t.row(fmt.Sprintf("%d partitions are being moved", s.View.MovesTotal))
+	}
+	for _, line := range s.waits() {
+		t.row(line)
+	}
+}
+
+func stateOf(a agent.AgentStatus) string {
+	switch {
+	case a.Leaving:
+		return "stopping"
+	case a.Drained:
+		return "drained"
+	}
+	return "live"
+}
+
+// membersOf shows the members of a journal, and their lag where the writer tells it.
+func (s *clusterState) membersOf(j agent.JournalStatus) []string {
+	lag := map[string]agent.LagStatus{}
+	for _, a := range s.Agents {
+		if a.Journals != nil && a.Journals.Journal == j.Journal {
+			for _, m := range a.Journals.Members {
+				lag[m.Store] = m
+			}
+		}
+	}
+	var out []string
+	for _, m := range j.Members {
+		text := number(m.Broker)
+		l, told := lag[m.Store]
+		switch {
+		case !m.Live:
+			text += " (away)"
+		case told && !l.Own && l.ConnectedMs == 0:
+			text += " (not connected)"
+		case told && l.LagBytes > 0:
+			text += fmt.Sprintf(" (%s behind)", byteSize(l.LagBytes))
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// waits says what waits, and why.
+func (s *clusterState) waits() (lines []string) {
+	for _, a := range s.Agents {
+		if a.Problem != "" {
+			lines = append(lines, fmt.Sprintf("agent %d: %s", a.Broker, a.Problem))
+		}
+		if a.Journals == nil {
+			continue
+		}
+		for _, w := range a.Journals.Waiting {
+			lines = append(lines, fmt.Sprintf("journal %s waits: %s", w.What, w.Why))
+		}
+		for _, w := range a.Journals.Unserved {
+			lines = append(lines, fmt.Sprintf("partition %s waits: %s", w.What, w.Why))
+		}
+	}
+	return lines
+}

@@ -1,0 +1,159 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/wal"
+)
+
+// Cost is what giving up a journal may cost.
+type Cost struct {
+	Journal id.Journal
+	Record  cluster.Journal
+	// Partitions may have their newest records in it: those behind what the tier has,
+	// as far as no live member has them, would be lost.
+	Partitions []id.Partition
+}
+
+// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
+func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
+	cost := Cost{Journal: j}
+	var err error
+	if cost.Record, err = c.abandoned(ctx, j); err != nil {
+		return cost, err
+	}
+	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixHeads)
+	if err != nil {
+		return cost, err
+	}
+	for _, kv := range kvs {
+		h, err := metadata.DecodeHead(kv.Value)
+		if err != nil {
+			return cost, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		p, err := metadata.ParseHeadKey(kv.Key)
+		if err == nil && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.Writer }) {
+			cost.Partitions = append(cost.Partitions, p)
+		}
+	}
+	return cost, nil
+}
+
+// abandoned reads the record of a journal whose writer is gone.
+func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.Journal, err error) {
+	kv, err := c.deps.Store.Get(ctx, metadata.JournalKey(j))
+	if errors.Is(err, metadata.ErrNotFound) {
+		return rec, fmt.Errorf("%w: journal %v is not known, nothing waits for it", cluster.ErrNoLoss, j)
+	}
+	if err != nil {
+		return rec, err
+	}
+	rec.Mod = kv.Mod
+	if rec.Journal, err = metadata.DecodeJournal(kv.Value); err != nil {
+		return rec, err
+	}
+	if c.deps.View.Alive(j.Writer, rec.Broker) {
+		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, is alive", cluster.ErrNoLoss, j, rec.Broker)
+	}
+	if len(rec.Ensemble) == 0 {
+		return rec, fmt.Errorf("the record of journal %v names no member", j)
+	}
+	ping, cancel := context.WithTimeout(ctx, pingPatience)
+	defer cancel()
+	if found, err := c.deps.Peers.Ping(ping, rec.Ensemble[0]); err == nil && found == j.Writer {
+		return rec, fmt.Errorf("%w: the writer of journal %v, agent %d, has no session but answers: end it first", cluster.ErrNoLoss, j, rec.Broker)
+	}
+	return rec, nil
+}
+
+// Loss is what giving up a journal came to.
+type Loss struct {
+	Journal id.Journal
+	// Kept is the number of entries that live members still had; they are kept, those
+	// behind them are lost.
+	Kept uint64
+	// Whole: the members that answered were enough to know that nothing is lost.
+	Whole bool
+	// Gone: no live member had anything; all that wasn't in the tier is lost.
+	Gone bool
+}
+
+// AcceptLoss gives up what no live store has of a dead writer's journal, so that its
+// partitions can be served again. It is an operator's decision: records that were
+// acknowledged may be lost. Any agent may do it; cluster.ErrNoLoss if there is none.
+func (c *Controller) AcceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
+	for range lossTries {
+		l, err = c.acceptLoss(ctx, j)
+		if !errors.Is(err, metadata.ErrConflict) && !errors.Is(err, wal.ErrFenced) {
+			break // else the controller tried to recover it at the same time
+		}
+	}
+	return l, err
+}
+
+// lossTries is how often giving up is begun anew when somebody else came between.
+const lossTries = 10
+
+func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
+	l.Journal = j
+	rec, err := c.abandoned(ctx, j)
+	if err != nil {
+		return l, err
+	}
+	next := rec.Journal
+	if next.State != metadata.JournalSealed {
+		next.State = metadata.JournalRecovering
+	}
+	key := metadata.JournalKey(j)
+	mod, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rec.Mod}}, metadata.Put(key, next.Encode()))
+	if err != nil {
+		return l, fmt.Errorf("begin: %w", err)
+	}
+	next.Fence = uint64(mod)
+	held, err := c.fence(ctx, j, rec.Ensemble, next.Fence, 0, len(rec.Ensemble)) // whoever answers
+	if err != nil {
+		return l, err
+	}
+	if err := c.settleLoss(ctx, rec, &next, held, &l); err != nil {
+		return l, err
+	}
+	change := metadata.Put(key, next.Encode())
+	if l.Gone {
+		change = metadata.Delete(key)
+	}
+	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, change); err != nil {
+		return l, err
+	}
+	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "gone", l.Gone, "whole", l.Whole)
+	return l, nil
+}
+
+// settleLoss decides, by what members hold, what the journal comes to.
+func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *metadata.Journal, held map[id.Store]uint64, l *Loss) error {
+	var keeper id.Store
+	for _, s := range rec.Ensemble {
+		if last, ok := held[s]; ok && last >= l.Kept {
+			keeper, l.Kept = s, last
+		}
+	}
+	if rec.State == metadata.JournalSealed {
+		if l.Kept >= rec.End {
+			return fmt.Errorf("%w: store %v has all of journal %v", cluster.ErrNoLoss, keeper, l.Journal)
+		}
+	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
+		if end, holders, err := c.complete(ctx, l.Journal, next.Fence, rec.Ensemble, held, min(q, len(held))); err == nil {
+			next.State, next.End, next.Holders = metadata.JournalSealed, end, holders
+			l.Kept, l.Whole = end, true
+			return nil
+		}
+	}
+	l.Gone = l.Kept == 0
+	next.State, next.End, next.Ensemble, next.Quorum = metadata.JournalSealed, l.Kept, []id.Store{keeper}, 1
+	return nil
+}

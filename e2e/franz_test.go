@@ -1,0 +1,49 @@
+//go:build full
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// franzSkips are those of franz-go's own tests that can't pass: transactions aren't
+// built yet, and TestConsumeRegex wants Kafka's internal topic __consumer_offsets in
+// the metadata, which doesn't exist here (offsets are in etcd).
+const franzSkips = "^TestTxn|^TestConsumeRegex$"
+
+// TestFranz runs the tests that franz-go's module carries against three agents.
+func TestFranz(t *testing.T) {
+	const module = "github.com/twmb/franz-go"
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "kgo.test")
+	if out, err := exec.Command("go", "test", "-c", "-o", program, module+"/pkg/kgo").CombinedOutput(); err != nil {
+		t.Fatalf("build franz-go's tests: %v\n%s", err, out)
+	}
+	c := newClusterOf(t, 3, false)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-test.v", "-test.timeout=4m", "-test.skip="+franzSkips)
+	cmd.Dir = filepath.Join(strings.TrimSpace(string(dir)), "pkg", "kgo")
+	cmd.Env = append(os.Environ(), "KGO_SEEDS="+c.brokers(), "KGO_TEST_RF=3", "KGO_TEST_RECORDS=20000")
+	from := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		failed := regexp.MustCompile(`(?m)^ *--- FAIL.*$`).FindAllString(string(out), -1)
+		t.Errorf("franz-go's tests: %v\n%s\n%s", err, strings.Join(failed, "\n"), tail(string(out), 8000))
+	}
+	count := func(verdict string) int { return strings.Count("\n"+string(out), "\n--- "+verdict+": ") }
+	t.Logf("%d passed, %d failed, %d skipped themselves, in %v", count("PASS"), count("FAIL"), count("SKIP"), time.Since(from))
+	if count("PASS") < 100 {
+		t.Error("that is fewer than there are")
+	}
+}

@@ -1,0 +1,95 @@
+package partition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// errPaused: appends wait for Resume, or for the partition's end.
+var errPaused = errors.New("partition is paused")
+
+// Pause makes appends wait, so that the log's end stands still while the partition
+// changes its owner. Reads go on.
+func (p *Partition) Pause() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.paused == nil {
+		p.mu.paused = make(chan struct{})
+	}
+}
+
+// Resume lets appends go on after a Pause.
+func (p *Partition) Resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.resume()
+}
+
+func (p *Partition) resume() {
+	if p.mu.paused != nil {
+		close(p.mu.paused)
+		p.mu.paused = nil
+	}
+}
+
+// unpaused gives a channel that is closed when appends may be tried again.
+func (p *Partition) unpaused() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.paused == nil {
+		return closed
+	}
+	return p.mu.paused
+}
+
+var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// Quiet returns when everything that was appended is committed; the partition should
+// be paused.
+func (p *Partition) Quiet(ctx context.Context) error {
+	p.mu.Lock()
+	if p.mu.quiet == nil {
+		p.mu.quiet = make(chan struct{})
+	}
+	quiet := p.mu.quiet
+	p.noteQuiet()
+	p.mu.Unlock()
+	select {
+	case <-quiet:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return p.CheckEpoch(id.NoEpoch)
+}
+
+// noteQuiet tells who waits for Quiet that nothing is on its way, if that is so.
+func (p *Partition) noteQuiet() {
+	if p.mu.quiet != nil && (p.mu.high == p.mu.next || p.mu.closed != nil) {
+		close(p.mu.quiet)
+		p.mu.quiet = nil
+	}
+}
+
+// HandOver makes another incarnation the owner, in one guarded write, and ends the
+// partition here. It must be paused, quiet, and wholly in the tier.
+func (p *Partition) HandOver(ctx context.Context, to id.Incarnation, broker id.Broker) error {
+	err := p.Commit(ctx, func(h *metadata.Head) error {
+		p.mu.Lock()
+		end, paused := p.mu.next, p.mu.paused != nil
+		p.mu.Unlock()
+		if !paused || h.TieredEnd != end {
+			return fmt.Errorf("hand over %v: the log ends at %d, the tier at %d", p.id, end, h.TieredEnd)
+		}
+		h.Give(to, broker)
+		h.Settle(func(id.Epoch) int64 { return end })
+		return nil
+	})
+	if err == nil {
+		p.Close()
+	}
+	return err
+}

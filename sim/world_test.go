@@ -1,0 +1,260 @@
+// Package sim runs whole clusters in fake time: the product's own agents over a
+// simulated network, disks, metadata store and bucket, with faults that follow from
+// a seed, and a checker that holds what clients saw against the promises.
+//
+// It promises that a run which fails says so with its seed and the end of its
+// history. docs/simulation.md says what is simulated, what is not, and how far a seed
+// repeats a run. It never looks into an agent: what counts is what clients see.
+package sim
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"varve/agent"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+const topicName = "t"
+
+// keepLines is how much of a history is kept to be shown.
+const keepLines = 20000
+
+// world is one run.
+type world struct {
+	t          *testing.T
+	seed       uint64
+	random     *rand.Rand // of the driver: faults, and what follows from them
+	log        *history
+	net        *network
+	meta       *metadata.Memory
+	bucket     s3store.Store
+	bucketAway atomic.Bool
+	hosts      []*host
+	ledger     *ledger
+	partitions int32
+	running    sync.WaitGroup
+	failures   []string
+	mu         sync.Mutex
+	streams    uint64
+}
+
+// newWorld makes everything, and starts nothing.
+func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
+	w := &world{t: t, seed: seed, log: newHistory(keepLines, level), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
+	w.random = w.source()
+	w.net = newNetwork(w.source())
+	w.ledger = newLedger(w)
+	w.partitions = 2 + w.random.Int32N(4)
+	for n := range 3 + w.random.IntN(3) {
+		w.hosts = append(w.hosts, &host{w: w, at: node(n + 1), disk: newDisk()})
+	}
+	w.log.add("seed %d: %d agents, %d partitions", seed, len(w.hosts), w.partitions)
+	return w
+}
+
+// source makes a source of randomness of its own for a part. The order of the calls
+// is the driver's, so that it follows from the seed.
+func (w *world) source() *rand.Rand {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.streams++
+	return rand.New(rand.NewPCG(w.seed, w.streams))
+}
+
+// bytes is an endless reader.
+type bytes struct{ pcg *rand.PCG }
+
+func newBytes(seed uint64) *bytes { return &bytes{rand.NewPCG(seed, 1)} }
+
+func (b *bytes) Read(p []byte) (int, error) {
+	for i := 0; i < len(p); i += 8 {
+		var word [8]byte
+		binary.LittleEndian.PutUint64(word[:], b.pcg.Uint64())
+		copy(p[i:], word[:])
+	}
+	return len(p), nil
+}
+
+// fail notes a violation.
+func (w *world) fail(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	w.log.add("VIOLATION %s", text)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failures = append(w.failures, text)
+}
+
+func (w *world) failed() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failures
+}
+
+// config is the product's default, with small files and short waits.
+func (w *world) config(at node) agent.Config {
+	c := agent.DefaultConfig()
+	c.BrokerID, c.Rack, c.DataDir, c.HTTP = int32(at), fmt.Sprintf("rack-%d", at), "data", ""
+	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)}}
+	c.Peer = agent.PeerConfig{Bind: fmt.Sprintf("%v:9645", at)}
+	c.Replication.ReplaceAfter, c.Replication.GatherFor = 4*time.Second, 2*time.Second
+	c.Replication.IntakeBytes, c.Replication.SendBytes = 256<<10, 64<<10
+	c.ShutdownTimeout = 10 * time.Second
+	c.Journal.FileBytes, c.Journal.ChunkBytes, c.Journal.CacheBytes, c.Journal.KeepBytes = 256<<10, 64<<10, 512<<10, 64<<20
+	c.Journal.SoftBytes, c.Journal.HardBytes, c.Journal.ReserveBytes = 16<<20, 32<<20, 0
+	c.Journal.ReadBytes = 8 << 20
+	c.Upload.MaxAge, c.Upload.CheckEvery = 2*time.Second, 200*time.Millisecond
+	c.Upload.RetryBase, c.Upload.RetryMax = 100*time.Millisecond, time.Second
+	c.Groups.CommitTimeout = 2 * time.Second
+	return c
+}
+
+// stage is what a run goes through; a violation ends it.
+func (w *world) stage(name string, patience time.Duration, do func(ctx context.Context)) bool {
+	if len(w.failed()) > 0 {
+		return false
+	}
+	w.log.add("-- %s", name)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	do(ctx)
+	if ctx.Err() != nil {
+		w.fail("%s: not done after %v", name, patience)
+	}
+	return len(w.failed()) == 0
+}
+
+// run is a whole life of a cluster: it starts, works under faults, is healed, and
+// everything is read, from the tier alone at last. done is called at the end of that.
+func (w *world) run(faulty time.Duration, done func()) {
+	defer w.end()
+	defer done() // how the processes are ended is no part of the history
+	for _, h := range w.hosts {
+		h.start()
+	}
+	keeping, stopKeeping := context.WithCancel(context.Background())
+	defer stopKeeping()
+	first := newClient(w, 0)
+	defer first.close()
+	w.stage("start", time.Minute, func(ctx context.Context) { first.create(ctx, w.partitions) })
+	clients := w.work(keeping)
+	defer clients.close()
+	w.stage("faults", faulty+time.Hour, func(ctx context.Context) { w.faults(ctx, faulty) })
+	w.stage("heal", 5*time.Minute, func(ctx context.Context) { w.heal(ctx); clients.finish(ctx) })
+	w.stage("read everything", 5*time.Minute, func(ctx context.Context) { w.readAll(ctx, first) })
+	w.stage("upload everything", 2*time.Minute, w.awaitTier)
+	w.stage("stop in order", 2*time.Minute, w.stopAll)
+	w.stage("start on empty disks", 2*time.Minute, func(ctx context.Context) {
+		tierOnly := w.journalsForgotten(ctx)
+		w.log.add("empty disks: %v", tierOnly)
+		for _, h := range w.hosts {
+			if tierOnly {
+				h.wipe()
+			}
+			h.boot()
+		}
+		w.readAll(ctx, first)
+	})
+	w.log.add("%v", w.ledger)
+}
+
+// readAll reads the whole log and checks it.
+func (w *world) readAll(ctx context.Context, c *client) {
+	w.reviving(ctx, func() {
+		for p := range w.partitions {
+			r := &consumer{c: c, name: "the last reader", partition: p}
+			c.suspect(p)
+			if !r.drain(ctx, w.ledger.end(p)) {
+				return
+			}
+		}
+		w.ledger.check(w.partitions)
+	})
+}
+
+// reviving does something while agents that end by themselves are started again.
+func (w *world) reviving(ctx context.Context, do func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	for {
+		select {
+		case <-done:
+			return
+		case <-time.After(200 * time.Millisecond):
+			for _, h := range w.hosts {
+				h.revive()
+			}
+		}
+	}
+}
+
+// awaitTier waits until the tier has all that was acknowledged or read.
+func (w *world) awaitTier(ctx context.Context) {
+	m := w.meta.Open()
+	defer m.Close()
+	w.reviving(ctx, func() {
+		for ctx.Err() == nil {
+			kvs, _, err := m.List(ctx, metadata.PrefixHeads)
+			behind := err != nil
+			for _, kv := range kvs {
+				at, _ := metadata.ParseHeadKey(kv.Key)
+				h, err := metadata.DecodeHead(kv.Value)
+				behind = behind || err != nil || h.TieredEnd < w.ledger.end(at.Index)
+			}
+			if !behind && len(kvs) == int(w.partitions) {
+				return
+			}
+			_ = sleep(ctx, 100*time.Millisecond)
+		}
+	})
+}
+
+// journalsForgotten says whether etcd names no journal any more: then the tier alone
+// has everything. A journal that is named is looked for on disks.
+func (w *world) journalsForgotten(ctx context.Context) bool {
+	m := w.meta.Open()
+	defer m.Close()
+	kvs, _, err := m.List(ctx, metadata.PrefixJournals)
+	if err != nil {
+		return false
+	}
+	for _, kv := range kvs {
+		if rec, err := metadata.DecodeJournal(kv.Value); err != nil || rec.State != metadata.JournalSealed || rec.End > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// stopAll stops all agents at once.
+func (w *world) stopAll(context.Context) {
+	for _, h := range w.hosts {
+		if l := h.now(); l != nil {
+			l.stop()
+		}
+	}
+	for _, h := range w.hosts {
+		if !h.retire(time.Minute) {
+			w.fail("%v did not end within a minute", h)
+		}
+	}
+}
+
+// end takes everything down and waits for it.
+func (w *world) end() {
+	for _, h := range w.hosts {
+		h.kill(false)
+	}
+	w.running.Wait()
+}

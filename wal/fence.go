@@ -1,0 +1,124 @@
+package wal
+
+import (
+	"fmt"
+
+	"varve/internal/id"
+)
+
+// Fence makes durable that epoch fenced the journal: no append and no copy from
+// below it is taken any more, and what was under way is on disk and counted, or
+// never will be. It gives the last entry that this store holds. A lower epoch than
+// one before is ErrFenced; a journal that was never joined is ErrUnknown.
+func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
+	h, err := s.member(j)
+	if err != nil {
+		return 0, err
+	}
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
+	if err := s.settleTail(j, h); err != nil {
+		return 0, err
+	}
+	err = s.changeMeta(j, h, func(m *meta) error {
+		if epoch < m.fence {
+			return fmt.Errorf("fence journal %v at %d, it is at %d: %w", j, epoch, m.fence, ErrFenced)
+		}
+		m.fence = epoch
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := s.disown(j, h); err != nil {
+		return 0, err
+	}
+	return s.lastOf(h), nil
+}
+
+// disown takes a fenced journal from the writer in this process, which can't write
+// it any more, so that it can be read and copied to as any other. The gate is held.
+func (s *Store) disown(j id.Journal, h *journal) error {
+	s.mu.Lock()
+	w := h.writer
+	if h.meta.fence == 0 {
+		w = nil
+	}
+	if w != nil {
+		h.writer, h.known = nil, false
+	}
+	s.mu.Unlock()
+	if w == nil {
+		return nil
+	}
+	if w.ID() == j {
+		w.Abort(ErrFenced)
+	}
+	return s.recover(j, h)
+}
+
+// settleTail makes durable what was taken, or finds out what is there. The gate is
+// held.
+func (s *Store) settleTail(j id.Journal, h *journal) error {
+	s.mu.Lock()
+	known, f := h.known, h.follower
+	s.mu.Unlock()
+	switch {
+	case f != nil:
+		return f.sync()
+	case !known:
+		return s.recover(j, h)
+	}
+	return nil
+}
+
+// lastOf is the last entry that counts here: none beyond a seal does.
+func (s *Store) lastOf(h *journal) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if h.meta.sealed {
+		return min(h.last, h.meta.end)
+	}
+	return h.last
+}
+
+// Last is the last entry that is durable here, with everything before it, and not
+// beyond the end of a sealed journal. A sealed journal of which it is less than the
+// end is not all here. It reads what recovery must, if nobody did before.
+func (s *Store) Last(j id.Journal) (uint64, error) { return s.Recover(j) }
+
+// Seal makes durable where the journal ends; what is held beyond is forgotten.
+// What lies at or below the end may still be copied here.
+func (s *Store) Seal(j id.Journal, end uint64) error {
+	h, err := s.member(j)
+	if err != nil {
+		return err
+	}
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
+	return s.changeMeta(j, h, func(m *meta) error {
+		if m.sealed && m.end != end {
+			return fmt.Errorf("seal journal %v at %d, it ends at %d", j, end, m.end)
+		}
+		m.sealed, m.end = true, end
+		return nil
+	})
+}
+
+// admit says whether entries up to last may be written by who has that epoch: 0 is
+// the writer, others are recoverers. The gate is held.
+func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
+	s.mu.Lock()
+	m, dropped := h.meta, h.dropped
+	s.mu.Unlock()
+	if dropped {
+		return fmt.Errorf("journal %v was dropped: %w", j, ErrUnknown)
+	}
+	if m.sealed && last > m.end {
+		return fmt.Errorf("journal %v ends at %d: %w", j, m.end, ErrClosed)
+	}
+	if m.fence != epoch {
+		return fmt.Errorf("journal %v is fenced at %d, this comes with %d: %w", j, m.fence, epoch, ErrFenced)
+	}
+	return nil
+}

@@ -1,0 +1,345 @@
+package wal
+
+import (
+	"context"
+	"fmt"
+	"unsafe"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+)
+
+// Follower keeps a copy of a journal that another process writes: the same entries
+// in the same files at the same places, so that a Pos means the same on every
+// member. There is one for a journal in a process; several may call it.
+//
+// Invariant: entries follow each other in number and place; none is skipped, but by
+// Skip.
+type Follower struct {
+	store *Store
+	id    id.Journal
+	held  *journal
+	files *supply
+	room  chan struct{} // a value when a file may be there
+
+	// Guarded by held.gate.
+	file    *file // nil: not there yet, since a skip
+	at      int64
+	written uint64 // the last entry written
+	fresh   []unsynced
+}
+
+// unsynced is what was written to a file since its last sync.
+type unsynced struct {
+	file *file
+	last uint64
+	end  int64
+	dirs []byte // as appendDir makes them
+}
+
+// Follow opens a journal that was joined, and that this process doesn't write, for
+// appends from its writer or a recoverer. After a restart it goes on where the
+// intact entries end.
+func (s *Store) Follow(j id.Journal) (*Follower, error) {
+	h, err := s.member(j)
+	if err != nil {
+		return nil, fmt.Errorf("follow: %w", err)
+	}
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
+	s.mu.Lock()
+	f, w, known := h.follower, h.writer, h.known
+	s.mu.Unlock()
+	switch {
+	case f != nil:
+		return f, nil
+	case w != nil:
+		return nil, fmt.Errorf("follow journal %v: this process writes it", j)
+	case !known:
+		if err := s.recover(j, h); err != nil {
+			return nil, err
+		}
+	}
+	if f, err = s.openFollower(j, h); err != nil {
+		return nil, fmt.Errorf("follow journal %v: %w", j, err)
+	}
+	s.mu.Lock()
+	h.follower = f
+	s.mu.Unlock()
+	return f, nil
+}
+
+// openFollower finds the place behind the last entry; the gate is held.
+func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
+	f := &Follower{store: s, id: j, held: h, room: make(chan struct{}, 1)}
+	f.files = &supply{store: s, journal: j, size: s.fileBytes(h), freed: func() { signal(f.room) }}
+	s.mu.Lock()
+	empty := len(h.files) == 0
+	s.mu.Unlock()
+	if empty {
+		if err := s.admitFile(f.files.size); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		from := s.metaOf(h).start()
+		if _, err := s.newFile(j, from.at.file(), f.files.size); err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		h.tail = from.at
+		s.mu.Unlock()
+	}
+	next, err := f.locate()
+	if err != nil {
+		return nil, err
+	}
+	if next != nil {
+		f.files.put(next)
+	} else {
+		f.files.want(f.file.num + 1)
+	}
+	return f, nil
+}
+
+// locate finds the file and the place behind the last entry, and the file behind
+// that, if it is there.
+func (f *Follower) locate() (next *file, err error) {
+	s, h := f.store, f.held
+	h.indexing <- struct{}{}
+	defer func() { <-h.indexing }()
+	s.mu.Lock()
+	f.written, f.at = h.last, h.tail.off()
+	var behind []*file
+	for _, x := range h.files {
+		switch num := h.tail.file(); {
+		case x.num == num:
+			f.file = x
+			behind = append(behind, x)
+		case x.num > num:
+			behind = append(behind, x)
+			if x.num == num+1 {
+				next = x
+			}
+		}
+	}
+	s.mu.Unlock()
+	if f.file == nil {
+		return nil, fmt.Errorf("file %d: %w", h.tail.file(), ErrGone)
+	}
+	for _, x := range behind {
+		if err := s.unindex(x); err != nil {
+			return nil, err
+		}
+	}
+	return next, nil
+}
+
+// Append takes whole entries that lie one behind another, as the writer closed
+// them, checks every byte of them, and writes those that are new; Sync makes them
+// durable. The epoch is 0 for the writer, and a recoverer's for its copies: another
+// than that which fenced the journal is ErrFenced. It waits for the next file to be
+// ready, and answers ErrFull if there can't be one. entries is changed: the field
+// of the header that says what is durable is about this store.
+func (f *Follower) Append(ctx context.Context, entries []byte, epoch uint64) error {
+	run, err := f.parse(entries)
+	if err != nil {
+		return err
+	}
+	if !aligned(entries) {
+		entries = append(vfs.Aligned(len(entries))[:0], entries...)
+	}
+	for {
+		err := f.write(entries, run, epoch)
+		if !IsBusy(err) {
+			return err
+		}
+		select {
+		case <-f.room:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// received is an entry of a run.
+type received struct {
+	header header
+	from   int // in the run
+	dir    []byte
+}
+
+// parse takes a run apart and checks its sums.
+func (f *Follower) parse(entries []byte) (run []received, err error) {
+	for at := 0; at < len(entries); {
+		b := entries[at:]
+		h, err := parseHeader(b, int64(len(b)))
+		if err != nil {
+			return nil, fmt.Errorf("journal %v: entry %d bytes into a run: %w", f.id, at, err)
+		}
+		b = b[:h.length]
+		dir := b[h.dirAt : h.dirAt+h.dirLen]
+		records, err := parseDirectory(nil, &h, dir)
+		if err == nil {
+			err = checkBodies(b, records)
+		}
+		if err == nil && h.journal != f.id {
+			err = fmt.Errorf("it is of journal %v", h.journal)
+		}
+		if n := len(run); err == nil && n > 0 && run[n-1].header.number+1 != h.number {
+			err = fmt.Errorf("it follows %d", run[n-1].header.number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("journal %v: entry %d: %w", f.id, h.number, err)
+		}
+		run = append(run, received{h, at, dir})
+		at += int(h.length)
+	}
+	return run, nil
+}
+
+// write writes what is new of a run, or as much as there are files for.
+func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
+	f.held.gate <- struct{}{}
+	defer func() { <-f.held.gate }()
+	durable := f.durable()
+	for len(run) > 0 && run[0].header.number <= f.written {
+		run = run[1:]
+	}
+	for len(run) > 0 {
+		h := &run[0].header
+		if err := f.store.admit(f.id, f.held, epoch, h.number); err != nil {
+			return err
+		}
+		if h.number != f.written+1 {
+			return fmt.Errorf("journal %v: entry %d comes after %d", f.id, h.number, f.written)
+		}
+		if err := f.place(h); err != nil {
+			return err
+		}
+		n := f.fits(run)
+		for i := range run[:n] {
+			run[i].header.durable = durable
+			run[i].header.put(entries[run[i].from:])
+		}
+		last := &run[n-1]
+		p := entries[run[0].from : last.from+int(last.header.length)]
+		if _, err := f.file.f.WriteAt(p, f.at); err != nil {
+			err = fmt.Errorf("write journal %v entry %d: %w", f.id, h.number, err)
+			f.store.fatal(err)
+			return err
+		}
+		f.note(run[:n])
+		run = run[n:]
+	}
+	return nil
+}
+
+// place sees to it that an entry's place is where the last one ended, or the
+// beginning of the next file if it doesn't fit there.
+func (f *Follower) place(h *header) error {
+	if err := f.begin(); err != nil {
+		return err
+	}
+	if h.pos == makePos(f.file.num, f.at) && f.at+int64(h.length) <= f.file.size {
+		return nil
+	}
+	// A writer may leave room at a file's end: what it moved on for may not have come.
+	if h.pos != makePos(f.file.num+1, blockBytes) || blockBytes+int64(h.length) > f.files.size {
+		return fmt.Errorf("journal %v: entry %d is meant for %v, the last one ended at %v", f.id, h.number, h.pos, makePos(f.file.num, f.at))
+	}
+	next := f.files.take()
+	if next == nil {
+		return f.store.whyNoFile()
+	}
+	f.store.complete(f.held, nil, f.file, f.written)
+	f.file, f.at = next, blockBytes
+	f.files.want(next.num + 1)
+	return nil
+}
+
+// fits counts the entries that lie in this file, one behind another, and count in a
+// sealed journal.
+func (f *Follower) fits(run []received) int {
+	m := f.store.metaOf(f.held)
+	n, at := 0, f.at
+	for n < len(run) && run[n].header.pos == makePos(f.file.num, at) && at+int64(run[n].header.length) <= f.file.size {
+		if m.sealed && run[n].header.number > m.end {
+			break
+		}
+		at += int64(run[n].header.length)
+		n++
+	}
+	return n
+}
+
+// note remembers what was written until it is synced.
+func (f *Follower) note(run []received) {
+	n := len(f.fresh)
+	if n == 0 || f.fresh[n-1].file != f.file {
+		f.fresh = append(f.fresh, unsynced{file: f.file})
+		n++
+	}
+	u := &f.fresh[n-1]
+	for i := range run {
+		h := &run[i].header
+		u.dirs = appendDir(u.dirs, h, run[i].dir)
+		f.at += int64(h.length)
+	}
+	f.written = run[len(run)-1].header.number
+	u.last, u.end = f.written, f.at
+}
+
+// Sync makes durable what was written, and says up to which entry this store has
+// all.
+func (f *Follower) Sync() (durable uint64, err error) {
+	f.held.gate <- struct{}{}
+	defer func() { <-f.held.gate }()
+	err = f.sync()
+	return f.durable(), err
+}
+
+// Durable is the last entry that is on disk, with everything before it.
+func (f *Follower) Durable() uint64 { return f.durable() }
+
+func (f *Follower) durable() uint64 {
+	f.store.mu.Lock()
+	defer f.store.mu.Unlock()
+	return f.held.last
+}
+
+func (f *Follower) sync() error {
+	started, n := f.store.clock(), 0
+	for len(f.fresh) > 0 {
+		u := &f.fresh[0]
+		if err := u.file.f.Sync(); err != nil {
+			err = fmt.Errorf("sync journal %v: %w", f.id, err)
+			f.store.fatal(err)
+			return err
+		}
+		n += len(u.dirs)
+		f.store.noteSynced(f.held, u)
+		f.fresh = f.fresh[1:]
+	}
+	if n > 0 {
+		f.fresh = nil
+		f.store.metrics.followed(f.store.clock().Sub(started))
+	}
+	return nil
+}
+
+// noteSynced counts what a follower made durable.
+func (s *Store) noteSynced(h *journal, u *unsynced) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f := u.file
+	f.last = u.last
+	f.end.Store(u.end)
+	f.dirs = joinDirs(f.dirs, u.dirs)
+	h.last, h.tail = u.last, makePos(f.num, u.end)
+	if f.complete && f.last == f.final {
+		signal(s.work)
+	}
+}
+
+func aligned(b []byte) bool {
+	return len(b) == 0 || uintptr(unsafe.Pointer(&b[0]))%blockBytes == 0
+}

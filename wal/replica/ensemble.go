@@ -1,0 +1,172 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"varve/internal/id"
+	"varve/wal"
+)
+
+// Create makes every member join the journal, durably, then opens it here and
+// begins to replicate. Only after that may the caller make it known in etcd. The
+// error names who did not join. This store must be among the members.
+func (n *Node) Create(ctx context.Context, j id.Journal, members []id.Store, quorum int) (*wal.Writer, error) {
+	if err := n.join(ctx, j, 0, members, quorum); err != nil {
+		return nil, fmt.Errorf("create journal %v: %w", j, err)
+	}
+	x := newJournal(n, j, members, quorum)
+	w, err := n.d.Store.Create(j, x.replication())
+	if err != nil {
+		return nil, err
+	}
+	if err := n.begin(x, w); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// replication is nil where this store is alone: then what is durable is committed.
+func (x *journal) replication() wal.Replication {
+	if len(x.senders) == 0 {
+		return nil
+	}
+	return x
+}
+
+// begin starts the senders.
+func (n *Node) begin(x *journal, w *wal.Writer) error {
+	x.bind(w)
+	n.mu.Lock()
+	if n.mu.closed {
+		n.mu.Unlock()
+		return ErrClosed
+	}
+	n.mu.journals[x.id] = x
+	n.mu.Unlock()
+	for _, s := range x.senders {
+		n.run(s.run)
+	}
+	return nil
+}
+
+// join makes all members join at once.
+func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id.Store, quorum int) error {
+	switch {
+	case !slices.Contains(members, n.own):
+		return fmt.Errorf("this store, %v, is no member", n.own)
+	case quorum < 1 || quorum > len(members):
+		return fmt.Errorf("a quorum of %d of %d members", quorum, len(members))
+	}
+	m := wal.Membership{FileBytes: n.d.Store.FileBytes(), Prev: prev}
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, s := range members {
+		if slices.Contains(members[:i], s) {
+			return fmt.Errorf("store %v is named twice", s)
+		}
+		wg.Go(func() {
+			if err := n.Join(ctx, s, j, m); err != nil {
+				errs[i] = fmt.Errorf("store %v did not join: %w", s, err)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Switch moves the writer on to the next journal: the new members join, then the old
+// journal is frozen, seal stores in etcd that it ends and that the next one is open,
+// in one transaction, and what was not committed goes to the next. Appends go on
+// meanwhile, but nothing is committed while seal runs.
+//
+// seal must return nil if the transaction took effect, and an error only if it is
+// certain that it did not and never will; until it knows it must not return. When
+// Switch fails before seal, the journal goes on as it was; the joined next one is
+// forgotten where its members can be reached, and its number must not be used again.
+func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, seal func(end uint64) error) error {
+	old := n.journal(w.ID())
+	if old == nil {
+		return fmt.Errorf("switch journal %v: it is not replicated here", w.ID())
+	}
+	fail := func(err error) error {
+		n.forget(next, members)
+		return fmt.Errorf("switch journal %v to %v: %w", old.id, next, err)
+	}
+	if err := n.join(ctx, next, old.id.Seq, members, quorum); err != nil {
+		return fail(err)
+	}
+	x := newJournal(n, next, members, quorum)
+	if err := w.Prepare(next, x.replication()); err != nil {
+		return fail(err)
+	}
+	end := w.Freeze()
+	if err := seal(end); err != nil {
+		w.Unfreeze()
+		return fail(err)
+	}
+	old.leave(end)
+	if err := n.begin(x, w); err != nil {
+		return err
+	}
+	if err := w.Switch(n.ctx); err != nil {
+		return err
+	}
+	x.advance()
+	n.touch()
+	return nil
+}
+
+// forget drops a journal that will never be opened from the stores that joined it,
+// as far as they can be reached now.
+func (n *Node) forget(j id.Journal, members []id.Store) {
+	for _, s := range members {
+		n.run(func() {
+			ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Silence)
+			defer cancel()
+			err := n.Seal(ctx, s, j, 0)
+			if err == nil {
+				err = n.Drop(ctx, s, j)
+			}
+			if err != nil && !errors.Is(err, wal.ErrUnknown) {
+				n.d.Log.Debug("journal that was not opened is not forgotten yet", "journal", j, "store", s, "err", err)
+			}
+		})
+	}
+}
+
+// Members tells how far each member of a journal that this agent writes got, this
+// store first; nothing for another journal.
+func (n *Node) Members(j id.Journal) []Member {
+	x := n.journal(j)
+	if x == nil {
+		return nil
+	}
+	all := x.members()
+	if w := x.writer.Load(); len(x.senders) == 0 && w.ID() == j {
+		all[0].Durable = w.Committed()
+	}
+	return all
+}
+
+// Trim says that nothing of a journal before pos, up to entry number, is needed:
+// here, and on its other members if this agent writes it.
+func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
+	n.d.Store.TrimBefore(j, pos, number)
+	if x := n.journal(j); x != nil {
+		x.trim(pos, number)
+	}
+}
+
+// Forget ends replicating a journal that this agent wrote, once it is dropped.
+func (n *Node) Forget(j id.Journal) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if x := n.mu.journals[j]; x != nil && x.isLeft() {
+		delete(n.mu.journals, j)
+	}
+}

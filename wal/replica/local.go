@@ -1,0 +1,119 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+
+	"varve/internal/id"
+	"varve/wal"
+)
+
+// local carries out requests on this agent's store.
+type local struct{ n *Node }
+
+// session is what a call connection keeps between requests: where the last read of
+// entries stopped, since the next goes on there.
+type session struct {
+	journal id.Journal
+	cursor  *wal.Cursor
+}
+
+// do carries out one request. The result is valid until the session's next.
+func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error) {
+	s := l.n.d.Store
+	switch q.verb {
+	case verbPing:
+		return u64(uint64(l.n.d.Incarnation)), nil
+	case verbJoin:
+		return nil, l.join(q)
+	case verbJoined:
+		m, err := s.Joined(q.journal)
+		return encodeMembership(m), err
+	case verbFence:
+		l.n.metrics.fences.Inc()
+		last, err := s.Fence(q.journal, q.a)
+		return u64(last), err
+	case verbLast:
+		last, err := s.Last(q.journal)
+		return u64(last), err
+	case verbSeal:
+		return nil, s.Seal(q.journal, q.a)
+	case verbDrop:
+		s.Drop(q.journal)
+		return nil, nil
+	case verbRead:
+		return l.read(q)
+	case verbDirectories:
+		if _, err := s.Last(q.journal); err != nil { // reads what is to be told
+			return nil, err
+		}
+		return s.Directories(q.journal, q.a)
+	case verbEntries:
+		return l.entries(at, q)
+	case verbFirst:
+		return l.first(q)
+	case verbSkip:
+		return l.skip(ctx, q)
+	case verbPut:
+		return l.put(ctx, q)
+	}
+	return nil, fmt.Errorf("verb %d: %w", q.verb, errFrame)
+}
+
+// join makes this store a member, and its first file, so that a full disk says so
+// now.
+func (l *local) join(q *request) error {
+	s := l.n.d.Store
+	m := wal.Membership{FileBytes: int64(q.a), Fence: q.b, Prev: q.n}
+	if err := s.Join(q.journal, m); err != nil || q.journal.Writer == l.n.d.Incarnation {
+		return err
+	}
+	_, err := s.Follow(q.journal)
+	return err
+}
+
+func (l *local) read(q *request) ([]byte, error) {
+	if q.n > maxRead {
+		return nil, fmt.Errorf("read of %d bytes: %w", q.n, errFrame)
+	}
+	b := make([]byte, q.n)
+	return b, l.n.d.Store.ReadAt(q.journal, b, wal.Pos(q.a))
+}
+
+// entries gives whole entries behind number a, at most up to b.
+func (l *local) entries(at *session, q *request) ([]byte, error) {
+	s := l.n.d.Store
+	last, err := s.Last(q.journal)
+	if err != nil {
+		return nil, err
+	}
+	if at.cursor == nil || at.journal != q.journal || at.cursor.After() != q.a {
+		at.journal = q.journal
+		if at.cursor, err = s.Cursor(q.journal, q.a); err != nil {
+			return nil, err
+		}
+	}
+	run, err := at.cursor.Next(min(last, q.b), int(min(q.n, maxRead)))
+	if err != nil {
+		at.cursor = nil
+		return nil, err
+	}
+	defer run.Release()
+	return append([]byte(nil), run.Bytes...), nil
+}
+
+// put stores a recoverer's copies, durably.
+func (l *local) put(ctx context.Context, q *request) ([]byte, error) {
+	if q.a == 0 {
+		return nil, fmt.Errorf("journal %v: a copy needs a recoverer's epoch: %w", q.journal, wal.ErrFenced)
+	}
+	f, err := l.n.d.Store.Follow(q.journal)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Append(ctx, q.rest, q.a); err != nil {
+		return nil, err
+	}
+	durable, err := f.Sync()
+	return u64(durable), err
+}

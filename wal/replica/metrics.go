@@ -1,0 +1,70 @@
+package replica
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	sent, received prometheus.Counter
+	durable        *prometheus.CounterVec
+	connects       *prometheus.CounterVec
+	lost           prometheus.Counter
+	fences, copies prometheus.Counter
+	copied         prometheus.Counter
+	skips          prometheus.Counter
+	refused        *prometheus.CounterVec
+}
+
+func newMetrics(r prometheus.Registerer, n *Node) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help})
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help}, labels)
+	}
+	m := &metrics{
+		sent:     counter("sent_bytes_total", "Bytes sent to other agents' stores, frames included."),
+		received: counter("received_bytes_total", "Bytes received from other agents, frames included."),
+		durable:  vec("durable_entries_total", "Entries of other agents' journals made durable here, by writer's store.", "store"),
+		connects: vec("connects_total", "Connections made to members of this agent's journals, by store.", "store"),
+		lost:     counter("connections_lost_total", "Connections with other agents that ended without being closed here."),
+		fences:   counter("fences_total", "Fences that this store took for recoverers."),
+		copies:   counter("copies_total", "Copies between stores that this agent carried out for a recovery."),
+		copied:   counter("copied_bytes_total", "Bytes that this agent carried between stores for recoveries."),
+		skips:    counter("skips_total", "Times that a store was told to go on behind what it lacks, since that was trimmed where it is copied from."),
+		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
+	}
+	if r == nil {
+		return m
+	}
+	r.MustRegister(m.sent, m.received, m.durable, m.connects, m.lost, m.fences, m.copies, m.copied, m.skips, m.refused, lagCollector{n})
+	return m
+}
+
+// lagCollector gives each member's lag at the moment that it is asked.
+type lagCollector struct{ n *Node }
+
+var (
+	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "How far a member is behind the writer, in bytes.", []string{"journal", "store"}, nil)
+	lagEntries = prometheus.NewDesc("varve_replica_lag_entries", "How far a member is behind the writer, in entries.", []string{"journal", "store"}, nil)
+	connected  = prometheus.NewDesc("varve_replica_connected", "Whether a member of this agent's journal is connected.", []string{"journal", "store"}, nil)
+)
+
+func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- lagBytes
+	ch <- lagEntries
+	ch <- connected
+}
+
+func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, j := range c.n.journals() {
+		for _, m := range j.members() {
+			is := 0.0
+			if m.Own || !m.Connected.IsZero() {
+				is = 1
+			}
+			labels := []string{j.id.String(), m.Store.String()}
+			ch <- prometheus.MustNewConstMetric(lagBytes, prometheus.GaugeValue, float64(m.LagBytes), labels...)
+			ch <- prometheus.MustNewConstMetric(lagEntries, prometheus.GaugeValue, float64(m.LagEntries), labels...)
+			ch <- prometheus.MustNewConstMetric(connected, prometheus.GaugeValue, is, labels...)
+		}
+	}
+}

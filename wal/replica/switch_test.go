@@ -1,0 +1,304 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/internal/id"
+	"varve/internal/vfs"
+	"varve/wal"
+)
+
+// TestSwitchLeavesTheDeadBehind: ensembles change under load while members die;
+// every owner hears once, in order, and what it heard lies in a journal that counts,
+// on a quorum of its members.
+func TestSwitchLeavesTheDeadBehind(t *testing.T) {
+	for seed := range uint64(10) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 5))
+			c := newCluster(t, 5)
+			a := c.all[0]
+			j := id.Journal{Writer: a.inc, Seq: 1}
+			members := []int{0, 1, 2}
+			pick := func() (ids []id.Store) {
+				for _, i := range members {
+					ids = append(ids, c.all[i].id())
+				}
+				return ids
+			}
+			w, err := a.node.Create(t.Context(), j, pick(), 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(w.Close)
+			l := newLoad(t)
+			var loads sync.WaitGroup
+			var stop atomic.Bool
+			loads.Go(func() {
+				for !stop.Load() && l.sent < 2000 {
+					if err := l.add(t.Context(), w, 30+int(l.sent*37%6000)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+			ends, ensembles := map[id.Journal]uint64{}, map[id.Journal][]int{j: members}
+			for change := range 4 {
+				time.Sleep(time.Duration(r.IntN(5)) * time.Millisecond)
+				victim := members[1+r.IntN(2)]
+				c.net.setCut(c.all[victim].addr, true)
+				rest := []int{}
+				for i := 1; i < 5; i++ {
+					if i != victim {
+						rest = append(rest, i)
+					}
+				}
+				r.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
+				members = append([]int{0}, rest[:2]...)
+				next := id.Journal{Writer: a.inc, Seq: uint32(change) + 2}
+				err := a.node.Switch(t.Context(), w, next, pick(), 2, func(end uint64) error {
+					time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond) // a transaction
+					ends[j] = end
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				j = next
+				ensembles[j] = members
+				c.net.setCut(c.all[victim].addr, false)
+			}
+			stop.Store(true)
+			loads.Wait()
+			l.n.Wait()
+			l.check()
+			if l.acked() != l.sent {
+				t.Errorf("seed %d: %d of %d", seed, l.acked(), l.sent)
+			}
+			ends[j] = w.Committed()
+			first := int64(0)
+			for seq := uint32(1); seq <= 5; seq++ {
+				at := id.Journal{Writer: a.inc, Seq: seq}
+				c.until("the writer's disk has it", func() bool {
+					n, err := a.store.Last(at)
+					return err == nil && n >= ends[at]
+				})
+				next := l.held(a, at, ends[at], first)
+				copies := 0
+				for _, i := range ensembles[at] {
+					if n, err := c.all[i].store.Last(at); err == nil && n >= ends[at] && l.held(c.all[i], at, ends[at], first) == next {
+						copies++
+					}
+				}
+				if copies < 2 {
+					t.Errorf("seed %d: %v up to %d is on %d stores", seed, at, ends[at], copies)
+				}
+				first = next
+			}
+			if first != l.sent {
+				t.Errorf("seed %d: the journals hold %d of %d appends", seed, first, l.sent)
+			}
+			l.mu.Lock()
+			for n, p := range l.places {
+				if p.num > ends[p.j] {
+					t.Errorf("seed %d: append %d was told of entry %d of %v, which ends at %d", seed, n, p.num, p.j, ends[p.j])
+				}
+			}
+			l.mu.Unlock()
+		})
+	}
+}
+
+// TestSwitchThatFailsChangesNothing: the journal goes on, what was acknowledged
+// meanwhile is committed, and nothing is left of the next one.
+func TestSwitchThatFailsChangesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		w := c.create(2)
+		a := c.all[0]
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 50)
+		l.n.Wait()
+		next := id.Journal{Writer: a.inc, Seq: 2}
+		refused := errors.New("somebody else has sealed it")
+		err := a.node.Switch(t.Context(), w, next, c.ids(c.all...), 2, func(end uint64) error {
+			if end != w.Committed() {
+				t.Errorf("sealed at %d, %d is committed", end, w.Committed())
+			}
+			l.many(w, r, 20)
+			time.Sleep(time.Second)
+			if w.Committed() != end {
+				t.Errorf("committed %d while frozen at %d", w.Committed(), end)
+			}
+			return refused
+		})
+		if !errors.Is(err, refused) {
+			t.Errorf("%v", err)
+		}
+		l.n.Wait()
+		l.check()
+		if w.ID().Seq != 1 || l.acked() != l.sent {
+			t.Errorf("%v, %d of %d", w.ID(), l.acked(), l.sent)
+		}
+		for _, x := range c.all {
+			c.until("the next journal is forgotten", func() bool {
+				_, err := x.store.Joined(next)
+				return errors.Is(err, wal.ErrUnknown)
+			})
+		}
+		if err := a.node.Switch(t.Context(), w, id.Journal{Writer: a.inc, Seq: 3}, c.ids(a), 1, func(uint64) error { return nil }); err != nil {
+			t.Error(err) // and alone
+		}
+		l.many(w, r, 20)
+		l.n.Wait()
+		l.check()
+	})
+}
+
+// TestSlowDisksDoNotShow: with Q of W, one disk that stands still is nobody's
+// matter, the writer's own among them.
+func TestSlowDisksDoNotShow(t *testing.T) {
+	for slow := range 3 {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCluster(t, 0)
+			var stuck atomic.Bool
+			hold := make(chan struct{})
+			for i := range 3 {
+				disk := vfs.NewMemory()
+				if i == slow {
+					disk.Fault = func(op, name string) error {
+						if stuck.Load() && op == "sync" && strings.Contains(name, ".wal") {
+							<-hold
+						}
+						return nil
+					}
+				}
+				c.all = append(c.all, c.start("agent-"+string(rune('0'+i)), disk))
+			}
+			w := c.create(2)
+			l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+			l.many(w, r, 20)
+			l.n.Wait()
+			c.until("there is a file to go on with", func() bool { return len(c.all[slow].disk.Names("00000001.wal")) == 1 })
+			stuck.Store(true)
+			for range 20 {
+				began := time.Now()
+				l.many(w, r, 2)
+				l.n.Wait()
+				if took := time.Since(began); took > 10*time.Millisecond {
+					t.Errorf("an append took %v", took)
+				}
+			}
+			time.Sleep(10 * time.Second)
+			for _, m := range c.all[0].node.Members(w.ID()) {
+				if slow := m.Store == c.all[slow].id(); slow != (m.LagEntries > 0) || !m.Own && m.Connected.IsZero() {
+					t.Errorf("slow %v: %+v", slow, m)
+				}
+			}
+			stuck.Store(false)
+			close(hold)
+			c.until("it caught up", func() bool { return c.all[0].node.Members(w.ID())[slow].LagEntries == 0 })
+			l.check()
+		})
+	}
+}
+
+// TestLeftJournalReachesItsMembers: who lags a little at a switch still gets what the
+// old journal ends with.
+func TestLeftJournalReachesItsMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		var stuck atomic.Bool
+		hold := make(chan struct{})
+		disk := vfs.NewMemory()
+		disk.Fault = func(op, name string) error {
+			if stuck.Load() && op == "sync" && strings.Contains(name, "1-1.") {
+				<-hold
+			}
+			return nil
+		}
+		c.all = append(c.all, c.start("agent-2", disk))
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 5)
+		l.n.Wait()
+		c.until("there is a file to go on with", func() bool { return len(disk.Names("00000001.wal")) == 1 })
+		stuck.Store(true)
+		for range 20 {
+			l.many(w, r, 1)
+			l.n.Wait()
+		}
+		old, end := w.Tip()
+		next := id.Journal{Writer: old.Writer, Seq: 2}
+		if err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, func(uint64) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		if n := c.all[0].node.Members(old)[2].Durable; n >= end {
+			t.Fatalf("it had %d of %d already", n, end)
+		}
+		stuck.Store(false)
+		close(hold)
+		c.until("it has all of the old journal", func() bool {
+			n, err := c.all[2].store.Last(old)
+			return err == nil && n == end
+		})
+		l.check()
+	})
+}
+
+// TestFullDiskOfAMember: it lags, says why, and its process goes on.
+func TestFullDiskOfAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		c.cfg.HardBytes = 2 << 20
+		c.cfg.SoftBytes = 1 << 20
+		c.all = append(c.all, c.start("agent-2", vfs.NewMemory()))
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 1000)
+		l.n.Wait()
+		c.until("it says why", func() bool {
+			return errors.Is(c.all[0].node.Members(w.ID())[2].Err, wal.ErrFull)
+		})
+		if len(c.all[2].died) > 0 {
+			t.Error("its process died")
+		}
+		c.all[0].node.Trim(w.ID(), ^wal.Pos(0), w.Committed())
+		c.until("its journal is trimmed and goes on", func() bool {
+			return c.all[0].node.Members(w.ID())[2].Err == nil || c.all[0].store.Floor(w.ID()) > 0
+		})
+		l.check()
+	})
+}
+
+// TestTrimReachesMembers: files that the writer needs no more go everywhere.
+func TestTrimReachesMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 500)
+		l.n.Wait()
+		for _, a := range c.all {
+			c.until("all have it", func() bool { n, _ := a.store.Last(w.ID()); return n == w.Committed() })
+		}
+		c.all[0].node.Trim(w.ID(), ^wal.Pos(0), w.Committed())
+		for _, a := range c.all {
+			c.until("it is trimmed", func() bool { return a.store.Floor(w.ID()) > wal.First })
+		}
+		l.many(w, r, 50)
+		l.n.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.all[1].node.ReadAt(ctx, c.all[2].id(), w.ID(), make([]byte, 100), wal.First); !errors.Is(err, wal.ErrGone) {
+			t.Errorf("a place that was trimmed: %v", err)
+		}
+	})
+}
