@@ -50,7 +50,7 @@ func (a *Agent) join(ctx, life context.Context) error {
 // checkCluster refuses a data directory that belongs to another cluster: with the
 // wrong etcd its journals would look like nobody's.
 func (a *Agent) checkCluster() error {
-	const name = "cluster"
+	const name = "cluster-id" // "cluster" is a folder of 'make cluster' in the same place
 	b, err := vfs.ReadFile(a.deps.FS, a.cfg.DataDir+"/"+name, 256)
 	if errors.Is(err, vfs.ErrNotExist) {
 		return vfs.WriteFile(a.deps.FS, a.cfg.DataDir, name, []byte(a.id))
