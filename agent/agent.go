@@ -76,6 +76,7 @@ type Agent struct {
 	slots        [group.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
+	shunned      sync.Map // id.Store -> time.Time when it did not join
 	probing      sync.Map // incarnations that are being asked whether they live
 	local        *local
 	seen         seen

@@ -51,8 +51,8 @@ func (a *Agent) servePartitions(ctx context.Context) {
 			o, _ := a.view.Owner(at)
 			p := a.owned.Get(at)
 			switch {
-			case p != nil && o.Incarnation != 0 && (o.Incarnation != a.inc || o.Epoch > p.State().Epoch):
-				a.lose(p) // to be opened anew, if it came back in a later epoch
+			case p != nil && o.Epoch > p.State().Epoch:
+				a.lose(p) // to be opened anew, if it came back in this later epoch
 			case p != nil:
 				if *p.Settings() != *settings {
 					p.Configure(settings)
