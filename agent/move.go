@@ -68,7 +68,7 @@ func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to
 				a.takeBack(ctx, p)
 				return
 			}
-			a.owned.remove(p.ID())
+			a.lose(p) // it may have come back already, as another
 			mu.Lock()
 			moved++
 			mu.Unlock()

@@ -201,37 +201,18 @@ func (a *Agent) retire(ctx context.Context, p *partition.Partition) {
 				a.owned.keep(p)
 				break
 			}
-			if flushed && a.close(ctx, p) {
+			if flushed && p.Retire() {
+				a.owned.retired(p)
 				break
+			}
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-ctx.Done():
 			}
 		}
 		a.view.Touch()
 	})
 }
-
-// close ends a partition of which nearly all is in the tier, when all is: an append
-// may still have come, since the topic may be brought back at any time.
-func (a *Agent) close(ctx context.Context, p *partition.Partition) bool {
-	select {
-	case a.moving <- struct{}{}: // no move resumes it
-		defer func() { <-a.moving }()
-	case <-ctx.Done():
-		return false
-	}
-	round, cancel := context.WithTimeout(ctx, closePatience)
-	defer cancel()
-	p.Pause()
-	if !a.still(round, []*partition.Partition{p}) {
-		p.Resume()
-		return false
-	}
-	a.owned.retired(p)
-	p.Close()
-	return true
-}
-
-// closePatience bounds how long appends wait for the last upload of a partition.
-const closePatience = 10 * time.Second
 
 // gone says whether a partition of a deleted topic was uploaded and closed; it is
 // opened again when the topic is brought back.
