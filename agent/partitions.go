@@ -205,6 +205,9 @@ func (a *Agent) retire(ctx context.Context, p *partition.Partition) {
 				a.owned.retired(p)
 				break
 			}
+			if a.owned.Get(p.ID()) != p {
+				break // it has another owner
+			}
 			select {
 			case <-time.After(100 * time.Millisecond):
 			case <-ctx.Done():

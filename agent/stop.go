@@ -24,6 +24,7 @@ func (a *Agent) stop(failed error) {
 		a.handOver(ctx)
 	} else {
 		a.closePartitions() // who waits is told at once, and goes elsewhere
+		a.endSession(ctx)   // before anything that waits for a disk: the others needn't
 	}
 	a.stopServing()
 	a.drain()
@@ -35,7 +36,9 @@ func (a *Agent) stop(failed error) {
 	}
 	a.tier.stop()
 	a.sealing.Store(true)
-	a.journal.Close()
+	if !a.closeJournal(ctx) {
+		return
+	}
 	if failed == nil {
 		a.leaveClean(ctx)
 	}
@@ -46,9 +49,7 @@ func (a *Agent) stop(failed error) {
 		}
 	}
 	a.peers.Close()
-	if err := a.lease().Close(ctx); err != nil {
-		a.log.Debug("lease not ended; it ends by itself", "err", err)
-	}
+	a.endSession(ctx)
 	if err := a.heads.Close(ctx); err != nil {
 		a.log.Warn("metadata writes not finished", "err", err)
 	}
@@ -56,6 +57,32 @@ func (a *Agent) stop(failed error) {
 		a.log.Warn("journals not closed cleanly", "err", err)
 	}
 	a.log.Info("stopped")
+}
+
+// endSession lets the others know at once that this agent is gone.
+func (a *Agent) endSession(ctx context.Context) {
+	if err := a.lease().Close(ctx); err != nil {
+		a.log.Debug("lease not ended; it ends by itself", "err", err)
+	}
+}
+
+// closeJournal waits for the journal's disk, as long as there is time. A disk that
+// hangs for longer hangs what is left of this agent as well: that is given up, and
+// ends with the process.
+func (a *Agent) closeJournal(ctx context.Context) bool {
+	closed := make(chan struct{})
+	go func() {
+		a.journal.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return true
+	case <-ctx.Done():
+		a.log.Error("the journal's disk does not answer; stopped without it")
+		a.endSession(ctx)
+		return false
+	}
 }
 
 func (a *Agent) closePartitions() {
