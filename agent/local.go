@@ -152,7 +152,7 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 		if at != not {
 			return at, nil // found while this one failed
 		}
-		at, err := l.search(j, r, not)
+		at, err := l.search(j, r.end, r.keepers, not)
 		l.note(r, at, err)
 		return at, err
 	})
@@ -162,9 +162,9 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 	return found.(id.Store), nil
 }
 
-// search asks all keepers at once; who answers first that it has all is taken. The one
-// that just failed is the last choice.
-func (l *local) search(j id.Journal, r *remoteTail, not id.Store) (id.Store, error) {
+// search asks all keepers at once for a journal that ends with an entry; who answers
+// first that it has all is taken. The one that just failed is the last choice.
+func (l *local) search(j id.Journal, end uint64, keepers []id.Store, not id.Store) (id.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), remotePatience)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -173,19 +173,19 @@ func (l *local) search(j id.Journal, r *remoteTail, not id.Store) (id.Store, err
 		store id.Store
 		err   error
 	}
-	answers := make(chan answer, len(r.keepers))
-	for _, s := range r.keepers {
+	answers := make(chan answer, len(keepers))
+	for _, s := range keepers {
 		all.Go(func() {
 			last, err := l.node.Last(ctx, s, j)
-			if err == nil && last < r.end {
-				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, r.end)
+			if err == nil && last < end {
+				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, end)
 			}
 			answers <- answer{s, err}
 		})
 	}
 	again := false
 	var failed []error
-	for range r.keepers {
+	for range keepers {
 		a := <-answers
 		switch {
 		case a.err != nil:

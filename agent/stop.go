@@ -162,7 +162,7 @@ func (a *Agent) trim(ctx context.Context) {
 	}
 }
 
-// neededElsewhere says whether a partition of another owner may have a part of its
+// neededElsewhere says whether a partition that isn't open here may have a part of its
 // tail in this incarnation's journals.
 func (a *Agent) neededElsewhere(ctx context.Context) bool {
 	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
@@ -170,8 +170,13 @@ func (a *Agent) neededElsewhere(ctx context.Context) bool {
 		return true
 	}
 	for _, kv := range kvs {
+		p, bad := metadata.ParseHeadKey(kv.Key)
 		h, err := metadata.DecodeHead(kv.Value)
-		if err != nil || h.Owner != a.inc && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == a.inc }) {
+		if bad != nil || err != nil {
+			return true
+		}
+		open := h.Owner == a.inc && (a.owned.Get(p) != nil || a.gone(p))
+		if !open && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == a.inc }) {
 			return true
 		}
 	}
