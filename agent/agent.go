@@ -78,6 +78,7 @@ type Agent struct {
 	known        addresses
 	probing      sync.Map // incarnations that are being asked whether they live
 	local        *local
+	adoptions    adoptions
 	seen         seen
 	life         context.Context // of all that runs until the end
 	registered   atomic.Int64    // revision of this agent's key

@@ -36,6 +36,7 @@ func (a *Agent) obey(ctx context.Context) {
 		a.known.note(l.Store, l.Peer)
 	}
 	a.keepJournals(ctx)
+	a.heedLosses()
 	a.holdSlots(ctx)
 	a.servePartitions(ctx)
 }
