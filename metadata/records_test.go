@@ -50,8 +50,6 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeGroup(b) }, func(v any) []byte { return v.(Group).Encode() }},
 	{"move", Move{3}, Move{3}.Encode,
 		func(b []byte) (any, error) { return DecodeMove(b) }, func(v any) []byte { return v.(Move).Encode() }},
-	{"drain", Drain{at}, Drain{at}.Encode,
-		func(b []byte) (any, error) { return DecodeDrain(b) }, func(v any) []byte { return v.(Drain).Encode() }},
 	{"load", sampleLoad, sampleLoad.Encode,
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },

@@ -40,6 +40,7 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return nil, s.Seal(q.journal, q.a)
 	case verbDrop:
 		s.Drop(q.journal)
+		l.n.dropped(q.journal)
 		return nil, nil
 	case verbRead:
 		return l.read(q)

@@ -249,6 +249,21 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 			n, err := c.all[2].store.Last(old)
 			return err == nil && n == end
 		})
+		a := c.all[0]
+		if err := a.node.Seal(t.Context(), a.id(), old, end); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(a.node.journals()); n != 2 {
+			t.Errorf("%d journals are replicated before the old one is dropped", n)
+		}
+		for _, j := range []id.Journal{old, next} {
+			if err := a.node.Drop(t.Context(), a.id(), j); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := a.node.journals(); len(all) != 1 || all[0].id != next {
+			t.Errorf("%d journals are remembered after the old one was dropped", len(all))
+		}
 		l.check()
 	})
 }
