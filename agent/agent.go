@@ -90,6 +90,7 @@ type Agent struct {
 	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
+	peerTLS      *replica.TLS // nil: connections with other agents are plain
 	peerAddr     string
 	stopControl  context.CancelFunc
 	controlling  sync.WaitGroup
