@@ -22,7 +22,8 @@ type cluster struct {
 	t      *testing.T
 	etcd   *testserver.EtcdCluster
 	minio  *testserver.MinIOServer
-	linked bool // every agent reaches the others, and etcd, over links
+	tls    *authority // of the agents' certificates; nil: they speak plainly to each other
+	linked bool       // every agent reaches the others, and etcd, over links
 	agents []*member
 }
 
@@ -49,14 +50,20 @@ func newCluster(t *testing.T, extra ...string) *cluster {
 func newClusterOf(t *testing.T, etcds int, linked bool, extra ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, etcd: testserver.Etcds(t, etcds), minio: testserver.MinIO(t), linked: linked}
-	if err := c.minio.CreateBucket(t.Context(), bucket); err != nil {
-		t.Fatal(err)
+	c.begin(extra...)
+	return c
+}
+
+// begin starts three agents.
+func (c *cluster) begin(extra ...string) {
+	c.t.Helper()
+	if err := c.minio.CreateBucket(c.t.Context(), bucket); err != nil {
+		c.t.Fatal(err)
 	}
 	for range 3 {
 		c.add(extra...)
 	}
 	c.ready()
-	return c
 }
 
 // add launches one more agent.
@@ -106,6 +113,9 @@ groups:
   initial_rebalance_delay: 0s
 `, m.id, m.data(), m.kafka, m.http, peer, advertised, strings.Join(etcds, ", "), m.c.minio.Endpoint, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
 	err := os.MkdirAll(m.dir, 0o700)
+	if err == nil && m.c.tls != nil {
+		config, err = strings.Replace(config, "\netcd:", m.c.tls.config(m.dir)+"\netcd:", 1), m.c.tls.issue(m.dir)
+	}
 	if err == nil {
 		err = os.WriteFile(m.config(), []byte(config), 0o600)
 	}
