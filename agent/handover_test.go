@@ -29,12 +29,13 @@ func TestUncertainHandOver(t *testing.T) {
 	var late []metadata.Op // the hand-over, which etcd gets at the end
 	w.meddle.set(func(m *meddled) {
 		var away atomic.Bool // from the hand-over on
-		m.read = func(string) error {
+		gone := func(string) error {
 			if away.Load() {
 				return metadata.ErrUnavailable
 			}
 			return nil
 		}
+		m.read = gone
 		m.write = func(ops []metadata.Op) error {
 			if b := puts(ops, key); b != nil {
 				h, err := metadata.DecodeHead(b)
@@ -49,7 +50,7 @@ func TestUncertainHandOver(t *testing.T) {
 					tries <- struct{}{}
 				}
 			}
-			return m.read(key)
+			return gone(key)
 		}
 	})
 	moved := make(chan int, 1)

@@ -10,8 +10,9 @@ import (
 )
 
 // nowhere is the journal of batches that lie in none: they stand for lost offsets, and
-// are made when somebody reads them.
-var nowhere id.Journal
+// are made when somebody reads them. No incarnation gets that far; zero would be what
+// somebody forgot to fill in.
+var nowhere = id.Journal{Writer: math.MaxUint64}
 
 // mostLost bounds how many offsets count as lost at once: more is damage.
 const mostLost = 1 << 48
