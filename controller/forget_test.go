@@ -114,6 +114,16 @@ func TestAcceptLoss(t *testing.T) {
 				if err != nil || len(cost.Partitions) != 3 {
 					t.Errorf("cost %+v, %v", cost, err)
 				}
+				if !x.whole { // one that lives, and may have more, is heard first
+					w.set(func() { w.member(3).down = errors.New("connection reset") })
+					if l, err := c.AcceptLoss(w.ctx, journalOf(11)); err == nil || errors.Is(err, cluster.ErrNoLoss) {
+						t.Errorf("agent 3 was not heard: %+v, %v", l, err)
+					}
+					if rec := w.journal(11); rec.State == metadata.JournalSealed {
+						t.Errorf("the journal was sealed at %d", rec.End)
+					}
+					w.set(func() { w.member(3).down = nil })
+				}
 				l, err := c.AcceptLoss(w.ctx, journalOf(11))
 				if err != nil || l.Kept != x.kept || l.Gone != x.gone || l.Whole != x.whole {
 					t.Fatalf("%+v, %v", l, err)

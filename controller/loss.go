@@ -117,7 +117,10 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	}
 	next.Fence = uint64(mod)
 	keepers := rec.Keepers()
-	held, err := c.fence(ctx, j, keepers, next.Fence, 0, len(keepers)) // whoever answers
+	held, missing, err := c.fence(ctx, j, keepers, next.Fence, 0, len(keepers)) // whoever answers
+	if err == nil {
+		err = c.unheard(keepers, missing)
+	}
 	if err != nil {
 		return l, err
 	}
@@ -129,6 +132,17 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	}
 	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "gone", l.Gone, "whole", l.Whole)
 	return l, nil
+}
+
+// unheard refuses to give anything up while a keeper has a session and doesn't say what
+// it has: it may have all of it.
+func (c *Controller) unheard(keepers []id.Store, missing map[id.Store]error) error {
+	for _, s := range keepers {
+		if a, live := c.deps.View.Store(s); live && missing[s] != nil && !errors.Is(missing[s], wal.ErrUnknown) {
+			return fmt.Errorf("agent %d lives and may have what would be lost, but didn't say: end it first, or try again: %w", a.Broker, missing[s])
+		}
+	}
+	return nil
 }
 
 // settleLoss decides, by what members hold, what the journal comes to.
