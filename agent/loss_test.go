@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,6 +124,11 @@ func TestLossInTheMiddle(t *testing.T) {
 		one.finds("t", from, [2]int64{0, 60}, [2]int64{100, 120})
 	}
 	one.each("t", 120, 130)
+	var s ClusterStatus
+	one.journalStatuses(&s)
+	if n := slices.IndexFunc(s.Journals, func(j JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
+		t.Errorf("the status doesn't tell of the loss: %+v", s.Journals)
+	}
 	p := one.owned.all()[0]
 	epochs := []int64{}
 	for _, e := range p.Head().Epochs {
