@@ -76,6 +76,7 @@ func (a *Agent) heedLosses() {
 			delete(a.adoptions.ends, j) // the tier has all of it
 		} else if rec.Lost && rec.End < end {
 			cut[j] = true
+			a.adoptions.ends[j] = rec.End // what is adopted from now on goes no further
 		}
 	}
 	if len(cut) == 0 {
