@@ -80,6 +80,7 @@ type Agent struct {
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // incarnations whose session this agent ended
 	local        *local
+	adoptions    adoptions
 	seen         seen
 	life         context.Context // of all that runs until the end
 	registered   atomic.Int64    // revision of this agent's key
@@ -91,6 +92,7 @@ type Agent struct {
 	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
+	peerTLS      *replica.TLS // nil: connections with other agents are plain
 	peerAddr     string
 	stopControl  context.CancelFunc
 	controlling  sync.WaitGroup

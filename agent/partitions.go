@@ -37,6 +37,7 @@ func (a *Agent) obey(ctx context.Context) {
 		a.known.note(l.Store, l.Peer)
 	}
 	a.keepJournals(ctx)
+	a.heedLosses()
 	a.holdSlots(ctx)
 	a.servePartitions(ctx)
 }

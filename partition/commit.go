@@ -61,7 +61,7 @@ func (p *Partition) reachedTier(from, end int64) {
 
 // Read fills buf with a pending batch.
 func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
-	return p.deps.Local.ReadAt(b.Location.Journal, buf, wal.Pos(b.Location.Pos))
+	return p.readAt(buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
 }
 
 // Needs tells, for each journal that holds something which is not in the tier,
@@ -165,6 +165,9 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 	p.mu.logStart = max(p.mu.logStart, head.LogStart)
 	floors := map[id.Journal]wal.Pos{}
 	p.mu.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {
+		if j == nowhere {
+			return true
+		}
 		floor, ok := floors[j]
 		if !ok {
 			floor = p.deps.Local.Floor(j)
