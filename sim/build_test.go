@@ -61,14 +61,16 @@ func simNext() uint64 {
 `},
 	{"$GOROOT/src/runtime/select.go", "cheaprandn(uint32(norder + 1))", "randn(uint32(norder + 1))"},
 	{"$GOROOT/src/runtime/time.go", "t.rand = cheaprand()", "t.rand = rand32()"},
-	{"$GOROOT/src/runtime/asm_amd64.s", "TEXT runtime·memhash64<ABIInternal>(SB),NOSPLIT,$0-24\n", `TEXT runtime·memhash64<ABIInternal>(SB),NOSPLIT,$0-24
-	MOVQ	(AX), CX
-	SHRQ	$32, CX
-	JEQ	simSmall
-	MOVQ	BX, AX	// an address: maps keep the order in which they were filled
-	RET
-simSmall:
+	{"$GOROOT/src/runtime/alg.go", "	useAeshash = true\n", `	for i := range hashkey {
+		hashkey[i] = uintptr(bootstrapRand())
+	}
+	return
 `},
+	{"$GOROOT/src/runtime/hash64.go", "	a := r8(p)\n	return mix(m5^8,", `	a := r8(p)
+	if a>>32 != 0 {
+		return seed // perhaps an address
+	}
+	return mix(m5^8,`},
 	{"$GOROOT/src/internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	{"$GOROOT/src/runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 	{"$GOROOT/src/runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
