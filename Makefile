@@ -44,15 +44,15 @@ test: check servers ## all tests that need nothing but Go; with the race detecto
 	$(GO) test $(RACE) -timeout 30m $(PKGS)
 
 .PHONY: test-all
-test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, Docker and root
+test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute2, Docker and root
 	$(GO) vet -tags full ./e2e
-	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData|Franz|SlowDisk' ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|FullDisk|RealData|Franz|SlowDisk|CablePulled' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
 .PHONY: needs
 needs: # says what test-all misses on this machine
-	@missing=; for tool in kcat java mvn gcc strace docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=; for tool in kcat java mvn gcc strace ip docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	docker info >/dev/null 2>&1 || missing="$$missing a-running-Docker-engine"; \
 	test "$$(id -u)" = 0 || missing="$$missing root"; \
 	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }

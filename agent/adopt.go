@@ -139,7 +139,7 @@ func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
 		})
 		if err == nil {
 			if s != a.store.ID() {
-				a.local.follow(t.Journal, s)
+				a.local.follow(t.Journal, t.rec.End, s, t.rec.Keepers())
 			}
 			return
 		}

@@ -2,48 +2,88 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
+	"varve/cluster"
 	"varve/internal/id"
 	"varve/wal"
-	"varve/wal/replica"
 )
 
 // local reads journals where they are: on this disk, or, of adopted tails that this
-// disk lacks, at a peer until the tier has them.
+// disk lacks, at a peer until the tier has them. If that peer goes, or loses its
+// disk, another that has all of the journal is found.
 type local struct {
 	store *wal.Store
-	node  *replica.Node
+	node  reader
+	now   func() time.Time
+	find  singleflight.Group
 
 	mu     sync.RWMutex
-	remote map[id.Journal]id.Store
+	remote map[id.Journal]*remoteTail
 }
 
-func newLocal(s *wal.Store, n *replica.Node) *local {
-	return &local{store: s, node: n, remote: map[id.Journal]id.Store{}}
+// reader asks other stores (wal/replica).
+type reader interface {
+	Last(ctx context.Context, s id.Store, j id.Journal) (uint64, error)
+	ReadAt(ctx context.Context, s id.Store, j id.Journal, p []byte, pos wal.Pos) error
 }
 
-// remotePatience bounds a read from a peer.
-const remotePatience = 5 * time.Second
+// remoteTail is a sealed journal that is read at peers.
+type remoteTail struct {
+	end     uint64     // its last entry
+	keepers []id.Store // may have all of it
+	known   bool       // the picture of the cluster has shown it
 
-func (l *local) at(j id.Journal) (id.Store, bool) {
+	at     id.Store // has all of it
+	failed error    // no keeper answered,
+	since  time.Time
+}
+
+const (
+	remotePatience = 5 * time.Second // bounds a read from a peer
+	findAgain      = time.Second     // after no peer had a journal, reads fail at once for so long
+)
+
+func newLocal(s *wal.Store, n reader, now func() time.Time) *local {
+	return &local{store: s, node: n, now: now, remote: map[id.Journal]*remoteTail{}}
+}
+
+func (l *local) isRemote(j id.Journal) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	s, ok := l.remote[j]
-	return s, ok
+	return l.remote[j] != nil
 }
 
-// follow says that a journal is to be read at a peer.
-func (l *local) follow(j id.Journal, s id.Store) {
+// follow says that a journal is to be read at peers: at has all of it, and one of
+// the keepers too if that one fails.
+func (l *local) follow(j id.Journal, end uint64, at id.Store, keepers []id.Store) {
 	l.mu.Lock()
-	l.remote[j] = s
+	l.remote[j] = &remoteTail{end: end, keepers: keepers, at: at}
 	l.mu.Unlock()
+}
+
+// keep ends the reading at peers of journals that etcd has forgotten: the tier has
+// all of them. The picture may lag behind what follow was told.
+func (l *local) keep(known map[id.Journal]cluster.Journal) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for j, r := range l.remote {
+		if _, ok := known[j]; ok {
+			r.known = true
+		} else if r.known {
+			delete(l.remote, j)
+		}
+	}
 }
 
 // View implements partition.Local.
 func (l *local) View(j id.Journal, pos wal.Pos, n int) (wal.View, bool) {
-	if _, remote := l.at(j); remote {
+	if l.isRemote(j) {
 		return wal.View{}, false
 	}
 	return l.store.View(j, pos, n)
@@ -51,19 +91,99 @@ func (l *local) View(j id.Journal, pos wal.Pos, n int) (wal.View, bool) {
 
 // ReadAt implements partition.Local.
 func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
-	s, remote := l.at(j)
-	if !remote {
-		return l.store.ReadAt(j, p, pos)
+	l.mu.RLock()
+	r := l.remote[j]
+	var at id.Store
+	var failed error
+	if r != nil {
+		at = r.at
+		if r.failed != nil && l.now().Sub(r.since) < findAgain {
+			failed = r.failed
+		}
 	}
+	l.mu.RUnlock()
+	switch {
+	case r == nil:
+		return l.store.ReadAt(j, p, pos)
+	case failed != nil:
+		return failed
+	}
+	err := l.readFrom(at, j, p, pos)
+	if err == nil || errors.Is(err, wal.ErrGone) {
+		return err
+	}
+	other, findErr := l.another(j, r, at)
+	if findErr != nil {
+		return errors.Join(err, findErr)
+	}
+	return l.readFrom(other, j, p, pos)
+}
+
+func (l *local) readFrom(s id.Store, j id.Journal, p []byte, pos wal.Pos) error {
 	ctx, cancel := context.WithTimeout(context.Background(), remotePatience)
 	defer cancel()
 	return l.node.ReadAt(ctx, s, j, p, pos)
 }
 
+// another finds a store that has all of a journal, which could not be read at one.
+// Who fails at the same time shares the search.
+func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, error) {
+	found, err, _ := l.find.Do(j.String(), func() (any, error) {
+		l.mu.RLock()
+		at := r.at
+		l.mu.RUnlock()
+		if at != not {
+			return at, nil // found while this one failed
+		}
+		at, err := l.search(j, r)
+		l.mu.Lock()
+		if err == nil {
+			r.at, r.failed = at, nil
+		} else {
+			r.failed, r.since = err, l.now()
+		}
+		l.mu.Unlock()
+		return at, err
+	})
+	if err != nil {
+		return id.Store{}, err
+	}
+	return found.(id.Store), nil
+}
+
+// search asks all keepers at once; who answers first that it has all is taken.
+func (l *local) search(j id.Journal, r *remoteTail) (id.Store, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), remotePatience)
+	defer cancel()
+	type answer struct {
+		store id.Store
+		err   error
+	}
+	answers := make(chan answer, len(r.keepers))
+	for _, s := range r.keepers {
+		go func() {
+			last, err := l.node.Last(ctx, s, j)
+			if err == nil && last < r.end {
+				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, r.end)
+			}
+			answers <- answer{s, err}
+		}()
+	}
+	var failed []error
+	for range r.keepers {
+		a := <-answers
+		if a.err == nil {
+			return a.store, nil
+		}
+		failed = append(failed, a.err)
+	}
+	return id.Store{}, fmt.Errorf("no peer has all of journal %v now: %w", j, errors.Join(failed...))
+}
+
 // Floor implements partition.Local. What the tier has of a remote journal is read
 // there.
 func (l *local) Floor(j id.Journal) wal.Pos {
-	if _, remote := l.at(j); remote {
+	if l.isRemote(j) {
 		return ^wal.Pos(0)
 	}
 	return l.store.Floor(j)

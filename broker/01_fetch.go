@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -168,6 +169,9 @@ func (call *fetchCall) read(ctx context.Context) bool {
 		fp.err = nil
 		limit := min(rest, int(fp.want.maxBytes))
 		fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always, fp.want.epoch)
+		if errors.Is(fp.err, partition.ErrOutOfRange) && fp.want.offset > fp.state.High {
+			fp.err = cmp.Or(fp.p.Confirm(ctx), fp.err)
+		}
 		failed = failed || fp.err != nil
 		if fp.tier && (limit > 0 || always) {
 			far = append(far, fp)

@@ -22,7 +22,8 @@ type cluster struct {
 	t      *testing.T
 	etcd   *testserver.EtcdCluster
 	minio  *testserver.MinIOServer
-	linked bool // every agent reaches the others, and etcd, over links
+	linked bool    // every agent reaches the others, and etcd, over links
+	cables *cables // not nil: every agent is a host of its own
 	agents []*member
 }
 
@@ -49,29 +50,43 @@ func newCluster(t *testing.T, extra ...string) *cluster {
 func newClusterOf(t *testing.T, etcds int, linked bool, extra ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t, etcd: testserver.Etcds(t, etcds), minio: testserver.MinIO(t), linked: linked}
-	if err := c.minio.CreateBucket(t.Context(), bucket); err != nil {
-		t.Fatal(err)
+	c.begin(extra...)
+	return c
+}
+
+// begin starts three agents.
+func (c *cluster) begin(extra ...string) {
+	c.t.Helper()
+	if err := c.minio.CreateBucket(c.t.Context(), bucket); err != nil {
+		c.t.Fatal(err)
 	}
 	for range 3 {
 		c.add(extra...)
 	}
 	c.ready()
-	return c
 }
 
 // add launches one more agent.
 func (c *cluster) add(extra ...string) *member {
 	c.t.Helper()
 	n := len(c.agents) + 1
-	m := &member{c: c, id: n, dir: filepath.Join(c.t.TempDir(), fmt.Sprint("agent-", n)), kafka: freeAddr(c.t), http: freeAddr(c.t)}
+	m := &member{c: c, id: n, dir: filepath.Join(c.t.TempDir(), fmt.Sprint("agent-", n))}
+	addr := func() string { return freeAddr(c.t) }
+	if c.cables != nil {
+		addr = c.cables.host(n)
+	}
+	m.kafka, m.http = addr(), addr()
 	c.agents = append(c.agents, m)
-	m.configure(freeAddr(c.t))
+	m.configure(addr())
 	m.launch(extra...)
 	return m
 }
 
 func (m *member) configure(peer string) {
-	advertised, etcds := peer, m.c.etcd.Endpoints
+	advertised, etcds, minio := peer, m.c.etcd.Endpoints, m.c.minio.Endpoint
+	if m.c.cables != nil {
+		etcds, minio = m.c.cables.etcds, m.c.cables.minio
+	}
 	if m.c.linked {
 		m.peers = newLink(m.c.t, peer)
 		advertised, etcds = m.peers.addr, nil
@@ -104,7 +119,7 @@ upload:
   max_age: 2s
 groups:
   initial_rebalance_delay: 0s
-`, m.id, m.data(), m.kafka, m.http, peer, advertised, strings.Join(etcds, ", "), m.c.minio.Endpoint, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
+`, m.id, m.data(), m.kafka, m.http, peer, advertised, strings.Join(etcds, ", "), minio, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
 	err := os.MkdirAll(m.dir, 0o700)
 	if err == nil {
 		err = os.WriteFile(m.config(), []byte(config), 0o600)
@@ -118,7 +133,12 @@ func (m *member) data() string   { return filepath.Join(m.dir, "data") }
 func (m *member) config() string { return filepath.Join(m.dir, "varve.yaml") }
 
 func (m *member) launch(extra ...string) {
-	m.process = run(m.c.t, append([]string{"agent", "--config", m.config()}, extra...)...)
+	args := append([]string{"agent", "--config", m.config()}, extra...)
+	if m.c.cables != nil {
+		m.process = m.c.cables.run(m.id, args...)
+		return
+	}
+	m.process = run(m.c.t, args...)
 }
 
 func (m *member) await(path string) {

@@ -73,7 +73,13 @@ func (l *logBuffer) String() string {
 // run starts the binary; the test ends it.
 func run(t *testing.T, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(binary, args...), log: new(logBuffer), done: make(chan struct{}), born: time.Now()}
+	return start(t, exec.Command(binary, args...))
+}
+
+// start starts a process; the test ends it.
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, log: new(logBuffer), done: make(chan struct{}), born: time.Now()}
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
@@ -88,7 +94,7 @@ func run(t *testing.T, args ...string) *process {
 		p.signal(syscall.SIGKILL)
 		<-p.done
 		if t.Failed() {
-			t.Logf("varve %s:\n%s", strings.Join(args, " "), tail(p.log.String(), 6000))
+			t.Logf("%v:\n%s", cmd, tail(p.log.String(), 6000))
 		}
 	})
 	return p

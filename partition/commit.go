@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -130,6 +131,28 @@ func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revis
 	}
 	p.Close()
 	return false, tiering.ErrNotOwner
+}
+
+// confirmPatience bounds the wait for etcd's answer.
+const confirmPatience = 2 * time.Second
+
+// Confirm asks etcd whether this agent owned the partition, in this epoch, at a moment
+// after the call. What lies beyond the end here may have been read elsewhere, if a new
+// owner has begun and this one doesn't know: nobody is told that it doesn't exist, or
+// consumers would begin anew. ErrNotOwner, also if etcd doesn't answer.
+func (p *Partition) Confirm(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmPatience)
+	defer cancel()
+	head := p.Head()
+	kv, err := p.deps.Stored.Get(ctx, metadata.HeadKey(p.id))
+	if err != nil {
+		return fmt.Errorf("%v: %w: %w", p.id, ErrNotOwner, err)
+	}
+	stored, err := metadata.DecodeHead(kv.Value)
+	if err != nil || stored.Owner != head.Owner || stored.Epoch != head.Epoch {
+		return fmt.Errorf("%v has another owner: %w", p.id, ErrNotOwner)
+	}
+	return nil
 }
 
 func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {

@@ -393,6 +393,29 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	}
 }
 
+// TestConfirm: only the present owner may say that an offset doesn't exist yet, and
+// only while etcd can tell that it is.
+func TestConfirm(t *testing.T) {
+	b := newBench(t)
+	p := b.take(settings())
+	if err := p.Confirm(t.Context()); err != nil {
+		t.Errorf("the owner: %v", err)
+	}
+	unheard, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := p.Confirm(unheard); !errors.Is(err, ErrNotOwner) {
+		t.Errorf("without an answer: %v", err)
+	}
+	for _, other := range []metadata.Head{{Owner: 99, Epoch: p.Head().Epoch}, {Owner: p.Head().Owner, Epoch: p.Head().Epoch + 1}} {
+		if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Confirm(t.Context()); !errors.Is(err, ErrNotOwner) {
+			t.Errorf("owner %v, epoch %d: %v", other.Owner, other.Epoch, err)
+		}
+	}
+}
+
 // TestOwnLateWriteIsNoLoss: a write whose answer was lost makes the next one meet
 // a conflict with itself.
 func TestOwnLateWriteIsNoLoss(t *testing.T) {

@@ -147,9 +147,12 @@ func (f *Follower) Append(ctx context.Context, entries []byte, epoch uint64) err
 	if !aligned(entries) {
 		entries = append(vfs.Aligned(len(entries))[:0], entries...)
 	}
-	for {
+	for waited := false; ; waited = true {
 		err := f.write(entries, run, epoch)
 		if !IsBusy(err) {
+			if waited {
+				signal(f.room) // for others that wait: the writer's stream beside a recoverer
+			}
 			return err
 		}
 		select {

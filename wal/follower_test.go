@@ -2,10 +2,14 @@ package wal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -276,6 +280,59 @@ func TestFenceEndsFollowing(t *testing.T) {
 }
 
 // TestFenceEndsTheWriterItself: the same for the store of the writer.
+// TestWaitingForAFileIsShared: a stream and a recoverer that wait for the same file
+// both go on when it is there.
+func TestWaitingForAFileIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		p := newPairOn(t, disk)
+		synctest.Wait() // the second file is made
+		slow := make(chan struct{})
+		disk.Fault = func(op, name string) error {
+			if op == "open" && strings.HasSuffix(name, ".tmp") && !strings.Contains(name, "meta") {
+				<-slow
+			}
+			return nil
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		for p.write(r, 20); p.o.pos[p.n-1].file() < 2; {
+			p.write(r, 20)
+		}
+		append := func(ctx context.Context, epoch uint64) error {
+			c, err := p.writer.Cursor(p.w.ID(), p.f.Durable())
+			for err == nil {
+				var run Run
+				if run, err = c.Next(p.w.Committed(), 64<<10); err != nil || len(run.Bytes) == 0 {
+					break
+				}
+				err = p.f.Append(ctx, bytes.Clone(run.Bytes), epoch)
+				run.Release()
+			}
+			return err
+		}
+		stream, copied := make(chan error, 1), make(chan error, 1)
+		go func() { stream <- append(t.Context(), 0) }()
+		synctest.Wait() // it waits for the third file
+		if _, err := p.store.Fence(p.w.ID(), 5); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of fake time
+		defer cancel()
+		go func() { copied <- append(ctx, 5) }()
+		synctest.Wait()
+		close(slow)
+		if err := <-stream; !errors.Is(err, ErrFenced) {
+			t.Errorf("the stream: %v", err)
+		}
+		if err := <-copied; err != nil {
+			t.Errorf("the recoverer: %v", err)
+		}
+		if n := p.sync(); n != p.w.Committed() {
+			t.Errorf("it has %d of %d", n, p.w.Committed())
+		}
+	})
+}
+
 func TestFenceEndsTheWriterItself(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
