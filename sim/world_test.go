@@ -41,7 +41,8 @@ type world struct {
 	hosts      []*host
 	ledger     *ledger
 	partitions int32
-	keep       int64 // bytes of trimmed journal files that agents keep
+	keep       int64    // bytes of trimmed journal files that agents keep
+	repairs    []repair // of the driver
 	running    sync.WaitGroup
 	failures   []string
 	mu         sync.Mutex
