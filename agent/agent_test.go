@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/partition"
 	"varve/s3store"
 )
 
@@ -311,6 +313,49 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 	a.consume("t", 300)
 	a.produce("t", 300, 310)
 	a.consume("t", 310)
+}
+
+// TestTopicComesBackWhileItIsUploaded: a topic that is brought back before all of it was
+// uploaded loses nothing of what is produced to it then.
+func TestTopicComesBackWhileItIsUploaded(t *testing.T) {
+	w := newWorld(t)
+	var mu sync.Mutex
+	away := true
+	w.bucket = s3store.WithFaults(w.bucket, func(s3store.Call) s3store.Fault {
+		mu.Lock()
+		defer mu.Unlock()
+		if away {
+			return s3store.Fault{Before: errors.New("the bucket is away")}
+		}
+		return s3store.Fault{}
+	})
+	w.change = func(c *Config) { c.Upload.RetryBase, c.Upload.RetryMax = 10*time.Millisecond, 20*time.Millisecond }
+	a := w.start()
+	a.produce("t", 0, 100)
+	if _, err := kadm.NewClient(a.client()).DeleteTopics(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	p := a.owned.all()[0]
+	a.until("the partition is retiring", func() bool { return a.retiring(p) })
+	if err := a.Undelete(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	a.produce("t", 100, 200)
+	mu.Lock()
+	away = false
+	mu.Unlock()
+	a.until("it was uploaded", func() bool { return p.State().TieredEnd >= 100 })
+	a.until("it is served", func() bool { q := a.owned.Get(p.ID()); return q != nil && !a.retiring(q) })
+	a.consume("t", 200)
+	a.produce("t", 200, 210)
+	a.consume("t", 210)
+}
+
+// retiring says whether a partition is marked as one that ends.
+func (r *running) retiring(p *partition.Partition) bool {
+	r.owned.mu.RLock()
+	defer r.owned.mu.RUnlock()
+	return r.owned.retiring[p.ID()]
 }
 
 // TestDeletedTopicSurvivesAStop: what was not uploaded when the topic was deleted

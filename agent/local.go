@@ -135,7 +135,7 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 		if at != not {
 			return at, nil // found while this one failed
 		}
-		at, err := l.search(j, r)
+		at, err := l.search(j, r, not)
 		l.mu.Lock()
 		if err == nil {
 			r.at, r.failed = at, nil
@@ -151,31 +151,42 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 	return found.(id.Store), nil
 }
 
-// search asks all keepers at once; who answers first that it has all is taken.
-func (l *local) search(j id.Journal, r *remoteTail) (id.Store, error) {
+// search asks all keepers at once; who answers first that it has all is taken. The one
+// that just failed is the last choice.
+func (l *local) search(j id.Journal, r *remoteTail, not id.Store) (id.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), remotePatience)
-	defer cancel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	defer cancel() // who has not answered then needn't
 	type answer struct {
 		store id.Store
 		err   error
 	}
 	answers := make(chan answer, len(r.keepers))
 	for _, s := range r.keepers {
-		go func() {
+		all.Go(func() {
 			last, err := l.node.Last(ctx, s, j)
 			if err == nil && last < r.end {
 				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, r.end)
 			}
 			answers <- answer{s, err}
-		}()
+		})
 	}
+	again := false
 	var failed []error
 	for range r.keepers {
 		a := <-answers
-		if a.err == nil {
+		switch {
+		case a.err != nil:
+			failed = append(failed, a.err)
+		case a.store == not:
+			again = true
+		default:
 			return a.store, nil
 		}
-		failed = append(failed, a.err)
+	}
+	if again {
+		return not, nil
 	}
 	return id.Store{}, fmt.Errorf("no peer has all of journal %v now: %w", j, errors.Join(failed...))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,14 +16,15 @@ import (
 // shelf is what peers have of one journal: a store's last entry. Who isn't on it
 // doesn't answer.
 type shelf struct {
-	last  map[id.Store]uint64
-	asked int
+	last   map[id.Store]uint64
+	rotten id.Store // it answers, but can't be read
+	asked  atomic.Int32
 }
 
 var errDark = errors.New("no answer")
 
 func (s *shelf) Last(_ context.Context, at id.Store, _ id.Journal) (uint64, error) {
-	s.asked++
+	s.asked.Add(1)
 	if n, ok := s.last[at]; ok {
 		return n, nil
 	}
@@ -30,8 +32,8 @@ func (s *shelf) Last(_ context.Context, at id.Store, _ id.Journal) (uint64, erro
 }
 
 func (s *shelf) ReadAt(_ context.Context, at id.Store, _ id.Journal, p []byte, _ wal.Pos) error {
-	s.asked++
-	if _, ok := s.last[at]; !ok {
+	s.asked.Add(1)
+	if _, ok := s.last[at]; !ok || at == s.rotten {
 		return errDark
 	}
 	p[0] = at[0]
@@ -56,22 +58,23 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 	if at, err := read(); at != first || err != nil {
 		t.Fatalf("read at %v: %v", at, err)
 	}
-	delete(peers.last, first) // its disk is lost
+	peers.rotten = first
 	for range 2 {
 		if at, err := read(); at != whole || err != nil {
 			t.Fatalf("after a loss, read at %v: %v", at, err)
 		}
 	}
+	delete(peers.last, first) // its disk is lost
 	delete(peers.last, whole)
 	_, err := read()
 	if !errors.Is(err, errDark) || !strings.Contains(err.Error(), "up to 9 of 10") {
 		t.Errorf("nobody has all: %v", err)
 	}
-	asked := peers.asked
-	if _, err := read(); err == nil || peers.asked != asked {
-		t.Errorf("asked %d times more at once: %v", peers.asked-asked, err)
+	asked := peers.asked.Load()
+	if _, err := read(); err == nil || peers.asked.Load() != asked {
+		t.Errorf("asked %d times more at once: %v", peers.asked.Load()-asked, err)
 	}
-	peers.last[first] = 10 // it comes back
+	peers.last[first], peers.rotten = 10, id.Store{} // it comes back
 	now = now.Add(findAgain)
 	if at, err := read(); at != first || err != nil {
 		t.Errorf("come back, read at %v: %v", at, err)

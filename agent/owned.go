@@ -45,12 +45,24 @@ func (o *owned) remove(p id.Partition) *partition.Partition {
 	return was
 }
 
-// retired ends a partition that was marked by retire.
-func (o *owned) retired(p id.Partition) {
-	o.remove(p)
+// retired ends a partition that was marked by retire, unless it was lost meanwhile.
+func (o *owned) retired(p *partition.Partition) {
 	o.mu.Lock()
-	o.done[p] = true
-	o.mu.Unlock()
+	defer o.mu.Unlock()
+	if o.by[p.ID()] == p {
+		delete(o.by, p.ID())
+		delete(o.retiring, p.ID())
+		o.done[p.ID()] = true
+	}
+}
+
+// keep takes back what retire marked.
+func (o *owned) keep(p *partition.Partition) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.by[p.ID()] == p {
+		delete(o.retiring, p.ID())
+	}
 }
 
 // wasRetired says whether a partition was retired; no more once its topic exists
@@ -65,13 +77,13 @@ func (o *owned) wasRetired(p id.Partition, exists bool) bool {
 }
 
 // retire marks a partition as one that ends; false if it was marked before.
-func (o *owned) retire(p id.Partition) bool {
+func (o *owned) retire(p *partition.Partition) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.retiring[p] {
+	if o.retiring[p.ID()] {
 		return false
 	}
-	o.retiring[p] = true
+	o.retiring[p.ID()] = true
 	return true
 }
 

@@ -189,22 +189,49 @@ func (a *Agent) lose(p *partition.Partition) {
 }
 
 // retire ends a partition whose topic was deleted, once all of it is in the tier,
-// so that the topic can be brought back whole.
+// so that the topic can be brought back whole. If that happens meanwhile it goes on.
 func (a *Agent) retire(ctx context.Context, p *partition.Partition) {
-	if !a.owned.retire(p.ID()) {
+	if !a.owned.retire(p) {
 		return // under way
 	}
 	a.run(func() {
-		for a.tier.upload.Flush(ctx, p.ID()) != nil {
-			if ctx.Err() != nil {
-				return
+		for ctx.Err() == nil {
+			flushed := a.tier.upload.Flush(ctx, p.ID()) == nil
+			if _, back := a.view.TopicByID(p.ID().Topic); back {
+				a.owned.keep(p)
+				break
+			}
+			if flushed && a.close(ctx, p) {
+				break
 			}
 		}
-		a.owned.retired(p.ID())
-		p.Close()
 		a.view.Touch()
 	})
 }
+
+// close ends a partition of which nearly all is in the tier, when all is: an append
+// may still have come, since the topic may be brought back at any time.
+func (a *Agent) close(ctx context.Context, p *partition.Partition) bool {
+	select {
+	case a.moving <- struct{}{}: // no move resumes it
+		defer func() { <-a.moving }()
+	case <-ctx.Done():
+		return false
+	}
+	round, cancel := context.WithTimeout(ctx, closePatience)
+	defer cancel()
+	p.Pause()
+	if !a.still(round, []*partition.Partition{p}) {
+		p.Resume()
+		return false
+	}
+	a.owned.retired(p)
+	p.Close()
+	return true
+}
+
+// closePatience bounds how long appends wait for the last upload of a partition.
+const closePatience = 10 * time.Second
 
 // gone says whether a partition of a deleted topic was uploaded and closed; it is
 // opened again when the topic is brought back.

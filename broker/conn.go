@@ -112,8 +112,10 @@ var errSlow = errors.New("the client was too slow")
 func (c *conn) read(ctx context.Context) error {
 	r := bufio.NewReaderSize(c.nc, 16<<10)
 	for {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {
-			return err
+		if r.Buffered() < 4 { // else what comes next is here
+			if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {
+				return err
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -129,11 +131,13 @@ func (c *conn) read(ctx context.Context) error {
 }
 
 // frame reads one frame's content and has it worked on.
-func (c *conn) frame(ctx context.Context, r io.Reader, size int) error {
+func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 	budget := &budgetReader{r: r, free: keepFrame, c: c, ctx: ctx, size: int64(size)}
 	defer budget.release()
-	if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
-		return err
+	if r.Buffered() < size {
+		if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
+			return err
+		}
 	}
 	buf, err := kafka.ReadFrameBody(budget, c.buf, size)
 	if err != nil {

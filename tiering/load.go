@@ -5,17 +5,17 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"time"
 
 	"varve/internal/id"
 )
 
-// load reads the batches of all tasks into one buffer, in the order in which they
-// lie in the journals: consumers' and producers' disk sees one sequential reader,
-// however many partitions there are. A part that can't be read gets its error. The
-// caller gives the buffer back when the objects are stored. An error means that
-// ctx ended.
-func (u *Uploader) load(ctx context.Context, tasks []task) (buf *[]byte, err error) {
-	buf = u.divide(tasks)
+// load reads the batches of all tasks into the uploader's room, in the order in which
+// they lie in the journals: consumers' and producers' disk sees one sequential reader,
+// however many partitions there are. A part that can't be read gets its error. An
+// error means that ctx ended.
+func (u *Uploader) load(ctx context.Context, tasks []task) error {
+	u.divide(tasks)
 	var readers partReaders
 	for i := range tasks {
 		for _, p := range tasks[i].parts {
@@ -27,14 +27,14 @@ func (u *Uploader) load(ctx context.Context, tasks []task) (buf *[]byte, err err
 		r := readers[0]
 		b := &r.part.batches[r.next]
 		if err := u.keepPace(ctx, int(b.Size)); err != nil {
-			return buf, err
+			return err
 		}
 		if u.deps.Hurry() {
 			u.setPace(u.waiting.Load(), true)
 		}
 		if err := r.part.take.source.Read(ctx, *b, r.buf[:b.Size]); err != nil {
 			if ctx.Err() != nil {
-				return buf, ctx.Err()
+				return ctx.Err()
 			}
 			r.part.err = fmt.Errorf("%v: read batch at offset %d: %w", r.part.take.source.Partition(), b.Base, err)
 		}
@@ -45,23 +45,25 @@ func (u *Uploader) load(ctx context.Context, tasks []task) (buf *[]byte, err err
 			heap.Fix(&readers, 0)
 		}
 	}
-	return buf, nil
+	return nil
 }
 
-// divide gives every task a share of one buffer, and every part a place in it.
-func (u *Uploader) divide(tasks []task) *[]byte {
+// divide gives every task a share of the room, and every part a place in it. The room
+// grows by doubling up to what any round takes: a new one for each would have to be
+// zeroed, page by page, all the time.
+func (u *Uploader) divide(tasks []task) {
 	var total int
 	for i := range tasks {
 		t := &tasks[i]
 		t.free = t.overhead()
 		total += t.free + int(t.bytes)
 	}
-	buf, _ := u.buffers.Get().(*[]byte)
-	if buf == nil || cap(*buf) < total {
-		b := make([]byte, total)
-		buf = &b
+	if cap(u.room) < total {
+		most := int(u.roundBytes() + u.roundBytes()/8)
+		u.room = make([]byte, max(total, min(2*cap(u.room), most)))
 	}
-	rest := (*buf)[:cap(*buf)]
+	u.loaded = time.Now()
+	rest := u.room[:cap(u.room)]
 	for i := range tasks {
 		t := &tasks[i]
 		n := t.free + int(t.bytes)
@@ -72,7 +74,6 @@ func (u *Uploader) divide(tasks []task) *[]byte {
 			at += int(p.bytes)
 		}
 	}
-	return buf
 }
 
 // overhead is more than what an object takes beyond its batches, in any case that

@@ -56,11 +56,9 @@ func (u *Uploader) round(ctx context.Context) bool {
 			r.mu.missing[p.take]++
 		}
 	}
-	buf, err := u.load(ctx, tasks)
-	if err == nil {
+	if err := u.load(ctx, tasks); err == nil {
 		r.run(ctx, tasks)
 	}
-	u.buffers.Put(buf)
 	return u.conclude(ctx, r.mu.outcomes)
 }
 

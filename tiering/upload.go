@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +52,6 @@ type Uploader struct {
 	pace    *rate.Limiter // of building objects; plan sets it
 	urgent  atomic.Int32  // flushes that wait: no pace then
 	zip     *zstd.Encoder
-	buffers sync.Pool // of *[]byte, one of which a round loads into
 
 	kick     chan struct{}             // holds one token
 	requests chan *flush               // to Run
@@ -62,7 +60,12 @@ type Uploader struct {
 	waiting  atomic.Int64              // bytes, as last looked
 	flushes  []*flush                  // Run's own
 	failed   map[id.Partition]*failure // Run's own, between rounds
+	room     []byte                    // Run's own: what a round loads into
+	loaded   time.Time                 // Run's own: when that was used last
 }
+
+// keepRoom is how long an uploader that has nothing to do keeps its memory.
+const keepRoom = time.Minute
 
 // failure is a source that couldn't be read; it is left alone for a while.
 type failure struct {
@@ -98,6 +101,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for u.round(ctx) {
+		}
+		if time.Since(u.loaded) > keepRoom {
+			u.room = nil
 		}
 		select {
 		case <-ctx.Done():
