@@ -27,7 +27,8 @@ type patch struct {
 //     order in which it was filled;
 //   - goroutines outside of the bubble, which wake up in real time: they queue up at the
 //     end, so that nobody of the bubble changes his place, and the queue has room for all;
-//   - long waits for a mutex and long slices of time: not treated otherwise;
+//   - long waits for a mutex, long slices of time and long system calls: not treated
+//     otherwise;
 //   - garbage collection: only while the bubble stands still, before its time goes on.
 var exactly = []patch{
 	{"$GOROOT/src/runtime/rand.go", "func randinit() {\n", `func randinit() {
@@ -74,6 +75,11 @@ func simNext() uint64 {
 	{"$GOROOT/src/internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	{"$GOROOT/src/runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 	{"$GOROOT/src/runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
+	{"$GOROOT/src/runtime/proc.go", "		// Retake the P if it's there for more than 1 sysmon tick (at least 20us).\n", `		if simState != 0 {
+			thread.resume()
+			goto done
+		}
+`},
 	{"$GOROOT/src/runtime/proc.go", "if randomizeScheduler && next && randn(2) == 0 {", "if simState != 0 && gp.bubble == nil {"},
 	{"$GOROOT/src/runtime/runtime2.go", "runq     [256]guintptr", "runq     [8192]guintptr"},
 	{"$GOROOT/src/runtime/proc.go", "batch *[256]guintptr", "batch *[8192]guintptr"},
