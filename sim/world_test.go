@@ -42,6 +42,8 @@ type world struct {
 	ledger     *ledger
 	partitions int32
 	keep       int64    // bytes of trimmed journal files that agents keep
+	factor     int      // stores of a journal
+	quorum     int      // stores that must have an entry
 	repairs    []repair // of the driver
 	running    sync.WaitGroup
 	failures   []string
@@ -60,7 +62,10 @@ func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
 		w.hosts = append(w.hosts, &host{w: w, at: node(n + 1), disk: newDisk()})
 	}
 	w.keep = []int64{0, 512 << 10, 64 << 20}[w.random.IntN(3)]
-	w.log.add("seed %d: %d agents, %d partitions, keep_bytes %d", seed, len(w.hosts), w.partitions, w.keep)
+	ensembles := [][2]int{{3, 2}, {3, 2}, {2, 2}, {3, 3}}
+	ensemble := ensembles[w.random.IntN(len(ensembles))]
+	w.factor, w.quorum = ensemble[0], ensemble[1]
+	w.log.add("seed %d: %d agents, %d partitions, keep_bytes %d, %d of %d", seed, len(w.hosts), w.partitions, w.keep, w.quorum, w.factor)
 	return w
 }
 
@@ -108,6 +113,7 @@ func (w *world) config(at node) agent.Config {
 	c.BrokerID, c.Rack, c.DataDir, c.HTTP = int32(at), fmt.Sprintf("rack-%d", at), "data", ""
 	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)}}
 	c.Peer = agent.PeerConfig{Bind: fmt.Sprintf("%v:9645", at)}
+	c.Replication.Factor, c.Replication.Quorum = w.factor, w.quorum
 	c.Replication.ReplaceAfter, c.Replication.GatherFor = 4*time.Second, 2*time.Second
 	c.Replication.IntakeBytes, c.Replication.SendBytes = 256<<10, 64<<10
 	c.ShutdownTimeout = 10 * time.Second
