@@ -76,7 +76,9 @@ type Agent struct {
 	slots        [group.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
+	shunned      sync.Map // id.Store -> time.Time when it did not join
 	probing      sync.Map // incarnations that are being asked whether they live
+	revoked      sync.Map // incarnations whose session this agent ended
 	local        *local
 	seen         seen
 	life         context.Context // of all that runs until the end

@@ -86,10 +86,12 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 func (a *Agent) changeEnsemble(ctx context.Context, old id.Journal, rec cluster.Journal, members []id.Store) error {
 	a.journalSeq++
 	next := id.Journal{Writer: a.inc, Seq: a.journalSeq}
-	err := a.peers.Switch(ctx, a.journal, next, members, a.cfg.Replication.Quorum, func(end uint64) error {
+	ready := func() error { return a.stillOpen(ctx, old, rec) }
+	err := a.peers.Switch(ctx, a.journal, next, members, a.cfg.Replication.Quorum, ready, func(end uint64) error {
 		return a.sealAndOpen(ctx, old, rec, end, next, members)
 	})
 	if err != nil {
+		a.shun(err)
 		return err
 	}
 	a.log.Info("the journal has other members", "journal", next, "members", members, "before", old)
@@ -99,6 +101,21 @@ func (a *Agent) changeEnsemble(ctx context.Context, old id.Journal, rec cluster.
 		}
 	})
 	return nil
+}
+
+// askPatience bounds the question whether etcd is there.
+const askPatience = time.Second
+
+// stillOpen asks etcd for the journal's record just before commits have to wait for a
+// transaction: while etcd is away no change is begun.
+func (a *Agent) stillOpen(ctx context.Context, old id.Journal, rec cluster.Journal) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	kv, err := a.deps.Meta.Get(ctx, metadata.JournalKey(old))
+	if err == nil && kv.Mod != rec.Mod {
+		err = fmt.Errorf("its record has changed: %w", metadata.ErrConflict)
+	}
+	return err
 }
 
 // sealAndOpen returns when it is known whether the transaction took effect: nil, or

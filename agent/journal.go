@@ -12,6 +12,7 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/wal"
+	"varve/wal/replica"
 )
 
 // errReplaced ends an agent whose journal another has sealed: it was taken for dead,
@@ -36,6 +37,7 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 			if err == nil || errors.Is(err, errReplaced) {
 				return err
 			}
+			a.shun(err)
 			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
 		} else if full && noted != len(members) {
 			noted = len(members)
@@ -71,6 +73,22 @@ func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
 	return a.view.Await(ctx, metadata.PrefixJournals, rev)
 }
 
+// shunFor is how long a store that did not join a journal is not asked again: it lives,
+// but is full, or can't be reached from here.
+const shunFor = 30 * time.Second
+
+// shun notes the stores that did not join.
+func (a *Agent) shun(err error) {
+	for _, s := range replica.NotJoined(err) {
+		a.shunned.Store(s, a.deps.Now())
+	}
+}
+
+func (a *Agent) shuns(s id.Store) bool {
+	at, ok := a.shunned.Load(s)
+	return ok && a.deps.Now().Sub(at.(time.Time)) < shunFor
+}
+
 // ensemble chooses the stores that are to keep a journal: this one, and live ones in
 // other racks that keep few.
 func (a *Agent) ensemble() []id.Store {
@@ -91,7 +109,7 @@ func (a *Agent) ensemble() []id.Store {
 	}
 	var others []cluster.Live
 	for _, l := range a.view.Agents() {
-		if l.Store != a.store.ID() && l.Peer != "" && !l.Leaving {
+		if l.Store != a.store.ID() && l.Peer != "" && !l.Leaving && !a.shuns(l.Store) {
 			others = append(others, l)
 		}
 	}

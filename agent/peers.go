@@ -112,6 +112,9 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 				return // silent: its lease decides
 			}
 		}
+		if _, again := a.revoked.LoadOrStore(live.Incarnation, true); again {
+			return
+		}
 		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil {
 			a.log.Info("an agent's process is gone; its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
 		}

@@ -207,6 +207,21 @@ func (p *Partition) Serve() {
 // Close ends everything with ErrNotOwner: waiting appends and watchers are told.
 func (p *Partition) Close() { p.fail(ErrNotOwner) }
 
+// Retire is Close if the tier has all of the partition; it says whether it has. No
+// append can come in between.
+func (p *Partition) Retire() bool {
+	p.mu.Lock()
+	all := p.mu.next == p.mu.head.TieredEnd
+	if all && p.mu.closed == nil {
+		p.mu.closed = ErrNotOwner
+	}
+	p.mu.Unlock()
+	if all {
+		p.Close()
+	}
+	return all
+}
+
 func (p *Partition) fail(err error) {
 	p.mu.Lock()
 	if p.mu.closed == nil {

@@ -88,14 +88,18 @@ func (l *lane) store(b batch) bool {
 	if b.chunk.pending.Add(-1) == 0 {
 		w.freedLocked()
 	}
-	left, beyond := l.left, l.left && b.last > l.closed
-	if err == nil {
+	dropped, beyond := l.left && errors.Is(err, ErrUnknown), l.left && b.last > l.closed
+	switch {
+	case err == nil:
 		l.wrote(&b)
+	case dropped: // nobody needs what isn't on this disk: its memory is free
+		l.stored = l.closed
+		l.settle()
 	}
 	w.mu.Unlock()
 	switch {
 	case err == nil:
-	case left && errors.Is(err, ErrUnknown): // dropped: nobody needs it
+	case dropped:
 		return false
 	case beyond && errors.Is(err, ErrClosed): // sealed meanwhile: what counts is taken anew
 		return true

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -441,4 +442,66 @@ func TestAbortTellsEveryOwner(t *testing.T) {
 		t.Errorf("append after that: %v", err)
 	}
 	w.Close()
+}
+
+// TestDroppedJournalFreesItsMemory: a journal that was left, and is dropped before this
+// disk had all of it, holds no memory.
+func TestDroppedJournalFreesItsMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMemory()
+		var slow atomic.Bool
+		hold := make(chan struct{})
+		mem.Fault = func(op, name string) error {
+			if op == "sync" && strings.Contains(name, "1-1.") && slow.Load() {
+				<-hold
+			}
+			return nil
+		}
+		s := openStore(t, small(), mem)
+		defer s.Close()
+		q := newQuorum()
+		j, next := id.Journal{Writer: 1, Seq: 1}, id.Journal{Writer: 1, Seq: 2}
+		w := replicated(t, s, j, q)
+		defer w.Close()
+		synctest.Wait() // the second file is made
+		slow.Store(true)
+		l := newLedger()
+		for n := range int64(20) {
+			if err := l.add(t, w, n, 5000); err != nil {
+				t.Fatal(err)
+			}
+			w.Commit(j, <-q.closed)
+			l.n.Wait()
+		}
+		if err := s.Join(next, Membership{FileBytes: s.FileBytes(), Prev: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Prepare(next, newQuorum()); err != nil {
+			t.Fatal(err)
+		}
+		end := w.Freeze()
+		if err := w.Switch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		dropped := make(chan error, 1)
+		go func() {
+			err := s.Seal(j, end)
+			s.Drop(j)
+			dropped <- err
+		}()
+		synctest.Wait() // it is next, after the disk
+		slow.Store(false)
+		close(hold)
+		if err := <-dropped; err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.cache.mu.Lock()
+		defer s.cache.mu.Unlock()
+		for _, k := range s.cache.mu.chunks {
+			if n := k.pending.Load(); k.journal == j && n > 0 {
+				t.Errorf("a chunk of the dropped journal waits for %d entries", n)
+			}
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"varve/internal/id"
 	"varve/wal"
@@ -54,7 +55,37 @@ func (n *Node) begin(x *journal, w *wal.Writer) error {
 	return nil
 }
 
-// join makes all members join at once.
+// NotJoinedError says that a store did not join a journal.
+type NotJoinedError struct {
+	Store id.Store
+	Err   error
+}
+
+func (e *NotJoinedError) Error() string {
+	return fmt.Sprintf("store %v did not join: %v", e.Store, e.Err)
+}
+func (e *NotJoinedError) Unwrap() error { return e.Err }
+
+// NotJoined lists the stores that an error says did not join.
+func NotJoined(err error) (stores []id.Store) {
+	switch e := err.(type) {
+	case *NotJoinedError:
+		return []id.Store{e.Store}
+	case interface{ Unwrap() []error }:
+		for _, x := range e.Unwrap() {
+			stores = append(stores, NotJoined(x)...)
+		}
+	case interface{ Unwrap() error }:
+		return NotJoined(e.Unwrap())
+	}
+	return stores
+}
+
+// joinPatience is how long a member has to join: it writes one small file for that.
+const joinPatience = 5 * time.Second
+
+// join makes all members join at once. An error wraps a NotJoinedError for each that did
+// not.
 func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id.Store, quorum int) error {
 	switch {
 	case !slices.Contains(members, n.own):
@@ -70,8 +101,10 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 			return fmt.Errorf("store %v is named twice", s)
 		}
 		wg.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, joinPatience)
+			defer cancel()
 			if err := n.Join(ctx, s, j, m); err != nil {
-				errs[i] = fmt.Errorf("store %v did not join: %w", s, err)
+				errs[i] = &NotJoinedError{s, err}
 			}
 		})
 	}
@@ -79,8 +112,8 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 	return errors.Join(errs...)
 }
 
-// Switch moves the writer on to the next journal: the new members join, then the old
-// journal is frozen, seal stores in etcd that it ends and that the next one is open,
+// Switch moves the writer on to the next journal: the new members join, ready says that
+// the moment is good (unless it is nil), then the old journal is frozen, seal stores in etcd that it ends and that the next one is open,
 // in one transaction, and what was not committed goes to the next. Appends go on
 // meanwhile, but nothing is committed while seal runs.
 //
@@ -88,7 +121,7 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 // certain that it did not and never will; until it knows it must not return. When
 // Switch fails before seal, the journal goes on as it was; the joined next one is
 // forgotten where its members can be reached, and its number must not be used again.
-func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, seal func(end uint64) error) error {
+func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, ready func() error, seal func(end uint64) error) error {
 	old := n.journal(w.ID())
 	if old == nil {
 		return fmt.Errorf("switch journal %v: it is not replicated here", w.ID())
@@ -103,6 +136,11 @@ func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, membe
 	x := newJournal(n, next, members, quorum)
 	if err := w.Prepare(next, x.replication()); err != nil {
 		return fail(err)
+	}
+	if ready != nil {
+		if err := ready(); err != nil {
+			return fail(err)
+		}
 	}
 	end := w.Freeze()
 	if err := seal(end); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -414,5 +415,40 @@ func TestRecruit(t *testing.T) {
 			}
 		}
 		w.Close()
+	})
+}
+
+// TestHungDiskIsReported: a member whose disk hangs is behind, though it is connected
+// and no beat comes between what is sent to it.
+func TestHungDiskIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		disk := vfs.NewMemory()
+		var stuck atomic.Bool
+		hold := make(chan struct{})
+		disk.Fault = func(op, name string) error {
+			if stuck.Load() && op == "sync" && strings.Contains(name, ".wal") {
+				<-hold
+			}
+			return nil
+		}
+		c.all = append(c.all, c.start("agent-2", disk))
+		c.all[0].node.cfg.MaxLagBytes = 1 << 20
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 20)
+		l.n.Wait()
+		c.until("there is a file to go on with", func() bool { return len(disk.Names("00000001.wal")) == 1 })
+		stuck.Store(true)
+		for range 100 {
+			l.many(w, r, 10)
+			l.n.Wait()
+		}
+		c.until("it is reported", func() bool { return c.all[0].node.Members(w.ID())[2].Behind })
+		stuck.Store(false)
+		close(hold)
+		c.until("it caught up", func() bool { return c.all[0].node.Members(w.ID())[2].LagEntries == 0 })
+		c.until("it is reported no more", func() bool { return !c.all[0].node.Members(w.ID())[2].Behind })
+		l.check()
 	})
 }

@@ -122,6 +122,7 @@ func (s *sender) stream(ctx context.Context) error {
 	stop := c.until(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(s.acks(c)) })
+	wg.Go(func() { s.watch(ctx) })
 	wg.Go(func() { cancel(s.send(ctx, c, cursor, skip)) })
 	wg.Wait()
 	stop()
@@ -177,6 +178,21 @@ func (s *sender) weigh() {
 	}
 }
 
+// watch weighs the member now and then while it is connected: also one whose disk
+// hangs, which holds up the sending.
+func (s *sender) watch(ctx context.Context) {
+	beat := time.NewTicker(s.x.n.cfg.Heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-beat.C:
+			s.weigh()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // done: the writer left the journal, and this member has all of it.
 func (s *sender) done() bool {
 	w := s.x.work()
@@ -219,7 +235,6 @@ func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor, skip boo
 		select {
 		case <-s.wake:
 		case <-beat.C:
-			s.weigh()
 			if idle {
 				if err := c.send(kindBeat, nil); err != nil {
 					return err

@@ -63,7 +63,7 @@ func TestSwitchLeavesTheDeadBehind(t *testing.T) {
 				r.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
 				members = append([]int{0}, rest[:2]...)
 				next := id.Journal{Writer: a.inc, Seq: uint32(change) + 2}
-				err := a.node.Switch(t.Context(), w, next, pick(), 2, func(end uint64) error {
+				err := a.node.Switch(t.Context(), w, next, pick(), 2, nil, func(end uint64) error {
 					time.Sleep(time.Duration(r.IntN(3)) * time.Millisecond) // a transaction
 					ends[j] = end
 					return nil
@@ -128,7 +128,7 @@ func TestSwitchThatFailsChangesNothing(t *testing.T) {
 		l.n.Wait()
 		next := id.Journal{Writer: a.inc, Seq: 2}
 		refused := errors.New("somebody else has sealed it")
-		err := a.node.Switch(t.Context(), w, next, c.ids(c.all...), 2, func(end uint64) error {
+		err := a.node.Switch(t.Context(), w, next, c.ids(c.all...), 2, nil, func(end uint64) error {
 			if end != w.Committed() {
 				t.Errorf("sealed at %d, %d is committed", end, w.Committed())
 			}
@@ -153,7 +153,7 @@ func TestSwitchThatFailsChangesNothing(t *testing.T) {
 				return errors.Is(err, wal.ErrUnknown)
 			})
 		}
-		if err := a.node.Switch(t.Context(), w, id.Journal{Writer: a.inc, Seq: 3}, c.ids(a), 1, func(uint64) error { return nil }); err != nil {
+		if err := a.node.Switch(t.Context(), w, id.Journal{Writer: a.inc, Seq: 3}, c.ids(a), 1, nil, func(uint64) error { return nil }); err != nil {
 			t.Error(err) // and alone
 		}
 		l.many(w, r, 20)
@@ -237,7 +237,7 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 		}
 		old, end := w.Tip()
 		next := id.Journal{Writer: old.Writer, Seq: 2}
-		if err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, func(uint64) error { return nil }); err != nil {
+		if err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, nil, func(uint64) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if n := c.all[0].node.Members(old)[2].Durable; n >= end {
@@ -300,5 +300,30 @@ func TestTrimReachesMembers(t *testing.T) {
 		if err := c.all[1].node.ReadAt(ctx, c.all[2].id(), w.ID(), make([]byte, 100), wal.First); !errors.Is(err, wal.ErrGone) {
 			t.Errorf("a place that was trimmed: %v", err)
 		}
+	})
+}
+
+// TestSwitchOnlyAtAGoodMoment: when the moment isn't good, commits never stood still, the
+// journal goes on, and the next one is forgotten.
+func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 3)
+		w := c.create(2)
+		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l.many(w, r, 20)
+		l.n.Wait()
+		next, away := id.Journal{Writer: c.all[0].inc, Seq: 2}, errors.New("etcd is away")
+		err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, func() error {
+			l.many(w, r, 20)
+			l.n.Wait()
+			return away
+		}, func(uint64) error { t.Error("sealed all the same"); return nil })
+		if !errors.Is(err, away) || w.ID().Seq != 1 {
+			t.Errorf("the writer is at %v: %v", w.ID(), err)
+		}
+		l.many(w, r, 20)
+		l.n.Wait()
+		c.until("the next journal is forgotten", func() bool { return len(c.all[1].store.Journals()) == 1 })
+		l.check()
 	})
 }
