@@ -20,20 +20,20 @@ type mutation struct {
 const mutationRuns = 400
 
 var mutations = []mutation{
-	{"skip the fence", 93, false, []patch{
+	{"skip the fence", 184, false, []patch{
 		{"wal/fence.go", "		m.fence = epoch\n		return nil\n", "		return nil\n"},
 		{"wal/fence.go", "	if m.fence != epoch {\n", "	if false {\n"},
 	}},
 	{"acknowledge at Q-1", 1, true, []patch{
 		{"wal/replica/journal.go", "return durable[len(durable)-quorum]", "return durable[len(durable)-quorum+1]"},
 	}},
-	{"acknowledge before the sync", 4, false, []patch{
+	{"acknowledge before the sync", 8, false, []patch{
 		{"wal/follower.go", "		if err := u.file.f.Sync(); err != nil {\n", "		if err := error(nil); err != nil {\n"},
 	}},
 	{"trim before commit", 9, false, []patch{
 		{"partition/commit.go", "p.mu.tail.needs(p.mu.head.TieredEnd, each)", "p.mu.tail.needs(p.mu.high, each)"},
 	}},
-	{"commit heads unguarded", 148, false, []patch{
+	{"commit heads unguarded", 394, false, []patch{
 		{"partition/commit.go", "p.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(", "p.deps.Heads.Write(ctx, nil, metadata.Put("},
 	}},
 	{"trust the lease", 1, true, []patch{
@@ -41,7 +41,7 @@ var mutations = []mutation{
 		{"controller/sealed.go", "if err != nil || rec.State != metadata.JournalSealed {", "if err != nil || rec.State == 0 {"},
 		{"agent/adopt.go", "case t.rec.State != metadata.JournalSealed:", "case false:"},
 	}},
-	{"count a wiped store as an answer", 8, false, []patch{
+	{"count a wiped store as an answer", 86, false, []patch{
 		{"controller/recover.go", "		case a.err != nil:\n", "		case errors.Is(a.err, replica.ErrOtherStore):\n			held[a.store] = 0\n		case a.err != nil:\n"},
 		{"controller/recover.go", "	\"varve/wal\"\n", "	\"varve/wal\"\n	\"varve/wal/replica\"\n"},
 		{"controller/recover.go", "	if len(have) < enough {\n		return", "	if len(have) == 0 {\n		return"},
