@@ -139,7 +139,8 @@ const confirmPatience = 2 * time.Second
 // Confirm asks etcd whether this agent owned the partition, in this epoch, at a moment
 // after the call. What lies beyond the end here may have been read elsewhere, if a new
 // owner has begun and this one doesn't know: nobody is told that it doesn't exist, or
-// consumers would begin anew. ErrNotOwner, also if etcd doesn't answer.
+// consumers would begin anew; and no producer that its sequence doesn't follow.
+// ErrNotOwner, also if etcd doesn't answer.
 func (p *Partition) Confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmPatience)
 	defer cancel()
