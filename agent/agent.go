@@ -101,7 +101,8 @@ type Agent struct {
 	stopServing  context.CancelFunc
 	admin        *admin.Server
 	httpListener net.Listener
-	fatal        chan error // what ends the process
+	awaits       atomic.Pointer[string] // what a start waits for
+	fatal        chan error             // what ends the process
 	started      chan struct{}
 	tasks        sync.WaitGroup
 }
@@ -154,6 +155,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		name string
 		do   func(ctx, life context.Context) error
 	}{
+		{"answer HTTP", a.openHTTP},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},
@@ -166,6 +168,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 	}
 	for _, s := range steps {
 		began := a.deps.Now()
+		a.stands("to " + s.name)
 		if err := s.do(ctx, life); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -212,10 +215,7 @@ func (a *Agent) listen(_, _ context.Context) error {
 		}
 		a.endpoints = append(a.endpoints, e)
 	}
-	if err := a.listenPeers(); err != nil {
-		return err
-	}
-	return a.listenHTTP()
+	return a.listenPeers()
 }
 
 // advertise says what clients are told of a listener that is bound to bound.
@@ -265,7 +265,6 @@ func (a *Agent) serve(_, life context.Context) error {
 		})
 	}
 	a.runTier(life)
-	a.serveHTTP()
 	return nil
 }
 
@@ -324,11 +323,9 @@ func (a *Agent) abort() {
 	} else if a.peerListener != nil {
 		a.peerListener.Close()
 	}
-	if a.httpListener != nil {
-		a.httpListener.Close()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	a.closeHTTP(ctx)
 	if a.journal != nil {
 		a.journal.Close()
 	}
