@@ -62,9 +62,11 @@ func (a *Agent) endSession(ctx context.Context) {
 	}
 }
 
-// closeJournal waits for the journal's disk, as long as there is time. A disk that
-// hangs for longer hangs what is left of this agent as well: that is given up, and
-// ends with the process.
+// diskPatience is how long a stop waits for the journal's disk, whatever time was left.
+const diskPatience = 10 * time.Second
+
+// closeJournal waits for the journal's disk. One that hangs for long hangs what is left
+// of this agent as well: that is given up, and ends with the process.
 func (a *Agent) closeJournal(ctx context.Context) bool {
 	closed := make(chan struct{})
 	go func() {
@@ -74,7 +76,7 @@ func (a *Agent) closeJournal(ctx context.Context) bool {
 	select {
 	case <-closed:
 		return true
-	case <-ctx.Done():
+	case <-time.After(diskPatience):
 		a.log.Error("the journal's disk does not answer; stopped without it")
 		a.endSession(ctx)
 		return false
