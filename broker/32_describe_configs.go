@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -99,11 +100,11 @@ func (b *Broker) settings(kind kmsg.ConfigResourceType, name string) ([]setting,
 		return b.brokerSettings(name), nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		if name == "" {
-			return nil, fmt.Errorf("group name is empty: %w", kerr.InvalidRequest)
+			return nil, refuse(kerr.InvalidRequest, "Group name is empty")
 		}
 		return b.groupSettings(name), nil
 	}
-	return nil, fmt.Errorf("resource type %d has no settings here: %w", kind, kerr.InvalidRequest)
+	return nil, refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 }
 
 // checkBroker refuses settings of another broker: each answers for itself.
@@ -112,9 +113,9 @@ func (b *Broker) checkBroker(name string) error {
 		return nil
 	}
 	if _, err := strconv.Atoi(name); err != nil {
-		return fmt.Errorf("broker id must be an integer, but it is: %s: %w", name, kerr.InvalidRequest)
+		return refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
 	}
-	return fmt.Errorf("unexpected broker id, expected %v or empty string, but received %s: %w", b.deps.Self, name, kerr.InvalidRequest)
+	return refuse(kerr.InvalidRequest, "Unexpected broker id, expected %v or empty string, but received %s", b.deps.Self, name)
 }
 
 func (b *Broker) topicSettings(t *cluster.Topic) []setting {
@@ -229,7 +230,7 @@ func (b *Broker) alterConfigs(ctx context.Context, _ *conn, req *kmsg.AlterConfi
 			clear(s)
 			for _, c := range r.Configs {
 				if c.Value == nil {
-					return fmt.Errorf("null value not supported for %s: %w", c.Name, kerr.InvalidRequest)
+					return refuse(kerr.InvalidRequest, "Null value not supported for %s", c.Name)
 				}
 				s[c.Name] = *c.Value
 			}
@@ -265,7 +266,7 @@ func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsR
 	seen := map[string]bool{}
 	for _, c := range r.Configs {
 		if seen[c.Name] {
-			return fmt.Errorf("due to multiple occurrences of the config key %s: %w", c.Name, kerr.InvalidRequest)
+			return refuse(kerr.InvalidRequest, "Due to multiple occurrences of the config key %s", c.Name)
 		}
 		seen[c.Name] = true
 		if c.Op == kmsg.IncrementalAlterConfigOpDelete {
@@ -273,7 +274,7 @@ func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsR
 			continue
 		}
 		if c.Value == nil {
-			return fmt.Errorf("null value not supported for %s: %w", c.Name, kerr.InvalidRequest)
+			return refuse(kerr.InvalidRequest, "Null value not supported for %s", c.Name)
 		}
 		if c.Op == kmsg.IncrementalAlterConfigOpSet {
 			s[c.Name] = *c.Value
@@ -291,10 +292,10 @@ func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsR
 func (b *Broker) changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
 	d := cluster.Find(definitionsOf(kind), name)
 	if d == nil {
-		return "", fmt.Errorf("unknown configuration %s: %w", name, cluster.ErrUnknownConfig)
+		return "", refuse(cluster.ErrUnknownConfig, "Unknown configuration %s", name)
 	}
 	if d.Type != cluster.TypeList {
-		return "", fmt.Errorf("config value append/subtract is not allowed for config key: %s: %w", name, kerr.InvalidConfig)
+		return "", refuse(kerr.InvalidConfig, "Config value append/subtract is not allowed for config key: %s", name)
 	}
 	now, ok := s[name]
 	if !ok {
@@ -346,17 +347,31 @@ func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name s
 		err = b.deps.View.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
 	case kmsg.ConfigResourceTypeBroker:
 		if err = b.checkBroker(name); err == nil {
-			err = b.deps.View.AlterBroker(ctx, name, checked(cluster.CheckBrokerConfig))
+			err = b.deps.View.AlterBroker(ctx, name, checked(b.checkBrokerConfig))
 		}
 	case kmsg.ConfigResourceTypeGroupConfig:
 		err = b.deps.View.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
 	default:
-		err = fmt.Errorf("resource type %d has no settings here: %w", kind, kerr.InvalidRequest)
+		err = refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 	}
 	if err == errValidated {
 		return nil
 	}
 	return err
+}
+
+// checkBrokerConfig refuses what only the configuration file decides.
+func (b *Broker) checkBrokerConfig(s metadata.Settings) error {
+	var fixed []string
+	for _, d := range b.fixedSettings() {
+		if _, ok := s[d.Name]; ok {
+			fixed = append(fixed, d.Name)
+		}
+	}
+	if len(fixed) > 0 {
+		return refuse(kerr.InvalidRequest, "Cannot update these configs dynamically: [%s]", strings.Join(fixed, ", "))
+	}
+	return cluster.CheckBrokerConfig(s)
 }
 
 // errValidated ends a change that was only to be checked.
