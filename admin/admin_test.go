@@ -42,7 +42,10 @@ func (f *fakeAgent) Balance(context.Context) (any, error) {
 
 func (f *fakeAgent) Drain(_ context.Context, broker int32, drained bool) error {
 	f.asked = append(f.asked, fmt.Sprint("drain ", broker, " ", drained))
-	if broker == 9 {
+	switch broker {
+	case 8:
+		return cluster.ErrUnknownAgent
+	case 9:
 		return cluster.ErrNoAgent
 	}
 	return nil
@@ -85,6 +88,7 @@ func TestOperating(t *testing.T) {
 		{"POST", "/v1/agents/2/drain", 200, ""},
 		{"POST", "/v1/agents/2/undrain", 200, ""},
 		{"POST", "/v1/agents/9/drain", 409, "no such agent"},
+		{"POST", "/v1/agents/8/drain", 404, "no such agent"},
 		{"POST", "/v1/agents/x/drain", 400, "must be a number"},
 		{"GET", "/v1/agents/2/drain", 405, ""},
 		{"POST", "/v1/topics/t%2F1/partitions/4/move?to=2", 200, ""},
