@@ -115,7 +115,7 @@ func TestOperating(t *testing.T) {
 			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
 		}
 	}
-	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "move t/1 4 2", "move u 4 2"}
+	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "move t/1 4 2", "move u 4 2"}
 	if !slices.Equal(a.asked, want) {
 		t.Errorf("the agent heard %q", a.asked)
 	}
