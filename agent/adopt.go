@@ -22,7 +22,14 @@ type candidate struct {
 	p     *partition.Partition
 	done  int64 // what lies below was adopted in an earlier pass
 	gap   error // of this pass
+	next  next  // of this pass, if there is a gap: what comes behind it
 	why   error // why it can't be served yet
+}
+
+// next is where the first batch behind a gap begins.
+type next struct {
+	base  int64
+	epoch id.Epoch
 }
 
 // tail is a sealed journal that partitions are adopted from.
@@ -42,13 +49,14 @@ func (a *Agent) adopt(ctx context.Context, all []*candidate) {
 		}
 		return
 	}
-	tails := a.tailsOf(all, journals)
+	tails, lost := a.tailsOf(all, journals), losses(journals)
 	for left := all; len(left) > 0; {
 		for _, t := range tails {
 			a.adoptFrom(ctx, t, left)
 		}
-		left = nextPass(left)
+		left = a.nextPass(left, lost)
 	}
+	a.adoptions.note(tails)
 }
 
 // journalsNow reads the journals' records after the heads were read. The view follows
@@ -181,25 +189,29 @@ func (c *candidate) adopt(j id.Journal, e *wal.Entry, r *wal.Record) {
 		return
 	}
 	err := c.p.Adopt(j, r, e.Place(r))
-	if err != nil && c.gap == nil {
-		c.gap = err
+	if err != nil && (c.gap == nil || r.Base < c.next.base) {
+		c.gap, c.next = err, next{r.Base, r.Epoch}
 	}
 }
 
 // nextPass gives the partitions that met a batch which did not come next, as when
 // their owners alternated: their journals are read again. Who made no progress is
-// unavailable.
-func nextPass(all []*candidate) (again []*candidate) {
+// unavailable, unless what is missing was given up.
+func (a *Agent) nextPass(all []*candidate, lost map[id.Incarnation]bool) (again []*candidate) {
 	for _, c := range all {
-		if c.why != nil || c.gap == nil {
+		if c.why != nil {
+			continue
+		}
+		if c.gap == nil {
+			a.passEnd(c, lost)
 			continue
 		}
 		end := c.p.State().End
-		if end <= c.done || c.done == 0 && end == c.head.TieredEnd {
+		if stuck := end <= c.done || c.done == 0 && end == c.head.TieredEnd; stuck && !a.passOver(c, lost, c.next) {
 			c.why = c.gap
 			continue
 		}
-		c.done, c.gap = end, nil
+		c.done, c.gap = c.p.State().End, nil
 		again = append(again, c)
 	}
 	return again

@@ -80,6 +80,7 @@ type Agent struct {
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // incarnations whose session this agent ended
 	local        *local
+	adoptions    adoptions
 	seen         seen
 	life         context.Context // of all that runs until the end
 	registered   atomic.Int64    // revision of this agent's key
@@ -91,6 +92,7 @@ type Agent struct {
 	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
+	peerTLS      *replica.TLS // nil: connections with other agents are plain
 	peerAddr     string
 	stopControl  context.CancelFunc
 	controlling  sync.WaitGroup
@@ -99,7 +101,8 @@ type Agent struct {
 	stopServing  context.CancelFunc
 	admin        *admin.Server
 	httpListener net.Listener
-	fatal        chan error // what ends the process
+	awaits       atomic.Pointer[string] // what a start waits for
+	fatal        chan error             // what ends the process
 	started      chan struct{}
 	tasks        sync.WaitGroup
 }
@@ -152,6 +155,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		name string
 		do   func(ctx, life context.Context) error
 	}{
+		{"answer HTTP", a.openHTTP},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},
@@ -164,6 +168,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 	}
 	for _, s := range steps {
 		began := a.deps.Now()
+		a.stands("to " + s.name)
 		if err := s.do(ctx, life); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -210,10 +215,7 @@ func (a *Agent) listen(_, _ context.Context) error {
 		}
 		a.endpoints = append(a.endpoints, e)
 	}
-	if err := a.listenPeers(); err != nil {
-		return err
-	}
-	return a.listenHTTP()
+	return a.listenPeers()
 }
 
 // advertise says what clients are told of a listener that is bound to bound.
@@ -263,7 +265,6 @@ func (a *Agent) serve(_, life context.Context) error {
 		})
 	}
 	a.runTier(life)
-	a.serveHTTP()
 	return nil
 }
 
@@ -322,11 +323,9 @@ func (a *Agent) abort() {
 	} else if a.peerListener != nil {
 		a.peerListener.Close()
 	}
-	if a.httpListener != nil {
-		a.httpListener.Close()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	a.closeHTTP(ctx)
 	if a.journal != nil {
 		a.journal.Close()
 	}

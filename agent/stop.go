@@ -43,11 +43,7 @@ func (a *Agent) stop(failed error) {
 		a.leaveClean(ctx)
 	}
 	a.closePartitions()
-	if a.admin != nil {
-		if err := a.admin.Close(ctx); err != nil {
-			a.log.Debug("admin API", "err", err)
-		}
-	}
+	a.closeHTTP(ctx)
 	a.peers.Close()
 	a.endSession(ctx)
 	if err := a.heads.Close(ctx); err != nil {
