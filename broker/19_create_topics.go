@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -41,6 +42,13 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 		resp.Topics = append(resp.Topics, rt)
 	}
 	return resp
+}
+
+// warnOfCompaction tells the operator what whoever made or changed a topic may not know.
+func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
+	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
+		b.log.Warn("a topic is to be compacted, which isn't there yet: it keeps every record", "topic", topic, "cleanup.policy", config["cleanup.policy"])
+	}
 }
 
 // maxNewPartitions is how many partitions one request may create, as in Kafka.
@@ -86,6 +94,7 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 		return nil, err
 	}
 	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions)
+	b.warnOfCompaction(t.Topic, config)
 	b.awaitLeaders(ctx, made)
 	return made, nil
 }
