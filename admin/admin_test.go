@@ -51,7 +51,10 @@ func (f *fakeAgent) Balance(context.Context) (any, error) {
 
 func (f *fakeAgent) Drain(_ context.Context, broker int32, drained bool) error {
 	f.asked = append(f.asked, fmt.Sprint("drain ", broker, " ", drained))
-	if broker == 9 {
+	switch broker {
+	case 8:
+		return cluster.ErrUnknownAgent
+	case 9:
 		return cluster.ErrNoAgent
 	}
 	return nil
@@ -94,6 +97,7 @@ func TestOperating(t *testing.T) {
 		{"POST", "/v1/agents/2/drain", 200, ""},
 		{"POST", "/v1/agents/2/undrain", 200, ""},
 		{"POST", "/v1/agents/9/drain", 409, "no such agent"},
+		{"POST", "/v1/agents/8/drain", 404, "no such agent"},
 		{"POST", "/v1/agents/x/drain", 400, "must be a number"},
 		{"GET", "/v1/agents/2/drain", 405, ""},
 		{"POST", "/v1/topics/t%2F1/partitions/4/move?to=2", 200, ""},
@@ -120,7 +124,7 @@ func TestOperating(t *testing.T) {
 			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
 		}
 	}
-	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "move t/1 4 2", "move u 4 2"}
+	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "move t/1 4 2", "move u 4 2"}
 	if !slices.Equal(a.asked, want) {
 		t.Errorf("the agent heard %q", a.asked)
 	}

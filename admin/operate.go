@@ -87,7 +87,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		respond(w, v)
 	case errors.As(err, &bad):
 		reply(w, http.StatusBadRequest, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrUnknownTopic):
+	case errors.Is(err, cluster.ErrUnknownTopic), errors.Is(err, cluster.ErrUnknownAgent):
 		reply(w, http.StatusNotFound, err.Error()+"\n")
 	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss):
 		reply(w, http.StatusConflict, err.Error()+"\n")

@@ -405,7 +405,7 @@ func TestTopicsAreChecked(t *testing.T) {
 			t.Errorf("topic %q: %v, %v", name, r.ErrMessage, err)
 		}
 	}
-	for partitions, want := range map[int32]error{0: kerr.InvalidPartitions, -5: kerr.InvalidPartitions, 100_001: kerr.InvalidPartitions, 1 << 30: kerr.InvalidPartitions} {
+	for partitions, want := range map[int32]error{0: kerr.InvalidPartitions, -5: kerr.InvalidPartitions, 10_001: kerr.PolicyViolation, 1 << 30: kerr.PolicyViolation} {
 		if _, err := adm.CreateTopic(t.Context(), partitions, 1, nil, "p"); !errors.Is(err, want) {
 			t.Errorf("%d partitions: %v", partitions, err)
 		}

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strconv"
 	"strings"
@@ -106,6 +108,9 @@ func (c *Config) Validate() error {
 	if err := c.validateReplication(); err != nil {
 		return err
 	}
+	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil {
+		return bad("log.level", strconv.Quote(c.Log.Level), "debug, info, warn or error")
+	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
 	}
@@ -115,6 +120,9 @@ func (c *Config) Validate() error {
 			return bad(fmt.Sprintf("listeners[%d].name", i), strconv.Quote(l.Name), "a name of its own")
 		}
 		names[l.Name] = true
+		if secured[strings.ToUpper(l.Name)] {
+			return fmt.Errorf("listeners[%d].name is %q: that is Kafka's name of a listener with TLS or SASL, which Varve doesn't have yet; it would serve plaintext. Call it PLAINTEXT, or another name, on a network that you trust", i, l.Name)
+		}
 		if _, _, err := splitAddress(l.Bind); err != nil {
 			return bad(fmt.Sprintf("listeners[%d].bind", i), strconv.Quote(l.Bind), "host:port")
 		}
@@ -142,6 +150,10 @@ func (c *Config) Validate() error {
 	}
 	return nil
 }
+
+// secured are the names by which Kafka's default map of listeners promises more than
+// plaintext.
+var secured = map[string]bool{"SSL": true, "SASL_SSL": true, "SASL_PLAINTEXT": true}
 
 func (c *Config) validateReplication() error {
 	r := c.Replication
@@ -174,13 +186,26 @@ func (c *Config) validateReplication() error {
 // ValidateStores checks the settings of etcd and the object store, which an
 // embedded agent does not have.
 func (c *Config) ValidateStores() error {
-	if err := c.Metadata.Validate(); err != nil {
-		return fmt.Errorf("etcd: %w", err)
+	if err := under("etcd.", c.Metadata.Validate()); err != nil {
+		return err
 	}
-	if err := c.Store.Validate(); err != nil {
-		return fmt.Errorf("store: %w", err)
+	return under("store.", c.Store.Validate())
+}
+
+// under puts the name of a part before the settings that one or more errors begin with.
+func under(part string, err error) error {
+	var several interface{ Unwrap() []error }
+	if !errors.As(err, &several) {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("%s%w", part, err)
 	}
-	return nil
+	var out []error
+	for _, e := range several.Unwrap() {
+		out = append(out, fmt.Errorf("%s%w", part, e))
+	}
+	return errors.Join(out...)
 }
 
 // JournalDir is where the journals lie.

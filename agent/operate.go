@@ -28,7 +28,7 @@ func (a *Agent) Balance(ctx context.Context) (any, error) {
 // Drain makes an agent own nothing, or, if undone, something again.
 func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
 	if _, live := a.view.Agent(id.Broker(broker)); drained && !live {
-		return fmt.Errorf("broker %d: %w", broker, cluster.ErrNoAgent)
+		return fmt.Errorf("broker %d: %w", broker, cluster.ErrUnknownAgent)
 	}
 	if err := a.view.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -190,7 +189,7 @@ func (b *Broker) inSync(p *partition.Partition) error {
 		return nil // the owner itself is one
 	}
 	if n := b.deps.View.LiveMembers(p.Head().Owner); n < want {
-		return fmt.Errorf("%d of the journal's members are alive, min.insync.replicas is %d: %w", n, want, kerr.NotEnoughReplicas)
+		return refuse(kerr.NotEnoughReplicas, "%d of the journal's members are alive, min.insync.replicas is %d", n, want)
 	}
 	return nil
 }

@@ -14,11 +14,16 @@ const (
 	coordinatorTransaction = 1
 )
 
-// findCoordinator names the agents that coordinate groups.
+// findCoordinator names the agents that coordinate groups. A transactional producer is
+// refused for good. librdkafka, which asks in versions below 4, repeats itself for ever
+// after any error but that of a missing permission, so that is what it gets.
 func (g *groupAPIs) findCoordinator(_ context.Context, c groupClient, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	if req.Version < 4 {
 		r := g.coordinatorOf(c, req.CoordinatorType, req.CoordinatorKey)
+		if req.CoordinatorType == coordinatorTransaction {
+			r.ErrorCode = kerr.TransactionalIDAuthorizationFailed.Code
+		}
 		resp.ErrorCode, resp.ErrorMessage, resp.NodeID, resp.Host, resp.Port = r.ErrorCode, r.ErrorMessage, r.NodeID, r.Host, r.Port
 		return resp
 	}

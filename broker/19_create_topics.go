@@ -2,7 +2,7 @@ package broker
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -16,6 +16,7 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
+	tooMany := b.checkTotal(req.Topics)
 	names := map[string]int{}
 	for _, t := range req.Topics {
 		names[t.Topic]++
@@ -26,10 +27,11 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 		rt.Topic = t.Topic
 		rt.NumPartitions, rt.ReplicationFactor = -1, -1
 		var made *cluster.Topic
-		err := error(nil)
-		if names[t.Topic] > 1 {
-			err = fmt.Errorf("duplicate topic name: %w", kerr.InvalidRequest)
-		} else {
+		err := tooMany
+		if err == nil && names[t.Topic] > 1 {
+			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
+		}
+		if err == nil {
 			made, err = b.createTopic(ctx, t, req.ValidateOnly)
 		}
 		if err != nil {
@@ -42,6 +44,35 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 	return resp
 }
 
+// warnOfCompaction tells the operator what whoever made or changed a topic may not know.
+func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
+	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
+		b.log.Warn("a topic is to be compacted, which isn't there yet: it keeps every record", "topic", topic, "cleanup.policy", config["cleanup.policy"])
+	}
+}
+
+// maxNewPartitions is how many partitions one request may create, as in Kafka.
+const maxNewPartitions = 10_000
+
+// checkTotal refuses a request for too many partitions as a whole.
+func (b *Broker) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
+	total := 0
+	for i := range topics {
+		switch t := &topics[i]; {
+		case len(t.ReplicaAssignment) > 0:
+			total += len(t.ReplicaAssignment)
+		case t.NumPartitions == -1:
+			total += int(b.cfg.DefaultPartitions)
+		default:
+			total += max(int(t.NumPartitions), 0)
+		}
+	}
+	if total > maxNewPartitions {
+		return refuse(kerr.PolicyViolation, "Excessively large number of partitions per request.")
+	}
+	return nil
+}
+
 // createTopic makes one topic, or says whether it could be made.
 func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
 	partitions, err := b.shape(t)
@@ -51,7 +82,7 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 	config := metadata.Settings{}
 	for _, c := range t.Configs {
 		if c.Value == nil {
-			return nil, fmt.Errorf("null value not supported for topic configs: %s: %w", c.Name, kerr.InvalidConfig)
+			return nil, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: %s", c.Name)
 		}
 		config[c.Name] = *c.Value
 	}
@@ -63,6 +94,7 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 		return nil, err
 	}
 	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions)
+	b.warnOfCompaction(t.Topic, config)
 	b.awaitLeaders(ctx, made)
 	return made, nil
 }
@@ -73,22 +105,22 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 func (b *Broker) shape(t *kmsg.CreateTopicsRequestTopic) (int32, error) {
 	if len(t.ReplicaAssignment) > 0 {
 		if t.NumPartitions != -1 || t.ReplicationFactor != -1 {
-			return 0, fmt.Errorf("both numPartitions or replicationFactor and replicasAssignments were set: %w", kerr.InvalidRequest)
+			return 0, refuse(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set")
 		}
 		return b.assigned(t.ReplicaAssignment)
 	}
 	if t.ReplicationFactor == 0 || t.ReplicationFactor < -1 {
-		return 0, fmt.Errorf("replication factor must be larger than 0, or -1 to use the default value: %w", kerr.InvalidReplicationFactor)
+		return 0, refuse(kerr.InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.")
 	}
 	if n := len(b.deps.View.Agents()); int(t.ReplicationFactor) > max(n, 1) {
-		return 0, fmt.Errorf("unable to replicate the partition %d time(s): the target replication factor of %d cannot be reached because only %d broker(s) are registered: %w",
-			t.ReplicationFactor, t.ReplicationFactor, n, kerr.InvalidReplicationFactor)
+		return 0, refuse(kerr.InvalidReplicationFactor, "Unable to replicate the partition %d time(s): the target replication factor of %d cannot be reached because only %d broker(s) are registered.",
+			t.ReplicationFactor, t.ReplicationFactor, n)
 	}
 	switch {
 	case t.NumPartitions == -1:
 		return b.cfg.DefaultPartitions, nil
 	case t.NumPartitions < 1:
-		return 0, fmt.Errorf("number of partitions was set to an invalid non-positive value: %w", kerr.InvalidPartitions)
+		return 0, refuse(kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
 	}
 	return t.NumPartitions, nil
 }
@@ -103,15 +135,15 @@ func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (
 	seen := map[int32]bool{}
 	for _, a := range as {
 		if seen[a.Partition] || a.Partition < 0 || int(a.Partition) >= len(as) {
-			return 0, fmt.Errorf("partitions should be a consecutive 0-based integer sequence: %w", kerr.InvalidReplicaAssignment)
+			return 0, refuse(kerr.InvalidReplicaAssignment, "Partitions should be a consecutive 0-based integer sequence")
 		}
 		seen[a.Partition] = true
 		if len(a.Replicas) == 0 {
-			return 0, fmt.Errorf("partition %d has an empty replica list: %w", a.Partition, kerr.InvalidReplicaAssignment)
+			return 0, refuse(kerr.InvalidReplicaAssignment, "Partition %d has an empty replica list", a.Partition)
 		}
 		for _, r := range a.Replicas {
 			if !live[r] {
-				return 0, fmt.Errorf("the manual partition assignment includes broker %d, but no such broker is registered: %w", r, kerr.InvalidReplicaAssignment)
+				return 0, refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered", r)
 			}
 		}
 	}
@@ -207,7 +239,7 @@ func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsR
 		return err
 	}
 	if n := len(want.Assignment); n > 0 && int32(n) != want.Count-t.Partitions {
-		return fmt.Errorf("increasing the number of partitions by %d but %d assignments provided: %w", want.Count-t.Partitions, n, kerr.InvalidReplicaAssignment)
+		return refuse(kerr.InvalidReplicaAssignment, "Increasing the number of partitions by %d but %d assignments provided", want.Count-t.Partitions, n)
 	}
 	if validateOnly {
 		return nil

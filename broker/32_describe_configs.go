@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -11,7 +10,6 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
 )
 
 // sourceOf says in Kafka's terms where a topic's value came from.
@@ -99,11 +97,11 @@ func (b *Broker) settings(kind kmsg.ConfigResourceType, name string) ([]setting,
 		return b.brokerSettings(name), nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		if name == "" {
-			return nil, fmt.Errorf("group name is empty: %w", kerr.InvalidRequest)
+			return nil, refuse(kerr.InvalidRequest, "Group name is empty")
 		}
 		return b.groupSettings(name), nil
 	}
-	return nil, fmt.Errorf("resource type %d has no settings here: %w", kind, kerr.InvalidRequest)
+	return nil, refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 }
 
 // checkBroker refuses settings of another broker: each answers for itself.
@@ -112,9 +110,9 @@ func (b *Broker) checkBroker(name string) error {
 		return nil
 	}
 	if _, err := strconv.Atoi(name); err != nil {
-		return fmt.Errorf("broker id must be an integer, but it is: %s: %w", name, kerr.InvalidRequest)
+		return refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
 	}
-	return fmt.Errorf("unexpected broker id, expected %v or empty string, but received %s: %w", b.deps.Self, name, kerr.InvalidRequest)
+	return refuse(kerr.InvalidRequest, "Unexpected broker id, expected %v or empty string, but received %s", b.deps.Self, name)
 }
 
 func (b *Broker) topicSettings(t *cluster.Topic) []setting {
@@ -218,146 +216,3 @@ func (b *Broker) fixedSettings() []cluster.Definition {
 		number("max.incremental.fetch.session.cache.slots", int64(b.cfg.FetchSessions), "Fetch sessions that are remembered."),
 	}
 }
-
-func (b *Broker) alterConfigs(ctx context.Context, _ *conn, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
-	resp := kmsg.NewPtrAlterConfigsResponse()
-	for i := range req.Resources {
-		r := &req.Resources[i]
-		rr := kmsg.NewAlterConfigsResponseResource()
-		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := b.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
-			clear(s)
-			for _, c := range r.Configs {
-				if c.Value == nil {
-					return fmt.Errorf("null value not supported for %s: %w", c.Name, kerr.InvalidRequest)
-				}
-				s[c.Name] = *c.Value
-			}
-			return nil
-		})
-		if err != nil {
-			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
-		}
-		resp.Resources = append(resp.Resources, rr)
-	}
-	return resp
-}
-
-func (b *Broker) incrementalAlterConfigs(ctx context.Context, _ *conn, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
-	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
-	for i := range req.Resources {
-		r := &req.Resources[i]
-		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
-		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := b.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
-			return b.increment(s, r)
-		})
-		if err != nil {
-			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
-		}
-		resp.Resources = append(resp.Resources, rr)
-	}
-	return resp
-}
-
-// increment applies set, delete, append and subtract (KIP-339).
-func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
-	seen := map[string]bool{}
-	for _, c := range r.Configs {
-		if seen[c.Name] {
-			return fmt.Errorf("due to multiple occurrences of the config key %s: %w", c.Name, kerr.InvalidRequest)
-		}
-		seen[c.Name] = true
-		if c.Op == kmsg.IncrementalAlterConfigOpDelete {
-			delete(s, c.Name)
-			continue
-		}
-		if c.Value == nil {
-			return fmt.Errorf("null value not supported for %s: %w", c.Name, kerr.InvalidRequest)
-		}
-		if c.Op == kmsg.IncrementalAlterConfigOpSet {
-			s[c.Name] = *c.Value
-			continue
-		}
-		list, err := b.changeList(r.ResourceType, s, c.Name, *c.Value, c.Op)
-		if err != nil {
-			return err
-		}
-		s[c.Name] = list
-	}
-	return nil
-}
-
-func (b *Broker) changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
-	d := cluster.Find(definitionsOf(kind), name)
-	if d == nil {
-		return "", fmt.Errorf("unknown configuration %s: %w", name, cluster.ErrUnknownConfig)
-	}
-	if d.Type != cluster.TypeList {
-		return "", fmt.Errorf("config value append/subtract is not allowed for config key: %s: %w", name, kerr.InvalidConfig)
-	}
-	now, ok := s[name]
-	if !ok {
-		now = d.Default
-	}
-	list := cluster.SplitList(now)
-	for _, e := range cluster.SplitList(value) {
-		has := slices.Contains(list, e)
-		if op == kmsg.IncrementalAlterConfigOpAppend && !has {
-			list = append(list, e)
-		} else if op == kmsg.IncrementalAlterConfigOpSubtract && has {
-			list = slices.DeleteFunc(list, func(x string) bool { return x == e })
-		}
-	}
-	return cluster.JoinList(list), nil
-}
-
-func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {
-	switch kind {
-	case kmsg.ConfigResourceTypeTopic:
-		return cluster.TopicDefinitions()
-	case kmsg.ConfigResourceTypeGroupConfig:
-		return cluster.GroupDefinitions()
-	}
-	return cluster.BrokerDefinitions()
-}
-
-// alter changes the settings of a resource, or only checks the change.
-func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(metadata.Settings) error) error {
-	ctx, cancel := patience(ctx, 0)
-	defer cancel()
-	checked := func(check func(metadata.Settings) error) func(metadata.Settings) error {
-		return func(s metadata.Settings) error {
-			if err := change(s); err != nil {
-				return err
-			}
-			if err := check(s); err != nil {
-				return err
-			}
-			if validateOnly {
-				return errValidated
-			}
-			return nil
-		}
-	}
-	var err error
-	switch kind {
-	case kmsg.ConfigResourceTypeTopic:
-		err = b.deps.View.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
-	case kmsg.ConfigResourceTypeBroker:
-		if err = b.checkBroker(name); err == nil {
-			err = b.deps.View.AlterBroker(ctx, name, checked(cluster.CheckBrokerConfig))
-		}
-	case kmsg.ConfigResourceTypeGroupConfig:
-		err = b.deps.View.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
-	default:
-		err = fmt.Errorf("resource type %d has no settings here: %w", kind, kerr.InvalidRequest)
-	}
-	if err == errValidated {
-		return nil
-	}
-	return err
-}
-
-// errValidated ends a change that was only to be checked.
-var errValidated = fmt.Errorf("validated only")

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -69,16 +68,16 @@ func (b *Broker) reassignment(topic string, want *kmsg.AlterPartitionAssignments
 // checkReplicas refuses what Kafka refuses in a target list.
 func (b *Broker) checkReplicas(list []int32) error {
 	if len(list) == 0 {
-		return fmt.Errorf("the replica list is empty: %w", kerr.InvalidReplicaAssignment)
+		return refuse(kerr.InvalidReplicaAssignment, "The replica list is empty")
 	}
 	seen := map[int32]bool{}
 	for _, r := range list {
 		if seen[r] {
-			return fmt.Errorf("broker %d is named twice: %w", r, kerr.InvalidReplicaAssignment)
+			return refuse(kerr.InvalidReplicaAssignment, "Broker %d is named twice", r)
 		}
 		seen[r] = true
 		if _, ok := b.deps.View.Agent(id.Broker(r)); !ok {
-			return fmt.Errorf("broker %d is not registered: %w", r, kerr.InvalidReplicaAssignment)
+			return refuse(kerr.InvalidReplicaAssignment, "Broker %d is not registered", r)
 		}
 	}
 	return nil

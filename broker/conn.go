@@ -208,14 +208,14 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 	a := r.api
 	switch {
 	case a == nil:
-		return fmt.Errorf("api key %d is not served: %w", r.Key, kafka.ErrFrame)
+		return refuse(kafka.ErrFrame, "api key %d is not served, and was not advertised", r.Key)
 	case r.Version < a.min || r.Version > a.max:
 		if a.key == kmsg.ApiVersions {
 			return c.send(r, c.b.oldApiVersions(r))
 		}
-		return fmt.Errorf("%s version %d is not served: %w", a.key.Name(), r.Version, kafka.ErrFrame)
+		return refuse(kafka.ErrFrame, "%s version %d is not served, %d to %d were advertised", a.key.Name(), r.Version, a.min, a.max)
 	case !a.large && len(r.body) > smallRequest:
-		return fmt.Errorf("a request %s of %d bytes, at most %d are allowed: %w", a.key.Name(), len(r.body), smallRequest, kafka.ErrFrame)
+		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed", a.key.Name(), len(r.body), smallRequest)
 	}
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {

@@ -65,8 +65,19 @@ func codeOf(err error) *kerr.Error {
 	return kerr.KafkaStorageError
 }
 
-// said gives an error's text for a field that may be null.
+// refuse says in words what goes back to the client beside code, one of Kafka's errors
+// or of ours.
+func refuse(code error, format string, args ...any) error {
+	return cluster.Refuse(code, format, args...)
+}
+
+// said gives an error's text for a field that may be null. One of Kafka's errors that
+// nobody said more about has Kafka's own text.
 func said(err error) *string {
 	s := err.Error()
+	var k *kerr.Error
+	if errors.As(err, &k) && err == error(k) {
+		s = k.Description
+	}
 	return &s
 }

@@ -9,7 +9,10 @@ import (
 )
 
 // api is one row of the table that drives dispatch, ApiVersions, metrics and
-// docs/apis.md. The ranges are Apache Kafka 4.3's.
+// docs/apis.md. The ranges are Apache Kafka 4.3's. What is
+// advertised works; but ConsumerGroupHeartbeat and the ACLs are there only to refuse, as
+// Kafka refuses where these features are off: without them clients wait for ever, or take
+// for a failure what is none. Their notes begin with "answers".
 type api struct {
 	key      kmsg.Key
 	min, max int16
@@ -24,6 +27,12 @@ type api struct {
 	large bool
 	note  string // for docs/apis.md
 }
+
+// noACLs is the note of the APIs of ACLs.
+const noACLs = "answers SECURITY_DISABLED, as Kafka without an authorizer: there are no ACLs yet"
+
+// configKinds is the note of the APIs of settings.
+const configKinds = "topic, broker, group; a setting without effect says so in its documentation; those of groups have none"
 
 // smallRequest is the largest request of an API without records: its decoded
 // form may be many times as large.
@@ -48,9 +57,12 @@ func apiTable(b *Broker) map[int16]*api {
 		{key: kmsg.DeleteRecords, min: 0, max: 2, serve: on(b.deleteRecords)},
 		{key: kmsg.InitProducerID, min: 0, max: 5, serve: on(b.initProducerID), note: "idempotent producers; no transactional ids"},
 		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, serve: on(b.offsetForLeaderEpoch)},
-		{key: kmsg.DescribeConfigs, min: 1, max: 4, serve: on(b.describeConfigs), note: "topic, broker, group"},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, serve: on(b.alterConfigs), note: "topic, broker, group"},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, serve: on(b.incrementalAlterConfigs), note: "topic, broker, group"},
+		{key: kmsg.DescribeACLs, min: 1, max: 3, serve: on(describeACLs), note: noACLs},
+		{key: kmsg.CreateACLs, min: 1, max: 3, serve: on(createACLs), note: noACLs},
+		{key: kmsg.DeleteACLs, min: 1, max: 3, serve: on(deleteACLs), note: noACLs},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, serve: on(b.describeConfigs), note: configKinds},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, serve: on(b.alterConfigs), note: configKinds},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, serve: on(b.incrementalAlterConfigs), note: configKinds},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 5, serve: on(b.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
 		{key: kmsg.CreatePartitions, min: 0, max: 3, serve: on(b.createPartitions)},
 		{key: kmsg.ElectLeaders, min: 0, max: 2, serve: on(b.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},

@@ -20,6 +20,9 @@ type Move struct {
 // ErrNoAgent: no live agent has the broker id, or it takes nothing.
 var ErrNoAgent = errors.New("no such agent is alive")
 
+// ErrUnknownAgent is the ErrNoAgent of a broker id that no live agent has.
+var ErrUnknownAgent = Refuse(ErrNoAgent, "no such agent is alive")
+
 // ErrNoLoss: there is no loss to accept: the journal isn't known, its writer lives, or a
 // live agent has all of it.
 var ErrNoLoss = errors.New("no loss to accept")
@@ -89,11 +92,11 @@ func (v *View) Taker(b id.Broker) (Live, error) {
 	a, ok := v.mu.agents[b]
 	switch {
 	case !ok:
-		return a, fmt.Errorf("broker %d: %w", b, ErrNoAgent)
+		return a, fmt.Errorf("broker %d: %w", b, ErrUnknownAgent)
 	case a.Leaving:
-		return a, fmt.Errorf("broker %d is stopping: %w", b, ErrNoAgent)
+		return a, Refuse(ErrNoAgent, "broker %d is stopping", b)
 	case v.mu.drained[b]:
-		return a, fmt.Errorf("broker %d is drained: %w", b, ErrNoAgent)
+		return a, Refuse(ErrNoAgent, "broker %d is drained", b)
 	}
 	return a, nil
 }

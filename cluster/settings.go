@@ -1,8 +1,8 @@
 package cluster
 
 import (
-	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +38,8 @@ type Definition struct {
 	Min     float64
 	Max     float64
 	OneOf   []string // allowed values of a string, or elements of a list
+	// Also, if not nil, says what is wrong with a value that fits the rest; "" is nothing.
+	Also func(value string) string
 }
 
 func long(name, synonym string, def, min int64, doc string) Definition {
@@ -58,35 +60,35 @@ var codecs = []string{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer
 // known so that tools made for Kafka can set them.
 var topicDefinitions = []Definition{
 	{Name: "cleanup.policy", Synonym: "log.cleanup.policy", Type: TypeList, Default: "delete", OneOf: []string{"delete", "compact"},
-		Doc: "What becomes of old records: delete drops them by time or size, compact keeps the newest of each key."},
-	integer("compression.gzip.level", "compression.gzip.level", -1, -1, 9, "Level of gzip when the broker compresses anew. No effect: the codec's default is used."),
+		Doc: "What becomes of old records: delete drops them by time or size. compact has no effect yet but that records without a key are refused: nothing is compacted, such a topic keeps every record, also superseded values and what tombstones delete, and it grows; delete beside it drops records by time or size all the same. An empty list keeps everything."},
+	gzipLevel(),
 	integer("compression.lz4.level", "compression.lz4.level", 9, 1, 17, "Level of lz4 when the broker compresses anew. No effect: the codec's default is used."),
 	{Name: "compression.type", Synonym: "compression.type", Type: TypeString, Default: "producer", OneOf: codecs,
 		Doc: "The codec in which batches are stored; producer keeps what the producer chose."},
 	integer("compression.zstd.level", "compression.zstd.level", 3, -131072, 22, "Level of zstd when the broker compresses anew. No effect: the fastest level is used."),
-	long("delete.retention.ms", "log.cleaner.delete.retention.ms", 86400000, 0, "How long tombstones of a compacted topic are kept."),
+	long("delete.retention.ms", "log.cleaner.delete.retention.ms", 86400000, 0, "How long tombstones of a compacted topic are kept. No effect yet: nothing is compacted, and tombstones stay."),
 	long("file.delete.delay.ms", "log.segment.delete.delay.ms", 60000, 0, "No effect: files are recycled, objects are collected after a grace time."),
 	long("flush.messages", "log.flush.interval.messages", math.MaxInt64, 1, "No effect: every record is synced before it is acknowledged."),
 	long("flush.ms", "log.flush.interval.ms", math.MaxInt64, 0, "No effect: every record is synced before it is acknowledged."),
-	{Name: "follower.replication.throttled.replicas", Type: TypeList, Doc: "No effect: followers hold journals, not partitions."},
+	{Name: "follower.replication.throttled.replicas", Type: TypeList, Also: checkReplicaList, Doc: "No effect: followers hold journals, not partitions."},
 	integer("index.interval.bytes", "log.index.interval.bytes", 4096, 0, math.MaxInt32, "No effect: every batch is indexed."),
-	{Name: "leader.replication.throttled.replicas", Type: TypeList, Doc: "No effect: followers hold journals, not partitions."},
+	{Name: "leader.replication.throttled.replicas", Type: TypeList, Also: checkReplicaList, Doc: "No effect: followers hold journals, not partitions."},
 	long("local.retention.bytes", "log.local.retention.bytes", -2, -2, "No effect: the local journal is a cache of bounded size."),
 	long("local.retention.ms", "log.local.retention.ms", -2, -2, "No effect: the local journal is a cache of bounded size."),
-	long("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", math.MaxInt64, 1, "How long a record of a compacted topic may stay uncompacted."),
-	integer("max.message.bytes", "message.max.bytes", 1048588, 0, MaxMessageBytes, "The largest record batch, in bytes."),
+	long("max.compaction.lag.ms", "log.cleaner.max.compaction.lag.ms", math.MaxInt64, 1, "How long a record of a compacted topic may stay uncompacted. No effect yet: nothing is compacted."),
+	integer("max.message.bytes", "message.max.bytes", 1048588, 0, MaxMessageBytes, "The largest record batch, in bytes; at most 33554432, which an entry of the journal has room for."),
 	long("message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", 3600000, 0, "How far a record's timestamp may be ahead of the broker's clock."),
 	long("message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms", math.MaxInt64, 0, "How far a record's timestamp may be behind the broker's clock."),
 	{Name: "message.timestamp.type", Synonym: "log.message.timestamp.type", Type: TypeString, Default: "CreateTime", OneOf: []string{"CreateTime", "LogAppendTime"},
 		Doc: "Whether a record's timestamp is the producer's or the time of its append."},
-	{Name: "min.cleanable.dirty.ratio", Synonym: "log.cleaner.min.cleanable.ratio", Type: TypeDouble, Default: "0.5", Max: 1, Doc: "How much of a compacted topic must be uncompacted before it is compacted again."},
-	long("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", 0, 0, "How long a record of a compacted topic stays uncompacted at least."),
+	{Name: "min.cleanable.dirty.ratio", Synonym: "log.cleaner.min.cleanable.ratio", Type: TypeDouble, Default: "0.5", Max: 1, Doc: "How much of a compacted topic must be uncompacted before it is compacted again. No effect yet: nothing is compacted."},
+	long("min.compaction.lag.ms", "log.cleaner.min.compaction.lag.ms", 0, 0, "How long a record of a compacted topic stays uncompacted at least. No effect yet: nothing is compacted."),
 	integer("min.insync.replicas", "min.insync.replicas", 1, 1, math.MaxInt32, "How many members of the journal's ensemble must be alive for a produce with acks=all."),
 	boolean("preallocate", "log.preallocate", "false", "No effect: journal files are always preallocated."),
 	boolean("remote.log.copy.disable", "", "false", "No effect: every topic is tiered."),
 	boolean("remote.log.delete.on.disable", "", "false", "No effect: every topic is tiered."),
 	boolean("remote.storage.enable", "", "true", "No effect: every topic is tiered."),
-	long("retention.bytes", "log.retention.bytes", -1, -1, "How many bytes of a partition are kept; -1 is without limit."),
+	long("retention.bytes", "log.retention.bytes", -1, math.MinInt64, "How many bytes of a partition are kept; below 0 is without limit."),
 	long("retention.ms", "log.retention.ms", 604800000, -1, "How long records are kept; -1 is for ever."),
 	integer("segment.bytes", "log.segment.bytes", 1073741824, 1048576, math.MaxInt32, "No effect: objects have the size that the tier wants."),
 	integer("segment.index.bytes", "log.index.size.max.bytes", 10485760, 4, math.MaxInt32, "No effect: indexes lie in the objects."),
@@ -95,7 +97,36 @@ var topicDefinitions = []Definition{
 	boolean("unclean.leader.election.enable", "unclean.leader.election.enable", "false", "No effect: an acknowledged record is never given up by an election."),
 }
 
-// MaxMessageBytes is the largest value that max.message.bytes may have.
+// gzipLevel is the one number with a gap: Kafka knows no level 0.
+func gzipLevel() Definition {
+	d := integer("compression.gzip.level", "compression.gzip.level", -1, -1, 9, "Level of gzip when the broker compresses anew. No effect: the codec's default is used.")
+	d.Also = func(value string) string {
+		if n, err := strconv.Atoi(strings.TrimSpace(value)); err != nil || n == 0 {
+			return "value must be from 1 to 9, or -1"
+		}
+		return ""
+	}
+	return d
+}
+
+// replicaList is one element of what throttled.replicas may be, beside "*".
+var replicaList = regexp.MustCompile(`^[0-9]+:[0-9]+$`)
+
+func checkReplicaList(value string) string {
+	list := SplitList(value)
+	if len(list) > 0 && list[0] == "*" {
+		return ""
+	}
+	for _, e := range list {
+		if !replicaList.MatchString(e) {
+			return "it must be the literal '*' or a list of replicas in the format [partition]:[broker],[partition]:[broker],..."
+		}
+	}
+	return ""
+}
+
+// MaxMessageBytes is the largest value that max.message.bytes may have: a batch must fit
+// into an entry of the journal, whose files may be as small as 64 MiB.
 const MaxMessageBytes = 32 << 20
 
 // TopicDefinitions lists the settings that a topic has, by name.
@@ -104,13 +135,15 @@ func TopicDefinitions() []Definition { return topicDefinitions }
 // GroupDefinitions lists the dynamic settings that a group has, by name.
 func GroupDefinitions() []Definition { return groupDefinitions }
 
+// groupDefinitions have the bounds that Kafka's brokers set by default.
 var groupDefinitions = []Definition{
-	integer("consumer.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms", 5000, 1, math.MaxInt32, "How often a member of a consumer group (KIP-848) sends heartbeats. No effect on classic groups."),
-	integer("consumer.session.timeout.ms", "group.consumer.session.timeout.ms", 45000, 1, math.MaxInt32, "How long a member of a consumer group (KIP-848) may be silent. No effect on classic groups."),
+	integer("consumer.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms", 5000, 5000, 15000, "How often a member of a consumer group (KIP-848) sends heartbeats. No effect: all groups are classic."),
+	integer("consumer.session.timeout.ms", "group.consumer.session.timeout.ms", 45000, 45000, 60000, "How long a member of a consumer group (KIP-848) may be silent. No effect: all groups are classic."),
 }
 
 // BrokerDefinitions lists the dynamic settings that a broker, or all brokers,
-// have: the defaults of topics.
+// have: the defaults of topics, and the limits that Kafka's tools set while they
+// reassign partitions.
 func BrokerDefinitions() []Definition { return brokerDefinitions }
 
 var brokerDefinitions = brokerDefaults()
@@ -121,6 +154,9 @@ func brokerDefaults() (out []Definition) {
 			d.Name, d.Synonym = d.Synonym, ""
 			out = append(out, d)
 		}
+	}
+	for _, name := range []string{"follower.replication.throttled.rate", "leader.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second"} {
+		out = append(out, long(name, "", math.MaxInt64, 0, "No effect: a partition moves without its history, so there is nothing to throttle."))
 	}
 	return out
 }
@@ -134,90 +170,6 @@ func Find(defs []Definition, name string) *Definition {
 	}
 	return nil
 }
-
-// Check says whether value is allowed.
-func (d *Definition) Check(value string) error {
-	bad := func(why string) error {
-		return fmt.Errorf("invalid value %s for configuration %s: %s: %w", value, d.Name, why, ErrConfigValue)
-	}
-	switch d.Type {
-	case TypeInt, TypeLong, TypeShort:
-		n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-		if err != nil {
-			return bad("not a number of type " + d.typeName())
-		}
-		if float64(n) < d.Min || float64(n) > d.Max {
-			return bad(fmt.Sprintf("value must be from %.0f to %.0f", d.Min, d.Max))
-		}
-	case TypeDouble:
-		n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if err != nil || math.IsNaN(n) || n < d.Min || n > d.Max {
-			return bad(fmt.Sprintf("value must be from %v to %v", d.Min, d.Max))
-		}
-	case TypeList:
-		for _, e := range SplitList(value) {
-			if d.OneOf != nil && !slices.Contains(d.OneOf, e) {
-				return bad("entries must be one of " + strings.Join(d.OneOf, ", "))
-			}
-		}
-	default:
-		if d.OneOf != nil && !slices.Contains(d.OneOf, value) {
-			return bad("value must be one of " + strings.Join(d.OneOf, ", "))
-		}
-	}
-	return nil
-}
-
-func (d *Definition) typeName() string {
-	if d.Type == TypeInt {
-		return "INT"
-	}
-	return "LONG"
-}
-
-// SplitList takes a list's value apart.
-func SplitList(value string) []string {
-	var out []string
-	for _, e := range strings.Split(value, ",") {
-		if e = strings.TrimSpace(e); e != "" {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-// JoinList puts a list's value together.
-func JoinList(list []string) string { return strings.Join(list, ",") }
-
-func check(defs []Definition, s metadata.Settings) error {
-	for name, value := range s {
-		d := Find(defs, name)
-		if d == nil {
-			return fmt.Errorf("unknown configuration %s: %w", name, ErrUnknownConfig)
-		}
-		if err := d.Check(value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// CheckTopicConfig says whether a topic may have these settings.
-func CheckTopicConfig(s metadata.Settings) error {
-	if err := check(topicDefinitions, s); err != nil {
-		return err
-	}
-	if v, ok := s["cleanup.policy"]; ok && len(SplitList(v)) == 0 {
-		return fmt.Errorf("invalid value %q for configuration cleanup.policy: it must not be empty: %w", v, ErrConfigValue)
-	}
-	return nil
-}
-
-// CheckBrokerConfig says whether a broker, or all, may have these settings.
-func CheckBrokerConfig(s metadata.Settings) error { return check(brokerDefinitions, s) }
-
-// CheckGroupConfig says whether a group may have these settings.
-func CheckGroupConfig(s metadata.Settings) error { return check(groupDefinitions, s) }
 
 // Lookup gives a topic setting's value and, of the names it may be set by, the
 // one that decided: the topic's own, a broker's (dynamic, then the one of all
@@ -254,7 +206,7 @@ func (v *View) PartitionSettings(t *Topic, broker string) *partition.Settings {
 		TimestampBefore:  number("message.timestamp.before.max.ms"),
 		TimestampAfter:   number("message.timestamp.after.max.ms"),
 		RetentionMs:      number("retention.ms"),
-		RetentionBytes:   number("retention.bytes"),
+		RetentionBytes:   max(number("retention.bytes"), -1),
 		ProducerExpiryMs: 86400000,
 		MinInSync:        int(number("min.insync.replicas")),
 	}

@@ -33,15 +33,15 @@ const (
 func CheckTopicName(name string) error {
 	switch {
 	case name == "":
-		return fmt.Errorf("the empty string is not allowed: %w", ErrTopicName)
+		return Refuse(ErrTopicName, "Topic name is invalid: the empty string is not allowed")
 	case name == "." || name == "..":
-		return fmt.Errorf("%q is not allowed: %w", name, ErrTopicName)
+		return Refuse(ErrTopicName, "Topic name is invalid: %q is not allowed", name)
 	case len(name) > MaxTopicName:
-		return fmt.Errorf("%d characters, at most %d are allowed: %w", len(name), MaxTopicName, ErrTopicName)
+		return Refuse(ErrTopicName, "Topic name is invalid: it has %d characters, at most %d are allowed", len(name), MaxTopicName)
 	}
 	for _, c := range name {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '_' || c == '-') {
-			return fmt.Errorf("%q has characters other than ASCII letters, digits, '.', '_' and '-': %w", name, ErrTopicName)
+			return Refuse(ErrTopicName, "Topic name is invalid: %q has characters other than ASCII letters, digits, '.', '_' and '-'", name)
 		}
 	}
 	return nil
@@ -56,7 +56,7 @@ func (v *View) CheckCreate(name string, partitions int32, config metadata.Settin
 		return err
 	}
 	if partitions < 1 || partitions > MaxPartitions {
-		return fmt.Errorf("%d partitions, 1 to %d are allowed: %w", partitions, MaxPartitions, ErrPartitions)
+		return Refuse(ErrPartitions, "Number of partitions is %d, 1 to %d are allowed.", partitions, MaxPartitions)
 	}
 	if err := CheckTopicConfig(config); err != nil {
 		return err
@@ -64,12 +64,12 @@ func (v *View) CheckCreate(name string, partitions int32, config metadata.Settin
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	if v.mu.topics[name] != nil {
-		return fmt.Errorf("topic '%s' already exists: %w", name, ErrTopicExists)
+		return Refuse(ErrTopicExists, "Topic '%s' already exists.", name)
 	}
 	if strings.ContainsAny(name, "._") {
 		for other := range v.mu.topics {
 			if collides(other) == collides(name) {
-				return fmt.Errorf("topic '%s' collides with existing topic '%s': %w", name, other, ErrTopicName)
+				return Refuse(ErrTopicName, "Topic '%s' collides with existing topic: %s", name, other)
 			}
 		}
 	}
@@ -85,7 +85,7 @@ func (v *View) CreateTopic(ctx context.Context, name string, partitions int32, c
 	key := metadata.TopicKey(name)
 	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, t.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {
-		return nil, fmt.Errorf("topic '%s' already exists: %w", name, ErrTopicExists)
+		return nil, Refuse(ErrTopicExists, "Topic '%s' already exists.", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create topic %s: %w", name, err)
@@ -113,12 +113,15 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 		}
 	}
 	if newest.IsZero() || time.Since(newest) >= window {
-		return nil, fmt.Errorf("no topic '%s' was deleted within the last %v: %w", name, window, ErrUnknownTopic)
+		if _, ok := v.Topic(name); ok {
+			return nil, Refuse(ErrTopicExists, "topic '%s' is there, and none of that name was deleted within the last %v", name, window)
+		}
+		return nil, Refuse(ErrUnknownTopic, "no topic '%s' was deleted within the last %v", name, window)
 	}
 	gone := metadata.DeletedKey(found)
 	kv, err := v.store.Get(ctx, gone)
 	if errors.Is(err, metadata.ErrNotFound) {
-		return nil, fmt.Errorf("topic '%s': %w", name, ErrUnknownTopic)
+		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
@@ -130,7 +133,7 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 	key := metadata.TopicKey(name)
 	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone))
 	if errors.Is(err, metadata.ErrConflict) {
-		return nil, fmt.Errorf("a topic '%s' exists by now: %w", name, ErrTopicExists)
+		return nil, Refuse(ErrTopicExists, "a topic '%s' exists by now", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
@@ -154,11 +157,11 @@ func (v *View) AddPartitions(ctx context.Context, name string, total int32) erro
 func CheckAddPartitions(t *Topic, total int32) error {
 	switch {
 	case total == t.Partitions:
-		return fmt.Errorf("topic already has %d partition(s): %w", total, ErrPartitions)
+		return Refuse(ErrPartitions, "Topic already has %d partition(s).", total)
 	case total < t.Partitions:
-		return fmt.Errorf("the topic '%s' currently has %d partition(s); %d would not be an increase: %w", t.Name, t.Partitions, total, ErrPartitions)
+		return Refuse(ErrPartitions, "The topic %s currently has %d partition(s); %d would not be an increase.", t.Name, t.Partitions, total)
 	case total > MaxPartitions:
-		return fmt.Errorf("%d partitions, at most %d are allowed: %w", total, MaxPartitions, ErrPartitions)
+		return Refuse(ErrPartitions, "Number of partitions is %d, at most %d are allowed.", total, MaxPartitions)
 	}
 	return nil
 }
@@ -189,7 +192,7 @@ func (v *View) changeTopic(ctx context.Context, name string, change func(*Topic)
 	for {
 		kv, err := v.store.Get(ctx, key)
 		if errors.Is(err, metadata.ErrNotFound) {
-			return fmt.Errorf("topic %s: %w", name, ErrUnknownTopic)
+			return Refuse(ErrUnknownTopic, "Topic %s does not exist.", name)
 		}
 		if err != nil {
 			return fmt.Errorf("read topic %s: %w", name, err)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -69,6 +70,21 @@ func TestKcat(t *testing.T) {
 	}
 	if got := tool(t, "", "kcat", "-L", "-b", broker); !strings.Contains(got, "5 topics") {
 		t.Error(got)
+	}
+	transactional(t, broker)
+}
+
+// transactional sees librdkafka fail for good, and not by repeating itself until it is
+// killed, when it wants transactions.
+func transactional(t *testing.T, broker string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "kcat", "-P", "-b", broker, "-t", "none", "-X", "transactional.id=x")
+	cmd.Stdin = strings.NewReader("line\n")
+	out, err := cmd.CombinedOutput()
+	if err == nil || ctx.Err() != nil || !strings.Contains(string(out), "uthoriz") {
+		t.Errorf("a transactional producer: %v, %v\n%s", err, ctx.Err(), out)
 	}
 }
 

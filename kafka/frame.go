@@ -38,9 +38,21 @@ func ReadFrameSize(r io.Reader, limit int) (int, error) {
 	}
 	n := int32(binary.BigEndian.Uint32(size[:]))
 	if n < 0 || int(n) > limit {
-		return 0, fmt.Errorf("a frame of %d bytes, at most %d are allowed: %w", n, limit, ErrFrame)
+		return 0, fmt.Errorf("a frame of %d bytes, at most %d are allowed%s: %w", n, limit, foreign(size), ErrFrame)
 	}
 	return int(n), nil
+}
+
+// foreign says what a length that can't be one looks like: the mistakes that people make
+// most are to speak TLS or HTTP here.
+func foreign(size [4]byte) string {
+	switch text := string(size[:]); {
+	case size[0] == 0x16 && size[1] == 3: // a handshake record
+		return " (it looks like TLS, which this listener does not speak)"
+	case text == "GET ", text == "PUT ", text == "POST", text == "HEAD", text == "OPTI", text == "DELE", text == "PRI ":
+		return " (it looks like HTTP, which this listener does not speak)"
+	}
+	return ""
 }
 
 // ReadFrameBody reads the n bytes of a frame into buf, grown as they arrive.

@@ -72,3 +72,13 @@ func FuzzHeader(f *testing.F) {
 		_ = Decode(body, req)
 	})
 }
+
+// A client that speaks TLS or HTTP is told apart from one that sends nonsense.
+func TestForeignProtocolsAreNamed(t *testing.T) {
+	for sent, want := range map[string]string{"\x16\x03\x01\x02\x00\x01": "looks like TLS", "GET / HTTP/1.1": "looks like HTTP", "PRI * HTTP/2.0": "looks like HTTP", "\xff\xff\xff\xff": "allowed: malformed"} {
+		_, err := ReadFrameSize(strings.NewReader(sent), 100<<20)
+		if !errors.Is(err, ErrFrame) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", sent, err)
+		}
+	}
+}

@@ -102,7 +102,10 @@ func configCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Print the settings that an agent would have, secrets hidden",
-		Args:  cobra.NoArgs,
+		Long: `Print the settings that an agent would have, secrets hidden. Settings come from the file,
+then from environment variables, then from flags; each overrides the one before. When
+'varve agent' would refuse them the exit code is 2, and standard error says why.`,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.load()
 			if err != nil {
@@ -110,6 +113,9 @@ func configCommand() *cobra.Command {
 			}
 			for _, s := range settings.Of(&cfg) {
 				fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", s.Path, s)
+			}
+			if err := cfg.ValidateStores(); err != nil {
+				return usagef("'varve agent' refuses these settings: %w", err)
 			}
 			return nil
 		},

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
+
+	"varve/agent"
 )
 
 // drainedAgent is what cluster drain and undrain tell.
@@ -51,11 +55,26 @@ func drainCommand(c *cobra.Command, drained bool) *cobra.Command {
 		if _, err := askAgent[struct{}](c.Context(), http.MethodPost, at.addr, fmt.Sprintf("/v1/agents/%d/%s", broker, verb)); err != nil {
 			return err
 		}
+		if drained && alone(c.Context(), at.addr, broker) {
+			fmt.Fprintln(c.ErrOrStderr(), "no other agent can take it: agent", broker, "serves what it has until one can")
+		}
 		return out.write(c.OutOrStdout(), &drainedAgent{broker, drained}, func(t *table) { t.row(fmt.Sprintf("agent %d %s", broker, said)) })
 	}
 	at.add(c)
 	out.add(c, drainedAgent{})
 	return c
+}
+
+// alone says whether nobody is there who could take what a drained agent has. When the
+// cluster can't be asked that is not known, and not said.
+func alone(ctx context.Context, addr string, broker int32) bool {
+	s, err := askAgent[agent.ClusterStatus](ctx, http.MethodGet, addr, "/v1/cluster")
+	if err != nil {
+		return false
+	}
+	return !slices.ContainsFunc(s.Agents, func(a agent.AgentStatus) bool {
+		return a.Broker != broker && !a.Drained && !a.Leaving
+	})
 }
 
 func brokerID(text string) (int32, error) {

@@ -127,7 +127,7 @@ func (s *clusterState) print(t *table) {
 		t.row("AGENT", a.Broker)
 		t.row("version", a.Version)
 		t.row("incarnation", a.Incarnation)
-		t.row("partitions owned", a.Partitions)
+		t.row("partitions owned, of deleted topics too", a.Partitions)
 		t.row("waiting for upload", byteSize(a.UntieredBytes)+ageOf(a.OldestUntieredMs))
 		t.row("journal", fmt.Sprintf("%s, pressure %.0f %%", byteSize(a.JournalBytes), a.JournalPressure*100))
 		t.row("in the bucket", byteSize(a.TierBytes))

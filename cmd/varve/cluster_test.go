@@ -48,14 +48,14 @@ func TestClusterOperations(t *testing.T) {
 	}
 	wants(t, command(t, "", "cluster balance"+at), exitOK, "0 partitions are being moved")
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitOK, "goes to agent 1")
-	wants(t, command(t, "", "cluster move orders/1 7"+at), exitFailed, "no such agent is alive")
+	wants(t, command(t, "", "cluster move orders/1 7"+at), exitNotFound, "no such agent is alive")
 	wants(t, command(t, "", "cluster move nothing/1 1"+at), exitNotFound, "does not exist")
 	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "does not exist")
 	for _, bad := range []string{"cluster move orders 1", "cluster move orders/x 1", "cluster move orders/1 x", "cluster drain 0", "cluster drain"} {
 		wants(t, command(t, "", bad+at), exitUsage)
 	}
-	wants(t, command(t, "", "cluster drain 7"+at), exitFailed, "no such agent is alive")
-	wants(t, command(t, "", "cluster drain 1"+at), exitOK, "gives everything away")
+	wants(t, command(t, "", "cluster drain 7"+at), exitNotFound, "no such agent is alive")
+	wants(t, command(t, "", "cluster drain 1"+at), exitOK, "gives everything away", "no other agent")
 	wants(t, command(t, "", "cluster status"+at), exitOK, "drained")
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitFailed, "is drained")
 	must(t, "", "topic create more -p 2") // there is nobody else
@@ -66,6 +66,7 @@ func TestClusterOperations(t *testing.T) {
 	wants(t, command(t, "", "cluster accept-loss x --yes"+at), exitUsage)
 	a.stop()
 	wants(t, command(t, "", "cluster balance"+at), exitUnavailable, "no agent answers")
+	wants(t, command(t, "", "topic undelete orders --http "+a.http), exitUnavailable, "no agent answers")
 }
 
 func TestConfirm(t *testing.T) {

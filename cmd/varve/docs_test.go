@@ -11,6 +11,7 @@ import (
 
 	"varve/agent"
 	"varve/broker"
+	"varve/cluster"
 	"varve/internal/docs"
 	"varve/internal/settings"
 )
@@ -50,6 +51,14 @@ func TestDocsOfAPIs(t *testing.T) {
 		rows = append(rows, docs.API(r))
 	}
 	page(t, "apis.md", docs.APIs(rows))
+}
+
+func TestDocsOfTopicSettings(t *testing.T) {
+	var all []docs.TopicSetting
+	for _, d := range cluster.TopicDefinitions() {
+		all = append(all, docs.TopicSetting{Name: d.Name, Synonym: d.Synonym, Default: d.Default, Doc: d.Doc})
+	}
+	page(t, "topics.md", docs.TopicSettings(all))
 }
 
 func TestDocsOfCommands(t *testing.T) {

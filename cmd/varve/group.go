@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -20,9 +22,25 @@ type groupRow struct {
 	Coordinator  int32  `json:"coordinator"`
 }
 
+// groupStates are those of classic groups.
+var groupStates = []string{"Stable", "Empty", "PreparingRebalance", "CompletingRebalance", "Dead"}
+
+// checkStates refuses a state that no group can have, and writes the others as brokers do.
+func checkStates(states []string) error {
+	for i, s := range states {
+		at := slices.IndexFunc(groupStates, func(known string) bool { return strings.EqualFold(known, strings.TrimSpace(s)) })
+		if at < 0 {
+			return usagef("--state is %q: must be of %s", s, strings.Join(groupStates, ", "))
+		}
+		states[i] = groupStates[at]
+	}
+	return nil
+}
+
 func groupListCommand() *cobra.Command {
 	var states []string
 	c := asking[[]groupRow]{
+		check: func([]string) error { return checkStates(states) },
 		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]groupRow, error) {
 			found, err := adm.ListGroups(ctx, states...)
 			if err != nil {
@@ -35,7 +53,7 @@ func groupListCommand() *cobra.Command {
 			return rows, nil
 		},
 		show: func(t *table, rows []groupRow) {
-			t.row("GROUP", "STATE", "TYPE", "COORDINATOR")
+			t.row("GROUP", "STATE", "PROTOCOL", "COORDINATOR")
 			for _, r := range rows {
 				t.row(r.Group, orDash(r.State), orDash(r.ProtocolType), number(r.Coordinator))
 			}
@@ -47,6 +65,6 @@ func groupListCommand() *cobra.Command {
 		Example: "  varve group list\n  varve group list --state Empty",
 		Args:    cobra.NoArgs,
 	})
-	c.Flags().StringSliceVar(&states, "state", nil, "only groups in these states: Stable, Empty, PreparingRebalance, CompletingRebalance, Dead")
+	c.Flags().StringSliceVar(&states, "state", nil, "only groups in these states: "+strings.Join(groupStates, ", "))
 	return c
 }

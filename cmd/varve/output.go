@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -46,15 +47,32 @@ func writeJSON(w io.Writer, v any) error {
 // table aligns columns.
 type table struct{ w *tabwriter.Writer }
 
+// maxCell is how many characters a table shows of what stands before another column: a
+// column is as wide as its longest cell, and a group's id may have thousands. A topic's
+// name fits. JSON has all of it.
+const maxCell = 250
+
 // row prints cells of one line.
 func (t *table) row(cells ...any) {
 	for i, c := range cells {
 		if i > 0 {
 			fmt.Fprint(t.w, "\t")
 		}
-		fmt.Fprint(t.w, c)
+		text := fmt.Sprint(c)
+		if i < len(cells)-1 {
+			text = cut(text)
+		}
+		fmt.Fprint(t.w, text)
 	}
 	fmt.Fprintln(t.w)
+}
+
+// cut shortens a cell.
+func cut(text string) string {
+	if utf8.RuneCountInString(text) <= maxCell {
+		return text
+	}
+	return string([]rune(text)[:maxCell-1]) + "…"
 }
 
 // gap ends a table: what follows has columns of its own.

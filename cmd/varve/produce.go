@@ -55,7 +55,7 @@ When a record fails, reading stops, what is under way is waited for, and the exi
 not 0.`,
 		Example: `  echo hello | varve produce greetings
   varve produce orders --key-delimiter : --file orders.txt --compression zstd
-  echo stop | varve produce commands --partition 3 --header from=me`,
+  echo stop | varve produce commands --partition 0 --header from=me`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: p.kafka.topicNames,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,7 +68,7 @@ not 0.`,
 	f.StringVarP(&p.file, "file", "f", "", "read this file instead of standard input")
 	f.StringVarP(&p.delimiter, "delimiter", "D", `\n`, `what ends a record: one character, or \n, \r, \t, \0`)
 	f.StringVarP(&p.keyDelim, "key-delimiter", "K", "", `what ends a key; empty: there are no keys`)
-	f.BoolVar(&p.emptyAsNull, "empty-as-null", false, "empty keys and values are null, which deletes keys of compacted topics")
+	f.BoolVar(&p.emptyAsNull, "empty-as-null", false, "empty keys and values are null; a null value is a tombstone to what compacts a topic")
 	f.Int32VarP(&p.partition, "partition", "p", -1, "write to this partition; -1: by key, or spread")
 	f.StringArrayVarP(&p.headers, "header", "H", nil, "a header of every record, NAME=VALUE; may be repeated")
 	f.StringVarP(&p.compression, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")

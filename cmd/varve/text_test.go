@@ -44,6 +44,30 @@ func TestPartitionList(t *testing.T) {
 	}
 }
 
+// A name of thousands of characters doesn't make every row of a table as long.
+func TestTablesCutLongNames(t *testing.T) {
+	var out strings.Builder
+	long := strings.Repeat("ä", 5000)
+	err := new(jsonFlag).write(&out, nil, func(t *table) {
+		t.row(long, "Stable", long)
+		t.row("g", "Empty", "x")
+	})
+	lines := strings.Split(out.String(), "\n")
+	if err != nil || len([]rune(lines[0])) < 5000 || len([]rune(lines[1])) > maxCell+20 || !strings.Contains(lines[0], "ä…") {
+		t.Errorf("%v: lines of %d and %d characters", err, len([]rune(lines[0])), len([]rune(lines[1])))
+	}
+}
+
+func TestStatesOfGroups(t *testing.T) {
+	states := []string{"stable", "Empty", "preparingREBALANCE"}
+	if err := checkStates(states); err != nil || !slices.Equal(states, []string{"Stable", "Empty", "PreparingRebalance"}) {
+		t.Errorf("%v, %v", states, err)
+	}
+	if err := checkStates([]string{"Bogus"}); exitCode(err) != exitUsage {
+		t.Error(err)
+	}
+}
+
 func FuzzTexts(f *testing.F) {
 	for _, s := range []string{"%v\\n", "%", "%%%t", "0,2,5-7", "-5", "1h ago", "@7", "2026-01-31"} {
 		f.Add(s)

@@ -63,7 +63,7 @@ func undelete(ctx context.Context, addr, topic string) error {
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("no agent answers at %s: %w", addr, rootCause(err))
+		return &awayError{addr, err}
 	}
 	defer resp.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(resp.Body, 4096))

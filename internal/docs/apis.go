@@ -20,8 +20,9 @@ func APIs(rows []API) string {
 	fmt.Fprintf(&b, `# Kafka APIs
 
 The %d requests of Apache Kafka's protocol that an agent serves, with their versions. ApiVersions
-advertises exactly these, with the ranges of Apache Kafka 4.3; what is not in this list is
-refused by closing the connection, as Kafka does; a too new ApiVersions is answered.
+advertises exactly these, with the ranges of Apache Kafka 4.3; what
+is not in this list is refused by closing the connection, as Kafka does; a too new ApiVersions is
+answered. Requests whose note begins with "answers" are served only to say a clear no.
 
 `, len(rows))
 	row(&b, "key", "request", "versions", "note")

@@ -31,7 +31,9 @@ store:
   bucket: varve
 ` + "```" + `
 
-Lists are written in YAML's flow form in variables and flags: ` + "`--etcd-endpoints '[http://a:2379, http://b:2379]'`" + `.
+Lists are written in YAML's flow form in variables and flags: ` + "`--etcd-endpoints '[http://a:2379, http://b:2379]'`" + `;
+lists of texts also without the brackets. A listener may not have one of Kafka's names for TLS or SASL
+(SSL, SASL_SSL, SASL_PLAINTEXT): there is neither yet.
 Durations are like ` + "`250ms`" + `, ` + "`30s`" + ` or ` + "`1h30m`" + `. Keys, variables and flags that name no setting, and values that
 don't fit, are refused with the name, the value and what is allowed. ` + "`varve config`" + ` takes the same file,
 variables and flags and prints what an agent would use, secrets hidden.

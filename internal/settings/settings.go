@@ -72,20 +72,47 @@ func flow(n *yaml.Node) {
 	}
 }
 
-// Set parses a value, in YAML's flow form for lists.
+// Set parses a value, in YAML's flow form for lists. A list of texts may also be given as
+// these alone, separated by commas.
 func (s Setting) Set(text string) error {
 	if s.value.Kind() == reflect.String {
 		s.value.SetString(text)
+		return nil
+	}
+	if s.value.Type() == reflect.TypeFor[[]string]() && text != "" && !strings.HasPrefix(strings.TrimSpace(text), "[") {
+		list := strings.Split(text, ",")
+		for i := range list {
+			list[i] = strings.TrimSpace(list[i])
+		}
+		s.value.Set(reflect.ValueOf(list))
 		return nil
 	}
 	fresh := reflect.New(s.value.Type())
 	d := yaml.NewDecoder(strings.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(fresh.Interface()); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("%q is no %s", text, s.Type)
+		return fmt.Errorf("%q is no %s%s", text, s.Type, s.like())
 	}
 	s.value.Set(fresh.Elem())
 	return nil
+}
+
+// like shows what a value of a type that isn't plain looks like.
+func (s Setting) like() string {
+	switch t := s.value.Type(); {
+	case t == reflect.TypeFor[time.Duration]():
+		return ": want one such as 30s"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
+		var keys []string
+		for i := range t.Elem().NumField() {
+			name, _, _ := strings.Cut(t.Elem().Field(i).Tag.Get("yaml"), ",")
+			keys = append(keys, name+": ...")
+		}
+		return ": want [{" + strings.Join(keys, ", ") + "}, ...]"
+	case t.Kind() == reflect.Slice:
+		return ": want [a, b, ...]"
+	}
+	return ""
 }
 
 // Of lists the settings of a struct, given by pointer, in order of its fields.
@@ -136,24 +163,9 @@ func FromYAML(config any, name string, content []byte) error {
 	case err == nil || errors.Is(err, io.EOF):
 		return nil
 	case errors.As(err, &typed):
-		return fmt.Errorf("%s: %s", name, plain(typed.Errors))
+		return fmt.Errorf("%s: %s", name, plain(typed.Errors, places(content)))
 	}
 	return fmt.Errorf("%s: %w", name, err)
-}
-
-// plain takes Go's types out of the messages of the YAML library.
-func plain(errs []string) string {
-	out := make([]string, len(errs))
-	for i, e := range errs {
-		if at, rest, ok := strings.Cut(e, "field "); ok {
-			if key, _, ok := strings.Cut(rest, " not found in type "); ok {
-				e = fmt.Sprintf("%sunknown key %q", at, key)
-			}
-		}
-		out[i] = strings.NewReplacer("cannot unmarshal !!str ", "bad value ", "cannot unmarshal ", "bad value ", " into time.Duration", ": want a duration such as 30s", " into int64", ": want an integer",
-			" into int32", ": want an integer", " into int", ": want an integer", " into bool", ": want true or false", " into string", ": want text").Replace(e)
-	}
-	return strings.Join(out, "; ")
 }
 
 // FromEnv fills the struct from the environment. A variable with the prefix that

@@ -50,11 +50,16 @@ func TestLaterSourcesOverride(t *testing.T) {
 func TestMistakesAreNamed(t *testing.T) {
 	var c sample
 	for content, want := range map[string]string{
-		"nmae: x":           `unknown key "nmae"`,
-		"in:\n  wiat: 1s":   `unknown key "wiat"`,
-		"count: many":       "many",
-		"in:\n  wait: soon": "soon",
-		"name: [":           "f: yaml",
+		"nmae: x":                             `unknown key "nmae"`,
+		"in:\n  wiat: 1s":                     `unknown key "wiat"`,
+		"count: many":                         "f: line 1: count: bad value `many`: want an integer",
+		"in:\n  wait: soon":                   "f: line 2: in.wait: bad value `soon`: want a duration such as 30s",
+		"in:\n  wait: 10":                     "f: line 2: in.wait: bad value `10`: want a duration",
+		"list: x":                             "f: line 1: list: bad value `x`: want a list",
+		"{in: {token: [x]}}":                  "f: line 1: in.token: bad value: want text",
+		"in: 5":                               "f: line 1: in: bad value `5`: want settings below it",
+		"count: aaaaaaaaaaaaaaaaaaaaaaaaaaaa": "f: line 1: count: bad value",
+		"name: [":                             "f: yaml",
 	} {
 		if err := FromYAML(&c, "f", []byte(content)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", content, err)
@@ -63,13 +68,27 @@ func TestMistakesAreNamed(t *testing.T) {
 	if err := FromEnv(&c, []string{"VARVE_CUONT=3"}); err == nil || !strings.Contains(err.Error(), "VARVE_CUONT") {
 		t.Error(err)
 	}
+	if err := FromEnv(&c, []string{"VARVE_LIST=[a"}); err == nil || !strings.Contains(err.Error(), "want [a, b, ...]") {
+		t.Error(err)
+	}
 	if err := FromEnv(&c, []string{"VARVE_COUNT=three"}); err == nil || !strings.Contains(err.Error(), "three") {
 		t.Error(err)
 	}
 }
 
+// A list of texts needs no brackets where there is no YAML around it.
+func TestListsWithoutBrackets(t *testing.T) {
+	for text, want := range map[string][]string{"http://a:1": {"http://a:1"}, "a, b": {"a", "b"}, "[a, b]": {"a", "b"}, "[]": {}, "": nil} {
+		c := sample{List: []string{"old"}}
+		if err := FromEnv(&c, []string{"VARVE_LIST=" + text}); err != nil || !reflect.DeepEqual(c.List, want) {
+			t.Errorf("%q is %q, %v; want %q", text, c.List, err, want)
+		}
+	}
+}
+
 func FuzzFromYAML(f *testing.F) {
 	f.Add([]byte("name: file\ncount: 2\nin:\n  wait: 2s\n"))
+	f.Add([]byte("a: &a [*a]\ncount: x\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var c sample
 		_ = FromYAML(&c, "f", b)

@@ -1,0 +1,73 @@
+package broker
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// A transactional producer is refused in words, and by old versions with the one code
+// that librdkafka doesn't repeat itself after.
+func TestTransactionalProducersAreRefusedForGood(t *testing.T) {
+	withGroups(t, func(g *groupTest) {
+		for version := int16(1); version <= 6; version++ {
+			req := kmsg.NewPtrFindCoordinatorRequest()
+			req.CoordinatorType, req.CoordinatorKey, req.CoordinatorKeys = coordinatorTransaction, "x", []string{"x"}
+			resp := call(g, version, req, g.findCoordinator)
+			code, message, want := resp.ErrorCode, resp.ErrorMessage, kerr.TransactionalIDAuthorizationFailed
+			if version >= 4 {
+				code, message, want = resp.Coordinators[0].ErrorCode, resp.Coordinators[0].ErrorMessage, kerr.InvalidRequest
+			}
+			if code != want.Code || message == nil || *message != "transactions are not supported" {
+				t.Errorf("version %d: code %d, %v", version, code, message)
+			}
+		}
+	})
+}
+
+// A member of a group that can't be is told so, in all versions that clients look for.
+func TestConsumerGroupHeartbeatIsRefused(t *testing.T) {
+	withGroups(t, func(g *groupTest) {
+		for version := range int16(2) {
+			req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
+			req.Group = "new"
+			resp := call(g, version, req, g.consumerGroupHeartbeat)
+			if resp.ErrorCode != kerr.UnsupportedVersion.Code || resp.ErrorMessage == nil {
+				t.Errorf("version %d: %+v", version, resp)
+			}
+		}
+	})
+	var row TableRow
+	for _, r := range Table() {
+		if r.Key == int16(kmsg.ConsumerGroupHeartbeat) {
+			row = r
+		}
+	}
+	if row.Max != 1 {
+		t.Errorf("advertised up to %d: librdkafka asks only where it finds 1", row.Max)
+	}
+}
+
+// Each ACL that is asked about has an answer: there is no authorizer.
+func TestACLsAreAnsweredAsWithoutAuthorizer(t *testing.T) {
+	create := kmsg.NewPtrCreateACLsRequest()
+	create.Creations = make([]kmsg.CreateACLsRequestCreation, 2)
+	remove := kmsg.NewPtrDeleteACLsRequest()
+	remove.Filters = make([]kmsg.DeleteACLsRequestFilter, 3)
+	codes := []int16{describeACLs(t.Context(), nil, kmsg.NewPtrDescribeACLsRequest()).ErrorCode}
+	for _, r := range createACLs(t.Context(), nil, create).Results {
+		codes = append(codes, r.ErrorCode)
+	}
+	for _, r := range deleteACLs(t.Context(), nil, remove).Results {
+		codes = append(codes, r.ErrorCode)
+	}
+	if len(codes) != 6 {
+		t.Errorf("%d answers, want 6", len(codes))
+	}
+	for _, c := range codes {
+		if c != kerr.SecurityDisabled.Code {
+			t.Errorf("code %d", c)
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package cluster
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"varve/metadata"
+)
+
+// What Kafka takes is taken, and stored as Kafka stores it.
+func TestSettingsAreTakenAsKafkaTakesThem(t *testing.T) {
+	for _, c := range []struct{ name, value, stored string }{
+		{"cleanup.policy", "", ""},
+		{"cleanup.policy", "delete, delete", "delete"},
+		{"cleanup.policy", "compact,delete", "compact,delete"},
+		{"preallocate", "True", "true"},
+		{"retention.bytes", "-5", "-5"},
+		{"retention.bytes", "9223372036854775807", "9223372036854775807"},
+		{"max.message.bytes", "33554432", "33554432"},
+		{"compression.gzip.level", "-1", "-1"},
+		{"compression.gzip.level", "9", "9"},
+		{"leader.replication.throttled.replicas", "*", "*"},
+		{"follower.replication.throttled.replicas", "0:1, 12:3", "0:1,12:3"},
+		{"leader.replication.throttled.replicas", "", ""},
+		{"max.compaction.lag.ms", "10", "10"},
+	} {
+		s := metadata.Settings{c.name: c.value}
+		if err := CheckTopicConfig(s); err != nil || s[c.name] != c.stored {
+			t.Errorf("%s=%q: stored %q, want %q, %v", c.name, c.value, s[c.name], c.stored, err)
+		}
+	}
+	for _, name := range []string{"leader.replication.throttled.rate", "follower.replication.throttled.rate", "replica.alter.log.dirs.io.max.bytes.per.second", "log.cleanup.policy"} {
+		value := "1000"
+		if name == "log.cleanup.policy" {
+			value = "delete"
+		}
+		if err := CheckBrokerConfig(metadata.Settings{name: value}); err != nil {
+			t.Errorf("broker's %s: %v", name, err)
+		}
+	}
+}
+
+// What Kafka refuses is refused, with a text that says the value, the name and why.
+func TestSettingsAreRefusedAsKafkaRefusesThem(t *testing.T) {
+	for _, c := range []struct {
+		check  func(metadata.Settings) error
+		s      metadata.Settings
+		reason error
+		text   string
+	}{
+		{CheckTopicConfig, metadata.Settings{"leader.replication.throttled.replicas": "xx"}, ErrConfigValue, "'*'"},
+		{CheckTopicConfig, metadata.Settings{"compression.gzip.level": "0"}, ErrConfigValue, "from 1 to 9, or -1"},
+		{CheckTopicConfig, metadata.Settings{"compression.gzip.level": "x"}, ErrConfigValue, "INT"},
+		{CheckTopicConfig, metadata.Settings{"cleanup.policy": "keep"}, ErrConfigValue, "delete, compact"},
+		{CheckTopicConfig, metadata.Settings{"preallocate": "yes"}, ErrConfigValue, "true, false"},
+		{CheckTopicConfig, metadata.Settings{"max.message.bytes": "33554433"}, ErrConfigValue, "from 0 to 33554432"},
+		{CheckTopicConfig, metadata.Settings{"retention.ms": "-2"}, ErrConfigValue, "at least -1"},
+		{CheckTopicConfig, metadata.Settings{"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"}, ErrConfigValue, "min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"},
+		{CheckTopicConfig, metadata.Settings{"retention.sm": "5"}, ErrUnknownConfig, "Unknown configuration retention.sm"},
+		{CheckGroupConfig, metadata.Settings{"consumer.session.timeout.ms": "1"}, ErrConfigValue, "from 45000 to 60000"},
+		{CheckGroupConfig, metadata.Settings{"consumer.heartbeat.interval.ms": "1"}, ErrConfigValue, "from 5000 to 15000"},
+		{CheckBrokerConfig, metadata.Settings{"leader.replication.throttled.rate": "-1"}, ErrConfigValue, "at least 0"},
+	} {
+		err := c.check(c.s)
+		if !errors.Is(err, c.reason) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), c.reason.Error()) {
+			t.Errorf("%v: %v", c.s, err)
+		}
+	}
+}
+
+// Every setting's own default would be taken, and one that does nothing says so.
+func TestDefinitionsAreSound(t *testing.T) {
+	for _, defs := range [][]Definition{TopicDefinitions(), BrokerDefinitions(), GroupDefinitions()} {
+		for _, d := range defs {
+			if err := d.Check(d.Default); err != nil {
+				t.Errorf("the default: %v", err)
+			}
+			compaction := strings.Contains(d.Name, "compaction") || strings.Contains(d.Name, "cleanup") || strings.Contains(d.Name, "cleaner") || strings.Contains(d.Name, "cleanable") || strings.HasSuffix(d.Name, "delete.retention.ms")
+			if d.Doc == "" || compaction && !strings.Contains(strings.ToLower(d.Doc), "no effect yet") {
+				t.Errorf("%s is described as %q", d.Name, d.Doc)
+			}
+		}
+	}
+}
+
+// An empty policy keeps everything; a negative size is no limit; "compact" alone drops
+// nothing by time.
+func TestPoliciesOfPartitions(t *testing.T) {
+	for policy, want := range map[string][2]bool{"": {false, false}, "delete": {false, true}, "compact": {true, false}, "compact,delete": {true, true}} {
+		topic := &Topic{Name: "t", Topic: metadata.Topic{Config: metadata.Settings{"cleanup.policy": policy, "retention.bytes": "-5"}}}
+		s := new(View).PartitionSettings(topic, "1")
+		if s.Compact != want[0] || s.Delete != want[1] || s.RetentionBytes != -1 {
+			t.Errorf("%q: %+v", policy, s)
+		}
+	}
+}
