@@ -311,7 +311,7 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 	if got := post("t"); got != 200 {
 		t.Fatalf("undelete: %d", got)
 	}
-	if got := post("t"); got != 404 {
+	if got := post("t"); got != 409 {
 		t.Errorf("a second time: %d", got)
 	}
 	a.consume("t", 300)
