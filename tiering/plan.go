@@ -115,7 +115,7 @@ func (u *Uploader) candidates() []candidate {
 			continue
 		}
 		p := s.Partition()
-		if len(u.flushes) > 0 {
+		if len(u.flushes)+len(u.failed) > 0 {
 			seen[p] = true
 		}
 		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
@@ -131,6 +131,7 @@ func (u *Uploader) candidates() []candidate {
 		}
 	}
 	u.finish()
+	u.noteStuck(seen)
 	return found
 }
 
