@@ -48,9 +48,11 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
 	s.mu.Lock()
-	f, w, known := h.follower, h.writer, h.known
+	f, w, known, dropped := h.follower, h.writer, h.known, h.dropped
 	s.mu.Unlock()
 	switch {
+	case dropped:
+		return nil, errDropped(j)
 	case f != nil:
 		return f, nil
 	case w != nil:

@@ -104,10 +104,18 @@ func (s *Store) admitFile(size int64) error {
 }
 
 // newFile makes a journal's file out of a spare, or anew, unless it is there: a
-// follower that lost what was not synced finds files ahead of its last entry.
+// follower that lost what was not synced finds files ahead of its last entry. A journal
+// that was dropped gets none.
 func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	if f := s.file(j, num); f != nil {
 		return f, nil
+	}
+	s.mu.Lock()
+	held := s.mu.journals[j]
+	over := held == nil || held.dropped
+	s.mu.Unlock()
+	if over {
+		return nil, errDropped(j)
 	}
 	path := s.cfg.Dir + "/" + fileName(j, num)
 	from := s.takeSpare(size)
@@ -127,7 +135,11 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	defer s.mu.Unlock()
 	made := &file{journal: j, num: num, path: path, size: size, f: f, reader: reader}
 	made.end.Store(blockBytes)
-	held := s.held(j)
+	if held.dropped { // meanwhile: nobody would ever trim it
+		s.mu.given = append(s.mu.given, made)
+		signal(s.work)
+		return nil, errDropped(j)
+	}
 	held.files = append(held.files, made)
 	s.giveUp(held, held.meta.start().at) // this one, if it was asked for before a skip
 	s.recount()

@@ -163,6 +163,7 @@ func (s *Store) Drop(j id.Journal) {
 	s.mu.Unlock()
 	if dropped && f != nil {
 		f.files.end()
+		f.files.freed() // who waits for a file learns of the end
 	}
 	signal(s.work)
 }
