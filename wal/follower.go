@@ -95,7 +95,7 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 		return nil, err
 	}
 	if next != nil {
-		f.files.put(next)
+		f.files.put(next, nil)
 	} else {
 		f.files.want(f.file.num + 1)
 	}
@@ -253,7 +253,7 @@ func (f *Follower) place(h *header) error {
 	}
 	next := f.files.take()
 	if next == nil {
-		return f.store.whyNoFile()
+		return f.files.why()
 	}
 	f.store.complete(f.held, nil, f.file, f.written)
 	f.file, f.at = next, blockBytes

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -632,4 +633,43 @@ func TestMetaVersions(t *testing.T) {
 	if _, err = decodeMeta(want.encode()); err == nil {
 		t.Error("a floor within a file was believed")
 	}
+}
+
+// TestOneJournalsFileIsNotEverybodys: a journal whose next file can't be made is refused
+// its appends; another one on the same disk goes on.
+func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		p := newPairOn(t, disk)
+		synctest.Wait() // the second file is made
+		var mended atomic.Bool
+		broken := errors.New("input/output error")
+		disk.Fault = func(op, name string) error {
+			if op == "open" && !mended.Load() && strings.Contains(name, p.w.ID().String()+".") && strings.HasSuffix(name, suffixFile+".tmp") {
+				return broken
+			}
+			return nil
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		for p.write(r, 20); p.o.pos[p.n-1].file() < 3; {
+			p.write(r, 20)
+		}
+		if err := p.stream(t.Context(), 0); !errors.Is(err, ErrFull) || !errors.Is(err, broken) {
+			t.Fatalf("the journal whose file can't be made: %v", err)
+		}
+		w := createJournal(t, p.store, 7)
+		defer w.Close()
+		o := newOutcome()
+		for n := int64(0); n == 0 || o.pos[n-1].file() < 5; n++ {
+			if err := o.add(t, w, n, 8000); err != nil {
+				t.Fatalf("append %d of the other: %v", n, err)
+			}
+			o.n.Wait()
+		}
+		mended.Store(true)
+		time.Sleep(2 * retryEvery) // of fake time
+		if err := p.stream(t.Context(), 0); err != nil {
+			t.Errorf("when it can be made: %v", err)
+		}
+	})
 }

@@ -57,7 +57,6 @@ type Store struct {
 		spareSeq int
 		given    []*file   // given up, to be taken away
 		wants    []*supply // that need a next file
-		noFile   error     // why the last preparation failed
 	}
 	work chan struct{}
 	stop context.CancelFunc

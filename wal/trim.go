@@ -94,7 +94,7 @@ func (s *Store) oldestTrimmed() *file {
 			}
 		}
 	}
-	starved := len(s.mu.wants) > 0 && s.mu.noFile != nil
+	starved := slices.ContainsFunc(s.mu.wants, (*supply).failing)
 	if oldest == nil || kept <= s.cfg.KeepBytes && !short && !starved {
 		return nil
 	}
