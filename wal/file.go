@@ -38,6 +38,7 @@ type file struct {
 	// Guarded by Store.mu from the moment that the file is in it.
 	first    uint64 // the lowest entry, once somebody asked; 0: not known
 	last     uint64 // the highest committed entry
+	appends  int64  // in the entries up to there
 	complete bool   // takes no entries beyond final
 	final    uint64
 	indexed  bool // its index is on disk

@@ -35,6 +35,7 @@ type unsynced struct {
 	last uint64
 	end  int64
 	dirs []byte // as appendDir makes them
+	n    int64  // appends in them
 }
 
 // Follow opens a journal that was joined, and that this process doesn't write, for
@@ -287,6 +288,7 @@ func (f *Follower) note(run []received) {
 	for i := range run {
 		h := &run[i].header
 		u.dirs = appendDir(u.dirs, h, run[i].dir)
+		u.n += appendsIn(run[i].dir)
 		f.at += int64(h.length)
 	}
 	f.written = run[len(run)-1].header.number
@@ -337,6 +339,7 @@ func (s *Store) noteSynced(h *journal, u *unsynced) {
 	defer s.mu.Unlock()
 	f := u.file
 	f.last = u.last
+	f.appends += u.n
 	f.end.Store(u.end)
 	f.dirs = joinDirs(f.dirs, u.dirs)
 	h.last, h.tail = u.last, makePos(f.num, u.end)

@@ -75,8 +75,8 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 
 // admitFile checks the budget and the disk before another file is made.
 func (s *Store) admitFile(size int64) error {
-	if n := s.Untrimmed(); n+size > s.cfg.HardBytes {
-		return fmt.Errorf("%d bytes wait for upload, %d are allowed", n, s.cfg.HardBytes)
+	if n := s.weight.Load(); n+size > s.cfg.HardBytes {
+		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, leastAppend, s.cfg.HardBytes)
 	}
 	s.mu.Lock()
 	spare := len(s.mu.spares) > 0 && size == s.cfg.FileBytes
@@ -204,6 +204,7 @@ func (s *Store) noteEntry(l *lane, f *file, h *header, dir []byte) {
 		return
 	}
 	f.last = h.number
+	f.appends += appendsIn(dir)
 	f.end.Store(h.pos.off() + int64(h.length))
 	f.dirs = appendDir(f.dirs, h, dir)
 	if f.complete && f.last == f.final {

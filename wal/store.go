@@ -49,6 +49,7 @@ type Store struct {
 	behind  *stretches
 
 	untrimmed atomic.Int64 // bytes of files that are still needed
+	weight    atomic.Int64 // what they count for in the budget
 
 	mu struct {
 		sync.Mutex
