@@ -50,6 +50,10 @@ test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
+.PHONY: outages
+outages: servers ## all of etcd, and the bucket, gone for a minute under three agents
+	$(GO) test -tags full -count=1 -timeout 10m -v -run 'ForAMinute' ./e2e
+
 .PHONY: needs
 needs: # says what test-all misses on this machine
 	@missing=; for tool in kcat java mvn gcc strace ip docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
@@ -64,8 +68,8 @@ spec: ## check the models of replication and recovery; needs Java and Maven
 RUNS ?= 300
 
 .PHONY: sim
-sim: ## run simulated clusters: RUNS=n fresh seeds, or SEED=n once more; see docs/simulation.md
-	$(if $(SEED),VARVE_SIM_SEED=$(SEED) $(GO) test -count=1 -v -run '^TestSeed$$' ./sim,VARVE_SIM_RUNS=$(RUNS) $(GO) test -count=1 -timeout 6h -v -run '^TestFreshSeeds$$' ./sim)
+sim: ## run simulated clusters: RUNS=n fresh seeds, or SEED=n once more, exactly; see docs/simulation.md
+	$(if $(SEED),VARVE_SIM_SEED=$(SEED),VARVE_SIM_RUNS=$(RUNS)) $(GO) test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./sim
 
 .PHONY: sim-mutations
 sim-mutations: ## break the protocol in each of the ways that sim/mutations_test.go lists, and see it caught

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,8 +21,10 @@ import (
 	"varve/cluster"
 )
 
-// Agent is what the pages tell about.
+// Agent is what the pages tell about. Until it has started, only NotReady is asked.
 type Agent interface {
+	// Started is closed when the agent serves.
+	Started() <-chan struct{}
 	// NotReady lists why clients can't be served, or nil.
 	NotReady() []string
 	// Status is the agent's own state, for /v1/status.
@@ -54,7 +57,22 @@ func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
 	}
-	return &Server{&http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+	return &Server{&http.Server{Handler: whenStarted(a, mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+}
+
+// whenStarted keeps requests about the agent's state from one that has none yet.
+func whenStarted(a Agent, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-a.Started():
+		default:
+			if strings.HasPrefix(r.URL.Path, "/v1/") {
+				ready(w, a.NotReady())
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Serve answers on l until Close.

@@ -19,8 +19,17 @@ import (
 )
 
 type fakeAgent struct {
-	missing []string
-	asked   []string
+	missing  []string
+	asked    []string
+	starting bool
+}
+
+func (f *fakeAgent) Started() <-chan struct{} {
+	c := make(chan struct{})
+	if !f.starting {
+		close(c)
+	}
+	return c
 }
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
@@ -168,5 +177,24 @@ func TestPages(t *testing.T) {
 	}
 	if code, _ := get(t, s, "/debug/pprof/"); code != 404 {
 		t.Error("profiles are served unasked:", code)
+	}
+}
+
+// TestStarting: an agent that hasn't started says what it waits for, and nothing of a
+// state that it doesn't have.
+func TestStarting(t *testing.T) {
+	a := &fakeAgent{starting: true, missing: []string{"it waits for others"}}
+	s := httptest.NewServer(New(a, prometheus.NewRegistry(), false).http.Handler)
+	t.Cleanup(s.Close)
+	for path, want := range map[string]int{"/healthz": 200, "/metrics": 200, "/readyz": 503, "/v1/status": 503, "/v1/cluster": 503} {
+		resp, err := http.Get(s.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != want || want == 503 && !strings.Contains(string(body), "it waits for others") {
+			t.Errorf("%s: %d %q %v", path, resp.StatusCode, body, err)
+		}
 	}
 }

@@ -22,7 +22,14 @@ type candidate struct {
 	p     *partition.Partition
 	done  int64 // what lies below was adopted in an earlier pass
 	gap   error // of this pass
+	next  next  // of this pass, if there is a gap: what comes behind it
 	why   error // why it can't be served yet
+}
+
+// next is where the first batch behind a gap begins.
+type next struct {
+	base  int64
+	epoch id.Epoch
 }
 
 // tail is a sealed journal that partitions are adopted from.
@@ -42,13 +49,14 @@ func (a *Agent) adopt(ctx context.Context, all []*candidate) {
 		}
 		return
 	}
-	tails := a.tailsOf(all, journals)
+	tails, lost := a.tailsOf(all, journals), losses(journals)
 	for left := all; len(left) > 0; {
 		for _, t := range tails {
 			a.adoptFrom(ctx, t, left)
 		}
-		left = nextPass(left)
+		left = a.nextPass(left, lost)
 	}
+	a.adoptions.note(tails)
 }
 
 // journalsNow reads the journals' records after the heads were read. The view follows
@@ -116,52 +124,63 @@ func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
 	if len(by) == 0 {
 		return
 	}
-	var failed []error
-	for _, s := range a.keepers(t) {
-		last, err := a.peers.Last(ctx, s, t.Journal)
-		if err == nil && last < t.rec.End {
-			err = fmt.Errorf("it has entries up to %d of %d", last, t.rec.End)
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("store %v: %w", s, err))
-			continue
-		}
-		err = a.peers.Entries(ctx, s, t.Journal, func(e *wal.Entry) error {
-			if e.Number > t.rec.End {
-				return nil // not decided to count
+	from, err := a.source(t, id.Store{})
+	if err == nil {
+		if err = a.readInto(ctx, t, from, by); err != nil {
+			first := err
+			if from, err = a.source(t, from); err == nil {
+				err = a.readInto(ctx, t, from, by)
 			}
-			for i := range e.Records {
-				if c := by[e.Records[i].Partition]; c != nil {
-					c.adopt(t.Journal, e, &e.Records[i])
-				}
+			if err != nil {
+				err = errors.Join(first, err)
 			}
-			return nil
-		})
-		if err == nil {
-			if s != a.store.ID() {
-				a.local.follow(t.Journal, t.rec.End, s, t.rec.Keepers())
-			}
-			return
 		}
-		failed = append(failed, fmt.Errorf("store %v: %w", s, err))
+	}
+	if err == nil {
+		if from != a.store.ID() {
+			a.local.follow(t.Journal, t.rec.End, from, t.rec.Keepers())
+		}
+		return
 	}
 	why := fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up", t.Journal)
 	for _, c := range by {
-		c.why = errors.Join(append([]error{why}, failed...)...)
+		c.why = errors.Join(why, err)
 	}
 }
 
-// keepers are the live stores that may hold a journal, this one first.
-func (a *Agent) keepers(t tail) []id.Store {
-	var out []id.Store
+// source gives a store that has all of a journal: this one, if it is not the one that
+// just failed, or another that is live.
+func (a *Agent) source(t tail, not id.Store) (id.Store, error) {
+	var others []id.Store
 	for _, s := range t.rec.Keepers() {
-		if s == a.store.ID() {
-			out = slices.Insert(out, 0, s)
+		if s == a.store.ID() && s != not {
+			if last, err := a.store.Last(t.Journal); err == nil && last >= t.rec.End {
+				return s, nil
+			}
 		} else if _, live := a.view.Store(s); live {
-			out = append(out, s)
+			others = append(others, s)
 		}
 	}
-	return out
+	return a.local.search(t.Journal, t.rec.End, others, not)
+}
+
+// readInto hands what a store has of a journal to the partitions.
+func (a *Agent) readInto(ctx context.Context, t tail, from id.Store, by map[id.Partition]*candidate) error {
+	err := a.peers.Entries(ctx, from, t.Journal, func(e *wal.Entry) error {
+		if e.Number > t.rec.End {
+			return nil // not decided to count
+		}
+		for i := range e.Records {
+			if c := by[e.Records[i].Partition]; c != nil {
+				c.adopt(t.Journal, e, &e.Records[i])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("store %v: %w", from, err)
+	}
+	return nil
 }
 
 // adopt takes over one batch, if it is the partition's and comes next.
@@ -170,25 +189,29 @@ func (c *candidate) adopt(j id.Journal, e *wal.Entry, r *wal.Record) {
 		return
 	}
 	err := c.p.Adopt(j, r, e.Place(r))
-	if err != nil && c.gap == nil {
-		c.gap = err
+	if err != nil && (c.gap == nil || r.Base < c.next.base) {
+		c.gap, c.next = err, next{r.Base, r.Epoch}
 	}
 }
 
 // nextPass gives the partitions that met a batch which did not come next, as when
 // their owners alternated: their journals are read again. Who made no progress is
-// unavailable.
-func nextPass(all []*candidate) (again []*candidate) {
+// unavailable, unless what is missing was given up.
+func (a *Agent) nextPass(all []*candidate, lost map[id.Incarnation]bool) (again []*candidate) {
 	for _, c := range all {
-		if c.why != nil || c.gap == nil {
+		if c.why != nil {
+			continue
+		}
+		if c.gap == nil {
+			a.passEnd(c, lost)
 			continue
 		}
 		end := c.p.State().End
-		if end <= c.done || c.done == 0 && end == c.head.TieredEnd {
+		if stuck := end <= c.done || c.done == 0 && end == c.head.TieredEnd; stuck && !a.passOver(c, lost, c.next) {
 			c.why = c.gap
 			continue
 		}
-		c.done, c.gap = end, nil
+		c.done, c.gap = c.p.State().End, nil
 		again = append(again, c)
 	}
 	return again

@@ -78,7 +78,9 @@ type Agent struct {
 	known        addresses
 	shunned      sync.Map // id.Store -> time.Time when it did not join
 	probing      sync.Map // incarnations that are being asked whether they live
+	revoked      sync.Map // incarnations whose session this agent ended
 	local        *local
+	adoptions    adoptions
 	seen         seen
 	life         context.Context // of all that runs until the end
 	registered   atomic.Int64    // revision of this agent's key
@@ -90,6 +92,7 @@ type Agent struct {
 	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
+	peerTLS      *replica.TLS // nil: connections with other agents are plain
 	peerAddr     string
 	stopControl  context.CancelFunc
 	controlling  sync.WaitGroup
@@ -98,7 +101,8 @@ type Agent struct {
 	stopServing  context.CancelFunc
 	admin        *admin.Server
 	httpListener net.Listener
-	fatal        chan error // what ends the process
+	awaits       atomic.Pointer[string] // what a start waits for
+	fatal        chan error             // what ends the process
 	started      chan struct{}
 	tasks        sync.WaitGroup
 }
@@ -151,6 +155,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		name string
 		do   func(ctx, life context.Context) error
 	}{
+		{"answer HTTP", a.openHTTP},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},
@@ -163,6 +168,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 	}
 	for _, s := range steps {
 		began := a.deps.Now()
+		a.stands("to " + s.name)
 		if err := s.do(ctx, life); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -209,10 +215,7 @@ func (a *Agent) listen(_, _ context.Context) error {
 		}
 		a.endpoints = append(a.endpoints, e)
 	}
-	if err := a.listenPeers(); err != nil {
-		return err
-	}
-	return a.listenHTTP()
+	return a.listenPeers()
 }
 
 // advertise says what clients are told of a listener that is bound to bound.
@@ -263,7 +266,6 @@ func (a *Agent) serve(_, life context.Context) error {
 		})
 	}
 	a.runTier(life)
-	a.serveHTTP()
 	return nil
 }
 
@@ -322,11 +324,9 @@ func (a *Agent) abort() {
 	} else if a.peerListener != nil {
 		a.peerListener.Close()
 	}
-	if a.httpListener != nil {
-		a.httpListener.Close()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	a.closeHTTP(ctx)
 	if a.journal != nil {
 		a.journal.Close()
 	}

@@ -32,6 +32,7 @@ type world struct {
 	bucket s3store.Store
 	change func(*Config)
 	random io.Reader // nil: the system's
+	meddle *meddled  // nil: agents that start have etcd for themselves
 }
 
 func newWorld(t *testing.T) *world {
@@ -66,7 +67,10 @@ func (w *world) config() Config {
 
 func (w *world) start() *running {
 	w.t.Helper()
-	meta := w.meta.Open()
+	var meta metadata.Store = w.meta.Open()
+	if w.meddle != nil {
+		meta = w.meddle.with(meta)
+	}
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Random: w.random, Version: "test"})
 	if err != nil {

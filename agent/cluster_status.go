@@ -48,7 +48,8 @@ type JournalStatus struct {
 	Broker  int32          `json:"broker"`
 	State   string         `json:"state"`
 	Quorum  int            `json:"quorum"`
-	End     uint64         `json:"end"` // of a sealed one: its last entry
+	End     uint64         `json:"end"`  // of a sealed one: its last entry
+	Lost    bool           `json:"lost"` // an operator gave up what came behind that
 	Members []MemberStatus `json:"members"`
 }
 
@@ -115,8 +116,8 @@ func (a *Agent) journalStatuses(s *ClusterStatus) {
 }
 
 func (a *Agent) journalStatus(j id.Journal, rec metadata.Journal) JournalStatus {
-	n := JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Members: []MemberStatus{}}
-	for _, store := range rec.Ensemble {
+	n := JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []MemberStatus{}}
+	for _, store := range rec.Keepers() {
 		b, known := a.view.Home(store)
 		if !known {
 			b = id.NoBroker

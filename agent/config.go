@@ -27,6 +27,8 @@ type Listener struct {
 type PeerConfig struct {
 	Bind       string `yaml:"bind" doc:"host:port at which other agents reach this one, to replicate journals; port 0 is a free one; empty: none, for a cluster of one"`
 	Advertised string `yaml:"advertised" doc:"host:port that other agents are told; empty: the bind address"`
+
+	TLS replica.TLSConfig `yaml:"tls" doc:"mutual TLS between agents"`
 }
 
 // ReplicationConfig says how many agents keep each journal.
@@ -162,6 +164,9 @@ func (c *Config) validateReplication() error {
 		if host, port, err := splitAddress(c.Peer.Advertised); err != nil || host == "" || port == 0 {
 			return fmt.Errorf("peer.advertised is %q: must be host:port", c.Peer.Advertised)
 		}
+	}
+	if err := c.Peer.TLS.Validate(); err != nil {
+		return err
 	}
 	return r.Config.Validate()
 }

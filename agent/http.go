@@ -8,31 +8,37 @@ import (
 	"varve/internal/id"
 )
 
-// listenHTTP takes the admin server's address, if one is configured.
-func (a *Agent) listenHTTP() error {
+// openHTTP starts the admin server, if one is configured: before anything that a start
+// may have to wait for, so that it can be asked what that is.
+func (a *Agent) openHTTP(_, _ context.Context) error {
 	if a.cfg.HTTP == "" {
 		return nil
 	}
 	l, err := a.deps.Listen("tcp", a.cfg.HTTP)
 	if err != nil {
-		return fmt.Errorf("http: %w", err)
+		return err
 	}
 	a.httpListener = l
-	return nil
-}
-
-// serveHTTP starts the admin server, if one is configured.
-func (a *Agent) serveHTTP() {
-	if a.httpListener == nil {
-		return
-	}
 	a.admin = admin.New(a, a.deps.Registry, a.cfg.Pprof)
 	a.run(func() {
-		if err := a.admin.Serve(a.httpListener); err != nil {
+		if err := a.admin.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
+	return nil
 }
+
+func (a *Agent) closeHTTP(ctx context.Context) {
+	if a.admin == nil {
+		return
+	}
+	if err := a.admin.Close(ctx); err != nil {
+		a.log.Debug("admin API", "err", err)
+	}
+}
+
+// stands notes what a start is about, or waits for.
+func (a *Agent) stands(at string) { a.awaits.Store(&at) }
 
 // Undelete brings a deleted topic back within the undelete window.
 func (a *Agent) Undelete(ctx context.Context, name string) error {
@@ -54,12 +60,15 @@ func (a *Agent) HTTPAddress() string {
 
 // NotReady lists why clients can't be served as they should.
 func (a *Agent) NotReady() []string {
-	var missing []string
 	select {
 	case <-a.started:
 	default:
-		missing = append(missing, "the agent is starting")
+		if at := a.awaits.Load(); at != nil {
+			return []string{"the agent is starting: it is about " + *at}
+		}
+		return []string{"the agent is starting"}
 	}
+	var missing []string
 	if n := a.withoutLeader() + len(a.unserved.all()); n > 0 {
 		missing = append(missing, fmt.Sprintf("%d partitions have no leader", n))
 	}

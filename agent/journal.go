@@ -38,9 +38,11 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 				return err
 			}
 			a.shun(err)
+			a.stands("to open a journal: " + err.Error())
 			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
 		} else if full && noted != len(members) {
 			noted = len(members)
+			a.stands(fmt.Sprintf("to open a journal, and waits for other agents to keep it with: %d live, %d needed", len(members), a.cfg.Replication.Quorum))
 			a.log.Warn("waiting for other agents to keep the journal with", "live", len(members), "needed", a.cfg.Replication.Quorum)
 		}
 		select {

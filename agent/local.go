@@ -39,14 +39,16 @@ type remoteTail struct {
 	keepers []id.Store // may have all of it
 	known   bool       // the picture of the cluster has shown it
 
-	at     id.Store // has all of it
-	failed error    // no keeper answered,
-	since  time.Time
+	at     id.Store      // has all of it
+	failed error         // it can't be read anywhere,
+	since  time.Time     // and is not tried again
+	pause  time.Duration // for so long
 }
 
 const (
-	remotePatience = 5 * time.Second // bounds a read from a peer
-	findAgain      = time.Second     // after no peer had a journal, reads fail at once for so long
+	remotePatience = 3 * time.Second  // bounds a read from a peer, and the search for one
+	pauseMin       = time.Second      // when nobody could give a journal, reads fail at once for so long,
+	pauseMax       = 30 * time.Second // longer each time: who reads many partitions waits for one only now and then
 )
 
 func newLocal(s *wal.Store, n reader, now func() time.Time) *local {
@@ -97,7 +99,7 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	var failed error
 	if r != nil {
 		at = r.at
-		if r.failed != nil && l.now().Sub(r.since) < findAgain {
+		if r.failed != nil && l.now().Sub(r.since) < r.pause {
 			failed = r.failed
 		}
 	}
@@ -116,7 +118,22 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	if findErr != nil {
 		return errors.Join(err, findErr)
 	}
-	return l.readFrom(other, j, p, pos)
+	if err = l.readFrom(other, j, p, pos); err != nil && !errors.Is(err, wal.ErrGone) {
+		l.note(r, other, err)
+	}
+	return err
+}
+
+// note says where a journal is read from now on, or that it can't be at this time.
+func (l *local) note(r *remoteTail, at id.Store, failed error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed == nil {
+		r.at, r.failed = at, nil
+		return
+	}
+	r.pause = min(max(pauseMin, 2*r.pause), pauseMax)
+	r.failed, r.since = failed, l.now()
 }
 
 func (l *local) readFrom(s id.Store, j id.Journal, p []byte, pos wal.Pos) error {
@@ -135,14 +152,8 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 		if at != not {
 			return at, nil // found while this one failed
 		}
-		at, err := l.search(j, r, not)
-		l.mu.Lock()
-		if err == nil {
-			r.at, r.failed = at, nil
-		} else {
-			r.failed, r.since = err, l.now()
-		}
-		l.mu.Unlock()
+		at, err := l.search(j, r.end, r.keepers, not)
+		l.note(r, at, err)
 		return at, err
 	})
 	if err != nil {
@@ -151,9 +162,9 @@ func (l *local) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 	return found.(id.Store), nil
 }
 
-// search asks all keepers at once; who answers first that it has all is taken. The one
-// that just failed is the last choice.
-func (l *local) search(j id.Journal, r *remoteTail, not id.Store) (id.Store, error) {
+// search asks all keepers at once for a journal that ends with an entry; who answers
+// first that it has all is taken. The one that just failed is the last choice.
+func (l *local) search(j id.Journal, end uint64, keepers []id.Store, not id.Store) (id.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), remotePatience)
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -162,19 +173,19 @@ func (l *local) search(j id.Journal, r *remoteTail, not id.Store) (id.Store, err
 		store id.Store
 		err   error
 	}
-	answers := make(chan answer, len(r.keepers))
-	for _, s := range r.keepers {
+	answers := make(chan answer, len(keepers))
+	for _, s := range keepers {
 		all.Go(func() {
 			last, err := l.node.Last(ctx, s, j)
-			if err == nil && last < r.end {
-				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, r.end)
+			if err == nil && last < end {
+				err = fmt.Errorf("store %v has entries up to %d of %d", s, last, end)
 			}
 			answers <- answer{s, err}
 		})
 	}
 	again := false
 	var failed []error
-	for range r.keepers {
+	for range keepers {
 		a := <-answers
 		switch {
 		case a.err != nil:

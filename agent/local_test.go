@@ -75,7 +75,7 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 		t.Errorf("asked %d times more at once: %v", peers.asked.Load()-asked, err)
 	}
 	peers.last[first], peers.rotten = 10, id.Store{} // it comes back
-	now = now.Add(findAgain)
+	now = now.Add(pauseMin)
 	if at, err := read(); at != first || err != nil {
 		t.Errorf("come back, read at %v: %v", at, err)
 	}

@@ -34,13 +34,32 @@ func (a *Agent) move(ctx context.Context, patience time.Duration, to map[*partit
 		return 0
 	}
 	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return comparePartitions(x.ID(), y.ID()) })
-	if a.tier.upload.Flush(round, ids(all)...) != nil {
-		return 0
-	}
-	for some := range slices.Chunk(all, moveAtOnce) {
+	for some := range slices.Chunk(a.uploaded(round, patience/2, all), moveAtOnce) {
 		moved += a.flip(ctx, round, some, to)
 	}
 	return moved
+}
+
+// uploaded gives the partitions of which the tier has what there was at the call: all,
+// or those that got so far within patience. One that can't be uploaded holds up no
+// other.
+func (a *Agent) uploaded(ctx context.Context, patience time.Duration, all []*partition.Partition) (ready []*partition.Partition) {
+	ends := make([]int64, len(all))
+	for i, p := range all {
+		ends[i] = p.State().High
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if a.tier.upload.Flush(ctx, ids(all)...) == nil {
+		return all
+	}
+	for i, p := range all {
+		if p.State().TieredEnd >= ends[i] {
+			ready = append(ready, p)
+		}
+	}
+	a.log.Warn("some partitions stay, since they could not be uploaded", "partitions", len(all)-len(ready), "of", len(all))
+	return ready
 }
 
 func comparePartitions(x, y id.Partition) int {

@@ -56,6 +56,13 @@ func (o *owned) retired(p *partition.Partition) {
 	}
 }
 
+// skip notes that a partition of a deleted topic needn't be opened.
+func (o *owned) skip(p id.Partition) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.done[p] = true
+}
+
 // keep takes back what retire marked.
 func (o *owned) keep(p *partition.Partition) {
 	o.mu.Lock()

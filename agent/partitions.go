@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"varve/cluster"
@@ -36,6 +37,7 @@ func (a *Agent) obey(ctx context.Context) {
 		a.known.note(l.Store, l.Peer)
 	}
 	a.keepJournals(ctx)
+	a.heedLosses()
 	a.holdSlots(ctx)
 	a.servePartitions(ctx)
 }
@@ -71,20 +73,31 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	if !a.leaving.Load() {
 		a.open(ctx, a.candidates(ctx, fresh))
 	}
+	var over []*partition.Partition
 	for _, p := range a.owned.all() {
-		if _, ok := a.view.TopicByID(p.ID().Topic); !ok {
-			a.retire(ctx, p)
+		if _, ok := a.view.TopicByID(p.ID().Topic); !ok && a.owned.retire(p) {
+			over = append(over, p)
 		}
 	}
+	a.retire(ctx, over)
 }
 
 // candidates reads the heads of partitions that this agent was given.
 func (a *Agent) candidates(ctx context.Context, fresh map[*cluster.Topic][]int32) (all []*candidate) {
+	writers := map[id.Incarnation]bool{}
+	for j := range a.view.Journals() {
+		writers[j.Writer] = j.Writer != a.inc
+	}
 	for t, indexes := range fresh {
 		settings := a.view.PartitionSettings(t, a.self.String())
 		heads, err := a.headsOf(ctx, t, indexes)
+		_, exists := a.view.TopicByID(t.ID)
 		for _, i := range indexes {
 			at := id.Partition{Topic: t.ID, Index: i}
+			if !exists && a.isTiered(heads[i], writers) {
+				a.owned.skip(at)
+				continue
+			}
 			if c, why := a.candidate(t, at, heads[i], settings, err); why != nil {
 				a.unserved.note(a, t, at, why)
 			} else if c != nil {
@@ -93,6 +106,17 @@ func (a *Agent) candidates(ctx context.Context, fresh map[*cluster.Topic][]int32
 		}
 	}
 	return all
+}
+
+// isTiered says whether the tier has all of a partition whose topic was deleted before
+// this agent began: no journal is left that its chain names. There is nothing to open
+// it for.
+func (a *Agent) isTiered(kv metadata.KV, writers map[id.Incarnation]bool) bool {
+	if kv.Mod == 0 {
+		return false
+	}
+	head, err := metadata.DecodeHead(kv.Value)
+	return err == nil && !slices.ContainsFunc(head.Chain, func(l metadata.Link) bool { return writers[l.Writer] })
 }
 
 // listFrom is how many of a topic's heads are read one by one.
@@ -188,30 +212,50 @@ func (a *Agent) lose(p *partition.Partition) {
 	p.Close()
 }
 
-// retire ends a partition whose topic was deleted, once all of it is in the tier,
-// so that the topic can be brought back whole. If that happens meanwhile it goes on.
-func (a *Agent) retire(ctx context.Context, p *partition.Partition) {
-	if !a.owned.retire(p) {
-		return // under way
+// retire ends partitions whose topics were deleted, and which are marked so, once all
+// of each is in the tier, so that the topic can be brought back whole. Who is back
+// before that goes on.
+func (a *Agent) retire(ctx context.Context, all []*partition.Partition) {
+	if len(all) == 0 {
+		return
 	}
 	a.run(func() {
-		for ctx.Err() == nil {
-			flushed := a.tier.upload.Flush(ctx, p.ID()) == nil
-			if _, back := a.view.TopicByID(p.ID().Topic); back {
-				a.owned.keep(p)
-				break
+		for len(all) > 0 {
+			round, cancel := context.WithTimeout(ctx, retireRound)
+			err := a.tier.upload.Flush(round, ids(all)...)
+			cancel()
+			if all = slices.DeleteFunc(all, a.retired); errors.Is(err, context.Canceled) {
+				break // this agent stops
 			}
-			if flushed && p.Retire() {
-				a.owned.retired(p)
-				break
-			}
-			select {
-			case <-time.After(100 * time.Millisecond):
-			case <-ctx.Done():
+			if len(all) > 0 {
+				select {
+				case <-time.After(100 * time.Millisecond):
+				case <-ctx.Done():
+				}
 			}
 		}
 		a.view.Touch()
 	})
+}
+
+// retireRound bounds one try to upload what is left of all that retire together: one
+// that can't be uploaded keeps no other.
+const retireRound = 10 * time.Second
+
+// retired ends a partition if that is possible now; false: it is to be tried again.
+func (a *Agent) retired(p *partition.Partition) bool {
+	if _, back := a.view.TopicByID(p.ID().Topic); back {
+		a.owned.keep(p)
+		return true
+	}
+	if a.owned.Get(p.ID()) != p {
+		return true // it has another owner
+	}
+	if !p.Retire() {
+		return false
+	}
+	a.owned.retired(p)
+	return true
 }
 
 // gone says whether a partition of a deleted topic was uploaded and closed; it is

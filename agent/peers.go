@@ -53,6 +53,12 @@ func (a *Agent) listenPeers() error {
 		return fmt.Errorf("peer: %w", err)
 	}
 	a.peerListener = l
+	if a.cfg.Peer.TLS.On() {
+		if a.peerTLS, err = a.cfg.Peer.TLS.Load(a.deps.FS); err != nil {
+			return err
+		}
+		a.peerListener = a.peerTLS.Listener(l)
+	}
 	e, err := advertise(Listener{Name: "peer", Advertised: a.cfg.Peer.Advertised}, l.Addr().String())
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
@@ -64,8 +70,12 @@ func (a *Agent) listenPeers() error {
 // openPeers makes this agent's journals and those of the others reachable for each
 // other.
 func (a *Agent) openPeers(_, life context.Context) error {
+	dial := a.deps.Dial
+	if a.peerTLS != nil {
+		dial = a.peerTLS.Dial(dial)
+	}
 	node, err := replica.Open(a.cfg.Replication.Config, replica.Deps{
-		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: a.deps.Dial, Resolve: a.resolve, Lost: a.peerLost,
+		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: dial, Resolve: a.resolve, Lost: a.peerLost,
 		Log: a.log.With("part", "replica"), Registry: a.deps.Registry,
 	})
 	if err != nil {
@@ -111,6 +121,9 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 			case <-ctx.Done():
 				return // silent: its lease decides
 			}
+		}
+		if _, again := a.revoked.LoadOrStore(live.Incarnation, true); again {
+			return
 		}
 		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil {
 			a.log.Info("an agent's process is gone; its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)

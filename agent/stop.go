@@ -24,6 +24,7 @@ func (a *Agent) stop(failed error) {
 		a.handOver(ctx)
 	} else {
 		a.closePartitions() // who waits is told at once, and goes elsewhere
+		a.endSession(ctx)   // before anything that waits for a disk: the others needn't
 	}
 	a.stopServing()
 	a.drain()
@@ -35,20 +36,16 @@ func (a *Agent) stop(failed error) {
 	}
 	a.tier.stop()
 	a.sealing.Store(true)
-	a.journal.Close()
+	if !a.closeJournal(ctx) {
+		return
+	}
 	if failed == nil {
 		a.leaveClean(ctx)
 	}
 	a.closePartitions()
-	if a.admin != nil {
-		if err := a.admin.Close(ctx); err != nil {
-			a.log.Debug("admin API", "err", err)
-		}
-	}
+	a.closeHTTP(ctx)
 	a.peers.Close()
-	if err := a.lease().Close(ctx); err != nil {
-		a.log.Debug("lease not ended; it ends by itself", "err", err)
-	}
+	a.endSession(ctx)
 	if err := a.heads.Close(ctx); err != nil {
 		a.log.Warn("metadata writes not finished", "err", err)
 	}
@@ -56,6 +53,32 @@ func (a *Agent) stop(failed error) {
 		a.log.Warn("journals not closed cleanly", "err", err)
 	}
 	a.log.Info("stopped")
+}
+
+// endSession lets the others know at once that this agent is gone.
+func (a *Agent) endSession(ctx context.Context) {
+	if err := a.lease().Close(ctx); err != nil {
+		a.log.Debug("lease not ended; it ends by itself", "err", err)
+	}
+}
+
+// closeJournal waits for the journal's disk, as long as there is time. A disk that
+// hangs for longer hangs what is left of this agent as well: that is given up, and
+// ends with the process.
+func (a *Agent) closeJournal(ctx context.Context) bool {
+	closed := make(chan struct{})
+	go func() {
+		a.journal.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+		return true
+	case <-ctx.Done():
+		a.log.Error("the journal's disk does not answer; stopped without it")
+		a.endSession(ctx)
+		return false
+	}
 }
 
 func (a *Agent) closePartitions() {
@@ -135,7 +158,7 @@ func (a *Agent) trim(ctx context.Context) {
 	}
 }
 
-// neededElsewhere says whether a partition of another owner may have a part of its
+// neededElsewhere says whether a partition that isn't open here may have a part of its
 // tail in this incarnation's journals.
 func (a *Agent) neededElsewhere(ctx context.Context) bool {
 	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
@@ -143,8 +166,13 @@ func (a *Agent) neededElsewhere(ctx context.Context) bool {
 		return true
 	}
 	for _, kv := range kvs {
+		p, bad := metadata.ParseHeadKey(kv.Key)
 		h, err := metadata.DecodeHead(kv.Value)
-		if err != nil || h.Owner != a.inc && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == a.inc }) {
+		if bad != nil || err != nil {
+			return true
+		}
+		open := h.Owner == a.inc && (a.owned.Get(p) != nil || a.gone(p))
+		if !open && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == a.inc }) {
 			return true
 		}
 	}

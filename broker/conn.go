@@ -74,11 +74,11 @@ func (c *conn) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	written := make(chan struct{})
+	var lost error // why nothing more could be written
 	go func() {
 		defer close(written)
-		err := c.write()
+		lost = c.write()
 		cancel()
-		c.note(err)
 		for r := range c.out { // nobody reads these answers
 			if r.release != nil && r.ready.Load() {
 				r.release()
@@ -90,6 +90,7 @@ func (c *conn) run(ctx context.Context) {
 	<-written
 	cancel()
 	c.nc.Close()
+	c.note(lost)
 	c.note(err)
 }
 

@@ -25,6 +25,7 @@ const grace = 3 * time.Second
 type member struct {
 	incarnation id.Incarnation
 	down        error // why it doesn't answer; context.DeadlineExceeded: it is silent
+	hidden      bool  // it answers to its peers, not to the controller
 	journals    map[id.Journal]*kept
 	copyFails   error
 }
@@ -62,6 +63,25 @@ func (f *stores) call(ctx context.Context, what string, s id.Store) (*member, er
 }
 
 func (f *stores) Ping(ctx context.Context, s id.Store) (id.Incarnation, error) {
+	f.mu.Lock()
+	m := f.by[s]
+	hidden := m != nil && m.hidden
+	f.mu.Unlock()
+	if hidden {
+		<-ctx.Done()
+		return 0, ctx.Err()
+	}
+	return f.ping(ctx, s)
+}
+
+func (f *stores) Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error) {
+	if _, err := f.call(ctx, "probe", via); err != nil {
+		return 0, err
+	}
+	return f.ping(ctx, s)
+}
+
+func (f *stores) ping(ctx context.Context, s id.Store) (id.Incarnation, error) {
 	m, err := f.call(ctx, "ping", s)
 	if err != nil {
 		return 0, err

@@ -30,6 +30,9 @@ import (
 type Peers interface {
 	// Ping asks the agent that has a store for its incarnation.
 	Ping(ctx context.Context, s id.Store) (id.Incarnation, error)
+	// Probe asks the agent that has the store via for what Ping finds at store s from
+	// there. It answers before pingPatience is over.
+	Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error)
 	// Fence makes durable at a store that epoch fenced the journal, and gives the
 	// number of its last entry.
 	Fence(ctx context.Context, s id.Store, j id.Journal, epoch uint64) (last uint64, err error)

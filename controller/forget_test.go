@@ -114,6 +114,16 @@ func TestAcceptLoss(t *testing.T) {
 				if err != nil || len(cost.Partitions) != 3 {
 					t.Errorf("cost %+v, %v", cost, err)
 				}
+				if !x.whole { // one that lives, and may have more, is heard first
+					w.set(func() { w.member(3).down = errors.New("connection reset") })
+					if l, err := c.AcceptLoss(w.ctx, journalOf(11)); err == nil || errors.Is(err, cluster.ErrNoLoss) {
+						t.Errorf("agent 3 was not heard: %+v, %v", l, err)
+					}
+					if rec := w.journal(11); rec.State == metadata.JournalSealed {
+						t.Errorf("the journal was sealed at %d", rec.End)
+					}
+					w.set(func() { w.member(3).down = nil })
+				}
 				l, err := c.AcceptLoss(w.ctx, journalOf(11))
 				if err != nil || l.Kept != x.kept || l.Gone != x.gone || l.Whole != x.whole {
 					t.Fatalf("%+v, %v", l, err)
@@ -122,10 +132,8 @@ func TestAcceptLoss(t *testing.T) {
 					w.control(3, 13, nil)
 				}
 				w.within(5*time.Second, "served again", func() bool { return w.served(topic, 3) })
-				if !x.gone {
-					if rec := w.journal(11); rec.State != metadata.JournalSealed || rec.End != x.kept {
-						t.Errorf("the journal is %v at %d", rec.State, rec.End)
-					}
+				if rec := w.journal(11); rec.State != metadata.JournalSealed || rec.End != x.kept || rec.Lost != !x.whole {
+					t.Errorf("the journal is %v at %d, lost %v", rec.State, rec.End, rec.Lost)
 				}
 				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
 					t.Errorf("once more: %v", err)
@@ -152,12 +160,20 @@ func TestAcceptLossOfSealed(t *testing.T) {
 		if got := w.journal(11); got.State != metadata.JournalSealed || got.End != 10 {
 			t.Errorf("now it is %v at %d", got.State, got.End)
 		}
+		rec = w.journal(11)
+		rec.Holders = []id.Store{storeOf(4)} // of a recovery
+		w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
+		w.set(func() { w.member(4).journals[journalOf(11)] = &kept{last: 10} })
 		w.kill(2)
+		if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
+			t.Errorf("store 4 has all of it: %v", err)
+		}
+		w.set(func() { delete(w.peers.by, storeOf(4)) })
 		l, err := c.AcceptLoss(w.ctx, journalOf(11))
 		if err != nil || l.Kept != 4 || l.Gone || l.Whole {
 			t.Errorf("%+v, %v", l, err)
 		}
-		if got := w.journal(11); got.End != 4 || len(got.Ensemble) != 1 || got.Ensemble[0] != storeOf(3) {
+		if got := w.journal(11); got.End != 4 || !got.Lost || len(got.Keepers()) != 1 || got.Ensemble[0] != storeOf(3) {
 			t.Errorf("now it is %+v", got)
 		}
 	})

@@ -116,35 +116,46 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 		return l, fmt.Errorf("begin: %w", err)
 	}
 	next.Fence = uint64(mod)
-	held, err := c.fence(ctx, j, rec.Ensemble, next.Fence, 0, len(rec.Ensemble)) // whoever answers
+	keepers := rec.Keepers()
+	held, missing, err := c.fence(ctx, j, keepers, next.Fence, 0, len(keepers)) // whoever answers
+	if err == nil {
+		err = c.unheard(keepers, missing)
+	}
 	if err != nil {
 		return l, err
 	}
 	if err := c.settleLoss(ctx, rec, &next, held, &l); err != nil {
 		return l, err
 	}
-	change := metadata.Put(key, next.Encode())
-	if l.Gone {
-		change = metadata.Delete(key)
-	}
-	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, change); err != nil {
+	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Put(key, next.Encode())); err != nil {
 		return l, err
 	}
 	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "gone", l.Gone, "whole", l.Whole)
 	return l, nil
 }
 
+// unheard refuses to give anything up while a keeper has a session and doesn't say what
+// it has: it may have all of it.
+func (c *Controller) unheard(keepers []id.Store, missing map[id.Store]error) error {
+	for _, s := range keepers {
+		if a, live := c.deps.View.Store(s); live && missing[s] != nil && !errors.Is(missing[s], wal.ErrUnknown) {
+			return fmt.Errorf("agent %d lives and may have what would be lost, but didn't say: end it first, or try again: %w", a.Broker, missing[s])
+		}
+	}
+	return nil
+}
+
 // settleLoss decides, by what members hold, what the journal comes to.
 func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *metadata.Journal, held map[id.Store]uint64, l *Loss) error {
 	var keeper id.Store
-	for _, s := range rec.Ensemble {
+	for _, s := range rec.Keepers() {
 		if last, ok := held[s]; ok && last >= l.Kept {
 			keeper, l.Kept = s, last
 		}
 	}
 	if rec.State == metadata.JournalSealed {
 		if l.Kept >= rec.End {
-			return fmt.Errorf("%w: store %v has all of journal %v", cluster.ErrNoLoss, keeper, l.Journal)
+			return noLoss(rec, keeper, l.Journal)
 		}
 	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
 		if end, holders, err := c.complete(ctx, l.Journal, next.Fence, rec.Ensemble, held, min(q, len(held))); err == nil {
@@ -154,6 +165,18 @@ func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *
 		}
 	}
 	l.Gone = l.Kept == 0
-	next.State, next.End, next.Ensemble, next.Quorum = metadata.JournalSealed, l.Kept, []id.Store{keeper}, 1
+	// The record stays while a chain names the writer: heirs learn from it that what is
+	// missing was given up.
+	next.State, next.End, next.Holders, next.Lost = metadata.JournalSealed, l.Kept, nil, true
+	if !l.Gone {
+		next.Ensemble, next.Quorum = []id.Store{keeper}, 1
+	}
 	return nil
+}
+
+func noLoss(rec cluster.Journal, keeper id.Store, j id.Journal) error {
+	if rec.End == 0 {
+		return fmt.Errorf("%w: journal %v ends before its first entry", cluster.ErrNoLoss, j)
+	}
+	return fmt.Errorf("%w: store %v has all of journal %v", cluster.ErrNoLoss, keeper, j)
 }

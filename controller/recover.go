@@ -66,7 +66,7 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 		return 0, fmt.Errorf("begin recovery: %w", err)
 	}
 	epoch := uint64(rev)
-	held, err := c.fence(ctx, j, rec.Ensemble, epoch, w-q+1, c.answers(rec))
+	held, _, err := c.fence(ctx, j, rec.Ensemble, epoch, w-q+1, c.answers(rec))
 	if err != nil {
 		return 0, err
 	}
@@ -99,8 +99,8 @@ type answer struct {
 }
 
 // fence asks all members, and goes on when as many as are wanted answered; enough of
-// them must.
-func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store, epoch uint64, enough, wanted int) (held map[id.Store]uint64, err error) {
+// them must. It gives what they hold, and why those that were heard of hold nothing.
+func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store, epoch uint64, enough, wanted int) (held map[id.Store]uint64, missing map[id.Store]error, err error) {
 	answers := make(chan answer, len(members))
 	for _, s := range members {
 		c.tasks.Go(func() {
@@ -111,14 +111,14 @@ func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store
 		})
 	}
 	held = map[id.Store]uint64{}
-	missing := make(map[id.Store]error, len(members))
+	missing = make(map[id.Store]error, len(members))
 	for range members {
 		a := <-answers
 		switch {
 		case errors.Is(a.err, wal.ErrFenced):
-			return nil, fmt.Errorf("store %v: %w", a.store, a.err) // a later recoverer is at work
+			return nil, nil, fmt.Errorf("store %v: %w", a.store, a.err) // a later recoverer is at work
 		case errors.Is(a.err, wal.ErrUnknown):
-			missing[a.store] = fmt.Errorf("store %v never had it or was wiped", a.store)
+			missing[a.store] = fmt.Errorf("store %v never had it or was wiped: %w", a.store, wal.ErrUnknown)
 		case a.err != nil:
 			missing[a.store] = fmt.Errorf("store %v: %w", a.store, a.err)
 		default:
@@ -129,9 +129,9 @@ func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store
 		}
 	}
 	if len(held) < enough {
-		return nil, fmt.Errorf("%d of %d members answered, %d must: %w", len(held), len(members), enough, inOrder(members, missing))
+		return nil, missing, fmt.Errorf("%d of %d members answered, %d must: %w", len(held), len(members), enough, inOrder(members, missing))
 	}
-	return held, nil
+	return held, missing, nil
 }
 
 // inOrder joins what members said in the order of the members, so that the same

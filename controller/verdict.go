@@ -28,7 +28,7 @@ const pingPatience = 500 * time.Millisecond
 const strandedGraces = 5
 
 // dead says whether an incarnation is to be replaced. A lease that ended while etcd
-// was away is no death: the agent itself is asked first. Who has no journal that may
+// was away is no death: the agent itself is asked first, and its peers. Who has no journal that may
 // still grow can't acknowledge anything, and needn't be asked. A wrong verdict costs
 // a failover and nothing else.
 func (c *Controller) dead(ctx context.Context, p *picture, i id.Incarnation, b id.Broker) bool {
@@ -86,7 +86,9 @@ func (c *Controller) ask(ctx context.Context, i id.Incarnation, s *suspect) {
 	}
 }
 
-// hear gives the incarnation that answers at the store of i.
+// hear gives the incarnation that answers at the store of i. Its peers are asked at the
+// same time: one that finds i there is as good, since it may be only this agent that can't
+// reach it. That costs no time: who is silent for this agent has pingPatience anyhow.
 func (c *Controller) hear(ctx context.Context, i id.Incarnation) (id.Incarnation, error) {
 	store, ok := c.storeOf(i)
 	if !ok {
@@ -94,11 +96,53 @@ func (c *Controller) hear(ctx context.Context, i id.Incarnation) (id.Incarnation
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingPatience)
 	defer cancel()
-	found, err := c.deps.Peers.Ping(ctx, store)
-	if err != nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", context.DeadlineExceeded, err) // it was silent
+	peers := make(chan id.Incarnation)
+	for _, a := range c.deps.View.Agents() {
+		if a.Incarnation == c.deps.Incarnation || a.Store == store {
+			continue
+		}
+		c.tasks.Go(func() {
+			found, err := c.deps.Peers.Probe(ctx, a.Store, store)
+			if err != nil {
+				return // it doesn't know
+			}
+			select {
+			case peers <- found:
+			case <-ctx.Done():
+			}
+		})
 	}
-	return found, err
+	own := make(chan answer, 1)
+	c.tasks.Go(func() {
+		found, err := c.deps.Peers.Ping(ctx, store)
+		own <- answer{store, uint64(found), err}
+	})
+	return c.weigh(ctx, i, own, peers)
+}
+
+// weigh waits for this agent's own impression, and if that is none, for a peer's.
+func (c *Controller) weigh(ctx context.Context, i id.Incarnation, own <-chan answer, peers <-chan id.Incarnation) (id.Incarnation, error) {
+	var failed error
+	for {
+		select {
+		case a := <-own:
+			if a.err == nil || errors.Is(a.err, syscall.ECONNREFUSED) {
+				return id.Incarnation(a.last), a.err
+			}
+			if ctx.Err() == nil {
+				failed = a.err // no way to it is known here; a peer may know one
+			}
+		case found := <-peers:
+			if found == i {
+				return i, nil
+			}
+		case <-ctx.Done():
+			if failed != nil {
+				return 0, failed
+			}
+			return 0, fmt.Errorf("it is silent: %w", ctx.Err())
+		}
+	}
 }
 
 // errNoStore: nothing says on which store an incarnation ran.

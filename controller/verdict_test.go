@@ -120,3 +120,59 @@ func TestHeadNewerThanPicture(t *testing.T) {
 		}
 	})
 }
+
+// TestPeersAreAskedToo: an agent without a session that only the controller can't reach is
+// not replaced, since a peer finds it, and goes on when it is registered again; but it is
+// as soon as its peers don't find it either, or when it stays away from etcd for long.
+func TestPeersAreAskedToo(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.three()
+		topic := w.topic(1, 3, 11, 1)
+		c := w.control(3, 13, nil)
+		w.within(time.Second, "elected", c.Active)
+		w.set(func() { w.member(1).hidden = true })
+		for range 2 {
+			w.lapse(1)
+			w.holds(3*grace, "nothing is taken away", func() bool {
+				return w.journal(11).State == metadata.JournalOpen && w.head(id.Partition{Topic: topic}).Owner == 11
+			})
+			w.register(1, 11)
+			w.within(time.Second, "served", func() bool { return w.served(topic, 3) })
+		}
+		w.lapse(1)
+		w.holds(2*grace, "nothing is taken away", func() bool { return w.journal(11).State == metadata.JournalOpen })
+		w.set(func() { w.member(1).down = context.DeadlineExceeded })
+		w.within(retryEvery+pingPatience+100*time.Millisecond, "served again", func() bool { return w.served(topic, 3) })
+	})
+	inWorld(t, func(w *world) {
+		w.three()
+		topic := w.topic(1, 3, 11, 1)
+		w.control(3, 13, nil)
+		w.set(func() { w.member(1).hidden = true })
+		w.lapse(1)
+		if took := w.within(time.Minute, "it is given up", func() bool { return w.served(topic, 3) }); took < strandedGraces*grace {
+			t.Errorf("it was given up after %v", took)
+		}
+	})
+}
+
+// TestPeersSilentToo: peers that don't answer for the suspect, or not at all, don't make
+// a verdict later.
+func TestPeersSilentToo(t *testing.T) {
+	for name, peer := range map[string]error{"they answer": nil, "they are silent": context.DeadlineExceeded} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.join(1, 11, 2, 1, 3, 4)
+				w.join(2, 12, 2, 2, 3, 4)
+				w.join(3, 13, 2, 3, 4, 1)
+				w.join(4, 14, 2, 4, 3, 1)
+				topic := w.topic(1, 3, 11, 1)
+				c := w.control(3, 13, nil)
+				w.within(time.Second, "elected", c.Active)
+				w.set(func() { w.member(1).down, w.member(2).down = context.DeadlineExceeded, peer })
+				w.lapse(1)
+				w.within(pingPatience+100*time.Millisecond, "served again", func() bool { return w.served(topic, 3) })
+			})
+		})
+	}
+}

@@ -22,8 +22,9 @@ type cluster struct {
 	t      *testing.T
 	etcd   *testserver.EtcdCluster
 	minio  *testserver.MinIOServer
-	linked bool    // every agent reaches the others, and etcd, over links
-	cables *cables // not nil: every agent is a host of its own
+	tls    *authority // of the agents' certificates; nil: they speak plainly to each other
+	linked bool       // every agent reaches the others, and etcd, over links
+	cables *cables    // not nil: every agent is a host of its own
 	agents []*member
 }
 
@@ -121,6 +122,9 @@ groups:
   initial_rebalance_delay: 0s
 `, m.id, m.data(), m.kafka, m.http, peer, advertised, strings.Join(etcds, ", "), minio, bucket, m.c.minio.AccessKey, m.c.minio.SecretKey)
 	err := os.MkdirAll(m.dir, 0o700)
+	if err == nil && m.c.tls != nil {
+		config, err = strings.Replace(config, "\netcd:", m.c.tls.config(m.dir)+"\netcd:", 1), m.c.tls.issue(m.dir)
+	}
 	if err == nil {
 		err = os.WriteFile(m.config(), []byte(config), 0o600)
 	}

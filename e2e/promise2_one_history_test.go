@@ -100,16 +100,25 @@ func TestRollingRestart(t *testing.T) {
 // newest records; the heirs serve them from their own disks.
 func TestBucketAwayAndAgentKilled(t *testing.T) {
 	t.Parallel()
+	bucketAwayAndAgentKilled(t, 0)
+}
+
+// bucketAwayAndAgentKilled lets the bucket be away for at least so long.
+func bucketAwayAndAgentKilled(t *testing.T, outage time.Duration) {
 	c := newCluster(t)
 	l := newLedger(t, c.brokers(), "away", 12)
 	if err := c.minio.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	away := time.Now()
 	l.beginAt(500, 4000)
 	f := l.follow("followers")
 	l.awaitMore(8000)
 	c.agents[1].kill()
 	l.awaitMore(8000)
+	for time.Since(away) < outage {
+		l.awaitMore(4000)
+	}
 	l.end()
 	l.check()
 	if err := c.minio.Start(); err != nil {

@@ -40,6 +40,10 @@ func TestEtcdLeaderKilled(t *testing.T) {
 // work again, and a failover too.
 func TestAllOfEtcdGone(t *testing.T) {
 	t.Parallel()
+	allOfEtcdGone(t, 12*time.Second)
+}
+
+func allOfEtcdGone(t *testing.T, outage time.Duration) {
 	c := newClusterOf(t, 3, false)
 	l := newLedger(t, c.brokers(), "gone", 12)
 	l.beginAt(300, 3000)
@@ -49,7 +53,7 @@ func TestAllOfEtcdGone(t *testing.T) {
 	if err := c.etcd.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	for outage := time.Now(); time.Since(outage) < 12*time.Second; {
+	for since := time.Now(); time.Since(since) < outage; {
 		l.awaitMore(3000)
 	}
 	if err := c.etcd.Start(); err != nil {

@@ -154,9 +154,6 @@ func (e *Embedded) socketDir(dir string) (string, error) {
 // Config is how a client reaches it.
 func (e *Embedded) Config() Config { return e.config }
 
-// Err delivers the error that ended etcd, if it ends by itself.
-func (e *Embedded) Err() <-chan error { return e.etcd.Err() }
-
 // Close stops etcd; what it answered is on disk.
 func (e *Embedded) Close() error {
 	var err error

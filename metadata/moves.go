@@ -23,19 +23,14 @@ func DecodeMove(b []byte) (m Move, err error) {
 	return m, err
 }
 
-// Drain says since when an agent is to own nothing.
+// Drain says since when an agent is to own nothing. That the key is there is what
+// counts; the time is for people.
 type Drain struct {
 	Since time.Time
 }
 
 // Encode writes the value.
 func (d Drain) Encode() []byte { return binary.AppendVarint([]byte{1}, d.Since.UnixMilli()) }
-
-// DecodeDrain reads what Encode writes.
-func DecodeDrain(b []byte) (d Drain, err error) {
-	err = decode("drain", 1, b, func(r *wire.Reader) { d.Since = time.UnixMilli(r.Varint()) })
-	return d, err
-}
 
 // Work is what clients ask for, per second: bytes written and read, and the batches
 // and reads that they came in.

@@ -168,6 +168,9 @@ type Journal struct {
 	// Holders, of a sealed journal, are stores outside the ensemble that a recoverer
 	// gave all of it.
 	Holders []id.Store
+	// Lost, of a sealed journal: an operator gave up what lay beyond End. Offsets that
+	// are missing in a chain from there on may be passed over.
+	Lost bool
 }
 
 // Keepers are all the stores that may have all of a sealed journal.
@@ -175,12 +178,12 @@ func (j *Journal) Keepers() []id.Store { return slices.Concat(j.Ensemble, j.Hold
 
 // Encode writes the value.
 func (j Journal) Encode() []byte {
-	b := []byte{2, uint8(j.State)}
+	b := []byte{3, uint8(j.State)}
 	b = binary.AppendVarint(b, int64(j.Broker))
 	b = append(b, j.Quorum)
 	b = binary.AppendUvarint(b, j.Fence)
 	b = binary.AppendUvarint(b, j.End)
-	return appendStores(appendStores(b, j.Ensemble), j.Holders)
+	return wire.AppendBool(appendStores(appendStores(b, j.Ensemble), j.Holders), j.Lost)
 }
 
 func appendStores(b []byte, stores []id.Store) []byte {
@@ -198,9 +201,9 @@ func readStores(r *wire.Reader) (stores []id.Store) {
 	return stores
 }
 
-// DecodeJournal reads what Encode writes. Version 1 had no holders.
+// DecodeJournal reads what Encode writes. Version 1 had no holders, version 2 no Lost.
 func DecodeJournal(b []byte) (j Journal, err error) {
-	err = decode("journal", 2, b, func(r *wire.Reader) {
+	err = decode("journal", 3, b, func(r *wire.Reader) {
 		j.State = JournalState(r.U8())
 		j.Broker = id.Broker(r.Varint())
 		j.Quorum = r.U8()
@@ -208,6 +211,9 @@ func DecodeJournal(b []byte) (j Journal, err error) {
 		j.Ensemble = readStores(r)
 		if b[0] >= 2 {
 			j.Holders = readStores(r)
+		}
+		if b[0] >= 3 {
+			j.Lost = r.Bool()
 		}
 	})
 	if err == nil && (j.State < JournalOpen || j.State > JournalSealed) {

@@ -50,8 +50,6 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeGroup(b) }, func(v any) []byte { return v.(Group).Encode() }},
 	{"move", Move{3}, Move{3}.Encode,
 		func(b []byte) (any, error) { return DecodeMove(b) }, func(v any) []byte { return v.(Move).Encode() }},
-	{"drain", Drain{at}, Drain{at}.Encode,
-		func(b []byte) (any, error) { return DecodeDrain(b) }, func(v any) []byte { return v.(Drain).Encode() }},
 	{"load", sampleLoad, sampleLoad.Encode,
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
@@ -60,7 +58,7 @@ var forms = []struct {
 
 var (
 	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
-	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}}
+	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}, true}
 	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
 	sampleGroup   = Group{"consumer", 7, "range", "m1", at, []GroupMember{
 		{"m1", true, "i1", "c", "/127.0.0.1", time.Minute, 10 * time.Second, []byte{1}, []byte{2, 3}},

@@ -1,7 +1,9 @@
 package partition
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,7 +17,8 @@ import (
 // the broker's fields into b, and copies it into the journal. done hears when
 // the batch is committed, or why it will not be. Append waits while the journal
 // has no room, at most until ctx ends. now is the time in ms that counts as the
-// append's. epoch is the leader epoch that the client believes in, or NoEpoch.
+// append's. epoch is the leader epoch that the client believes in, or NoEpoch. A
+// sequence is ErrOutOfOrder only if this agent certainly is the owner, else ErrNotOwner.
 func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch id.Epoch, done Done) error {
 	s := p.Settings()
 	b, err := admit(b, s, now)
@@ -37,6 +40,9 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 			case <-ctx.Done():
 				return ctx.Err()
 			}
+		}
+		if errors.Is(err, ErrOutOfOrder) { // perhaps a new owner has what is missing here
+			return cmp.Or(p.Confirm(ctx), err)
 		}
 		if !wal.IsBusy(err) {
 			return err

@@ -66,7 +66,7 @@ func (p *Partition) reachedTier(from, end int64) {
 
 // Read fills buf with a pending batch.
 func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
-	return p.deps.Local.ReadAt(b.Location.Journal, buf, wal.Pos(b.Location.Pos))
+	return p.readAt(buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
 }
 
 // Needs tells, for each journal that holds something which is not in the tier,
@@ -144,7 +144,8 @@ const confirmPatience = 2 * time.Second
 // Confirm asks etcd whether this agent owned the partition, in this epoch, at a moment
 // after the call. What lies beyond the end here may have been read elsewhere, if a new
 // owner has begun and this one doesn't know: nobody is told that it doesn't exist, or
-// consumers would begin anew. ErrNotOwner, also if etcd doesn't answer.
+// consumers would begin anew; and no producer that its sequence doesn't follow.
+// ErrNotOwner, also if etcd doesn't answer.
 func (p *Partition) Confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmPatience)
 	defer cancel()
@@ -170,6 +171,9 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 	p.mu.logStart = max(p.mu.logStart, head.LogStart)
 	floors := map[id.Journal]wal.Pos{}
 	p.mu.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {
+		if j == nowhere {
+			return true
+		}
 		floor, ok := floors[j]
 		if !ok {
 			floor = p.deps.Local.Floor(j)

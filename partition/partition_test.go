@@ -416,6 +416,26 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// TestOnlyTheOwnerSaysOutOfOrder: an owner that was replaced and doesn't know it lacks
+// batches, so that a producer's next one seems out of order.
+func TestOnlyTheOwnerSaysOutOfOrder(t *testing.T) {
+	b := newBench(t)
+	p := b.take(settings())
+	if r := produce(p, 1, 9, 0, 0); r.err != nil {
+		t.Fatal(r.err)
+	}
+	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrOutOfOrder) {
+		t.Errorf("the owner: %v", r.err)
+	}
+	other := metadata.Head{Owner: 99, Epoch: p.Head().Epoch + 1}
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrNotOwner) || errors.Is(r.err, ErrOutOfOrder) {
+		t.Errorf("who was the owner: %v", r.err)
+	}
+}
+
 // TestOwnLateWriteIsNoLoss: a write whose answer was lost makes the next one meet
 // a conflict with itself.
 func TestOwnLateWriteIsNoLoss(t *testing.T) {

@@ -72,6 +72,16 @@ func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (
 		return d, tier, s, err
 	}
 	for len(batches) > 0 {
+		if l := &batches[0]; l.journal == nowhere {
+			b, err := p.batch(l)
+			if err != nil {
+				return d, false, s, err
+			}
+			d.Pieces = append(d.Pieces, b)
+			d.Bytes += len(b)
+			batches = batches[1:]
+			continue
+		}
 		n, size := adjoining(batches)
 		err := p.piece(&d, batches[0].journal, batches[0].pos, size)
 		if errors.Is(err, wal.ErrGone) {

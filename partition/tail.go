@@ -50,7 +50,9 @@ func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link] }
 func (t *tail) needs(offset int64, each func(id.Journal, wal.Pos)) {
 	for i := t.find(offset); i < len(t.refs); {
 		link := t.refs[i].link
-		each(t.journals[link], t.refs[i].pos)
+		if t.journals[link] != nowhere {
+			each(t.journals[link], t.refs[i].pos)
+		}
 		rest := t.refs[i:]
 		i += sort.Search(len(rest), func(k int) bool { return rest[k].link != link })
 	}

@@ -58,7 +58,7 @@ func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) *located {
 
 func (p *Partition) batch(l *located) (kafka.Batch, error) {
 	b := make([]byte, l.size)
-	if err := p.deps.Local.ReadAt(l.journal, b, l.pos); err != nil {
+	if err := p.readAt(b, l.journal, l.pos, l.base, l.end(), l.epoch); err != nil {
 		return nil, err
 	}
 	return b, nil

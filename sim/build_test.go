@@ -16,25 +16,27 @@ type patch struct {
 	old, new string
 }
 
-// exactly makes the Go runtime repeat itself: what it draws while a bubble's goroutine
-// runs (select, maps, timers of one moment) follows from runtime.SimSeed, hashes are
-// the same in every process and blind to addresses, and neither a goroutine that runs long nor one that waits
-// long for a mutex is treated otherwise. The queue of all processors is looked at only when
-// the own one is empty. With one processor and no garbage collection the scheduler has
-// little left to choose.
+// exactly makes the Go runtime repeat itself. With one processor and no preemption one
+// goroutine runs until it waits, and the next one is the first in the queue; so what is
+// left to chance, to addresses or to real time is:
+//
+//   - select, the order of maps, of timers of one moment and all that asks for a random
+//     number: drawn from runtime.SimSeed, while a bubble's goroutine itself asks. What the
+//     runtime draws for itself depends on real time (a contended lock), so it has its own;
+//   - keys that are addresses, which the runtime's own allocations shift: a map keeps the
+//     order in which it was filled;
+//   - goroutines outside of the bubble, which wake up in real time: they queue up at the
+//     end, so that nobody of the bubble changes his place, and the queue has room for all;
+//   - long waits for a mutex, long slices of time and long system calls: not treated
+//     otherwise;
+//   - garbage collection: only while the bubble stands still, before its time goes on.
 var exactly = []patch{
 	{"$GOROOT/src/runtime/rand.go", "func randinit() {\n", `func randinit() {
 	startupRand = simStartup[:]
 `},
 	{"$GOROOT/src/runtime/rand.go", "func rand() uint64 {\n", `func rand() uint64 {
-	if gp := getg().m.curg; simState != 0 && gp != nil && gp.bubble != nil {
+	if simState != 0 && getg().bubble != nil {
 		return simNext()
-	}
-`},
-	{"$GOROOT/src/runtime/rand.go", "func cheaprand() uint32 {\n	mp := getg().m\n", `func cheaprand() uint32 {
-	mp := getg().m
-	if simState != 0 && mp.curg != nil && mp.curg.bubble != nil {
-		return uint32(simNext() >> 32)
 	}
 `},
 	{"$GOROOT/src/runtime/rand.go", "var readRandomFailed bool\n", `var readRandomFailed bool
@@ -42,6 +44,8 @@ var exactly = []patch{
 var (
 	simStartup = [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
 	simState   uint64
+
+	simCollected int64 // the tens of seconds of fake time at the last collection
 )
 
 // SimSeed makes what bubbles draw follow from a seed.
@@ -56,17 +60,42 @@ func simNext() uint64 {
 	return z ^ z>>31
 }
 `},
-	{"$GOROOT/src/runtime/asm_amd64.s", "TEXT runtime·memhash64<ABIInternal>(SB),NOSPLIT,$0-24\n", `TEXT runtime·memhash64<ABIInternal>(SB),NOSPLIT,$0-24
-	MOVQ	(AX), CX
-	SHRQ	$32, CX
-	JEQ	simSmall
-	MOVQ	BX, AX	// an address: maps keep the order in which they were filled
-	RET
-simSmall:
+	{"$GOROOT/src/runtime/select.go", "cheaprandn(uint32(norder + 1))", "randn(uint32(norder + 1))"},
+	{"$GOROOT/src/runtime/time.go", "t.rand = cheaprand()", "t.rand = rand32()"},
+	{"$GOROOT/src/runtime/alg.go", "	useAeshash = true\n", `	for i := range hashkey {
+		hashkey[i] = uintptr(bootstrapRand())
+	}
+	return
 `},
+	{"$GOROOT/src/runtime/hash64.go", "	a := r8(p)\n	return mix(m5^8,", `	a := r8(p)
+	if a>>32 != 0 {
+		return seed // perhaps an address
+	}
+	return mix(m5^8,`},
 	{"$GOROOT/src/internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
 	{"$GOROOT/src/runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
 	{"$GOROOT/src/runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
+	{"$GOROOT/src/runtime/proc.go", "		// Retake the P if it's there for more than 1 sysmon tick (at least 20us).\n", `		if simState != 0 {
+			thread.resume()
+			goto done
+		}
+`},
+	{"$GOROOT/src/runtime/proc.go", "if randomizeScheduler && next && randn(2) == 0 {", "if simState != 0 && gp.bubble == nil {"},
+	{"$GOROOT/src/runtime/runtime2.go", "runq     [256]guintptr", "runq     [8192]guintptr"},
+	{"$GOROOT/src/runtime/proc.go", "batch *[256]guintptr", "batch *[8192]guintptr"},
+	{"$GOROOT/src/runtime/proc.go", "	var batch [len(pp.runq)/2 + 1]*g\n", `	throw("sim: the queue of goroutines is too short")
+	var batch *[len(pp.runq)/2 + 1]*g
+`},
+	{"$GOROOT/src/runtime/synctest.go", "		bubble.now = next\n", `		bubble.now = next
+		if simState != 0 && next/1e10 != simCollected {
+			simCollected = next / 1e10
+			unlock(&bubble.mu)
+			gp.bubble = nil
+			GC()
+			gp.bubble = bubble
+			lock(&bubble.mu)
+		}
+`},
 }
 
 // build makes this package's test binary out of patched sources.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -182,13 +183,18 @@ func (r *consumer) recall(ctx context.Context) bool {
 
 // drain reads everything up to an offset.
 func (r *consumer) drain(ctx context.Context, end int64) bool {
+	why := errors.New("no answer")
 	for at := int64(0); at < end; {
-		next, _, err := r.fetch(ctx, at)
+		next, high, err := r.fetch(ctx, at)
 		if ctx.Err() != nil {
-			r.c.w.fail("promise 1: %v: read %d of %d records, then no more: %v", r, at, end, err)
+			r.c.w.fail("promise 1: %v: read %d of %d records, then no more: %v", r, at, end, why)
 			return false
 		}
+		if err == nil && next == at {
+			why = fmt.Errorf("the answer is empty, the high watermark %d", high)
+		}
 		if err != nil {
+			why = err
 			r.c.suspect(r.partition)
 			_ = sleep(ctx, 200*time.Millisecond)
 		}

@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"varve/internal/id"
@@ -53,6 +52,42 @@ var faultTable = []fault{
 		h.kill(r.IntN(2) == 0)
 		h.wipe()
 		return h.boot
+	}},
+	{"a writer dies while one member keeps up, and that one's disk is lost", 2, func(w *world, r *rand.Rand) func() {
+		order := r.Perm(len(w.hosts))
+		writer, only := w.hosts[order[0]], w.hosts[order[1]]
+		l := writer.now()
+		if l == nil {
+			return nil
+		}
+		w.log.add("%v is slow and reaches only %v; the bucket is away", writer, only)
+		l.disk.setStall(1500 * time.Millisecond)
+		cut := func(is bool) {
+			for _, n := range order[2:] {
+				w.net.setCut(writer.at, w.hosts[n].at, is)
+			}
+		}
+		cut(true)
+		w.bucketAway.Store(true)
+		died := time.Duration(100+r.IntN(400)) * time.Millisecond
+		w.later(died, "", func() {
+			writer.kill(false)
+			cut(false)
+			w.later(2*time.Second, "a dead writer", writer.boot)
+		})
+		w.later(died+time.Duration(200+r.IntN(3000))*time.Millisecond, "", func() {
+			if w.mayLose(only) {
+				w.log.add("%v loses its disk, store %v", only, only.storeID())
+				only.kill(false)
+				only.wipe()
+				w.later(time.Second, "the loss of what kept up", only.boot)
+			}
+		})
+		return func() {
+			w.bucketAway.Store(false)
+			l.disk.setStall(2 * time.Millisecond)
+			cut(false)
+		}
 	}},
 	{"an agent stands still", 5, func(w *world, r *rand.Rand) func() {
 		h := w.someHost(r)
@@ -196,43 +231,53 @@ func plan(seed uint64, during time.Duration) (all []planned) {
 	return all
 }
 
-// repair is when a fault ends.
+// repair is when a fault ends, or goes on with its next step, which has no name.
 type repair struct {
-	at   time.Duration
+	at   time.Time
 	name string
 	end  func()
+}
+
+// later notes what a fault does after a while.
+func (w *world) later(after time.Duration, name string, do func()) {
+	w.repairs = append(w.repairs, repair{time.Now().Add(after), name, do})
+}
+
+// mend does what is due, in the order in which it was noted; all: whenever it is due.
+func (w *world) mend(all bool) {
+	todo := w.repairs
+	w.repairs = nil
+	for _, r := range todo {
+		if !all && r.at.After(time.Now()) {
+			w.repairs = append(w.repairs, r)
+			continue
+		}
+		if r.name != "" {
+			w.log.add("over: %s", r.name)
+		}
+		r.end()
+	}
 }
 
 // faults lets the plan go wrong. Several things may be wrong at a time.
 func (w *world) faults(ctx context.Context, during time.Duration) {
 	began := time.Now()
 	todo := plan(w.seed, during)
-	var repairs []repair
 	for len(w.failed()) == 0 && ctx.Err() == nil && time.Since(began) < during {
 		_ = sleep(ctx, 50*time.Millisecond)
-		now := time.Since(began)
-		repairs = slices.DeleteFunc(repairs, func(r repair) bool {
-			if r.at > now {
-				return false
-			}
-			w.log.add("over: %s", r.name)
-			r.end()
-			return true
-		})
+		w.mend(false)
 		for _, h := range w.hosts {
 			h.revive()
 		}
-		for len(todo) > 0 && todo[0].at <= now {
+		for len(todo) > 0 && todo[0].at <= time.Since(began) {
 			f := todo[0]
 			todo = todo[1:]
 			if end := f.fault.begin(w, rand.New(rand.NewPCG(f.seed, 0))); end != nil {
-				repairs = append(repairs, repair{now + f.lasts, f.fault.name, end})
+				w.later(f.lasts, f.fault.name, end)
 			}
 		}
 	}
-	for _, r := range repairs {
-		r.end()
-	}
+	w.mend(true)
 }
 
 // heal starts what is down and waits a moment.

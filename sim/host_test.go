@@ -90,20 +90,23 @@ func (h *host) start() {
 		select {
 		case <-a.Started():
 			w.log.add("%v serves", h)
-			h.register()
+			h.register(l)
 		case <-l.ended:
 		}
 	})
 }
 
-// register notes on which store the host's agent runs.
-func (h *host) register() {
+// register notes on which store the host's agent runs, if it is still that one: the
+// disk may have been lost since.
+func (h *host) register(l *life) {
 	m := h.w.meta.Open()
 	defer m.Close()
 	if kv, err := m.Get(context.Background(), metadata.AgentKey(id.Broker(h.at))); err == nil {
 		if a, err := metadata.DecodeAgent(kv.Value); err == nil {
 			h.mu.Lock()
-			h.store = a.Store
+			if h.life == l {
+				h.store = a.Store
+			}
 			h.mu.Unlock()
 		}
 	}

@@ -41,6 +41,10 @@ type world struct {
 	hosts      []*host
 	ledger     *ledger
 	partitions int32
+	keep       int64    // bytes of trimmed journal files that agents keep
+	factor     int      // stores of a journal
+	quorum     int      // stores that must have an entry
+	repairs    []repair // of the driver
 	running    sync.WaitGroup
 	failures   []string
 	mu         sync.Mutex
@@ -57,7 +61,11 @@ func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
 	for n := range 3 + w.random.IntN(3) {
 		w.hosts = append(w.hosts, &host{w: w, at: node(n + 1), disk: newDisk()})
 	}
-	w.log.add("seed %d: %d agents, %d partitions", seed, len(w.hosts), w.partitions)
+	w.keep = []int64{0, 512 << 10, 64 << 20}[w.random.IntN(3)]
+	ensembles := [][2]int{{3, 2}, {3, 2}, {2, 2}, {3, 3}}
+	ensemble := ensembles[w.random.IntN(len(ensembles))]
+	w.factor, w.quorum = ensemble[0], ensemble[1]
+	w.log.add("seed %d: %d agents, %d partitions, keep_bytes %d, %d of %d", seed, len(w.hosts), w.partitions, w.keep, w.quorum, w.factor)
 	return w
 }
 
@@ -105,10 +113,11 @@ func (w *world) config(at node) agent.Config {
 	c.BrokerID, c.Rack, c.DataDir, c.HTTP = int32(at), fmt.Sprintf("rack-%d", at), "data", ""
 	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)}}
 	c.Peer = agent.PeerConfig{Bind: fmt.Sprintf("%v:9645", at)}
+	c.Replication.Factor, c.Replication.Quorum = w.factor, w.quorum
 	c.Replication.ReplaceAfter, c.Replication.GatherFor = 4*time.Second, 2*time.Second
 	c.Replication.IntakeBytes, c.Replication.SendBytes = 256<<10, 64<<10
 	c.ShutdownTimeout = 10 * time.Second
-	c.Journal.FileBytes, c.Journal.ChunkBytes, c.Journal.CacheBytes, c.Journal.KeepBytes = 256<<10, 64<<10, 512<<10, 64<<20
+	c.Journal.FileBytes, c.Journal.ChunkBytes, c.Journal.CacheBytes, c.Journal.KeepBytes = 256<<10, 64<<10, 512<<10, w.keep
 	c.Journal.SoftBytes, c.Journal.HardBytes, c.Journal.ReserveBytes = 16<<20, 32<<20, 0
 	c.Journal.ReadBytes = 8 << 20
 	c.Upload.MaxAge, c.Upload.CheckEvery = 2*time.Second, 200*time.Millisecond

@@ -240,6 +240,59 @@ func TestFollowerRefusesWhatDoesNotFollow(t *testing.T) {
 	}
 }
 
+// TestFollowerTakesAFileThatWasLeftEarly: a writer that had no memory for a large append
+// has begun the next file all the same, and what it writes there next may be small enough
+// for the one before. Members follow it, and find the journal whole after a crash.
+func TestFollowerTakesAFileThatWasLeftEarly(t *testing.T) {
+	p := newPair(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	var runs [][]byte
+	for n := range uint64(3) {
+		p.write(r, 1)
+		c, err := p.writer.Cursor(p.w.ID(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := c.Next(n+1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs = append(runs, bytes.Clone(run.Bytes))
+		run.Release()
+	}
+	at := makePos(1, blockBytes)
+	for _, run := range runs[1:] {
+		h, err := parseHeader(run, int64(len(run)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.pos = at
+		h.put(run)
+		at += Pos(h.length)
+	}
+	for n, run := range runs {
+		if err := p.f.Append(t.Context(), run, 0); err != nil {
+			t.Fatalf("entry %d: %v", n+1, err)
+		}
+	}
+	if got := p.sync(); got != 3 {
+		t.Fatalf("durable up to %d", got)
+	}
+	s := openStore(t, small(), p.disk.Crash(r))
+	defer s.Close()
+	var numbers []uint64
+	if last, err := s.Recover(p.w.ID()); err != nil || last != 3 {
+		t.Fatalf("recovered up to %d, %v", last, err)
+	}
+	err := s.Entries(p.w.ID(), func(e *Entry) error {
+		numbers = append(numbers, e.Number)
+		return nil
+	})
+	if err != nil || fmt.Sprint(numbers) != "[1 2 3]" {
+		t.Errorf("after a crash there are entries %v, %v", numbers, err)
+	}
+}
+
 // TestFenceEndsTheWriter: after a fence nothing from below becomes durable.
 func TestFenceEndsFollowing(t *testing.T) {
 	p := newPair(t)

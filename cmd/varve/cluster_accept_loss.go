@@ -24,8 +24,9 @@ func clusterAcceptLossCommand() *cobra.Command {
 		Short: "Give up records of which too few copies are left",
 		Long: `Give up what no live agent has of a dead agent's journal, so that its partitions are
 served again. Records that were acknowledged, that were not in the bucket yet, and that no
-live agent has, are lost for ever. Bring the missing agents back with their disks instead if
-you can: then nothing is lost, and nothing needs to be accepted.
+live agent has, are lost for ever. Their offsets stay unused if later records are left;
+consumers pass over them. Bring the missing agents back with their disks instead if you can:
+then nothing is lost, and nothing needs to be accepted.
 
 'varve cluster status' names the journals that wait. The command says what it may cost and
 asks, unless --yes is given. The exit code is 1 when there is nothing to give up.`,

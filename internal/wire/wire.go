@@ -118,13 +118,10 @@ func (r *Reader) U64() uint64 {
 	return 0
 }
 
-// I16, I32 and I64 take little-endian two's complement integers.
-func (r *Reader) I16() int16 { return int16(r.U16()) }
-
-// I32 takes a little-endian int32.
+// I32 takes a little-endian int32, two's complement.
 func (r *Reader) I32() int32 { return int32(r.U32()) }
 
-// I64 takes a little-endian int64.
+// I64 takes a little-endian int64, two's complement.
 func (r *Reader) I64() int64 { return int64(r.U64()) }
 
 // Uvarint takes an unsigned varint.

@@ -173,10 +173,13 @@ type cluster struct {
 	rep Config
 	all []*agent
 	inc id.Incarnation
+	log slog.Handler
+	// real, if not nil, gives an agent a listener and a way to dial other than in memory.
+	real func(addr string) (net.Listener, func(ctx context.Context, to string) (net.Conn, error))
 }
 
 func newCluster(t testing.TB, agents int) *cluster {
-	c := &cluster{t: t, net: newNetwork(), at: map[id.Store]string{}, cfg: wal.DefaultConfig(), rep: DefaultConfig()}
+	c := &cluster{t: t, net: newNetwork(), at: map[id.Store]string{}, cfg: wal.DefaultConfig(), rep: DefaultConfig(), log: slog.DiscardHandler}
 	c.cfg.Dir, c.cfg.FileBytes, c.cfg.ChunkBytes, c.cfg.CacheBytes = "j", 256<<10, 64<<10, 512<<10
 	c.cfg.KeepBytes, c.cfg.SoftBytes, c.cfg.HardBytes, c.cfg.ReserveBytes = 0, 1<<20, 1<<40, 0
 	c.rep.IntakeBytes, c.rep.SendBytes = 64<<10, 32<<10
@@ -197,13 +200,22 @@ func (c *cluster) start(addr string, disk *vfs.Memory) *agent {
 	c.inc++
 	a := &agent{c: c, inc: c.inc, disk: disk, addr: addr, lost: make(chan id.Store, 10000), died: make(chan error, 100)}
 	var err error
-	log := slog.New(slog.DiscardHandler)
+	log := slog.New(c.log)
+	var l net.Listener
+	dial := func(ctx context.Context, to string) (net.Conn, error) { return c.net.dial(ctx, addr, to) }
+	if c.real != nil {
+		l, dial = c.real(addr)
+		addr = l.Addr().String()
+		a.addr = addr
+	} else {
+		l = c.net.listen(addr)
+	}
 	a.store, err = wal.Open(c.cfg, wal.Options{FS: disk, Log: log, Fatal: func(err error) { a.died <- err }})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	a.node, err = Open(c.rep, Deps{Store: a.store, Cluster: "test", Incarnation: a.inc, Log: log,
-		Dial: func(ctx context.Context, to string) (net.Conn, error) { return c.net.dial(ctx, addr, to) },
+		Dial: dial,
 		Resolve: func(s id.Store) (string, bool) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
@@ -219,7 +231,6 @@ func (c *cluster) start(addr string, disk *vfs.Memory) *agent {
 	c.mu.Unlock()
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stop = cancel
-	l := c.net.listen(addr)
 	a.done.Go(func() {
 		if err := a.node.Serve(ctx, l); err != nil {
 			c.t.Error(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"varve/internal/id"
 )
@@ -109,7 +110,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 		}
 		serves := n.run(func() {
 			defer n.leave()
-			n.serve(newConn(c, n.metrics))
+			n.admit(c)
 		})
 		if !serves {
 			n.leave()
@@ -139,6 +140,33 @@ func (n *Node) leave() {
 	n.mu.conns--
 	n.mu.Unlock()
 }
+
+// admit serves a connection whose TLS handshake, if it is TLS, succeeds.
+func (n *Node) admit(c net.Conn) {
+	if err := n.handshake(c); err != nil {
+		c.Close()
+		n.metrics.refused.WithLabelValues("tls").Inc()
+		if n.ctx.Err() == nil && n.warnsNow() {
+			n.d.Log.Warn("a connection from another agent was refused: its TLS handshake failed", "from", c.RemoteAddr(), "err", err)
+		}
+		return
+	}
+	n.serve(newConn(c, n.metrics))
+}
+
+// warnsNow says whether it is time for another line about who was refused: whoever tries
+// again and again must not fill the log.
+func (n *Node) warnsNow() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if time.Since(n.mu.warned) < warnEvery {
+		return false
+	}
+	n.mu.warned = time.Now()
+	return true
+}
+
+const warnEvery = 5 * time.Second
 
 // serve handles one connection to its end.
 func (n *Node) serve(c *conn) {

@@ -200,8 +200,8 @@ func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
 	}
 }
 
-// Forget ends replicating a journal that this agent wrote, once it is dropped.
-func (n *Node) Forget(j id.Journal) {
+// dropped forgets what replicated a journal that this agent wrote and left.
+func (n *Node) dropped(j id.Journal) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if x := n.mu.journals[j]; x != nil && x.isLeft() {

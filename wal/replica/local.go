@@ -25,6 +25,11 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 	switch q.verb {
 	case verbPing:
 		return u64(uint64(l.n.d.Incarnation)), nil
+	case verbProbe:
+		ctx, cancel := context.WithTimeout(ctx, probePatience)
+		defer cancel()
+		i, err := l.n.Ping(ctx, q.store())
+		return u64(uint64(i)), err
 	case verbJoin:
 		return nil, l.join(q)
 	case verbJoined:
@@ -41,6 +46,7 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return nil, s.Seal(q.journal, q.a)
 	case verbDrop:
 		s.Drop(q.journal)
+		l.n.dropped(q.journal)
 		return nil, nil
 	case verbRead:
 		return l.read(q)

@@ -51,6 +51,7 @@ type Node struct {
 		pools    map[id.Store]*pool      // of call connections
 		changed  chan struct{}           // closed and replaced, see Changed
 		conns    int
+		warned   time.Time // when a refusal was last logged
 	}
 }
 

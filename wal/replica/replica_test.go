@@ -452,3 +452,28 @@ func TestHungDiskIsReported(t *testing.T) {
 		l.check()
 	})
 }
+
+// TestCallsEnd: who asks a host that takes the request and then says nothing is told so
+// after a while, whatever patience the caller has: with a connection of its own, and with
+// one that served before.
+func TestCallsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t, 2)
+		for _, warm := range []bool{false, true} {
+			if warm {
+				if _, err := c.all[0].node.Ping(t.Context(), c.all[1].id()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			resume := c.net.stall("agent-1")
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+			_, err := c.all[0].node.Ping(ctx, c.all[1].id())
+			cancel()
+			if took := time.Since(began); err == nil || took > callPatience {
+				t.Errorf("warm %v: %v after %v", warm, err, took)
+			}
+			resume()
+		}
+	})
+}

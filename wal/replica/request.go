@@ -26,6 +26,7 @@ const (
 	verbPut                         // a: epoch, entries -> durable
 	verbFirst                       // -> first entry, its position
 	verbSkip                        // a: epoch, b: first entry, n: the file that it begins -> durable
+	verbProbe                       // a, b: a store -> incarnation uint64, as verbPing there
 	verbLastOne
 )
 

@@ -249,6 +249,21 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 			n, err := c.all[2].store.Last(old)
 			return err == nil && n == end
 		})
+		a := c.all[0]
+		if err := a.node.Seal(t.Context(), a.id(), old, end); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(a.node.journals()); n != 2 {
+			t.Errorf("%d journals are replicated before the old one is dropped", n)
+		}
+		for _, j := range []id.Journal{old, next} {
+			if err := a.node.Drop(t.Context(), a.id(), j); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if all := a.node.journals(); len(all) != 1 || all[0].id != next {
+			t.Errorf("%d journals are remembered after the old one was dropped", len(all))
+		}
 		l.check()
 	})
 }
@@ -326,4 +341,46 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 		c.until("the next journal is forgotten", func() bool { return len(c.all[1].store.Journals()) == 1 })
 		l.check()
 	})
+}
+
+// TestTrimOfALeftJournal: what the writer says is needed no more counts while it is the
+// one to say so. Once the journal was fenced, or sealed, its heirs decide; their tails may
+// reach further back than what the writer knew of when it spoke.
+func TestTrimOfALeftJournal(t *testing.T) {
+	for what, end := range map[string]func(c *cluster, j id.Journal) error{
+		"fenced": func(c *cluster, j id.Journal) error {
+			_, err := c.all[1].store.Fence(j, 7)
+			return err
+		},
+		"sealed": func(c *cluster, j id.Journal) error {
+			last, err := c.all[1].store.Last(j)
+			if err != nil {
+				return err
+			}
+			return c.all[1].store.Seal(j, last)
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCluster(t, 3)
+				w := c.create(2)
+				l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+				l.many(w, r, 500)
+				l.n.Wait()
+				for _, a := range c.all {
+					c.until("all have it", func() bool { n, _ := a.store.Last(w.ID()); return n == w.Committed() })
+				}
+				if err := end(c, w.ID()); err != nil {
+					t.Fatal(err)
+				}
+				c.all[0].node.Trim(w.ID(), ^wal.Pos(0), w.Committed())
+				c.until("the others trim", func() bool { return c.all[2].store.Floor(w.ID()) > wal.First })
+				time.Sleep(10 * c.rep.Heartbeat) // fake time
+				synctest.Wait()
+				if n, _, err := c.all[1].store.First(w.ID()); err != nil || n != 1 {
+					t.Errorf("it begins with entry %d, %v", n, err)
+				}
+			})
+		})
+	}
 }

@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"fmt"
+	"slices"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/wal"
+)
+
+// losses are the writers of whose journals a part was given up.
+func losses(journals map[id.Journal]cluster.Journal) map[id.Incarnation]bool {
+	lost := map[id.Incarnation]bool{}
+	for j, rec := range journals {
+		if rec.Lost {
+			lost[j.Writer] = true
+		}
+	}
+	return lost
+}
+
+// passOver lets the log go on behind a gap, if a part of the chain's journals was given
+// up that may have held what is missing. The offsets stay unused.
+func (a *Agent) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bool {
+	for _, l := range slices.Backward(c.head.Chain) {
+		if !lost[l.Writer] || l.Epoch > to.epoch {
+			continue
+		}
+		from := c.p.State().End
+		if err := c.p.Lost(to.base, l.Epoch); err != nil {
+			return false // it doesn't lie where something was given up
+		}
+		a.log.Warn("records are lost, as an operator accepted; their offsets stay unused", "topic", c.topic.Name, "partition", c.p.ID().Index, "from", from, "to", to.base, "writer", l.Writer)
+		return true
+	}
+	return false
+}
+
+// passEnd does the same where nothing that is left lies behind the gap, but a later
+// owner has stored where its epoch began.
+func (a *Agent) passEnd(c *candidate, lost map[id.Incarnation]bool) {
+	to := next{base: c.p.State().End}
+	for _, l := range c.head.Chain {
+		if l.Start != metadata.StartUnknown && l.Start > to.base {
+			to = next{l.Start, l.Epoch}
+		}
+	}
+	if to.epoch > 0 {
+		a.passOver(c, lost, to)
+	}
+}
+
+// adoptions are the ends of the journals that partitions here were adopted from. Only
+// follow's goroutine uses them.
+type adoptions struct{ ends map[id.Journal]uint64 }
+
+func (d *adoptions) note(tails []tail) {
+	if d.ends == nil {
+		d.ends = map[id.Journal]uint64{}
+	}
+	for _, t := range tails {
+		d.ends[t.Journal] = max(d.ends[t.Journal], t.rec.End)
+	}
+}
+
+// heedLosses ends this agent when a loss was accepted in a journal that partitions here
+// were adopted from and still need: what they count on is gone for good. Their next
+// owners begin with what is left.
+func (a *Agent) heedLosses() {
+	known := a.view.Journals()
+	cut := map[id.Journal]bool{}
+	for j, end := range a.adoptions.ends {
+		if rec, ok := known[j]; !ok {
+			delete(a.adoptions.ends, j) // the tier has all of it
+		} else if rec.Lost && rec.End < end {
+			cut[j] = true
+			a.adoptions.ends[j] = rec.End // what is adopted from now on goes no further
+		}
+	}
+	if len(cut) == 0 {
+		return
+	}
+	for _, p := range a.owned.all() {
+		p.Needs(func(j id.Journal, _ wal.Pos) {
+			if cut[j] {
+				a.die(fmt.Errorf("a loss was accepted in journal %v, which partition %v needs: %w", j, p.ID(), errReplaced))
+			}
+		})
+	}
+}

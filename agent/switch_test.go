@@ -1,0 +1,101 @@
+package agent
+
+import (
+	"testing"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// TestOwnChangeIsNoReplacement: an agent that sees its journal sealed, by itself to go on
+// with the next, goes on, though its writer has not moved yet.
+func TestOwnChangeIsNoReplacement(t *testing.T) {
+	w := newWorld(t)
+	w.meddle = new(meddled)
+	one := w.start()
+	one.produce("t", 0, 10)
+	old := one.journal.ID()
+	next := id.Journal{Writer: old.Writer, Seq: old.Seq + 1}
+	looked := false
+	w.meddle.set(func(m *meddled) {
+		m.wrote = func(ops []metadata.Op, err error) error {
+			if err == nil && puts(ops, metadata.JournalKey(next)) != nil {
+				one.until("the change is seen", func() bool { return one.view.Journals()[old].State == metadata.JournalSealed })
+				one.keepJournals(t.Context())
+				looked = one.journal.ID() == old
+			}
+			return err
+		}
+	})
+	if err := one.changeEnsemble(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); err != nil {
+		t.Fatal(err)
+	}
+	w.meddle.set(func(m *meddled) { m.wrote = nil })
+	if !looked {
+		t.Error("it was not looked while the writer was at the former journal")
+	}
+	one.produce("t", 10, 20)
+	one.consume("t", 20)
+	if err := one.stop(); err != nil {
+		t.Errorf("it ended: %v", err)
+	}
+}
+
+// TestSealedByOthersIsTheEnd: one that sees its journal sealed, without a next one, was
+// replaced.
+func TestSealedByOthersIsTheEnd(t *testing.T) {
+	w := newWorld(t)
+	one := w.start()
+	j := one.journal.ID()
+	rec := one.view.Journals()[j].Journal
+	rec.State = metadata.JournalSealed
+	if _, err := one.deps.Meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(j), rec.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-one.ended; !IsReplaced(err) {
+		t.Errorf("it ended with %v", err)
+	}
+	close(one.ended)
+}
+
+// TestPartitionComesBackLater: an owner that is given its own partition anew, in a later
+// epoch, opens it anew with all that was written before: as the former one it would be
+// refused by etcd for ever. The end of the former one doesn't touch the new one.
+func TestPartitionComesBackLater(t *testing.T) {
+	w := newWorld(t)
+	one := w.start()
+	one.produce("t", 0, 100)
+	if err := one.tier.flush(t.Context()); err != nil { // as before a hand-over
+		t.Fatal(err)
+	}
+	former := one.owned.all()[0]
+	key := metadata.HeadKey(former.ID())
+	for range 2 {
+		was := one.owned.all()[0].State().Epoch
+		kv, err := one.deps.Meta.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := metadata.DecodeHead(kv.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// It was another's in between, which wrote nothing.
+		head.Give(one.inc+1000, 2)
+		head.Chain = head.Chain[:len(head.Chain)-1]
+		head.Give(one.inc, one.self)
+		if _, err := one.deps.Meta.Txn(t.Context(), []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, head.Encode())); err != nil {
+			t.Fatal(err)
+		}
+		one.until("it is served in the later epoch", func() bool {
+			p := one.owned.Get(former.ID())
+			return p != nil && p.State().Epoch == was+2
+		})
+	}
+	one.lose(former)
+	if p := one.owned.Get(former.ID()); p == nil || p == former {
+		t.Fatal("the end of the former one took the new one away")
+	}
+	one.produce("t", 100, 200)
+	one.consume("t", 200)
+}

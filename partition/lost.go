@@ -1,0 +1,47 @@
+package partition
+
+import (
+	"fmt"
+	"math"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/wal"
+)
+
+// nowhere is the journal of batches that lie in none: they stand for lost offsets, and
+// are made when somebody reads them. No incarnation gets that far; zero would be what
+// somebody forgot to fill in.
+var nowhere = id.Journal{Writer: math.MaxUint64}
+
+// mostLost bounds how many offsets count as lost at once: more is damage.
+const mostLost = 1 << 48
+
+// Lost takes the offsets from the log's end to before next as given, in an epoch, and
+// lost: an operator accepted that. They are never given again. In their place stand
+// batches without records, which readers pass over, and which the tier gets. It is for
+// the time between New and Serve, in order with Adopt.
+func (p *Partition) Lost(next int64, epoch id.Epoch) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n := len(p.mu.tail.refs); next <= p.mu.next || next-p.mu.next > mostLost || n > 0 && p.mu.tail.refs[n-1].epoch > epoch {
+		return fmt.Errorf("partition %v: offsets %d to %d can't have been lost in epoch %v", p.id, p.mu.next, next, epoch)
+	}
+	for p.mu.next < next {
+		count := min(next-p.mu.next, math.MaxInt32)
+		p.mu.tail.push(nowhere, ref{base: p.mu.next, count: int32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
+		p.awaitTier(kafka.BatchHeaderBytes)
+		p.mu.next += count
+	}
+	p.mu.high = p.mu.next
+	return nil
+}
+
+// readAt fills buf with a batch.
+func (p *Partition) readAt(buf []byte, j id.Journal, pos wal.Pos, base, end int64, epoch id.Epoch) error {
+	if j == nowhere {
+		copy(buf, kafka.Empty(base, end, int32(epoch)))
+		return nil
+	}
+	return p.deps.Local.ReadAt(j, buf, pos)
+}

@@ -1,0 +1,98 @@
+package replica
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+
+	"varve/internal/vfs"
+)
+
+// TLSConfig says how agents prove to each other who they are: each has a certificate of
+// the cluster's own authority, for the host that it advertises, and asks for one.
+type TLSConfig struct {
+	CAFile   string `yaml:"ca_file" doc:"PEM file of the authority that all agents' certificates must come from; with it, connections between agents are mutual TLS; all three or none"`
+	CertFile string `yaml:"cert_file" doc:"PEM file of this agent's certificate, for the host in peer.advertised, to be used as server and as client; all three or none"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's key; all three or none"`
+}
+
+// On says whether TLS is wanted.
+func (c TLSConfig) On() bool { return c != TLSConfig{} }
+
+// Validate names what is missing.
+func (c TLSConfig) Validate() error {
+	for _, f := range []struct{ name, value string }{{"ca_file", c.CAFile}, {"cert_file", c.CertFile}, {"key_file", c.KeyFile}} {
+		if c.On() && f.value == "" {
+			return fmt.Errorf("peer.tls.%s is empty: ca_file, cert_file and key_file must be given together, or none", f.name)
+		}
+	}
+	return nil
+}
+
+// TLS is mutual TLS between agents. It lets nobody in, and connects to nobody, without a
+// certificate of the authority.
+type TLS struct{ server, client *tls.Config }
+
+// maxPEM bounds the files.
+const maxPEM = 1 << 20
+
+// Load reads the files. They are read once: who renews them starts the agent again.
+func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
+	var pem [3][]byte
+	for i, name := range []string{c.CAFile, c.CertFile, c.KeyFile} {
+		var err error
+		if pem[i], err = vfs.ReadFile(fs, name, maxPEM); err != nil {
+			return nil, fmt.Errorf("peer.tls: read %s: %w", name, err)
+		}
+	}
+	authority := x509.NewCertPool()
+	if !authority.AppendCertsFromPEM(pem[0]) {
+		return nil, fmt.Errorf("peer.tls.ca_file: %s holds no PEM certificate", c.CAFile)
+	}
+	own, err := tls.X509KeyPair(pem[1], pem[2])
+	if err != nil {
+		return nil, fmt.Errorf("peer.tls: %s and %s: %w", c.CertFile, c.KeyFile, err)
+	}
+	return &TLS{
+		server: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority},
+		client: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, RootCAs: authority},
+	}, nil
+}
+
+// Listener makes the connections that are accepted TLS. Serve shakes hands.
+func (t *TLS) Listener(l net.Listener) net.Listener { return tls.NewListener(l, t.server) }
+
+// Dial makes the connections of dial TLS; the certificate must be for the address's host.
+func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)) func(ctx context.Context, addr string) (net.Conn, error) {
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, addr)
+		if err != nil {
+			return nil, err
+		}
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			host = addr
+		}
+		cfg := t.client.Clone()
+		cfg.ServerName = host
+		c := tls.Client(raw, cfg)
+		if err := c.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
+		}
+		return c, nil
+	}
+}
+
+// handshake lets in who has a certificate. Everything but TLS passes.
+func (n *Node) handshake(c net.Conn) error {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Silence)
+	defer cancel()
+	return t.HandshakeContext(ctx)
+}
