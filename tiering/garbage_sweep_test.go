@@ -106,7 +106,7 @@ func TestOfferedObjectThatFails(t *testing.T) {
 	cfg.SweepObjects = 1
 	c := w.collector(cfg)
 	c.Offer(offered)
-	_ = c.Pass(t.Context()) // the sweep may come by the bad one
+	_ = c.Pass(t.Context())                        // the sweep may come by the bad one
 	if n := len(w.objectsIn(PrefixData)); n != 2 { // the bad one, and the named one
 		t.Errorf("%d objects are left", n)
 	}

@@ -40,6 +40,18 @@ type failure struct {
 	told  bool // that it is stuck
 }
 
+// waiting is how much waits, and since when.
+type waiting struct {
+	bytes, oldest int64
+}
+
+func (w *waiting) add(bytes, oldest int64) {
+	if w.bytes == 0 || oldest < w.oldest {
+		w.oldest = oldest
+	}
+	w.bytes += bytes
+}
+
 // leaveAlone keeps a source that can't be read from being tried all the time.
 func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
 	f := u.failed[p]

@@ -60,6 +60,7 @@ type Uploader struct {
 	waiting  atomic.Int64              // bytes, as last looked
 	flushes  []*flush                  // Run's own
 	failed   map[id.Partition]*failure // Run's own, between rounds
+	alone    waiting                   // Run's own: what waits of those that failed and are left alone for now
 	stuck    atomic.Pointer[[]Stuck]
 	room     []byte    // Run's own: what a round loads into
 	loaded   time.Time // Run's own: when that was used last
