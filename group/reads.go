@@ -18,6 +18,10 @@ type FetchedTopic struct {
 // Fetch reads offsets: those asked for, or all that there are if topics is nil.
 // With settled it waits for commits that are being stored. A group that does
 // not exist has no offsets.
+//
+// A coordinator that was replaced and doesn't know it must not let a consumer begin
+// anew, nor a settled reader at an offset that has been passed: "no offset", and what
+// is settled, are answered only when the slot is confirmed to be still ours.
 func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
 	if settled {
 		r, err := ask[SettleReply](ctx, c, group, func(t Ticket) Event { return Settle{t} })
@@ -25,7 +29,25 @@ func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPar
 			return nil, err
 		}
 	}
-	return look(ctx, c, group, func(g *Group) []FetchedTopic { return g.fetch(topics) })
+	var from *slot
+	var found []FetchedTopic
+	err := c.run(ctx, group, func(s *slot, e *entry) { from, found = s, e.g.fetch(topics) })
+	if err != nil {
+		return nil, err
+	}
+	if settled || topics == nil || lacks(found) {
+		if err := from.confirm(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// lacks says whether a partition has no offset.
+func lacks(topics []FetchedTopic) bool {
+	return slices.ContainsFunc(topics, func(t FetchedTopic) bool {
+		return slices.ContainsFunc(t.Partitions, func(p Fetched) bool { return p.Offset < 0 })
+	})
 }
 
 // look reads something of a group.

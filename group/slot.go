@@ -33,6 +33,8 @@ type slot struct {
 	lastTicket Ticket
 	tidying    int // readings that nobody asked for
 	stopping   bool
+	asking     bool         // whether the slot is still ours
+	unsure     []chan error // wait for the next time that is asked
 }
 
 // maxTidying bounds the groups that a slot reads at once to see what expired.

@@ -34,10 +34,15 @@ func (p *Partition) Pending(limit int64) tiering.Run {
 	return run
 }
 
-// PendingBytes says how much waits for the tier and since when, in ms.
+// PendingBytes says how much waits for the tier and since when, in ms. What is owned by
+// somebody else by now, or by nobody, waits for nothing here: its head refuses every
+// commit, and each try would store the same records in the bucket once more.
 func (p *Partition) PendingBytes() (bytes, oldest int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.mu.closed != nil {
+		return 0, 0
+	}
 	return p.mu.waiting, p.mu.since
 }
 

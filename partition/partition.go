@@ -11,6 +11,7 @@ package partition
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 
 	"varve/internal/id"
@@ -79,6 +80,8 @@ type Deps struct {
 	Stored    Reader
 	Snapshots Snapshots
 	Clock     Clock
+	Metrics   *Metrics     // nil: none are kept
+	Log       *slog.Logger // nil: nothing is said
 }
 
 // Clock tells the time in ms since 1970.

@@ -31,7 +31,10 @@ func (p *Partition) recallFor(ctx context.Context, b kafka.Batch) error {
 	return err
 }
 
-// Recall reads what only the tier remembers of producers, if that wasn't done yet.
+// Recall reads what only the tier remembers of producers, if that wasn't done yet. A
+// memory that is lost for good is done without: a producer may then store a batch
+// twice that it sends again, but a partition that waited for ever would pin the
+// journal that it shares, until nobody's records are taken any more.
 func (p *Partition) Recall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recallPatience)
 	defer cancel()
@@ -46,13 +49,33 @@ func (p *Partition) Recall(ctx context.Context) error {
 		if errors.Is(err, tiering.ErrGone) && p.Head() != head {
 			continue // a newer slice took its place meanwhile
 		}
-		if err != nil {
+		if err != nil && !lost(err) {
 			return fmt.Errorf("read producers of %v from the tier: %w", p.id, err)
 		}
 		p.mu.Lock()
+		first := !p.mu.producers.whole
 		p.mu.producers.load(found)
 		p.expireProducers()
 		p.mu.Unlock()
+		if err != nil && first {
+			p.forgot(err)
+		}
 		return nil
+	}
+}
+
+// lost says of an error of the tier that to ask again is no use.
+func lost(err error) bool {
+	var corrupt *tiering.CorruptError
+	return errors.Is(err, tiering.ErrGone) || errors.As(err, &corrupt) && !errors.Is(err, tiering.ErrVersion)
+}
+
+// forgot tells that the memory of producers is lost.
+func (p *Partition) forgot(err error) {
+	if m := p.deps.Metrics; m != nil {
+		m.forgotten.Inc()
+	}
+	if log := p.deps.Log; log != nil {
+		log.Error("what the tier remembered of producers is lost; a batch that one of them sends again may be stored twice", "partition", p.id, "err", err)
 	}
 }

@@ -2,8 +2,11 @@ package partition
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -115,6 +118,60 @@ func TestRecallFollowsTheHead(t *testing.T) {
 	}
 	if r := produce(p, 1, 8, 2, 9); r.err != nil || r.base != 99 {
 		t.Errorf("repeated: %+v", r)
+	}
+}
+
+// failing is a tier that gives an error instead of producers.
+type failing struct{ err error }
+
+func (f failing) Producers(context.Context, *metadata.Head, id.Partition) ([]tiering.Producer, error) {
+	return nil, f.err
+}
+
+// tally sums what was counted.
+func tally(t *testing.T, reg *prometheus.Registry) (n float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil || len(families) == 0 {
+		t.Fatalf("%d metrics: %v", len(families), err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			n += m.GetCounter().GetValue()
+		}
+	}
+	return n
+}
+
+// Promise 6, of one partition beside others: a memory of producers that is lost for good
+// is done without, and said so once. What may come back is waited for.
+func TestRecallGivesUpWhatIsLost(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		lost bool
+	}{
+		"gone":    {fmt.Errorf("newest slice: %w", tiering.ErrGone), true},
+		"corrupt": {fmt.Errorf("newest slice: %w", &tiering.CorruptError{Key: "k", Err: errors.New("checksum")}), true},
+		"newer":   {&tiering.CorruptError{Key: "k", Err: tiering.ErrVersion}, false},
+		"away":    {errors.New("the bucket is away"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p := adoptedPartition(b, tiering.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
+			reg := prometheus.NewRegistry()
+			b.deps.Snapshots, b.deps.Metrics = failing{c.err}, NewMetrics(reg)
+			r := produce(p, 1, 8, 2, 9) // of a producer that only the tier may know
+			err := p.Recall(t.Context())
+			if c.lost && (r.err != nil || r.base != 101 || err != nil) || !c.lost && (!errors.Is(r.err, c.err) || !errors.Is(err, c.err)) {
+				t.Errorf("append: %+v, recall: %v", r, err)
+			}
+			if n := tally(t, reg); n == 1 != c.lost || n > 1 {
+				t.Errorf("counted %v times", n)
+			}
+			if r := produce(p, 1, 9, 0, 0); r.err != nil || r.base != 100 {
+				t.Errorf("what the journal knows: %+v", r)
+			}
+		})
 	}
 }
 

@@ -17,6 +17,10 @@ var (
 	errSense    = errors.New("fields do not add up")
 )
 
+// ErrVersion: another release wrote this, and what it says isn't known here. It comes
+// within a CorruptError, but nothing is lost.
+var ErrVersion = errors.New("the format's version is not known")
+
 // unseal checks what seal wrote and lets body read between.
 func unseal(magic string, b []byte, body func(*wire.Reader)) error {
 	if len(b) < len(magic)+5 || len(b) > maxSealedBytes || string(b[:len(magic)]) != magic {
@@ -27,7 +31,7 @@ func unseal(magic string, b []byte, body func(*wire.Reader)) error {
 		return fmt.Errorf("%q: %w", magic, errChecksum)
 	}
 	if v := b[len(magic)]; v != formatVersion {
-		return fmt.Errorf("%q has version %d, known is %d", magic, v, formatVersion)
+		return fmt.Errorf("%q has version %d, known is %d: %w", magic, v, formatVersion, ErrVersion)
 	}
 	r := wire.NewReader(b[len(magic)+1 : end])
 	body(r)
@@ -42,7 +46,7 @@ func checkHeader(b []byte) error {
 		return errors.New("no object of Varve begins here")
 	}
 	if v := binary.LittleEndian.Uint32(b[8:]); v != formatVersion {
-		return fmt.Errorf("object has version %d, known is %d", v, formatVersion)
+		return fmt.Errorf("object has version %d, known is %d: %w", v, formatVersion, ErrVersion)
 	}
 	return nil
 }
@@ -209,7 +213,7 @@ func decodeTrailer(b []byte, size int64) (at, length int64, err error) {
 		return 0, 0, fmt.Errorf("trailer: %w", errChecksum)
 	}
 	if v := binary.LittleEndian.Uint32(b[16:]); v != formatVersion {
-		return 0, 0, fmt.Errorf("object has version %d, known is %d", v, formatVersion)
+		return 0, 0, fmt.Errorf("object has version %d, known is %d: %w", v, formatVersion, ErrVersion)
 	}
 	at, length = int64(binary.LittleEndian.Uint64(b)), int64(binary.LittleEndian.Uint32(b[8:]))
 	if at < headerBytes || length > maxSealedBytes || at != size-trailerBytes-length {

@@ -3,6 +3,7 @@ package tiering
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"os"
@@ -217,5 +218,20 @@ func TestMinTimeOfLogAppendTime(t *testing.T) {
 	}
 	if s := b.end(nil, nil); s.MinTime != 8000 || s.MaxTime != 9000 {
 		t.Errorf("times %d to %d", s.MinTime, s.MaxTime)
+	}
+}
+
+// What a newer release wrote isn't known here; it isn't lost either.
+func TestNewerVersionIsNoLoss(t *testing.T) {
+	b := appendState(nil, []Producer{{ID: 1}})
+	b[len(magicState)]++
+	binary.LittleEndian.PutUint32(b[len(b)-4:], kafka.Checksum(b[:len(b)-4]))
+	if _, err := decodeState(b); !errors.Is(err, ErrVersion) {
+		t.Errorf("a newer state: %v", err)
+	}
+	h := appendHeader(nil)
+	h[8]++
+	if err := checkHeader(h); !errors.Is(err, ErrVersion) {
+		t.Errorf("a newer object: %v", err)
 	}
 }

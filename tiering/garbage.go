@@ -82,7 +82,8 @@ type Collector struct {
 	deps    GarbageDeps
 	metrics *garbageMetrics
 	pace    *rate.Limiter
-	sweep   sweep // Run's own
+	sweep   sweep                        // Run's own
+	doubted map[string]metadata.Revision // Run's own: what was said of keys that can't be decoded
 
 	mu struct {
 		sync.Mutex
@@ -102,6 +103,7 @@ func NewCollector(cfg GarbageConfig, deps GarbageDeps) *Collector {
 	c := &Collector{cfg: cfg, deps: deps, metrics: newGarbageMetrics(deps.Registerer),
 		pace: rate.NewLimiter(rate.Limit(cfg.DeletesPerSecond), max(cfg.DeletesPerSecond, deleteAtOnce))}
 	c.mu.dropped = map[metadata.Object]struct{}{}
+	c.doubted = map[string]metadata.Revision{}
 	c.sweep.begin()
 	return c
 }
@@ -155,36 +157,59 @@ func (c *Collector) Pass(ctx context.Context) error {
 	return c.sweepOn(ctx, j)
 }
 
-// collectDropped judges what was offered. What has to stay for another reason is
-// left to sweeping.
+// maxFailing is how many of the offered objects may fail in a pass; more are the
+// store's fault, not theirs.
+const maxFailing = 3
+
+// collectDropped judges what was offered. What has to stay for another reason, or
+// can't be judged, is left to sweeping.
 func (c *Collector) collectDropped(ctx context.Context, j *judge) error {
 	c.mu.Lock()
 	offered := c.mu.dropped
 	c.mu.dropped = map[metadata.Object]struct{}{}
 	c.mu.Unlock()
 	d := c.deletion()
-	var young []metadata.Object
+	var later []metadata.Object
+	var failed []error
 	for o := range offered {
-		found, err := c.deps.Store.Head(ctx, ObjectKey(o))
-		switch {
-		case errors.Is(err, s3store.ErrNotFound):
-			continue
-		case err == nil && time.Since(found.Modified) < c.cfg.Grace:
-			young = append(young, o)
+		if len(failed) == maxFailing {
+			later = append(later, o)
 			continue
 		}
-		v := keepDoubt
-		if err == nil {
-			v, _, err = j.object(ctx, o, found)
-		}
+		young, err := c.collectOne(ctx, j, d, o)
 		if err != nil {
-			c.Offer([]metadata.Object{o})
-			return err
-		}
-		if err := d.add(ctx, found, v); err != nil {
-			return err
+			failed = append(failed, err)
+		} else if young {
+			later = append(later, o)
 		}
 	}
-	c.Offer(young)
-	return d.flush(ctx)
+	c.Offer(later)
+	if err := d.flush(ctx); err != nil {
+		failed = append(failed, err)
+	}
+	if len(failed) >= maxFailing {
+		return errors.Join(failed...)
+	}
+	for _, err := range failed {
+		c.deps.Log.Warn("an object that was dropped is left to sweeping", "err", err)
+	}
+	return nil
+}
+
+// collectOne judges an object that was offered, unless it is young.
+func (c *Collector) collectOne(ctx context.Context, j *judge, d *deletion, o metadata.Object) (young bool, err error) {
+	found, err := c.deps.Store.Head(ctx, ObjectKey(o))
+	switch {
+	case errors.Is(err, s3store.ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	case time.Since(found.Modified) < c.cfg.Grace:
+		return true, nil
+	}
+	v, _, err := j.object(ctx, o, found)
+	if err != nil {
+		return false, err
+	}
+	return false, d.add(ctx, found, v)
 }

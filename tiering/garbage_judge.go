@@ -54,7 +54,8 @@ func (c *Collector) judge(ctx context.Context) (*judge, error) {
 	for _, kv := range kvs {
 		d, err := metadata.DecodeDeletedTopic(kv.Value)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+			c.doubt(kv, err) // what is there of this topic stays
+			continue
 		}
 		j.deleted[d.Topic.ID] = deletedTopic{d, kv.Mod, time.Since(d.Deleted) >= c.cfg.UndeleteWindow}
 	}
@@ -114,6 +115,9 @@ func (j *judge) page(ctx context.Context, o metadata.Object, found s3store.Objec
 func (j *judge) part(ctx context.Context, p id.Partition, o metadata.Object, named func(*metadata.Head) (bool, error)) (verdict, error) {
 	floor := j.floor(o.Writer) // before the head is read: what is settled by then shows in it
 	h, err := j.head(ctx, p)
+	if errors.Is(err, errUndecodable) {
+		return keepDoubt, nil
+	}
 	if err != nil {
 		return keepDoubt, err
 	}
@@ -150,6 +154,25 @@ func (j *judge) floor(w id.Incarnation) uint64 {
 	return floor
 }
 
+// errUndecodable: a head is not what it should be, so that nobody knows what it names.
+var errUndecodable = errors.New("it can't be decoded")
+
+// doubt says, once for each state of it, that a key of the metadata store isn't what
+// it should be.
+func (c *Collector) doubt(kv metadata.KV, err error) {
+	if c.doubted[kv.Key] == kv.Mod {
+		return
+	}
+	if len(c.doubted) >= maxDoubted {
+		clear(c.doubted)
+	}
+	c.doubted[kv.Key] = kv.Mod
+	c.deps.Log.Error("a key can't be decoded, so nothing of what it is about is collected", "key", kv.Key, "err", err)
+}
+
+// maxDoubted bounds the keys that are remembered as said.
+const maxDoubted = 1 << 10
+
 func (j *judge) head(ctx context.Context, p id.Partition) (*metadata.Head, error) {
 	if h, known := j.heads[p]; known {
 		return h, nil
@@ -157,7 +180,10 @@ func (j *judge) head(ctx context.Context, p id.Partition) (*metadata.Head, error
 	kv, err := j.c.deps.Meta.Get(ctx, metadata.HeadKey(p))
 	var h *metadata.Head
 	if err == nil {
-		h, err = metadata.DecodeHead(kv.Value)
+		if h, err = metadata.DecodeHead(kv.Value); err != nil {
+			j.c.doubt(kv, err)
+			err = fmt.Errorf("%w: %w", errUndecodable, err)
+		}
 	} else if errors.Is(err, metadata.ErrNotFound) {
 		err = nil
 	}

@@ -8,6 +8,7 @@ type garbageMetrics struct {
 	freed   prometheus.Counter
 	cycles  prometheus.Counter
 	errors  prometheus.Counter
+	passed  prometheus.Counter
 }
 
 func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
@@ -20,9 +21,10 @@ func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
 		freed:   counter("deleted_bytes_total", "Bytes of objects that were deleted."),
 		cycles:  counter("cycles_total", "Times that the whole bucket was gone over."),
 		errors:  counter("errors_total", "Passes that an error ended."),
+		passed:  counter("unjudged_objects_total", "Objects that the sweep passed over, since they could not be judged."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors)
+		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors, m.passed)
 	}
 	return m
 }

@@ -2,6 +2,7 @@ package tiering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -15,6 +16,12 @@ type sweep struct {
 	after  string            // the last key that was looked at
 	began  map[id.Topic]bool // topics without heads when the cycle began
 	seen   map[id.Topic]bool // topics of which something stays
+	// doubtful: something couldn't be judged or deleted in this cycle, so that no topic
+	// is known to be gone.
+	doubtful bool
+
+	failing string // the object at which passes end, if they do
+	times   int    // how many did
 }
 
 func (s *sweep) begin() { *s = sweep{prefix: PrefixData, seen: map[id.Topic]bool{}} }
@@ -37,17 +44,21 @@ func (c *Collector) sweepOn(ctx context.Context, j *judge) error {
 		d := c.deletion()
 		for _, found := range batch {
 			v, err := c.look(ctx, j, found)
+			if err != nil && c.passOver(ctx, found, err) {
+				v, err = keepDoubt, nil
+			}
 			if err == nil {
 				err = d.add(ctx, found, v)
 			}
 			if err != nil {
-				_ = d.flush(ctx)
+				c.sweep.doubtful = c.sweep.doubtful || d.flush(ctx) != nil
 				return err
 			}
 			c.sweep.after = found.Key
 			left--
 		}
 		if err := d.flush(ctx); err != nil {
+			c.sweep.doubtful = true // the next pass goes on behind what was to go
 			return err
 		}
 		if more {
@@ -63,6 +74,35 @@ func (c *Collector) sweepOn(ctx context.Context, j *judge) error {
 		return err
 	}
 	return nil
+}
+
+// passesAtOne is how many passes one object may end.
+const passesAtOne = 3
+
+// passOver says whether the sweep goes on behind an object that can't be judged: at once
+// if the store refuses this very object, else when it has ended passes enough. What
+// ails the whole bucket ends the pass at the next listing.
+func (c *Collector) passOver(ctx context.Context, found s3store.Object, err error) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	s := &c.sweep
+	if s.failing != found.Key {
+		s.failing, s.times = found.Key, 0
+	}
+	s.times++
+	if !refused(err) && s.times < passesAtOne {
+		return false
+	}
+	s.doubtful = true
+	c.metrics.passed.Inc()
+	c.deps.Log.Warn("an object can't be judged, so it stays; as long as there is one, records of deleted topics stay too", "key", found.Key, "err", err)
+	return true
+}
+
+// refused says of an error that it is about one object, and no matter of patience.
+func refused(err error) bool {
+	return errors.Is(err, s3store.ErrDenied) || errors.Is(err, s3store.ErrInvalid)
 }
 
 func (c *Collector) next(ctx context.Context, limit int) (batch []s3store.Object, more bool, err error) {

@@ -65,8 +65,12 @@ func (c *Collector) headless(ctx context.Context, j *judge) (map[id.Topic]bool, 
 }
 
 // endCycle forgets the deleted topics of which a whole cycle, that began when
-// they had no heads any more, found nothing that stays.
+// they had no heads any more, found nothing that stays. Without their records what is
+// left of them would stay for ever.
 func (c *Collector) endCycle(ctx context.Context, j *judge) error {
+	if c.sweep.doubtful {
+		return nil
+	}
 	for topic := range c.sweep.began {
 		d, known := j.deleted[topic]
 		if !known || c.sweep.seen[topic] {

@@ -59,7 +59,7 @@ func (u *Uploader) plan(ctx context.Context) []task {
 			small += c.bytes
 		}
 	}
-	u.note(found, age)
+	u.note(found, age, now)
 	u.setPace(u.waiting.Load(), hurry)
 	u.behind.Store(hurry || u.waiting.Load() > 4*u.cfg.BundleBytes)
 	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
@@ -108,6 +108,7 @@ func (u *Uploader) due(c *candidate, now int64) bool {
 // candidates lists what waits, without what is to be left alone for now.
 func (u *Uploader) candidates() []candidate {
 	var found []candidate
+	u.alone = waiting{}
 	seen := map[id.Partition]bool{}
 	for s := range u.deps.Sources() {
 		bytes, oldest := s.PendingBytes()
@@ -115,10 +116,11 @@ func (u *Uploader) candidates() []candidate {
 			continue
 		}
 		p := s.Partition()
-		if len(u.flushes) > 0 {
+		if len(u.flushes)+len(u.failed) > 0 {
 			seen[p] = true
 		}
 		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
+			u.alone.add(bytes, oldest)
 			continue
 		}
 		found = append(found, candidate{s, bytes, oldest, u.flushing(p)})
@@ -131,15 +133,20 @@ func (u *Uploader) candidates() []candidate {
 		}
 	}
 	u.finish()
+	u.noteStuck(seen)
 	return found
 }
 
-func (u *Uploader) note(found []candidate, age int64) {
+// note tells what waits; what is left alone for now can't be hurried, but waits too.
+func (u *Uploader) note(found []candidate, age, now int64) {
 	var bytes int64
 	for _, c := range found {
 		bytes += c.bytes
 	}
 	u.waiting.Store(bytes)
+	if u.alone.bytes > 0 {
+		bytes, age = bytes+u.alone.bytes, max(age, now-u.alone.oldest)
+	}
 	u.metrics.waiting.Set(float64(bytes))
 	u.metrics.oldest.Set(float64(age) / 1000)
 }

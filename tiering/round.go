@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -131,10 +130,10 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 		switch o {
 		case committed:
 			progress = true
-			delete(u.failed, p)
+			u.recovered(p)
 			u.flushed(p, t.bytes, false)
 		case gone:
-			delete(u.failed, p)
+			u.recovered(p)
 			u.flushed(p, 0, true)
 		case unread:
 			u.leaveAlone(ctx, p, t.bytes, t.err())
@@ -146,25 +145,6 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 	}
 	u.finish()
 	return progress
-}
-
-// leaveAlone keeps a source that can't be read from being tried all the time.
-func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
-	f := u.failed[p]
-	if f == nil {
-		f = &failure{}
-		u.failed[p] = f
-	}
-	wait := u.cfg.RetryMax
-	if f.times < 20 {
-		wait = min(wait, u.cfg.RetryBase<<f.times)
-	}
-	f.times++
-	f.until = time.Now().Add(wait)
-	u.metrics.errors.WithLabelValues("read").Inc()
-	if f.times == 1 && ctx.Err() == nil {
-		u.deps.Log.Error("records can't be tiered because something can't be read; it is tried again", "partition", p, "bytes", bytes, "err", err)
-	}
 }
 
 // err is why a take can't be committed, if it can't.

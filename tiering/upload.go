@@ -60,18 +60,14 @@ type Uploader struct {
 	waiting  atomic.Int64              // bytes, as last looked
 	flushes  []*flush                  // Run's own
 	failed   map[id.Partition]*failure // Run's own, between rounds
-	room     []byte                    // Run's own: what a round loads into
-	loaded   time.Time                 // Run's own: when that was used last
+	alone    waiting                   // Run's own: what waits of those that failed and are left alone for now
+	stuck    atomic.Pointer[[]Stuck]
+	room     []byte    // Run's own: what a round loads into
+	loaded   time.Time // Run's own: when that was used last
 }
 
 // keepRoom is how long an uploader that has nothing to do keeps its memory.
 const keepRoom = time.Minute
-
-// failure is a source that couldn't be read; it is left alone for a while.
-type failure struct {
-	until time.Time
-	times int
-}
 
 // NewUploader makes an uploader, which works while Run does. It panics on a config
 // that Validate refuses.

@@ -12,6 +12,7 @@ type uploadMetrics struct {
 	errors    *prometheus.CounterVec
 	waiting   prometheus.Gauge
 	oldest    prometheus.Gauge
+	stuck     prometheus.Gauge
 	succeeded prometheus.Gauge
 	put       prometheus.Histogram
 }
@@ -36,12 +37,13 @@ func newUploadMetrics(reg prometheus.Registerer) *uploadMetrics {
 		errors:    vec("errors_total", "step", "Failures, by what failed: read, put, commit."),
 		waiting:   gauge("waiting_bytes", "Bytes that are committed and not in the tier."),
 		oldest:    gauge("oldest_seconds", "Age of the oldest record that is not in the tier; 0 if there is none."),
+		stuck:     gauge("stuck_partitions", "Partitions that could not be tiered for a minute or more; each holds on to the journal that it shares."),
 		succeeded: gauge("last_success_seconds", "When a head was last committed, in seconds since 1970."),
 		put: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15)}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.objects, m.slices, m.raw, m.stored, m.pages, m.commits, m.errors, m.waiting, m.oldest, m.succeeded, m.put)
+		reg.MustRegister(m.objects, m.slices, m.raw, m.stored, m.pages, m.commits, m.errors, m.waiting, m.oldest, m.stuck, m.succeeded, m.put)
 	}
 	return m
 }

@@ -30,6 +30,9 @@ func (r *Run) Release() {
 	r.Bytes = nil
 }
 
+// errEnough ends a walk early.
+var errEnough = errors.New("enough")
+
 // Cursor stands behind entry number after. The journal was recovered, or is
 // followed or written here. ErrGone says that the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {

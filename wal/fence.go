@@ -112,7 +112,7 @@ func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
 	m, dropped := h.meta, h.dropped
 	s.mu.Unlock()
 	if dropped {
-		return fmt.Errorf("journal %v was dropped: %w", j, ErrUnknown)
+		return errDropped(j)
 	}
 	if m.sealed && last > m.end {
 		return fmt.Errorf("journal %v ends at %d: %w", j, m.end, ErrClosed)
@@ -122,3 +122,5 @@ func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
 	}
 	return nil
 }
+
+func errDropped(j id.Journal) error { return fmt.Errorf("journal %v was dropped: %w", j, ErrUnknown) }

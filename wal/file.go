@@ -11,7 +11,6 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/vfs"
-	"varve/internal/wire"
 )
 
 const (
@@ -39,6 +38,7 @@ type file struct {
 	// Guarded by Store.mu from the moment that the file is in it.
 	first    uint64 // the lowest entry, once somebody asked; 0: not known
 	last     uint64 // the highest committed entry
+	appends  int64  // in the entries up to there
 	complete bool   // takes no entries beyond final
 	final    uint64
 	indexed  bool // its index is on disk
@@ -168,43 +168,62 @@ func joinDirs(dirs, more []byte) []byte {
 	return append(dirs, more[indexHeadBytes:]...)
 }
 
-// eachEntry reads what appendDir made. The Entry is reused between calls.
-func eachEntry(dirs []byte, each func(*Entry) error) error {
-	return eachDirectory(dirs, func(e *Entry, _ []byte) error { return each(e) })
+// checkIndexHead says whether an index begins here.
+func checkIndexHead(dirs []byte) error {
+	if len(dirs) < indexHeadBytes || string(dirs[:len(indexMagic)]) != indexMagic {
+		return fmt.Errorf("no index of a journal file: %w", errNoEntry)
+	}
+	if v := binary.LittleEndian.Uint32(dirs[len(indexMagic):]); v != formatVersion {
+		return fmt.Errorf("index version %d, this program knows %d", v, formatVersion)
+	}
+	return nil
 }
 
-// eachDirectory is eachEntry with the bytes that appendDir made for each.
-func eachDirectory(dirs []byte, each func(e *Entry, raw []byte) error) error {
+// dirHeadBytes is what stands before an entry's directory in an index.
+const dirHeadBytes = 8 + 8 + 4 + 4 + 4
+
+// nextDirectory gives the number of the entry at the front of b, and how many bytes
+// of the index are the entry's.
+func nextDirectory(b []byte) (number uint64, n int, err error) {
+	if len(b) < dirHeadBytes {
+		return 0, 0, fmt.Errorf("%d bytes at the end of an index: %w", len(b), errNoEntry)
+	}
+	length := binary.LittleEndian.Uint32(b[dirHeadBytes-4:])
+	if uint64(length) > uint64(len(b)-dirHeadBytes) {
+		return 0, 0, fmt.Errorf("a directory of %d bytes in %d: %w", length, len(b), errNoEntry)
+	}
+	return binary.LittleEndian.Uint64(b), dirHeadBytes + int(length), nil
+}
+
+// eachEntry reads what appendDir made. The Entry is reused between calls.
+func eachEntry(dirs []byte, each func(*Entry) error) error {
 	if len(dirs) == 0 {
 		return nil
 	}
-	r := wire.NewReader(dirs)
-	if string(r.Fixed(len(indexMagic))) != indexMagic {
-		return fmt.Errorf("no index of a journal file: %w", errNoEntry)
+	if err := checkIndexHead(dirs); err != nil {
+		return err
 	}
-	if v := r.U32(); v != formatVersion {
-		return fmt.Errorf("index version %d, this program knows %d", v, formatVersion)
-	}
-	r.U32()
 	var e Entry
-	for r.Err() == nil && r.Len() > 0 {
-		from := len(dirs) - r.Len()
-		e.Number, e.Pos, e.Length = r.U64(), Pos(r.U64()), r.U32()
-		h := header{dirAt: r.U32()}
-		dir := r.Fixed(int(r.U32()))
-		if r.Err() != nil || len(dir)%RecordBytes != 0 {
-			break
-		}
-		h.dirCRC = sum(dir)
-		var err error
-		if e.Records, err = parseDirectory(e.Records[:0], &h, dir); err != nil {
+	for b := dirs[indexHeadBytes:]; len(b) > 0; {
+		number, n, err := nextDirectory(b)
+		if err != nil {
 			return err
 		}
-		if err := each(&e, dirs[from:len(dirs)-r.Len()]); err != nil {
+		le := binary.LittleEndian
+		e.Number, e.Pos, e.Length = number, Pos(le.Uint64(b[8:])), le.Uint32(b[16:])
+		dirAt, dir := le.Uint32(b[20:]), b[dirHeadBytes:n]
+		if len(dir)%RecordBytes != 0 {
+			return fmt.Errorf("a directory of %d bytes: %w", len(dir), errNoEntry)
+		}
+		if e.Records, err = parseRecords(e.Records[:0], dirAt, dir); err != nil {
 			return err
 		}
+		if err := each(&e); err != nil {
+			return err
+		}
+		b = b[n:]
 	}
-	return r.Err()
+	return nil
 }
 
 // writeIndex stores the index beside the file.

@@ -35,6 +35,7 @@ type unsynced struct {
 	last uint64
 	end  int64
 	dirs []byte // as appendDir makes them
+	n    int64  // appends in them
 }
 
 // Follow opens a journal that was joined, and that this process doesn't write, for
@@ -48,9 +49,11 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
 	s.mu.Lock()
-	f, w, known := h.follower, h.writer, h.known
+	f, w, known, dropped := h.follower, h.writer, h.known, h.dropped
 	s.mu.Unlock()
 	switch {
+	case dropped:
+		return nil, errDropped(j)
 	case f != nil:
 		return f, nil
 	case w != nil:
@@ -93,7 +96,7 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 		return nil, err
 	}
 	if next != nil {
-		f.files.put(next)
+		f.files.put(next, nil)
 	} else {
 		f.files.want(f.file.num + 1)
 	}
@@ -251,7 +254,7 @@ func (f *Follower) place(h *header) error {
 	}
 	next := f.files.take()
 	if next == nil {
-		return f.store.whyNoFile()
+		return f.files.why()
 	}
 	f.store.complete(f.held, nil, f.file, f.written)
 	f.file, f.at = next, blockBytes
@@ -285,6 +288,7 @@ func (f *Follower) note(run []received) {
 	for i := range run {
 		h := &run[i].header
 		u.dirs = appendDir(u.dirs, h, run[i].dir)
+		u.n += appendsIn(run[i].dir)
 		f.at += int64(h.length)
 	}
 	f.written = run[len(run)-1].header.number
@@ -335,6 +339,7 @@ func (s *Store) noteSynced(h *journal, u *unsynced) {
 	defer s.mu.Unlock()
 	f := u.file
 	f.last = u.last
+	f.appends += u.n
 	f.end.Store(u.end)
 	f.dirs = joinDirs(f.dirs, u.dirs)
 	h.last, h.tail = u.last, makePos(f.num, u.end)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -337,41 +338,16 @@ func TestFenceEndsFollowing(t *testing.T) {
 // both go on when it is there.
 func TestWaitingForAFileIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		disk := vfs.NewMemory()
-		p := newPairOn(t, disk)
-		synctest.Wait() // the second file is made
-		slow := make(chan struct{})
-		disk.Fault = func(op, name string) error {
-			if op == "open" && strings.HasSuffix(name, ".tmp") && !strings.Contains(name, "meta") {
-				<-slow
-			}
-			return nil
-		}
-		r := rand.New(rand.NewPCG(1, 2))
-		for p.write(r, 20); p.o.pos[p.n-1].file() < 2; {
-			p.write(r, 20)
-		}
-		append := func(ctx context.Context, epoch uint64) error {
-			c, err := p.writer.Cursor(p.w.ID(), p.f.Durable())
-			for err == nil {
-				var run Run
-				if run, err = c.Next(p.w.Committed(), 64<<10); err != nil || len(run.Bytes) == 0 {
-					break
-				}
-				err = p.f.Append(ctx, bytes.Clone(run.Bytes), epoch)
-				run.Release()
-			}
-			return err
-		}
+		p, slow := ahead(t)
 		stream, copied := make(chan error, 1), make(chan error, 1)
-		go func() { stream <- append(t.Context(), 0) }()
+		go func() { stream <- p.stream(t.Context(), 0) }()
 		synctest.Wait() // it waits for the third file
 		if _, err := p.store.Fence(p.w.ID(), 5); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // of fake time
 		defer cancel()
-		go func() { copied <- append(ctx, 5) }()
+		go func() { copied <- p.stream(ctx, 5) }()
 		synctest.Wait()
 		close(slow)
 		if err := <-stream; !errors.Is(err, ErrFenced) {
@@ -484,6 +460,75 @@ func TestSealedJournalTakesWhatLiesBelowItsEnd(t *testing.T) {
 	if last, err := p.store.Last(p.w.ID()); err != nil || last != end {
 		t.Errorf("holds %d of %d, %v", last, end, err)
 	}
+}
+
+// ahead gives a pair whose writer is beyond the follower's second file, while the disk
+// makes no third one until slow is closed.
+func ahead(t *testing.T) (p *pair, slow chan struct{}) {
+	disk := vfs.NewMemory()
+	p = newPairOn(t, disk)
+	synctest.Wait() // the second file is made
+	slow = make(chan struct{})
+	disk.Fault = func(op, name string) error {
+		if op == "open" && strings.HasSuffix(name, ".tmp") && !strings.Contains(name, "meta") {
+			<-slow
+		}
+		return nil
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for p.write(r, 20); p.o.pos[p.n-1].file() < 2; {
+		p.write(r, 20)
+	}
+	return p, slow
+}
+
+// stream appends all that the writer has committed.
+func (p *pair) stream(ctx context.Context, epoch uint64) error {
+	c, err := p.writer.Cursor(p.w.ID(), p.f.Durable())
+	for err == nil {
+		var run Run
+		if run, err = c.Next(p.w.Committed(), 64<<10); err != nil || len(run.Bytes) == 0 {
+			break
+		}
+		err = p.f.Append(ctx, bytes.Clone(run.Bytes), epoch)
+		run.Release()
+	}
+	return err
+}
+
+// TestDropWhileAFileIsAwaited: who waits for a journal's next file learns that it was
+// dropped, and the file that was in the making is taken away.
+func TestDropWhileAFileIsAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, slow := ahead(t)
+		stream := make(chan error, 1)
+		go func() { stream <- p.stream(t.Context(), 0) }()
+		synctest.Wait() // it waits for the third file
+		if err := p.store.Seal(p.w.ID(), p.w.Committed()); err != nil {
+			t.Fatal(err)
+		}
+		p.store.Drop(p.w.ID())
+		synctest.Wait()
+		select {
+		case err := <-stream:
+			if !errors.Is(err, ErrUnknown) {
+				t.Errorf("the stream: %v", err)
+			}
+		default:
+			t.Error("the stream waits for ever")
+		}
+		close(slow)
+		synctest.Wait()
+		if n, names := p.store.Untrimmed(), p.disk.Names(suffixFile); n != 0 || len(names) != 0 {
+			t.Errorf("%d bytes untrimmed, %v left", n, names)
+		}
+		if names := p.disk.Names(suffixMeta); len(names) != 0 {
+			t.Errorf("%v left", names)
+		}
+		if _, err := p.store.Follow(p.w.ID()); !errors.Is(err, ErrUnknown) {
+			t.Errorf("followed again: %v", err)
+		}
+	})
 }
 
 func TestFollowedJournalsAreTrimmedAndDropped(t *testing.T) {
@@ -641,4 +686,43 @@ func TestMetaVersions(t *testing.T) {
 	if _, err = decodeMeta(want.encode()); err == nil {
 		t.Error("a floor within a file was believed")
 	}
+}
+
+// TestOneJournalsFileIsNotEverybodys: a journal whose next file can't be made is refused
+// its appends; another one on the same disk goes on.
+func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		p := newPairOn(t, disk)
+		synctest.Wait() // the second file is made
+		var mended atomic.Bool
+		broken := errors.New("input/output error")
+		disk.Fault = func(op, name string) error {
+			if op == "open" && !mended.Load() && strings.Contains(name, p.w.ID().String()+".") && strings.HasSuffix(name, suffixFile+".tmp") {
+				return broken
+			}
+			return nil
+		}
+		r := rand.New(rand.NewPCG(1, 2))
+		for p.write(r, 20); p.o.pos[p.n-1].file() < 3; {
+			p.write(r, 20)
+		}
+		if err := p.stream(t.Context(), 0); !errors.Is(err, ErrFull) || !errors.Is(err, broken) {
+			t.Fatalf("the journal whose file can't be made: %v", err)
+		}
+		w := createJournal(t, p.store, 7)
+		defer w.Close()
+		o := newOutcome()
+		for n := int64(0); n == 0 || o.pos[n-1].file() < 5; n++ {
+			if err := o.add(t, w, n, 8000); err != nil {
+				t.Fatalf("append %d of the other: %v", n, err)
+			}
+			o.n.Wait()
+		}
+		mended.Store(true)
+		time.Sleep(2 * retryEvery) // of fake time
+		if err := p.stream(t.Context(), 0); err != nil {
+			t.Errorf("when it can be made: %v", err)
+		}
+	})
 }

@@ -260,16 +260,21 @@ type Entry struct {
 // Place is where the body of r, one of e's records, begins.
 func (e *Entry) Place(r *Record) Pos { return e.Pos + Pos(r.BodyAt) }
 
-// parseDirectory reads the records of an entry; bodies must lie between the
-// header and the directory.
+// parseDirectory checks and reads the records of an entry.
 func parseDirectory(dst []Record, h *header, dir []byte) ([]Record, error) {
 	if sum(dir) != h.dirCRC {
 		return nil, fmt.Errorf("directory checksum: %w", errNoEntry)
 	}
+	return parseRecords(dst, h.dirAt, dir)
+}
+
+// parseRecords reads the records of an entry; bodies must lie between the header and
+// the directory.
+func parseRecords(dst []Record, dirAt uint32, dir []byte) ([]Record, error) {
 	for ; len(dir) > 0; dir = dir[RecordBytes:] {
 		var r Record
 		r.parse(dir)
-		if r.BodyAt < entryHeaderBytes || r.Size < BodySumFrom || uint64(r.BodyAt)+uint64(r.Size) > uint64(h.dirAt) || r.LastDelta < 0 {
+		if r.BodyAt < entryHeaderBytes || r.Size < BodySumFrom || uint64(r.BodyAt)+uint64(r.Size) > uint64(dirAt) || r.LastDelta < 0 {
 			return nil, fmt.Errorf("a record leads out of its entry: %w", errNoEntry)
 		}
 		dst = append(dst, r)

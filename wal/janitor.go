@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,58 +35,48 @@ func (s *Store) janitor(ctx context.Context) {
 	}
 }
 
+// prepare makes the files that are wanted. A full disk is full for all of them; what
+// else fails is one journal's alone.
 func (s *Store) prepare() {
 	s.mu.Lock()
 	wants := s.mu.wants
 	s.mu.Unlock()
+	var full error
 	for _, p := range wants {
-		var f *file
-		err := s.admitFile(p.size)
-		if err == nil {
-			f, err = s.newFile(p.journal, p.wanted(), p.size)
+		if full == nil {
+			full = s.admitFile(p.size)
 		}
-		s.prepared(p, err) // before put: who takes the file may want the next at once
-		if err == nil {
-			p.put(f)
+		if full != nil {
+			s.prepared(p, nil, full)
+			continue
 		}
-		p.freed()
-		if err != nil {
-			return
-		}
+		f, err := s.newFile(p.journal, p.wanted(), p.size)
+		s.prepared(p, f, err)
 	}
 }
 
-// prepared notes how a preparation ended and, if well, strikes it off.
-func (s *Store) prepared(p *supply, err error) {
-	s.mu.Lock()
-	was := s.mu.noFile
-	s.mu.noFile = err
-	if err == nil {
+// prepared notes how a preparation ended, and strikes it off if it needs no repetition.
+func (s *Store) prepared(p *supply, f *file, err error) {
+	over := errors.Is(err, ErrUnknown) // the journal was dropped
+	if err == nil || over {
+		s.mu.Lock()
 		s.mu.wants = without(s.mu.wants, p)
+		s.mu.Unlock()
 	}
-	s.mu.Unlock()
-	if err != nil && was == nil {
-		s.log.Error("no journal file can be prepared; producers are refused until one can", "err", err)
+	was := p.put(f, err) // after that: who takes the file may want the next at once
+	p.freed()
+	switch {
+	case err != nil && was == nil && !over:
+		s.log.Error("no file can be prepared for a journal; its appends are refused until one can", "journal", p.journal, "err", err)
+	case err == nil && was != nil:
+		s.log.Info("a file could be prepared for the journal again", "journal", p.journal)
 	}
-	if err == nil && was != nil {
-		s.log.Info("journal files can be prepared again")
-	}
-}
-
-// whyNoFile is the answer to an append that needs the next file.
-func (s *Store) whyNoFile() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.mu.noFile != nil {
-		return fmt.Errorf("%w: %w", ErrFull, s.mu.noFile)
-	}
-	return errBusy
 }
 
 // admitFile checks the budget and the disk before another file is made.
 func (s *Store) admitFile(size int64) error {
-	if n := s.Untrimmed(); n+size > s.cfg.HardBytes {
-		return fmt.Errorf("%d bytes wait for upload, %d are allowed", n, s.cfg.HardBytes)
+	if n := s.weight.Load(); n+size > s.cfg.HardBytes {
+		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, leastAppend, s.cfg.HardBytes)
 	}
 	s.mu.Lock()
 	spare := len(s.mu.spares) > 0 && size == s.cfg.FileBytes
@@ -104,10 +95,18 @@ func (s *Store) admitFile(size int64) error {
 }
 
 // newFile makes a journal's file out of a spare, or anew, unless it is there: a
-// follower that lost what was not synced finds files ahead of its last entry.
+// follower that lost what was not synced finds files ahead of its last entry. A journal
+// that was dropped gets none.
 func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	if f := s.file(j, num); f != nil {
 		return f, nil
+	}
+	s.mu.Lock()
+	held := s.mu.journals[j]
+	over := held == nil || held.dropped
+	s.mu.Unlock()
+	if over {
+		return nil, errDropped(j)
 	}
 	path := s.cfg.Dir + "/" + fileName(j, num)
 	from := s.takeSpare(size)
@@ -127,7 +126,11 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	defer s.mu.Unlock()
 	made := &file{journal: j, num: num, path: path, size: size, f: f, reader: reader}
 	made.end.Store(blockBytes)
-	held := s.held(j)
+	if held.dropped { // meanwhile: nobody would ever trim it
+		s.mu.given = append(s.mu.given, made)
+		signal(s.work)
+		return nil, errDropped(j)
+	}
 	held.files = append(held.files, made)
 	s.giveUp(held, held.meta.start().at) // this one, if it was asked for before a skip
 	s.recount()
@@ -201,6 +204,7 @@ func (s *Store) noteEntry(l *lane, f *file, h *header, dir []byte) {
 		return
 	}
 	f.last = h.number
+	f.appends += appendsIn(dir)
 	f.end.Store(h.pos.off() + int64(h.length))
 	f.dirs = appendDir(f.dirs, h, dir)
 	if f.complete && f.last == f.final {

@@ -118,7 +118,7 @@ func (l *lane) makeRoom(need int64) error {
 	if l.at+need > l.file.size {
 		next := l.files.take()
 		if next == nil {
-			return s.whyNoFile()
+			return l.files.why()
 		}
 		l.finishChunk()
 		s.complete(l.held, l.w, l.file, l.number)

@@ -67,6 +67,7 @@ func (s *Store) recover(j id.Journal, h *journal) error {
 	if len(files) > 0 && !sc.first {
 		h.tail = makePos(files[0].num, blockBytes)
 	}
+	s.recount()
 	s.mu.Unlock()
 	signal(s.work) // indexes may be missing
 	return nil
@@ -90,15 +91,19 @@ func (sc *scanner) file(f *file) error {
 	dirs, err := readIndex(sc.store.fs, sc.store.cfg.Dir, f)
 	first, last, tail := sc.first, sc.last, sc.tail
 	if err == nil {
-		err = eachEntry(dirs, func(e *Entry) error { return sc.follow(e.Number, e.Pos+Pos(e.Length)) })
+		n := int64(0)
+		err = eachEntry(dirs, func(e *Entry) error {
+			n += int64(len(e.Records))
+			return sc.follow(e.Number, e.Pos+Pos(e.Length))
+		})
 		if err == nil {
-			sc.settle(f, nil, sc.tail.off(), true)
+			sc.settle(f, nil, n, sc.tail.off(), true)
 			sc.torn = nil
 			return nil
 		}
 	}
 	sc.first, sc.last, sc.tail = first, last, tail
-	dirs, at, err := sc.read(f)
+	dirs, n, at, err := sc.read(f)
 	if err != nil {
 		return err
 	}
@@ -108,7 +113,7 @@ func (sc *scanner) file(f *file) error {
 	if err := f.f.Sync(); err != nil {
 		return fmt.Errorf("sync recovered file: %w", err)
 	}
-	sc.settle(f, dirs, at, false)
+	sc.settle(f, dirs, n, at, false)
 	return nil
 }
 
@@ -123,31 +128,33 @@ func (sc *scanner) follow(number uint64, tail Pos) error {
 	return nil
 }
 
-func (sc *scanner) settle(f *file, dirs []byte, end int64, indexed bool) {
+func (sc *scanner) settle(f *file, dirs []byte, appends, end int64, indexed bool) {
 	s := sc.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f.last, f.final, f.dirs, f.indexed = sc.last, sc.last, dirs, indexed
+	f.last, f.final, f.appends, f.dirs, f.indexed = sc.last, sc.last, appends, dirs, indexed
 	f.end.Store(end)
 }
 
-// read walks through one file and gives its directories and where it stopped.
-func (sc *scanner) read(f *file) (dirs []byte, at int64, err error) {
+// read walks through one file and gives its directories, how many appends they are
+// about, and where it stopped.
+func (sc *scanner) read(f *file) (dirs []byte, appends, at int64, err error) {
 	for at = blockBytes; at < f.size; {
 		h, dir, err := sc.entry(f, at)
 		if errors.Is(err, errNoEntry) {
-			return dirs, at, nil
+			return dirs, appends, at, nil
 		}
 		if err == nil && sc.follow(h.number, h.pos+Pos(h.length)) != nil {
-			return dirs, at, nil
+			return dirs, appends, at, nil
 		}
 		if err != nil {
-			return nil, at, err
+			return nil, 0, at, err
 		}
 		dirs = appendDir(dirs, &h, dir)
+		appends += appendsIn(dir)
 		at += int64(h.length)
 	}
-	return dirs, at, nil
+	return dirs, appends, at, nil
 }
 
 // entry reads and checks the entry at a place; errNoEntry if there is none.

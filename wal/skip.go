@@ -174,7 +174,7 @@ func (f *Follower) begin() error {
 	}
 	next := f.files.take()
 	if next == nil {
-		return f.store.whyNoFile()
+		return f.files.why()
 	}
 	f.file = next
 	f.files.want(next.num + 1)

@@ -49,6 +49,7 @@ type Store struct {
 	behind  *stretches
 
 	untrimmed atomic.Int64 // bytes of files that are still needed
+	weight    atomic.Int64 // what they count for in the budget
 
 	mu struct {
 		sync.Mutex
@@ -57,7 +58,6 @@ type Store struct {
 		spareSeq int
 		given    []*file   // given up, to be taken away
 		wants    []*supply // that need a next file
-		noFile   error     // why the last preparation failed
 	}
 	work chan struct{}
 	stop context.CancelFunc

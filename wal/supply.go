@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"fmt"
 	"sync"
 
 	"varve/internal/id"
@@ -18,6 +19,7 @@ type supply struct {
 		sync.Mutex
 		num  uint32 // of the file wanted
 		file *file
+		err  error // why the last attempt to make it failed
 	}
 }
 
@@ -42,10 +44,30 @@ func (p *supply) take() *file {
 	return f
 }
 
-func (p *supply) put(f *file) {
+// put brings the file, or why there is none, and says how that was before.
+func (p *supply) put(f *file, err error) (was error) {
 	p.mu.Lock()
-	p.mu.file = f
-	p.mu.Unlock()
+	defer p.mu.Unlock()
+	was = p.mu.err
+	p.mu.file, p.mu.err = f, err
+	return was
+}
+
+// why is the answer to an append that needs the file and finds none.
+func (p *supply) why() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.err != nil {
+		return fmt.Errorf("%w: %w", ErrFull, p.mu.err)
+	}
+	return errBusy
+}
+
+// failing says whether the file can't be had at this moment.
+func (p *supply) failing() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.err != nil
 }
 
 func (p *supply) wanted() uint32 {

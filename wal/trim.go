@@ -35,23 +35,26 @@ func (s *Store) trim(j id.Journal, pos Pos, number uint64) {
 // Untrimmed is how many bytes of journal files hold entries that are still needed.
 func (s *Store) Untrimmed() int64 { return s.untrimmed.Load() }
 
-// recount keeps Untrimmed; s.mu is held.
+// recount keeps Untrimmed and the weight of the same; s.mu is held. It comes with every
+// new file, so that the weight is at most that of the open files behind.
 func (s *Store) recount() {
-	var n int64
+	var n, weight int64
 	for _, j := range s.mu.journals {
 		for _, f := range j.files {
 			if !f.trimmed {
 				n += f.size
+				weight += f.weight()
 			}
 		}
 	}
 	s.untrimmed.Store(n)
+	s.weight.Store(weight)
 }
 
-// Pressure says how full the disk budget is: throttle from the soft watermark
-// on, 0 below it to 1 at the hard one.
+// Pressure says how full the budget is: throttle from the soft watermark on, 0 below
+// it to 1 at the hard one. Small batches count for more than they take of the disk.
 func (s *Store) Pressure() float64 {
-	n := s.Untrimmed()
+	n := s.weight.Load()
 	if n <= s.cfg.SoftBytes {
 		return 0
 	}
@@ -94,7 +97,7 @@ func (s *Store) oldestTrimmed() *file {
 			}
 		}
 	}
-	starved := len(s.mu.wants) > 0 && s.mu.noFile != nil
+	starved := slices.ContainsFunc(s.mu.wants, (*supply).failing)
 	if oldest == nil || kept <= s.cfg.KeepBytes && !short && !starved {
 		return nil
 	}
@@ -163,6 +166,7 @@ func (s *Store) Drop(j id.Journal) {
 	s.mu.Unlock()
 	if dropped && f != nil {
 		f.files.end()
+		f.files.freed() // who waits for a file learns of the end
 	}
 	signal(s.work)
 }

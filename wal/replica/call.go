@@ -87,8 +87,14 @@ const callPatience = 20 * time.Second
 // call asks a store: this agent's at once, another over the network. A connection
 // that turns out to be dead is replaced once: every request may be repeated.
 func (n *Node) call(ctx context.Context, to id.Store, q *request) ([]byte, error) {
+	return n.callAt(ctx, new(session), to, q)
+}
+
+// callAt is call for one of several requests that follow each other: here is what this
+// agent's own store keeps between them.
+func (n *Node) callAt(ctx context.Context, here *session, to id.Store, q *request) ([]byte, error) {
 	if to == n.own {
-		return n.local.do(ctx, new(session), q)
+		return n.local.do(ctx, here, q)
 	}
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()

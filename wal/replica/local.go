@@ -12,10 +12,11 @@ import (
 type local struct{ n *Node }
 
 // session is what a call connection keeps between requests: where the last read of
-// entries stopped, since the next goes on there.
+// entries and of directories stopped, since the next goes on there.
 type session struct {
-	journal id.Journal
-	cursor  *wal.Cursor
+	journal     id.Journal
+	cursor      *wal.Cursor
+	directories *wal.Directories
 }
 
 // do carries out one request. The result is valid until the session's next.
@@ -50,10 +51,7 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 	case verbRead:
 		return l.read(q)
 	case verbDirectories:
-		if _, err := s.Last(q.journal); err != nil { // reads what is to be told
-			return nil, err
-		}
-		return s.Directories(q.journal, q.a)
+		return l.directories(at, q)
 	case verbEntries:
 		return l.entries(at, q)
 	case verbFirst:
@@ -84,6 +82,17 @@ func (l *local) read(q *request) ([]byte, error) {
 	}
 	b := make([]byte, q.n)
 	return b, l.n.d.Store.ReadAt(q.journal, b, wal.Pos(q.a))
+}
+
+// directories gives the directories of entries behind number a.
+func (l *local) directories(at *session, q *request) ([]byte, error) {
+	if _, err := l.n.d.Store.Last(q.journal); err != nil { // reads what is to be told
+		return nil, err
+	}
+	if at.directories == nil || at.directories.Journal() != q.journal {
+		at.directories = l.n.d.Store.Directories(q.journal)
+	}
+	return at.directories.Next(q.a)
 }
 
 // entries gives whole entries behind number a, at most up to b.

@@ -145,8 +145,9 @@ func (n *Node) ReadAt(ctx context.Context, s id.Store, j id.Journal, p []byte, p
 // Entries calls each with every entry that a store holds of a journal, in order, up
 // to its end if it is sealed. The Entry is reused between calls.
 func (n *Node) Entries(ctx context.Context, s id.Store, j id.Journal, each func(*wal.Entry) error) error {
+	var here session
 	for after := uint64(0); ; {
-		b, err := n.call(ctx, s, &request{verb: verbDirectories, journal: j, a: after})
+		b, err := n.callAt(ctx, &here, s, &request{verb: verbDirectories, journal: j, a: after})
 		if err != nil || len(b) == 0 {
 			return err
 		}

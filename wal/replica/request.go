@@ -21,7 +21,7 @@ const (
 	verbSeal                        // a: end
 	verbDrop                        //
 	verbRead                        // a: position, n: bytes -> bytes
-	verbDirectories                 // a: after -> wal.Store.Directories
+	verbDirectories                 // a: after -> wal.Directories.Next
 	verbEntries                     // a: after, b: up to, n: about how many bytes -> entries
 	verbPut                         // a: epoch, entries -> durable
 	verbFirst                       // -> first entry, its position

@@ -1,0 +1,143 @@
+package group
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/metadata"
+)
+
+// countingReader counts how often a key is read.
+type countingReader struct {
+	Reader
+	gets atomic.Int64
+}
+
+func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
+	r.gets.Add(1)
+	return r.Reader.Get(ctx, key)
+}
+
+// guarded makes the coordinator anew, with one group's slot under a guard in the store.
+func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
+	d.t.Helper()
+	d.stop()
+	key := metadata.SlotKey(SlotOf(group))
+	rev, err := d.store.Txn(d.t.Context(), nil, metadata.Put(key, []byte("ours")))
+	want(d.t, "slot", err, nil)
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	r := &countingReader{Reader: d.store}
+	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
+	d.Coordinator = Open(d.cfg, r, d.writer, nil, log, nil)
+	guard := metadata.Guard{Key: key, Mod: rev}
+	d.OwnSlots(map[int]metadata.Guard{SlotOf(group): guard})
+	synctest.Wait()
+	r.gets.Store(0)
+	return r, guard
+}
+
+var (
+	askedT    = []TopicPartitions{{"t", []int32{0}}}
+	askedMore = []TopicPartitions{{"t", []int32{0, 1}}}
+)
+
+// Promise 3, of groups: a coordinator that was replaced and doesn't know it doesn't say
+// that there is no offset, nor what a settled reader relies on.
+func TestReplacedCoordinatorAnswersNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		_, guard := d.guarded("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
+		f, err := d.Fetch(t.Context(), "g", askedMore, true)
+		want(t, "fetch by the owner", err, nil)
+		if p := f[0].Partitions; p[0].Offset != 5 || p[1].Offset != -1 {
+			t.Fatalf("fetched %+v", f)
+		}
+		_, err = d.store.Txn(t.Context(), nil, metadata.Put(guard.Key, []byte("another's")))
+		want(t, "taking the slot", err, nil)
+		for name, c := range map[string]struct {
+			group   string
+			topics  []TopicPartitions
+			settled bool
+			err     error
+		}{
+			"an offset that is known": {"g", askedT, false, nil},
+			"the same, settled":       {"g", askedT, true, ErrNotCoordinator},
+			"no offset":               {"g", askedMore, false, ErrNotCoordinator},
+			"all there are":           {"g", nil, false, ErrNotCoordinator},
+		} {
+			_, err := d.Fetch(t.Context(), c.group, c.topics, c.settled)
+			want(t, name, err, c.err)
+		}
+		_, err = d.store.Txn(t.Context(), nil, metadata.Delete(guard.Key))
+		want(t, "the slot's end", err, nil)
+		_, err = d.Fetch(t.Context(), "g", askedMore, false)
+		want(t, "no offset, and nobody's slot", err, ErrNotCoordinator)
+	})
+}
+
+// Promise 5: while the store is away what is known is answered, and that there is no
+// offset is not said, within a bounded time.
+func TestNoOffsetIsNotSaidWhileAway(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		d.guarded("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
+		d.memory.SetAvailable(false)
+		if n := d.offset("g", "t"); n != 5 {
+			t.Fatalf("offset %d", n)
+		}
+		begun := time.Now()
+		_, err := d.Fetch(t.Context(), "g", askedMore, false)
+		want(t, "no offset", err, ErrUnavailable)
+		if took := time.Since(begun); took > confirmPatience {
+			t.Errorf("took %v", took)
+		}
+		d.memory.SetAvailable(true)
+		_, err = d.Fetch(t.Context(), "g", askedMore, false)
+		want(t, "no offset, with the store back", err, nil)
+	})
+}
+
+// slowReader answers Get when it is let.
+type slowReader struct {
+	*countingReader
+	let chan struct{}
+}
+
+func (r *slowReader) Get(ctx context.Context, key string) (metadata.KV, error) {
+	<-r.let
+	return r.countingReader.Get(ctx, key)
+}
+
+// Who asks at the same time shares a question, that began after all of them asked.
+func TestConfirmationsAreShared(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		r, _ := d.guarded("g")
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "u", 5)).Err, nil)
+		slow := &slowReader{r, make(chan struct{})}
+		d.reader = slow
+		var all sync.WaitGroup
+		ask := func() {
+			_, err := d.Fetch(t.Context(), "g", askedT, false)
+			if err != nil {
+				t.Errorf("fetch: %v", err)
+			}
+		}
+		all.Go(ask)
+		synctest.Wait() // the first question is under way
+		for range 50 {
+			all.Go(ask)
+		}
+		synctest.Wait()
+		close(slow.let)
+		all.Wait()
+		if n := r.gets.Load(); n != 2 {
+			t.Errorf("%d questions", n)
+		}
+	})
+}

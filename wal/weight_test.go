@@ -1,0 +1,85 @@
+package wal
+
+import (
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/internal/vfs"
+)
+
+// counted gives the appends that the store counts in a journal's files.
+func (s *Store) counted(w *Writer) (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.mu.journals[w.ID()].files {
+		n += f.appends
+	}
+	return n
+}
+
+// Promise 7: the smallest batches fill the budget before the memory that says where they
+// lie outgrows it; a start counts them anew.
+func TestSmallAppendsFillTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mem := vfs.NewMemory()
+		cfg := small()
+		cfg.SoftBytes, cfg.HardBytes = 16*cfg.FileBytes, 32*cfg.FileBytes
+		s := openStore(t, cfg, mem)
+		w := createJournal(t, s, 1)
+		synctest.Wait()
+		mem.Fault = func(op, _ string) error {
+			if op == "sync" {
+				time.Sleep(time.Millisecond) // fake: entries are full
+			}
+			return nil
+		}
+		o := newOutcome()
+		n := int64(0)
+		for ; ; n++ {
+			if err := o.add(t, w, n, 70); errors.Is(err, ErrFull) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		o.n.Wait()
+		inOne := cfg.FileBytes / (70 + RecordBytes)
+		if n*leastAppend > cfg.HardBytes+2*inOne*leastAppend {
+			t.Errorf("%d appends were taken: each counts for %d of %d bytes", n, leastAppend, cfg.HardBytes)
+		}
+		if s.Untrimmed() >= cfg.HardBytes*3/4 {
+			t.Errorf("%d bytes of the disk are used: this tests nothing", s.Untrimmed())
+		}
+		if got := s.counted(w); got != n {
+			t.Errorf("%d appends are counted, not %d", got, n)
+		}
+		weight := s.weight.Load()
+		w.Close()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openStore(t, cfg, mem.Crash(rand.New(rand.NewPCG(1, 1))))
+		defer s.Close()
+		if _, err := s.Recover(w.ID()); err != nil {
+			t.Fatal(err)
+		}
+		if got, now := s.counted(w), s.weight.Load(); got != n || now < weight {
+			t.Errorf("after a start %d of %d appends weigh %d, before %d", got, n, now, weight)
+		}
+	})
+}
+
+// A follower counts as its writer does.
+func TestFollowerCountsAppends(t *testing.T) {
+	p := newPair(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	p.write(r, 300)
+	p.ship(r, p.w.Committed())
+	p.sync()
+	if got := p.store.counted(p.w); got != p.n {
+		t.Errorf("%d appends are counted, not %d", got, p.n)
+	}
+}
