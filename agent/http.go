@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"varve/admin"
 	"varve/internal/id"
@@ -106,6 +107,16 @@ type Status struct {
 	JournalPressure  float64  `json:"journal_pressure"`
 	TierBytes        int64    `json:"tier_bytes"`
 	NotReady         []string `json:"not_ready,omitempty"`
+	// Stuck are partitions that can't be tiered, as something of them can't be read.
+	Stuck []StuckPartition `json:"stuck,omitempty"`
+}
+
+// StuckPartition is why a partition can't be tiered, and since when.
+type StuckPartition struct {
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	Since     time.Time `json:"since"`
+	Why       string    `json:"why"`
 }
 
 // Status gives the agent's state.
@@ -115,6 +126,13 @@ func (a *Agent) Status() any {
 		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
 	for _, l := range a.view.Agents() {
 		s.Agents = append(s.Agents, int32(l.Broker))
+	}
+	for _, k := range a.tier.upload.Stuck() {
+		name := k.Partition.Topic.String()
+		if t, ok := a.view.TopicByID(k.Partition.Topic); ok {
+			name = t.Name
+		}
+		s.Stuck = append(s.Stuck, StuckPartition{name, k.Partition.Index, k.Since, k.Err.Error()})
 	}
 	now := a.millis()
 	for _, p := range a.owned.all() {

@@ -224,7 +224,8 @@ func (a *Agent) retire(ctx context.Context, all []*partition.Partition) {
 			round, cancel := context.WithTimeout(ctx, retireRound)
 			err := a.tier.upload.Flush(round, ids(all)...)
 			cancel()
-			if all = slices.DeleteFunc(all, a.retired); errors.Is(err, context.Canceled) {
+			all = slices.DeleteFunc(all, func(p *partition.Partition) bool { return a.retired(ctx, p) })
+			if errors.Is(err, context.Canceled) {
 				break // this agent stops
 			}
 			if len(all) > 0 {
@@ -243,7 +244,7 @@ func (a *Agent) retire(ctx context.Context, all []*partition.Partition) {
 const retireRound = 10 * time.Second
 
 // retired ends a partition if that is possible now; false: it is to be tried again.
-func (a *Agent) retired(p *partition.Partition) bool {
+func (a *Agent) retired(ctx context.Context, p *partition.Partition) bool {
 	if _, back := a.view.TopicByID(p.ID().Topic); back {
 		a.owned.keep(p)
 		return true
@@ -251,10 +252,28 @@ func (a *Agent) retired(p *partition.Partition) bool {
 	if a.owned.Get(p.ID()) != p {
 		return true // it has another owner
 	}
-	if !p.Retire() {
+	if !p.Retire() && !a.purged(ctx, p.ID().Topic) {
 		return false
 	}
 	a.owned.retired(p)
+	p.Close()
+	return true
+}
+
+// purged says whether nothing is left of a deleted topic in etcd: the time in which it
+// could be brought back is over, and what was not uploaded of it is wanted by nobody.
+func (a *Agent) purged(ctx context.Context, t id.Topic) bool {
+	if _, ok := a.view.Deleted()[t]; ok {
+		return false
+	}
+	heads, rev, err := a.deps.Meta.List(ctx, metadata.TopicHeads(t))
+	if err != nil || len(heads) > 0 {
+		return false
+	}
+	if err := a.seen.check(rev); err != nil { // an etcd that lost something
+		a.die(err)
+		return false
+	}
 	return true
 }
 
