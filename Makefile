@@ -81,7 +81,7 @@ docs: ## write the generated pages under docs/ anew
 
 .PHONY: lint
 lint: ## static analysis
-	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 $(PKGS)
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags full $(PKGS)
 
 .PHONY: bench
 bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka
