@@ -60,11 +60,10 @@ func sum(t *testing.T, r io.Reader) (int64, string) {
 	var n int64
 	last := byte('\n')
 	for b := bufio.NewReaderSize(r, 1<<20); ; {
-		p, err := b.Peek(1)
-		if err != nil {
+		if _, err := b.Peek(1); err != nil {
 			break
 		}
-		p, _ = b.Peek(b.Buffered())
+		p, _ := b.Peek(b.Buffered())
 		h.Write(p)
 		n += int64(len(p))
 		last = p[len(p)-1]
