@@ -287,6 +287,7 @@ type load struct {
 	sizes  map[int64]int
 	n      sync.WaitGroup
 	sent   int64
+	random *rand.Rand
 }
 
 type place struct {
@@ -301,7 +302,7 @@ type owner struct {
 }
 
 func newLoad(t testing.TB) *load {
-	return &load{t: t, places: map[int64]place{}, sizes: map[int64]int{}}
+	return &load{t: t, places: map[int64]place{}, sizes: map[int64]int{}, random: rand.New(rand.NewPCG(1, 1))}
 }
 
 func (o owner) Committed(j id.Journal, pos wal.Pos, num uint64) {
@@ -365,10 +366,18 @@ func (l *load) add(ctx context.Context, w *wal.Writer, size int) error {
 	}
 }
 
-func (l *load) many(w *wal.Writer, r *rand.Rand, n int) {
+// store appends a number of bodies, and returns when their owners were told.
+func (l *load) store(w *wal.Writer, n int) {
+	l.t.Helper()
+	l.many(w, n)
+	l.n.Wait()
+}
+
+// many appends a number of bodies.
+func (l *load) many(w *wal.Writer, n int) {
 	l.t.Helper()
 	for range n {
-		if err := l.add(l.t.Context(), w, 30+r.IntN(9000)); err != nil {
+		if err := l.add(l.t.Context(), w, 30+l.random.IntN(9000)); err != nil {
 			l.t.Fatal(err)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -21,9 +20,8 @@ func TestHostilePeersGetNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 20)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 20)
 		to := c.all[1].id()
 		good := hello{cluster: "test", purpose: purposeStream, journal: w.ID(), from: id.NewStore(nil), incarnation: w.ID().Writer, to: to}
 		with := func(change func(*hello)) []byte {
@@ -85,8 +83,7 @@ func TestHostilePeersGetNothing(t *testing.T) {
 			t.Errorf("who says nothing is kept: %v after %v", err, time.Since(began))
 		}
 		slow.Close()
-		l.many(w, r, 20)
-		l.n.Wait()
+		l.store(w, 20)
 		l.check()
 	})
 }

@@ -43,10 +43,9 @@ func TestEveryMemberHoldsWhatWasCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l := newLoad(t)
 		for range 10 {
-			l.many(w, r, 50)
-			l.n.Wait()
+			l.store(w, 50)
 		}
 		l.check()
 		last := w.Committed()
@@ -78,7 +77,7 @@ func TestMembersCrash(t *testing.T) {
 			w := c.create(2)
 			l := newLoad(t)
 			for range 8 {
-				l.many(w, r, r.IntN(40))
+				l.many(w, r.IntN(40))
 				i := 1 + r.IntN(2)
 				c.all[i] = c.all[i].crash(r)
 				acked := l.acked()
@@ -93,8 +92,7 @@ func TestMembersCrash(t *testing.T) {
 					}
 				}
 			}
-			l.many(w, r, 10)
-			l.n.Wait()
+			l.store(w, 10)
 			l.check()
 			last := w.Committed()
 			for _, a := range c.all {
@@ -134,9 +132,8 @@ func TestWipedStoreIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(3)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 30)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 30)
 		was := c.all[2].id()
 		c.net.reset("agent-2")
 		c.all[2].close()
@@ -167,8 +164,8 @@ func TestZombieNeverCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 100)
+		l := newLoad(t)
+		l.many(w, 100)
 		var end uint64
 		for _, a := range c.all[1:] {
 			last, err := c.all[2].node.Fence(t.Context(), a.id(), w.ID(), 9)
@@ -211,7 +208,7 @@ func TestRecoveryKeepsWhatWasAcked(t *testing.T) {
 			t.Cleanup(w.Close)
 			l := newLoad(t)
 			for range 4 {
-				l.many(w, r, r.IntN(60))
+				l.many(w, r.IntN(60))
 				if r.IntN(3) == 0 {
 					c.net.reset("agent-1")
 				}
@@ -321,12 +318,10 @@ func TestSlowMemberDoesNotShow(t *testing.T) {
 		c := newCluster(t, 3)
 		c.all[0].node.cfg.MaxLagBytes = 1 << 20
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 20)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 20)
 		resume := c.net.stall("agent-2")
-		l.many(w, r, 500)
-		l.n.Wait()
+		l.store(w, 500)
 		if got := l.acked(); got != l.sent {
 			t.Errorf("%d of %d", got, l.sent)
 		}
@@ -353,9 +348,8 @@ func TestSilenceIsNoticedByBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 20)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 20)
 		time.Sleep(10 * c.rep.Silence) // idle connections stay
 		if len(c.all[0].lost)+len(c.all[1].lost) > 0 {
 			t.Error("an idle connection was given up")
@@ -391,9 +385,8 @@ func TestRecruit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(3)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 40)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 40)
 		j := w.ID()
 		c.net.reset("agent-2")
 		c.all[2].close()
@@ -435,14 +428,12 @@ func TestHungDiskIsReported(t *testing.T) {
 		c.all = append(c.all, c.start("agent-2", disk))
 		c.all[0].node.cfg.MaxLagBytes = 1 << 20
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 20)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 20)
 		c.until("there is a file to go on with", func() bool { return len(disk.Names("00000001.wal")) == 1 })
 		stuck.Store(true)
 		for range 100 {
-			l.many(w, r, 10)
-			l.n.Wait()
+			l.store(w, 10)
 		}
 		c.until("it is reported", func() bool { return c.all[0].node.Members(w.ID())[2].Behind })
 		stuck.Store(false)

@@ -2,7 +2,6 @@ package replica
 
 import (
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -78,26 +77,22 @@ func TestMemberComesBackBehindTheTrimmed(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			c := newCluster(t, 3)
 			w := c.create(2)
-			l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-			l.many(w, r, had)
-			l.n.Wait()
+			l := newLoad(t)
+			l.store(w, had)
 			c.until("all have it", func() bool { n, _ := c.all[2].store.Last(w.ID()); return n == w.Committed() })
 			c.net.setCut("agent-2", true)
-			l.many(w, r, 500)
-			l.n.Wait()
+			l.store(w, 500)
 			bases := c.all[0].bases(w.ID())
 			first := c.trim(w)
-			l.many(w, r, 20)
-			l.n.Wait()
+			l.store(w, 20)
 			c.net.setCut("agent-2", false)
 			c.holdsAll(l, c.all[2], w, first, bases[first])
 			if n := c.all[0].skips(); n != 1 {
 				t.Errorf("%d skips", n)
 			}
 			c.net.setCut("agent-1", true) // now its disk is needed
-			c.all[2] = c.all[2].crash(r)
-			l.many(w, r, 100)
-			l.n.Wait()
+			c.all[2] = c.all[2].crash(l.random)
+			l.store(w, 100)
 			c.holdsAll(l, c.all[2], w, first, bases[first])
 			l.check()
 			w.Close()
@@ -119,20 +114,17 @@ func TestSlowMemberSkipsInTheMidst(t *testing.T) {
 		}
 		c.all = append(c.all, c.start("agent-2", disk))
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 10)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 10)
 		c.until("all have it", func() bool { n, _ := c.all[2].store.Last(w.ID()); return n == w.Committed() })
 		resume := c.net.stall("agent-2")
-		l.many(w, r, 500)
-		l.n.Wait()
+		l.store(w, 500)
 		bases := c.all[0].bases(w.ID())
 		first := c.trim(w)
 		since := c.all[0].node.Members(w.ID())[2].Connected
 		resume()
 		c.holdsAll(l, c.all[2], w, first, bases[first])
-		l.many(w, r, 100)
-		l.n.Wait()
+		l.store(w, 100)
 		c.holdsAll(l, c.all[2], w, first, bases[first])
 		c.until("the writer knows", func() bool { return c.all[0].node.Members(w.ID())[2].LagBytes == 0 })
 		m := c.all[0].node.Members(w.ID())[2]
@@ -153,10 +145,9 @@ func TestNothingIsSkippedThatIsThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l := newLoad(t)
 		c.net.setCut("agent-2", true)
-		l.many(w, r, 500)
-		l.n.Wait()
+		l.store(w, 500)
 		c.net.setCut("agent-2", false)
 		c.holdsAll(l, c.all[2], w, 1, 0)
 		j, by := w.ID(), c.all[1]
@@ -187,13 +178,11 @@ func TestRecoveryCopiesBehindTheTrimmed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 10)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 10)
 		c.until("all have it", func() bool { n, _ := c.all[2].store.Last(w.ID()); return n == w.Committed() })
 		c.net.setCut("agent-2", true)
-		l.many(w, r, 500)
-		l.n.Wait()
+		l.store(w, 500)
 		j := w.ID()
 		c.until("it has all", func() bool { n, _ := c.all[1].store.Last(j); return n == w.Committed() })
 		bases := c.all[1].bases(j)
@@ -239,7 +228,7 @@ func TestRecoveryCopiesBehindTheTrimmed(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		again := c.all[2].crash(r)
+		again := c.all[2].crash(l.random)
 		c.holdsAll(l, again, w, first, bases[first])
 		told := uint64(0)
 		err = c.all[1].node.Entries(ctx, again.id(), j, func(e *wal.Entry) error { told++; return nil })
@@ -287,9 +276,8 @@ func TestSkipNeedsARecoverer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 50)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 50)
 		last := w.Committed()
 		c.until("all have it", func() bool { n, _ := c.all[2].store.Last(w.ID()); return n == last })
 		for _, epoch := range []uint64{0, 7} {
@@ -298,8 +286,7 @@ func TestSkipNeedsARecoverer(t *testing.T) {
 				t.Errorf("epoch %d: %v", epoch, err)
 			}
 		}
-		l.many(w, r, 50)
-		l.n.Wait()
+		l.store(w, 50)
 		c.holdsAll(l, c.all[2], w, 1, 0)
 		w.Close()
 	})
@@ -323,10 +310,9 @@ func TestSkipThatFailsIsTriedAgain(t *testing.T) {
 		}
 		c.all = append(c.all, c.start("agent-2", disk))
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
+		l := newLoad(t)
 		c.net.setCut("agent-2", true)
-		l.many(w, r, 500)
-		l.n.Wait()
+		l.store(w, 500)
 		bases := c.all[0].bases(w.ID())
 		first := c.trim(w)
 		armed <- struct{}{}

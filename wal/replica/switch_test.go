@@ -123,16 +123,15 @@ func TestSwitchThatFailsChangesNothing(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
 		a := c.all[0]
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 50)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 50)
 		next := id.Journal{Writer: a.inc, Seq: 2}
 		refused := errors.New("somebody else has sealed it")
 		err := a.node.Switch(t.Context(), w, next, c.ids(c.all...), 2, nil, func(end uint64) error {
 			if end != w.Committed() {
 				t.Errorf("sealed at %d, %d is committed", end, w.Committed())
 			}
-			l.many(w, r, 20)
+			l.many(w, 20)
 			time.Sleep(time.Second)
 			if w.Committed() != end {
 				t.Errorf("committed %d while frozen at %d", w.Committed(), end)
@@ -156,8 +155,7 @@ func TestSwitchThatFailsChangesNothing(t *testing.T) {
 		if err := a.node.Switch(t.Context(), w, id.Journal{Writer: a.inc, Seq: 3}, c.ids(a), 1, nil, func(uint64) error { return nil }); err != nil {
 			t.Error(err) // and alone
 		}
-		l.many(w, r, 20)
-		l.n.Wait()
+		l.store(w, 20)
 		l.check()
 	})
 }
@@ -183,15 +181,13 @@ func TestSlowDisksDoNotShow(t *testing.T) {
 				c.all = append(c.all, c.start("agent-"+string(rune('0'+i)), disk))
 			}
 			w := c.create(2)
-			l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-			l.many(w, r, 20)
-			l.n.Wait()
+			l := newLoad(t)
+			l.store(w, 20)
 			c.until("there is a file to go on with", func() bool { return len(c.all[slow].disk.Names("00000001.wal")) == 1 })
 			stuck.Store(true)
 			for range 20 {
 				began := time.Now()
-				l.many(w, r, 2)
-				l.n.Wait()
+				l.store(w, 2)
 				if took := time.Since(began); took > 10*time.Millisecond {
 					t.Errorf("an append took %v", took)
 				}
@@ -226,14 +222,12 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 		}
 		c.all = append(c.all, c.start("agent-2", disk))
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 5)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 5)
 		c.until("there is a file to go on with", func() bool { return len(disk.Names("00000001.wal")) == 1 })
 		stuck.Store(true)
 		for range 20 {
-			l.many(w, r, 1)
-			l.n.Wait()
+			l.store(w, 1)
 		}
 		old, end := w.Tip()
 		next := id.Journal{Writer: old.Writer, Seq: 2}
@@ -276,9 +270,8 @@ func TestFullDiskOfAMember(t *testing.T) {
 		c.cfg.SoftBytes = 1 << 20
 		c.all = append(c.all, c.start("agent-2", vfs.NewMemory()))
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 1000)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 1000)
 		c.until("it says why", func() bool {
 			return errors.Is(c.all[0].node.Members(w.ID())[2].Err, wal.ErrFull)
 		})
@@ -298,9 +291,8 @@ func TestTrimReachesMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 500)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 500)
 		for _, a := range c.all {
 			c.until("all have it", func() bool { n, _ := a.store.Last(w.ID()); return n == w.Committed() })
 		}
@@ -308,8 +300,7 @@ func TestTrimReachesMembers(t *testing.T) {
 		for _, a := range c.all {
 			c.until("it is trimmed", func() bool { return a.store.Floor(w.ID()) > wal.First })
 		}
-		l.many(w, r, 50)
-		l.n.Wait()
+		l.store(w, 50)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.all[1].node.ReadAt(ctx, c.all[2].id(), w.ID(), make([]byte, 100), wal.First); !errors.Is(err, wal.ErrGone) {
@@ -324,20 +315,17 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
 		w := c.create(2)
-		l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-		l.many(w, r, 20)
-		l.n.Wait()
+		l := newLoad(t)
+		l.store(w, 20)
 		next, away := id.Journal{Writer: c.all[0].inc, Seq: 2}, errors.New("etcd is away")
 		err := c.all[0].node.Switch(t.Context(), w, next, c.ids(c.all[:2]...), 2, func() error {
-			l.many(w, r, 20)
-			l.n.Wait()
+			l.store(w, 20)
 			return away
 		}, func(uint64) error { t.Error("sealed all the same"); return nil })
 		if !errors.Is(err, away) || w.ID().Seq != 1 {
 			t.Errorf("the writer is at %v: %v", w.ID(), err)
 		}
-		l.many(w, r, 20)
-		l.n.Wait()
+		l.store(w, 20)
 		c.until("the next journal is forgotten", func() bool { return len(c.all[1].store.Journals()) == 1 })
 		l.check()
 	})
@@ -364,9 +352,8 @@ func TestTrimOfALeftJournal(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCluster(t, 3)
 				w := c.create(2)
-				l, r := newLoad(t), rand.New(rand.NewPCG(1, 1))
-				l.many(w, r, 500)
-				l.n.Wait()
+				l := newLoad(t)
+				l.store(w, 500)
 				for _, a := range c.all {
 					c.until("all have it", func() bool { n, _ := a.store.Last(w.ID()); return n == w.Committed() })
 				}

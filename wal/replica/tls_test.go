@@ -13,7 +13,6 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
-	mathrand "math/rand/v2"
 	"net"
 	"slices"
 	"strings"
@@ -158,9 +157,8 @@ func TestReplicationOverTLS(t *testing.T) {
 		c.all = append(c.all, c.start("", vfs.NewMemory()))
 	}
 	w := c.create(2)
-	l, r := newLoad(t), mathrand.New(mathrand.NewPCG(1, 1))
-	l.many(w, r, 300)
-	l.n.Wait()
+	l := newLoad(t)
+	l.store(w, 300)
 	l.check()
 	a, from, to := c.all[1].node, c.all[1].id(), c.all[2].id()
 	end, err := a.Fence(t.Context(), from, w.ID(), 7)
