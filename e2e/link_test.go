@@ -74,7 +74,7 @@ func (l *link) serve(ctx context.Context, listener net.Listener) {
 func (l *link) carry(ctx context.Context, from net.Conn) {
 	l.keep(from)
 	defer l.drop(from)
-	pid := ownerOf(from.RemoteAddr().String())
+	pid := ownerOf(from)
 	if !l.await(ctx, pid) {
 		return
 	}
@@ -160,10 +160,10 @@ func (l *link) mend() {
 	l.heal = make(chan struct{})
 }
 
-// ownerOf finds which child of this process has the socket with a loopback address;
-// 0 if none has.
-func ownerOf(addr string) int {
-	inode, err := inodeOf(addr)
+// ownerOf finds which process on this host has the other end of a connection; 0 if none
+// has, as when it has ended already.
+func ownerOf(c net.Conn) int {
+	inode, err := inodeOf(c.RemoteAddr(), c.LocalAddr())
 	if err != nil {
 		return 0
 	}
@@ -180,22 +180,17 @@ func ownerOf(addr string) int {
 	return 0
 }
 
-// inodeOf finds a socket in the kernel's table, whose addresses are in hexadecimal, the
-// bytes of the host reversed.
-func inodeOf(addr string) (string, error) {
-	a, err := net.ResolveTCPAddr("tcp4", addr)
-	if err != nil {
-		return "", err
-	}
-	ip := a.IP.To4()
-	local := strings.ToUpper(hex.EncodeToString([]byte{ip[3], ip[2], ip[1], ip[0]})) + fmt.Sprintf(":%04X", a.Port)
+// inodeOf finds a socket in the kernel's table by both its addresses: others, and old
+// ones without an inode, may have had the same port.
+func inodeOf(local, remote net.Addr) (string, error) {
 	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		f, err := os.Open(table)
 		if err != nil {
 			return "", err
 		}
 		for lines := bufio.NewScanner(f); lines.Scan(); {
-			if col := strings.Fields(lines.Text()); len(col) > 9 && strings.HasSuffix(col[1], local) {
+			col := strings.Fields(lines.Text())
+			if len(col) > 9 && col[9] != "0" && strings.HasSuffix(col[1], inTable(local)) && strings.HasSuffix(col[2], inTable(remote)) {
 				f.Close()
 				return col[9], nil
 			}
@@ -203,4 +198,12 @@ func inodeOf(addr string) (string, error) {
 		f.Close()
 	}
 	return "", io.EOF
+}
+
+// inTable is an address as the kernel's table has it: in hexadecimal, the bytes of the
+// host reversed.
+func inTable(a net.Addr) string {
+	tcp := a.(*net.TCPAddr)
+	ip := tcp.IP.To4()
+	return strings.ToUpper(hex.EncodeToString([]byte{ip[3], ip[2], ip[1], ip[0]})) + fmt.Sprintf(":%04X", tcp.Port)
 }
