@@ -72,8 +72,8 @@ sim: ## run simulated clusters: RUNS=n fresh seeds, or SEED=n once more, exactly
 	$(if $(SEED),VARVE_SIM_SEED=$(SEED),VARVE_SIM_RUNS=$(RUNS)) $(GO) test -count=1 -timeout 6h -v -run '^TestSimulation$$' ./sim
 
 .PHONY: sim-mutations
-sim-mutations: ## break the protocol in each of the ways that sim/mutations_test.go lists, and see it caught
-	VARVE_SIM_MUTATIONS=1 $(GO) test -count=1 -timeout 6h -v -run '^TestMutations$$' ./sim
+sim-mutations: ## break the protocol in the ways that sim/mutations_test.go lists, and see it caught; MUTATIONS=all: in the rare ways, too
+	VARVE_SIM_MUTATIONS=$(or $(MUTATIONS),1) $(GO) test -count=1 -timeout 6h -v -run '^TestMutations$$' ./sim
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
