@@ -34,13 +34,10 @@ func groupTable(b *Broker) []*api {
 		{key: kmsg.SyncGroup, min: 0, max: 5, serve: onGroup(g.syncGroup)},
 		{key: kmsg.DescribeGroups, min: 0, max: 6, serve: onGroup(g.describeGroups), note: "classic groups"},
 		{key: kmsg.ListGroups, min: 0, max: 5, serve: onGroup(g.listGroups), note: "classic groups"},
-		{key: kmsg.ConsumerGroupHeartbeat, min: 0, max: 1, serve: onGroup(g.consumerGroupHeartbeat), note: heartbeatNote},
 		{key: kmsg.OffsetDelete, min: 0, max: 0, serve: onGroup(g.offsetDelete)},
 		{key: kmsg.DeleteGroups, min: 0, max: 2, serve: onGroup(g.deleteGroups)},
 	}
 }
-
-const heartbeatNote = "answers UNSUPPORTED_VERSION, as Kafka does while group.version is 0, so that clients with group.protocol=consumer fail at once or fall back to the classic protocol"
 
 // Coordinator gives the agent that coordinates a group: the owner of its slot.
 func (b *Broker) Coordinator(name, listener string) (broker id.Broker, host string, port int32, ok bool) {

@@ -26,29 +26,6 @@ func TestTransactionalProducersAreRefusedForGood(t *testing.T) {
 	})
 }
 
-// A member of a group that can't be is told so, in all versions that clients look for.
-func TestConsumerGroupHeartbeatIsRefused(t *testing.T) {
-	withGroups(t, func(g *groupTest) {
-		for version := range int16(2) {
-			req := kmsg.NewPtrConsumerGroupHeartbeatRequest()
-			req.Group = "new"
-			resp := call(g, version, req, g.consumerGroupHeartbeat)
-			if resp.ErrorCode != kerr.UnsupportedVersion.Code || resp.ErrorMessage == nil {
-				t.Errorf("version %d: %+v", version, resp)
-			}
-		}
-	})
-	var row TableRow
-	for _, r := range Table() {
-		if r.Key == int16(kmsg.ConsumerGroupHeartbeat) {
-			row = r
-		}
-	}
-	if row.Max != 1 {
-		t.Errorf("advertised up to %d: librdkafka asks only where it finds 1", row.Max)
-	}
-}
-
 // Each ACL that is asked about has an answer: there is no authorizer.
 func TestACLsAreAnsweredAsWithoutAuthorizer(t *testing.T) {
 	create := kmsg.NewPtrCreateACLsRequest()

@@ -9,10 +9,11 @@ import (
 )
 
 // api is one row of the table that drives dispatch, ApiVersions, metrics and
-// docs/apis.md. The ranges are Apache Kafka 4.3's. What is
-// advertised works; but ConsumerGroupHeartbeat and the ACLs are there only to refuse, as
-// Kafka refuses where these features are off: without them clients wait for ever, or take
-// for a failure what is none. Their notes begin with "answers".
+// docs/apis.md. The ranges are Apache Kafka 4.3's. What is advertised works; but the
+// ACLs are there only to refuse, as Kafka refuses without an authorizer: without them
+// tools take for a failure what is none. Their notes begin with "answers".
+// ConsumerGroupHeartbeat is not there to refuse: clients that find it (franz-go's own
+// tests) count on groups of the new protocol.
 type api struct {
 	key      kmsg.Key
 	min, max int16
