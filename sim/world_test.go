@@ -119,7 +119,7 @@ func (w *world) config(at node) agent.Config {
 	c.ShutdownTimeout = 10 * time.Second
 	c.Journal.FileBytes, c.Journal.ChunkBytes, c.Journal.CacheBytes, c.Journal.KeepBytes = 256<<10, 64<<10, 512<<10, w.keep
 	c.Journal.SoftBytes, c.Journal.HardBytes, c.Journal.ReserveBytes = 16<<20, 32<<20, 0
-	c.Journal.ReadBytes = 8 << 20
+	c.Journal.ReadBytes, c.Journal.SpareBytes = 8<<20, 1<<20
 	c.Upload.MaxAge, c.Upload.CheckEvery = 2*time.Second, 200*time.Millisecond
 	c.Upload.RetryBase, c.Upload.RetryMax = 100*time.Millisecond, time.Second
 	c.Groups.CommitTimeout = 2 * time.Second

@@ -19,6 +19,8 @@ type Config struct {
 	ReadBytes int64 `yaml:"read_bytes" doc:"memory for reading the journal from disk, in bytes"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.
 	KeepBytes int64 `yaml:"keep_bytes" doc:"uploaded records that stay on the local disk as a read cache, in bytes"`
+	// SpareBytes is how much of emptied files is kept for use again.
+	SpareBytes int64 `yaml:"spare_bytes" doc:"emptied journal files that are kept for use again, in bytes: a new file has to be zeroed first, which makes a burst slower; fewer are kept when the disk is short"`
 	// SoftBytes of untrimmed entries slow producers down; HardBytes stop them.
 	SoftBytes int64 `yaml:"soft_bytes" doc:"records waiting for upload from which on producers are throttled, in bytes"`
 	HardBytes int64 `yaml:"hard_bytes" doc:"records waiting for upload from which on producers are refused with a retriable error, in bytes"`
@@ -36,6 +38,7 @@ func DefaultConfig() Config {
 		CacheBytes:   96 << 20,
 		ReadBytes:    48 << 20,
 		KeepBytes:    2 << 30,
+		SpareBytes:   2 << 30,
 		SoftBytes:    12 << 30,
 		HardBytes:    16 << 30,
 		ReserveBytes: 1 << 30,
@@ -57,6 +60,7 @@ func (c *Config) Validate() error {
 		check(c.CacheBytes >= 3*c.ChunkBytes, "cache_bytes", c.CacheBytes, "at least three times chunk_bytes"),
 		check(c.ReadBytes >= 4*stretchBytes, "read_bytes", c.ReadBytes, "at least 8388608"),
 		check(c.KeepBytes >= 0, "keep_bytes", c.KeepBytes, "0 or more"),
+		check(c.SpareBytes >= 0, "spare_bytes", c.SpareBytes, "0 or more"),
 		check(c.SoftBytes >= 2*c.FileBytes, "soft_bytes", c.SoftBytes, "at least twice file_bytes"),
 		check(c.HardBytes >= c.SoftBytes, "hard_bytes", c.HardBytes, "at least soft_bytes"),
 		check(c.ReserveBytes >= 0, "reserve_bytes", c.ReserveBytes, "0 or more"),

@@ -17,7 +17,6 @@ const (
 	suffixFile  = ".wal"
 	suffixIndex = ".idx"
 	suffixMeta  = ".meta"
-	spareName   = "spare-"
 )
 
 // file is one file of a journal.

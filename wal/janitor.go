@@ -10,9 +10,6 @@ import (
 	"varve/internal/vfs"
 )
 
-// maxSpares is how many recycled files wait for use; more are removed.
-const maxSpares = 2
-
 // retryEvery is how soon a preparation that failed is tried again.
 const retryEvery = time.Second
 
@@ -135,18 +132,6 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	s.giveUp(held, held.meta.start().at) // this one, if it was asked for before a skip
 	s.recount()
 	return made, nil
-}
-
-func (s *Store) takeSpare(size int64) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.mu.spares)
-	if n == 0 || size != s.cfg.FileBytes {
-		return ""
-	}
-	p := s.mu.spares[n-1]
-	s.mu.spares = s.mu.spares[:n-1]
-	return p
 }
 
 // makeFile writes under a temporary name and renames last, so that a journal

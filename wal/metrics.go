@@ -33,6 +33,8 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 	r.MustRegister(m.entries, m.appends, m.bytes, m.sync, m.followSync, m.readBytes,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_untrimmed_bytes", Help: "Journal files that hold records which are not in the tier yet, in bytes."},
 			func() float64 { return float64(s.Untrimmed()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_spare_bytes", Help: "Emptied journal files that wait for use, in bytes."},
+			func() float64 { return float64(int64(s.spareCount()) * s.cfg.FileBytes) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_pressure", Help: "How far the journal is between its soft (0) and hard (1) watermark."}, s.Pressure),
 	)
 	return m

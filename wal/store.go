@@ -54,8 +54,8 @@ type Store struct {
 	mu struct {
 		sync.Mutex
 		journals map[id.Journal]*journal
-		spares   []string // paths of files to be recycled
-		spareSeq int
+		spares   []string  // paths of files to be recycled
+		spareSeq int       // the last one named
 		given    []*file   // given up, to be taken away
 		wants    []*supply // that need a next file
 	}
@@ -154,6 +154,7 @@ func (s *Store) load() error {
 		switch {
 		case strings.HasPrefix(name, spareName):
 			s.mu.spares = append(s.mu.spares, path)
+			s.mu.spareSeq = max(s.mu.spareSeq, spareNumber(name))
 		case strings.HasSuffix(name, ".tmp"):
 			err = s.fs.Remove(path)
 		case strings.HasSuffix(name, suffixMeta):
@@ -165,7 +166,6 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	s.mu.spareSeq = len(s.mu.spares)
 	for j, held := range s.mu.journals {
 		if held.meta.version == 0 {
 			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}

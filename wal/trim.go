@@ -1,7 +1,7 @@
 package wal
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -61,8 +61,11 @@ func (s *Store) Pressure() float64 {
 	return min(1, float64(n-s.cfg.SoftBytes)/float64(max(1, s.cfg.HardBytes-s.cfg.SoftBytes)))
 }
 
-// recycle takes trimmed files, oldest first, while more is kept than should be.
+// recycle takes trimmed files, oldest first, while more is kept than should be. A file
+// that fails is taken again next time, and holds up no other.
 func (s *Store) recycle() {
+	s.dropSpares()
+	var failed []*file
 	for {
 		f := s.givenUp()
 		if f == nil {
@@ -72,17 +75,19 @@ func (s *Store) recycle() {
 			break
 		}
 		if err := s.recycleFile(f); err != nil {
-			s.log.Warn("journal file not recycled", "file", f.path, "err", err)
-			break
+			s.log.Warn("journal file not recycled; it is tried again", "file", f.path, "err", err)
+			failed = append(failed, f)
 		}
 	}
+	s.mu.Lock()
+	s.mu.given = append(s.mu.given, failed...)
+	s.mu.Unlock()
 	s.forgetEmpty()
 }
 
 // oldestTrimmed picks a file to recycle and takes it out of its journal.
 func (s *Store) oldestTrimmed() *file {
-	free, _, err := s.fs.Space(s.cfg.Dir)
-	short := err == nil && free < s.cfg.ReserveBytes+2*s.cfg.FileBytes
+	short := s.short()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var kept int64
@@ -114,6 +119,8 @@ func olderFile(a, b *file) bool {
 	return a.num < b.num
 }
 
+// recycleFile makes a spare of a file, or removes it. What fails is tried again later:
+// the file still is its journal's until then.
 func (s *Store) recycleFile(f *file) error {
 	s.mu.Lock()
 	indexed := f.indexed
@@ -123,25 +130,16 @@ func (s *Store) recycleFile(f *file) error {
 	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled file not removed", "err", err)
 	}
-	s.mu.Lock()
-	spare := f.size == s.cfg.FileBytes && len(s.mu.spares) < maxSpares
-	name := fmt.Sprintf("%s%d", spareName, s.mu.spareSeq)
-	s.mu.spareSeq++
-	s.mu.Unlock()
-	if !spare {
-		return vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
+	var err error
+	if s.keepsSpare(f.size) {
+		err = s.makeSpare(f.path)
+	} else {
+		err = vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
 	}
-	path := s.cfg.Dir + "/" + name
-	if err := s.fs.Rename(f.path, path); err != nil {
-		return err
+	if errors.Is(err, vfs.ErrNotExist) { // an earlier attempt got so far
+		return nil
 	}
-	if err := s.fs.SyncDir(s.cfg.Dir); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.mu.spares = append(s.mu.spares, path)
-	s.mu.Unlock()
-	return nil
+	return err
 }
 
 // Drop says that a sealed journal is needed no more, all of it. What is on its way
@@ -171,12 +169,14 @@ func (s *Store) Drop(j id.Journal) {
 	signal(s.work)
 }
 
-// forgetEmpty removes the meta files of dropped journals without files.
+// forgetEmpty removes the meta files of dropped journals without files: a start refuses
+// files that have none.
 func (s *Store) forgetEmpty() {
 	s.mu.Lock()
 	var empty []id.Journal
 	for j, held := range s.mu.journals {
-		if held.dropped && len(held.files) == 0 {
+		given := slices.ContainsFunc(s.mu.given, func(f *file) bool { return f.journal == j })
+		if held.dropped && len(held.files) == 0 && !given {
 			empty = append(empty, j)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 func small() Config {
 	c := DefaultConfig()
 	c.Dir, c.FileBytes, c.ChunkBytes, c.CacheBytes = "j", 256<<10, 64<<10, 256<<10
-	c.KeepBytes, c.SoftBytes, c.HardBytes, c.ReserveBytes = 0, 1<<20, 1<<40, 0
+	c.KeepBytes, c.SpareBytes, c.SoftBytes, c.HardBytes, c.ReserveBytes = 0, 1<<20, 1<<20, 1<<40, 0
 	return c
 }
 

@@ -1,0 +1,125 @@
+package wal
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"varve/internal/vfs"
+)
+
+// fillFiles makes the writer go through more than that many files.
+func fillFiles(t *testing.T, w *Writer, files int) {
+	t.Helper()
+	o := newOutcome()
+	for n := range int64(files * 33) {
+		for err := ErrFull; err != nil; {
+			room := w.Room()
+			if err = o.add(t, w, n, 8000); errors.Is(err, ErrFull) {
+				if err := w.Wait(t.Context(), room); err != nil {
+					t.Fatal(err)
+				}
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	o.n.Wait()
+}
+
+func spares(disk *vfs.Memory) (n int) {
+	for _, name := range disk.Names("") {
+		if strings.HasPrefix(name, "j/"+spareName) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSparesAreKeptForABurst: as many as allowed, each once and also by the next
+// process, and hardly any once the disk is short.
+func TestSparesAreKeptForABurst(t *testing.T) {
+	cfg := small()
+	cfg.SpareBytes = 4 * cfg.FileBytes
+	disk := vfs.NewMemory()
+	empty := func(s *Store, files int) {
+		for range files {
+			f, err := disk.Open("j/emptied", vfs.Create)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Close()
+			if err := s.makeSpare("j/emptied"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s := openStore(t, cfg, disk)
+	empty(s, 3)
+	if !s.keepsSpare(cfg.FileBytes) || s.keepsSpare(cfg.FileBytes/2) {
+		t.Error("with 3 of 4 spares: another file is not kept, or one of another size is")
+	}
+	s.Close()
+	s = openStore(t, cfg, disk)
+	s.takeSpare(cfg.FileBytes)
+	empty(s, 2)
+	if on, in := spares(disk), s.spareCount(); on != 5 || in != 4 { // the one taken still has its name
+		t.Errorf("%d spares on disk, %d known", on, in)
+	}
+	if s.keepsSpare(cfg.FileBytes) {
+		t.Error("with 4 of 4 spares another is kept")
+	}
+	s.Close()
+	s = openStore(t, cfg, disk)
+	disk.Capacity = 1 // all of it is taken
+	s.recycle()
+	if on, in := spares(disk), s.spareCount(); on != fewSpares || in != fewSpares {
+		t.Errorf("%d spares on a full disk, %d known", on, in)
+	}
+	s.Close()
+}
+
+// TestFileThatCannotBeRemovedKeepsItsJournal: a start refuses files without a meta file.
+func TestFileThatCannotBeRemovedKeepsItsJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := vfs.NewMemory()
+		broken := true
+		disk.Fault = func(op, name string) error {
+			if broken && strings.HasSuffix(name, suffixFile) && (op == "remove" || op == "rename") {
+				return errors.New("input/output error")
+			}
+			return nil
+		}
+		broken = false
+		s := openStore(t, small(), disk)
+		w := createJournal(t, s, 1)
+		fillFiles(t, w, 2)
+		if err := s.Seal(w.ID(), w.Committed()); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		synctest.Wait()
+		broken = true
+		s.Drop(w.ID())
+		synctest.Wait()
+		left := len(disk.Names(suffixFile))
+		if left == 0 {
+			t.Fatal("no file was in the way")
+		}
+		s.Close()
+		s = openStore(t, small(), disk) // must not refuse
+		if got := s.Journals(); len(got) != 1 {
+			t.Fatalf("journals %v with %d files left", got, left)
+		}
+		s.Drop(w.ID())
+		synctest.Wait()
+		broken = false
+		signal(s.work)
+		synctest.Wait()
+		if got := append(disk.Names(suffixFile), disk.Names(suffixMeta)...); len(got) != 0 || len(s.Journals()) != 0 {
+			t.Errorf("left: %v, journals %v", got, s.Journals())
+		}
+		s.Close()
+	})
+}
