@@ -57,6 +57,7 @@ type Store struct {
 		spares   []string  // paths of files to be recycled
 		spareSeq int       // the last one named
 		given    []*file   // given up, to be taken away
+		stuck    []*file   // taken out of their journals, but not away yet
 		wants    []*supply // that need a next file
 	}
 	work chan struct{}

@@ -62,10 +62,17 @@ func (s *Store) Pressure() float64 {
 }
 
 // recycle takes trimmed files, oldest first, while more is kept than should be. A file
-// that fails is taken again next time, and holds up no other.
+// that fails is tried again next time. Until then its journal gives no other: without a
+// file in the middle it would be damaged.
 func (s *Store) recycle() {
 	s.dropSpares()
-	var failed []*file
+	s.mu.Lock()
+	stuck := s.mu.stuck
+	s.mu.stuck = nil
+	s.mu.Unlock()
+	for _, f := range stuck {
+		s.recycleFile(f)
+	}
 	for {
 		f := s.givenUp()
 		if f == nil {
@@ -74,14 +81,8 @@ func (s *Store) recycle() {
 		if f == nil {
 			break
 		}
-		if err := s.recycleFile(f); err != nil {
-			s.log.Warn("journal file not recycled; it is tried again", "file", f.path, "err", err)
-			failed = append(failed, f)
-		}
+		s.recycleFile(f)
 	}
-	s.mu.Lock()
-	s.mu.given = append(s.mu.given, failed...)
-	s.mu.Unlock()
 	s.forgetEmpty()
 }
 
@@ -96,7 +97,7 @@ func (s *Store) oldestTrimmed() *file {
 		for _, f := range j.files {
 			if f.trimmed {
 				kept += f.size
-				if oldest == nil || olderFile(f, oldest) {
+				if (oldest == nil || olderFile(f, oldest)) && !s.isStuck(f.journal) {
 					oldest = f
 				}
 			}
@@ -119,27 +120,36 @@ func olderFile(a, b *file) bool {
 	return a.num < b.num
 }
 
-// recycleFile makes a spare of a file, or removes it. What fails is tried again later:
-// the file still is its journal's until then.
-func (s *Store) recycleFile(f *file) error {
+// recycleFile makes a spare of a file, or removes it.
+func (s *Store) recycleFile(f *file) {
+	f.retire()
+	f.close()
+	err := s.removeFile(f)
+	if err == nil || errors.Is(err, vfs.ErrNotExist) { // an earlier attempt got so far
+		return
+	}
+	s.log.Warn("journal file not recycled; it is tried again", "file", f.path, "err", err)
+	s.mu.Lock()
+	s.mu.stuck = append(s.mu.stuck, f)
+	s.mu.Unlock()
+}
+
+func (s *Store) removeFile(f *file) error {
 	s.mu.Lock()
 	indexed := f.indexed
 	s.mu.Unlock()
-	f.retire()
-	f.close()
 	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled file not removed", "err", err)
 	}
-	var err error
 	if s.keepsSpare(f.size) {
-		err = s.makeSpare(f.path)
-	} else {
-		err = vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
+		return s.makeSpare(f.path)
 	}
-	if errors.Is(err, vfs.ErrNotExist) { // an earlier attempt got so far
-		return nil
-	}
-	return err
+	return vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
+}
+
+// isStuck says whether a file of the journal could not be removed; s.mu is held.
+func (s *Store) isStuck(j id.Journal) bool {
+	return slices.ContainsFunc(s.mu.stuck, func(f *file) bool { return f.journal == j })
 }
 
 // Drop says that a sealed journal is needed no more, all of it. What is on its way
@@ -175,8 +185,7 @@ func (s *Store) forgetEmpty() {
 	s.mu.Lock()
 	var empty []id.Journal
 	for j, held := range s.mu.journals {
-		given := slices.ContainsFunc(s.mu.given, func(f *file) bool { return f.journal == j })
-		if held.dropped && len(held.files) == 0 && !given {
+		if held.dropped && len(held.files) == 0 && !s.isStuck(j) {
 			empty = append(empty, j)
 		}
 	}
