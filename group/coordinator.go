@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"varve/internal/chance"
 	"varve/metadata"
@@ -44,6 +45,7 @@ type Coordinator struct {
 	random  *chance.Source
 	log     *slog.Logger
 	metrics *metrics
+	pace    *rate.Limiter // of bytes written
 
 	ctx    context.Context // of the readings of slots
 	cancel context.CancelFunc
@@ -63,6 +65,7 @@ func Open(cfg Config, reader Reader, writer Writer, random *chance.Source, log *
 		panic("group: config: " + err.Error())
 	}
 	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, random: random, log: log, metrics: newMetrics(reg)}
+	c.pace = rate.NewLimiter(rate.Limit(cfg.StoreBytesPerSecond), int(max(cfg.StoreBytesPerSecond, metadata.MaxTxnBytes)))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

@@ -238,9 +238,23 @@ func (s *slot) write(e *entry, w Write) {
 	}
 	g := e.g
 	s.fly(func() func() {
-		rev, err := s.c.writer.Write(s.ctx, guards, ops...)
+		var rev metadata.Revision
+		err := s.c.keepPace(s.ctx, ops)
+		if err == nil {
+			rev, err = s.c.writer.Write(s.ctx, guards, ops...)
+		}
 		return func() { s.wrote(e, g, ops, rev, err) }
 	})
+}
+
+// keepPace waits until as much may be written. Commits that come meanwhile go together
+// in the group's next write.
+func (c *Coordinator) keepPace(ctx context.Context, ops []metadata.Op) error {
+	n := 0
+	for _, o := range ops {
+		n += len(o.Key) + len(o.Value)
+	}
+	return c.pace.WaitN(ctx, min(n, c.pace.Burst()))
 }
 
 // fly does I/O in a goroutine, and what it returns in the slot's own.
