@@ -130,6 +130,9 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 	if err != nil {
 		return nil, err
 	}
+	if d.Purged {
+		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more: its data is being removed", name)
+	}
 	key := metadata.TopicKey(name)
 	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone))
 	if errors.Is(err, metadata.ErrConflict) {

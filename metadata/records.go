@@ -257,22 +257,25 @@ type DeletedTopic struct {
 	Name    string
 	Deleted time.Time
 	Topic   Topic
+	Purged  bool // its heads are being removed: it can't be had back any more (since version 2)
 }
 
 // Encode writes the value.
 func (d DeletedTopic) Encode() []byte {
-	b := wire.AppendString([]byte{1}, d.Name)
+	b := wire.AppendString([]byte{2}, d.Name)
 	b = binary.AppendVarint(b, d.Deleted.UnixMilli())
-	return wire.AppendBytes(b, d.Topic.Encode())
+	b = wire.AppendBytes(b, d.Topic.Encode())
+	return wire.AppendBool(b, d.Purged)
 }
 
 // DecodeDeletedTopic reads what Encode writes.
 func DecodeDeletedTopic(b []byte) (d DeletedTopic, err error) {
 	var topic []byte
-	err = decode("deleted topic", 1, b, func(r *wire.Reader) {
+	err = decode("deleted topic", 2, b, func(r *wire.Reader) {
 		d.Name = r.String()
 		d.Deleted = time.UnixMilli(r.Varint())
 		topic = r.Bytes()
+		d.Purged = b[0] > 1 && r.Bool()
 	})
 	if err == nil {
 		d.Topic, err = DecodeTopic(topic)

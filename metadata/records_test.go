@@ -40,7 +40,7 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeJournal(b) }, func(v any) []byte { return v.(Journal).Encode() }},
 	{"topic", sampleTopic, sampleTopic.Encode,
 		func(b []byte) (any, error) { return DecodeTopic(b) }, func(v any) []byte { return v.(Topic).Encode() }},
-	{"deleted", DeletedTopic{"t", at, sampleTopic}, DeletedTopic{"t", at, sampleTopic}.Encode,
+	{"deleted", DeletedTopic{"t", at, sampleTopic, true}, DeletedTopic{"t", at, sampleTopic, true}.Encode,
 		func(b []byte) (any, error) { return DecodeDeletedTopic(b) }, func(v any) []byte { return v.(DeletedTopic).Encode() }},
 	{"config", Settings{"a": "b", "c": ""}, Settings{"a": "b", "c": ""}.Encode,
 		func(b []byte) (any, error) { return DecodeSettings(b) }, func(v any) []byte { return v.(Settings).Encode() }},
