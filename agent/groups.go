@@ -9,7 +9,7 @@ import (
 
 // openGroups makes the coordinator; it owns nothing yet.
 func (a *Agent) openGroups() {
-	a.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
+	a.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.view, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
 }
 
 // holdSlots serves the coordinator slots that the controller gave to this agent, and

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/chance"
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -29,6 +30,12 @@ type Reader interface {
 	List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error)
 }
 
+// Topics knows which topic bears a name.
+type Topics interface {
+	// IsTopic says whether the topic of that name is this one.
+	IsTopic(ctx context.Context, name string, t id.Topic) (bool, error)
+}
+
 // Writer is what it writes with; see metadata.Writer. It must wait through
 // outages of the store until ctx ends.
 type Writer interface {
@@ -41,6 +48,7 @@ type Coordinator struct {
 	cfg     Config
 	reader  Reader
 	writer  Writer
+	topics  Topics
 	random  *chance.Source
 	log     *slog.Logger
 	metrics *metrics
@@ -58,11 +66,11 @@ type Coordinator struct {
 
 // Open makes a coordinator that owns nothing. random makes members' ids; nil is the
 // system's. It panics on a config that Validate refuses.
-func Open(cfg Config, reader Reader, writer Writer, random *chance.Source, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
+func Open(cfg Config, reader Reader, writer Writer, topics Topics, random *chance.Source, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
 	if err := cfg.Validate(); err != nil {
 		panic("group: config: " + err.Error())
 	}
-	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, random: random, log: log, metrics: newMetrics(reg)}
+	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, topics: topics, random: random, log: log, metrics: newMetrics(reg)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

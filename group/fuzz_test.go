@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -99,7 +100,7 @@ func (w *world) event() Event {
 		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, 1}}}}
 	}
 	if w.pick(2) == 0 {
-		return TopicDeleted{"t"}
+		return TopicsDeleted{map[id.Topic]string{{}: "t"}}
 	}
 	return Settle{w.ticket("settle")}
 }

@@ -124,8 +124,8 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 		g.tick()
 	case Loaded:
 		g.loaded()
-	case TopicDeleted:
-		g.topicDeleted(e.Topic)
+	case TopicsDeleted:
+		g.topicsDeleted(e.Gone)
 	case Written:
 		g.written()
 	case Resign:

@@ -219,16 +219,6 @@ func (s *slot) list() (l []Listing) {
 	return l
 }
 
-// inMemory names the groups that are in memory or about to be.
-func (s *slot) inMemory() (names []string) {
-	for name, e := range s.entries {
-		if e.g != nil || e.loading {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // write stores a group's values, each guarded by the revision at which it was
 // last seen.
 func (s *slot) write(e *entry, w Write) {
