@@ -5,6 +5,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -52,6 +53,7 @@ type Coordinator struct {
 	random  *chance.Source
 	log     *slog.Logger
 	metrics *metrics
+	members atomic.Int64 // bytes that all groups' members brought along
 
 	ctx    context.Context // of the readings of slots
 	cancel context.CancelFunc

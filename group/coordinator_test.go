@@ -440,3 +440,35 @@ func TestConfig(t *testing.T) {
 		t.Fatal("bounds that are crossed are accepted")
 	}
 }
+
+// What members bring along is bounded: of a group by what can be stored at all, of all
+// groups by a budget, which doesn't touch small ones.
+func TestMembersBytesAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		join := func(group string, bytes int) JoinReply {
+			return d.Join(t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
+				ProtocolType: "consumer", Protocols: []Protocol{{"range", metadataOf[:bytes]}}})
+		}
+		want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, ErrRecordTooLarge)
+		want(t, "a large group", join("g", 2*maxRecordBytes).Err, nil)
+		want(t, "a second such member", join("g", 2*maxRecordBytes).Err, ErrRecordTooLarge)
+		var err error
+		n := 0
+		for ; err == nil && n < 100; n++ {
+			err = join("many-"+string(rune('A'+n)), 3*maxRecordBytes).Err
+		}
+		want(t, "one group too many", err, ErrUnavailable)
+		if n < 80 {
+			t.Errorf("no room for %d groups", n)
+		}
+		want(t, "a small one", join("small", 8<<10).Err, nil)
+		time.Sleep(time.Minute) // sessions end
+		want(t, "the next", join("next", 3*maxRecordBytes).Err, nil)
+		time.Sleep(time.Minute)
+		if n := d.members.Load(); n != 0 {
+			t.Errorf("%d bytes are counted without members", n)
+		}
+	})
+}
+
+var metadataOf = make([]byte, maxMembersBytes)
