@@ -34,6 +34,8 @@ type Partitions interface {
 // Tier reads what no local journal holds (tiering.Reader), and moves log starts.
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	// Share is how many bytes one answer should ask for by now.
+	Share() int
 	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
 	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (tiering.Stamp, bool, error)
 	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
