@@ -189,6 +189,7 @@ func (s *slot) apply(e *entry, effects []Effect) {
 
 // settle takes note of what became of a group in memory.
 func (s *slot) settle(e *entry) {
+	s.weigh(e)
 	if s.entries[e.id] != e || e.g == nil {
 		return
 	}
@@ -217,16 +218,6 @@ func (s *slot) list() (l []Listing) {
 		}
 	}
 	return l
-}
-
-// inMemory names the groups that are in memory or about to be.
-func (s *slot) inMemory() (names []string) {
-	for name, e := range s.entries {
-		if e.g != nil || e.loading {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // write stores a group's values, each guarded by the revision at which it was
@@ -278,6 +269,7 @@ func (s *slot) wrote(e *entry, g *Group, ops []metadata.Op, rev metadata.Revisio
 	s.c.log.Warn("group could not be stored; it is read anew", "group", e.id, "err", err)
 	s.apply(e, g.Step(time.Now(), Resign{answerTo(err)}))
 	e.g, e.mods = nil, nil
+	s.weigh(e)
 	e.listing = g.List()
 	s.c.metrics.loaded.Dec()
 	if s.ctx.Err() == nil {

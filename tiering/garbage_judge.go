@@ -28,7 +28,7 @@ const (
 var verdictNames = map[verdict]string{keepDoubt: "doubt", keepForeign: "foreign", keepYoung: "young", keepNamed: "named", keepOpen: "open", remove: "remove"}
 
 // judge proves what may go. What it knows of heads it has read itself, after it
-// asked for the writers' floors.
+// asked for the writers' floors, and after the objects that it judges were found.
 type judge struct {
 	c       *Collector
 	floors  map[id.Incarnation]uint64

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -459,5 +460,37 @@ func TestJudgeReadsHeadsAfterFloors(t *testing.T) {
 	w.flush()
 	if v := judge(s.Head().Slices[0].Object); v != keepNamed {
 		t.Errorf("what was just committed is judged %v", verdictNames[v])
+	}
+}
+
+// Nor is it older than the object: else what a new owner uploads and commits while
+// a pass goes on looks like what a former one left behind.
+func TestCollectorBesideAMove(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := newFakeSource(t, w.heads, id.Partition{Topic: id.Topic{1}}, 3, 0) // another agent's
+	w.sources = append(w.sources, s)
+	c := w.collector(eager())
+	dropped := w.names.Next()
+	w.orphan(dropped, s.id, true)
+	c.Offer([]metadata.Object{dropped})
+	var once sync.Once
+	w.faults = func(call s3store.Call) s3store.Fault {
+		if call.Op == s3store.OpList { // the pass knows the head by what was offered
+			once.Do(func() {
+				if err := s.Commit(t.Context(), func(h *metadata.Head) error { h.Give(w.names.Writer(), 1); return nil }); err != nil {
+					t.Error(err)
+				}
+				s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 1, w.now.ms())
+				w.flush()
+			})
+		}
+		return s3store.Fault{}
+	}
+	w.collect(c)
+	if w.there(ObjectKey(dropped)) {
+		t.Error("the pass didn't judge what was offered")
+	}
+	if key := ObjectKey(s.Head().Slices[0].Object); !w.there(key) {
+		t.Errorf("%s is named by the head, and gone", key)
 	}
 }
