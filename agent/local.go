@@ -120,6 +120,7 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	}
 	err := l.readFrom(at, j, p, pos)
 	if err == nil || errors.Is(err, wal.ErrGone) {
+		l.answered(r)
 		return err
 	}
 	other, findErr := l.another(j, r, at)
@@ -128,8 +129,22 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	}
 	if err = l.readFrom(other, j, p, pos); err != nil && !errors.Is(err, wal.ErrGone) {
 		l.note(r, other, err)
+	} else {
+		l.answered(r)
 	}
 	return err
+}
+
+// answered says that a journal could be read: the next failure is the first of its row.
+func (l *local) answered(r *remoteTail) {
+	l.mu.RLock()
+	row := r.pause > 0
+	l.mu.RUnlock()
+	if row {
+		l.mu.Lock()
+		r.pause = 0
+		l.mu.Unlock()
+	}
 }
 
 // note says where a journal is read from now on, or that it can't be at this time.

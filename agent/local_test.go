@@ -81,6 +81,17 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 	if at, err := read(); at != first || err != nil {
 		t.Errorf("come back, read at %v: %v", at, err)
 	}
+	for range 2 { // the second loss is no continuation of the first
+		delete(peers.last, first)
+		if _, err := read(); err == nil {
+			t.Error("read where it is not")
+		}
+		peers.last[first] = 10
+		now = now.Add(pauseMin)
+		if at, err := read(); at != first || err != nil {
+			t.Errorf("come back once more, read at %v: %v", at, err)
+		}
+	}
 }
 
 // disk opens an empty journal store.
