@@ -118,8 +118,9 @@ func (a *Agent) stillOpen(ctx context.Context, old id.Journal, rec cluster.Journ
 	return err
 }
 
-// sealAndOpen returns when it is known whether the transaction took effect: nil, or
-// an error that says that it never will. Until then it is sent again.
+// sealAndOpen sends the transaction until it is known to have taken effect: nil. An error
+// says that others have ended the journal, or that this agent stops without knowing; the
+// writer ends with it.
 func (a *Agent) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Journal, end uint64, next id.Journal, members []id.Store) error {
 	sealed, opened := rec.Journal, rec.Journal
 	sealed.State, sealed.End = metadata.JournalSealed, end
