@@ -78,7 +78,7 @@ type Agent struct {
 	known        addresses
 	shunned      sync.Map // id.Store -> time.Time when it did not join
 	probing      sync.Map // incarnations that are being asked whether they live
-	revoked      sync.Map // incarnations whose session this agent ended
+	revoked      sync.Map // leases that this agent ended
 	local        *local
 	adoptions    adoptions
 	seen         seen

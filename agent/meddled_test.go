@@ -13,6 +13,7 @@ type meddled struct {
 	metadata.Store
 	mu     sync.Mutex
 	read   func(key string) error                 // before a Get or List; an error is its outcome
+	revoke func(metadata.Lease) error             // before a Revoke; an error is its outcome
 	listed func()                                 // after a List
 	write  func(ops []metadata.Op) error          // before a Txn; an error is its outcome
 	wrote  func(ops []metadata.Op, _ error) error // after a Txn; gives the outcome that is told
@@ -74,6 +75,18 @@ func (m *meddled) Txn(ctx context.Context, guards []metadata.Guard, ops ...metad
 		err = wrote(ops, err)
 	}
 	return rev, err
+}
+
+func (m *meddled) Revoke(ctx context.Context, l metadata.Lease) error {
+	m.mu.Lock()
+	revoke := m.revoke
+	m.mu.Unlock()
+	if revoke != nil {
+		if err := revoke(l); err != nil {
+			return err
+		}
+	}
+	return m.Store.Revoke(ctx, l)
 }
 
 // puts gives the value that a transaction writes to a key, or nil.
