@@ -297,6 +297,9 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 			<-changed
 		}
 	}
+	if got := a.clusterStatus().Agents[0].Partitions; got != 0 {
+		t.Errorf("status counts %d partitions of a deleted topic", got)
+	}
 	post := func(topic string) int {
 		resp, err := http.Post("http://"+a.HTTPAddress()+"/v1/topics/"+topic+"/undelete", "", nil)
 		if err != nil {

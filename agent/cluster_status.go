@@ -81,8 +81,11 @@ func (a *Agent) clusterStatus() *ClusterStatus {
 		s.Controller = int32(c.Broker)
 	}
 	partitions, slots := map[id.Incarnation]int{}, map[id.Incarnation]int{}
-	for _, o := range v.Owners() {
-		partitions[o.Incarnation]++
+	deleted := v.Deleted()
+	for p, o := range v.Owners() {
+		if _, over := deleted[p.Topic]; !over {
+			partitions[o.Incarnation]++
+		}
 	}
 	for _, o := range v.Slots() {
 		slots[o.Incarnation]++

@@ -144,4 +144,7 @@ func (a *Agent) runController(life context.Context) {
 	var ctx context.Context
 	ctx, a.stopControl = context.WithCancel(life)
 	a.controlling.Go(func() { a.control.Run(ctx) })
+	a.controlling.Go(func() {
+		metadata.KeepHistory(ctx, a.deps.Meta, a.cfg.Metadata.KeepHistory, a.control.Active, a.log.With("part", "metadata"))
+	})
 }

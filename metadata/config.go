@@ -30,6 +30,8 @@ type Config struct {
 	DialTimeout time.Duration `yaml:"dial_timeout" doc:"bounds the making of one connection, and how long Open waits for the first answer"`
 	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"bounds every request; one that takes longer is ErrUnavailable"`
+	// KeepHistory is for how long etcd remembers what keys held (KeepHistory).
+	KeepHistory time.Duration `yaml:"keep_history" doc:"for how long etcd remembers what keys held: older history is compacted, for all users of this etcd, and a full etcd is compacted, defragmented and its alarm ended. 0 leaves all that to others"`
 }
 
 // TLSConfig says how https endpoints are checked, and how they may check us.
@@ -54,6 +56,7 @@ func DefaultConfig() Config {
 		Prefix:         "/varve/default/",
 		DialTimeout:    5 * time.Second,
 		RequestTimeout: 5 * time.Second,
+		KeepHistory:    time.Minute,
 	}
 }
 
@@ -82,6 +85,9 @@ func (c Config) Validate() error {
 	}
 	if err := checkTimeout("dial_timeout", c.DialTimeout); err != nil {
 		return err
+	}
+	if d := c.KeepHistory; d != 0 && (d < 10*time.Second || d > 24*time.Hour) {
+		return fmt.Errorf("keep_history: %v, allowed is 0 or 10s to 24h", d)
 	}
 	return checkTimeout("request_timeout", c.RequestTimeout)
 }

@@ -42,6 +42,7 @@ func TestConfigRefusals(t *testing.T) {
 		{func(c *metadata.Config) { c.TLS.CAFile = "ca.pem" }, []string{"tls", "https"}},
 		{func(c *metadata.Config) { c.DialTimeout = 0 }, []string{"dial_timeout", "0s"}},
 		{func(c *metadata.Config) { c.RequestTimeout = time.Hour }, []string{"request_timeout", "1h0m0s"}},
+		{func(c *metadata.Config) { c.KeepHistory = time.Second }, []string{"keep_history", "1s"}},
 	} {
 		cfg := metadata.DefaultConfig()
 		c.change(&cfg)

@@ -24,8 +24,8 @@ type EmbedConfig struct {
 	// Prefix is the Prefix of the client Config that Embedded.Config returns;
 	// empty means DefaultConfig's.
 	Prefix string
-	// QuotaBytes bounds etcd's database; zero means 2 GiB. At the quota writes
-	// fail until keys are deleted and compacted.
+	// QuotaBytes bounds etcd's database; zero means 8 GiB. At the quota writes
+	// fail until room is made: at the next start, or by KeepHistory.
 	QuotaBytes int64
 	// Logger takes etcd's lines of level warn and above.
 	Logger *slog.Logger
@@ -36,12 +36,11 @@ type EmbedConfig struct {
 // election, and on the least time to live of a lease, which is one and a half of
 // them, in whole seconds. The tick is not shorter because each wakes the process.
 const (
-	embedName       = "varve"
-	embedTick       = 20 * time.Millisecond
-	embedElection   = 100 * time.Millisecond
-	embedCompaction = "5m" // history that a watch may be behind
-	embedQuota      = 2 << 30
-	embedSnapshot   = 10_000 // transactions between two snapshots of raft's state
+	embedName     = "varve"
+	embedTick     = 20 * time.Millisecond
+	embedElection = 100 * time.Millisecond
+	embedQuota    = 8 << 30
+	embedSnapshot = 10_000 // transactions between two snapshots of raft's state
 )
 
 // Embedded is a durable etcd of one member inside this process. It listens on
@@ -106,7 +105,18 @@ func (e *Embedded) start(ctx context.Context, dir string, cfg EmbedConfig) error
 	if cfg.Prefix != "" {
 		e.config.Prefix = cfg.Prefix
 	}
-	return nil
+	return e.reclaim(ctx, cfg.Logger)
+}
+
+// reclaim makes room if the last process left etcd full: nothing could be written
+// otherwise, not even who is to make room.
+func (e *Embedded) reclaim(ctx context.Context, log *slog.Logger) error {
+	s, err := Open(ctx, e.config, log, nil)
+	if err != nil {
+		return err
+	}
+	_, err = s.(Tidier).Reclaim(ctx)
+	return errors.Join(err, s.Close())
 }
 
 // member is etcd's configuration.
@@ -121,8 +131,6 @@ func (e *Embedded) member(dir string, quota int64, client, peer url.URL) *embed.
 	c.ElectionMs = uint(embedElection.Milliseconds())
 	c.InitialElectionTickAdvance = true
 	c.PreVote = false // nobody to ask
-	c.AutoCompactionMode = embed.CompactorModePeriodic
-	c.AutoCompactionRetention = embedCompaction
 	c.SnapshotCount = embedSnapshot
 	c.QuotaBackendBytes = embedQuota
 	if quota > 0 {

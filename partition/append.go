@@ -117,6 +117,9 @@ func (p *Partition) store(b kafka.Batch, done Done) error {
 	}
 	p.mu.next = base + int64(b.LastDelta()) + 1
 	p.mu.producers.note(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.LastDelta(), base, p.deps.Clock())
+	if n := p.mu.producers.shed(); n > 0 && p.deps.Metrics != nil {
+		p.deps.Metrics.shed.Add(float64(n))
+	}
 	if done != nil {
 		p.mu.pending = append(p.mu.pending, waiter{p.mu.next, base, done})
 	}

@@ -1,8 +1,10 @@
 package partition
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"varve/kafka"
@@ -148,6 +150,25 @@ func (ps *producers) expire(before int64) {
 	}
 }
 
+// maxProducers is how many a partition remembers. Producers that are made anew for each
+// task, and who forges ids, would otherwise fill the memory until they expire.
+const maxProducers = 1 << 14
+
+// shed forgets the producers that were silent for longest, if there are too many, and
+// says how many. It takes an eighth at a time, so that it is rarely called for.
+func (ps *producers) shed() int {
+	if len(ps.by) <= maxProducers {
+		return 0
+	}
+	oldest := slices.SortedFunc(maps.Keys(ps.by), func(a, b int64) int {
+		return cmp.Or(cmp.Compare(ps.by[a].time, ps.by[b].time), cmp.Compare(a, b))
+	})[:len(ps.by)-maxProducers*7/8]
+	for _, pid := range oldest {
+		delete(ps.by, pid)
+	}
+	return len(oldest)
+}
+
 // snapshot gives what was known when end was the end of the log, in order of ids.
 func (ps *producers) snapshot(end int64) []tiering.Producer {
 	out := make([]tiering.Producer, 0, len(ps.by))
@@ -162,11 +183,6 @@ func (ps *producers) snapshot(end int64) []tiering.Producer {
 			out = append(out, k)
 		}
 	}
-	slices.SortFunc(out, func(a, b tiering.Producer) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b tiering.Producer) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }

@@ -48,9 +48,13 @@ func (u *Uploader) load(ctx context.Context, tasks []task) error {
 	return nil
 }
 
+// smallRoom is what rounds of a quiet agent need.
+const smallRoom = 8 << 20
+
 // divide gives every task a share of the room, and every part a place in it. The room
-// grows by doubling up to what any round takes: a new one for each would have to be
-// zeroed, page by page, all the time.
+// is kept, since a new one for each round would have to be zeroed, page by page, all
+// the time. It grows once at most, to what any round takes: each size that it had would
+// be memory until the next collection.
 func (u *Uploader) divide(tasks []task) {
 	var total int
 	for i := range tasks {
@@ -60,7 +64,10 @@ func (u *Uploader) divide(tasks []task) {
 	}
 	if cap(u.room) < total {
 		most := int(u.roundBytes() + u.roundBytes()/8)
-		u.room = make([]byte, max(total, min(2*cap(u.room), most)))
+		if total <= smallRoom {
+			most = smallRoom
+		}
+		u.room = make([]byte, max(total, most))
 	}
 	u.loaded = time.Now()
 	rest := u.room[:cap(u.room)]

@@ -36,6 +36,7 @@ func against(title, base, ours string, value func(sample) float64, unit, goal st
 var rows = []row{
 	pair("rawproduce 64 KiB, 1 connection x 4", "large", mbs, "MB/s", ">= 4"),
 	pair("its CPU", "large", cpu, "s/GB", "<= 0.25"),
+	against("the same with files to use again, beside a fresh directory", "large-fresh", "large", mbs, "MB/s", ""),
 	pair("rawproduce 64 KiB, 2 connections x 4", "large2", mbs, "MB/s", ">= 4"),
 	pair("its CPU", "large2", cpu, "s/GB", "<= 0.25"),
 	pair("rawproduce 4 KiB, 4 connections x 16", "small", requests, "req/s", ">= 4"),
@@ -56,6 +57,7 @@ var rows = []row{
 	pair("peak resident, rawproduce 4 KiB", "small", peak, "MB", "<= 400 MB"),
 	pair("3 brokers, rawproduce 64 KiB, 1 connection x 4 to each", "large3", mbs, "MB/s", ">= 5"),
 	pair("its CPU", "large3", cpu, "s/GB", "<= 0.2"),
+	against("the same with files to use again, beside a fresh directory", "large3-fresh", "large3", mbs, "MB/s", ""),
 	pair("3 brokers, e2e 1,000/s p50", "e2e1k3", e2e50, "ms", "<= 1"),
 	pair("3 brokers, e2e 1,000/s p99", "e2e1k3", e2e99, "ms", "<= 0.33"),
 	pair("3 brokers, e2e 5,000/s p50", "e2e5k3", e2e50, "ms", "<= 1"),
