@@ -275,6 +275,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.watchJournal(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
+	a.run(func() { a.forgetOffsets(life) })
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })
 		a.run(func() { a.watchQuorum(life) })

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/cluster"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/partition"
@@ -397,6 +398,31 @@ func TestDeletedTopicSurvivesAStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.consume("t", 200)
+}
+
+// TestPurgedTopicStaysAway: its heads may be gone in part.
+func TestPurgedTopicStaysAway(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	a.produce("t", 0, 10)
+	if _, err := kadm.NewClient(a.client()).DeleteTopics(t.Context(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	kvs, _, err := a.deps.Meta.List(t.Context(), metadata.PrefixDeleted)
+	if err != nil || len(kvs) != 1 {
+		t.Fatalf("%d deleted topics, %v", len(kvs), err)
+	}
+	d, err := metadata.DecodeDeletedTopic(kvs[0].Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Purged = true
+	if _, err := a.deps.Meta.Txn(t.Context(), nil, metadata.Put(kvs[0].Key, d.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Undelete(t.Context(), "t"); !errors.Is(err, cluster.ErrUnknownTopic) {
+		t.Errorf("undelete: %v", err)
+	}
 }
 
 func TestTopicsAreChecked(t *testing.T) {

@@ -2,14 +2,16 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"varve/group"
+	"varve/internal/id"
 	"varve/metadata"
 )
 
 // openGroups makes the coordinator; it owns nothing yet.
 func (a *Agent) openGroups() {
-	a.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
+	a.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.view, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
 }
 
 // holdSlots serves the coordinator slots that the controller gave to this agent, and
@@ -38,4 +40,45 @@ func (a *Agent) holdSlots(ctx context.Context) {
 	if len(take) > 0 {
 		a.groups.OwnSlots(take)
 	}
+}
+
+// forgetEvery is how often offsets of deleted topics are looked for, if any was deleted.
+// Nobody is shown them any more, so there is no hurry.
+const forgetEvery = time.Minute
+
+// forgetOffsets lets the groups of this agent forget what they committed for topics that
+// were deleted.
+func (a *Agent) forgetOffsets(ctx context.Context) {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	told := map[id.Topic]string{}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			told = a.forgetDeleted(ctx, told)
+		}
+	}
+}
+
+// forgetDeleted does it if there are deleted topics that weren't told yet, and says what
+// was told by now.
+func (a *Agent) forgetDeleted(ctx context.Context, told map[id.Topic]string) map[id.Topic]string {
+	gone, news := map[id.Topic]string{}, false
+	for t, d := range a.view.Deleted() {
+		gone[t] = d.Name
+		_, known := told[t]
+		news = news || !known
+	}
+	if !news {
+		return told
+	}
+	if err := a.groups.TopicsDeleted(ctx, gone); err != nil {
+		if ctx.Err() == nil {
+			a.log.Warn("offsets of deleted topics are still stored; it is tried again", "err", err)
+		}
+		return told
+	}
+	return gone
 }

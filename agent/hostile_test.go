@@ -207,3 +207,44 @@ func TestConnectionsAreLimited(t *testing.T) {
 	}
 	t.Error("no place became free")
 }
+
+// bigJoin is a JoinGroup of about size bytes.
+func bigJoin(group string, size int) *kmsg.JoinGroupRequest {
+	req := kmsg.NewPtrJoinGroupRequest()
+	req.Version = 3
+	req.Group, req.SessionTimeoutMillis, req.RebalanceTimeoutMillis, req.ProtocolType = group, 30_000, 300_000, "consumer"
+	p := kmsg.NewJoinGroupRequestProtocol()
+	p.Name, p.Metadata = "range", make([]byte, size)
+	req.Protocols = append(req.Protocols, p)
+	return req
+}
+
+// Requests that wait, for others or for memory, hold none of what others need.
+func TestWaitingRequestsHoldUpNoOther(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(c *Config) {
+		c.Kafka.MaxRequestBytes, c.Kafka.RequestMemoryBytes = 4<<20, 4<<20
+		c.Groups.InitialRebalanceDelay = time.Minute
+	}
+	a := w.start()
+	for range 8 {
+		if _, err := a.dial().Write(kmsg.NewRequestFormatter().AppendRequest(nil, bigJoin("g", 100<<10), 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := a.dial()
+	req := kmsg.NewPtrMetadataRequest()
+	for range 2000 {
+		name := "a topic that isn't there"
+		req.Topics = append(req.Topics, kmsg.MetadataRequestTopic{Topic: &name})
+	}
+	for range 5 {
+		if n := len(a.ask(c, req).(*kmsg.MetadataResponse).Topics); n == 0 {
+			t.Fatal("no topics")
+		}
+	}
+	// Larger than what a connection may keep, and decoded larger than all there is.
+	if code := a.ask(c, bigJoin("", 2<<20-200)).(*kmsg.JoinGroupResponse).ErrorCode; code != kerr.InvalidGroupID.Code {
+		t.Errorf("code %d", code)
+	}
+}

@@ -200,6 +200,10 @@ const tierPatience = 20 * time.Second
 // tierParallel is how many partitions one fetch reads from the tier at a time.
 const tierParallel = 8
 
+// leastFar is how much of a partition is worth a read of the tier: where memory is
+// scarce others wait for the next answer, which begins elsewhere.
+const leastFar = 16 << 10
+
 // readTier reads partitions whose offset lies in the tier, several at a time,
 // sharing what is left of the limit. The first may take more than its share.
 func (call *fetchCall) readTier(ctx context.Context, far []*fetchPart, rest int, always bool) (total int) {
@@ -208,6 +212,9 @@ func (call *fetchCall) readTier(ctx context.Context, far []*fetchPart, rest int,
 	}
 	ctx, cancel := context.WithTimeout(ctx, tierPatience)
 	defer cancel()
+	// What is lent can't be read by others until the client has taken it.
+	rest = min(rest, call.b.deps.Tier.Share())
+	far = far[:max(1, min(len(far), rest/leastFar))]
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, tierParallel)
 	share := max(rest/len(far), 1)

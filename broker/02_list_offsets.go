@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -9,6 +10,7 @@ import (
 	"varve/internal/id"
 	"varve/partition"
 	"varve/tiering"
+	"varve/wal"
 )
 
 // Timestamps that stand for places.
@@ -117,13 +119,24 @@ func (b *Broker) epochAt(ctx context.Context, p *partition.Partition, offset int
 
 // firstSince looks in the tier first if part of the log lies only there.
 func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (tiering.Stamp, error) {
-	if s.LogStart < s.TieredEnd && s.LocalStart > s.LogStart {
-		found, ok, err := b.deps.Tier.FindTime(ctx, p.Head(), p.ID(), at)
+	from := s.LogStart
+	if s.LocalStart <= s.LogStart {
+		found, ok, err := p.FindTime(ctx, from, at)
+		if !errors.Is(err, wal.ErrGone) {
+			return orNowhere(found, ok, err)
+		}
+	}
+	if head := p.Head(); s.LogStart < head.TieredEnd {
+		found, ok, err := b.deps.Tier.FindTime(ctx, head, p.ID(), at)
 		if err != nil || ok {
 			return found, err
 		}
+		from = head.TieredEnd
 	}
-	found, ok, err := p.FindTime(ctx, at)
+	return orNowhere(p.FindTime(ctx, from, at))
+}
+
+func orNowhere(found tiering.Stamp, ok bool, err error) (tiering.Stamp, error) {
 	if err != nil || ok {
 		return found, err
 	}

@@ -74,7 +74,7 @@ func (g *groupAPIs) commitTopic(version int16, t *kmsg.OffsetCommitRequestTopic)
 			rp.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			continue
 		}
-		c := metadata.OffsetCommit{Offset: p.Offset, LeaderEpoch: id.NoEpoch}
+		c := metadata.OffsetCommit{Offset: p.Offset, LeaderEpoch: id.NoEpoch, Topic: topic.ID}
 		if version >= 6 {
 			c.LeaderEpoch = id.Epoch(p.LeaderEpoch)
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -21,7 +22,8 @@ func (g *groupAPIs) joinGroup(ctx context.Context, c groupClient, req *kmsg.Join
 		join.Reason = *req.Reason
 	}
 	for _, p := range req.Protocols {
-		join.Protocols = append(join.Protocols, group.Protocol{Name: p.Name, Metadata: p.Metadata})
+		// A copy: a member keeps it for long, and not the whole request.
+		join.Protocols = append(join.Protocols, group.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)})
 	}
 	r := g.groups.Join(ctx, req.Group, join)
 	resp.ErrorCode, resp.MemberID, resp.Generation = groupCode(r.Err), r.MemberID, r.Generation

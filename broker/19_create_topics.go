@@ -192,7 +192,7 @@ func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopi
 		}
 		if err == nil {
 			rt.Topic, rt.TopicID = &t.Name, t.ID
-			err = b.deleteTopic(ctx, t.Name)
+			err = b.deps.View.DeleteTopic(ctx, t.Name)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
@@ -202,17 +202,6 @@ func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopi
 		resp.Topics = append(resp.Topics, rt)
 	}
 	return resp
-}
-
-// deleteTopic removes a topic and what groups committed for it.
-func (b *Broker) deleteTopic(ctx context.Context, name string) error {
-	if err := b.deps.View.DeleteTopic(ctx, name); err != nil {
-		return err
-	}
-	if err := b.deps.Groups.TopicDeleted(ctx, name); err != nil {
-		b.log.Warn("offsets of a deleted topic are still there; they expire", "topic", name, "err", err)
-	}
-	return nil
 }
 
 func (b *Broker) createPartitions(ctx context.Context, _ *conn, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {

@@ -34,6 +34,8 @@ type Partitions interface {
 // Tier reads what no local journal holds (tiering.Reader), and moves log starts.
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	// Share is how many bytes one answer should ask for by now.
+	Share() int
 	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
 	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (tiering.Stamp, bool, error)
 	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
@@ -66,6 +68,7 @@ type Broker struct {
 	apis     map[int16]*api
 	sessions *sessions
 	memory   *semaphore.Weighted // bytes of large frames that are being worked on
+	decoding *semaphore.Weighted // bytes of what others were decoded into; nobody waits for both
 	producer *producerIDs
 	conns    *connections
 }
@@ -76,7 +79,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
-		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes),
+		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes), decoding: semaphore.NewWeighted(cfg.RequestMemoryBytes),
 		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg)}
 	b.apis = apiTable(b)
 	b.metrics.prepare(b.apis)
@@ -88,7 +91,7 @@ type Config struct {
 	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client asks for its metadata and allows it"`
 	DefaultPartitions   int32         `yaml:"default_partitions" doc:"partitions of a topic that is created without a number"`
 	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, in bytes"`
-	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for large requests that are being worked on, in bytes"`
+	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for requests above 2 MiB that are being worked on, and as much again for what smaller ones are decoded into, in bytes"`
 	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"the most that one fetch answers, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -132,7 +133,7 @@ func (c *conn) read(ctx context.Context) error {
 
 // frame reads one frame's content and has it worked on.
 func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
-	budget := &budgetReader{r: r, free: keepFrame, c: c, ctx: ctx, size: int64(size)}
+	budget := &budgetReader{r: r, free: smallRequest, c: c, ctx: ctx, size: int64(size)}
 	defer budget.release()
 	if r.Buffered() < size {
 		if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
@@ -173,7 +174,8 @@ const (
 
 // budgetReader takes the memory of a large frame out of the budget of all
 // connections, once the first part of it has arrived: a length alone reserves
-// nothing.
+// nothing. Frames that may be decoded whole are smaller than that: else a
+// connection could hold memory while it waits for more.
 type budgetReader struct {
 	r    io.Reader
 	free int // bytes that need no budget
@@ -221,24 +223,36 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 	if a.raw != nil {
 		return a.raw(ctx, c, r)
 	}
+	resp, err := c.serve(ctx, r)
+	if resp == nil || err != nil {
+		return err
+	}
+	resp.SetVersion(r.Version)
+	return c.send(r, resp)
+}
+
+// serve decodes a request and has it answered.
+func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
+	release := func() {}
 	if len(r.body) > cheapRequest {
 		cost := min(int64(len(r.body))*decodedFactor, c.b.cfg.RequestMemoryBytes)
-		if err := c.b.memory.Acquire(ctx, cost); err != nil {
-			return err
+		patience, cancel := context.WithTimeout(ctx, c.b.cfg.RequestTimeout)
+		defer cancel()
+		if err := c.b.decoding.Acquire(patience, cost); err != nil {
+			return nil, fmt.Errorf("no memory to decode a request of %d bytes: %w", len(r.body), err)
 		}
-		defer c.b.memory.Release(cost)
+		release = sync.OnceFunc(func() { c.b.decoding.Release(cost) })
+		defer release()
 	}
 	req := kmsg.RequestForKey(r.Key)
 	req.SetVersion(r.Version)
 	if err := kafka.Decode(r.body, req); err != nil {
-		return err
+		return nil, err
 	}
-	resp := a.serve(ctx, c, req)
-	if resp == nil {
-		return nil
+	if r.api.waits {
+		release()
 	}
-	resp.SetVersion(r.Version)
-	return c.send(r, resp)
+	return r.api.serve(ctx, c, req), nil
 }
 
 // send queues an answer that is ready.

@@ -71,6 +71,8 @@ type busyTier struct {
 	f *fetchBench
 }
 
+func (b busyTier) Share() int { return 1 << 20 }
+
 func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d tiering.Data, err error) {
 	b.f.far++
 	return d, tiering.ErrBusy

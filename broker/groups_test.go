@@ -28,6 +28,10 @@ func (f *fakeCluster) TopicByID(t id.Topic) (*cluster.Topic, bool) {
 	return &f.topic, t == f.topic.ID
 }
 
+func (f *fakeCluster) IsTopic(_ context.Context, name string, t id.Topic) (bool, error) {
+	return name == f.topic.Name && t == f.topic.ID, nil
+}
+
 func (f *fakeCluster) Coordinator(_, listener string) (id.Broker, string, int32, bool) {
 	return 3, "host", 9092, listener == "PLAINTEXT"
 }
@@ -49,12 +53,12 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		cfg := group.DefaultConfig()
 		cfg.OffsetMetadataMaxBytes = 8
-		groups := group.Open(cfg, store, writer, nil, log, nil)
+		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}
+		groups := group.Open(cfg, store, writer, fake, nil, log, nil)
 		for n := range group.Slots {
 			groups.OwnSlots(map[int]metadata.Guard{n: {}})
 		}
 		synctest.Wait()
-		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}
 		defer func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 			defer cancel()

@@ -66,14 +66,15 @@ func (s *fetchSession) turn(n int) int {
 	return s.next % n
 }
 
-// sessions keeps a bounded number of fetch sessions; one that was not used for a
-// while gives way to a new one.
+// sessions keeps a bounded number of fetch sessions, which follow a bounded number of
+// partitions together; one that was not used for a while gives way to a new one.
 type sessions struct {
 	max    int
 	now    func() time.Time
 	random *chance.Source
 	mu     sync.Mutex
 	by     map[int32]*fetchSession
+	parts  int // that all of them follow
 }
 
 // sessionIdle is how long a session must be unused to be evicted (Kafka's
@@ -104,8 +105,11 @@ func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, er
 	if req.SessionEpoch != s.epoch || s.busy {
 		return nil, nil, kerr.InvalidFetchSessionEpoch
 	}
-	if len(s.wants) > maxSessionPartitions {
-		delete(ss.by, s.id)
+	ss.parts -= len(s.wants)
+	s.update(req)
+	ss.parts += len(s.wants)
+	if len(s.wants) > maxSessionPartitions || ss.parts > maxAllSessionPartitions {
+		ss.remove(s)
 		return nil, nil, kerr.FetchSessionIDNotFound
 	}
 	s.busy = true
@@ -114,7 +118,6 @@ func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, er
 		s.epoch = 1
 	}
 	s.used = ss.now()
-	s.update(req)
 	return s, append([]fetchWant(nil), s.wants...), nil
 }
 
@@ -127,16 +130,28 @@ func (ss *sessions) close(s *fetchSession) {
 	}
 }
 
-// maxSessionPartitions is how many partitions a session may follow.
-const maxSessionPartitions = 100_000
+// maxSessionPartitions is how many partitions a session may follow, and
+// maxAllSessionPartitions how many all of them may: about 300 bytes each.
+const (
+	maxSessionPartitions    = 100_000
+	maxAllSessionPartitions = 1 << 19
+)
+
+// remove is called with the lock held.
+func (ss *sessions) remove(s *fetchSession) {
+	delete(ss.by, s.id)
+	ss.parts -= len(s.wants)
+}
 
 func (ss *sessions) drop(session int32) {
 	if session == 0 {
 		return
 	}
 	ss.mu.Lock()
-	delete(ss.by, session)
-	ss.mu.Unlock()
+	defer ss.mu.Unlock()
+	if s := ss.by[session]; s != nil {
+		ss.remove(s)
+	}
 }
 
 // create makes a session if there is room; without one the client repeats
@@ -144,11 +159,13 @@ func (ss *sessions) drop(session int32) {
 func (ss *sessions) create(wants []fetchWant) *fetchSession {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if len(ss.by) >= ss.max && !ss.evict() {
-		return nil
-	}
 	if len(wants) > maxSessionPartitions {
 		return nil
+	}
+	for len(ss.by) >= ss.max || ss.parts+len(wants) > maxAllSessionPartitions {
+		if !ss.evict() {
+			return nil
+		}
 	}
 	s := &fetchSession{epoch: 1, busy: true, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
 	for s.id == 0 || ss.by[s.id] != nil {
@@ -158,6 +175,7 @@ func (ss *sessions) create(wants []fetchWant) *fetchSession {
 		s.set(w)
 	}
 	ss.by[s.id] = s
+	ss.parts += len(s.wants)
 	return s
 }
 
@@ -171,7 +189,7 @@ func (ss *sessions) evict() bool {
 	if oldest == nil || ss.now().Sub(oldest.used) < sessionIdle {
 		return false
 	}
-	delete(ss.by, oldest.id)
+	ss.remove(oldest)
 	return true
 }
 

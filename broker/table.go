@@ -23,6 +23,9 @@ type api struct {
 	// raw, instead of serve, queues its own answer, so that requests of one
 	// connection can overlap.
 	raw func(ctx context.Context, c *conn, r *request) error
+	// waits says that serve waits for other clients. What it keeps of a request meanwhile
+	// is little, or counted elsewhere: the memory for decoding is given back before.
+	waits bool
 	// large says that requests may be as large as the configuration allows; others
 	// are held to smallRequest bytes.
 	large bool

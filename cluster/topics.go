@@ -102,6 +102,23 @@ func (v *View) DeleteTopic(ctx context.Context, name string) error {
 	})
 }
 
+// IsTopic says whether the topic of that name is this one. That it is not is said only
+// as the store has it: the view may lag.
+func (v *View) IsTopic(ctx context.Context, name string, t id.Topic) (bool, error) {
+	if known, ok := v.Topic(name); ok && known.ID == t {
+		return true, nil
+	}
+	kv, err := v.store.Get(ctx, metadata.TopicKey(name))
+	if errors.Is(err, metadata.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read topic %s: %w", name, err)
+	}
+	now, err := metadata.DecodeTopic(kv.Value)
+	return now.ID == t, err
+}
+
 // Undelete brings back the topic of that name which was deleted last, no longer
 // than window ago, with its id and its records.
 func (v *View) Undelete(ctx context.Context, name string, window time.Duration) (*Topic, error) {
@@ -129,6 +146,9 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 	d, err := metadata.DecodeDeletedTopic(kv.Value)
 	if err != nil {
 		return nil, err
+	}
+	if d.Purged {
+		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more: its data is being removed", name)
 	}
 	key := metadata.TopicKey(name)
 	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone))

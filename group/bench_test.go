@@ -15,7 +15,7 @@ func BenchmarkCommit(b *testing.B) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	store := metadata.NewMemory().Open()
 	writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
-	c := Open(DefaultConfig(), store, writer, nil, log, nil)
+	c := Open(DefaultConfig(), store, writer, nil, nil, log, nil)
 	c.OwnSlots(allSlots())
 	for {
 		if _, err := c.List(b.Context()); err == nil {

@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -129,19 +130,24 @@ type Fetched struct {
 	Offset      int64
 	LeaderEpoch int32
 	Metadata    string
+	topic       id.Topic // that it was committed for
+}
+
+func noOffset(partition int32) Fetched {
+	return Fetched{Partition: partition, Offset: -1, LeaderEpoch: -1}
 }
 
 // Offset is the durable offset of one partition.
 func (g *Group) Offset(topic string, partition int32) Fetched {
 	p := g.parts[topic]
 	if p == nil || g.deleting {
-		return Fetched{partition, -1, -1, ""}
+		return noOffset(partition)
 	}
 	c, ok := p.durable[partition]
 	if !ok {
-		return Fetched{partition, -1, -1, ""}
+		return noOffset(partition)
 	}
-	return Fetched{partition, c.Offset, int32(c.LeaderEpoch), c.Metadata}
+	return Fetched{partition, c.Offset, int32(c.LeaderEpoch), c.Metadata, c.Topic}
 }
 
 // expired says whether a durable offset's time is over.

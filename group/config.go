@@ -33,6 +33,10 @@ type Config struct {
 	UnloadAfter time.Duration `yaml:"unload_after" doc:"how long an unused group without members stays in memory"`
 	// NewMemberJoinTimeout is how long a new member's first join may wait.
 	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout" doc:"how long a new member's first join may wait"`
+	// StoreBytesPerSecond bounds what the groups of this agent write to the metadata
+	// store, which keeps it as history for a while: a commit stores all offsets of its
+	// group in the topic.
+	StoreBytesPerSecond int64 `yaml:"store_bytes_per_second" doc:"how much the groups of this agent write to etcd each second, in bytes (14 to 20 a partition of the topic for each commit); commits beyond it wait, since etcd keeps all that was written during etcd.keep_history"`
 }
 
 // DefaultConfig has Kafka's defaults.
@@ -42,6 +46,7 @@ func DefaultConfig() Config {
 		InitialRebalanceDelay: 3 * time.Second, MaxSize: math.MaxInt32,
 		OffsetMetadataMaxBytes: 4096, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
 		CommitTimeout: 5 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
+		StoreBytesPerSecond: 4 << 20,
 	}
 }
 
@@ -66,6 +71,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxSize < 1 || c.MaxSize > math.MaxInt32 {
 		return fmt.Errorf("max_size: %d, allowed is 1 to %d", c.MaxSize, math.MaxInt32)
+	}
+	if c.StoreBytesPerSecond < 1<<10 {
+		return fmt.Errorf("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
 	}
 	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxTopicBytes/2 {
 		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxTopicBytes/2)

@@ -34,7 +34,7 @@ func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	r := &countingReader{Reader: d.store}
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-	d.Coordinator = Open(d.cfg, r, d.writer, nil, log, nil)
+	d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
 	guard := metadata.Guard{Key: key, Mod: rev}
 	d.OwnSlots(map[int]metadata.Guard{SlotOf(group): guard})
 	synctest.Wait()

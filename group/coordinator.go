@@ -5,10 +5,13 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"varve/internal/chance"
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -29,6 +32,12 @@ type Reader interface {
 	List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error)
 }
 
+// Topics knows which topic bears a name.
+type Topics interface {
+	// IsTopic says whether the topic of that name is this one.
+	IsTopic(ctx context.Context, name string, t id.Topic) (bool, error)
+}
+
 // Writer is what it writes with; see metadata.Writer. It must wait through
 // outages of the store until ctx ends.
 type Writer interface {
@@ -41,9 +50,12 @@ type Coordinator struct {
 	cfg     Config
 	reader  Reader
 	writer  Writer
+	topics  Topics
 	random  *chance.Source
 	log     *slog.Logger
 	metrics *metrics
+	pace    *rate.Limiter // of bytes written
+	members atomic.Int64  // bytes that all groups' members brought along
 
 	ctx    context.Context // of the readings of slots
 	cancel context.CancelFunc
@@ -58,11 +70,12 @@ type Coordinator struct {
 
 // Open makes a coordinator that owns nothing. random makes members' ids; nil is the
 // system's. It panics on a config that Validate refuses.
-func Open(cfg Config, reader Reader, writer Writer, random *chance.Source, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
+func Open(cfg Config, reader Reader, writer Writer, topics Topics, random *chance.Source, log *slog.Logger, reg prometheus.Registerer) *Coordinator {
 	if err := cfg.Validate(); err != nil {
 		panic("group: config: " + err.Error())
 	}
-	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, random: random, log: log, metrics: newMetrics(reg)}
+	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, topics: topics, random: random, log: log, metrics: newMetrics(reg)}
+	c.pace = rate.NewLimiter(rate.Limit(cfg.StoreBytesPerSecond), int(max(cfg.StoreBytesPerSecond, metadata.MaxTxnBytes)))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -20,6 +21,7 @@ type driver struct {
 	memory *metadata.Memory
 	store  *metadata.MemoryStore
 	writer *metadata.Writer
+	topics names
 	cfg    Config
 }
 
@@ -34,7 +36,7 @@ func allSlots() map[int]metadata.Guard {
 // inBubble runs a test with a coordinator that owns all slots.
 func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &driver{t: t, memory: metadata.NewMemory(), cfg: DefaultConfig()}
+		d := &driver{t: t, memory: metadata.NewMemory(), topics: names{}, cfg: DefaultConfig()}
 		d.store = d.memory.Open()
 		d.cfg.InitialRebalanceDelay = 0
 		d.start()
@@ -51,7 +53,7 @@ func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 func (d *driver) start() {
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-	d.Coordinator = Open(d.cfg, d.store, d.writer, nil, log, nil)
+	d.Coordinator = Open(d.cfg, d.store, d.writer, d.topics, nil, log, nil)
 	d.OwnSlots(allSlots())
 	synctest.Wait()
 }
@@ -291,25 +293,84 @@ func TestCloseWhileAway(t *testing.T) {
 	})
 }
 
-// A deleted topic's offsets go, also those of groups that are not in memory.
-func TestTopicDeleted(t *testing.T) {
+// A deleted topic's offsets go, also those of groups that are not in memory; not those
+// of the next topic of its name.
+func TestTopicsDeleted(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
+		d.topics["t"], d.topics["u"] = id.Topic{1}, id.Topic{2}
 		for _, g := range []string{"a", "b", "c"} {
-			want(t, "commit", d.Commit(t.Context(), g, commitOf("", -1, "t", 5)).Err, nil)
-			want(t, "commit", d.Commit(t.Context(), g, commitOf("", -1, "u", 6)).Err, nil)
+			want(t, "commit", d.Commit(t.Context(), g, d.commitFor("t", 0, 5)).Err, nil)
+			want(t, "commit", d.Commit(t.Context(), g, d.commitFor("t", 1, 5)).Err, nil)
+			want(t, "commit", d.Commit(t.Context(), g, d.commitFor("u", 0, 6)).Err, nil)
 		}
 		time.Sleep(d.cfg.UnloadAfter + time.Minute)
 		if n := d.offset("a", "t"); n != 5 {
 			t.Fatalf("offset %d", n)
 		}
-		want(t, "topic deleted", d.TopicDeleted(t.Context(), "t"), nil)
+		d.topics["t"] = id.Topic{3}
+		want(t, "commit", d.Commit(t.Context(), "b", d.commitFor("t", 1, 7)).Err, nil)
+		want(t, "topic deleted", d.TopicsDeleted(t.Context(), map[id.Topic]string{{1}: "t"}), nil)
 		synctest.Wait()
 		for _, g := range []string{"a", "b", "c"} {
-			if x, y := d.offset(g, "t"), d.offset(g, "u"); x != -1 || y != 6 {
-				t.Fatalf("%s: offsets %d %d", g, x, y)
+			kv, err := d.store.Get(t.Context(), metadata.OffsetsKey(g, "t"))
+			if g != "b" {
+				want(t, "offsets of the deleted topic", err, metadata.ErrNotFound)
+			} else if o, _ := metadata.DecodeOffsets(kv.Value); len(o) != 1 || o[1].Offset != 7 {
+				t.Fatalf("%s: %+v, %v", g, o, err)
+			}
+			if y := d.offset(g, "u"); y != 6 {
+				t.Fatalf("%s: offset %d", g, y)
 			}
 		}
 	})
+}
+
+// commitFor commits for the topic that bears the name now.
+func (d *driver) commitFor(topic string, partition int32, offset int64) Commit {
+	return Commit{Generation: -1, Topics: []CommitTopic{{topic, []CommitPartition{{partition,
+		metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Topic: d.topics[topic]}}}}}}
+}
+
+// What was committed for a topic is never an offset of another that has its name now,
+// even if nobody was there to forget it; and of what isn't known nothing is said.
+func TestOffsetsOfAnEarlierTopic(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		both := []TopicPartitions{{"t", []int32{0, 1}}}
+		d.topics["t"] = id.Topic{1}
+		for p := range int32(2) {
+			want(t, "commit", d.Commit(t.Context(), "g", d.commitFor("t", p, 5)).Err, nil)
+		}
+		d.topics["t"] = id.Topic{2}
+		d.restart()
+		want(t, "commit", d.Commit(t.Context(), "g", d.commitFor("t", 1, 7)).Err, nil)
+		f, err := d.Fetch(t.Context(), "g", both, false)
+		if err != nil || f[0].Partitions[0] != noOffset(0) || f[0].Partitions[1].Offset != 7 {
+			t.Fatalf("offsets %+v, %v", f, err)
+		}
+		if f, err = d.Fetch(t.Context(), "g", nil, false); err != nil || len(f) != 1 || len(f[0].Partitions) != 1 {
+			t.Fatalf("all offsets: %+v, %v", f, err)
+		}
+		d.topics["t"] = id.Topic{3}
+		if f, err = d.Fetch(t.Context(), "g", nil, false); err != nil || len(f) != 0 {
+			t.Fatalf("all offsets: %+v, %v", f, err)
+		}
+		delete(d.topics, "t")
+		_, err = d.Fetch(t.Context(), "g", both, false)
+		want(t, "fetch when topics can't be told", err, errUntold)
+	})
+}
+
+// names says which topic bears which name; of others it can't tell.
+type names map[string]id.Topic
+
+var errUntold = errors.New("not told")
+
+func (n names) IsTopic(_ context.Context, name string, t id.Topic) (bool, error) {
+	now, ok := n[name]
+	if !ok {
+		return false, errUntold
+	}
+	return now == t, nil
 }
 
 // Groups of many topics take several writes; deleting one takes all of them.
@@ -379,3 +440,35 @@ func TestConfig(t *testing.T) {
 		t.Fatal("bounds that are crossed are accepted")
 	}
 }
+
+// What members bring along is bounded: of a group by what can be stored at all, of all
+// groups by a budget, which doesn't touch small ones.
+func TestMembersBytesAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		join := func(group string, bytes int) JoinReply {
+			return d.Join(t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
+				ProtocolType: "consumer", Protocols: []Protocol{{"range", metadataOf[:bytes]}}})
+		}
+		want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, ErrRecordTooLarge)
+		want(t, "a large group", join("g", 2*maxRecordBytes).Err, nil)
+		want(t, "a second such member", join("g", 2*maxRecordBytes).Err, ErrRecordTooLarge)
+		var err error
+		n := 0
+		for ; err == nil && n < 100; n++ {
+			err = join("many-"+string(rune('A'+n)), 3*maxRecordBytes).Err
+		}
+		want(t, "one group too many", err, ErrUnavailable)
+		if n < 80 {
+			t.Errorf("no room for %d groups", n)
+		}
+		want(t, "a small one", join("small", 8<<10).Err, nil)
+		time.Sleep(time.Minute) // sessions end
+		want(t, "the next", join("next", 3*maxRecordBytes).Err, nil)
+		time.Sleep(time.Minute)
+		if n := d.members.Load(); n != 0 {
+			t.Errorf("%d bytes are counted without members", n)
+		}
+	})
+}
+
+var metadataOf = make([]byte, maxMembersBytes)

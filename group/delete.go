@@ -3,6 +3,8 @@ package group
 import (
 	"maps"
 	"slices"
+
+	"varve/internal/id"
 )
 
 // deleteOffsets is OffsetDelete (KIP-496).
@@ -92,17 +94,23 @@ func (g *Group) kill() {
 	g.note("group is deleted")
 }
 
-// topicDeleted forgets a topic's offsets.
-func (g *Group) topicDeleted(topic string) {
-	p := g.parts[topic]
-	if p == nil || g.deleting {
+// topicsDeleted forgets the offsets of topics that are gone, not those of another of
+// the same name.
+func (g *Group) topicsDeleted(gone map[id.Topic]string) {
+	if g.deleting {
 		return
 	}
-	indexes := slices.Sorted(maps.Keys(p.wanted()))
-	for _, index := range indexes {
-		g.stage(topic, index, change{gone: true})
+	n := 0
+	for _, topic := range slices.Sorted(maps.Keys(g.parts)) {
+		offsets := g.parts[topic].wanted()
+		for _, index := range slices.Sorted(maps.Keys(offsets)) {
+			if name, is := gone[offsets[index].Topic]; is && name == topic {
+				g.stage(topic, index, change{gone: true})
+				n++
+			}
+		}
 	}
-	g.count(CountDeletedOffsets, len(indexes))
+	g.count(CountDeletedOffsets, n)
 }
 
 // retention forgets offsets whose time is over, and the group with the last of

@@ -24,6 +24,7 @@ type entry struct {
 	wake    time.Time
 	index   int // in the slot's heap, -1 if not there
 	shown   State
+	size    int // of its members, as the coordinator counts it
 }
 
 // enter makes an entry; settle or a load shows it in the metrics.
@@ -34,9 +35,20 @@ func (s *slot) enter(group string) *entry {
 	return e
 }
 
+// weigh lets the coordinator know what a group's members take.
+func (s *slot) weigh(e *entry) {
+	size := 0
+	if e.g != nil && s.entries[e.id] == e {
+		size = e.g.size
+	}
+	s.c.members.Add(int64(size - e.size))
+	e.size = size
+}
+
 // leave forgets a group that is not there any more.
 func (s *slot) leave(e *entry) {
 	delete(s.entries, e.id)
+	s.weigh(e)
 	if e.index >= 0 {
 		heap.Remove(&s.wakes, e.index)
 	}

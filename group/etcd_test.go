@@ -25,7 +25,7 @@ func TestRealEtcd(t *testing.T) {
 	defer store.Close()
 	for round := range int64(3) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
-		c := group.Open(group.DefaultConfig(), store, writer, nil, log, nil)
+		c := group.Open(group.DefaultConfig(), store, writer, nil, nil, log, nil)
 		c.OwnSlots(map[int]metadata.Guard{group.SlotOf("g/ü"): {}})
 		for { // until the slot is read; the test's own time bounds it
 			f, err := c.Fetch(t.Context(), "g/ü", []group.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)

@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -10,7 +11,7 @@ import (
 type Ticket uint64
 
 // Event is something that happens to a group: a request of the types below
-// that carry a Ticket, or one of Tick, Written, Loaded, TopicDeleted, Resign.
+// that carry a Ticket, or one of Tick, Written, Loaded, TopicsDeleted, Resign.
 type Event interface{ event() }
 
 // Protocol is one that a member can use, with the member's metadata for it.
@@ -171,8 +172,8 @@ type Tick struct{}
 // Loaded is the first event of a group that was read from the store.
 type Loaded struct{}
 
-// TopicDeleted forgets all offsets of a topic.
-type TopicDeleted struct{ Topic string }
+// TopicsDeleted forgets all offsets of topics that are gone, given with their names.
+type TopicsDeleted struct{ Gone map[id.Topic]string }
 
 // Written says that a Write is durable. If one fails what is stored is not known:
 // the group must Resign and be loaded anew.
@@ -192,7 +193,7 @@ func (Delete) event()        {}
 func (Settle) event()        {}
 func (Tick) event()          {}
 func (Loaded) event()        {}
-func (TopicDeleted) event()  {}
+func (TopicsDeleted) event() {}
 func (Written) event()       {}
 func (Resign) event()        {}
 

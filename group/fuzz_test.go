@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -99,7 +100,7 @@ func (w *world) event() Event {
 		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, 1}}}}
 	}
 	if w.pick(2) == 0 {
-		return TopicDeleted{"t"}
+		return TopicsDeleted{map[id.Topic]string{{}: "t"}}
 	}
 	return Settle{w.ticket("settle")}
 }
@@ -155,11 +156,12 @@ func (w *world) check() {
 	}
 	w.generation = g.generation
 	waiting := map[Ticket]bool{}
-	joins := 0
+	joins, size := 0, 0
 	for _, m := range g.members {
 		if g.byID[m.id] != m || m.instance != nil && g.static[*m.instance] != m.id {
 			t.Fatalf("member %s is not indexed", m.id)
 		}
+		size += m.size
 		if m.join != nil {
 			joins++
 			waiting[*m.join] = true
@@ -170,6 +172,9 @@ func (w *world) check() {
 		if g.timers.byKey[timerKey{kind: timerSession, member: m.id}] == nil && m.join == nil && m.sync == nil {
 			t.Fatalf("member %s of a group in %v has no session", m.id, g.state)
 		}
+	}
+	if size != g.size {
+		t.Fatalf("members take %d bytes, %d are counted", size, g.size)
 	}
 	if joins != g.awaiting || len(g.byID) != len(g.members) {
 		t.Fatalf("%d members wait, %d are counted; %d members, %d indexed", joins, g.awaiting, len(g.members), len(g.byID))

@@ -65,6 +65,7 @@ type Group struct {
 	static   map[string]string   // member ids by instance id
 	pending  map[string]struct{} // ids that were given out and have not joined
 	unsynced map[string]struct{} // members whose Sync is awaited
+	size     int                 // of what members brought along
 	awaiting int                 // members whose Join is pending
 
 	joinDelay time.Duration // of an initial rebalance: the present step of waiting
@@ -124,8 +125,8 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 		g.tick()
 	case Loaded:
 		g.loaded()
-	case TopicDeleted:
-		g.topicDeleted(e.Topic)
+	case TopicsDeleted:
+		g.topicsDeleted(e.Gone)
 	case Written:
 		g.written()
 	case Resign:

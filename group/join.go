@@ -25,6 +25,10 @@ func (g *Group) join(e Join) {
 		refuse(e.MemberID, ErrUnknownMember)
 		return
 	}
+	if !g.holds(e) {
+		refuse(e.MemberID, ErrRecordTooLarge)
+		return
+	}
 	if !g.exists {
 		// Only a join that can succeed makes a group.
 		if e.ProtocolType == "" || len(e.Protocols) == 0 {
@@ -45,6 +49,36 @@ func (g *Group) join(e Join) {
 	default:
 		g.joinAgain(e)
 	}
+}
+
+// maxMembersBytes bounds what a group's members bring along: enough for a record as
+// large as can be stored if each has four protocols of one size.
+const maxMembersBytes = 4 * maxRecordBytes
+
+// holds says whether the group can hold what somebody brings along. A member that stays
+// without being able to agree with the others costs them their generation.
+func (g *Group) holds(e Join) bool {
+	id := e.MemberID
+	if id == "" && e.InstanceID != nil {
+		id = g.static[*e.InstanceID]
+	}
+	size := g.size + e.size()
+	if m := g.byID[id]; m != nil {
+		size -= m.size
+	}
+	return size <= maxMembersBytes
+}
+
+// size bounds what is kept of a Join as long as the member stays.
+func (e *Join) size() int {
+	n := 512 + len(e.MemberID) + len(e.ClientID) + len(e.ClientHost) + len(e.ProtocolType)
+	if e.InstanceID != nil {
+		n += 2 * len(*e.InstanceID) // it is part of the id, too
+	}
+	for _, p := range e.Protocols {
+		n += 64 + len(p.Name) + len(p.Metadata)
+	}
+	return n
 }
 
 // distinct drops protocols whose name stood before.
@@ -178,6 +212,8 @@ func (g *Group) addMember(e Join, id string) {
 // update takes what a Join says of the member, and lets the Join wait.
 func (g *Group) update(m *member, e Join) {
 	m.protocols, m.rebalance, m.session = e.Protocols, e.RebalanceTimeout, e.SessionTimeout
+	g.size += e.size() - m.size
+	m.size = e.size()
 	g.awaitJoin(m, e.Ticket)
 }
 

@@ -18,6 +18,7 @@ type member struct {
 	session    time.Duration
 	protocols  []Protocol // in order of preference, no name twice
 	assignment []byte
+	size       int     // of what its Join brought along
 	isNew      bool    // has not had an answer to its first Join
 	join       *Ticket // the Join that waits, if any
 	sync       *Ticket // the Sync that waits, if any
@@ -27,6 +28,7 @@ type member struct {
 func memberOf(r metadata.GroupMember, protocol string) *member {
 	m := &member{id: r.ID, clientID: r.ClientID, clientHost: r.ClientHost, rebalance: r.RebalanceTimeout,
 		session: r.SessionTimeout, protocols: []Protocol{{protocol, r.Metadata}}, assignment: r.Assignment}
+	m.size = 512 + len(r.ID) + len(r.Metadata) + len(r.Assignment)
 	if r.Static {
 		m.instance = &r.Instance
 	}
@@ -54,6 +56,7 @@ func (m *member) matches(protocols []Protocol) bool {
 func (g *Group) add(m *member) {
 	g.members = append(g.members, m)
 	g.byID[m.id] = m
+	g.size += m.size
 	if m.instance != nil {
 		g.static[*m.instance] = m.id
 	}
@@ -77,6 +80,7 @@ func (g *Group) remove(id string) {
 	g.answerJoin(m, JoinReply{Err: ErrUnknownMember, Generation: -1})
 	g.answerSync(m, SyncReply{Err: ErrUnknownMember})
 	delete(g.byID, id)
+	g.size -= m.size
 	g.members = slices.DeleteFunc(g.members, func(o *member) bool { return o == m })
 	if m.instance != nil && g.static[*m.instance] == id {
 		delete(g.static, *m.instance)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -17,7 +18,7 @@ type FetchedTopic struct {
 
 // Fetch reads offsets: those asked for, or all that there are if topics is nil.
 // With settled it waits for commits that are being stored. A group that does
-// not exist has no offsets.
+// not exist has no offsets, nor has a topic those of an earlier one of its name.
 //
 // A coordinator that was replaced and doesn't know it must not let a consumer begin
 // anew, nor a settled reader at an offset that has been passed: "no offset", and what
@@ -35,12 +36,45 @@ func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPar
 	if err != nil {
 		return nil, err
 	}
+	if found, err = c.current(ctx, found, topics == nil); err != nil {
+		return nil, err
+	}
 	if settled || topics == nil || lacks(found) {
 		if err := from.confirm(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return found, nil
+}
+
+// current takes away what was committed for topics that were deleted; all of it if
+// nobody asked for these partitions.
+func (c *Coordinator) current(ctx context.Context, topics []FetchedTopic, entirely bool) ([]FetchedTopic, error) {
+	for i := range topics {
+		t := &topics[i]
+		known := map[id.Topic]bool{{}: true} // committed before topics were noted
+		for j := range t.Partitions {
+			p := &t.Partitions[j]
+			is, seen := known[p.topic]
+			if !seen {
+				var err error
+				if is, err = c.topics.IsTopic(ctx, t.Topic, p.topic); err != nil {
+					return nil, err
+				}
+				known[p.topic] = is
+			}
+			if !is {
+				*p = noOffset(p.Partition)
+			}
+		}
+		if entirely {
+			t.Partitions = slices.DeleteFunc(t.Partitions, func(p Fetched) bool { return p.Offset < 0 })
+		}
+	}
+	if entirely {
+		topics = slices.DeleteFunc(topics, func(t FetchedTopic) bool { return len(t.Partitions) == 0 })
+	}
+	return topics, nil
 }
 
 // lacks says whether a partition has no offset.
@@ -104,35 +138,36 @@ func (c *Coordinator) List(ctx context.Context) ([]Listing, error) {
 	return all, nil
 }
 
-// TopicDeleted forgets the offsets of a topic in all groups of this agent.
-func (c *Coordinator) TopicDeleted(ctx context.Context, topic string) error {
-	groups := map[string]struct{}{}
-	for _, s := range c.owned() {
-		names := make(chan []string, 1)
-		if err := s.send(ctx, func() { names <- s.inMemory() }); err != nil {
-			return err
-		}
-		select {
-		case l := <-names:
-			for _, name := range l {
-				groups[name] = struct{}{}
-			}
-		case <-s.done:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
+// TopicsDeleted forgets what the groups of this agent committed for topics that are
+// gone, given with their names. Nobody is shown it any more anyhow.
+func (c *Coordinator) TopicsDeleted(ctx context.Context, gone map[id.Topic]string) error {
 	kvs, _, err := c.reader.List(ctx, metadata.PrefixOffsets)
 	if err != nil {
 		return err
 	}
+	names := map[string]bool{}
+	for _, name := range gone {
+		names[name] = true
+	}
+	groups := map[string]bool{}
 	for _, kv := range kvs {
-		if name, t, err := metadata.ParseOffsetsKey(kv.Key); err == nil && t == topic {
-			groups[name] = struct{}{}
+		group, topic, err := metadata.ParseOffsetsKey(kv.Key)
+		if err != nil || !names[topic] || groups[group] {
+			continue
+		}
+		if _, err := c.slot(group); err != nil {
+			continue // another agent's
+		}
+		offsets, err := metadata.DecodeOffsets(kv.Value)
+		for _, o := range offsets {
+			groups[group] = groups[group] || err == nil && gone[o.Topic] == topic
 		}
 	}
-	for name := range groups {
-		err := c.run(ctx, name, func(s *slot, e *entry) { s.step(e, TopicDeleted{topic}) })
+	for group, has := range groups {
+		if !has {
+			continue
+		}
+		err := c.run(ctx, group, func(s *slot, e *entry) { s.step(e, TopicsDeleted{gone}) })
 		if err != nil && !errors.Is(err, ErrNotCoordinator) {
 			return err
 		}

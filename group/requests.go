@@ -60,11 +60,21 @@ func (c *Coordinator) run(ctx context.Context, group string, do func(*slot, *ent
 	}
 }
 
+// Bounds of what the members of all groups of an agent bring along. Small joins are
+// always welcome.
+const (
+	maxAllMembersBytes = 256 << 20
+	smallJoin          = 16 << 10
+)
+
 // Join asks to be in the group's next generation; it waits for that, as long as
 // the members' rebalance timeouts. Ticket and NewID are set here.
 func (c *Coordinator) Join(ctx context.Context, group string, e Join) JoinReply {
 	if group == "" {
 		return JoinReply{Err: ErrInvalidGroup, MemberID: e.MemberID, Generation: -1}
+	}
+	if size := e.size(); size > smallJoin && c.members.Load()+int64(size) > maxAllMembersBytes {
+		return JoinReply{Err: ErrUnavailable, MemberID: e.MemberID, Generation: -1}
 	}
 	e.NewID = uuid.Must(uuid.NewRandomFromReader(c.random)).String()
 	r, err := ask[JoinReply](ctx, c, group, func(t Ticket) Event { e.Ticket = t; return e })

@@ -134,7 +134,7 @@ func (s *script) command(line string) {
 	case "resign":
 		s.step(Resign{ErrNotCoordinator})
 	case "topic-deleted":
-		s.step(TopicDeleted{a["topic"]})
+		s.step(TopicsDeleted{map[id.Topic]string{{}: a["topic"]}})
 	default:
 		s.ticket++
 		s.step(s.event(words[0], a))

@@ -189,6 +189,7 @@ func (s *slot) apply(e *entry, effects []Effect) {
 
 // settle takes note of what became of a group in memory.
 func (s *slot) settle(e *entry) {
+	s.weigh(e)
 	if s.entries[e.id] != e || e.g == nil {
 		return
 	}
@@ -219,16 +220,6 @@ func (s *slot) list() (l []Listing) {
 	return l
 }
 
-// inMemory names the groups that are in memory or about to be.
-func (s *slot) inMemory() (names []string) {
-	for name, e := range s.entries {
-		if e.g != nil || e.loading {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // write stores a group's values, each guarded by the revision at which it was
 // last seen.
 func (s *slot) write(e *entry, w Write) {
@@ -238,9 +229,23 @@ func (s *slot) write(e *entry, w Write) {
 	}
 	g := e.g
 	s.fly(func() func() {
-		rev, err := s.c.writer.Write(s.ctx, guards, ops...)
+		var rev metadata.Revision
+		err := s.c.keepPace(s.ctx, ops)
+		if err == nil {
+			rev, err = s.c.writer.Write(s.ctx, guards, ops...)
+		}
 		return func() { s.wrote(e, g, ops, rev, err) }
 	})
+}
+
+// keepPace waits until as much may be written. Commits that come meanwhile go together
+// in the group's next write.
+func (c *Coordinator) keepPace(ctx context.Context, ops []metadata.Op) error {
+	n := 0
+	for _, o := range ops {
+		n += len(o.Key) + len(o.Value)
+	}
+	return c.pace.WaitN(ctx, min(n, c.pace.Burst()))
 }
 
 // fly does I/O in a goroutine, and what it returns in the slot's own.
@@ -264,6 +269,7 @@ func (s *slot) wrote(e *entry, g *Group, ops []metadata.Op, rev metadata.Revisio
 	s.c.log.Warn("group could not be stored; it is read anew", "group", e.id, "err", err)
 	s.apply(e, g.Step(time.Now(), Resign{answerTo(err)}))
 	e.g, e.mods = nil, nil
+	s.weigh(e)
 	e.listing = g.List()
 	s.c.metrics.loaded.Dec()
 	if s.ctx.Err() == nil {

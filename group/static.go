@@ -79,6 +79,8 @@ func (g *Group) restore(m *member, before member) {
 	g.note("static member %s could not be stored; %s stays", m.id, before.id)
 	g.rename(m, before.id)
 	m.protocols, m.rebalance, m.session = before.protocols, before.rebalance, before.session
+	g.size += before.size - m.size
+	m.size = before.size
 	g.extend(m, max(m.session, time.Millisecond))
 	// The store may yet apply the record with the new id.
 	g.storeRecord(g.record(nil), nil)

@@ -93,7 +93,7 @@ func (p *part) has(index int32) bool {
 
 // sizeOf bounds what offsets take in the store.
 func sizeOf(o metadata.Offsets) int {
-	n := 16
+	n := 64
 	for _, c := range o {
 		n += 48 + len(c.Metadata)
 	}

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -257,22 +258,25 @@ type DeletedTopic struct {
 	Name    string
 	Deleted time.Time
 	Topic   Topic
+	Purged  bool // its heads are being removed: it can't be had back any more (since version 2)
 }
 
 // Encode writes the value.
 func (d DeletedTopic) Encode() []byte {
-	b := wire.AppendString([]byte{1}, d.Name)
+	b := wire.AppendString([]byte{2}, d.Name)
 	b = binary.AppendVarint(b, d.Deleted.UnixMilli())
-	return wire.AppendBytes(b, d.Topic.Encode())
+	b = wire.AppendBytes(b, d.Topic.Encode())
+	return wire.AppendBool(b, d.Purged)
 }
 
 // DecodeDeletedTopic reads what Encode writes.
 func DecodeDeletedTopic(b []byte) (d DeletedTopic, err error) {
 	var topic []byte
-	err = decode("deleted topic", 1, b, func(r *wire.Reader) {
+	err = decode("deleted topic", 2, b, func(r *wire.Reader) {
 		d.Name = r.String()
 		d.Deleted = time.UnixMilli(r.Varint())
 		topic = r.Bytes()
+		d.Purged = b[0] > 1 && r.Bool()
 	})
 	if err == nil {
 		d.Topic, err = DecodeTopic(topic)
@@ -318,16 +322,30 @@ type OffsetCommit struct {
 	Metadata    string
 	Committed   time.Time
 	Expires     time.Time // zero: by the group's retention
+	Topic       id.Topic  // that it is about: its name may be another's later; zero: not known (version 1)
 }
 
 // Offsets are a group's commits in one topic, by partition.
 type Offsets map[int32]OffsetCommit
 
-// Encode writes the value.
+// Encode writes the value: the topics' ids, mostly one, and then the commits, which
+// name them by number.
 func (o Offsets) Encode() []byte {
-	b := binary.AppendUvarint([]byte{1}, uint64(len(o)))
-	for _, p := range slices.Sorted(maps.Keys(o)) {
+	partitions := slices.Sorted(maps.Keys(o))
+	var topics []id.Topic
+	for _, p := range partitions {
+		if t := o[p].Topic; !slices.Contains(topics, t) {
+			topics = append(topics, t)
+		}
+	}
+	b := binary.AppendUvarint([]byte{2}, uint64(len(topics)))
+	for _, t := range topics {
+		b = append(b, t[:]...)
+	}
+	b = binary.AppendUvarint(b, uint64(len(o)))
+	for _, p := range partitions {
 		c := o[p]
+		b = binary.AppendUvarint(b, uint64(slices.Index(topics, c.Topic)))
 		b = binary.AppendVarint(b, int64(p))
 		b = binary.AppendVarint(b, c.Offset)
 		b = binary.AppendVarint(b, int64(c.LeaderEpoch))
@@ -342,19 +360,39 @@ func (o Offsets) Encode() []byte {
 	return b
 }
 
-// DecodeOffsets reads what Encode writes.
+// DecodeOffsets reads what Encode writes, and version 1, which had no topics.
 func DecodeOffsets(b []byte) (o Offsets, err error) {
-	err = decode("offsets", 1, b, func(r *wire.Reader) {
+	strange := false
+	err = decode("offsets", 2, b, func(r *wire.Reader) {
+		var topics []id.Topic
+		if b[0] > 1 {
+			for n := r.Count(len(id.Topic{})); n > 0; n-- {
+				var t id.Topic
+				copy(t[:], r.Fixed(len(t)))
+				topics = append(topics, t)
+			}
+		}
 		n := r.Count(6)
 		o = make(Offsets, n)
 		for ; n > 0; n-- {
+			var topic id.Topic
+			if b[0] > 1 {
+				if i := r.Uvarint(); i < uint64(len(topics)) {
+					topic = topics[i]
+				} else {
+					strange = true
+				}
+			}
 			p := int32(r.Varint())
-			c := OffsetCommit{Offset: r.Varint(), LeaderEpoch: id.Epoch(r.Varint()), Metadata: r.String(), Committed: time.UnixMilli(r.Varint())}
+			c := OffsetCommit{Topic: topic, Offset: r.Varint(), LeaderEpoch: id.Epoch(r.Varint()), Metadata: r.String(), Committed: time.UnixMilli(r.Varint())}
 			if e := r.Varint(); e != 0 {
 				c.Expires = time.UnixMilli(e)
 			}
 			o[p] = c
 		}
 	})
+	if err == nil && strange {
+		err = &ValueError{"offsets", errors.New("a commit is of a topic that isn't listed")}
+	}
 	return o, err
 }

@@ -40,7 +40,7 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeJournal(b) }, func(v any) []byte { return v.(Journal).Encode() }},
 	{"topic", sampleTopic, sampleTopic.Encode,
 		func(b []byte) (any, error) { return DecodeTopic(b) }, func(v any) []byte { return v.(Topic).Encode() }},
-	{"deleted", DeletedTopic{"t", at, sampleTopic}, DeletedTopic{"t", at, sampleTopic}.Encode,
+	{"deleted", DeletedTopic{"t", at, sampleTopic, true}, DeletedTopic{"t", at, sampleTopic, true}.Encode,
 		func(b []byte) (any, error) { return DecodeDeletedTopic(b) }, func(v any) []byte { return v.(DeletedTopic).Encode() }},
 	{"config", Settings{"a": "b", "c": ""}, Settings{"a": "b", "c": ""}.Encode,
 		func(b []byte) (any, error) { return DecodeSettings(b) }, func(v any) []byte { return v.(Settings).Encode() }},
@@ -64,8 +64,19 @@ var (
 		{"m1", true, "i1", "c", "/127.0.0.1", time.Minute, 10 * time.Second, []byte{1}, []byte{2, 3}},
 		{"m2", false, "", "c", "h", 0, time.Millisecond, []byte{4}, []byte{}}}}
 	sampleLoad    = Load{4, 1, Work{1 << 40, 12}, []Hot{{id.Partition{Topic: id.Topic{9}, Index: 3}, Work{5, 6}}}}
-	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}}, 7: {0, 3, "", at, at}}
+	sampleOffsets = Offsets{0: {5, -1, "m", at, time.Time{}, id.Topic{1}}, 7: {0, 3, "", at, at, id.Topic{2}}, 8: {0, 3, "", at, at, id.Topic{1}}}
 )
+
+// Offsets of before topics were noted are read, without.
+func TestOffsetsOfVersion1(t *testing.T) {
+	o, err := DecodeOffsets([]byte{1, 1, 14, 10, 1, 1, 'm', 2, 0})
+	if c := o[7]; err != nil || len(o) != 1 || c.Offset != 5 || c.LeaderEpoch != -1 || c.Metadata != "m" || c.Topic != (id.Topic{}) {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err := DecodeOffsets([]byte{2, 0, 1, 0, 14, 10, 1, 1, 'm', 2, 0}); err == nil {
+		t.Errorf("a commit of topic 0 of none: %+v", o)
+	}
+}
 
 func TestValuesRoundTrip(t *testing.T) {
 	for _, f := range forms {

@@ -570,10 +570,10 @@ func TestSettingsAreObeyed(t *testing.T) {
 	if err := stored.Validate(); err != nil || stored.Codec() != kafka.Zstd || !stored.IsLogAppendTime() || stored.MaxTimestamp() != b.now {
 		t.Errorf("%v, %v, %d, %v", stored.Codec(), stored.IsLogAppendTime(), stored.MaxTimestamp(), err)
 	}
-	if found, ok, err := p.FindTime(t.Context(), b.now); err != nil || !ok || found.Offset != 0 {
+	if found, ok, err := p.FindTime(t.Context(), 0, b.now); err != nil || !ok || found.Offset != 0 {
 		t.Errorf("by time: %+v, %v, %v", found, ok, err)
 	}
-	if _, ok, err := p.FindTime(t.Context(), b.now+1); err != nil || ok {
+	if _, ok, err := p.FindTime(t.Context(), 0, b.now+1); err != nil || ok {
 		t.Errorf("after the newest: %v, %v", ok, err)
 	}
 }

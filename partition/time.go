@@ -13,11 +13,13 @@ import (
 // timestamp that none of their records has.
 const maxMisled = 100
 
-// FindTime gives the first committed record in the local journals whose
-// timestamp is at least at, if there is one.
-func (p *Partition) FindTime(ctx context.Context, at int64) (tiering.Stamp, bool, error) {
+// FindTime gives the first committed record in the local journals, from an offset on,
+// whose timestamp is at least at, if there is one. wal.ErrGone: what would have to be
+// looked into lies in the tier only.
+func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp, bool, error) {
 	start, s := p.readable()
-	from := start
+	start = max(start, from)
+	from = start
 	for range maxMisled {
 		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at })
 		if hit == nil || ctx.Err() != nil {
@@ -88,9 +90,11 @@ func stampOf(b kafka.Batch, r *kafka.Record) tiering.Stamp {
 
 // MaxTime gives the record with the largest timestamp in the local journals, the
 // first of them if there are several. The batch is found by what the headers say;
-// of one that reaches below the log start the records above it count.
+// of one that reaches below the log start the records above it count. What the tier has
+// is left to it: its files may be gone here.
 func (p *Partition) MaxTime() (best tiering.Stamp, ok bool, err error) {
 	start, s := p.readable()
+	start = max(start, p.Head().TieredEnd)
 	best.Time = -1
 	if across := p.firstBatch(start, func(*ref) bool { return true }); across != nil && across.base < start {
 		if best, err = p.newestIn(across, s, start); err != nil {

@@ -70,13 +70,14 @@ type GarbageDeps struct {
 // no harm.
 //
 // An object may go if it is older than the grace time and, for each of its slices,
-// no head or manifest names it and nobody can commit it any more: either the head
-// belongs to another incarnation than the one that wrote the object, or that one
-// said, before the head was read, that it is done with the object. A slice below
-// the log start counts as not named, unless it is the newest in a head, whose
-// producers may be asked for. Where there is no head there must be the record
-// of a deleted topic whose undelete window is over, so that the loss of etcd never
-// looks like garbage. Manifest pages go by the same rule.
+// no head or manifest names it and nobody can commit it any more: either the head,
+// read after the object was found, belongs to another incarnation than the one that
+// wrote the object, or that one said, before the head was read, that it is done with
+// the object. A slice below the log start counts as not named, unless it is the
+// newest in a head, whose producers may be asked for. Where there is no head there
+// must be the record of a deleted topic whose undelete window is over, so that the
+// loss of etcd never looks like garbage. Manifest pages go by the same
+// rule.
 type Collector struct {
 	cfg     GarbageConfig
 	deps    GarbageDeps

@@ -28,7 +28,7 @@ const (
 var verdictNames = map[verdict]string{keepDoubt: "doubt", keepForeign: "foreign", keepYoung: "young", keepNamed: "named", keepOpen: "open", remove: "remove"}
 
 // judge proves what may go. What it knows of heads it has read itself, after it
-// asked for the writers' floors.
+// asked for the writers' floors, and after the objects that it judges were found.
 type judge struct {
 	c       *Collector
 	floors  map[id.Incarnation]uint64
@@ -39,7 +39,7 @@ type judge struct {
 type deletedTopic struct {
 	metadata.DeletedTopic
 	mod  metadata.Revision
-	over bool // the undelete window
+	over bool // the undelete window, or somebody found it so and began
 }
 
 // maxJudgeHeads bounds the heads that a judge remembers.
@@ -57,7 +57,7 @@ func (c *Collector) judge(ctx context.Context) (*judge, error) {
 			c.doubt(kv, err) // what is there of this topic stays
 			continue
 		}
-		j.deleted[d.Topic.ID] = deletedTopic{d, kv.Mod, time.Since(d.Deleted) >= c.cfg.UndeleteWindow}
+		j.deleted[d.Topic.ID] = deletedTopic{d, kv.Mod, d.Purged || time.Since(d.Deleted) >= c.cfg.UndeleteWindow}
 	}
 	return j, nil
 }

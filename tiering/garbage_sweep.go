@@ -41,6 +41,9 @@ func (c *Collector) sweepOn(ctx context.Context, j *judge) error {
 		if err != nil {
 			return err
 		}
+		// A head that was read before an object was written may be its former owner's,
+		// and can't know of it, however old the object has become since.
+		clear(j.heads)
 		d := c.deletion()
 		for _, found := range batch {
 			v, err := c.look(ctx, j, found)

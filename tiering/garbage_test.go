@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -271,6 +272,64 @@ func TestCollectorOffered(t *testing.T) {
 	}
 }
 
+// TestPurgeIsAnnounced: a topic whose heads begin to go can't be had back with the rest
+// of them, also if the window is longer by then.
+func TestPurgeIsAnnounced(t *testing.T) {
+	w := newWorld(t, testConfig())
+	const partitions = metadata.MaxTxnOps + 10
+	topic := metadata.Topic{ID: id.Topic{9}, Partitions: partitions, Created: time.Now()}
+	handle := w.meta.Open()
+	for i := range int32(partitions) {
+		at := id.Partition{Topic: topic.ID, Index: i}
+		if _, err := handle.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(at), (&metadata.Head{Owner: 1, Epoch: 1}).Encode())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := metadata.DeletedKey(topic.ID)
+	deleted := metadata.DeletedTopic{Name: "gone", Deleted: time.Now().Add(-time.Hour), Topic: topic}
+	if _, err := handle.Txn(t.Context(), nil, metadata.Put(key, deleted.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	left := func() int {
+		heads, _, err := handle.List(t.Context(), metadata.TopicHeads(topic.ID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(heads)
+	}
+	c := w.collector(eager())
+	c.deps.Meta = &failing{c.deps.Meta, 2} // the announcement, the first heads, and no more
+	if err := c.Pass(t.Context()); err == nil || left() != partitions-metadata.MaxTxnOps {
+		t.Fatalf("%v, %d heads are left", err, left())
+	}
+	kv, err := handle.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := metadata.DecodeDeletedTopic(kv.Value); err != nil || !d.Purged {
+		t.Errorf("%+v, %v", d, err)
+	}
+	longer := eager()
+	longer.UndeleteWindow = 2 * time.Hour
+	w.collect(w.collector(longer))
+	if n := left(); n != 0 {
+		t.Errorf("%d heads are left", n)
+	}
+}
+
+// failing writes a number of times.
+type failing struct {
+	metadata.Store
+	writes int
+}
+
+func (f *failing) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
+	if f.writes--; f.writes < 0 {
+		return 0, metadata.ErrUnavailable
+	}
+	return f.Store.Txn(ctx, guards, ops...)
+}
+
 // A deleted topic can be had back within its window; then all of it goes, and its
 // record last, but nothing of other topics that share its objects.
 func TestTopicDeletion(t *testing.T) {
@@ -401,5 +460,37 @@ func TestJudgeReadsHeadsAfterFloors(t *testing.T) {
 	w.flush()
 	if v := judge(s.Head().Slices[0].Object); v != keepNamed {
 		t.Errorf("what was just committed is judged %v", verdictNames[v])
+	}
+}
+
+// Nor is it older than the object: else what a new owner uploads and commits while
+// a pass goes on looks like what a former one left behind.
+func TestCollectorBesideAMove(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := newFakeSource(t, w.heads, id.Partition{Topic: id.Topic{1}}, 3, 0) // another agent's
+	w.sources = append(w.sources, s)
+	c := w.collector(eager())
+	dropped := w.names.Next()
+	w.orphan(dropped, s.id, true)
+	c.Offer([]metadata.Object{dropped})
+	var once sync.Once
+	w.faults = func(call s3store.Call) s3store.Fault {
+		if call.Op == s3store.OpList { // the pass knows the head by what was offered
+			once.Do(func() {
+				if err := s.Commit(t.Context(), func(h *metadata.Head) error { h.Give(w.names.Writer(), 1); return nil }); err != nil {
+					t.Error(err)
+				}
+				s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 1, w.now.ms())
+				w.flush()
+			})
+		}
+		return s3store.Fault{}
+	}
+	w.collect(c)
+	if w.there(ObjectKey(dropped)) {
+		t.Error("the pass didn't judge what was offered")
+	}
+	if key := ObjectKey(s.Head().Slices[0].Object); !w.there(key) {
+		t.Errorf("%s is named by the head, and gone", key)
 	}
 }

@@ -16,21 +16,33 @@ func (c *Collector) purge(ctx context.Context, j *judge) error {
 		if !d.over {
 			continue
 		}
-		if err := c.purgeTopic(ctx, topic, d.mod); err != nil && !errors.Is(err, metadata.ErrConflict) {
+		mod, err := c.purgeTopic(ctx, topic, d)
+		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return fmt.Errorf("purge topic %q: %w", d.Name, err)
 		}
+		d.mod = mod
+		j.deleted[topic] = d
 	}
 	return nil
 }
 
-// purgeTopic deletes a topic's heads, guarded by the record of its deletion: if the
-// topic is had back at the same time, one of both fails.
-func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, mod metadata.Revision) error {
+// purgeTopic deletes a topic's heads, guarded by the record of its deletion, which says
+// so before the first goes: if the topic is had back at the same time, one of both
+// fails, and it is never had back in part. mod is the record's revision then.
+func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTopic) (mod metadata.Revision, err error) {
 	heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
 	if err != nil || len(heads) == 0 {
-		return err
+		return d.mod, err
 	}
-	guard := metadata.Guard{Key: metadata.DeletedKey(topic), Mod: mod}
+	guard := metadata.Guard{Key: metadata.DeletedKey(topic), Mod: d.mod}
+	if !d.Purged {
+		d.Purged = true
+		rev, err := c.deps.Meta.Txn(ctx, []metadata.Guard{guard}, metadata.Put(guard.Key, d.Encode()))
+		if err != nil {
+			return d.mod, err
+		}
+		guard.Mod = rev
+	}
 	for len(heads) > 0 {
 		n := min(len(heads), metadata.MaxTxnOps)
 		ops := make([]metadata.Op, n)
@@ -38,12 +50,12 @@ func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, mod metadata
 			ops[i] = metadata.Delete(heads[i].Key)
 		}
 		if _, err := c.deps.Meta.Txn(ctx, []metadata.Guard{guard}, ops...); err != nil {
-			return err
+			return guard.Mod, err
 		}
 		heads = heads[n:]
 	}
 	c.deps.Log.Info("heads of a deleted topic removed; its objects follow", "topic", topic)
-	return nil
+	return guard.Mod, nil
 }
 
 // headless lists the deleted topics that have no heads any more.

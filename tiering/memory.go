@@ -17,6 +17,7 @@ type memory struct {
 	mu struct {
 		sync.Mutex
 		used  int64
+		lent  int64         // of it: of buffers that answers hold
 		queue []*admission  // in order of arrival
 		short chan struct{} // closed while somebody is in the queue
 	}
@@ -33,6 +34,7 @@ type buffer struct {
 	cap  int64 // what is counted
 	refs atomic.Int32
 	home *memory
+	lent int // answers that hold it; guarded by home.mu
 
 	// Positions of blocks whose checksum was found right.
 	mu struct {
@@ -53,7 +55,12 @@ func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
 	if b := m.try(n); b != nil {
 		return b, nil
 	}
-	m.evict(int64(n))
+	for range 1 + m.limit/int64(max(n, 1)) { // what is evicted may be lent, too
+		m.evict(int64(n))
+		if b := m.try(n); b != nil {
+			return b, nil
+		}
+	}
 	m.mu.Lock()
 	if len(m.mu.queue) == 0 && m.fits(int64(n)) {
 		m.mu.used += int64(n)
@@ -176,6 +183,66 @@ func (m *memory) inUse() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.mu.used
+}
+
+// An answer holds what it was lent until its client has taken it, which may be never.
+// So that others can go on, at most three quarters are lent; up to half whole buffers
+// are, however little of them is needed: beyond that it is copied.
+func (m *memory) mostLent() int64   { return m.limit / 4 * 3 }
+func (m *memory) freelyLent() int64 { return m.limit / 2 }
+
+// lend gives an answer a hold on a buffer, of which it needs size bytes or a little
+// more, unless that would be too much.
+func (m *memory) lend(b *buffer, size int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	more, most := b.cap, m.mostLent()
+	if b.lent > 0 {
+		more = 0
+	}
+	if int64(size) < b.cap/2 {
+		most = m.freelyLent()
+	}
+	if m.mu.lent+more > most {
+		return false
+	}
+	b.lent++
+	m.mu.lent += more
+	b.retain()
+	return true
+}
+
+// lendCopy gives an answer a buffer of its own, nil if that would be too much.
+func (m *memory) lendCopy(p []byte) *buffer {
+	n := int64(len(p))
+	m.mu.Lock()
+	if m.mu.lent+n > m.mostLent() {
+		m.mu.Unlock()
+		return nil
+	}
+	m.mu.lent += n
+	m.mu.Unlock()
+	b := m.force(len(p))
+	b.lent = 1
+	copy(b.b, p)
+	return b
+}
+
+// takeBack ends an answer's hold.
+func (m *memory) takeBack(b *buffer) {
+	m.mu.Lock()
+	if b.lent--; b.lent == 0 {
+		m.mu.lent -= b.cap
+	}
+	m.mu.Unlock()
+	b.release()
+}
+
+// share is what one answer may borrow by now: the more is lent the less.
+func (m *memory) share() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return int(max(0, m.mostLent()-m.mu.lent) / 4)
 }
 
 func (b *buffer) retain() { b.refs.Add(1) }

@@ -15,9 +15,10 @@ import (
 // take is what a round uploads of one partition. It is committed at once, when all
 // of its parts are in the bucket.
 type take struct {
-	source Source
-	parts  []*part
-	bytes  int64
+	source   Source
+	parts    []*part
+	bytes    int64
+	unfolded error // why its head couldn't take it
 }
 
 // part is a run of batches that becomes one slice.
@@ -85,6 +86,9 @@ func (u *Uploader) recall(ctx context.Context, found []candidate) (known []candi
 	for i := range found {
 		g.Go(func() error {
 			errs[i] = found[i].source.Recall(ctx)
+			if errs[i] == nil && u.failed[found[i].source.Partition()] != nil {
+				errs[i] = u.foldable(ctx, found[i].source)
+			}
 			return nil
 		})
 	}

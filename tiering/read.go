@@ -27,10 +27,17 @@ type Data struct {
 // Release gives the memory back.
 func (d *Data) Release() {
 	for _, b := range d.lent {
-		b.release()
+		b.home.takeBack(b)
 	}
 	d.lent, d.Pieces, d.Bytes = nil, nil, 0
 }
+
+// LeastShare is the least that Share gives.
+const LeastShare = 64 << 10
+
+// Share is how many bytes one answer should ask for by now. Answers hold memory until
+// their clients have taken them: the more is held already, the less.
+func (r *Reader) Share() int { return max(LeastShare, r.memory.share()) }
 
 // Read gives the batches from the one that holds offset on, at most limit bytes but
 // at least one batch, as they were produced. It crosses slices. Where memory is
@@ -158,7 +165,7 @@ func (d *Data) take(p []byte, b *buffer, k *Block, limit int) error {
 		}
 	}
 	if d.Bytes+len(p)-from <= limit {
-		d.lend(p[from:], b)
+		d.lend(p[from:], b, limit)
 		d.Next = k.End
 		return nil
 	}
@@ -182,16 +189,20 @@ func (d *Data) takeSome(p []byte, b *buffer, limit int) error {
 		n, next = n+len(batch), batch.NextOffset()
 	}
 	if n > 0 {
-		d.lend(p[:n], b)
+		d.lend(p[:n], b, limit)
 		d.Next = next
 	}
 	return errFull
 }
 
-func (d *Data) lend(p []byte, b *buffer) {
+// lend adds a piece of a buffer: itself, or a copy where little is to be taken of it or
+// much is lent. What is neither lent nor counted is little (Share), as is what one
+// batch takes.
+func (d *Data) lend(p []byte, b *buffer, limit int) {
 	if len(p) == 0 {
 		return
 	}
+	size := max(limit-d.Bytes, len(p))
 	d.Bytes += len(p)
 	if len(p) < copyBelow {
 		d.Pieces = append(d.Pieces, append([]byte(nil), p...))
@@ -203,7 +214,13 @@ func (d *Data) lend(p []byte, b *buffer) {
 			return
 		}
 	}
-	b.retain()
-	d.lent = append(d.lent, b)
+	if b.home.lend(b, size) {
+		d.lent = append(d.lent, b)
+	} else if own := b.home.lendCopy(p); own != nil {
+		d.lent = append(d.lent, own)
+		p = own.b
+	} else {
+		p = append([]byte(nil), p...)
+	}
 	d.Pieces = append(d.Pieces, p)
 }

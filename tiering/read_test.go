@@ -539,3 +539,59 @@ func BenchmarkBuild(b *testing.B) {
 		})
 	}
 }
+
+// Promise 9: clients that don't take their answers leave memory for others, however many
+// they are, and who does take them isn't slowed down to single batches by a few.
+func TestSlowClientsLeaveMemoryForOthers(t *testing.T) {
+	cfg := testConfig()
+	cfg.reader.MemoryBytes, cfg.reader.ChunkBytes, cfg.reader.ReadaheadBytes = 8<<20, 512<<10, 0
+	cfg.reader.MemoryWait = time.Second
+	cfg.upload.Compress = false
+	w := newWorld(t, cfg)
+	rng := newRand(1)
+	slow, other := w.source(1, 0), w.source(1, 1)
+	for range 400 {
+		slow.produce(randomBatch(t, rng, kafka.None, 1, 40<<10, 1), 0, w.now.ms())
+	}
+	for range 50 {
+		other.produce(randomBatch(t, rng, kafka.None, 1, 40<<10, 1), 0, w.now.ms())
+	}
+	w.flush()
+	var lent []Data
+	for client := range 40 {
+		share := w.reader.Share()
+		if client == 1 && share < int(cfg.reader.MemoryBytes)/40 {
+			t.Errorf("one slow client leaves a share of %d", share)
+		}
+		for i := range int64(32) { // so many partitions, each in a chunk of its own
+			if int(i)*LeastShare > share {
+				break
+			}
+			d, err := w.reader.Read(t.Context(), slow.Head(), slow.id, i*12, share/32)
+			if err != nil {
+				t.Fatalf("slow client %d: %v", client, err)
+			}
+			lent = append(lent, d)
+		}
+		d, err := w.reader.Read(t.Context(), other.Head(), other.id, 0, w.reader.Share())
+		if err != nil {
+			t.Fatalf("another reader beside %d slow clients: %v, %d bytes in use", client+1, err, w.reader.memory.inUse())
+		}
+		d.Release()
+	}
+	w.checkHistory(other, 0, 1<<20)
+	for i := range lent {
+		if i%2 == 0 {
+			lent[i].Release()
+		}
+	}
+	w.checkHistory(slow, 0, 1<<20)
+	for i := range lent {
+		if i%2 == 1 {
+			lent[i].Release()
+		}
+	}
+	if n := w.reader.memory.mu.lent; n != 0 {
+		t.Errorf("%d bytes are counted as lent", n)
+	}
+}

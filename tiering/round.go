@@ -15,7 +15,7 @@ type outcome int
 const (
 	committed outcome = iota
 	gone              // the partition isn't ours any more, or the data isn't wanted
-	unread            // the journal didn't give it
+	unread            // the journal didn't give it, or the manifest can't be read
 	stopped           // ctx ended; whether it was committed is not known
 )
 
@@ -149,7 +149,7 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 
 // err is why a take can't be committed, if it can't.
 func (t *take) err() error {
-	var errs []error
+	errs := []error{t.unfolded}
 	for _, p := range t.parts {
 		errs = append(errs, p.err)
 	}

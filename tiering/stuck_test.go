@@ -1,6 +1,9 @@
 package tiering
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -8,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/kafka"
+	"varve/metadata"
 )
 
 func gauge(t *testing.T, g prometheus.Gauge) float64 {
@@ -66,4 +70,48 @@ func TestStuckPartitions(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nor does a manifest that can't be read hold up any other partition, and what can't be
+// committed isn't uploaded again and again meanwhile.
+func TestUnreadableManifestHoldsUpNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, testConfig())
+		rng := newRand(1)
+		bad, good := w.source(1, 0), w.source(1, 1)
+		produce := func(s *fakeSource) { s.produce(randomBatch(t, rng, kafka.None, 1, 30, 1), 0, w.now.ms()) }
+		for bad.Head().Manifest.Slices == 0 || len(bad.Head().Slices) < metadata.MaxHeadSlices {
+			produce(bad)
+			w.flush()
+		}
+		page := PageKey(bad.Head().Manifest.Root.Object)
+		lost := w.objectBytes(page)
+		if err := w.bucket.Delete(t.Context(), []string{page}); err != nil {
+			t.Fatal(err)
+		}
+		w.reader.meta.clear()
+		produce(bad)
+		before := len(w.objectsIn(PrefixData))
+		for range 100 {
+			produce(good)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // fake
+			if err := w.upload.Flush(ctx, good.id); err != nil {
+				t.Fatalf("flush of another partition: %v", err)
+			}
+			cancel()
+			w.now.add(w.upload.cfg.MaxAge.Milliseconds())
+			time.Sleep(time.Minute) // fake
+		}
+		if n := len(w.objectsIn(PrefixData)) - before; n > 102 {
+			t.Errorf("%d objects for 100 records of another partition", n)
+		}
+		if l := w.upload.Stuck(); len(l) != 1 || l[0].Partition != bad.id || !errors.Is(l[0].Err, ErrGone) {
+			t.Errorf("stuck: %+v", l)
+		}
+		if err := w.bucket.Put(t.Context(), page, bytes.NewReader(lost)); err != nil {
+			t.Fatal(err)
+		}
+		w.flush()
+		w.checkHistory(bad, 0, 1000)
+	})
 }

@@ -97,6 +97,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		for u.round(ctx) {
+			u.acceptWaiting() // under load there may be no end of rounds
 		}
 		if time.Since(u.loaded) > keepRoom {
 			u.room = nil
@@ -171,6 +172,18 @@ func (u *Uploader) accept(f *flush) {
 	}
 	u.flushes = append(u.flushes, f)
 	u.finish()
+}
+
+// acceptWaiting notes the flushes that wait to be heard.
+func (u *Uploader) acceptWaiting() {
+	for {
+		select {
+		case f := <-u.requests:
+			u.accept(f)
+		default:
+			return
+		}
+	}
 }
 
 // flushed takes bytes of a partition off what flushes need; all of them if the

@@ -17,10 +17,16 @@ var (
 	errStale = errors.New("head changed meanwhile")
 	// errUnwanted: the head doesn't end where the slices begin.
 	errUnwanted = errors.New("head ends elsewhere")
+	// errUnfolded: the manifest's newest pages couldn't be read.
+	errUnfolded = errors.New("the head is full and the manifest can't be read")
 )
 
+// foldAttempts is how often a manifest is tried to be read before the take is given up
+// for now: the round, and so every other partition, waits meanwhile.
+const foldAttempts = 3
+
 // commit makes the parts of a take the newest slices of the partition's head. It
-// doesn't give up before ctx ends.
+// doesn't give up before ctx ends, but for what can't be read.
 func (u *Uploader) commit(ctx context.Context, t *take) outcome {
 	if t.err() != nil {
 		if ctx.Err() != nil {
@@ -38,8 +44,11 @@ func (u *Uploader) commit(ctx context.Context, t *take) outcome {
 }
 
 func (u *Uploader) commitTill(ctx context.Context, t *take, d *drafts) outcome {
+	sent := false // from then on the outcome has to be known
 	for attempt := 0; ; attempt++ {
 		err := u.commitOnce(ctx, t, d)
+		unfolded := errors.Is(err, errUnfolded)
+		sent = sent || !unfolded && !errors.Is(err, errStale)
 		switch {
 		case err == nil:
 			u.put.recovered("metadata")
@@ -53,6 +62,9 @@ func (u *Uploader) commitTill(ctx context.Context, t *take, d *drafts) outcome {
 			return stopped
 		case errors.Is(err, errStale):
 			continue
+		case !sent && attempt+1 >= foldAttempts:
+			t.unfolded = err
+			return unread
 		}
 		u.metrics.errors.WithLabelValues("commit").Inc()
 		u.put.failing("metadata", err)
@@ -77,7 +89,7 @@ func (u *Uploader) commitOnce(ctx context.Context, t *take, d *drafts) error {
 		p := t.source.Partition()
 		m, err := (&tree{d, p, u.deps.Topic(p.Topic)}).fold(ctx, e.manifest, e.slices[:n])
 		if err != nil {
-			return err
+			return fmt.Errorf("%v: %w: %w", p, errUnfolded, err)
 		}
 		m.Bytes = e.manifest.Bytes
 		for i := range e.slices[:n] {
@@ -88,6 +100,26 @@ func (u *Uploader) commitOnce(ctx context.Context, t *take, d *drafts) error {
 		e.manifest, e.slices = m, e.slices[n:]
 	}
 	return e.commit(ctx, t.source)
+}
+
+// foldable says why a head that is about to be full can't be folded, if it can't: what
+// failed before isn't uploaded again only to fail again.
+func (u *Uploader) foldable(ctx context.Context, s Source) error {
+	h := s.Head()
+	if h.Manifest.Slices == 0 || len(h.Slices) <= metadata.MaxHeadSlices/2 {
+		return nil
+	}
+	d := u.drafts()
+	for at := h.Manifest.Root; ; {
+		g, err := d.loadPage(ctx, s.Partition(), at)
+		if err != nil {
+			return fmt.Errorf("%v: %w: %w", s.Partition(), errUnfolded, err)
+		}
+		if g.Level == 0 {
+			return nil
+		}
+		at = g.Children[len(g.Children)-1].Page
+	}
 }
 
 func (u *Uploader) drafts() *drafts {

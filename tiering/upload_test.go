@@ -463,3 +463,38 @@ func TestTakenAfterLostAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A flush is heard between rounds, also where producers keep up with the bucket so that
+// one follows the other.
+func TestFlushUnderLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.upload.BundleBytes = 1
+		w := newWorld(t, cfg)
+		busy := w.source(1, 0)
+		rng := newRand(1)
+		produce := func() { busy.produce(randomBatch(t, rng, kafka.None, 1, 30, 1), 0, w.now.ms()) }
+		flushed := make(chan error, 1)
+		rounds := 0
+		w.upload.deps.OnCommitted = func() {
+			if rounds++; rounds == 1 {
+				go func() { flushed <- w.upload.Flush(t.Context()) }()
+			}
+			synctest.Wait() // it asks by now, or was answered
+			switch {
+			case len(flushed) > 0:
+				return
+			case rounds == 50:
+				t.Error("a flush wasn't heard for 50 rounds")
+				return
+			}
+			produce()
+		}
+		produce()
+		w.start()
+		w.upload.Kick()
+		if err := <-flushed; err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,65 @@
+package agent
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/wal"
+)
+
+// Offsets by time are found in the tier when the journal's files were recycled, also if
+// nothing was written to the partition since.
+func TestOffsetsByTimeOfAnIdlePartition(t *testing.T) {
+	w := newWorld(t)
+	a := w.start()
+	began := time.Now().Add(-time.Minute).UnixMilli()
+	cl := a.client(kgo.AllowAutoTopicCreation(), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	produce := func(topic string, at int64, bytes int) {
+		t.Helper()
+		r := &kgo.Record{Topic: topic, Timestamp: time.UnixMilli(at), Value: make([]byte, bytes)}
+		if err := cl.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	produce("idle", began, 10)
+	produce("idle", began+10, 10)
+	if err := a.tier.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := a.owned.all()[0]
+	adm := kadm.NewClient(a.client())
+	ask := func(when string, since, found, newest int64) {
+		t.Helper()
+		l, err := adm.ListOffsetsAfterMilli(t.Context(), since, "idle")
+		if o, _ := l.Lookup("idle", 0); err != nil || o.Err != nil || o.Offset != found {
+			t.Errorf("%s, by time: %+v, %v", when, o, err)
+		}
+		l, err = adm.ListMaxTimestampOffsets(t.Context(), "idle")
+		if o, _ := l.Lookup("idle", 0); err != nil || o.Err != nil || o.Offset != newest {
+			t.Errorf("%s, the newest: %+v, %v", when, o, err)
+		}
+	}
+	gone := func() bool {
+		_, _, err := p.FindTime(t.Context(), 0, began)
+		return errors.Is(err, wal.ErrGone)
+	}
+	a.until("the journal's files are recycled", func() bool {
+		produce("busy", began, 500<<10)
+		if err := a.tier.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return gone()
+	})
+	ask("in the tier", began, 0, 1)
+	ask("in the tier", began+1, 1, 1)
+	produce("idle", began+20, 10)
+	ask("with one more in the journal", began+1, 1, 2)
+	ask("with one more in the journal", began+11, 2, 2)
+	if _, _, err := p.FindTime(t.Context(), 0, began); !errors.Is(err, wal.ErrGone) {
+		t.Errorf("the files came back: %v", err)
+	}
+}
