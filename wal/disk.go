@@ -108,7 +108,7 @@ func (l *lane) store(b batch) bool {
 		return false
 	default:
 		w.Abort(err)
-		w.store.fatal(w.Err())
+		w.store.fail(w.Err())
 		return false
 	}
 	if l.rep != nil {
