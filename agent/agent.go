@@ -78,12 +78,11 @@ type Agent struct {
 	known        addresses
 	shunned      sync.Map // id.Store -> time.Time when it did not join
 	probing      sync.Map // incarnations that are being asked whether they live
-	revoked      sync.Map // incarnations whose session this agent ended
+	revoked      sync.Map // leases that this agent ended
 	local        *local
 	adoptions    adoptions
 	seen         seen
-	life         context.Context // of all that runs until the end
-	registered   atomic.Int64    // revision of this agent's key
+	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
 	journalSeq   uint32        // of the newest journal
@@ -128,7 +127,6 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	a.life = life
 	defer cancel()
 	defer a.tasks.Wait()
 	defer cancel()

@@ -50,7 +50,8 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 }
 
 // betterEnsemble gives members that would be better than the present ones, and how
-// long to wait for these to come back; nil if there are none.
+// long to wait for these to come back; nil if there are none. A drained member makes
+// room for one that isn't; another drained one would be no better.
 func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {
 	if rec.State != metadata.JournalOpen {
 		return nil, 0
@@ -59,25 +60,41 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	for _, m := range a.peers.Members(a.journal.ID()) {
 		behind[m.Store] = m.Behind
 	}
-	patience = growAfter
-	drained := a.view.Drained()
+	drains, want := a.view.Drained(), a.cfg.Replication.Factor
+	var drained []id.Store // members that could stay
 	for _, s := range rec.Ensemble {
-		if l, live := a.view.Store(s); s != a.store.ID() && (!live || l.Leaving || drained[l.Broker] || behind[s]) {
-			patience = a.cfg.Replication.ReplaceAfter
-			continue
-		}
-		next = append(next, s)
-	}
-	kept := len(next)
-	for _, s := range a.ensemble() {
-		if len(next) < a.cfg.Replication.Factor && !slices.Contains(rec.Ensemble, s) {
+		l, live := a.view.Store(s)
+		switch {
+		case s == a.store.ID():
+			next = append(next, s)
+		case !live || l.Leaving || behind[s]:
+		case drains[l.Broker]:
+			drained = append(drained, s)
+		default:
 			next = append(next, s)
 		}
 	}
-	if len(next) == kept || len(next) < a.cfg.Replication.Quorum {
+	kept := len(next)
+	for _, s := range a.ensemble() {
+		l, _ := a.view.Store(s)
+		full := len(next) >= want || drains[l.Broker] && len(next)+len(drained) >= want
+		if !full && !slices.Contains(rec.Ensemble, s) {
+			next = append(next, s)
+		}
+	}
+	if len(next) == kept {
 		return nil, 0
 	}
-	return next, patience
+	next = append(next, drained[:max(0, min(len(drained), want-len(next)))]...)
+	if len(next) < a.cfg.Replication.Quorum {
+		return nil, 0
+	}
+	for _, s := range rec.Ensemble {
+		if !slices.Contains(next, s) {
+			return next, a.cfg.Replication.ReplaceAfter
+		}
+	}
+	return next, growAfter
 }
 
 // changeEnsemble seals the journal where it is committed and opens the next one with
@@ -118,8 +135,9 @@ func (a *Agent) stillOpen(ctx context.Context, old id.Journal, rec cluster.Journ
 	return err
 }
 
-// sealAndOpen returns when it is known whether the transaction took effect: nil, or
-// an error that says that it never will. Until then it is sent again.
+// sealAndOpen sends the transaction until it is known to have taken effect: nil. An error
+// says that others have ended the journal, or that this agent stops without knowing; the
+// writer ends with it.
 func (a *Agent) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Journal, end uint64, next id.Journal, members []id.Store) error {
 	sealed, opened := rec.Journal, rec.Journal
 	sealed.State, sealed.End = metadata.JournalSealed, end

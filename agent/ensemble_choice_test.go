@@ -1,8 +1,12 @@
 package agent
 
 import (
+	"slices"
+	"strings"
 	"testing"
+	"time"
 
+	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -56,4 +60,62 @@ func TestEnsembleChoice(t *testing.T) {
 	one.until("it is seen", func() bool { return one.view.Drained()[4] })
 	check("4 is drained", 3, 5, 2)
 	check("4 is drained, all are needed", 5, 5, 2, 3, 4)
+}
+
+// TestBetterEnsemble: a member that is gone makes room for any other, a drained one only for
+// one that isn't drained: two of these would take turns for ever.
+func TestBetterEnsemble(t *testing.T) {
+	w := newWorld(t)
+	one := w.start()
+	meta := w.meta.Open()
+	defer meta.Close()
+	a := &Agent{cfg: one.cfg, view: one.view, store: one.store, peers: one.peers, journal: one.journal}
+	a.cfg.Replication.Factor, a.cfg.Replication.Quorum = 3, 2
+	live := func(b id.Broker) metadata.Op {
+		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(100 + b), Store: id.Store{byte(b)}, Peer: "h:1"}.Encode())
+	}
+	drain := func(b id.Broker) metadata.Op { return metadata.Put(metadata.DrainKey(b), metadata.Drain{}.Encode()) }
+	gone := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.AgentKey(b)) }
+	undrain := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.DrainKey(b)) }
+	long := a.cfg.Replication.ReplaceAfter
+	for _, step := range []struct {
+		what     string
+		ops      []metadata.Op
+		has      []byte
+		want     []byte // besides this agent's; nil: no other
+		patience time.Duration
+	}{
+		{"all are well", []metadata.Op{live(2), live(3), live(4)}, []byte{2, 3}, nil, 0},
+		{"there is room", nil, []byte{3}, []byte{3, 2}, growAfter},
+		{"2 is drained", []metadata.Op{drain(2)}, []byte{2, 3}, []byte{3, 4}, long},
+		{"2 and 4 are drained", []metadata.Op{drain(4)}, []byte{2, 3}, nil, 0},
+		{"4 and 2 are drained", nil, []byte{3, 4}, nil, 0},
+		{"there is room beside 4", nil, []byte{4}, []byte{3, 4}, growAfter},
+		{"2 and 4 are members", nil, []byte{2, 4}, []byte{3, 2}, long},
+		{"2 is gone, 4 is drained", []metadata.Op{gone(2)}, []byte{2, 3}, []byte{3, 4}, long},
+		{"2 is back, 4 is not drained", []metadata.Op{live(2), undrain(4)}, []byte{2, 3}, []byte{3, 4}, long},
+	} {
+		if len(step.ops) > 0 {
+			rev, err := meta.Txn(t.Context(), nil, step.ops...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, op := range step.ops {
+				if err := one.view.Await(t.Context(), op.Key[:strings.Index(op.Key, "/")+1], rev); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		stores := func(brokers []byte) (all []id.Store) {
+			for _, b := range brokers {
+				all = append(all, id.Store{b})
+			}
+			return all
+		}
+		rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalOpen, Ensemble: append([]id.Store{one.store.ID()}, stores(step.has)...)}}
+		got, patience := a.betterEnsemble(&rec)
+		if step.want == nil && got != nil || step.want != nil && (len(got) == 0 || !slices.Equal(got[1:], stores(step.want))) || patience != step.patience {
+			t.Errorf("%s: from %v to %v after %v", step.what, step.has, got, patience)
+		}
+	}
 }

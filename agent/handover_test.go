@@ -96,3 +96,48 @@ func TestUncertainHandOver(t *testing.T) {
 		}
 	}
 }
+
+// TestNoMoveBeginsWithoutEtcd: what is to be moved while etcd is away goes on here, also
+// if it waits for no upload.
+func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
+	w := newWorld(t)
+	w.meddle = new(meddled)
+	one := w.start()
+	one.produce("t", 0, 10)
+	if err := one.tier.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := one.owned.all()[0]
+	away := func(away bool) {
+		w.meddle.set(func(m *meddled) {
+			m.read, m.write = nil, nil
+			if away {
+				m.read = func(string) error { return metadata.ErrUnavailable }
+				m.write = func([]metadata.Op) error { return metadata.ErrUnavailable }
+			}
+		})
+	}
+	away(true)
+	defer away(false)
+	moved := make(chan int, 1)
+	go func() {
+		moved <- one.move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+	}()
+	select {
+	case n := <-moved:
+		if n != 0 {
+			t.Errorf("%d were moved", n)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the move has come to no end")
+	}
+	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: one.millis(), Value: []byte("v")}}, func(kafka.Batch) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	brief, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := p.Append(brief, b, one.millis(), id.NoEpoch, make(answer, 1)); err != nil {
+		t.Errorf("an append: %v", err)
+	}
+}

@@ -119,12 +119,16 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
 		}
 	}
+	before := a.seen.newest()
 	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
 	if err != nil {
 		return 0, err
 	}
 	a.registered.Store(int64(rev))
-	return rev, a.seen.check(rev)
+	if err := a.checkSeen(before, rev); errors.Is(err, errOlder) {
+		return 0, err
+	}
+	return rev, nil // a disk that can't note that is no reason to be shown to nobody
 }
 
 // errTaken ends an agent that somebody else has taken the place of.

@@ -189,12 +189,12 @@ func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
 // mayForget says whether a journal that the picture lacks is gone for good. All of it
 // is read from etcd anew, later than the journal was joined here.
 func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
+	before := a.seen.newest()
 	agents, rev, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
 	if err != nil {
 		return false, err
 	}
-	if err := a.seen.check(rev); err != nil {
-		a.die(err)
+	if err := a.checkSeen(before, rev); err != nil {
 		return false, err
 	}
 	if over, err := a.cantOpen(ctx, j, agents); err != nil || !over {

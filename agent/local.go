@@ -38,6 +38,7 @@ type remoteTail struct {
 	end     uint64     // its last entry
 	keepers []id.Store // may have all of it
 	known   bool       // the picture of the cluster has shown it
+	gone    bool       // etcd has forgotten it: the tier has all of it
 
 	at     id.Store      // has all of it
 	failed error         // it can't be read anywhere,
@@ -70,7 +71,9 @@ func (l *local) follow(j id.Journal, end uint64, at id.Store, keepers []id.Store
 }
 
 // keep ends the reading at peers of journals that etcd has forgotten: the tier has
-// all of them. The picture may lag behind what follow was told.
+// all of them. The picture may lag behind what follow was told. What this disk has of
+// such a journal may be half of it, and is never read: the entry stays until the disk
+// has nothing.
 func (l *local) keep(known map[id.Journal]cluster.Journal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -78,6 +81,9 @@ func (l *local) keep(known map[id.Journal]cluster.Journal) {
 		if _, ok := known[j]; ok {
 			r.known = true
 		} else if r.known {
+			r.gone = true
+		}
+		if _, err := l.store.Joined(j); r.gone && err != nil {
 			delete(l.remote, j)
 		}
 	}
@@ -97,7 +103,9 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	r := l.remote[j]
 	var at id.Store
 	var failed error
-	if r != nil {
+	if r != nil && r.gone {
+		failed = fmt.Errorf("journal %v at %v: %w", j, pos, wal.ErrGone)
+	} else if r != nil {
 		at = r.at
 		if r.failed != nil && l.now().Sub(r.since) < r.pause {
 			failed = r.failed
@@ -112,6 +120,7 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	}
 	err := l.readFrom(at, j, p, pos)
 	if err == nil || errors.Is(err, wal.ErrGone) {
+		l.answered(r)
 		return err
 	}
 	other, findErr := l.another(j, r, at)
@@ -120,8 +129,22 @@ func (l *local) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	}
 	if err = l.readFrom(other, j, p, pos); err != nil && !errors.Is(err, wal.ErrGone) {
 		l.note(r, other, err)
+	} else {
+		l.answered(r)
 	}
 	return err
+}
+
+// answered says that a journal could be read: the next failure is the first of its row.
+func (l *local) answered(r *remoteTail) {
+	l.mu.RLock()
+	row := r.pause > 0
+	l.mu.RUnlock()
+	if row {
+		l.mu.Lock()
+		r.pause = 0
+		l.mu.Unlock()
+	}
 }
 
 // note says where a journal is read from now on, or that it can't be at this time.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/vfs"
 	"varve/wal"
 )
 
@@ -79,12 +81,36 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 	if at, err := read(); at != first || err != nil {
 		t.Errorf("come back, read at %v: %v", at, err)
 	}
+	for range 2 { // the second loss is no continuation of the first
+		delete(peers.last, first)
+		if _, err := read(); err == nil {
+			t.Error("read where it is not")
+		}
+		peers.last[first] = 10
+		now = now.Add(pauseMin)
+		if at, err := read(); at != first || err != nil {
+			t.Errorf("come back once more, read at %v: %v", at, err)
+		}
+	}
+}
+
+// disk opens an empty journal store.
+func disk(t *testing.T) *wal.Store {
+	t.Helper()
+	cfg := wal.DefaultConfig()
+	cfg.Dir, cfg.FileBytes, cfg.ChunkBytes, cfg.CacheBytes, cfg.KeepBytes, cfg.ReserveBytes = "j", 1<<20, 256<<10, 1<<20, 0, 0
+	s, err := wal.Open(cfg, wal.Options{FS: vfs.NewMemory(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
 }
 
 // TestRemoteTailsAreForgotten: a journal that the picture of the cluster doesn't show
 // any more is read in the tier; one that it doesn't show yet isn't.
 func TestRemoteTailsAreForgotten(t *testing.T) {
-	l := newLocal(nil, &shelf{}, time.Now)
+	l := newLocal(disk(t), &shelf{}, time.Now)
 	j := id.Journal{Writer: 7, Seq: 1}
 	l.follow(j, 10, id.Store{1}, nil)
 	for _, step := range []struct {
@@ -93,6 +119,51 @@ func TestRemoteTailsAreForgotten(t *testing.T) {
 	}{{nil, true}, {map[id.Journal]cluster.Journal{j: {}}, true}, {nil, false}} {
 		if l.keep(step.known); l.isRemote(j) != step.reads {
 			t.Errorf("with %d journals known, remote: %v", len(step.known), !step.reads)
+		}
+	}
+}
+
+// TestOwnHalfOfARemoteTailIsNeverRead: a member that lags adopts a tail from a peer. When
+// etcd has forgotten the journal, the tier is asked, and not this disk, on which a part
+// of the journal, or what a recycled file held before, stands at those places.
+func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
+	s := disk(t)
+	j := id.Journal{Writer: 7, Seq: 1}
+	if err := s.Join(j, wal.Membership{FileBytes: s.FileBytes()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Follow(j); err != nil { // nothing has come yet
+		t.Fatal(err)
+	}
+	l := newLocal(s, &shelf{last: map[id.Store]uint64{{1}: 10}}, time.Now)
+	l.follow(j, 10, id.Store{1}, nil)
+	read := func() error {
+		if v, ok := l.View(j, wal.First, 64); ok {
+			v.Release()
+			return errors.New("a view of this disk")
+		}
+		return l.ReadAt(j, make([]byte, 64), wal.First)
+	}
+	l.keep(map[id.Journal]cluster.Journal{j: {}})
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+	l.keep(nil)
+	if err := read(); !errors.Is(err, wal.ErrGone) || l.Floor(j) != ^wal.Pos(0) {
+		t.Errorf("forgotten: %v, read from %v on", err, l.Floor(j))
+	}
+	if err := s.Seal(j, 10); err != nil {
+		t.Fatal(err)
+	}
+	s.Drop(j)
+	for late := time.After(20 * time.Second); l.isRemote(j); l.keep(nil) {
+		if err := read(); !errors.Is(err, wal.ErrGone) {
+			t.Fatalf("dropped: %v", err)
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-late:
+			t.Fatal("it is remembered though the disk has nothing of it")
 		}
 	}
 }

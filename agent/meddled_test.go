@@ -11,10 +11,12 @@ import (
 // instead of them.
 type meddled struct {
 	metadata.Store
-	mu    sync.Mutex
-	read  func(key string) error                 // before a Get or List; an error is its outcome
-	write func(ops []metadata.Op) error          // before a Txn; an error is its outcome
-	wrote func(ops []metadata.Op, _ error) error // after a Txn; gives the outcome that is told
+	mu     sync.Mutex
+	read   func(key string) error                 // before a Get or List; an error is its outcome
+	revoke func(metadata.Lease) error             // before a Revoke; an error is its outcome
+	listed func()                                 // after a List
+	write  func(ops []metadata.Op) error          // before a Txn; an error is its outcome
+	wrote  func(ops []metadata.Op, _ error) error // after a Txn; gives the outcome that is told
 }
 
 // with makes a store meddled with; w is the same for all who have it.
@@ -51,7 +53,14 @@ func (m *meddled) List(ctx context.Context, prefix string) ([]metadata.KV, metad
 			return nil, 0, err
 		}
 	}
-	return m.Store.List(ctx, prefix)
+	kvs, rev, err := m.Store.List(ctx, prefix)
+	m.mu.Lock()
+	listed := m.listed
+	m.mu.Unlock()
+	if listed != nil {
+		listed()
+	}
+	return kvs, rev, err
 }
 
 func (m *meddled) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
@@ -66,6 +75,18 @@ func (m *meddled) Txn(ctx context.Context, guards []metadata.Guard, ops ...metad
 		err = wrote(ops, err)
 	}
 	return rev, err
+}
+
+func (m *meddled) Revoke(ctx context.Context, l metadata.Lease) error {
+	m.mu.Lock()
+	revoke := m.revoke
+	m.mu.Unlock()
+	if revoke != nil {
+		if err := revoke(l); err != nil {
+			return err
+		}
+	}
+	return m.Store.Revoke(ctx, l)
 }
 
 // puts gives the value that a transaction writes to a key, or nil.

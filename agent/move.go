@@ -66,8 +66,12 @@ func comparePartitions(x, y id.Partition) int {
 	return cmp.Or(slices.Compare(x.Topic[:], y.Topic[:]), cmp.Compare(x.Index, y.Index))
 }
 
-// flip makes partitions stand still, uploads the rest and changes their heads.
+// flip makes partitions stand still, uploads the rest and changes their heads. They
+// would stand still for as long as etcd is away: it must have answered just before.
 func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to map[*partition.Partition]cluster.Live) (moved int) {
+	if !a.etcdAnswers(round) {
+		return 0
+	}
 	for _, p := range some {
 		p.Pause()
 	}

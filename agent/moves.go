@@ -49,7 +49,7 @@ func (a *Agent) makeMoves(ctx context.Context) {
 		}
 		to[p], asked[p] = heir, m
 	}
-	if len(to) == 0 {
+	if len(to) == 0 || !a.etcdAnswers(ctx) {
 		return
 	}
 	began := a.deps.Now()

@@ -266,15 +266,12 @@ func (a *Agent) purged(ctx context.Context, t id.Topic) bool {
 	if _, ok := a.view.Deleted()[t]; ok {
 		return false
 	}
+	before := a.seen.newest()
 	heads, rev, err := a.deps.Meta.List(ctx, metadata.TopicHeads(t))
 	if err != nil || len(heads) > 0 {
 		return false
 	}
-	if err := a.seen.check(rev); err != nil { // an etcd that lost something
-		a.die(err)
-		return false
-	}
-	return true
+	return a.checkSeen(before, rev) == nil
 }
 
 // gone says whether a partition of a deleted topic was uploaded and closed; it is

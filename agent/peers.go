@@ -101,6 +101,9 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 	if !ok || live.Incarnation == a.inc {
 		return
 	}
+	if _, ended := a.revoked.Load(live.Lease); ended {
+		return // the picture lags
+	}
 	if _, busy := a.probing.LoadOrStore(live.Incarnation, true); busy {
 		return
 	}
@@ -122,10 +125,10 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 				return // silent: its lease decides
 			}
 		}
-		if _, again := a.revoked.LoadOrStore(live.Incarnation, true); again {
-			return
-		}
-		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil {
+		ctx, cancel = context.WithTimeout(context.Background(), askPatience)
+		defer cancel()
+		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else once more when it is next found gone
+			a.revoked.Store(live.Lease, true)
 			a.log.Info("an agent's process is gone; its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
 		}
 	})

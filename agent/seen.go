@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -16,8 +17,11 @@ type seen struct {
 	dir string
 
 	one chan struct{} // holds a token while max is written: a lock would be held over I/O
-	max metadata.Revision
+	max atomic.Int64  // the newest revision that is on disk
 }
+
+// errOlder says that etcd is behind what was read from it before.
+var errOlder = errors.New("etcd is older than it was")
 
 const seenFile = "etcd-revision"
 
@@ -35,21 +39,39 @@ func (s *seen) open(fs vfs.FS, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s/%s: %w", dir, seenFile, err)
 	}
-	s.max = metadata.Revision(n)
+	s.max.Store(n)
 	return nil
 }
 
-// check notes a revision that was read, durably, or says that etcd is older than it
-// was.
-func (s *seen) check(rev metadata.Revision) error {
+// newest is what an answer of etcd to a question that begins now can't be behind.
+// Answers to several that are under way at once come in any order.
+func (s *seen) newest() metadata.Revision { return metadata.Revision(s.max.Load()) }
+
+// check notes a revision that was read, durably, or answers errOlder: newest was more
+// before the question. Any other error says that it could not be noted.
+func (s *seen) check(before, rev metadata.Revision) error {
+	if rev < before {
+		return fmt.Errorf("%w: at revision %d, this agent has seen %d: was it restored from an older state? Nothing was changed", errOlder, rev, before)
+	}
 	s.one <- struct{}{}
 	defer func() { <-s.one }()
-	if rev < s.max {
-		return fmt.Errorf("etcd is at revision %d, this agent has seen %d: was it restored from an older state? Nothing was changed", rev, s.max)
-	}
-	if rev == s.max {
+	if rev <= s.newest() {
 		return nil
 	}
-	s.max = rev
-	return vfs.WriteFile(s.fs, s.dir, seenFile, strconv.AppendInt(nil, int64(rev), 10))
+	if err := vfs.WriteFile(s.fs, s.dir, seenFile, strconv.AppendInt(nil, int64(rev), 10)); err != nil {
+		return fmt.Errorf("note that etcd has got to revision %d: %w", rev, err)
+	}
+	s.max.Store(int64(rev))
+	return nil
+}
+
+// checkSeen is check, and ends this agent if etcd lost something.
+func (a *Agent) checkSeen(before, rev metadata.Revision) error {
+	err := a.seen.check(before, rev)
+	if errors.Is(err, errOlder) {
+		a.die(err)
+	} else if err != nil {
+		a.log.Warn("the disk does not take how far etcd has got", "err", err)
+	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"varve/internal/id"
+	"varve/kafka"
 	"varve/metadata"
 )
 
@@ -51,6 +52,56 @@ func TestSealedByOthersIsTheEnd(t *testing.T) {
 	rec.State = metadata.JournalSealed
 	if _, err := one.deps.Meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(j), rec.Encode())); err != nil {
 		t.Fatal(err)
+	}
+	if err := <-one.ended; !IsReplaced(err) {
+		t.Errorf("it ended with %v", err)
+	}
+	close(one.ended)
+}
+
+// TestChangeThatOthersOvertook: the members' change took effect, but its answer was lost,
+// and until etcd answered again others had recovered and forgotten both journals. What the
+// disks took since the cut is not acknowledged: heirs have given its offsets to others.
+func TestChangeThatOthersOvertook(t *testing.T) {
+	w := newWorld(t)
+	w.meddle = new(meddled)
+	one := w.start()
+	one.produce("t", 0, 10)
+	p, old := one.owned.all()[0], one.journal.ID()
+	next := id.Journal{Writer: old.Writer, Seq: old.Seq + 1}
+	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: one.millis(), Value: []byte("v")}}, func(kafka.Batch) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(answer, 1)
+	end := one.journal.Committed()
+	w.meddle.set(func(m *meddled) {
+		m.wrote = func(ops []metadata.Op, err error) error {
+			if err != nil || puts(ops, metadata.JournalKey(next)) == nil {
+				return err
+			}
+			if err := p.Append(t.Context(), b, one.millis(), id.NoEpoch, done); err != nil {
+				t.Error(err)
+			}
+			one.until("the disk has it", func() bool { n, err := one.store.Last(old); return err == nil && n > end })
+			return metadata.ErrUnavailable
+		}
+		m.read = func(key string) error {
+			if key != metadata.JournalKey(next) {
+				return nil
+			}
+			_, err := m.Store.Txn(t.Context(), nil, metadata.Delete(key))
+			return err
+		}
+	})
+	if err := one.changeEnsemble(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); !IsReplaced(err) {
+		t.Errorf("the change: %v", err)
+	}
+	if a := <-done; a.err == nil {
+		t.Errorf("acknowledged at offset %d", a.base)
+	}
+	if high := p.State().High; high != 10 {
+		t.Errorf("shown up to %d", high)
 	}
 	if err := <-one.ended; !IsReplaced(err) {
 		t.Errorf("it ended with %v", err)

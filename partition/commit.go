@@ -16,9 +16,17 @@ import (
 // Pending gives what is committed and not in the tier, at most about limit
 // bytes.
 func (p *Partition) Pending(limit int64) tiering.Run {
+	run, all := p.pending(limit)
+	if n := len(run.Batches); n > 0 {
+		run.Producers = snapshot(all, run.Batches[n-1].End)
+	}
+	return run
+}
+
+// pending is Pending without the producers, and these as they are.
+func (p *Partition) pending(limit int64) (run tiering.Run, all []entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var run tiering.Run
 	var size int64
 	for i := p.mu.tail.find(p.mu.head.TieredEnd); i < len(p.mu.tail.refs); i++ {
 		r := &p.mu.tail.refs[i]
@@ -28,10 +36,10 @@ func (p *Partition) Pending(limit int64) tiering.Run {
 		run.Batches = append(run.Batches, tiering.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, Epoch: r.epoch,
 			Location: tiering.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
 	}
-	if n := len(run.Batches); n > 0 {
-		run.Producers = p.mu.producers.snapshot(run.Batches[n-1].End)
+	if len(run.Batches) > 0 {
+		all = p.mu.producers.copy()
 	}
-	return run
+	return run, all
 }
 
 // PendingBytes says how much waits for the tier and since when, in ms. What is owned by

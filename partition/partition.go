@@ -296,8 +296,9 @@ func (p *Partition) localStart() int64 {
 // Producers lists the idempotent producers that are known, for DescribeProducers.
 func (p *Partition) Producers() []tiering.Producer {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.producers.snapshot(p.mu.next)
+	all, end := p.mu.producers.copy(), p.mu.next
+	p.mu.Unlock()
+	return snapshot(all, end)
 }
 
 // Work is what clients made a partition do: bytes written and read at the tail, and

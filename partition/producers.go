@@ -169,20 +169,35 @@ func (ps *producers) shed() int {
 	return len(oldest)
 }
 
-// snapshot gives what was known when end was the end of the log, in order of ids.
-func (ps *producers) snapshot(end int64) []tiering.Producer {
-	out := make([]tiering.Producer, 0, len(ps.by))
+// entry is one of a partition's producers.
+type entry struct {
+	id int64
+	producer
+}
+
+// copy gives all of them, in any order. It is as much as is done of a snapshot while
+// appends wait.
+func (ps *producers) copy() []entry {
+	all := make([]entry, 0, len(ps.by))
 	for pid, p := range ps.by {
-		k := tiering.Producer{ID: pid, Epoch: p.epoch, Timestamp: p.time}
-		for _, b := range p.batches[:p.n] {
-			if b.Base < end {
-				k.Batches = append(k.Batches, b)
-			}
+		all = append(all, entry{pid, *p})
+	}
+	return all
+}
+
+// snapshot gives what was known when end was the end of the log, in order of ids.
+func snapshot(all []entry, end int64) []tiering.Producer {
+	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
+	out := make([]tiering.Producer, 0, len(all))
+	for i := range all {
+		p := &all[i]
+		n := 0
+		for n < int(p.n) && p.batches[n].Base < end {
+			n++
 		}
-		if len(k.Batches) > 0 || p.n == 0 {
-			out = append(out, k)
+		if n > 0 || p.n == 0 {
+			out = append(out, tiering.Producer{ID: p.id, Epoch: p.epoch, Timestamp: p.time, Batches: p.batches[:n:n]})
 		}
 	}
-	slices.SortFunc(out, func(a, b tiering.Producer) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }

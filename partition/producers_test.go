@@ -22,3 +22,27 @@ func TestTooManyProducersAreShed(t *testing.T) {
 		}
 	}
 }
+
+// TestSnapshotIsOfOneMoment: what is appended while a snapshot is put in order is not in it.
+func TestSnapshotIsOfOneMoment(t *testing.T) {
+	var ps producers
+	for seq := range int32(keepBatches) {
+		for _, pid := range []int64{9, 7, 8} {
+			ps.note(pid, 0, seq, 0, int64(seq), 1)
+		}
+	}
+	ps.note(5, 0, 0, 0, 100, 1) // not committed
+	all := ps.copy()
+	for _, pid := range []int64{7, 6} {
+		ps.note(pid, 0, keepBatches, 0, keepBatches, 2)
+	}
+	got := snapshot(all, keepBatches-1)
+	if len(got) != 3 {
+		t.Fatalf("%+v", got)
+	}
+	for i, p := range got {
+		if p.ID != int64(7+i) || p.Timestamp != 1 || len(p.Batches) != keepBatches-1 || p.Batches[0].Base != 0 {
+			t.Errorf("producer %d: %+v", i, p)
+		}
+	}
+}

@@ -16,7 +16,7 @@ type ref struct {
 	count   int32 // offsets it spans
 	size    int32
 	epoch   id.Epoch
-	link    uint16 // index into tail.journals
+	link    uint32 // number of the journal in the tail's row
 }
 
 func (r *ref) end() int64 { return r.base + int64(r.count) }
@@ -25,15 +25,16 @@ func (r *ref) end() int64 { return r.base + int64(r.count) }
 // The oldest of them may be in the tier too; their journal files may be gone.
 type tail struct {
 	refs     []ref
-	bytes    int64 // of refs
-	journals []id.Journal
+	bytes    int64        // of refs
+	journals []id.Journal // that refs name, in a row
+	first    uint32       // number of the first of them
 }
 
 func (t *tail) push(j id.Journal, r ref) {
 	if n := len(t.journals); n == 0 || t.journals[n-1] != j {
 		t.journals = append(t.journals, j)
 	}
-	r.link = uint16(len(t.journals) - 1)
+	r.link = t.first + uint32(len(t.journals)) - 1
 	t.refs = append(t.refs, r)
 	t.bytes += int64(r.size)
 }
@@ -43,15 +44,15 @@ func (t *tail) find(offset int64) int {
 	return sort.Search(len(t.refs), func(i int) bool { return t.refs[i].end() > offset })
 }
 
-func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link] }
+func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link-t.first] }
 
 // needs tells, for each journal that holds something from offset on, the first
 // place of it.
 func (t *tail) needs(offset int64, each func(id.Journal, wal.Pos)) {
 	for i := t.find(offset); i < len(t.refs); {
 		link := t.refs[i].link
-		if t.journals[link] != nowhere {
-			each(t.journals[link], t.refs[i].pos)
+		if j := t.journal(&t.refs[i]); j != nowhere {
+			each(j, t.refs[i].pos)
 		}
 		rest := t.refs[i:]
 		i += sort.Search(len(rest), func(k int) bool { return rest[k].link != link })
@@ -69,6 +70,11 @@ func (t *tail) drop(offset int64, gone func(id.Journal, wal.Pos) bool) {
 		return
 	}
 	t.refs = t.refs[n:]
+	named := t.first + uint32(len(t.journals))
+	if len(t.refs) > 0 {
+		named = t.refs[0].link
+	}
+	t.journals, t.first = t.journals[named-t.first:], named
 	if cap(t.refs) > 4*len(t.refs)+64 {
 		t.refs = append(make([]ref, 0, 2*len(t.refs)), t.refs...)
 	}

@@ -4,21 +4,16 @@ import "varve/internal/id"
 
 // Commit says that the entries of the journal up to number are committed: enough
 // members have them on disk, with all before them. It never moves backwards, counts
-// for nothing while the writer is frozen, and is ignored for another journal than
+// for nothing once the journal is frozen, and is ignored for another journal than
 // that which takes the appends. Only for journals created with a Replication.
 func (w *Writer) Commit(j id.Journal, number uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	l := w.mu.lane
-	if l.id != j || w.mu.failed {
+	if l.id != j || l.frozen || w.mu.failed {
 		return
 	}
-	number = min(number, l.closed)
-	if l.frozen {
-		l.later = max(l.later, number)
-		return
-	}
-	if number > l.bound {
+	if number = min(number, l.closed); number > l.bound {
 		l.bound = number
 		signal(w.tell)
 	}

@@ -192,7 +192,11 @@ func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
 	for last < upTo && pos.off()+int64(n)+blockBytes <= f.size {
 		at := pos + Pos(n)
 		c.buf = grown(c.buf, n+blockBytes)
-		if err := s.ReadAt(c.id, c.buf[n:n+blockBytes], at); err != nil {
+		err := s.ReadAt(c.id, c.buf[n:n+blockBytes], at)
+		if errors.Is(err, ErrGone) {
+			break // the entries go on in the next file
+		}
+		if err != nil {
 			return Run{}, err
 		}
 		h, err := c.header(c.buf[n:], at, last+1)

@@ -108,7 +108,7 @@ func (l *lane) store(b batch) bool {
 		return false
 	default:
 		w.Abort(err)
-		w.store.fatal(w.Err())
+		w.store.fail(w.Err())
 		return false
 	}
 	if l.rep != nil {
@@ -128,11 +128,7 @@ func (l *lane) wrote(b *batch) {
 		l.held.last, l.held.tail = l.stored, makePos(b.file.num, b.at+b.until-b.from)
 	}
 	s.mu.Unlock()
-	switch {
-	case l.rep != nil:
-	case l.frozen:
-		l.later = l.stored
-	default:
+	if l.rep == nil && !l.frozen {
 		l.bound = l.stored
 	}
 	l.settle()

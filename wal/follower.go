@@ -230,7 +230,7 @@ func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
 		p := entries[run[0].from : last.from+int(last.header.length)]
 		if _, err := f.file.f.WriteAt(p, f.at); err != nil {
 			err = fmt.Errorf("write journal %v entry %d: %w", f.id, h.number, err)
-			f.store.fatal(err)
+			f.store.fail(err)
 			return err
 		}
 		f.note(run[:n])
@@ -314,12 +314,15 @@ func (f *Follower) durable() uint64 {
 }
 
 func (f *Follower) sync() error {
+	if err := f.store.intact(); err != nil {
+		return err
+	}
 	started, n := f.store.clock(), 0
 	for len(f.fresh) > 0 {
 		u := &f.fresh[0]
 		if err := u.file.f.Sync(); err != nil {
 			err = fmt.Errorf("sync journal %v: %w", f.id, err)
-			f.store.fatal(err)
+			f.store.fail(err)
 			return err
 		}
 		n += len(u.dirs)

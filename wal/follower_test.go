@@ -726,3 +726,31 @@ func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
 		}
 	})
 }
+
+// TestNothingIsReadBehindTheEnd: what stands in a member's file behind its last entry is
+// no part of the journal.
+func TestNothingIsReadBehindTheEnd(t *testing.T) {
+	p := newPair(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	p.write(r, 20)
+	half := p.w.Committed() / 2
+	p.ship(r, half)
+	p.sync()
+	had := p.check(p.store)
+	if had == 0 || had == p.n {
+		t.Fatalf("it has %d of %d", had, p.n)
+	}
+	for restarted := range 2 {
+		for n := had; n < p.n; n++ {
+			got := make([]byte, p.sizes[n])
+			if err := p.store.ReadAt(p.w.ID(), got, p.o.pos[n]); !errors.Is(err, ErrGone) {
+				t.Errorf("append %d, after %d restarts: %v", n, restarted, err)
+			}
+		}
+		if restarted == 0 {
+			p.store.Close()
+			p.store = openStore(t, small(), p.disk)
+			p.follow()
+		}
+	}
+}

@@ -24,6 +24,9 @@ func (s *Store) Join(j id.Journal, as Membership) error {
 	if n := as.FileBytes; n < s.smallestFile() || n > MaxFileBytes || n%blockBytes != 0 {
 		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, s.smallestFile(), MaxFileBytes)
 	}
+	if err := s.intact(); err != nil {
+		return err
+	}
 	m := meta{version: metaVersion, fence: as.Fence, fileBytes: uint32(as.FileBytes), prev: as.Prev}
 	s.mu.Lock()
 	h := s.held(j)
@@ -60,8 +63,12 @@ func joinAgain(j id.Journal, was, m meta) error {
 	return nil
 }
 
-// member gives what is held of a journal that was joined, or ErrUnknown.
+// member gives what is held of a journal that was joined, or ErrUnknown. After a failed
+// sync nobody gets it.
 func (s *Store) member(j id.Journal) (*journal, error) {
+	if err := s.intact(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.mu.journals[j]

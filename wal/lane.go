@@ -26,9 +26,8 @@ type lane struct {
 	stored uint64   // on this disk up to here
 	bound  uint64   // may be told as committed up to here
 	told   uint64   // committed, and the owners know
-	later  uint64   // what Commit said while frozen
-	frozen bool
-	left   bool // the writer has moved on: nothing beyond told is this journal's
+	frozen bool     // bound stays
+	left   bool     // the writer has moved on: nothing beyond told is this journal's
 }
 
 // newLane prepares a journal that was joined, and never used, for appends.

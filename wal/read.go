@@ -23,7 +23,9 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 }
 
 // ReadAt fills p with committed bytes from pos on, from memory or from disk.
-// ErrGone says that they were trimmed and recycled.
+// ErrGone says that they were trimmed and recycled, or never were here: what stands in
+// a file behind the last entry are zeroes, or what was there before the file was the
+// journal's.
 func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	if s.cache.read(j, p, pos) {
 		s.metrics.readBytes.WithLabelValues("memory").Add(float64(len(p)))
@@ -34,7 +36,7 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 		return nil
 	}
 	f := s.file(j, pos.file())
-	if f == nil {
+	if f == nil || s.beyond(j, pos+Pos(len(p))) {
 		return fmt.Errorf("journal %v at %v: %w", j, pos, ErrGone)
 	}
 	if err := f.readAt(p, pos.off()); err != nil {
@@ -42,6 +44,15 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	}
 	s.metrics.readBytes.WithLabelValues("disk").Add(float64(len(p)))
 	return nil
+}
+
+// beyond says whether a place lies behind the last entry on this disk, if that is known.
+// An entry that is committed and not on this disk yet is in memory.
+func (s *Store) beyond(j id.Journal, end Pos) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := s.mu.journals[j]
+	return held != nil && held.known && end > held.tail
 }
 
 // Floor is the first place of a journal that is still there; below it ReadAt

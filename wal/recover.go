@@ -111,7 +111,9 @@ func (sc *scanner) file(f *file) error {
 		sc.torn, sc.tornAt = f, at
 	}
 	if err := f.f.Sync(); err != nil {
-		return fmt.Errorf("sync recovered file: %w", err)
+		err = fmt.Errorf("sync recovered file: %w", err)
+		sc.store.fail(err)
+		return err
 	}
 	sc.settle(f, dirs, n, at, false)
 	return nil

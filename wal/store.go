@@ -25,7 +25,8 @@ type Options struct {
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics are registered
 	// Fatal is told when a write or sync failed: what is durable is not known any
-	// more, and the process must end. It may return; then all appends fail.
+	// more, and the process must end. It may return; then all appends fail, and
+	// nothing is said any more of what is durable here.
 	Fatal func(error)
 	// Clock is time.Now unless set.
 	Clock func() time.Time
@@ -48,8 +49,9 @@ type Store struct {
 	cache   *cache
 	behind  *stretches
 
-	untrimmed atomic.Int64 // bytes of files that are still needed
-	weight    atomic.Int64 // what they count for in the budget
+	broken    atomic.Pointer[error] // the first write or sync that failed
+	untrimmed atomic.Int64          // bytes of files that are still needed
+	weight    atomic.Int64          // what they count for in the budget
 
 	mu struct {
 		sync.Mutex
@@ -139,6 +141,23 @@ func (s *Store) Close() error {
 		f.close()
 	}
 	return s.lock.Close()
+}
+
+// fail notes that a write or sync failed, for good: a system says so once, and counts
+// what it could not write as written from then on.
+func (s *Store) fail(err error) {
+	s.broken.CompareAndSwap(nil, &err)
+	if s.fatal != nil {
+		s.fatal(err)
+	}
+}
+
+// intact answers why nothing can be said of what is durable here.
+func (s *Store) intact() error {
+	if err := s.broken.Load(); err != nil {
+		return fmt.Errorf("the journals' disk has failed: %w", *err)
+	}
+	return nil
 }
 
 // load reads names and headers, no entries.

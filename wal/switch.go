@@ -21,32 +21,14 @@ func (w *Writer) Prepare(next id.Journal, rep Replication) error {
 	return nil
 }
 
-// Freeze ends committing: end is the commit index, and stays it until Unfreeze or
-// Switch. Appends go on.
+// Freeze ends committing: end is the commit index, and stays it for good. Appends go on;
+// Switch takes them to the next journal. If the journal can't be sealed there, only Abort
+// is left: whether it ends here isn't for the writer to say any more.
 func (w *Writer) Freeze() (end uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := w.mu.lane
-	if !l.frozen {
-		l.frozen, l.later = true, l.bound
-	}
-	return l.bound
-}
-
-// Unfreeze says that the journal goes on: what members acknowledged meanwhile
-// becomes committed. It must not be called unless it is certain that the journal
-// was not sealed, and won't be, by who froze it.
-func (w *Writer) Unfreeze() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	l := w.mu.lane
-	if !l.frozen {
-		return
-	}
-	l.frozen = false
-	l.bound = max(l.bound, min(l.later, l.closed))
-	w.mu.prepared = nil
-	signal(w.tell)
+	w.mu.lane.frozen = true
+	return w.mu.lane.bound
 }
 
 // Switch moves on to the prepared journal, after the old one was sealed at what

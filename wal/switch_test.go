@@ -388,7 +388,9 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 	}
 }
 
-func TestUnfreezeGoesOn(t *testing.T) {
+// TestFrozenStaysFrozen: what members acknowledge once the journal is frozen is told to
+// nobody, also if the journal ends there.
+func TestFrozenStaysFrozen(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()
 	q := newQuorum()
@@ -400,25 +402,23 @@ func TestUnfreezeGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := <-q.closed
-	if end := w.Freeze(); end != 0 {
-		t.Errorf("frozen at %d", end)
-	}
 	w.Commit(j, n)
-	if l.next != 0 || w.Committed() != 0 {
-		t.Error("committed while frozen")
-	}
-	w.Unfreeze()
 	l.n.Wait()
 	if err := l.add(t, w, 1, 100); err != nil {
 		t.Fatal(err)
 	}
 	again := <-q.closed
 	w.Commit(id.Journal{Writer: 1, Seq: 2}, again) // of another journal
-	w.mu.Lock()
-	bound := w.mu.lane.bound
-	w.mu.Unlock()
-	if l.next != 1 || w.Committed() != n || bound != n {
-		t.Errorf("told %d, committed %d, bound %d", l.next, w.Committed(), bound)
+	for range 2 {
+		if end := w.Freeze(); end != n {
+			t.Errorf("frozen at %d, not %d", end, n)
+		}
+		w.Commit(j, again)
+	}
+	w.Abort(ErrFenced)
+	l.n.Wait()
+	if l.next != 1 || l.failed != 1 || w.Committed() != n {
+		t.Errorf("told %d, %d failed, committed %d", l.next, l.failed, w.Committed())
 	}
 }
 

@@ -117,8 +117,9 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 // in one transaction, and what was not committed goes to the next. Appends go on
 // meanwhile, but nothing is committed while seal runs.
 //
-// seal must return nil if the transaction took effect, and an error only if it is
-// certain that it did not and never will; until it knows it must not return. When
+// seal must return nil if the transaction took effect, and an error only if somebody else
+// has ended the journal, or if nobody waits any more: until it knows it must not return.
+// Then the writer ends as well: what was not committed before seal never will be. When
 // Switch fails before seal, the journal goes on as it was; the joined next one is
 // forgotten where its members can be reached, and its number must not be used again.
 func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, ready func() error, seal func(end uint64) error) error {
@@ -144,8 +145,8 @@ func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, membe
 	}
 	end := w.Freeze()
 	if err := seal(end); err != nil {
-		w.Unfreeze()
-		return fail(err)
+		w.Abort(err) // the next one may be open: its members look that up before they forget it
+		return fmt.Errorf("switch journal %v to %v: %w", old.id, next, err)
 	}
 	old.leave(end)
 	if err := n.begin(x, w); err != nil {
