@@ -81,6 +81,7 @@ type Agent struct {
 	revoked      sync.Map // incarnations whose session this agent ended
 	local        *local
 	adoptions    adoptions
+	adopting     *adopting
 	seen         seen
 	life         context.Context // of all that runs until the end
 	registered   atomic.Int64    // revision of this agent's key
@@ -115,7 +116,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
+	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
 		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }

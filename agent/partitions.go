@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -26,6 +27,7 @@ func (a *Agent) follow(ctx context.Context) {
 		select {
 		case <-changed:
 		case <-retry.C:
+		case <-a.adopting.ready:
 		case <-ctx.Done():
 			return
 		}
@@ -46,6 +48,7 @@ func (a *Agent) obey(ctx context.Context) {
 // others.
 func (a *Agent) servePartitions(ctx context.Context) {
 	fresh := map[*cluster.Topic][]int32{}
+	tries, live, known, now := map[id.Partition]*try{}, a.incarnations(), a.view.Journals(), a.deps.Now()
 	each := func(t *cluster.Topic) {
 		settings := a.view.PartitionSettings(t, a.self.String())
 		for i := range t.Partitions {
@@ -60,7 +63,13 @@ func (a *Agent) servePartitions(ctx context.Context) {
 					p.Configure(settings)
 				}
 			case o.Incarnation == a.inc && !a.gone(at):
-				fresh[t] = append(fresh[t], i)
+				try := a.adopting.tries[at]
+				if try != nil {
+					tries[at] = try
+				}
+				if !try.waits(o.Epoch, now, live, known) {
+					fresh[t] = append(fresh[t], i)
+				}
 			}
 		}
 	}
@@ -70,8 +79,10 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	for _, d := range a.view.Deleted() {
 		each(&cluster.Topic{Name: d.Name, Topic: d.Topic})
 	}
+	a.adopting.tries = tries // what is wanted no more is forgotten
 	if !a.leaving.Load() {
-		a.open(ctx, a.candidates(ctx, fresh))
+		a.serveAll(ctx, a.adopted(known))
+		a.open(ctx, a.candidates(ctx, fresh), live)
 	}
 	var over []*partition.Partition
 	for _, p := range a.owned.all() {
@@ -156,30 +167,59 @@ func (a *Agent) candidate(t *cluster.Topic, at id.Partition, kv metadata.KV, s *
 	return &candidate{topic: t, head: head, p: partition.New(at, a.parts, head, kv.Mod, s)}, nil
 }
 
-// open adopts the tails of partitions and begins to serve them.
-func (a *Agent) open(ctx context.Context, fresh []*candidate) {
+// open serves partitions of which no tail is to be adopted, and begins to adopt those of
+// the others.
+func (a *Agent) open(ctx context.Context, fresh []*candidate, live []id.Incarnation) {
 	if len(fresh) == 0 {
 		return
 	}
-	began := a.deps.Now()
-	a.adopt(ctx, fresh)
-	var unsettled []*partition.Partition
-	served := 0
+	journals, err := a.journalsNow(ctx)
+	if err == nil {
+		a.findTails(fresh, journals)
+	}
+	lost := losses(journals)
+	var ready, behind []*candidate
 	for _, c := range fresh {
-		if c.why != nil {
-			a.unserved.note(a, c.topic, c.p.ID(), c.why)
-			continue
+		switch {
+		case err != nil || c.why != nil:
+			a.unserved.note(a, c.topic, c.p.ID(), cmp.Or(c.why, err))
+		case len(c.tails) > 0:
+			behind = append(behind, c)
+		default:
+			a.adopt(c, nil, lost)
+			ready = append(ready, c)
 		}
+	}
+	a.serveAll(ctx, ready)
+	if len(behind) > 0 {
+		a.beginAdopting(ctx, behind, live, lost)
+	}
+}
+
+// serveAll begins to serve partitions of which all is adopted.
+func (a *Agent) serveAll(ctx context.Context, ready []*candidate) {
+	if len(ready) == 0 {
+		return
+	}
+	var unsettled []*partition.Partition
+	for _, c := range ready {
 		c.p.Serve()
 		a.owned.put(c.p)
 		a.unserved.forget(c.p.ID())
-		served++
 		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == metadata.StartUnknown {
 			unsettled = append(unsettled, c.p)
 		}
 	}
-	a.log.Info("partitions opened", "partitions", served, "of", len(fresh), "took", a.deps.Now().Sub(began))
+	a.log.Info("partitions opened", "partitions", len(ready))
 	a.settle(ctx, unsettled)
+}
+
+// incarnations are the agents that live.
+func (a *Agent) incarnations() (list []id.Incarnation) {
+	for _, l := range a.view.Agents() {
+		list = append(list, l.Incarnation)
+	}
+	return list
 }
 
 // settle stores in the background where the epochs of adopted partitions began, so
