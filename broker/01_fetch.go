@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -157,16 +158,21 @@ func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64
 
 // read reads once through all partitions and says whether there is something to
 // answer: records or errors.
-func (call *fetchCall) read(ctx context.Context) bool {
+func (call *fetchCall) read(ctx context.Context) (answer bool) {
 	call.releaseAll()
 	rest, always, failed := call.limit, true, false
-	var far []*fetchPart
+	var far, peers []*fetchPart
 	for _, fp := range call.order() {
 		if fp.p == nil {
 			failed = true
 			continue
 		}
 		fp.err = nil
+		if fp.p.Remote(fp.want.offset) {
+			fp.state = fp.p.State()
+			peers = append(peers, fp)
+			continue
+		}
 		limit := min(rest, int(fp.want.maxBytes))
 		fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always, fp.want.epoch)
 		if errors.Is(fp.err, partition.ErrOutOfRange) && fp.want.offset > fp.state.High {
@@ -181,7 +187,63 @@ func (call *fetchCall) read(ctx context.Context) bool {
 			rest -= fp.data.Bytes
 		}
 	}
+	if len(peers) > 0 {
+		part := rest * len(peers) / (len(peers) + len(far))
+		rest -= part
+		done := make(chan bool, 1)
+		go func() { done <- call.readPeers(ctx, peers, part, always && len(far) == 0) }()
+		defer func() { answer = <-done || answer }()
+	}
 	return call.readTier(ctx, far, rest, always) > 0 || !always || failed
+}
+
+const (
+	peersParallel = 16              // partitions that one fetch reads from peers at a time
+	peersPatience = 3 * time.Second // after that it asks for no others: the next fetch does
+)
+
+// readPeers reads partitions whose offset lies in tails that only peers have, several at
+// a time, so that one that is slow doesn't add to the others. It says whether there is
+// something to answer.
+func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest int, always bool) (answer bool) {
+	ctx, cancel := context.WithTimeout(ctx, tierPatience)
+	defer cancel()
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(int64(rest))
+	share := max(rest/len(parts), 1)
+	slots := make(chan struct{}, peersParallel)
+	late := time.NewTimer(peersPatience)
+	defer late.Stop()
+	for i, fp := range parts {
+		over := false
+		select {
+		case slots <- struct{}{}:
+			over = left.Load() <= 0 && !(always && i == 0)
+		case <-late.C:
+			over = true
+		}
+		if over {
+			break
+		}
+		wg.Go(func() {
+			fp.readPeer(ctx, call.b, min(share, int(fp.want.maxBytes)), always && i == 0)
+			left.Add(-int64(fp.bytes()))
+			<-slots
+		})
+	}
+	wg.Wait()
+	for _, fp := range parts {
+		answer = answer || fp.bytes() > 0 || fp.err != nil
+	}
+	return answer
+}
+
+func (fp *fetchPart) readPeer(ctx context.Context, b *Broker, limit int, always bool) {
+	fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always || limit > 0, fp.want.epoch)
+	if fp.tier { // since it was looked at
+		fp.readTier(ctx, b, limit)
+	}
 }
 
 // order begins at another partition each time, so that none is starved.
