@@ -23,23 +23,28 @@ import (
 // darkWorld is an agent in a bubble whose peers say nothing.
 type darkWorld struct {
 	*Agent
-	t    *testing.T
-	meta metadata.Store
+	t     *testing.T
+	meta  metadata.Store
+	disk  *vfs.Memory
+	exits chan error // that were asked for
+	ended chan error
 
 	mu    sync.Mutex
 	dials map[string][]time.Time // of the peers' addresses
 }
 
-func inTheDark(t *testing.T, do func(d *darkWorld)) {
+// inTheDark does something while such an agent runs; want is how it ends.
+func inTheDark(t *testing.T, fault func(op, name string) error, do func(d *darkWorld), want string) {
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, fs: vfs.NewMemory(), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
-		d := &darkWorld{t: t, meta: w.meta.Open(), dials: map[string][]time.Time{}}
+		w := &world{t: t, meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
+		d := &darkWorld{t: t, meta: w.meta.Open(), disk: vfs.NewMemory(), exits: make(chan error, 10), ended: make(chan error, 1), dials: map[string][]time.Time{}}
+		d.disk.Fault = fault
 		defer d.meta.Close()
 		cfg := w.config()
 		cfg.HTTP = ""
 		network := newPipes()
 		var err error
-		d.Agent, err = New(cfg, Deps{FS: w.fs, Meta: d.meta, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
+		d.Agent, err = New(cfg, Deps{FS: d.disk, Exit: func(err error) { d.exits <- err }, Meta: d.meta, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(),
 			Listen: func(string, string) (net.Listener, error) { return network, nil }, Version: "test",
 			Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 				d.mu.Lock()
@@ -52,13 +57,11 @@ func inTheDark(t *testing.T, do func(d *darkWorld)) {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(context.Background())
-		ended := make(chan error, 1)
-		go func() { ended <- d.Run(ctx) }()
-		<-d.Started()
+		go func() { d.ended <- d.Run(ctx) }()
 		do(d)
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
+		if err := <-d.ended; err == nil && want != "" || err != nil && (want == "" || !strings.Contains(err.Error(), want)) {
+			t.Errorf("it ended with %v, want %q", err, want)
 		}
 	})
 }
@@ -115,7 +118,8 @@ func addressOf(writer id.Incarnation) string { return writer.String() + ":9645" 
 // partition, this agent serves what is new, and asks the peers that have the tails of
 // others; and it does not ask again and again, until something changes.
 func TestTailsAreAdoptedAside(t *testing.T) {
-	inTheDark(t, func(d *darkWorld) {
+	inTheDark(t, nil, func(d *darkWorld) {
+		<-d.Started()
 		one, two := d.topic("one"), d.topic("two")
 		const x, y = 201, 211
 		d.darkTail(x, one)
@@ -147,13 +151,14 @@ func TestTailsAreAdoptedAside(t *testing.T) {
 		if time.Since(began) > remotePatience+time.Second {
 			t.Errorf("a loss that was accepted was heeded after %v", time.Since(began))
 		}
-	})
+	}, "")
 }
 
 // TestAdoptionIsGivenUpWithThePartition: a partition that gets another owner while its
 // tail is read isn't served here, whatever was read.
 func TestAdoptionIsGivenUpWithThePartition(t *testing.T) {
-	inTheDark(t, func(d *darkWorld) {
+	inTheDark(t, nil, func(d *darkWorld) {
+		<-d.Started()
 		one := d.topic("one")
 		at := id.Partition{Topic: one.ID}
 		const x = 201
@@ -180,5 +185,5 @@ func TestAdoptionIsGivenUpWithThePartition(t *testing.T) {
 		if d.owned.Get(at) != nil {
 			t.Error("it is served here")
 		}
-	})
+	}, "")
 }

@@ -51,12 +51,16 @@ type Deps struct {
 	// its own, in the order of the start.
 	Random  io.Reader
 	Version string
+	// Exit ends the process at once. It is called when the disk hangs and the agent
+	// can't end for that; nil: Run returns when the disk answers again.
+	Exit func(error)
 }
 
 // Agent is one running broker process.
 type Agent struct {
 	cfg    Config
 	deps   Deps
+	disk   *vfs.Watched // deps.FS
 	log    *slog.Logger
 	random *chance.Source
 	self   id.Broker
@@ -116,7 +120,9 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
+	disk := vfs.Watch(deps.FS)
+	deps.FS = disk
+	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
 		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
@@ -127,6 +133,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 // Run serves until ctx ends, then stops in order; or until something fails that
 // it can't go on without.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.watchDisk()()
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	a.life = life
