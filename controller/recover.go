@@ -19,11 +19,14 @@ import (
 const fencePatience = 10 * time.Second
 
 // beginRecovery decides the end of a dead writer's journal in the background, unless
-// that is under way.
-func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluster.Journal) {
+// that is under way, or has failed just now.
+func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluster.Journal, live []id.Incarnation) {
 	c.mu.Lock()
-	busy := c.mu.recovering[j]
-	c.mu.recovering[j] = true
+	w := c.mu.waiting[j]
+	busy := c.mu.recovering[j] || w.pauses(time.Now(), live)
+	if !busy {
+		c.mu.recovering[j] = true
+	}
 	c.mu.Unlock()
 	if busy {
 		return
@@ -33,14 +36,14 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 		end, err := c.recover(ctx, j, rec)
 		c.mu.Lock()
 		delete(c.mu.recovering, j)
-		was := c.mu.waiting[j]
+		was := c.mu.waiting[j].why
 		delete(c.mu.waiting, j)
 		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else somebody goes on with it
-			c.mu.waiting[j] = err.Error()
+			c.mu.waiting[j] = w.again(err, live)
 		}
-		waiting := len(c.mu.waiting)
+		n := len(c.mu.waiting)
 		c.mu.Unlock()
-		c.metrics.waiting.Set(float64(waiting))
+		c.metrics.waiting.Set(float64(n))
 		switch {
 		case err == nil:
 			c.metrics.recoveries.Observe(time.Since(began).Seconds())
@@ -51,12 +54,76 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 	})
 }
 
+// waiting is a journal whose recovery failed, and which is tried again later.
+type waiting struct {
+	why   string
+	until time.Time        // not before,
+	pause time.Duration    // since it failed as often as this has doubled,
+	live  []id.Incarnation // unless an agent comes or goes
+}
+
+// recoverPauseMax bounds the pause between two tries. Each writes to etcd, which all
+// agents see, and to the members' disks.
+const recoverPauseMax = 10 * time.Second
+
+func (w waiting) pauses(now time.Time, live []id.Incarnation) bool {
+	return now.Before(w.until) && slices.Equal(w.live, live)
+}
+
+func (w waiting) again(err error, live []id.Incarnation) waiting {
+	pause := retryEvery
+	if slices.Equal(w.live, live) {
+		pause = min(max(retryEvery, 2*w.pause), recoverPauseMax)
+	}
+	return waiting{err.Error(), time.Now().Add(pause), pause, live}
+}
+
+// forgetWaiting forgets journals that wait no more: their loss was accepted, or another
+// agent recovered them.
+func (c *Controller) forgetWaiting(p *picture) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for j := range c.mu.waiting {
+		if rec, ok := p.journals[j]; !ok || rec.State == metadata.JournalSealed {
+			delete(c.mu.waiting, j)
+		}
+	}
+	c.metrics.waiting.Set(float64(len(c.mu.waiting)))
+}
+
+// reach says whether enough members answer at all, before anything is written anywhere:
+// those of a journal that waits for lost disks never will.
+func (c *Controller) reach(ctx context.Context, members []id.Store, enough int) error {
+	answers := make(chan answer, len(members))
+	for _, s := range members {
+		c.tasks.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, fencePatience)
+			defer cancel()
+			_, err := c.deps.Peers.Ping(ctx, s)
+			answers <- answer{s, 0, err}
+		})
+	}
+	heard, missing := 0, map[id.Store]error{}
+	for range members {
+		a := <-answers
+		if a.err != nil {
+			missing[a.store] = fmt.Errorf("store %v: %w", a.store, a.err)
+		} else if heard++; heard >= enough {
+			return nil
+		}
+	}
+	return fmt.Errorf("%d of %d members answered, %d must: %w", heard, len(members), enough, inOrder(members, missing))
+}
+
 // recover is DESIGN 4, steps 1 to 5. It may end at any point and be begun again, here
 // or elsewhere.
 func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Journal) (end uint64, err error) {
 	w, q := len(rec.Ensemble), int(rec.Quorum)
 	if q < 1 || q > w {
 		return 0, fmt.Errorf("its record names %d members and a quorum of %d", w, q)
+	}
+	if err := c.reach(ctx, rec.Ensemble, w-q+1); err != nil {
+		return 0, err
 	}
 	next := rec.Journal
 	next.State = metadata.JournalRecovering
