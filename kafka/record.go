@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 )
@@ -130,6 +131,11 @@ func (d *varints) bytes() []byte {
 	v := d.b[:n:n]
 	d.b = d.b[n:]
 	return v
+}
+
+// Misleads says of an error of Records that the records aren't what the header promises.
+func Misleads(err error) bool {
+	return errors.Is(err, ErrInvalidRecord) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrCodec)
 }
 
 // Recompress makes the batch anew with another codec; the records stay as they
