@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"varve/cluster"
 	"varve/internal/id"
@@ -20,10 +21,12 @@ type candidate struct {
 	topic *cluster.Topic
 	head  *metadata.Head
 	p     *partition.Partition
-	done  int64 // what lies below was adopted in an earlier pass
-	gap   error // of this pass
-	next  next  // of this pass, if there is a gap: what comes behind it
-	why   error // why it can't be served yet
+	tails []tail // that may hold a part of it, in order
+	waits int    // how many of them are not read yet
+	done  int64  // what lies below was adopted in an earlier pass
+	gap   error  // of this pass
+	next  next   // of this pass, if there is a gap: what comes behind it
+	why   error  // why it can't be served yet
 }
 
 // next is where the first batch behind a gap begins.
@@ -38,25 +41,12 @@ type tail struct {
 	rec cluster.Journal
 }
 
-// adopt hands to each partition what sealed journals hold of it: the journals that
-// its chain names, in order. A journal that holds a part and can't be read now makes
-// the partition wait.
-func (a *Agent) adopt(ctx context.Context, all []*candidate) {
-	journals, err := a.journalsNow(ctx)
-	if err != nil {
-		for _, c := range all {
-			c.why = err
-		}
-		return
-	}
-	tails, lost := a.tailsOf(all, journals), losses(journals)
-	for left := all; len(left) > 0; {
-		for _, t := range tails {
-			a.adoptFrom(ctx, t, left)
-		}
-		left = a.nextPass(left, lost)
-	}
-	a.adoptions.note(tails)
+// content is what a tail holds of partitions, in order.
+type content map[id.Partition][]batch
+
+type batch struct {
+	rec wal.Record
+	at  wal.Pos
 }
 
 // journalsNow reads the journals' records after the heads were read. The view follows
@@ -82,70 +72,62 @@ func (a *Agent) journalsNow(ctx context.Context) (map[id.Journal]cluster.Journal
 	return out, nil
 }
 
-// tailsOf lists the sealed journals that chains name, by writer and number, and makes
-// partitions wait whose chain names one that isn't sealed.
-func (a *Agent) tailsOf(all []*candidate, journals map[id.Journal]cluster.Journal) (tails []tail) {
+// findTails notes the sealed journals that chains name, by writer and number, and makes
+// partitions wait whose chain names one that isn't sealed. In the present epoch nothing
+// was written that the tier lacks: it begins with this agent's serving.
+func (a *Agent) findTails(all []*candidate, journals map[id.Journal]cluster.Journal) {
 	by := map[id.Incarnation][]tail{}
 	for j, rec := range journals {
 		by[j.Writer] = append(by[j.Writer], tail{j, rec})
 	}
 	mine := a.journal.ID()
-	wanted := map[id.Journal]tail{}
 	for _, c := range all {
 		for _, l := range c.head.Chain {
+			if l.Epoch == c.head.Epoch {
+				continue
+			}
 			for _, t := range by[l.Writer] {
 				switch {
 				case t.Journal == mine:
 				case t.rec.State != metadata.JournalSealed:
 					c.why = fmt.Errorf("journal %v holds its newest records, and is %v", t.Journal, t.rec.State)
 				case t.rec.End > 0:
-					wanted[t.Journal] = t
+					c.tails = append(c.tails, t)
 				}
 			}
 		}
+		slices.SortFunc(c.tails, compareTails)
+		c.tails = slices.CompactFunc(c.tails, func(x, y tail) bool { return x.Journal == y.Journal })
 	}
-	for _, t := range wanted {
-		tails = append(tails, t)
-	}
-	slices.SortFunc(tails, func(x, y tail) int {
-		return cmp.Or(cmp.Compare(x.Writer, y.Writer), cmp.Compare(x.Seq, y.Seq))
-	})
-	return tails
 }
 
-// adoptFrom reads the directories of one journal, from this disk if it has all of it.
-func (a *Agent) adoptFrom(ctx context.Context, t tail, all []*candidate) {
-	by := make(map[id.Partition]*candidate, len(all))
-	for _, c := range all {
-		if c.why == nil && slices.ContainsFunc(c.head.Chain, func(l metadata.Link) bool { return l.Writer == t.Writer }) {
-			by[c.p.ID()] = c
-		}
-	}
-	if len(by) == 0 {
-		return
-	}
+func compareTails(x, y tail) int {
+	return cmp.Or(cmp.Compare(x.Writer, y.Writer), cmp.Compare(x.Seq, y.Seq))
+}
+
+// readTail reads the directories of one journal, from this disk if it has all of it. A
+// journal that can't be read now makes the partitions wait that it may hold a part of.
+func (a *Agent) readTail(ctx context.Context, t tail, by map[id.Partition]*candidate) (content, error) {
 	from, err := a.source(t, id.Store{})
 	if err == nil {
-		if err = a.readInto(ctx, t, from, by); err != nil {
+		var found content
+		if found, err = a.readFrom(ctx, t, from, by); err != nil {
 			first := err
 			if from, err = a.source(t, from); err == nil {
-				err = a.readInto(ctx, t, from, by)
+				found, err = a.readFrom(ctx, t, from, by)
 			}
 			if err != nil {
 				err = errors.Join(first, err)
 			}
 		}
-	}
-	if err == nil {
-		if from != a.store.ID() {
-			a.local.follow(t.Journal, t.rec.End, from, t.rec.Keepers())
+		if err == nil {
+			if from != a.store.ID() {
+				a.local.follow(t.Journal, t.rec.End, from, t.rec.Keepers())
+			}
+			return found, nil
 		}
-		return
 	}
-	why := fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up", t.Journal)
-	for _, c := range by {
-		c.why = errors.Join(why, err)
-	}
+	return nil, fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up: %w", t.Journal, err)
 }
 
 // source gives a store that has all of a journal: this one, if it is not the one that
@@ -164,55 +146,70 @@ func (a *Agent) source(t tail, not id.Store) (id.Store, error) {
 	return a.local.search(t.Journal, t.rec.End, others, not)
 }
 
-// readInto hands what a store has of a journal to the partitions.
-func (a *Agent) readInto(ctx context.Context, t tail, from id.Store, by map[id.Partition]*candidate) error {
+// tailPatience bounds how long a store that is asked for a journal's directories may
+// say nothing.
+const tailPatience = 5 * time.Second
+
+// readFrom gives what a store has of a journal for the partitions.
+func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.Partition]*candidate) (content, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silent := time.AfterFunc(tailPatience, func() { cancel(fmt.Errorf("nothing was heard for %v", tailPatience)) })
+	defer silent.Stop()
+	found := content{}
 	err := a.peers.Entries(ctx, from, t.Journal, func(e *wal.Entry) error {
+		silent.Reset(tailPatience)
 		if e.Number > t.rec.End {
 			return nil // not decided to count
 		}
 		for i := range e.Records {
-			if c := by[e.Records[i].Partition]; c != nil {
-				c.adopt(t.Journal, e, &e.Records[i])
+			r := &e.Records[i]
+			if c := by[r.Partition]; c != nil && c.head.Written(t.Writer, r.Epoch) {
+				found[r.Partition] = append(found[r.Partition], batch{*r, e.Place(r)})
 			}
 		}
 		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("store %v: %w", from, err)
+	if err == nil {
+		return found, nil
 	}
-	return nil
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", err, cause)
+	}
+	return nil, fmt.Errorf("store %v: %w", from, err)
 }
 
-// adopt takes over one batch, if it is the partition's and comes next.
-func (c *candidate) adopt(j id.Journal, e *wal.Entry, r *wal.Record) {
-	if !c.head.Written(j.Writer, r.Epoch) || r.End() <= c.done {
-		return
-	}
-	err := c.p.Adopt(j, r, e.Place(r))
-	if err != nil && (c.gap == nil || r.Base < c.next.base) {
-		c.gap, c.next = err, next{r.Base, r.Epoch}
-	}
-}
-
-// nextPass gives the partitions that met a batch which did not come next, as when
-// their owners alternated: their journals are read again. Who made no progress is
-// unavailable, unless what is missing was given up.
-func (a *Agent) nextPass(all []*candidate, lost map[id.Incarnation]bool) (again []*candidate) {
-	for _, c := range all {
-		if c.why != nil {
-			continue
+// adopt hands to a partition what its tails hold of it, in order, and again where it met
+// a batch that did not come next, as when its owners alternated. If that makes no
+// progress it is unavailable, unless what is missing was given up.
+func (a *Agent) adopt(c *candidate, found map[id.Journal]content, lost map[id.Incarnation]bool) {
+	for {
+		for _, t := range c.tails {
+			all := found[t.Journal][c.p.ID()]
+			for i := range all {
+				c.adopt(t.Journal, &all[i])
+			}
 		}
 		if c.gap == nil {
 			a.passEnd(c, lost)
-			continue
+			return
 		}
 		end := c.p.State().End
 		if stuck := end <= c.done || c.done == 0 && end == c.head.TieredEnd; stuck && !a.passOver(c, lost, c.next) {
 			c.why = c.gap
-			continue
+			return
 		}
 		c.done, c.gap = c.p.State().End, nil
-		again = append(again, c)
 	}
-	return again
+}
+
+// adopt takes over one batch, if it comes next.
+func (c *candidate) adopt(j id.Journal, b *batch) {
+	if b.rec.End() <= c.done {
+		return
+	}
+	err := c.p.Adopt(j, &b.rec, b.at)
+	if err != nil && (c.gap == nil || b.rec.Base < c.next.base) {
+		c.gap, c.next = err, next{b.rec.Base, b.rec.Epoch}
+	}
 }

@@ -51,12 +51,16 @@ type Deps struct {
 	// its own, in the order of the start.
 	Random  io.Reader
 	Version string
+	// Exit ends the process at once. It is called when the disk hangs and the agent
+	// can't end for that; nil: Run returns when the disk answers again.
+	Exit func(error)
 }
 
 // Agent is one running broker process.
 type Agent struct {
 	cfg    Config
 	deps   Deps
+	disk   *vfs.Watched // deps.FS
 	log    *slog.Logger
 	random *chance.Source
 	self   id.Broker
@@ -81,6 +85,7 @@ type Agent struct {
 	revoked      sync.Map // leases that this agent ended
 	local        *local
 	adoptions    adoptions
+	adopting     *adopting
 	seen         seen
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
@@ -114,7 +119,9 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	a := &Agent{cfg: cfg, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(),
+	disk := vfs.Watch(deps.FS)
+	deps.FS = disk
+	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
 		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	return a, nil
 }
@@ -125,6 +132,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 // Run serves until ctx ends, then stops in order; or until something fails that
 // it can't go on without.
 func (a *Agent) Run(ctx context.Context) error {
+	defer a.watchDisk()()
 	began := a.deps.Now()
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -243,7 +251,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Remote: a.local.isRemote, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
 		Metrics: partition.NewMetrics(a.deps.Registry), Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,

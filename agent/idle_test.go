@@ -2,12 +2,15 @@ package agent
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/s3store"
 	"varve/wal"
 )
 
@@ -61,5 +64,55 @@ func TestOffsetsByTimeOfAnIdlePartition(t *testing.T) {
 	ask("with one more in the journal", began+11, 2, 2)
 	if _, _, err := p.FindTime(t.Context(), 0, began); !errors.Is(err, wal.ErrGone) {
 		t.Errorf("the files came back: %v", err)
+	}
+}
+
+// What the tier is asked for several partitions of one request is asked side by side:
+// a request may name thousands.
+func TestOffsetsOfSeveralPartitionsAreLookedForTogether(t *testing.T) {
+	w := newWorld(t)
+	var armed atomic.Bool
+	var objects sync.Map
+	var read atomic.Int32
+	second := make(chan struct{})
+	w.bucket = s3store.WithFaults(w.bucket, func(c s3store.Call) s3store.Fault {
+		if c.Op == s3store.OpGet && armed.Load() {
+			if _, known := objects.LoadOrStore(c.Key, true); !known && read.Add(1) == 2 {
+				close(second)
+			}
+			select {
+			case <-second:
+			case <-time.After(10 * time.Second): // nobody comes
+				return s3store.Fault{Before: errors.New("read alone")}
+			}
+		}
+		return s3store.Fault{}
+	})
+	w.change = func(c *Config) { c.Upload.BundleBytes, c.Upload.SegmentBytes = 1, 1 } // objects of their own
+	a := w.start()
+	began := time.Now().Add(-time.Minute).UnixMilli()
+	adm := kadm.NewClient(a.client())
+	if _, err := adm.CreateTopic(t.Context(), 2, 1, nil, "t"); err != nil {
+		t.Fatal(err)
+	}
+	cl := a.client(kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	for p := range int32(2) {
+		for n := range int64(2) {
+			r := &kgo.Record{Topic: "t", Partition: p, Timestamp: time.UnixMilli(began + n), Value: []byte("x")}
+			if err := cl.ProduceSync(t.Context(), r).FirstErr(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := a.tier.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	armed.Store(true)
+	l, err := adm.ListMaxTimestampOffsets(t.Context(), "t") // which always asks the tier
+	if err != nil || l.Error() != nil {
+		t.Fatal(err, l.Error())
+	}
+	if n := read.Load(); n < 2 {
+		t.Errorf("%d objects were read", n)
 	}
 }

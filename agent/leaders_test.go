@@ -68,6 +68,7 @@ func TestLeaderHints(t *testing.T) {
 		was, is = two, one
 	}
 	is.until("served", func() bool { return is.owned.Get(at) != nil })
+	was.until("given up", func() bool { return was.owned.Get(at) == nil }) // it may see its own write before it has acted on it
 
 	fetch := func(epoch int32) *kmsg.FetchRequest {
 		req := kmsg.NewPtrFetchRequest()

@@ -10,7 +10,6 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
 )
 
 func (a *Agent) millis() int64 { return a.deps.Now().UnixMilli() }
@@ -26,6 +25,7 @@ func (a *Agent) follow(ctx context.Context) {
 		select {
 		case <-changed:
 		case <-retry.C:
+		case <-a.adopting.ready:
 		case <-ctx.Done():
 			return
 		}
@@ -46,6 +46,7 @@ func (a *Agent) obey(ctx context.Context) {
 // others.
 func (a *Agent) servePartitions(ctx context.Context) {
 	fresh := map[*cluster.Topic][]int32{}
+	tries, live, known, now := map[id.Partition]*try{}, a.incarnations(), a.view.Journals(), a.deps.Now()
 	each := func(t *cluster.Topic) {
 		settings := a.view.PartitionSettings(t, a.self.String())
 		for i := range t.Partitions {
@@ -60,7 +61,13 @@ func (a *Agent) servePartitions(ctx context.Context) {
 					p.Configure(settings)
 				}
 			case o.Incarnation == a.inc && !a.gone(at):
-				fresh[t] = append(fresh[t], i)
+				try := a.adopting.tries[at]
+				if try != nil {
+					tries[at] = try
+				}
+				if !try.waits(o.Epoch, now, live, known) {
+					fresh[t] = append(fresh[t], i)
+				}
 			}
 		}
 	}
@@ -70,8 +77,10 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	for _, d := range a.view.Deleted() {
 		each(&cluster.Topic{Name: d.Name, Topic: d.Topic})
 	}
+	a.adopting.tries = tries // what is wanted no more is forgotten
 	if !a.leaving.Load() {
-		a.open(ctx, a.candidates(ctx, fresh))
+		a.serveAll(ctx, a.adopted(known))
+		a.open(ctx, a.candidates(ctx, fresh), live)
 	}
 	var over []*partition.Partition
 	for _, p := range a.owned.all() {
@@ -154,54 +163,6 @@ func (a *Agent) candidate(t *cluster.Topic, at id.Partition, kv metadata.KV, s *
 		return nil, err
 	}
 	return &candidate{topic: t, head: head, p: partition.New(at, a.parts, head, kv.Mod, s)}, nil
-}
-
-// open adopts the tails of partitions and begins to serve them.
-func (a *Agent) open(ctx context.Context, fresh []*candidate) {
-	if len(fresh) == 0 {
-		return
-	}
-	began := a.deps.Now()
-	a.adopt(ctx, fresh)
-	var unsettled []*partition.Partition
-	served := 0
-	for _, c := range fresh {
-		if c.why != nil {
-			a.unserved.note(a, c.topic, c.p.ID(), c.why)
-			continue
-		}
-		c.p.Serve()
-		a.owned.put(c.p)
-		a.unserved.forget(c.p.ID())
-		served++
-		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == metadata.StartUnknown {
-			unsettled = append(unsettled, c.p)
-		}
-	}
-	a.log.Info("partitions opened", "partitions", served, "of", len(fresh), "took", a.deps.Now().Sub(began))
-	a.settle(ctx, unsettled)
-}
-
-// settle stores in the background where the epochs of adopted partitions began, so
-// that etcd can forget journals even of partitions that nobody writes to any more.
-func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
-	if len(all) == 0 {
-		return
-	}
-	a.run(func() {
-		for _, p := range all {
-			for ctx.Err() == nil {
-				err := p.Commit(ctx, func(*metadata.Head) error { return nil })
-				if err == nil || errors.Is(err, tiering.ErrNotOwner) {
-					break
-				}
-				select {
-				case <-time.After(time.Second):
-				case <-ctx.Done():
-				}
-			}
-		}
-	})
 }
 
 // lose ends a partition that has another owner.

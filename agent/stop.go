@@ -36,9 +36,7 @@ func (a *Agent) stop(failed error) {
 	}
 	a.tier.stop()
 	a.sealing.Store(true)
-	if !a.closeJournal(ctx) {
-		return
-	}
+	a.journal.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
 	if failed == nil {
 		a.leaveClean(ctx)
 	}
@@ -59,27 +57,6 @@ func (a *Agent) stop(failed error) {
 func (a *Agent) endSession(ctx context.Context) {
 	if err := a.lease().Close(ctx); err != nil {
 		a.log.Debug("lease not ended; it ends by itself", "err", err)
-	}
-}
-
-// diskPatience is how long a stop waits for the journal's disk, whatever time was left.
-const diskPatience = 10 * time.Second
-
-// closeJournal waits for the journal's disk. One that hangs for long hangs what is left
-// of this agent as well: that is given up, and ends with the process.
-func (a *Agent) closeJournal(ctx context.Context) bool {
-	closed := make(chan struct{})
-	go func() {
-		a.journal.Close()
-		close(closed)
-	}()
-	select {
-	case <-closed:
-		return true
-	case <-time.After(diskPatience):
-		a.log.Error("the journal's disk does not answer; stopped without it")
-		a.endSession(ctx)
-		return false
 	}
 }
 

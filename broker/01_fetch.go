@@ -157,16 +157,21 @@ func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64
 
 // read reads once through all partitions and says whether there is something to
 // answer: records or errors.
-func (call *fetchCall) read(ctx context.Context) bool {
+func (call *fetchCall) read(ctx context.Context) (answer bool) {
 	call.releaseAll()
 	rest, always, failed := call.limit, true, false
-	var far []*fetchPart
+	var far, peers []*fetchPart
 	for _, fp := range call.order() {
 		if fp.p == nil {
 			failed = true
 			continue
 		}
 		fp.err = nil
+		if fp.p.Remote(fp.want.offset) {
+			fp.state = fp.p.State()
+			peers = append(peers, fp)
+			continue
+		}
 		limit := min(rest, int(fp.want.maxBytes))
 		fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always, fp.want.epoch)
 		if errors.Is(fp.err, partition.ErrOutOfRange) && fp.want.offset > fp.state.High {
@@ -180,6 +185,13 @@ func (call *fetchCall) read(ctx context.Context) bool {
 			always = false
 			rest -= fp.data.Bytes
 		}
+	}
+	if len(peers) > 0 {
+		part := rest * len(peers) / (len(peers) + len(far))
+		rest -= part
+		done := make(chan bool, 1)
+		go func() { done <- call.readPeers(ctx, peers, part, always && len(far) == 0) }()
+		defer func() { answer = <-done || answer }()
 	}
 	return call.readTier(ctx, far, rest, always) > 0 || !always || failed
 }

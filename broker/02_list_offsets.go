@@ -27,14 +27,16 @@ func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsets
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
+	var all several
 	for _, t := range req.Topics {
 		rt := kmsg.NewListOffsetsResponseTopic()
-		rt.Topic = t.Topic
+		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, b.listOffset(ctx, req, t.Topic, &t.Partitions[i]))
+			all.add(func() { rt.Partitions[i] = b.listOffset(ctx, req, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
+	all.wait()
 	return resp
 }
 
@@ -163,14 +165,16 @@ func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.S
 
 func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
 	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
+	var all several
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
-		rt.Topic = t.Topic
+		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			rt.Partitions = append(rt.Partitions, b.epochEnd(ctx, t.Topic, &t.Partitions[i]))
+			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
+	all.wait()
 	return resp
 }
 
@@ -203,23 +207,29 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *conn, req *kmsg.DeleteRec
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
+	var all several
 	for _, t := range req.Topics {
 		rt := kmsg.NewDeleteRecordsResponseTopic()
-		rt.Topic = t.Topic
-		for _, want := range t.Partitions {
-			rp := kmsg.NewDeleteRecordsResponseTopicPartition()
-			rp.Partition, rp.LowWatermark = want.Partition, -1
-			low, err := b.deleteTo(ctx, t.Topic, want.Partition, want.Offset)
-			if err != nil {
-				rp.ErrorCode = codeOf(err).Code
-			} else {
-				rp.LowWatermark = low
-			}
-			rt.Partitions = append(rt.Partitions, rp)
+		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
+		for i := range t.Partitions {
+			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
+	all.wait()
 	return resp
+}
+
+func (b *Broker) deleteRecordsOf(ctx context.Context, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
+	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
+	rp.Partition, rp.LowWatermark = want.Partition, -1
+	low, err := b.deleteTo(ctx, topic, want.Partition, want.Offset)
+	if err != nil {
+		rp.ErrorCode = codeOf(err).Code
+	} else {
+		rp.LowWatermark = low
+	}
+	return rp
 }
 
 // deleteTo moves a log start; -1 stands for the high watermark.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,9 @@ type fetchBench struct {
 	body  []byte
 	held  []func()
 	reads int // of the journal
-	far   int // of the tier
+	mu    sync.Mutex
+	slow  time.Duration // what a read of the journal takes
+	far   int           // of the tier
 	deps  partition.Deps
 	parts []*partition.Partition
 	b     *Broker
@@ -60,7 +63,10 @@ func (f *fetchBench) Append(rec *wal.Record, body []byte, owner wal.Owner) error
 }
 
 func (f *fetchBench) ReadAt(_ id.Journal, p []byte, pos wal.Pos) error {
+	f.mu.Lock()
 	f.reads++
+	f.mu.Unlock()
+	time.Sleep(f.slow)
 	copy(p, f.body[pos:])
 	return nil
 }
@@ -187,6 +193,31 @@ func TestAFetchWaitsWhileTheTierIsBusy(t *testing.T) {
 		size := f.produce(1)
 		if n := <-found; n != size || time.Since(began) != 0 {
 			t.Errorf("%d bytes of %d, after %v", n, size, time.Since(began))
+		}
+	})
+}
+
+// TestASlowPeerIsWaitedForOnce: what lies at peers is read side by side, and what would
+// take too long is left for the next fetch, but one way or the other all of it is read.
+func TestASlowPeerIsWaitedForOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetchBench(t, 40)
+		f.deps.Remote = func(id.Journal) bool { return true }
+		size := 0
+		for i := range f.parts {
+			size = f.produce(i)
+		}
+		f.slow = 2 * time.Second
+		began := time.Now()
+		if n := <-f.fetch(1, 1<<20, 1<<20, time.Second); n != 32*size || time.Since(began) != 2*f.slow {
+			t.Errorf("%d bytes, %d is one batch, after %v", n, size, time.Since(began))
+		}
+		// No more than an answer may hold, but for what is read at the same time; and at
+		// least one batch.
+		for limit, want := range map[int]int{10 * size: 10, size / 2: 1} {
+			if n := <-f.fetch(1, limit, 1<<20, time.Second); n < want*size || n > (want+peersParallel)*size {
+				t.Errorf("limit %d: %d bytes, %d is one batch", limit, n, size)
+			}
 		}
 	})
 }

@@ -16,6 +16,9 @@ const (
 	// settleFor is how long nobody must have come, gone, or been on the way to, before
 	// anything is moved for balance.
 	settleFor = 2 * time.Second
+	// unrestFor is for how long an unrest, or a move that isn't made, holds up others:
+	// what lasts longer waits for an operator, who may want to move things.
+	unrestFor = time.Minute
 	// movesAtOnce bounds how many moves are under way that the balancer asked for.
 	movesAtOnce = 256
 	// countSlack is how many more partitions, or slots, than another an agent may have
@@ -33,66 +36,6 @@ const (
 	requestBytes = 4 << 10
 )
 
-// quiet knows since when the cluster is at rest.
-type quiet struct {
-	since  time.Time // zero: it isn't
-	live   []id.Incarnation
-	skewed time.Time // since when one agent has much more work; zero: none has
-
-	takers []id.Incarnation // that can be given something
-	level  bool             // they were levelled since one came, went, or was drained
-}
-
-// look takes note of a picture.
-func (q *quiet) look(p *picture) {
-	live, takers := incarnations(p.live), incarnations(p.agents)
-	if !slices.Equal(takers, q.takers) {
-		q.takers, q.level = takers, false
-	}
-	switch {
-	case p.restless():
-		q.since = time.Time{}
-	case q.since.IsZero() || !slices.Equal(live, q.live):
-		q.since = time.Now()
-	}
-	q.live = live
-}
-
-func incarnations(agents []cluster.Live) (list []id.Incarnation) {
-	for _, a := range agents {
-		list = append(list, a.Incarnation)
-	}
-	return list
-}
-
-// calm says whether partitions may be moved for balance.
-func (q *quiet) calm() bool { return !q.since.IsZero() && time.Since(q.since) >= settleFor }
-
-// restless says whether an agent is dying, leaving or coming, or a partition waits
-// for an owner.
-func (p *picture) restless() bool {
-	live := map[id.Incarnation]bool{}
-	for _, a := range p.live {
-		live[a.Incarnation] = true
-		if a.Leaving || !p.unsealed[a.Incarnation] {
-			return true
-		}
-	}
-	for i := range p.unsealed {
-		if !live[i] {
-			return true
-		}
-	}
-	for _, t := range p.topics {
-		for i := range t.Partitions {
-			if !live[p.owners[id.Partition{Topic: t.ID, Index: i}].Incarnation] {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // counts is how many partitions each live agent has.
 func (p *picture) counts() map[id.Broker]int {
 	n := map[id.Broker]int{}
@@ -106,18 +49,24 @@ func (p *picture) counts() map[id.Broker]int {
 
 // balance asks for moves when agents have very unequal shares: of partitions once after
 // each change of who takes some, so that where an operator puts partitions they stay;
-// of work when that lasts. Drained agents give everything away.
+// of work when that lasts. Drained agents give everything away, for which nothing needs
+// to be at rest.
 func (c *Controller) balance(ctx context.Context, p *picture) {
-	if !c.quiet.calm() || len(p.agents) == 0 {
+	if len(p.agents) == 0 {
 		c.quiet.skewed = time.Time{}
 		return
 	}
 	loads := c.deps.View.Loads()
+	under := recent(c.quiet.moves)
 	var to map[id.Partition]id.Broker
-	if !c.quiet.level {
-		to = p.level(loads, countSlack, movesAtOnce-len(p.moves))
+	switch {
+	case !c.quiet.calm():
+		c.quiet.skewed = time.Time{}
+		to = p.empty(loads, movesAtOnce-under)
+	case !c.quiet.level:
+		to = p.level(loads, countSlack, movesAtOnce-under)
 	}
-	if len(to) == 0 && len(p.moves) == 0 {
+	if len(to) == 0 && under == 0 && c.quiet.calm() {
 		c.quiet.level = true
 		to = c.unskew(p, loads)
 	}
@@ -132,88 +81,6 @@ func (c *Controller) balance(ctx context.Context, p *picture) {
 		c.metrics.balanced.Add(float64(len(to)))
 		c.log.Info("partitions are moved for balance", "partitions", len(to))
 	})
-}
-
-// Level says which partitions to move so that all agents that take something have
-// equally many; what is under way counts as done.
-func Level(v *cluster.View) map[id.Partition]id.Broker {
-	p := pictureOf(v)
-	return p.level(v.Loads(), 1, len(p.owners))
-}
-
-// shares lists, for each agent, the partitions that it will have when all moves are
-// made: those that should go first are last.
-func (p *picture) shares(loads map[id.Broker]metadata.Load) map[id.Broker][]id.Partition {
-	hot := map[id.Partition]bool{}
-	for _, l := range loads {
-		for _, h := range l.Hot {
-			hot[h.Partition] = true
-		}
-	}
-	has := map[id.Broker][]id.Partition{}
-	for _, t := range p.topics {
-		for i := range t.Partitions {
-			at := id.Partition{Topic: t.ID, Index: i}
-			b := p.owners[at].Broker
-			if m, ok := p.moves[at]; ok {
-				b = m.To
-			}
-			has[b] = append(has[b], at)
-		}
-	}
-	number := func(yes bool) int {
-		if yes {
-			return 0
-		}
-		return 1
-	}
-	for _, list := range has {
-		slices.SortFunc(list, func(a, b id.Partition) int {
-			return cmp.Or(cmp.Compare(number(hot[a]), number(hot[b])), cmp.Compare(a.Index, b.Index), slices.Compare(a.Topic[:], b.Topic[:]))
-		})
-	}
-	return has
-}
-
-// level plans at most limit moves: away from agents that take nothing, then from the
-// fullest to the emptiest, if one has more than slack, and more than a quarter of it,
-// above another; a slack of 1 always levels.
-func (p *picture) level(loads map[id.Broker]metadata.Load, slack, limit int) map[id.Partition]id.Broker {
-	if len(p.agents) == 0 {
-		return nil
-	}
-	has := p.shares(loads)
-	to := map[id.Partition]id.Broker{}
-	byFill := func(a, b cluster.Live) int {
-		return cmp.Or(cmp.Compare(len(has[a.Broker]), len(has[b.Broker])), cmp.Compare(a.Broker, b.Broker))
-	}
-	give := func(from id.Broker) {
-		list := has[from]
-		at := list[len(list)-1]
-		has[from] = list[:len(list)-1]
-		heir := slices.MinFunc(p.agents, byFill).Broker
-		has[heir] = append([]id.Partition{at}, has[heir]...) // it isn't the next to go
-		to[at] = heir
-	}
-	for _, a := range p.live {
-		takes := slices.ContainsFunc(p.agents, func(b cluster.Live) bool { return b.Broker == a.Broker })
-		for !takes && len(to) < limit && len(has[a.Broker]) > 0 {
-			give(a.Broker)
-		}
-	}
-	full := func() id.Broker { return slices.MaxFunc(p.agents, byFill).Broker }
-	gap := func() int { return len(has[full()]) - len(has[slices.MinFunc(p.agents, byFill).Broker]) }
-	allowed := max(slack, len(has[full()])/4)
-	if slack == 1 {
-		allowed = 1
-	}
-	if gap() <= allowed {
-		return to
-	}
-	for gap() > 1 && len(to) < limit {
-		give(full())
-	}
-	return to
 }
 
 // work is what one figure makes of bytes and requests.

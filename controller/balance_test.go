@@ -130,6 +130,41 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// TestUnrestDoesNotLastForEver: while an agent can't finish its start, a drained agent
+// gives everything away at once, and after a while a new one gets its share.
+func TestUnrestDoesNotLastForEver(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.three()
+		topic := w.topic(1, 90, 0, 0)
+		w.register(5, 15) // and opens no journal
+		w.control(1, 11, nil)
+		w.obey(10 * time.Millisecond)
+		w.within(time.Second, "served", func() bool { return w.served(topic, 90) })
+		w.must(w.view.SetDrained(w.ctx, 2, true))
+		w.within(5*time.Second, "it has nothing", func() bool { return w.owns(topic, 90)[2] == 0 })
+		w.join(4, 14, 2, 4, 1, 3)
+		w.holds(unrestFor/2, "nothing moves", func() bool { return len(w.view.Moves()) == 0 && w.owns(topic, 90)[4] == 0 })
+		w.within(unrestFor, "its share", func() bool { return w.owns(topic, 90)[4] >= 30 })
+	})
+}
+
+// TestNothingIsAskedOfTheDead: partitions that nobody serves don't count as those of the
+// agent that has come back under the same broker id: it could move none of them.
+func TestNothingIsAskedOfTheDead(t *testing.T) {
+	agent := func(b id.Broker, i id.Incarnation) cluster.Live {
+		return cluster.Live{Broker: b, Agent: metadata.Agent{Incarnation: i}}
+	}
+	agents := []cluster.Live{agent(1, 21), agent(2, 12)}
+	topic := id.Topic{1}
+	p := &picture{live: agents, agents: agents, owners: map[id.Partition]cluster.Owner{}, topics: []*cluster.Topic{{Name: "t", Topic: metadata.Topic{ID: topic, Partitions: 60}}}}
+	for i := range int32(60) {
+		p.owners[id.Partition{Topic: topic, Index: i}] = cluster.Owner{Incarnation: 11, Broker: 1}
+	}
+	if to := p.level(nil, 1, 1000); len(to) != 0 {
+		t.Errorf("%d moves", len(to))
+	}
+}
+
 // TestOperatorsPlacementStays: where an operator puts partitions they stay, until the
 // agents that can take some are others.
 func TestOperatorsPlacementStays(t *testing.T) {
@@ -187,39 +222,52 @@ func TestMovesAreDropped(t *testing.T) {
 // TestSkewNeedsTime: busy partitions leave an agent that has much more work than the
 // others, but only when that lasts, and one that would only turn it around stays.
 func TestSkewNeedsTime(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.three()
-		topic := w.topic(1, 4, 11, 1)
-		w.topic(2, 4, 12, 2)
-		w.topic(3, 4, 13, 3)
-		hot := func(n int32, mib int64) metadata.Hot {
-			return metadata.Hot{Partition: id.Partition{Topic: topic, Index: n}, Work: metadata.Work{Bytes: mib << 20}}
+	for name, stuck := range map[string]bool{"at rest": false, "beside a move that nobody makes": true} {
+		t.Run(name, func(t *testing.T) { inWorld(t, func(w *world) { w.skewed(stuck) }) })
+	}
+}
+
+func (w *world) skewed(stuck bool) {
+	t := w.t
+	w.three()
+	topic := w.topic(1, 4, 11, 1)
+	other := w.topic(2, 4, 12, 2)
+	w.topic(3, 4, 13, 3)
+	hot := func(n int32, mib int64) metadata.Hot {
+		return metadata.Hot{Partition: id.Partition{Topic: topic, Index: n}, Work: metadata.Work{Bytes: mib << 20}}
+	}
+	tell := func(b id.Broker, l metadata.Load) { w.txn(metadata.Put(metadata.LoadKey(b), l.Encode())) }
+	tell(2, metadata.Load{Incarnation: 12, Total: metadata.Work{Bytes: 20 << 20}})
+	tell(3, metadata.Load{Incarnation: 13, Total: metadata.Work{Bytes: 30 << 20}})
+	busy := metadata.Load{Incarnation: 11, Total: metadata.Work{Bytes: 130 << 20}, Hot: []metadata.Hot{hot(0, 105), hot(1, 15), hot(2, 10)}}
+	tell(1, busy)
+	before, patience := 0, settleFor+skewFor
+	if stuck {
+		before, patience = 1, patience+unrestFor
+		w.must(w.view.ChangeMoves(w.ctx, map[id.Partition]id.Broker{{Topic: other}: 3}))
+	}
+	w.control(3, 13, nil)
+	w.holds(settleFor+skewFor-time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == before })
+	w.within(patience-skewFor+5*time.Second, "busy ones are to go", func() bool { return len(w.view.Moves()) > before })
+	for n, goes := range []bool{false, true, true, false} {
+		m, ok := w.view.Moves()[id.Partition{Topic: topic, Index: int32(n)}]
+		if ok != goes || goes && m.To != 2 {
+			t.Errorf("busy partition %d: %v, to %d", n, ok, m.To)
 		}
-		tell := func(b id.Broker, l metadata.Load) { w.txn(metadata.Put(metadata.LoadKey(b), l.Encode())) }
-		tell(2, metadata.Load{Incarnation: 12, Total: metadata.Work{Bytes: 20 << 20}})
-		tell(3, metadata.Load{Incarnation: 13, Total: metadata.Work{Bytes: 30 << 20}})
-		busy := metadata.Load{Incarnation: 11, Total: metadata.Work{Bytes: 130 << 20}, Hot: []metadata.Hot{hot(0, 105), hot(1, 15), hot(2, 10)}}
-		tell(1, busy)
-		w.control(3, 13, nil)
-		w.holds(settleFor+skewFor-time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == 0 })
-		w.within(5*time.Second, "busy ones are to go", func() bool { return len(w.view.Moves()) > 0 })
-		for n, goes := range []bool{false, true, true, false} {
-			m, ok := w.view.Moves()[id.Partition{Topic: topic, Index: int32(n)}]
-			if ok != goes || goes && m.To != 2 {
-				t.Errorf("busy partition %d: %v, to %d", n, ok, m.To)
-			}
-		}
-	})
+	}
 }
 
 // TestLevel: plans even shares from any state, counting what is under way.
 func TestLevel(t *testing.T) {
-	agents := []cluster.Live{{Broker: 1}, {Broker: 2}, {Broker: 3}}
+	var agents []cluster.Live
+	for b := range id.Broker(3) {
+		agents = append(agents, cluster.Live{Broker: b + 1, Agent: metadata.Agent{Incarnation: id.Incarnation(b + 11)}})
+	}
 	topic := id.Topic{1}
 	p := &picture{live: agents, agents: agents, owners: map[id.Partition]cluster.Owner{}, moves: map[id.Partition]cluster.Move{},
 		topics: []*cluster.Topic{{Name: "t", Topic: metadata.Topic{ID: topic, Partitions: 90}}}}
 	for i := range int32(90) {
-		p.owners[id.Partition{Topic: topic, Index: i}] = cluster.Owner{Broker: 1}
+		p.owners[id.Partition{Topic: topic, Index: i}] = cluster.Owner{Incarnation: 11, Broker: 1}
 	}
 	for i := range int32(10) {
 		p.moves[id.Partition{Topic: topic, Index: i}] = cluster.Move{Move: metadata.Move{To: 2}}

@@ -79,8 +79,8 @@ type Controller struct {
 		active     bool
 		suspects   map[id.Incarnation]*suspect
 		recovering map[id.Journal]bool
-		waiting    map[id.Journal]string // why a journal isn't recovered yet
-		busy       map[string]bool       // background work by name; true: asked for once more
+		waiting    map[id.Journal]waiting // those that aren't recovered yet
+		busy       map[string]bool        // background work by name; true: asked for once more
 	}
 }
 
@@ -89,7 +89,7 @@ func New(d Deps) *Controller {
 	c := &Controller{deps: d, log: d.Log, metrics: newMetrics(d.Registry)}
 	c.mu.suspects = map[id.Incarnation]*suspect{}
 	c.mu.recovering = map[id.Journal]bool{}
-	c.mu.waiting = map[id.Journal]string{}
+	c.mu.waiting = map[id.Journal]waiting{}
 	c.mu.busy = map[string]bool{}
 	return c
 }
@@ -195,9 +195,11 @@ func (c *Controller) setActive(active bool) {
 func (c *Controller) control(ctx context.Context) {
 	p := c.picture()
 	c.quiet.look(p)
+	c.forgetWaiting(p)
+	live := incarnations(p.live)
 	for _, j := range p.ordered() {
 		if rec := p.journals[j]; rec.State != metadata.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
-			c.beginRecovery(ctx, j, rec)
+			c.beginRecovery(ctx, j, rec, live)
 		}
 	}
 	c.assignPartitions(ctx, p)
@@ -270,8 +272,8 @@ func (c *Controller) Waiting() map[id.Journal]string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	out := make(map[id.Journal]string, len(c.mu.waiting))
-	for j, why := range c.mu.waiting {
-		out[j] = why
+	for j, w := range c.mu.waiting {
+		out[j] = w.why
 	}
 	return out
 }

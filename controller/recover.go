@@ -18,37 +18,28 @@ import (
 // and the reading of a journal's tail.
 const fencePatience = 10 * time.Second
 
-// beginRecovery decides the end of a dead writer's journal in the background, unless
-// that is under way.
-func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluster.Journal) {
-	c.mu.Lock()
-	busy := c.mu.recovering[j]
-	c.mu.recovering[j] = true
-	c.mu.Unlock()
-	if busy {
-		return
+// reach says whether enough members answer at all, before anything is written anywhere:
+// those of a journal that waits for lost disks never will.
+func (c *Controller) reach(ctx context.Context, members []id.Store, enough int) error {
+	answers := make(chan answer, len(members))
+	for _, s := range members {
+		c.tasks.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, fencePatience)
+			defer cancel()
+			_, err := c.deps.Peers.Ping(ctx, s)
+			answers <- answer{s, 0, err}
+		})
 	}
-	c.tasks.Go(func() {
-		began := time.Now()
-		end, err := c.recover(ctx, j, rec)
-		c.mu.Lock()
-		delete(c.mu.recovering, j)
-		was := c.mu.waiting[j]
-		delete(c.mu.waiting, j)
-		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else somebody goes on with it
-			c.mu.waiting[j] = err.Error()
+	heard, missing := 0, map[id.Store]error{}
+	for range members {
+		a := <-answers
+		if a.err != nil {
+			missing[a.store] = fmt.Errorf("store %v: %w", a.store, a.err)
+		} else if heard++; heard >= enough {
+			return nil
 		}
-		waiting := len(c.mu.waiting)
-		c.mu.Unlock()
-		c.metrics.waiting.Set(float64(waiting))
-		switch {
-		case err == nil:
-			c.metrics.recoveries.Observe(time.Since(began).Seconds())
-			c.log.Info("journal recovered", "journal", j, "entries", end, "took", time.Since(began))
-		case ctx.Err() == nil && err.Error() != was && !errors.Is(err, metadata.ErrConflict):
-			c.log.Warn("journal not recovered yet; its partitions wait for its members ('varve cluster accept-loss' gives up what they have)", "journal", j, "err", err)
-		}
-	})
+	}
+	return fmt.Errorf("%d of %d members answered, %d must: %w", heard, len(members), enough, inOrder(members, missing))
 }
 
 // recover is DESIGN 4, steps 1 to 5. It may end at any point and be begun again, here
@@ -57,6 +48,9 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 	w, q := len(rec.Ensemble), int(rec.Quorum)
 	if q < 1 || q > w {
 		return 0, fmt.Errorf("its record names %d members and a quorum of %d", w, q)
+	}
+	if err := c.reach(ctx, rec.Ensemble, w-q+1); err != nil {
+		return 0, err
 	}
 	next := rec.Journal
 	next.State = metadata.JournalRecovering

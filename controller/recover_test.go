@@ -154,11 +154,48 @@ func TestNeverSealedOnFewer(t *testing.T) {
 			return w.journal(11).State != metadata.JournalSealed && !w.served(topic, 3)
 		})
 		w.set(func() { w.member(3).copyFails = nil })
-		w.within(5*time.Second, "served again", func() bool { return w.served(topic, 3) })
+		w.within(recoverPauseMax+5*time.Second, "served again", func() bool { return w.served(topic, 3) })
 		if k := w.holdings(3, 11); k.last != 10 {
 			t.Errorf("the third store holds %d entries", k.last)
 		}
 	})
+}
+
+// TestVainRecoveriesAreRare: a recovery that can't succeed isn't tried again and again:
+// with too few members nothing is written anywhere, and where members answer but it
+// fails, ever more rarely; until an agent comes.
+func TestVainRecoveriesAreRare(t *testing.T) {
+	for name, hurt := range map[string]func(m *member){
+		"unreachable":   func(m *member) { m.down = syscall.EHOSTUNREACH },
+		"copying fails": func(m *member) { m.copyFails = errors.New("no space left on device") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.three()
+				w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
+				topic := w.topic(1, 3, 11, 1)
+				c := w.control(2, 12, nil)
+				w.set(func() { hurt(w.member(3)) })
+				w.kill(1)
+				w.within(30*time.Second, "it says what it waits for", func() bool { return c.Waiting()[journalOf(11)] != "" })
+				mods := map[metadata.Revision]bool{}
+				w.holds(2*time.Minute, "nothing is decided", func() bool {
+					mods[w.view.Journals()[journalOf(11)].Mod] = true
+					return w.journal(11).State != metadata.JournalSealed
+				})
+				if most := 20; len(mods) > most || name == "unreachable" && len(mods) > 1 {
+					t.Errorf("in two minutes the record had %d states, at most %d were to be", len(mods), most)
+				}
+				w.join(4, 14, 1, 4)
+				if name == "unreachable" {
+					w.set(func() { w.member(3).down = nil })
+					w.within(recoverPauseMax+time.Second, "served again", func() bool { return w.served(topic, 3) })
+					return
+				}
+				w.within(2*time.Second, "the new agent is given what the other can't take", func() bool { return w.journal(11).State == metadata.JournalSealed })
+			})
+		})
+	}
 }
 
 // TestRecruits: where fewer than Q members are left, other stores are given all of the

@@ -80,8 +80,9 @@ type Deps struct {
 	Stored    Reader
 	Snapshots Snapshots
 	Clock     Clock
-	Metrics   *Metrics     // nil: none are kept
-	Log       *slog.Logger // nil: nothing is said
+	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
+	Metrics   *Metrics              // nil: none are kept
+	Log       *slog.Logger          // nil: nothing is said
 }
 
 // Clock tells the time in ms since 1970.

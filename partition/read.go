@@ -2,6 +2,7 @@ package partition
 
 import (
 	"errors"
+	"time"
 
 	"varve/internal/id"
 	"varve/wal"
@@ -64,40 +65,71 @@ func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (
 	return batches, false, s, nil
 }
 
+// Remote says whether what lies at offset has to be asked of a peer, which may take long.
+func (p *Partition) Remote(offset int64) bool {
+	if p.deps.Remote == nil {
+		return false
+	}
+	p.mu.Lock()
+	var j id.Journal
+	i := p.mu.tail.find(offset)
+	found := i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base <= offset
+	if found {
+		j = p.mu.tail.journal(&p.mu.tail.refs[i])
+	}
+	p.mu.Unlock()
+	return found && p.remote(j)
+}
+
+func (p *Partition) remote(j id.Journal) bool {
+	return p.deps.Remote != nil && j != nowhere && p.deps.Remote(j)
+}
+
+// remoteFor bounds how long one read goes on asking peers once it has something.
+const remoteFor = time.Second
+
 // Tail reads committed batches from the local journals. tier says that the
-// offset must be read from the tier instead.
+// offset must be read from the tier instead. Peers are only asked if the first batch
+// lies there.
 func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (d Data, tier bool, s State, err error) {
 	batches, tier, s, err := p.plan(offset, limit, always, epoch)
-	if err != nil || tier {
+	if err != nil || tier || len(batches) == 0 {
 		return d, tier, s, err
 	}
+	far, began := p.remote(batches[0].journal), time.Now()
 	for len(batches) > 0 {
-		if l := &batches[0]; l.journal == nowhere {
-			b, err := p.batch(l)
-			if err != nil {
-				return d, false, s, err
-			}
-			d.Pieces = append(d.Pieces, b)
-			d.Bytes += len(b)
-			batches = batches[1:]
-			continue
+		if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
+			return d, false, s, nil
 		}
-		n, size := adjoining(batches)
-		err := p.piece(&d, batches[0].journal, batches[0].pos, size)
-		if errors.Is(err, wal.ErrGone) {
-			// Recycled since: what is gone is in the tier.
-			if d.Bytes > 0 {
-				return d, false, s, nil
-			}
-			return d, true, s, nil
-		}
-		if err != nil {
+		n, err := p.take(&d, batches)
+		switch {
+		case err == nil:
+		case d.Bytes > 0: // who goes on behind that is told
+			return d, false, s, nil
+		case errors.Is(err, wal.ErrGone):
+			return d, true, s, nil // recycled since: what is gone is in the tier
+		default:
 			d.Release()
 			return d, false, s, err
 		}
 		batches = batches[n:]
 	}
 	return d, false, s, nil
+}
+
+// take reads the first batches, as many as lie in one place.
+func (p *Partition) take(d *Data, batches []located) (n int, err error) {
+	if l := &batches[0]; l.journal == nowhere {
+		b, err := p.batch(l)
+		if err != nil {
+			return 0, err
+		}
+		d.Pieces = append(d.Pieces, b)
+		d.Bytes += len(b)
+		return 1, nil
+	}
+	n, size := adjoining(batches)
+	return n, p.piece(d, batches[0].journal, batches[0].pos, size)
 }
 
 // adjoining says how many of the first batches lie one behind another, and how

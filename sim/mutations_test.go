@@ -55,7 +55,7 @@ var mutations = []mutation{
 		{"controller/recover.go", "	if len(have) < enough {\n		return", "	if len(have) == 0 {\n		return"},
 	}},
 	{"forget the chain's order", 13, false, []patch{
-		{"agent/adopt.go", "		for _, l := range c.head.Chain {\n			for _, t := range by[l.Writer] {", "		for _, l := range c.head.Chain[max(0, len(c.head.Chain)-2):] {\n			for _, t := range by[l.Writer] {"},
+		{"agent/adopt.go", "		for _, l := range c.head.Chain {\n			if l.Epoch == c.head.Epoch {", "		for _, l := range c.head.Chain[max(0, len(c.head.Chain)-2):] {\n			if l.Epoch == c.head.Epoch {"},
 	}},
 	{"seal before copying", 61, false, []patch{
 		{"controller/recover.go", "c.complete(ctx, j, epoch, rec.Ensemble, held, q)", "c.complete(ctx, j, epoch, rec.Ensemble, held, 1)"},

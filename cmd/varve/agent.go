@@ -141,7 +141,7 @@ func runAgent(ctx context.Context, cfg agent.Config) error {
 		return fmt.Errorf("open the object store: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version()})
+	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}

@@ -79,7 +79,7 @@ func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, ou
 		return fmt.Errorf("open bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version()})
+	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version(), Exit: exit})
 	if err != nil {
 		return err
 	}

@@ -16,13 +16,18 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
-		var quiet quietError
-		if !errors.As(err, &quiet) {
-			fmt.Fprintln(os.Stderr, "varve:", err)
-		}
 		stop()
-		os.Exit(exitCode(err))
+		exit(err)
 	}
+}
+
+// exit says why the process ends, and ends it.
+func exit(err error) {
+	var quiet quietError
+	if !errors.As(err, &quiet) {
+		fmt.Fprintln(os.Stderr, "varve:", err)
+	}
+	os.Exit(exitCode(err))
 }
 
 func root() *cobra.Command {

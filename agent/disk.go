@@ -1,0 +1,57 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// hungLeases is for how many times session_ttl one call may be under way before
+	// this agent's disk counts as hanging. It could store nothing, and go on for ever:
+	// its session lives, so that nobody would take its place, and it would be given more.
+	hungLeases = 5
+	// hungGrace is how long after that the agent may take to end in order.
+	hungGrace = 10 * time.Second
+)
+
+// watchDisk ends this agent when its disk doesn't answer, and the process if then the
+// agent doesn't end, as it waits for that disk, too. It goes on until the result is
+// called. What counts is how often a call is seen under way: a process that stood still
+// has seen nothing.
+func (a *Agent) watchDisk() (stop func()) {
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		every := a.cfg.SessionTTL / 2
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		var oldest uint64
+		var since time.Duration
+		var hung error
+		for {
+			select {
+			case <-tick.C:
+			case <-over:
+				return
+			}
+			n, what := a.disk.Oldest()
+			if since += every; n == 0 || n != oldest {
+				oldest, since = n, 0
+				continue
+			}
+			switch limit := hungLeases * a.cfg.SessionTTL; {
+			case since < limit:
+			case hung == nil:
+				hung = fmt.Errorf("the disk under %s has not answered for %v (%s)", a.cfg.DataDir, since, what)
+				a.die(hung)
+			case since >= limit+hungGrace && a.deps.Exit != nil:
+				a.deps.Exit(hung)
+				return
+			}
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
+}

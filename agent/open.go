@@ -1,0 +1,90 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+	"varve/tiering"
+)
+
+// open serves partitions of which no tail is to be adopted, and begins to adopt those of
+// the others.
+func (a *Agent) open(ctx context.Context, fresh []*candidate, live []id.Incarnation) {
+	if len(fresh) == 0 {
+		return
+	}
+	journals, err := a.journalsNow(ctx)
+	if err == nil {
+		a.findTails(fresh, journals)
+	}
+	lost := losses(journals)
+	var ready, behind []*candidate
+	for _, c := range fresh {
+		switch {
+		case err != nil || c.why != nil:
+			a.unserved.note(a, c.topic, c.p.ID(), cmp.Or(c.why, err))
+		case len(c.tails) > 0:
+			behind = append(behind, c)
+		default:
+			a.adopt(c, nil, lost)
+			ready = append(ready, c)
+		}
+	}
+	a.serveAll(ctx, ready)
+	if len(behind) > 0 {
+		a.beginAdopting(ctx, behind, live, lost)
+	}
+}
+
+// serveAll begins to serve partitions of which all is adopted.
+func (a *Agent) serveAll(ctx context.Context, ready []*candidate) {
+	if len(ready) == 0 {
+		return
+	}
+	var unsettled []*partition.Partition
+	for _, c := range ready {
+		c.p.Serve()
+		a.owned.put(c.p)
+		a.unserved.forget(c.p.ID())
+		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == metadata.StartUnknown {
+			unsettled = append(unsettled, c.p)
+		}
+	}
+	a.log.Info("partitions opened", "partitions", len(ready))
+	a.settle(ctx, unsettled)
+}
+
+// incarnations are the agents that live.
+func (a *Agent) incarnations() (list []id.Incarnation) {
+	for _, l := range a.view.Agents() {
+		list = append(list, l.Incarnation)
+	}
+	return list
+}
+
+// settle stores in the background where the epochs of adopted partitions began, so
+// that etcd can forget journals even of partitions that nobody writes to any more.
+func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
+	if len(all) == 0 {
+		return
+	}
+	a.run(func() {
+		for _, p := range all {
+			for ctx.Err() == nil {
+				err := p.Commit(ctx, func(*metadata.Head) error { return nil })
+				if err == nil || errors.Is(err, tiering.ErrNotOwner) {
+					break
+				}
+				select {
+				case <-time.After(time.Second):
+				case <-ctx.Done():
+				}
+			}
+		}
+	})
+}
