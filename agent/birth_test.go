@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -53,4 +54,57 @@ func TestBirthRestsOnTheFirstRegistration(t *testing.T) {
 		stop()
 		<-ended
 	}
+}
+
+// TestBirthUnderAnotherRegistration: when a member didn't join, and the agent is registered
+// anew until the next try, that is for another journal: who joined the first may be about
+// to forget it.
+func TestBirthUnderAnotherRegistration(t *testing.T) {
+	w := newWorld(t)
+	keeper := func(b int32) {
+		other := *w
+		other.fs = vfs.NewMemory()
+		other.change = func(c *Config) { c.BrokerID, c.Peer.Bind = b, "127.0.0.1:0" }
+		other.start()
+	}
+	keeper(1)
+	keeper(3)
+	w.change = func(c *Config) {
+		c.BrokerID, c.Peer.Bind, c.Replication.Factor, c.Replication.Quorum = 2, "127.0.0.1:0", 2, 2
+	}
+	meta := w.meta.Open()
+	defer meta.Close()
+	var a *Agent
+	var again sync.Once
+	var refuses string
+	deps := Deps{FS: vfs.NewMemory(), Meta: meta, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Listen: net.Listen, Version: "test",
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			again.Do(func() { // the first member is about to join
+				refuses = addr
+				if _, err := a.announce(ctx); err != nil {
+					t.Error(err)
+				}
+			})
+			if addr == refuses {
+				return nil, syscall.ECONNREFUSED
+			}
+			return dial(ctx, addr)
+		}}
+	a, err := New(w.config(), deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	select {
+	case err := <-ended:
+		t.Errorf("it ended with %v", err)
+	case <-a.Started():
+		if j := a.journal.ID(); j.Seq != 2 {
+			t.Errorf("it opened %v", j)
+		}
+	}
+	stop()
+	<-ended
 }

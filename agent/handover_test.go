@@ -12,6 +12,7 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
+	"varve/s3store"
 )
 
 // TestUncertainHandOver: a hand-over whose answer was lost may have taken effect. Until
@@ -140,4 +141,40 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 	if err := p.Append(brief, b, one.millis(), id.NoEpoch, make(answer, 1)); err != nil {
 		t.Errorf("an append: %v", err)
 	}
+}
+
+// TestMoveDoesNotWaitForTheBucket: partitions that stand still to be handed over go on soon
+// if their last records can't be uploaded.
+func TestMoveDoesNotWaitForTheBucket(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.meddle = new(meddled)
+	var away, asked atomic.Bool
+	w.bucket = s3store.WithFaults(w.bucket, func(s3store.Call) s3store.Fault {
+		if away.Load() {
+			return s3store.Fault{Before: errors.New("the bucket is away")}
+		}
+		return s3store.Fault{}
+	})
+	one := w.start()
+	one.produce("t", 0, 10)
+	w.meddle.set(func(m *meddled) {
+		m.read = func(key string) error {
+			if key == metadata.AgentKey(one.self) && !asked.Swap(true) { // just before they stand still
+				one.produce("t", 10, 11)
+				away.Store(true)
+			}
+			return nil
+		}
+	})
+	p := one.owned.all()[0]
+	began := time.Now()
+	if n := one.move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
+		t.Errorf("%d were moved", n)
+	}
+	if took := time.Since(began); !away.Load() || took > 4*stillPatience {
+		t.Errorf("it took %v", took)
+	}
+	away.Store(false)
+	one.produce("t", 11, 12)
 }

@@ -28,12 +28,19 @@ func IsReplaced(err error) bool { return errors.Is(err, errReplaced) }
 func (a *Agent) openJournal(ctx, _ context.Context) error {
 	want, began := a.cfg.Replication.Factor, a.deps.Now()
 	noted := 0
+	var under metadata.Revision // of the registration under which members joined
 	for {
 		changed := a.view.Changed()
 		members := a.ensemble()
 		full := len(members) == want || a.deps.Now().Sub(began) >= a.cfg.Replication.GatherFor
 		if full && len(members) >= a.cfg.Replication.Quorum {
-			err := a.openWith(ctx, members)
+			// Before the members join: who finds this registration gone may forget the journal,
+			// also while it joins once more. Under another registration it is another journal.
+			if now := metadata.Revision(a.registered.Load()); now != under {
+				a.journalSeq++
+				under = now
+			}
+			err := a.openWith(ctx, under, members)
 			if err == nil || errors.Is(err, errReplaced) {
 				return err
 			}
@@ -56,15 +63,13 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 
 // openWith opens the first journal. The transaction relies on this agent's
 // registration, and is sent once: if its outcome is not known, this incarnation ends.
-func (a *Agent) openWith(ctx context.Context, members []id.Store) error {
-	j := id.Journal{Writer: a.inc, Seq: a.journalSeq + 1}
-	// Before the members join: who finds this registration gone may forget the journal.
-	registered := metadata.Guard{Key: metadata.AgentKey(a.self), Mod: metadata.Revision(a.registered.Load())}
+func (a *Agent) openWith(ctx context.Context, under metadata.Revision, members []id.Store) error {
+	j := id.Journal{Writer: a.inc, Seq: a.journalSeq}
+	registered := metadata.Guard{Key: metadata.AgentKey(a.self), Mod: under}
 	w, err := a.peers.Create(ctx, j, members, a.cfg.Replication.Quorum)
 	if err != nil {
 		return err // to join again is no harm
 	}
-	a.journalSeq++
 	a.journal = w // to be closed, however it ends
 	rec := metadata.Journal{State: metadata.JournalOpen, Broker: a.self, Ensemble: members, Quorum: uint8(a.cfg.Replication.Quorum)}
 	key := metadata.JournalKey(j)

@@ -101,8 +101,14 @@ func (a *Agent) flip(ctx, round context.Context, some []*partition.Partition, to
 	return moved
 }
 
+// stillPatience is how long partitions stand still for the upload of their last records:
+// if it takes longer, they go on here.
+const stillPatience = 5 * time.Second
+
 // still returns when the tier has all of the partitions, which are paused.
 func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
+	ctx, cancel := context.WithTimeout(ctx, stillPatience)
+	defer cancel()
 	for _, p := range some {
 		if p.Quiet(ctx) != nil && ctx.Err() != nil {
 			return false

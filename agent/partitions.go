@@ -78,6 +78,10 @@ func (a *Agent) servePartitions(ctx context.Context) {
 		each(&cluster.Topic{Name: d.Name, Topic: d.Topic})
 	}
 	a.adopting.tries = tries // what is wanted no more is forgotten
+	a.unserved.keep(func(at id.Partition) bool {
+		o, _ := a.view.Owner(at)
+		return o.Incarnation == a.inc && !a.gone(at)
+	})
 	if !a.leaving.Load() {
 		a.serveAll(ctx, a.adopted(known))
 		a.open(ctx, a.candidates(ctx, fresh), live)

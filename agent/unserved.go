@@ -34,6 +34,13 @@ func (u *unserved) forget(p id.Partition) {
 	u.mu.Unlock()
 }
 
+// keep forgets those that are not wanted here any more.
+func (u *unserved) keep(wanted func(id.Partition) bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	maps.DeleteFunc(u.by, func(p id.Partition, _ string) bool { return !wanted(p) })
+}
+
 func (u *unserved) all() map[id.Partition]string {
 	u.mu.Lock()
 	defer u.mu.Unlock()

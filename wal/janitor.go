@@ -181,11 +181,12 @@ func (s *Store) complete(h *journal, w *Writer, f *file, last uint64) {
 }
 
 // noteEntry keeps the directory of an entry that its writer has committed and made
-// durable here, for the file's index; unless the journal was taken from it.
+// durable here, for the file's index; unless the journal was taken from it, or dropped:
+// then not all of it was written.
 func (s *Store) noteEntry(l *lane, f *file, h *header, dir []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.held.writer != l.w {
+	if l.held.writer != l.w || l.held.dropped {
 		return
 	}
 	f.last = h.number

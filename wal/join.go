@@ -33,6 +33,9 @@ func (s *Store) Join(j id.Journal, as Membership) error {
 	s.mu.Unlock()
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
+	if err := s.damageOf(h); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
 	if was := s.metaOf(h); was.version != 0 {
 		return joinAgain(j, was, m)
 	}
@@ -72,10 +75,20 @@ func (s *Store) member(j id.Journal) (*journal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	h := s.mu.journals[j]
+	if h != nil && h.meta.version == 0 && h.damaged != nil {
+		return nil, h.damaged
+	}
 	if h == nil || h.meta.version == 0 {
 		return nil, fmt.Errorf("journal %v: %w", j, ErrUnknown)
 	}
 	return h, nil
+}
+
+// damageOf is why nothing can be said of what is held of a journal.
+func (s *Store) damageOf(h *journal) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return h.damaged
 }
 
 // fileBytes is the size of a journal's files.

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -94,11 +95,16 @@ func (s *Store) loadMeta(name string) error {
 	if err != nil {
 		return err
 	}
-	m, err := decodeMeta(b)
+	held := s.held(j)
+	held.meta, err = decodeMeta(b)
+	if errors.Is(err, errNoEntry) {
+		held.meta = meta{}
+		s.damage(j, held, &CorruptError{path, 0, err})
+		return nil
+	}
 	if err != nil {
 		return &CorruptError{path, 0, err}
 	}
-	s.held(j).meta = m
 	return nil
 }
 

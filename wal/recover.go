@@ -44,6 +44,9 @@ func (s *Store) Recover(j id.Journal) (last uint64, err error) {
 
 // recover is Recover's work; the gate is held.
 func (s *Store) recover(j id.Journal, h *journal) error {
+	if err := s.damageOf(h); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	files, from := slices.Clone(h.files), h.meta.start()
 	s.mu.Unlock()

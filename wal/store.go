@@ -80,11 +80,13 @@ type journal struct {
 	// Guarded by Store.mu.
 	files    []*file // by number
 	meta     meta
-	known    bool   // written or recovered by this process: what follows is true
-	last     uint64 // the highest entry that is durable here, with all before it
-	tail     Pos    // behind it
-	passed   uint64 // the highest entry of files that were taken away
-	dropped  bool   // needed no more, all of it
+	known    bool     // written or recovered by this process: what follows is true
+	last     uint64   // the highest entry that is durable here, with all before it
+	tail     Pos      // behind it
+	passed   uint64   // the highest entry of files that were taken away
+	dropped  bool     // needed no more, all of it
+	damaged  error    // something of it can't be read: nothing is said of what it holds
+	bad      []string // paths of the files of which that is so
 	writer   *Writer
 	follower *Follower
 }
@@ -187,7 +189,7 @@ func (s *Store) load() error {
 		}
 	}
 	for j, held := range s.mu.journals {
-		if held.meta.version == 0 {
+		if held.meta.version == 0 && held.damaged == nil {
 			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
 		}
 		slices.SortFunc(held.files, func(a, b *file) int { return int(a.num) - int(b.num) })
@@ -232,20 +234,44 @@ func (s *Store) loadFile(name string) error {
 	if err != nil {
 		return err
 	}
-	head := vfs.Aligned(blockBytes)
-	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	hj, hnum, size, err := parseFileHeader(head)
-	if err == nil && (hj != j || hnum != num) {
-		err = fmt.Errorf("header names %v file %d", hj, hnum)
+	held := s.held(j)
+	size, err := readFileHeader(f, j, num)
+	if errors.Is(err, errDamaged) {
+		f.Close()
+		reader.Close()
+		held.bad = append(held.bad, path)
+		s.damage(j, held, &CorruptError{path, 0, err})
+		return nil
 	}
 	if err != nil {
 		return &CorruptError{path, 0, err}
 	}
-	held := s.held(j)
 	held.files = append(held.files, &file{journal: j, num: num, path: path, size: size, f: f, reader: reader, complete: true})
 	return nil
+}
+
+// errDamaged: what a disk or an accident may do to a file, unlike another version.
+var errDamaged = errors.New("it can't be read")
+
+func readFileHeader(f vfs.File, j id.Journal, num uint32) (size int64, err error) {
+	head := vfs.Aligned(blockBytes)
+	if _, err := f.ReadAt(head, 0); err != nil && err != io.EOF {
+		return 0, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	hj, hnum, size, err := parseFileHeader(head)
+	if errors.Is(err, errNoEntry) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	} else if err == nil && (hj != j || hnum != num) {
+		err = fmt.Errorf("%w: header names %v file %d", errDamaged, hj, hnum)
+	}
+	return size, err
+}
+
+// damage notes that something of one journal can't be read. The others can: their entries
+// may be needed.
+func (s *Store) damage(j id.Journal, held *journal, err error) {
+	held.damaged = err
+	s.log.Error("a journal is damaged on this disk, which is no answer to what it holds", "journal", j, "err", err)
 }
 
 func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {

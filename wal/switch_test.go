@@ -445,7 +445,8 @@ func TestAbortTellsEveryOwner(t *testing.T) {
 }
 
 // TestDroppedJournalFreesItsMemory: a journal that was left, and is dropped before this
-// disk had all of it, holds no memory.
+// disk had all of it, holds no memory; what never was written is not read in the files,
+// which stay as a cache.
 func TestDroppedJournalFreesItsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfs.NewMemory()
@@ -457,7 +458,10 @@ func TestDroppedJournalFreesItsMemory(t *testing.T) {
 			}
 			return nil
 		}
-		s := openStore(t, small(), mem)
+		cfg := small()
+		cfg.KeepBytes, cfg.SoftBytes, cfg.FileBytes, cfg.CacheBytes, cfg.ReadBytes = 1<<30, 1<<30, 4*stretchBytes, 4*stretchBytes, 4*stretchBytes
+		const appends = 500 // more than a stretch
+		s := openStore(t, cfg, mem)
 		defer s.Close()
 		q := newQuorum()
 		j, next := id.Journal{Writer: 1, Seq: 1}, id.Journal{Writer: 1, Seq: 2}
@@ -466,7 +470,7 @@ func TestDroppedJournalFreesItsMemory(t *testing.T) {
 		synctest.Wait() // the second file is made
 		slow.Store(true)
 		l := newLedger()
-		for n := range int64(20) {
+		for n := range int64(appends) {
 			if err := l.add(t, w, n, 5000); err != nil {
 				t.Fatal(err)
 			}
@@ -497,11 +501,34 @@ func TestDroppedJournalFreesItsMemory(t *testing.T) {
 		}
 		synctest.Wait()
 		s.cache.mu.Lock()
-		defer s.cache.mu.Unlock()
 		for _, k := range s.cache.mu.chunks {
 			if n := k.pending.Load(); k.journal == j && n > 0 {
 				t.Errorf("a chunk of the dropped journal waits for %d entries", n)
 			}
+		}
+		for s.cache.evict() {
+		}
+		s.cache.mu.Unlock()
+		gone := 0
+		for range 3 { // once from the file, then out of what is read for those who lag
+			for n := range int64(appends) {
+				at, p := l.places[n], make([]byte, 5000)
+				if v, ok := s.View(at.j, at.pos, len(p)); ok {
+					copy(p, v.Bytes)
+					v.Release()
+				} else if err := s.ReadAt(at.j, p, at.pos); errors.Is(err, ErrGone) {
+					gone++
+					continue
+				} else if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(p, body(n, 5000)) {
+					t.Fatalf("append %d at %v reads as what was never written: % x...", n, at.pos, p[:16])
+				}
+			}
+		}
+		if gone == 0 || gone == 3*appends {
+			t.Errorf("%d of %d reads found nothing", gone, 3*appends)
 		}
 	})
 }

@@ -183,20 +183,31 @@ func (s *Store) Drop(j id.Journal) {
 // files that have none.
 func (s *Store) forgetEmpty() {
 	s.mu.Lock()
-	var empty []id.Journal
+	empty := map[id.Journal][]string{}
 	for j, held := range s.mu.journals {
 		if held.dropped && len(held.files) == 0 && !s.isStuck(j) {
-			empty = append(empty, j)
+			empty[j] = held.bad
 		}
 	}
 	s.mu.Unlock()
-	for _, j := range empty {
-		if err := s.removeMeta(j); err != nil {
-			s.log.Warn("meta file of a dropped journal not removed", "journal", j, "err", err)
+	for j, bad := range empty {
+		if err := s.removeRest(j, bad); err != nil {
+			s.log.Warn("what is left of a dropped journal is not removed", "journal", j, "err", err)
 			continue
 		}
 		s.mu.Lock()
 		delete(s.mu.journals, j)
 		s.mu.Unlock()
 	}
+}
+
+// removeRest removes a journal's unreadable files, then its meta file.
+func (s *Store) removeRest(j id.Journal, bad []string) error {
+	for _, path := range bad {
+		err := vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(path, s.cfg.Dir+"/"))
+		if err != nil && !errors.Is(err, vfs.ErrNotExist) {
+			return err
+		}
+	}
+	return s.removeMeta(j)
 }

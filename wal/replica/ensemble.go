@@ -193,11 +193,23 @@ func (n *Node) Members(j id.Journal) []Member {
 }
 
 // Trim says that nothing of a journal before pos, up to entry number, is needed:
-// here, and on its other members if this agent writes it.
+// here, and on its other members if this agent writes it. Where it was fenced or sealed
+// that counts for nothing.
 func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
-	n.d.Store.TrimBefore(j, pos, number)
+	n.trimHere(j, pos, number)
 	if x := n.journal(j); x != nil {
 		x.trim(pos, number)
+	}
+}
+
+// trimHere does what a journal's writer says, of this store or another, while it is the one
+// to say so: not once the journal was fenced or sealed here.
+func (n *Node) trimHere(j id.Journal, pos wal.Pos, number uint64) {
+	if m, err := n.d.Store.Joined(j); err != nil || m.Fence > 0 {
+		return
+	}
+	if _, sealed := n.d.Store.Sealed(j); !sealed {
+		n.d.Store.TrimBefore(j, pos, number)
 	}
 }
 

@@ -153,13 +153,7 @@ func (f *following) trim(b []byte) error {
 	if err := r.Done(); err != nil {
 		return fmt.Errorf("trim: %w: %w", errFrame, err)
 	}
-	if m, err := f.n.d.Store.Joined(f.j); err != nil || m.Fence > 0 {
-		return nil // its writer is no one to say so any more
-	}
-	if _, sealed := f.n.d.Store.Sealed(f.j); sealed {
-		return nil
-	}
-	f.n.d.Store.TrimBefore(f.j, pos, number)
+	f.n.trimHere(f.j, pos, number)
 	return nil
 }
 

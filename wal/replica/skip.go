@@ -31,10 +31,12 @@ func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
 		if firstErr != nil {
 			return nil, false, firstErr
 		}
-		if first <= after+1 {
+		switch { // more may have been trimmed meanwhile
+		case first <= after:
 			return nil, false, fmt.Errorf("store %v has entries up to %d: %w: %w", s.to, after, errAstray, err)
+		case first > after+1:
+			after, skip = first-1, true
 		}
-		after, skip = first-1, true // more may be trimmed meanwhile
 	}
 }
 

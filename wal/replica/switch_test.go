@@ -336,19 +336,21 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 // one to say so. Once the journal was fenced, or sealed, its heirs decide; their tails may
 // reach further back than what the writer knew of when it spoke.
 func TestTrimOfALeftJournal(t *testing.T) {
-	for what, end := range map[string]func(c *cluster, j id.Journal) error{
-		"fenced": func(c *cluster, j id.Journal) error {
-			_, err := c.all[1].store.Fence(j, 7)
+	fence := func(s *wal.Store, j id.Journal) error {
+		_, err := s.Fence(j, 7)
+		return err
+	}
+	seal := func(s *wal.Store, j id.Journal) error {
+		last, err := s.Last(j)
+		if err != nil {
 			return err
-		},
-		"sealed": func(c *cluster, j id.Journal) error {
-			last, err := c.all[1].store.Last(j)
-			if err != nil {
-				return err
-			}
-			return c.all[1].store.Seal(j, last)
-		},
-	} {
+		}
+		return s.Seal(j, last)
+	}
+	for what, x := range map[string]struct {
+		at  int
+		end func(s *wal.Store, j id.Journal) error
+	}{"fenced": {1, fence}, "sealed": {1, seal}, "fenced at the writer": {0, fence}, "sealed at the writer": {0, seal}} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := newCluster(t, 3)
@@ -358,14 +360,14 @@ func TestTrimOfALeftJournal(t *testing.T) {
 				for _, a := range c.all {
 					c.until("all have it", func() bool { n, _ := a.store.Last(w.ID()); return n == w.Committed() })
 				}
-				if err := end(c, w.ID()); err != nil {
+				if err := x.end(c.all[x.at].store, w.ID()); err != nil {
 					t.Fatal(err)
 				}
 				c.all[0].node.Trim(w.ID(), ^wal.Pos(0), w.Committed())
 				c.until("the others trim", func() bool { return c.all[2].store.Floor(w.ID()) > wal.First })
 				time.Sleep(10 * c.rep.Heartbeat) // fake time
 				synctest.Wait()
-				if n, _, err := c.all[1].store.First(w.ID()); err != nil || n != 1 {
+				if n, _, err := c.all[x.at].store.First(w.ID()); err != nil || n != 1 {
 					t.Errorf("it begins with entry %d, %v", n, err)
 				}
 			})
