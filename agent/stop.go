@@ -23,8 +23,9 @@ func (a *Agent) stop(failed error) {
 	if failed == nil {
 		a.handOver(ctx)
 	} else {
-		a.closePartitions() // who waits is told at once, and goes elsewhere
-		a.endSession(ctx)   // before anything that waits for a disk: the others needn't
+		a.closePartitions()  // who waits is told at once, and goes elsewhere
+		a.endSession(ctx)    // before anything that waits for a disk: the others needn't
+		a.run(a.peers.Close) // nor wait for one that still answers them
 	}
 	a.stopServing()
 	a.drain()
