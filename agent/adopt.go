@@ -21,12 +21,13 @@ type candidate struct {
 	topic *cluster.Topic
 	head  *metadata.Head
 	p     *partition.Partition
-	tails []tail // that may hold a part of it, in order
-	waits int    // how many of them are not read yet
-	done  int64  // what lies below was adopted in an earlier pass
-	gap   error  // of this pass
-	next  next   // of this pass, if there is a gap: what comes behind it
-	why   error  // why it can't be served yet
+	tails []tail                  // that may hold a part of it, in order
+	waits int                     // how many of them are not read yet
+	from  map[id.Journal]id.Store // where they were read
+	done  int64                   // what lies below was adopted in an earlier pass
+	gap   error                   // of this pass
+	next  next                    // of this pass, if there is a gap: what comes behind it
+	why   error                   // why it can't be served yet
 }
 
 // next is where the first batch behind a gap begins.
@@ -41,8 +42,11 @@ type tail struct {
 	rec cluster.Journal
 }
 
-// content is what a tail holds of partitions, in order.
-type content map[id.Partition][]batch
+// content is what a tail holds of partitions, in order, as a store has it.
+type content struct {
+	from id.Store
+	by   map[id.Partition][]batch
+}
 
 type batch struct {
 	rec wal.Record
@@ -121,13 +125,10 @@ func (a *Agent) readTail(ctx context.Context, t tail, by map[id.Partition]*candi
 			}
 		}
 		if err == nil {
-			if from != a.store.ID() {
-				a.local.follow(t.Journal, t.rec.End, from, t.rec.Keepers())
-			}
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up: %w", t.Journal, err)
+	return content{}, fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up: %w", t.Journal, err)
 }
 
 // source gives a store that has all of a journal: this one, if it is not the one that
@@ -156,7 +157,7 @@ func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.P
 	defer cancel(nil)
 	silent := time.AfterFunc(tailPatience, func() { cancel(fmt.Errorf("nothing was heard for %v", tailPatience)) })
 	defer silent.Stop()
-	found := content{}
+	found := content{from, map[id.Partition][]batch{}}
 	err := a.peers.Entries(ctx, from, t.Journal, func(e *wal.Entry) error {
 		silent.Reset(tailPatience)
 		if e.Number > t.rec.End {
@@ -165,7 +166,7 @@ func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.P
 		for i := range e.Records {
 			r := &e.Records[i]
 			if c := by[r.Partition]; c != nil && c.head.Written(t.Writer, r.Epoch) {
-				found[r.Partition] = append(found[r.Partition], batch{*r, e.Place(r)})
+				found.by[r.Partition] = append(found.by[r.Partition], batch{*r, e.Place(r)})
 			}
 		}
 		return nil
@@ -176,7 +177,7 @@ func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.P
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", err, cause)
 	}
-	return nil, fmt.Errorf("store %v: %w", from, err)
+	return content{}, fmt.Errorf("store %v: %w", from, err)
 }
 
 // adopt hands to a partition what its tails hold of it, in order, and again where it met
@@ -185,7 +186,7 @@ func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.P
 func (a *Agent) adopt(c *candidate, found map[id.Journal]content, lost map[id.Incarnation]bool) {
 	for {
 		for _, t := range c.tails {
-			all := found[t.Journal][c.p.ID()]
+			all := found[t.Journal].by[c.p.ID()]
 			for i := range all {
 				c.adopt(t.Journal, &all[i])
 			}

@@ -78,7 +78,7 @@ func (a *Agent) beginAdopting(ctx context.Context, all []*candidate, live []id.I
 			t.pause = was.pause
 		}
 		a.adopting.tries[c.p.ID()] = t
-		c.waits = len(c.tails)
+		c.waits, c.from = len(c.tails), make(map[id.Journal]id.Store, len(c.tails))
 		for _, t := range c.tails {
 			if by[t.Journal] == nil {
 				by[t.Journal] = map[id.Partition]*candidate{}
@@ -105,7 +105,7 @@ func (a *Agent) readTails(ctx context.Context, tails []tail, by map[id.Journal]m
 			case a.adopting.slots <- struct{}{}:
 				defer func() { <-a.adopting.slots }()
 			case <-ctx.Done():
-				results <- result{t.Journal, nil, ctx.Err()}
+				results <- result{t.Journal, content{}, ctx.Err()}
 				return
 			}
 			found, err := a.readTail(ctx, t, by[t.Journal])
@@ -121,6 +121,7 @@ func (a *Agent) readTails(ctx context.Context, tails []tail, by map[id.Journal]m
 			if r.err != nil && c.why == nil {
 				c.why = r.err
 			}
+			c.from[r.journal] = r.found.from
 			if c.waits--; c.waits > 0 {
 				continue
 			}
@@ -170,10 +171,24 @@ func (a *Agent) adopted(known map[id.Journal]cluster.Journal) (ready []*candidat
 			continue
 		}
 		delete(d.tries, c.p.ID())
-		a.adoptions.note(c.tails)
 		ready = append(ready, c)
 	}
+	a.reachTails(ready)
 	return ready
+}
+
+// reachTails sees to it that partitions find their tails from now on.
+func (a *Agent) reachTails(all []*candidate) {
+	seen := map[id.Journal]bool{}
+	for _, c := range all {
+		a.adoptions.note(c.tails)
+		for _, t := range c.tails {
+			if at := c.from[t.Journal]; !seen[t.Journal] && at != a.store.ID() {
+				seen[t.Journal] = true
+				a.local.follow(t.Journal, t.rec.End, at, t.rec.Keepers())
+			}
+		}
+	}
 }
 
 // cutSince says whether a loss was accepted in a journal after it was read.

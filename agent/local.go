@@ -66,8 +66,20 @@ func (l *local) isRemote(j id.Journal) bool {
 // the keepers too if that one fails.
 func (l *local) follow(j id.Journal, end uint64, at id.Store, keepers []id.Store) {
 	l.mu.Lock()
-	l.remote[j] = &remoteTail{end: end, keepers: keepers, at: at}
-	l.mu.Unlock()
+	defer l.mu.Unlock()
+	r := &remoteTail{end: end, keepers: keepers, at: at}
+	if was := l.remote[j]; was != nil { // what etcd has forgotten never comes back
+		r.known, r.gone = was.known, was.gone
+	}
+	l.remote[j] = r
+}
+
+// asks says whether a read of a journal asks peers.
+func (l *local) asks(j id.Journal) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	r := l.remote[j]
+	return r != nil && !r.gone
 }
 
 // keep ends the reading at peers of journals that etcd has forgotten: the tier has

@@ -117,7 +117,7 @@ func TestRemoteTailsAreForgotten(t *testing.T) {
 		known map[id.Journal]cluster.Journal
 		reads bool
 	}{{nil, true}, {map[id.Journal]cluster.Journal{j: {}}, true}, {nil, false}} {
-		if l.keep(step.known); l.isRemote(j) != step.reads {
+		if l.keep(step.known); l.isRemote(j) != step.reads || l.asks(j) != step.reads {
 			t.Errorf("with %d journals known, remote: %v", len(step.known), !step.reads)
 		}
 	}
@@ -149,6 +149,10 @@ func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.keep(nil)
+	l.follow(j, 10, id.Store{1}, nil) // by who adopted from it meanwhile
+	if l.asks(j) {
+		t.Error("peers are asked for what the tier has")
+	}
 	if err := read(); !errors.Is(err, wal.ErrGone) || l.Floor(j) != ^wal.Pos(0) {
 		t.Errorf("forgotten: %v, read from %v on", err, l.Floor(j))
 	}
