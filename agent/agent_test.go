@@ -298,6 +298,7 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 			<-changed
 		}
 	}
+	a.until("the deletion is seen", func() bool { return len(a.view.Deleted()) == 1 }) // which comes by another watch
 	if got := a.clusterStatus().Agents[0].Partitions; got != 0 {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}
