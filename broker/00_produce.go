@@ -75,6 +75,7 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 	if err := kafka.Decode(r.body, &call.req); err != nil {
 		return err
 	}
+	call.request.body = nil
 	call.out.req = &call.request
 	call.out.deadline = r.arrived.Add(min(max(time.Millisecond, time.Duration(call.req.TimeoutMillis)*time.Millisecond), maxWait))
 	call.out.expire = call.expire
@@ -139,6 +140,7 @@ func (b *Broker) produceTopic(ctx context.Context, call *produceCall, t *kmsg.Pr
 		if err := b.appendTo(ctx, topic, err, slot, p.Records); err != nil {
 			slot.Appended(-1, err)
 		}
+		p.Records = nil // the journal has a copy, and the answer may be long in coming
 	}
 }
 

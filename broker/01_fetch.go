@@ -212,9 +212,10 @@ const tierPatience = 20 * time.Second
 // tierParallel is how many partitions one fetch reads from the tier at a time.
 const tierParallel = 8
 
-// leastFar is how much of a partition is worth a read of the tier: where memory is
-// scarce others wait for the next answer, which begins elsewhere.
-const leastFar = 16 << 10
+// leastFar is how much of a partition is worth a read of the tier: a little of each of
+// many would take a whole chunk of each out of the bucket, time and again. Where memory
+// is scarce the others wait for the next answer, which begins elsewhere.
+const leastFar = 1 << 20
 
 // readTier reads partitions whose offset lies in the tier, several at a time,
 // sharing what is left of the limit. The first may take more than its share.

@@ -26,6 +26,7 @@ type conn struct {
 	software string // name and version, as the client said in ApiVersions
 	out      chan *response
 	wake     chan struct{} // an answer became ready
+	gone     chan struct{} // closed when nobody is to be answered any more
 	fetching chan struct{} // holds one token: an answer with records may be made
 	buf      []byte        // the frame being worked on, reused where that is safe
 }
@@ -292,19 +293,26 @@ func (c *conn) write() error {
 // maxGather is how many pieces one write takes at most.
 const maxGather = 512
 
-// await waits until r is ready, or makes it so when its deadline passes.
+// await waits until r is ready, or makes it so when its deadline passes or the
+// connection is cut off.
 func (c *conn) await(r *response) {
 	var expired <-chan time.Time
+	gone := c.gone
 	if r.expire != nil {
 		t := time.NewTimer(time.Until(r.deadline))
 		defer t.Stop()
 		expired = t.C
+	} else {
+		gone = nil
 	}
 	for !r.ready.Load() {
 		select {
 		case <-c.wake:
 		case <-expired:
 			expired = nil
+			r.expire()
+		case <-gone:
+			gone = nil
 			r.expire()
 		}
 	}

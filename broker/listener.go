@@ -58,6 +58,11 @@ func (cs *connections) closeAll() {
 	defer cs.mu.Unlock()
 	for c := range cs.mu.open {
 		c.nc.Close()
+		select {
+		case <-c.gone:
+		default:
+			close(c.gone)
+		}
 	}
 }
 
@@ -93,7 +98,7 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 }
 
 func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
-	c := &conn{b: b, nc: nc, listener: name, wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
+	c := &conn{b: b, nc: nc, listener: name, gone: make(chan struct{}), wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
 	c.fetching <- struct{}{}
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()

@@ -93,7 +93,7 @@ func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, topics map[
 			size = sizeOf(p.wanted())
 		}
 		for j, c := range t.Partitions {
-			size += 48 + len(c.Metadata)
+			size += maxOffsetBytes + len(c.Metadata)
 			switch {
 			case len(c.Metadata) > g.cfg.OffsetMetadataMaxBytes:
 				errs[i][j] = ErrMetadataTooLarge

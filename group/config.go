@@ -75,8 +75,8 @@ func (c Config) Validate() error {
 	if c.StoreBytesPerSecond < 1<<10 {
 		return fmt.Errorf("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
 	}
-	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxTopicBytes/2 {
-		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxTopicBytes/2)
+	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxTopicBytes/4 {
+		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxTopicBytes/4)
 	}
 	return nil
 }

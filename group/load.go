@@ -207,7 +207,12 @@ func (s *slot) loaded(e *entry, m *image, err error) {
 		for _, t := range waiting {
 			t.fail(ErrLoading)
 		}
-		s.schedule(e, time.Now().Add(s.c.cfg.CommitTimeout))
+		again := s.c.cfg.CommitTimeout
+		var bad *metadata.ValueError
+		if errors.As(err, &bad) {
+			again = s.c.cfg.RetentionCheck // somebody has to mend it first
+		}
+		s.schedule(e, time.Now().Add(again))
 		return
 	}
 	s.materialise(e, Load(e.id, &s.c.cfg, m.record, m.offsets), m)

@@ -12,8 +12,9 @@ import (
 const (
 	maxWriteTopics = 64
 	maxWriteBytes  = 768 << 10
-	maxTopicBytes  = 512 << 10 // of one topic's offsets
+	maxTopicBytes  = 1 << 20 // of one topic's offsets: of 29,000 partitions and more
 	maxRecordBytes = 1 << 20
+	maxOffsetBytes = 36 // of one offset, without its metadata
 )
 
 // store is what a group has stored and wants stored. Changes gather while a
@@ -95,7 +96,7 @@ func (p *part) has(index int32) bool {
 func sizeOf(o metadata.Offsets) int {
 	n := 64
 	for _, c := range o {
-		n += 48 + len(c.Metadata)
+		n += maxOffsetBytes + len(c.Metadata)
 	}
 	return n
 }
@@ -251,7 +252,7 @@ func (g *Group) flush() {
 		topic := g.dirty[0]
 		p := g.parts[topic]
 		offsets := p.wanted()
-		n := sizeOf(offsets)
+		n := sizeOf(offsets) + 2*len(metadata.OffsetsKey(g.id, topic)) // a guard, and a write
 		if size += n; size > maxWriteBytes && size > n {
 			break
 		}

@@ -110,7 +110,13 @@ var errLimit = errors.New("decompressed size is over the limit")
 // that would be larger than limit bytes is ErrTooLarge, found out before the
 // memory is spent.
 func Decompress(c Codec, body []byte, limit int) ([]byte, error) {
-	out, err := decompress(c, body, limit)
+	return decompress(c, body, limit, func(int) {})
+}
+
+// decompress calls room, if the output is large, with its size before it makes room
+// for it; it holds no coder then.
+func decompress(c Codec, body []byte, limit int, room func(int)) ([]byte, error) {
+	out, err := unpack(c, body, limit, room)
 	switch {
 	case err == nil:
 		return out, nil
@@ -122,28 +128,64 @@ func Decompress(c Codec, body []byte, limit int) ([]byte, error) {
 	return nil, fmt.Errorf("decompress %v of %d bytes: %w: %w", c, len(body), err, ErrCorrupt)
 }
 
-func decompress(c Codec, body []byte, limit int) ([]byte, error) {
+// smallOutput is what is decompressed at once. More is counted first: that costs time,
+// instead of the memory that a buffer takes while it grows.
+const smallOutput = 4 << 20
+
+func unpack(c Codec, body []byte, limit int, room func(int)) ([]byte, error) {
 	switch c {
 	case None:
 		return body, nil
 	case Snappy:
-		return unsnappy(body, limit)
+		return unsnappy(body, limit, room)
+	}
+	var out []byte
+	err := stream(c, body, func(r io.Reader) (err error) {
+		out, err = readLimited(r, len(body), min(limit, smallOutput))
+		return err
+	})
+	if !errors.Is(err, errLimit) || limit <= smallOutput {
+		return out, err
+	}
+	var n int64
+	err = stream(c, body, func(r io.Reader) (err error) {
+		n, err = io.Copy(io.Discard, io.LimitReader(r, int64(limit)+1))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if n > int64(limit) {
+		return nil, errLimit
+	}
+	room(int(n))
+	out = make([]byte, n)
+	err = stream(c, body, func(r io.Reader) error {
+		_, err := io.ReadFull(r, out)
+		return err
+	})
+	return out, err
+}
+
+// stream reads what body is decompressed to.
+func stream(c Codec, body []byte, read func(io.Reader) error) error {
+	switch c {
 	case Gzip:
 		r := gzipReaders.Get().(*gzip.Reader)
 		defer gzipReaders.Put(r)
 		if err := r.Reset(bytes.NewReader(body)); err != nil {
-			return nil, err
+			return err
 		}
-		return readLimited(r, len(body), limit)
+		return read(r)
 	case Lz4:
 		r := lz4Readers.Get().(*lz4.Reader)
 		defer lz4Readers.Put(r)
 		r.Reset(bytes.NewReader(body))
-		return readLimited(r, len(body), limit)
+		return read(r)
 	case Zstd:
-		return unzstd(body, limit)
+		return unzstd(body, read)
 	}
-	return nil, fmt.Errorf("%v: %w", c, ErrCodec)
+	return fmt.Errorf("%v: %w", c, ErrCodec)
 }
 
 func readLimited(r io.Reader, size, limit int) ([]byte, error) {
@@ -158,45 +200,55 @@ func readLimited(r io.Reader, size, limit int) ([]byte, error) {
 // xerial is the magic of the framing that Java's snappy streams have.
 var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
-func unsnappy(body []byte, limit int) ([]byte, error) {
+func unsnappy(body []byte, limit int, room func(int)) ([]byte, error) {
+	total := 0
+	err := snappyBlocks(body, func(block []byte) error {
+		n, err := s2.DecodedLen(block)
+		if err == nil && n > limit-total {
+			err = errLimit
+		}
+		total += n
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if total > smallOutput {
+		room(total)
+	}
+	out := make([]byte, total)
+	at := 0
+	err = snappyBlocks(body, func(block []byte) error {
+		n, err := s2.DecodedLen(block)
+		if err == nil {
+			_, err = s2.Decode(out[at:at+n:at+n], block)
+			at += n
+		}
+		return err
+	})
+	return out, err
+}
+
+// snappyBlocks calls each with the blocks of a body, which is one or framed as Java does.
+func snappyBlocks(body []byte, each func([]byte) error) error {
 	if !bytes.HasPrefix(body, xerial) {
-		return unsnappyBlock(nil, body, limit)
+		return each(body)
 	}
 	if len(body) < 16 {
-		return nil, io.ErrUnexpectedEOF
+		return io.ErrUnexpectedEOF
 	}
-	var out []byte
 	for rest := body[16:]; len(rest) > 0; {
 		if len(rest) < 4 {
-			return nil, io.ErrUnexpectedEOF
+			return io.ErrUnexpectedEOF
 		}
 		n := int64(binary.BigEndian.Uint32(rest))
 		if n > int64(len(rest)-4) {
-			return nil, io.ErrUnexpectedEOF
+			return io.ErrUnexpectedEOF
 		}
-		var err error
-		if out, err = unsnappyBlock(out, rest[4:4+n], limit); err != nil {
-			return nil, err
+		if err := each(rest[4 : 4+n]); err != nil {
+			return err
 		}
 		rest = rest[4+n:]
 	}
-	return out, nil
-}
-
-func unsnappyBlock(dst, block []byte, limit int) ([]byte, error) {
-	n, err := s2.DecodedLen(block)
-	if err != nil {
-		return nil, err
-	}
-	if n > limit-len(dst) {
-		return nil, errLimit
-	}
-	out, err := s2.Decode(nil, block)
-	if err != nil {
-		return nil, err
-	}
-	if dst == nil {
-		return out, nil
-	}
-	return append(dst, out...), nil
+	return nil
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 )
@@ -53,10 +54,10 @@ func (r *Record) Headers() ([]Header, error) {
 // it returns an error, and checks that the records add up to what the header
 // says. The Record is reused between calls.
 func (b Batch) Records(limit int, each func(*Record) error) error {
-	body, err := Decompress(b.Codec(), b[BatchHeaderBytes:], limit)
-	if err != nil {
-		return err
-	}
+	return b.opened(limit, func(body []byte) error { return b.eachOf(body, each) })
+}
+
+func (b Batch) eachOf(body []byte, each func(*Record) error) error {
 	d := varints{b: body}
 	var r Record
 	for i := range int(b.Count()) {
@@ -132,16 +133,22 @@ func (d *varints) bytes() []byte {
 	return v
 }
 
+// Misleads says of an error of Records that the records aren't what the header promises.
+func Misleads(err error) bool {
+	return errors.Is(err, ErrInvalidRecord) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrCodec)
+}
+
 // Recompress makes the batch anew with another codec; the records stay as they
 // are. It decompresses within limit bytes.
 func (b Batch) Recompress(to Codec, limit int) (Batch, error) {
-	body, err := Decompress(b.Codec(), b[BatchHeaderBytes:], limit)
+	var out []byte
+	err := b.opened(limit, func(body []byte) (err error) {
+		out = make([]byte, BatchHeaderBytes, BatchHeaderBytes+len(body)/2)
+		copy(out, b)
+		out, err = Compress(to, out, body)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	out := make([]byte, BatchHeaderBytes, BatchHeaderBytes+len(body)/2)
-	copy(out, b)
-	if out, err = Compress(to, out, body); err != nil {
 		return nil, err
 	}
 	n := Batch(out)

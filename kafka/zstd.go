@@ -3,6 +3,7 @@ package kafka
 import (
 	"bytes"
 	"errors"
+	"io"
 	"runtime"
 
 	"github.com/klauspost/compress/zstd"
@@ -46,21 +47,21 @@ func newZstdReader(window uint64) *zstd.Decoder {
 
 // unzstd decompresses with a decoder that is kept; a frame whose window is too
 // large for that gets one of its own.
-func unzstd(body []byte, limit int) ([]byte, error) {
+func unzstd(body []byte, read func(io.Reader) error) error {
 	r := <-zstdReaders
-	out, err := unzstdWith(r, body, limit)
+	err := unzstdWith(r, body, read)
 	zstdReaders <- r
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) {
 		r := newZstdReader(zstdMaxWindow)
 		defer r.Close()
-		return unzstdWith(r, body, limit)
+		return unzstdWith(r, body, read)
 	}
-	return out, err
+	return err
 }
 
-func unzstdWith(r *zstd.Decoder, body []byte, limit int) ([]byte, error) {
+func unzstdWith(r *zstd.Decoder, body []byte, read func(io.Reader) error) error {
 	if err := r.Reset(bytes.NewReader(body)); err != nil {
-		return nil, err
+		return err
 	}
-	return readLimited(r, len(body), limit)
+	return read(r)
 }

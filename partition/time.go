@@ -30,6 +30,9 @@ func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp
 			return tiering.Stamp{}, false, err
 		}
 		found, ok, err := FindInBatch(b, batchLimit(s), start, at)
+		if kafka.Misleads(err) {
+			err = nil // clients see what is wrong with it when they read it
+		}
 		if err != nil || ok {
 			return found, ok, err
 		}
@@ -135,5 +138,8 @@ func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest tieri
 		}
 		return nil
 	})
+	if kafka.Misleads(err) {
+		err = nil
+	}
 	return newest, err
 }

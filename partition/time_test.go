@@ -100,3 +100,27 @@ func TestHeadersThatAreWrongAboutTime(t *testing.T) {
 		t.Errorf("a client that plays the broker: %+v", r)
 	}
 }
+
+// A batch whose records aren't what its header promises, which nobody looks at when it is
+// produced, spoils look-ups by time for nobody.
+func TestBatchThatLiesSpoilsNoLookUp(t *testing.T) {
+	b := newBench(t)
+	b.now = 10_000
+	p := b.take(settings())
+	record := []kafka.NewRecord{{Timestamp: 500, Value: []byte("v")}, {Timestamp: 600, Value: []byte("v")}}
+	lying, err := kafka.Build(kafka.Gzip, record, func(b kafka.Batch) { b[kafka.BatchHeaderBytes] ^= 0xff })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range []kafka.Batch{timed(kafka.None, 100), lying, timed(kafka.None, 550)} {
+		if r := appendBatch(p, batch); r.err != nil {
+			t.Fatal(r.err)
+		}
+	}
+	if found, ok, err := p.FindTime(t.Context(), 0, 300); err != nil || !ok || found.Offset != 3 {
+		t.Errorf("by time: %+v, %v, %v", found, ok, err)
+	}
+	if _, _, err := p.MaxTime(); err != nil {
+		t.Errorf("the newest: %v", err)
+	}
+}

@@ -186,12 +186,26 @@ func (f *fetcher) once(ctx context.Context, key string, at int64, p []byte) (int
 	if err != nil {
 		return 0, err
 	}
-	n, err := io.ReadFull(body, p)
+	n, err := fill(body, p)
+	if err == io.EOF && n > 0 {
+		err = nil // the object ends here
+	}
 	if closeErr := body.Close(); err == nil && closeErr != nil {
 		err = closeErr
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
-		err = nil // the object ends here
+	return n, err
+}
+
+// fill reads until p is full. io.EOF says that the object ends before; a stream that
+// breaks off is another error, io.ErrUnexpectedEOF too.
+func fill(body io.Reader, p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var got int
+		got, err = body.Read(p[n:])
+		n += got
+	}
+	if n == len(p) {
+		err = nil
 	}
 	return n, err
 }

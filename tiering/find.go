@@ -96,6 +96,9 @@ func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at i
 				return nil
 			}
 			found, ok, err = findInBatch(b, r.cfg.MaxRecordBytes, start, at)
+			if kafka.Misleads(err) {
+				err = nil
+			}
 			if err == nil && ok {
 				err = errStop
 			}
@@ -196,12 +199,16 @@ func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64
 			continue
 		}
 		err := r.eachBatch(ctx, s.Object, k, func(b kafka.Batch) error {
-			return b.Records(r.cfg.MaxRecordBytes, func(rec *kafka.Record) error {
+			err := b.Records(r.cfg.MaxRecordBytes, func(rec *kafka.Record) error {
 				if rec.Offset >= start {
 					newest = max(newest, rec.Timestamp)
 				}
 				return nil
 			})
+			if kafka.Misleads(err) {
+				err = nil
+			}
+			return err
 		})
 		if err != nil {
 			return newest, err

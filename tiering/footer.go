@@ -2,7 +2,6 @@ package tiering
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -51,11 +50,11 @@ func getRange(ctx context.Context, store s3store.Store, key string, at, n int64)
 		return nil, err
 	}
 	b := make([]byte, n)
-	_, err = io.ReadFull(body, b)
+	_, err = fill(body, b)
 	if closeErr := body.Close(); err == nil {
 		err = closeErr
 	}
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		return nil, &CorruptError{key, at, fmt.Errorf("the object ends within %d bytes from here", n)}
 	}
 	if err != nil {

@@ -1,6 +1,11 @@
 package tiering
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"maps"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type garbageMetrics struct {
 	looked  *prometheus.CounterVec
@@ -16,7 +21,8 @@ func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
 	}
 	m := &garbageMetrics{
-		looked:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects that were judged, by verdict."}, []string{"verdict"}),
+		looked: fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects that were judged, by verdict."}, []string{"verdict"}),
+			slices.Collect(maps.Values(verdictNames))...),
 		deleted: counter("deleted_objects_total", "Objects that were deleted."),
 		freed:   counter("deleted_bytes_total", "Bytes of objects that were deleted."),
 		cycles:  counter("cycles_total", "Times that the whole bucket was gone over."),

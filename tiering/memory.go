@@ -163,6 +163,27 @@ func (m *memory) put(n int64) {
 	m.served()
 }
 
+// relieve makes the cache give up what the first in the queue needs.
+func (m *memory) relieve() {
+	for range 1 + m.limit/int64(m.chunk) { // what is evicted may be held by others, too
+		n := m.awaited()
+		if n == 0 {
+			return
+		}
+		m.evict(n)
+	}
+}
+
+// awaited is what the first in the queue needs, 0 if nobody waits.
+func (m *memory) awaited() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.mu.queue) == 0 {
+		return 0
+	}
+	return m.mu.queue[0].bytes
+}
+
 // served notes that the queue may be empty again; the lock is held.
 func (m *memory) served() {
 	if len(m.mu.queue) == 0 {
@@ -247,12 +268,21 @@ func (m *memory) share() int {
 
 func (b *buffer) retain() { b.refs.Add(1) }
 
+// release gives up a share of the buffer. If others still have one, the cache may be the
+// only one: it gives the buffer up if somebody waits.
 func (b *buffer) release() {
-	switch n := b.refs.Add(-1); {
-	case n < 0:
+	if b.drop() > 0 {
+		b.home.relieve()
+	}
+}
+
+// drop is release for the cache itself.
+func (b *buffer) drop() (left int32) {
+	switch left = b.refs.Add(-1); {
+	case left < 0:
 		panic("tiering: a buffer was released twice")
-	case n > 0:
-		return
+	case left > 0:
+		return left
 	}
 	if m := b.home; cap(b.b) == m.chunk {
 		whole := b.b[:m.chunk]
@@ -260,6 +290,7 @@ func (b *buffer) release() {
 		m.spare.Put(&whole)
 	}
 	b.home.put(b.cap)
+	return 0
 }
 
 // check runs the check for a position once.

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"varve/kafka"
+	"varve/s3store"
 )
 
 func TestMemoryQueue(t *testing.T) {
@@ -72,5 +75,55 @@ func TestMemoryQueue(t *testing.T) {
 			}
 		}()
 		b.release()
+	})
+}
+
+// Who waits for memory gets what only the cache holds, as soon as that is so.
+func TestWaiterGetsWhatOnlyTheCacheHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.reader.ReadaheadBytes = 0
+		cfg.upload.Compress = false
+		w := newWorld(t, cfg)
+		s := w.source(1, 0)
+		chunks := int(cfg.reader.MemoryBytes) / cfg.reader.ChunkBytes
+		for range chunks + 4 {
+			s.produce(randomBatch(t, newRand(1), kafka.None, 1, cfg.reader.ChunkBytes, 1), 0, w.now.ms())
+		}
+		w.flush()
+		o := s.Head().Slices[0].Object
+		w.reader.memory.evict(cfg.reader.MemoryBytes)
+		var held []*buffer
+		for n := range chunks - 1 {
+			b, err := w.reader.chunk(t.Context(), o, int64(n), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, b)
+		}
+		w.faults = func(s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Second} } // fake
+		got := make(chan error, 2)
+		read := func(n int) {
+			b, err := w.reader.chunk(t.Context(), o, int64(n), true)
+			if err == nil {
+				b.release()
+			}
+			got <- err
+		}
+		began := time.Now()
+		go read(chunks - 1) // takes the last room
+		synctest.Wait()
+		go read(chunks) // waits
+		for range 2 {
+			if err := <-got; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		for _, b := range held {
+			b.release()
+		}
 	})
 }

@@ -29,10 +29,14 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 		failures: counter("request_errors_total", "GET requests that failed."),
 		ahead:    counter("readahead_chunks_total", "Chunks that were asked for ahead of a sequential reader."),
 		corrupt:  counter("corrupt_total", "Parts of objects that were not what was written."),
-		hedges:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Second requests beside slow ones, by whether they came first."}, []string{"won"}),
+		hedges:   fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Second requests beside slow ones, by whether they came first."}, []string{"won"}), "yes", "no"),
 		lookups:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
+	}
+	for _, kind := range kindNames {
+		m.lookups.WithLabelValues(kind, yesNo(true))
+		m.lookups.WithLabelValues(kind, yesNo(false))
 	}
 	if reg == nil {
 		return m

@@ -595,3 +595,20 @@ func TestSlowClientsLeaveMemoryForOthers(t *testing.T) {
 		t.Errorf("%d bytes are counted as lent", n)
 	}
 }
+
+// A stream that breaks off is an outage, not the object's end.
+func TestCutStreamIsNoCorruption(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.source(1, 0)
+	s.produce(randomBatch(t, newRand(1), kafka.None, 1, 1000, 1), 0, w.now.ms())
+	w.flush()
+	w.faults = func(c s3store.Call) s3store.Fault {
+		return s3store.Fault{Cut: c.Op == s3store.OpGet, CutAfter: 40, CutError: fmt.Errorf("reset: %w", io.ErrUnexpectedEOF)}
+	}
+	var corrupt *CorruptError
+	if _, err := w.reader.Read(t.Context(), s.Head(), s.id, 0, 1<<20); err == nil || errors.As(err, &corrupt) || !s3store.Transient(err) {
+		t.Errorf("read of a stream that is cut: %v", err)
+	}
+	w.faults = nil
+	w.checkHistory(s, 0, 1<<20)
+}

@@ -48,7 +48,7 @@ func NewReader(store s3store.Store, cfg ReaderConfig, reg prometheus.Registerer)
 	r.fetch.metrics = r.metrics
 	// A quarter of the memory is never cached, so that who waits for room gets it
 	// by what others release, without anybody having to make room for them.
-	r.chunks = newCache(r.ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, (*buffer).release, r.metrics.looked)
+	r.chunks = newCache(r.ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, r.metrics.looked)
 	r.memory.evict = r.chunks.evict
 	r.meta = newCache(r.ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, r.metrics.looked)
 	r.unzip = newUnzip()

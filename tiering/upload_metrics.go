@@ -1,6 +1,11 @@
 package tiering
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"maps"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 type uploadMetrics struct {
 	objects   *prometheus.CounterVec
@@ -21,20 +26,20 @@ func newUploadMetrics(reg prometheus.Registerer) *uploadMetrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help})
 	}
-	vec := func(name, label, help string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label})
+	vec := func(name, label, help string, values ...string) *prometheus.CounterVec {
+		return fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label}), values...)
 	}
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "varve_tier_upload_" + name, Help: help})
 	}
 	m := &uploadMetrics{
-		objects:   vec("objects_total", "kind", "Objects that were uploaded: bundles of many partitions, segments of one."),
+		objects:   vec("objects_total", "kind", "Objects that were uploaded: bundles of many partitions, segments of one.", "bundle", "segment"),
 		slices:    counter("slices_total", "Slices in uploaded objects."),
 		raw:       counter("record_bytes_total", "Bytes of record batches in uploaded objects, before compression by the tier."),
 		stored:    counter("object_bytes_total", "Bytes of uploaded objects."),
 		pages:     counter("pages_total", "Manifest pages that were written."),
-		commits:   vec("commits_total", "outcome", "Heads that were committed, or not."),
-		errors:    vec("errors_total", "step", "Failures, by what failed: read, put, commit."),
+		commits:   vec("commits_total", "outcome", "Heads that were committed, or not.", slices.Collect(maps.Values(outcomeNames))...),
+		errors:    vec("errors_total", "step", "Failures, by what failed: read, put, commit.", "read", "put", "commit"),
 		waiting:   gauge("waiting_bytes", "Bytes that are committed and not in the tier."),
 		oldest:    gauge("oldest_seconds", "Age of the oldest record that is not in the tier; 0 if there is none."),
 		stuck:     gauge("stuck_partitions", "Partitions that could not be tiered for a minute or more; each holds on to the journal that it shares."),
@@ -46,4 +51,13 @@ func newUploadMetrics(reg prometheus.Registerer) *uploadMetrics {
 		reg.MustRegister(m.objects, m.slices, m.raw, m.stored, m.pages, m.commits, m.errors, m.waiting, m.oldest, m.stuck, m.succeeded, m.put)
 	}
 	return m
+}
+
+// fromZero shows a counter's known values before they happen: who watches for an
+// increase misses the first otherwise.
+func fromZero(c *prometheus.CounterVec, values ...string) *prometheus.CounterVec {
+	for _, v := range values {
+		c.WithLabelValues(v)
+	}
+	return c
 }

@@ -32,6 +32,9 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 		skips:    counter("skips_total", "Times that a store was told to go on behind what it lacks, since that was trimmed where it is copied from."),
 		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
 	}
+	for _, reason := range []string{"too many", "tls", "hello"} {
+		m.refused.WithLabelValues(reason) // shown before the first
+	}
 	if r == nil {
 		return m
 	}

@@ -1,0 +1,67 @@
+package group
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// What a group may commit fits into transactions, however large its offsets, and however
+// long the names in its keys are.
+func TestLargeCommitsFitTransactions(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		d.topics["t"] = id.Topic{1}
+		const partitions = 29_000
+		for from := 0; from < partitions; from += 5_000 {
+			c := CommitTopic{Topic: "t"}
+			for p := from; p < min(partitions, from+5_000); p++ {
+				c.Partitions = append(c.Partitions, CommitPartition{int32(p), metadata.OffsetCommit{Offset: math.MaxInt64, LeaderEpoch: math.MaxInt32, Topic: id.Topic{1}}})
+			}
+			r := d.Commit(t.Context(), "large", Commit{Generation: -1, Retention: time.Hour, Topics: []CommitTopic{c}})
+			want(t, "commit", r.Err, nil)
+			for _, err := range r.Errs[0] {
+				want(t, "commit of a partition", err, nil)
+			}
+		}
+		long := strings.Repeat("ü", 16_000) // a byte becomes three in a key
+		var topics []CommitTopic
+		for n := range 100 {
+			topics = append(topics, commitOf("", -1, fmt.Sprint("t", n), int64(n)).Topics...)
+		}
+		want(t, "commit of a group with a long name", d.Commit(t.Context(), long, Commit{Generation: -1, Topics: topics}).Err, nil)
+		d.restart()
+		f, err := d.Fetch(t.Context(), "large", nil, true)
+		if err != nil || len(f[0].Partitions) != partitions || f[0].Partitions[partitions-1].Offset != math.MaxInt64 {
+			t.Errorf("%v", err)
+		}
+		if f, err = d.Fetch(t.Context(), long, nil, true); err != nil || len(f) != 100 {
+			t.Errorf("%d topics, %v", len(f), err)
+		}
+	})
+}
+
+// A group that can't be decoded isn't read all the time.
+func TestUndecodableGroupIsReadRarely(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte("what is this?")))
+		want(t, "put", err, nil)
+		d.stop()
+		r := &countingReader{Reader: d.store}
+		log := slog.New(slog.DiscardHandler)
+		d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
+		d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
+		d.OwnSlots(allSlots())
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if n, most := r.gets.Load(), int64(24*time.Hour/d.cfg.RetentionCheck); int64(n) > most {
+			t.Errorf("read %d times a day, at most %d are wanted", n, most)
+		}
+	})
+}
