@@ -16,7 +16,7 @@ import (
 // has too few members takes it.
 const growAfter = time.Second
 
-// keepEnsemble replaces members of the own journal that are gone for longer than a
+// keepEnsemble replaces members of the own journal that are gone, or not connected, for longer than a
 // restart takes, or too far behind, and fills up an ensemble that began with too few,
 // until ctx ends.
 func (a *Agent) keepEnsemble(ctx context.Context) {
@@ -58,7 +58,8 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	}
 	behind := map[id.Store]bool{}
 	for _, m := range a.peers.Members(a.journal.ID()) {
-		behind[m.Store] = m.Behind
+		// One that lives, and refuses or can't be reached, keeps nothing either.
+		behind[m.Store] = m.Behind || !m.Own && m.Connected.IsZero()
 	}
 	drains, want := a.view.Drained(), a.cfg.Replication.Factor
 	var drained []id.Store // members that could stay
