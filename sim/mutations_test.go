@@ -17,7 +17,7 @@ type mutation struct {
 }
 
 // mutationRuns is within how many seeds a mutation has to be caught.
-const mutationRuns = 400
+const mutationRuns = 1600
 
 // rare are mutations that take more seeds, and so long that they are only tried when
 // asked for: what they take away is mostly made up for by something else.
@@ -28,7 +28,7 @@ var rare = map[string]uint64{
 }
 
 var mutations = []mutation{
-	{"skip the fence", 184, false, []patch{
+	{"skip the fence", 278, false, []patch{
 		{"wal/fence.go", "		m.fence = epoch\n		return nil\n", "		return nil\n"},
 		{"wal/fence.go", "	if m.fence != epoch {\n", "	if false {\n"},
 	}},
@@ -49,15 +49,15 @@ var mutations = []mutation{
 		{"controller/sealed.go", "if err != nil || rec.State != metadata.JournalSealed {", "if err != nil || rec.State == 0 {"},
 		{"agent/adopt.go", "case t.rec.State != metadata.JournalSealed:", "case false:"},
 	}},
-	{"count a wiped store as an answer", 86, false, []patch{
+	{"count a wiped store as an answer", 158, false, []patch{
 		{"controller/recover.go", "		case a.err != nil:\n", "		case errors.Is(a.err, replica.ErrOtherStore):\n			held[a.store] = 0\n		case a.err != nil:\n"},
 		{"controller/recover.go", "	\"varve/wal\"\n", "	\"varve/wal\"\n	\"varve/wal/replica\"\n"},
 		{"controller/recover.go", "	if len(have) < enough {\n		return", "	if len(have) == 0 {\n		return"},
 	}},
-	{"forget the chain's order", 13, false, []patch{
+	{"forget the chain's order", 15, false, []patch{
 		{"agent/adopt.go", "		for _, l := range c.head.Chain {\n			if l.Epoch == c.head.Epoch {", "		for _, l := range c.head.Chain[max(0, len(c.head.Chain)-2):] {\n			if l.Epoch == c.head.Epoch {"},
 	}},
-	{"seal before copying", 61, false, []patch{
+	{"seal before copying", 746, false, []patch{
 		{"controller/recover.go", "c.complete(ctx, j, epoch, rec.Ensemble, held, q)", "c.complete(ctx, j, epoch, rec.Ensemble, held, 1)"},
 	}},
 }
