@@ -90,3 +90,15 @@ func pairs(list []string, flag string) (map[string]*string, error) {
 	}
 	return out, nil
 }
+
+// asNamed gives the answers in the order in which the topics were named.
+func asNamed[T any](names []string, answers map[string]T) (all []T) {
+	given := map[string]bool{}
+	for _, name := range names {
+		if a, ok := answers[name]; ok && !given[name] {
+			given[name] = true
+			all = append(all, a)
+		}
+	}
+	return all
+}

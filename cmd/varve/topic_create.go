@@ -63,7 +63,7 @@ func (f *topicCreation) create(ctx context.Context, adm *kadm.Client, names []st
 	}
 	rows := []createdTopic{}
 	var errs []error
-	for _, a := range answers.Sorted() {
+	for _, a := range asNamed(names, answers) {
 		there := errors.Is(a.Err, kerr.TopicAlreadyExists)
 		switch {
 		case there && f.exists:

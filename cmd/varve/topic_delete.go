@@ -24,7 +24,7 @@ func topicDeleteCommand() *cobra.Command {
 			}
 			rows := []deletedTopic{}
 			var errs []error
-			for _, a := range answers.Sorted() {
+			for _, a := range asNamed(names, answers) {
 				errs = append(errs, sayKafka("delete topic "+a.Topic, a.Err, ""))
 				rows = append(rows, deletedTopic{a.Topic, a.Err == nil})
 			}
