@@ -16,9 +16,9 @@ import (
 // has too few members takes it.
 const growAfter = time.Second
 
-// keepEnsemble replaces members of the own journal that are gone, or not connected, for longer than a
-// restart takes, or too far behind, and fills up an ensemble that began with too few,
-// until ctx ends.
+// keepEnsemble replaces members of the own journal that are gone, or not connected, for
+// longer than a restart takes, or too far behind, and fills up an ensemble that began
+// with too few, until ctx ends.
 func (a *Agent) keepEnsemble(ctx context.Context) {
 	var wanted []id.Store
 	var since time.Time

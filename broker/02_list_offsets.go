@@ -27,7 +27,7 @@ func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsets
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	var all several
+	all := newSeveral()
 	for _, t := range req.Topics {
 		rt := kmsg.NewListOffsetsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
@@ -165,7 +165,7 @@ func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.S
 
 func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
 	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
-	var all several
+	all := newSeveral()
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
@@ -207,7 +207,7 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *conn, req *kmsg.DeleteRec
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	var all several
+	all := newSeveral()
 	for _, t := range req.Topics {
 		rt := kmsg.NewDeleteRecordsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))

@@ -7,17 +7,16 @@ import "golang.org/x/sync/errgroup"
 const severalAtOnce = 16
 
 // several does things for the partitions of one request side by side: each may read the
-// bucket or write to etcd, and a request may have thousands. The zero value is ready.
-type several struct {
-	group   errgroup.Group
-	limited bool
+// bucket or write to etcd, and a request may have thousands.
+type several struct{ group errgroup.Group }
+
+func newSeveral() *several {
+	s := new(several)
+	s.group.SetLimit(severalAtOnce)
+	return s
 }
 
 func (s *several) add(do func()) {
-	if !s.limited {
-		s.group.SetLimit(severalAtOnce)
-		s.limited = true
-	}
 	s.group.Go(func() error {
 		do()
 		return nil

@@ -76,8 +76,7 @@ type GarbageDeps struct {
 // the object. A slice below the log start counts as not named, unless it is the
 // newest in a head, whose producers may be asked for. Where there is no head there
 // must be the record of a deleted topic whose undelete window is over, so that the
-// loss of etcd never looks like garbage. Manifest pages go by the same
-// rule.
+// loss of etcd never looks like garbage. Manifest pages go by the same rule.
 type Collector struct {
 	cfg     GarbageConfig
 	deps    GarbageDeps

@@ -55,12 +55,6 @@ func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
 	if b := m.try(n); b != nil {
 		return b, nil
 	}
-	for range 1 + m.limit/int64(max(n, 1)) { // what is evicted may be lent, too
-		m.evict(int64(n))
-		if b := m.try(n); b != nil {
-			return b, nil
-		}
-	}
 	m.mu.Lock()
 	if len(m.mu.queue) == 0 && m.fits(int64(n)) {
 		m.mu.used += int64(n)
@@ -72,6 +66,7 @@ func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
 		close(m.mu.short)
 	}
 	m.mu.Unlock()
+	m.relieve()
 	select {
 	case <-a.ok:
 		return m.make(n), nil
@@ -163,14 +158,15 @@ func (m *memory) put(n int64) {
 	m.served()
 }
 
-// relieve makes the cache give up what the first in the queue needs.
+// relieve makes the cache give up what the first in the queue needs, chunk by chunk:
+// what is evicted may be held by others, too.
 func (m *memory) relieve() {
-	for range 1 + m.limit/int64(m.chunk) { // what is evicted may be held by others, too
+	for range 1 + m.limit/int64(m.chunk) {
 		n := m.awaited()
 		if n == 0 {
 			return
 		}
-		m.evict(n)
+		m.evict(max(n, int64(m.chunk)))
 	}
 }
 

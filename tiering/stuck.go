@@ -14,8 +14,8 @@ import (
 const stuckAfter = time.Minute
 
 // Stuck is a partition that waits for the tier and can't be tiered: a part of its tail,
-// of what the tier remembers, or of its manifest can't be read. It holds on to the journal that all of
-// the agent's partitions share, which fills up in the end.
+// of what the tier remembers, or of its manifest can't be read. It holds on to the
+// journal that all of the agent's partitions share, which fills up in the end.
 type Stuck struct {
 	Partition id.Partition
 	Since     time.Time

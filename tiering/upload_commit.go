@@ -21,8 +21,8 @@ var (
 	errUnfolded = errors.New("the head is full and the manifest can't be read")
 )
 
-// foldAttempts is how often a manifest is tried to be read before the take is given up
-// for now: the round, and so every other partition, waits meanwhile.
+// foldAttempts is how often a manifest is tried to be read before the take is left to
+// another round: this one, and so every other partition, waits meanwhile.
 const foldAttempts = 3
 
 // commit makes the parts of a take the newest slices of the partition's head. It
