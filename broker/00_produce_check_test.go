@@ -7,6 +7,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/internal/workbound"
 	"varve/kafka"
 )
 
@@ -51,7 +52,8 @@ func FuzzCheckProduce(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, version int16) {
 		version = max(0, version%14)
 		before := bytes.Clone(body)
-		err := checkProduce(body, version)
+		var err error
+		workbound.Check(t, len(body), func() { err = checkProduce(body, version) })
 		if !bytes.Equal(before, body) {
 			t.Fatal("the body was changed")
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/workbound"
 	"varve/metadata"
 )
 
@@ -290,7 +291,9 @@ func FuzzSubscription(f *testing.F) {
 	f.Add([]byte{0, 3, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		topics := map[string]struct{}{}
-		if err := readSubscription(b, topics); err == nil && len(topics) > len(b)/2 {
+		var err error
+		workbound.Check(t, len(b), func() { err = readSubscription(b, topics) })
+		if err == nil && len(topics) > len(b)/2 {
 			t.Fatalf("%d topics in %d bytes", len(topics), len(b))
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"varve/internal/workbound"
 )
 
 func records(n int) []NewRecord {
@@ -158,10 +160,12 @@ func FuzzBatch(f *testing.F) {
 			return
 		}
 		n := 0
-		err = b.Records(1<<20, func(r *Record) error {
-			n++
-			_, err := r.Headers()
-			return err
+		workbound.Check(t, len(in)+1<<20, func() {
+			err = b.Records(1<<20, func(r *Record) error {
+				n++
+				_, err := r.Headers()
+				return err
+			})
 		})
 		if err == nil && n != int(b.Count()) {
 			t.Fatalf("%d records of %d", n, b.Count())

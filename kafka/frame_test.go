@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/workbound"
 )
 
 func flexible(key, version int16) bool {
@@ -59,6 +61,16 @@ func TestFramesAreBounded(t *testing.T) {
 
 func FuzzHeader(f *testing.F) {
 	f.Add(kmsg.NewRequestFormatter(kmsg.FormatterClientID("me")).AppendRequest(nil, kmsg.NewPtrMetadataRequest(), 42)[4:])
+	for key := range int16(kmsg.MaxKey) + 1 {
+		if req := kmsg.RequestForKey(key); req != nil {
+			version := req.MaxVersion()
+			header := []byte{0, byte(key), 0, byte(version), 0, 0, 0, 1, 0xff, 0xff}
+			if flexible(key, version) {
+				header = append(header, 0)
+			}
+			f.Add(append(header, filledRequest(key, version)...))
+		}
+	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
 		h, body, err := ParseHeader(frame, flexible)
 		if err != nil {
@@ -69,7 +81,7 @@ func FuzzHeader(f *testing.F) {
 			return
 		}
 		req.SetVersion(h.Version)
-		_ = Decode(body, req)
+		workbound.Check(t, len(frame), func() { _ = Decode(body, req) })
 	})
 }
 

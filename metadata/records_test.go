@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/workbound"
 )
 
 var at = time.UnixMilli(1_790_000_000_123)
@@ -106,7 +107,9 @@ func FuzzValues(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, b []byte) {
 		form := forms[int(kind)%len(forms)]
-		v, err := form.decode(b)
+		var v any
+		var err error
+		workbound.Check(t, len(b), func() { v, err = form.decode(b) })
 		if err != nil {
 			return
 		}

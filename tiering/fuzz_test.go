@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"varve/internal/id"
+	"varve/internal/workbound"
 	"varve/kafka"
 	"varve/metadata"
 )
@@ -41,7 +42,9 @@ func FuzzIndex(f *testing.F) {
 	f.Add(index)
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = resealed(b)
-		x, err := decodeIndex(b, 1<<40)
+		var x *Index
+		var err error
+		workbound.Check(t, len(b), func() { x, err = decodeIndex(b, 1<<40) })
 		if err != nil {
 			return
 		}
@@ -56,7 +59,9 @@ func FuzzState(f *testing.F) {
 	_, state, _, _ := goldenParts(f)
 	f.Add(state)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := decodeState(resealed(b))
+		var p []Producer
+		var err error
+		workbound.Check(t, len(b), func() { p, err = decodeState(resealed(b)) })
 		if err != nil {
 			return
 		}
@@ -71,7 +76,9 @@ func FuzzFooter(f *testing.F) {
 	_, _, _, footer := goldenParts(f)
 	f.Add(footer)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		x, err := decodeFooter(resealed(b))
+		var x *Footer
+		var err error
+		workbound.Check(t, len(b), func() { x, err = decodeFooter(resealed(b)) })
 		if err != nil {
 			return
 		}
@@ -89,7 +96,9 @@ func FuzzPage(f *testing.F) {
 	c.Page = metadata.Page{Object: metadata.Object{Writer: 1, Seq: 3}, Len: 99}
 	f.Add((&page{Partition: p, Level: 1, Children: []child{c}}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		g, err := decodePage(resealed(b))
+		var g *page
+		var err error
+		workbound.Check(t, len(b), func() { g, err = decodePage(resealed(b)) })
 		if err != nil {
 			return
 		}
@@ -104,7 +113,9 @@ func FuzzPage(f *testing.F) {
 func FuzzObject(f *testing.F) {
 	f.Add(goldenObject(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_ = Dump(io.Discard, bytes.NewReader(b), int64(len(b)), DumpOptions{Blocks: true, Batches: true})
+		workbound.Check(t, len(b), func() {
+			_ = Dump(io.Discard, bytes.NewReader(b), int64(len(b)), DumpOptions{Blocks: true, Batches: true})
+		})
 	})
 }
 

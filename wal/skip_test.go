@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"varve/internal/vfs"
+	"varve/internal/workbound"
 )
 
 // trimmed makes a journal of several files, of which the follower has some entries
@@ -335,7 +336,9 @@ func FuzzMeta(f *testing.F) {
 		for i := range 4 {
 			b[len(b)-4+i] = byte(crc >> (8 * i))
 		}
-		m, err := decodeMeta(b)
+		var m meta
+		var err error
+		workbound.Check(t, len(b), func() { m, err = decodeMeta(b) })
 		if err != nil {
 			return
 		}

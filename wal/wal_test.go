@@ -14,6 +14,7 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/vfs"
+	"varve/internal/workbound"
 )
 
 // small makes rollovers and evictions frequent.
@@ -461,12 +462,15 @@ func FuzzEntry(f *testing.F) {
 			}
 			le.PutUint32(b[60:], sum(b[:60]))
 		}
-		h, err := parseHeader(b, int64(len(b)))
-		if err == nil {
+		workbound.Check(t, len(b), func() {
+			h, err := parseHeader(b, int64(len(b)))
+			if err != nil {
+				return
+			}
 			if records, err := parseDirectory(nil, &h, b[h.dirAt:h.dirAt+h.dirLen]); err == nil {
 				_ = checkBodies(b, records)
 			}
-		}
+		})
 		_, _, _, _ = parseFileHeader(b)
 		_, _ = decodeMeta(b)
 		_ = eachEntry(b, func(*Entry) error { return nil })

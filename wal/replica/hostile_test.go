@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/workbound"
 	"varve/wal"
 )
 
@@ -193,26 +194,31 @@ func FuzzFrames(f *testing.F) {
 		f.Add(buf.Bytes(), b)
 	}
 	f.Fuzz(func(t *testing.T, frames, payload []byte) {
-		c := newConn(oneConn{r: bytes.NewReader(frames)}, m)
-		for {
-			if _, _, err := c.control(0); err != nil {
-				break
-			}
-		}
-		if h, err := decodeHello(payload); err == nil {
-			if again, err := decodeHello(h.encode()); err != nil || again != h {
-				t.Errorf("%+v became %+v, %v", h, again, err)
-			}
-		}
-		_, _ = decodeWelcome(payload)
-		_, _ = decodeMembership(payload)
-		for _, k := range []kind{kindRequest, kindPut} {
-			if q, err := decodeRequest(k, payload); err == nil && !bytes.Equal(q.encode(), payload) {
-				t.Errorf("%+v is not what was sent", q)
-			}
-		}
-		_ = wal.ParseDirectories(payload, func(*wal.Entry) error { return nil })
+		workbound.Check(t, len(frames)+len(payload), func() { decodeAll(t, m, frames, payload) })
 	})
+}
+
+// decodeAll decodes what a peer may send, as frames and as the payload of each kind.
+func decodeAll(t *testing.T, m *metrics, frames, payload []byte) {
+	c := newConn(oneConn{r: bytes.NewReader(frames)}, m)
+	for {
+		if _, _, err := c.control(0); err != nil {
+			break
+		}
+	}
+	if h, err := decodeHello(payload); err == nil {
+		if again, err := decodeHello(h.encode()); err != nil || again != h {
+			t.Errorf("%+v became %+v, %v", h, again, err)
+		}
+	}
+	_, _ = decodeWelcome(payload)
+	_, _ = decodeMembership(payload)
+	for _, k := range []kind{kindRequest, kindPut} {
+		if q, err := decodeRequest(k, payload); err == nil && !bytes.Equal(q.encode(), payload) {
+			t.Errorf("%+v is not what was sent", q)
+		}
+	}
+	_ = wal.ParseDirectories(payload, func(*wal.Entry) error { return nil })
 }
 
 type writeConn struct{ w io.Writer }
