@@ -65,7 +65,7 @@ var fences = []struct {
 		"varve/internal/vfs", // what a crash keeps; the caller gives the source
 		"varve/s3store",      // the pauses of a decorator that the agent is handed
 	}},
-	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
+	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
 }
 
 const chanceOnly = "a simulated cluster follows from its seed, so randomness comes from agent.Deps, through internal/chance"
