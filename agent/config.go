@@ -62,6 +62,7 @@ type Config struct {
 	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
 	Log             LogConfig             `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
+	Produce         ProduceConfig         `yaml:"produce" doc:"what is asked of producers"`
 	Journal         wal.Config            `yaml:"journal" doc:"the write-ahead log"`
 	Metadata        metadata.Config       `yaml:"etcd" doc:"the metadata store"`
 	Groups          group.Config          `yaml:"groups" doc:"consumer groups"`
@@ -72,6 +73,17 @@ type Config struct {
 	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
+// ProduceConfig says what is asked of producers.
+type ProduceConfig struct {
+	Validation string `yaml:"validation" doc:"how much of a produced batch is checked: strict reads every record, as Kafka does, so that no producer can store what consumers can't read; headers reads records only where a topic's settings demand it, for producers that are trusted"`
+}
+
+// What produce.validation may be.
+const (
+	ValidateStrict  = "strict"
+	ValidateHeaders = "headers"
+)
+
 // DefaultConfig has everything that has a sensible default.
 func DefaultConfig() Config {
 	c := Config{
@@ -81,7 +93,7 @@ func DefaultConfig() Config {
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
-		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
+		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
 		Groups: group.DefaultConfig(),
 	}
@@ -107,6 +119,9 @@ func (c *Config) Validate() error {
 	}
 	if err := c.validateReplication(); err != nil {
 		return err
+	}
+	if v := c.Produce.Validation; v != ValidateStrict && v != ValidateHeaders {
+		return bad("produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
 	}
 	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil {
 		return bad("log.level", strconv.Quote(c.Log.Level), "debug, info, warn or error")

@@ -168,12 +168,12 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 			return err
 		}
 	}
-	batch, rest, err := kafka.Next(records)
+	batch, err := kafka.One(records)
 	if err != nil {
 		return err
 	}
-	if len(rest) != 0 {
-		return kafka.ErrInvalidRecord // exactly one batch (KIP-98)
+	if slot.call.req.Version < 7 && batch.Codec() == kafka.Zstd { // KIP-110
+		return refuse(kafka.ErrCodec, "Produce version %d does not allow zstd", slot.call.req.Version)
 	}
 	now := slot.call.request.arrived.UnixMilli()
 	slot.start, slot.stamp = p.LogStart(), -1

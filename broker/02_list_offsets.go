@@ -146,7 +146,7 @@ func orNowhere(found tiering.Stamp, ok bool, err error) (tiering.Stamp, error) {
 }
 
 func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.Stamp, error) {
-	best, found, err := p.MaxTime()
+	best, found, err := p.MaxTime(ctx)
 	if err != nil {
 		return nowhere, err
 	}

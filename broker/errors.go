@@ -30,7 +30,7 @@ var codes = []struct {
 	{tiering.ErrNotOwner, kerr.NotLeaderForPartition},
 	{tiering.ErrBelowStart, kerr.OffsetOutOfRange},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
-	{kafka.ErrMagic, kerr.UnsupportedForMessageFormat},
+
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},
 	{kafka.ErrCodec, kerr.UnsupportedCompressionType},
 	{kafka.ErrTooLarge, kerr.MessageTooLarge},

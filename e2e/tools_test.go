@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -88,10 +89,11 @@ func transactional(t *testing.T, broker string) {
 	}
 }
 
-// kafkaTools gives a function that runs Kafka's own command-line tools, whose
-// jars Maven fetches once.
-func kafkaTools(t *testing.T) func(in, class string, args ...string) string {
+// kafkaJars returns the directory of Kafka's jars, which Maven fetches once.
+func kafkaJars(t *testing.T) string {
 	t.Helper()
+	fetchJars.Lock()
+	defer fetchJars.Unlock()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +105,15 @@ func kafkaTools(t *testing.T) func(in, class string, args ...string) string {
 			t.Fatal(err)
 		}
 	}
+	return lib
+}
+
+var fetchJars sync.Mutex
+
+// kafkaTools returns a function that runs Kafka's own command-line tools.
+func kafkaTools(t *testing.T) func(in, class string, args ...string) string {
+	t.Helper()
+	lib := kafkaJars(t)
 	return func(in, class string, args ...string) string {
 		t.Helper()
 		return tool(t, in, "java", append([]string{"-Xmx256m", "-cp", lib + "/*", "org.apache.kafka.tools." + class}, args...)...)

@@ -42,6 +42,7 @@ const (
 	attrLogAppendTime = 0x08
 	attrTransactional = 0x10
 	attrControl       = 0x20
+	attrDefined       = 0x7f // 0x40 is the delete horizon (KIP-534)
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -95,15 +96,18 @@ func (b Batch) SetBaseOffset(o int64) { binary.BigEndian.PutUint64(b, uint64(o))
 // SetLeaderEpoch writes the partition's epoch in place.
 func (b Batch) SetLeaderEpoch(e int32) { binary.BigEndian.PutUint32(b[12:], uint32(e)) }
 
-// SetLogAppendTime makes every record's timestamp ms and corrects the CRC.
-func (b Batch) SetLogAppendTime(ms int64) {
-	binary.BigEndian.PutUint16(b[21:], uint16(b.Attributes()|attrLogAppendTime))
-	binary.BigEndian.PutUint64(b[35:], uint64(ms))
-	b.seal()
-}
-
-// SetMaxTimestamp corrects the largest timestamp and the CRC.
-func (b Batch) SetMaxTimestamp(ms int64) {
+// SetMaxTimestamp writes the largest timestamp, and whether it is the time of the append
+// that counts for every record. It corrects the CRC if that changes anything. Attributes
+// that are not defined are then dropped, as by Kafka.
+func (b Batch) SetMaxTimestamp(ms int64, logAppendTime bool) {
+	if b.MaxTimestamp() == ms && b.IsLogAppendTime() == logAppendTime {
+		return
+	}
+	attributes := b.Attributes() & attrDefined &^ attrLogAppendTime
+	if logAppendTime {
+		attributes |= attrLogAppendTime
+	}
+	binary.BigEndian.PutUint16(b[21:], uint16(attributes))
 	binary.BigEndian.PutUint64(b[35:], uint64(ms))
 	b.seal()
 }
@@ -113,7 +117,6 @@ func (b Batch) seal() { binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[crcF
 // Errors of a batch; each maps to one Kafka error code.
 var (
 	ErrCorrupt       = errors.New("record batch is corrupt")               // CORRUPT_MESSAGE
-	ErrMagic         = errors.New("record batch has an old format")        // UNSUPPORTED_FOR_MESSAGE_FORMAT
 	ErrInvalidRecord = errors.New("record batch breaks the rules")         // INVALID_RECORD
 	ErrCodec         = errors.New("record batch has an unknown codec")     // UNSUPPORTED_COMPRESSION_TYPE
 	ErrTooLarge      = errors.New("record batch is larger than permitted") // MESSAGE_TOO_LARGE
@@ -132,6 +135,60 @@ func Next(b []byte) (batch Batch, rest []byte, err error) {
 	return Batch(b[:n:n]), b[n:], nil
 }
 
+// One returns the one batch that the records of a produce request must be (KIP-98). What
+// comes after it and is no whole batch is left out, and the errors are as in Kafka's
+// broker: a front that is no whole batch is ErrInvalidRecord, as is a second batch; a
+// length or format that can't be is ErrCorrupt.
+func One(records []byte) (Batch, error) {
+	n, err := wholeBatch(records)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("%d bytes hold no whole record batch: %w", len(records), ErrInvalidRecord)
+	}
+	b := Batch(records[:n:n])
+	if b.Magic() != 2 {
+		return nil, fmt.Errorf("format %d, only 2 is allowed: %w", b.Magic(), ErrInvalidRecord)
+	}
+	if n < BatchHeaderBytes {
+		return nil, fmt.Errorf("a batch of %d bytes: %w", n, ErrCorrupt)
+	}
+	switch second, err := wholeBatch(records[n:]); {
+	case err != nil:
+		return nil, err
+	case second != 0:
+		return nil, fmt.Errorf("more than one record batch: %w", ErrInvalidRecord)
+	}
+	return b, nil
+}
+
+const (
+	magicAt     = 16
+	leastLength = 14 // what follows the length of the shortest message of format 0
+)
+
+// wholeBatch returns the size of the batch at the front of b, or 0 if it isn't all there.
+func wholeBatch(b []byte) (int, error) {
+	if len(b) < batchLengthEnd {
+		return 0, nil
+	}
+	n := Batch(b).Size()
+	if n < leastLength+batchLengthEnd {
+		return 0, fmt.Errorf("a batch of %d bytes: %w", n, ErrCorrupt)
+	}
+	if len(b) <= magicAt {
+		return 0, nil
+	}
+	if m := Batch(b).Magic(); m < 0 || m > 2 {
+		return 0, fmt.Errorf("format %d: %w", m, ErrCorrupt)
+	}
+	if n > len(b) {
+		return 0, nil
+	}
+	return n, nil
+}
+
 // CheckCRC compares the checksum with the bytes.
 func (b Batch) CheckCRC() error {
 	if got := crc32.Checksum(b[crcFrom:], castagnoli); got != b.CRC() {
@@ -140,14 +197,11 @@ func (b Batch) CheckCRC() error {
 	return nil
 }
 
-// Validate checks what a producer sent, without parsing its records: the
+// Validate checks the header of what a producer sent, without parsing its records: the
 // format, the checksum, and that counts, offsets and producer fields add up.
 func (b Batch) Validate() error {
 	if b.Magic() != 2 {
-		if b.Magic() < 0 || b.Magic() > 2 {
-			return fmt.Errorf("magic %d: %w", b.Magic(), ErrCorrupt)
-		}
-		return fmt.Errorf("magic %d: %w", b.Magic(), ErrMagic)
+		return fmt.Errorf("format %d, only 2 is allowed: %w", b.Magic(), ErrInvalidRecord)
 	}
 	if err := b.CheckCRC(); err != nil {
 		return err
@@ -167,8 +221,8 @@ func (b Batch) validateFields() error {
 		return fmt.Errorf("last offset delta %d with %d records: %w", b.LastDelta(), n, ErrInvalidRecord)
 	case b.Codec() == None && int(n) > (len(b)-BatchHeaderBytes)/minRecordBytes:
 		return fmt.Errorf("%d records in %d bytes: %w", n, len(b), ErrInvalidRecord)
-	case b.ProducerID() >= 0 && (b.ProducerEpoch() < 0 || b.BaseSequence() < 0 && !b.IsControl()):
-		return fmt.Errorf("producer id %d with epoch %d and sequence %d: %w", b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), ErrInvalidRecord)
+	case b.ProducerID() >= 0 && b.BaseSequence() < 0 && !b.IsControl():
+		return fmt.Errorf("producer id %d with sequence %d: %w", b.ProducerID(), b.BaseSequence(), ErrInvalidRecord)
 	}
 	return nil
 }

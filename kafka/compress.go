@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 
@@ -106,17 +107,17 @@ func compressTo(w resetWriter, dst, body []byte) ([]byte, error) {
 // errLimit stops a decompression that would grow beyond the caller's limit.
 var errLimit = errors.New("decompressed size is over the limit")
 
-// Decompress gives body decompressed; with None it is body itself. Anything
+// Decompress returns body decompressed; with None it is body itself. Anything
 // that would be larger than limit bytes is ErrTooLarge, found out before the
 // memory is spent.
 func Decompress(c Codec, body []byte, limit int) ([]byte, error) {
-	return decompress(c, body, limit, func(int) {})
+	return decompress(c, nil, body, limit, func(int) {})
 }
 
-// decompress calls room, if the output is large, with its size before it makes room
-// for it; it holds no coder then.
-func decompress(c Codec, body []byte, limit int, room func(int)) ([]byte, error) {
-	out, err := unpack(c, body, limit, room)
+// decompress is Decompress into dst, which it grows. It calls room, if the output is
+// large, with its size before it makes room for it; it holds no coder then.
+func decompress(c Codec, dst, body []byte, limit int, room func(int)) ([]byte, error) {
+	out, err := unpack(c, dst, body, limit, room)
 	switch {
 	case err == nil:
 		return out, nil
@@ -132,16 +133,16 @@ func decompress(c Codec, body []byte, limit int, room func(int)) ([]byte, error)
 // instead of the memory that a buffer takes while it grows.
 const smallOutput = 4 << 20
 
-func unpack(c Codec, body []byte, limit int, room func(int)) ([]byte, error) {
+func unpack(c Codec, dst, body []byte, limit int, room func(int)) ([]byte, error) {
 	switch c {
 	case None:
 		return body, nil
 	case Snappy:
-		return unsnappy(body, limit, room)
+		return unsnappy(dst, body, limit, room)
 	}
 	var out []byte
 	err := stream(c, body, func(r io.Reader) (err error) {
-		out, err = readLimited(r, len(body), min(limit, smallOutput))
+		out, err = readLimited(r, dst, len(body), min(limit, smallOutput))
 		return err
 	})
 	if !errors.Is(err, errLimit) || limit <= smallOutput {
@@ -178,6 +179,9 @@ func stream(c Codec, body []byte, read func(io.Reader) error) error {
 		}
 		return read(r)
 	case Lz4:
+		if err := checkLz4(body); err != nil {
+			return err
+		}
 		r := lz4Readers.Get().(*lz4.Reader)
 		defer lz4Readers.Put(r)
 		r.Reset(bytes.NewReader(body))
@@ -188,19 +192,33 @@ func stream(c Codec, body []byte, read func(io.Reader) error) error {
 	return fmt.Errorf("%v: %w", c, ErrCodec)
 }
 
-func readLimited(r io.Reader, size, limit int) ([]byte, error) {
-	buf := bytes.NewBuffer(make([]byte, 0, min(4*size, limit)))
-	n, err := io.Copy(buf, io.LimitReader(r, int64(limit)+1))
-	if err == nil && n > int64(limit) {
-		err = errLimit
+// readLimited reads all of r, at most limit bytes, into dst. size is how long what r
+// decompresses is.
+func readLimited(r io.Reader, dst []byte, size, limit int) ([]byte, error) {
+	if cap(dst) == 0 {
+		dst = make([]byte, 0, min(4*size, limit)+bytes.MinRead)
 	}
-	return buf.Bytes(), err
+	for {
+		if len(dst) == cap(dst) {
+			dst = slices.Grow(dst, min(cap(dst), limit)+bytes.MinRead)
+		}
+		n, err := r.Read(dst[len(dst):cap(dst)])
+		dst = dst[:len(dst)+n]
+		switch {
+		case len(dst) > limit:
+			return nil, errLimit
+		case err == io.EOF:
+			return dst, nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 // xerial is the magic of the framing that Java's snappy streams have.
 var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
 
-func unsnappy(body []byte, limit int, room func(int)) ([]byte, error) {
+func unsnappy(dst, body []byte, limit int, room func(int)) ([]byte, error) {
 	total := 0
 	err := snappyBlocks(body, func(block []byte) error {
 		n, err := s2.DecodedLen(block)
@@ -216,7 +234,7 @@ func unsnappy(body []byte, limit int, room func(int)) ([]byte, error) {
 	if total > smallOutput {
 		room(total)
 	}
-	out := make([]byte, total)
+	out := slices.Grow(dst, total)[:total]
 	at := 0
 	err = snappyBlocks(body, func(block []byte) error {
 		n, err := s2.DecodedLen(block)

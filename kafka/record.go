@@ -19,7 +19,10 @@ type Record struct {
 	Offset    int64
 	Key       []byte
 	Value     []byte
-	headers   []byte // still encoded, behind their count
+
+	batch   Batch
+	delta   int32  // of the offset, as it was sent
+	headers []byte // still encoded, with their count
 }
 
 // Header is one header of a record; Value is nil where null.
@@ -31,18 +34,17 @@ type Header struct {
 // Headers decodes the record's headers.
 func (r *Record) Headers() ([]Header, error) {
 	d := varints{b: r.headers}
-	n := d.varint()
-	if n < 0 || n > int64(len(r.headers)) {
+	n := d.int32()
+	if n < 0 || int(n) > len(d.b) {
 		return nil, fmt.Errorf("%d headers: %w", n, ErrInvalidRecord)
 	}
 	hs := make([]Header, 0, n)
 	for range n {
 		k := d.bytes()
-		v := d.bytes()
 		if k == nil {
-			d.bad = true
+			d.fail()
 		}
-		hs = append(hs, Header{string(k), v})
+		hs = append(hs, Header{string(k), d.bytes()})
 	}
 	if d.bad || len(d.b) != 0 {
 		return nil, fmt.Errorf("headers are malformed: %w", ErrInvalidRecord)
@@ -54,108 +56,82 @@ func (r *Record) Headers() ([]Header, error) {
 // it returns an error, and checks that the records add up to what the header
 // says. The Record is reused between calls.
 func (b Batch) Records(limit int, each func(*Record) error) error {
-	return b.opened(limit, func(body []byte) error { return b.eachOf(body, each) })
+	return b.Open(limit, func(body Body) error {
+		return body.Each(func(r *Record) error {
+			if r.delta < 0 || r.delta > b.LastDelta() {
+				return &BadRecord{r.Index, fmt.Errorf("offset delta %d of %d: %w", r.delta, b.LastDelta(), ErrInvalidRecord)}
+			}
+			return each(r)
+		})
+	})
 }
 
-func (b Batch) eachOf(body []byte, each func(*Record) error) error {
-	d := varints{b: body}
-	var r Record
+// BadRecord refuses a batch for one of its records.
+type BadRecord struct {
+	Index int // in the batch
+	Err   error
+}
+
+func (e *BadRecord) Error() string { return fmt.Sprintf("record %d: %v", e.Index, e.Err) }
+func (e *BadRecord) Unwrap() error { return e.Err }
+
+// Each calls f with every record of the body, whatever its offset delta is. It checks
+// the framing: the records, their fields and headers fill the body, and there are as
+// many as the header says.
+func (d Body) Each(f func(*Record) error) error {
+	b := d.batch
+	in := varints{b: d.bytes}
+	r := Record{batch: b}
 	for i := range int(b.Count()) {
-		size := d.varint()
-		if d.bad || size < 0 || size > int64(len(d.b)) {
-			return fmt.Errorf("record %d of %d: %d bytes in %d: %w", i, b.Count(), size, len(d.b), ErrInvalidRecord)
+		size := int(in.int32())
+		if in.bad || size < 0 || size > len(in.b) {
+			return &BadRecord{i, fmt.Errorf("%d bytes in %d: %w", size, len(in.b), ErrInvalidRecord)}
 		}
-		if err := r.parse(b, i, d.b[:size]); err != nil {
-			return err
+		r.Index = i
+		if !r.parse(in.b[:size]) {
+			return &BadRecord{i, fmt.Errorf("its fields don't fill its %d bytes: %w", size, ErrInvalidRecord)}
 		}
-		d.b = d.b[size:]
-		if err := each(&r); err != nil {
+		in.b = in.b[size:]
+		if err := f(&r); err != nil {
 			return err
 		}
 	}
-	if len(d.b) != 0 {
-		return fmt.Errorf("%d bytes behind the last record: %w", len(d.b), ErrInvalidRecord)
+	if len(in.b) != 0 {
+		return fmt.Errorf("%d bytes after the last record: %w", len(in.b), ErrInvalidRecord)
 	}
 	return nil
 }
 
-func (r *Record) parse(b Batch, i int, body []byte) error {
+// parse reads a record's fields and steps over its headers. It reports whether they
+// fill body exactly.
+func (r *Record) parse(body []byte) bool {
 	if len(body) < minRecordBytes-1 {
-		return fmt.Errorf("record %d has %d bytes: %w", i, len(body), ErrInvalidRecord)
+		return false
 	}
-	d := varints{b: body[1:]}
-	stamp, delta := d.varint(), d.varint()
-	r.Index = i
+	d := varints{b: body[1:]} // the attributes are not used
+	r.Timestamp = r.batch.BaseTimestamp() + d.int64()
+	if r.batch.IsLogAppendTime() {
+		r.Timestamp = r.batch.MaxTimestamp()
+	}
+	r.delta = d.int32()
+	r.Offset = r.batch.BaseOffset() + int64(r.delta)
 	r.Key, r.Value, r.headers = d.bytes(), d.bytes(), d.b
-	if d.bad || len(d.b) == 0 {
-		return fmt.Errorf("record %d is malformed: %w", i, ErrInvalidRecord)
+	n := d.int32()
+	if n < 0 || int(n) > len(d.b) {
+		return false
 	}
-	if delta < 0 || delta > int64(b.LastDelta()) {
-		return fmt.Errorf("record %d has offset delta %d of %d: %w", i, delta, b.LastDelta(), ErrInvalidRecord)
+	for range n {
+		if k := d.bytes(); k == nil {
+			return false
+		}
+		d.bytes()
 	}
-	r.Offset = b.BaseOffset() + delta
-	r.Timestamp = b.BaseTimestamp() + stamp
-	if b.IsLogAppendTime() {
-		r.Timestamp = b.MaxTimestamp()
-	}
-	return nil
-}
-
-// varints reads what records are made of; bad sticks.
-type varints struct {
-	b   []byte
-	bad bool
-}
-
-func (d *varints) varint() int64 {
-	v, n := binary.Varint(d.b)
-	if n <= 0 {
-		d.bad = true
-		d.b = nil
-		return 0
-	}
-	d.b = d.b[n:]
-	return v
-}
-
-// bytes takes length-prefixed bytes; nil for null.
-func (d *varints) bytes() []byte {
-	n := d.varint()
-	if n == -1 && !d.bad {
-		return nil
-	}
-	if n < 0 || n > int64(len(d.b)) {
-		d.bad = true
-		return nil
-	}
-	v := d.b[:n:n]
-	d.b = d.b[n:]
-	return v
+	return !d.bad && len(d.b) == 0
 }
 
 // Misleads says of an error of Records that the records aren't what the header promises.
 func Misleads(err error) bool {
 	return errors.Is(err, ErrInvalidRecord) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrCodec)
-}
-
-// Recompress makes the batch anew with another codec; the records stay as they
-// are. It decompresses within limit bytes.
-func (b Batch) Recompress(to Codec, limit int) (Batch, error) {
-	var out []byte
-	err := b.opened(limit, func(body []byte) (err error) {
-		out = make([]byte, BatchHeaderBytes, BatchHeaderBytes+len(body)/2)
-		copy(out, b)
-		out, err = Compress(to, out, body)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	n := Batch(out)
-	binary.BigEndian.PutUint32(n[8:], uint32(len(out)-batchLengthEnd))
-	binary.BigEndian.PutUint16(n[21:], uint16(b.Attributes()&^attrCodec)|uint16(to))
-	n.seal()
-	return n, nil
 }
 
 // NewRecord is a record to be put into a batch by Build.

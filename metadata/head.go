@@ -23,6 +23,15 @@ type Object struct {
 	Seq    uint64
 }
 
+// FirstTimed is the number from which an incarnation names objects whose timestamps are
+// those of the records. Objects with lower numbers come from agents that believed the
+// headers of producers: their times are hints. An incarnation has numbers of one kind only.
+const FirstTimed = 1 << 40
+
+// TimesKnown reports whether the times that are stored of the object are those of the
+// records in it, or, of a page, of all that it lists.
+func (o Object) TimesKnown() bool { return o.Seq >= FirstTimed }
+
 func (o Object) String() string { return fmt.Sprintf("%d-%d", o.Writer, o.Seq) }
 
 // Slice describes a partition's contiguous run of batches inside an object.
@@ -31,7 +40,7 @@ type Slice struct {
 	Base     int64    // first offset
 	End      int64    // the offset behind the last
 	MinTime  int64    // smallest of its batches' first timestamps, in ms; records may be older; -1 if none has one
-	MaxTime  int64    // largest timestamp of all its records, in ms; what look-ups and retention go by
+	MaxTime  int64    // largest timestamp of all its records, in ms; a hint unless Object.TimesKnown
 	MinEpoch id.Epoch // leader epochs of the first and last batch
 	MaxEpoch id.Epoch
 	Bytes    int64 // of its record batches, as a client fetches them

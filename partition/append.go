@@ -21,18 +21,18 @@ import (
 // sequence is ErrOutOfOrder only if this agent certainly is the owner, else ErrNotOwner.
 func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch id.Epoch, done Done) error {
 	s := p.Settings()
-	b, err := admit(b, s, now)
+	in, err := admit(b, s, now, p.deps.TrustHeaders)
 	if err != nil {
 		return err
 	}
-	if b.ProducerID() >= 0 {
-		if err := p.recallFor(ctx, b); err != nil {
+	if in.ProducerID() >= 0 {
+		if err := p.recallFor(ctx, in.Batch); err != nil {
 			return err
 		}
 	}
 	for {
 		room := p.deps.Journal.Room()
-		err := p.append(b, epoch, done)
+		err := p.append(in, epoch, done)
 		if err == errPaused {
 			select {
 			case <-p.unpaused():
@@ -54,7 +54,7 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 }
 
 // append is Append's part under the lock: memory only.
-func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
+func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 	p.mu.Lock()
 	if err := p.checkEpoch(epoch); err != nil {
 		p.mu.Unlock()
@@ -65,7 +65,7 @@ func (p *Partition) append(b kafka.Batch, epoch id.Epoch, done Done) error {
 		return errPaused
 	}
 	if b.ProducerID() >= 0 {
-		repeated, err := p.mu.producers.check(b)
+		repeated, err := p.mu.producers.check(b.Batch)
 		if err != nil {
 			p.mu.Unlock()
 			return err
@@ -100,7 +100,7 @@ func (p *Partition) await(base, end int64, done Done) bool {
 	return true
 }
 
-func (p *Partition) store(b kafka.Batch, done Done) error {
+func (p *Partition) store(b admitted, done Done) error {
 	base := p.mu.next
 	b.SetBaseOffset(base)
 	b.SetLeaderEpoch(int32(p.mu.epoch))
@@ -109,9 +109,9 @@ func (p *Partition) store(b kafka.Batch, done Done) error {
 	a.rec = wal.Record{
 		Partition: p.id, Epoch: p.mu.epoch, Base: base, LastDelta: b.LastDelta(), Count: b.Count(), BodyCRC: b.CRC(),
 		ProducerID: b.ProducerID(), BaseSequence: b.BaseSequence(), ProducerEpoch: b.ProducerEpoch(),
-		Attributes: uint16(b.Attributes()), BaseTime: b.BaseTimestamp(), MaxTime: b.MaxTimestamp(),
+		Attributes: uint16(b.Attributes()), BaseTime: b.BaseTimestamp(), MaxTime: b.MaxTimestamp(), TimeKnown: b.exact,
 	}
-	if err := p.deps.Journal.Append(&a.rec, b, a); err != nil {
+	if err := p.deps.Journal.Append(&a.rec, b.Batch, a); err != nil {
 		a.free()
 		return err
 	}
@@ -143,7 +143,7 @@ func (a *inFlight) free() {
 func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()
-	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
+	p.mu.tail.push(j, refOf(rec, pos))
 	p.awaitTier(int64(rec.Size))
 	p.worked(int64(rec.Size))
 	p.mu.high = max(p.mu.high, rec.End())

@@ -33,7 +33,7 @@ func (p *Partition) pending(limit int64) (run tiering.Run, all []entry) {
 		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
 			break
 		}
-		run.Batches = append(run.Batches, tiering.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, Epoch: r.epoch,
+		run.Batches = append(run.Batches, tiering.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
 			Location: tiering.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
 	}
 	if len(run.Batches) > 0 {

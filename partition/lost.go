@@ -29,7 +29,7 @@ func (p *Partition) Lost(next int64, epoch id.Epoch) error {
 	}
 	for p.mu.next < next {
 		count := min(next-p.mu.next, math.MaxInt32)
-		p.mu.tail.push(nowhere, ref{base: p.mu.next, count: int32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
+		p.mu.tail.push(nowhere, ref{base: p.mu.next, spans: uint32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
 		p.awaitTier(kafka.BatchHeaderBytes)
 		p.mu.next += count
 	}

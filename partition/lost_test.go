@@ -52,7 +52,7 @@ func TestLostOffsets(t *testing.T) {
 	if s, ok, err := p.FindTime(t.Context(), 0, 0); err != nil || !ok || s.Offset != far {
 		t.Errorf("found by time: %+v, %v, %v", s, ok, err)
 	}
-	if s, ok, err := p.MaxTime(); err != nil || !ok || s.Offset != far+2 {
+	if s, ok, err := p.MaxTime(t.Context()); err != nil || !ok || s.Offset != far+2 {
 		t.Errorf("newest: %+v, %v, %v", s, ok, err)
 	}
 	if e := p.Head().Epochs; len(e) != 2 || e[0].Start != 0 || e[1].Start != far {

@@ -82,7 +82,10 @@ type Deps struct {
 	Clock     Clock
 	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
 	Metrics   *Metrics              // nil: none are kept
-	Log       *slog.Logger          // nil: nothing is said
+	// TrustHeaders leaves the records of a batch unread where the topic's settings
+	// don't demand it (produce.validation=headers).
+	TrustHeaders bool
+	Log          *slog.Logger // nil: nothing is said
 }
 
 // Clock tells the time in ms since 1970.
@@ -180,7 +183,7 @@ func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	}
 	p.mu.next = rec.End()
 	p.mu.high = p.mu.next
-	p.mu.tail.push(j, ref{base: rec.Base, count: rec.LastDelta + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime})
+	p.mu.tail.push(j, refOf(rec, pos))
 	p.awaitTier(int64(rec.Size))
 	p.adopted(rec)
 	return nil

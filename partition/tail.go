@@ -13,13 +13,28 @@ type ref struct {
 	base    int64
 	pos     wal.Pos
 	maxTime int64
-	count   int32 // offsets it spans
+	spans   uint32 // how many offsets, and hintBit
 	size    int32
 	epoch   id.Epoch
 	link    uint32 // number of the journal in the tail's row
 }
 
-func (r *ref) end() int64 { return r.base + int64(r.count) }
+// hintBit, in spans, says that maxTime is only what a producer said.
+const hintBit = 1 << 31
+
+// refOf describes the batch of a journal's record.
+func refOf(rec *wal.Record, pos wal.Pos) ref {
+	r := ref{base: rec.Base, spans: uint32(rec.LastDelta) + 1, size: int32(rec.Size), epoch: rec.Epoch, pos: pos, maxTime: rec.MaxTime}
+	if !rec.TimeKnown {
+		r.spans |= hintBit
+	}
+	return r
+}
+
+func (r *ref) end() int64 { return r.base + int64(r.spans&^hintBit) }
+
+// timeKnown reports whether maxTime is that of the batch's records.
+func (r *ref) timeKnown() bool { return r.spans&hintBit == 0 }
 
 // tail is the index of the batches that lie in journals, in order of offsets.
 // The oldest of them may be in the tier too; their journal files may be gone.

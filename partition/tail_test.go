@@ -15,7 +15,7 @@ func TestTailOfManyJournals(t *testing.T) {
 	at := func(n int) id.Journal { return id.Journal{Writer: id.Incarnation(1 + n), Seq: 1} }
 	for n := range all {
 		for k := range 2 {
-			tail.push(at(n), ref{base: int64(2*n + k), count: 1, pos: wal.Pos(n)})
+			tail.push(at(n), ref{base: int64(2*n + k), spans: 1, pos: wal.Pos(n)})
 		}
 		tail.drop(int64(2*(n-kept)), func(id.Journal, wal.Pos) bool { return true })
 		for i := range tail.refs {
@@ -33,7 +33,7 @@ func TestTailOfManyJournals(t *testing.T) {
 		t.Errorf("%d journals are needed", n)
 	}
 	tail.drop(2*all, func(id.Journal, wal.Pos) bool { return true })
-	tail.push(at(all), ref{base: 2 * all, count: 1})
+	tail.push(at(all), ref{base: 2 * all, spans: 1})
 	if len(tail.journals) != 1 || tail.journal(&tail.refs[0]) != at(all) {
 		t.Errorf("after all: %v", tail.journals)
 	}

@@ -1,6 +1,7 @@
 package partition
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -9,19 +10,16 @@ import (
 	"varve/tiering"
 )
 
-// maxMisled is how many batches a look-up by time reads whose headers promise a
-// timestamp that none of their records has.
-const maxMisled = 100
-
-// FindTime gives the first committed record in the local journals, from an offset on,
+// FindTime returns the first committed record in the local journals, from an offset on,
 // whose timestamp is at least at, if there is one. wal.ErrGone: what would have to be
-// looked into lies in the tier only.
+// looked into lies in the tier only. A batch whose largest timestamp only its producer
+// knows is looked into as well.
 func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp, bool, error) {
 	start, s := p.readable()
 	start = max(start, from)
 	from = start
-	for range maxMisled {
-		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at })
+	for {
+		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
 		if hit == nil || ctx.Err() != nil {
 			return tiering.Stamp{}, false, ctx.Err()
 		}
@@ -38,7 +36,6 @@ func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp
 		}
 		from = hit.end() // what it promised is not there, or below the log start
 	}
-	return tiering.Stamp{}, false, nil
 }
 
 // readable gives the log start and the settings.
@@ -91,37 +88,47 @@ func stampOf(b kafka.Batch, r *kafka.Record) tiering.Stamp {
 	return tiering.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
 }
 
-// MaxTime gives the record with the largest timestamp in the local journals, the
-// first of them if there are several. The batch is found by what the headers say;
-// of one that reaches below the log start the records above it count. What the tier has
-// is left to it: its files may be gone here.
-func (p *Partition) MaxTime() (best tiering.Stamp, ok bool, err error) {
+// MaxTime returns the record with the largest timestamp in the local journals, the
+// first of them if there are several. Batches are found by their largest timestamps; those
+// that reach below the log start, and those whose largest timestamp only the producer
+// knows, are read. What the tier has is left to it: its files may be gone here.
+func (p *Partition) MaxTime(ctx context.Context) (best tiering.Stamp, ok bool, err error) {
 	start, s := p.readable()
 	start = max(start, p.Head().TieredEnd)
 	best.Time = -1
-	if across := p.firstBatch(start, func(*ref) bool { return true }); across != nil && across.base < start {
-		if best, err = p.newestIn(across, s, start); err != nil {
-			return best, false, err
+	unsure := func(r *ref) bool { return r.base < start || !r.timeKnown() }
+	for from := start; ; {
+		hit := p.firstBatch(from, unsure)
+		if hit == nil {
+			break
 		}
+		if best, err = p.newerIn(hit, s, start, best); err != nil || ctx.Err() != nil {
+			return best, false, cmp.Or(err, ctx.Err())
+		}
+		from = hit.end()
 	}
-	newest := best.Time
+	newest, before := best.Time, best.Offset
 	var hit *located
 	p.firstBatch(start, func(r *ref) bool {
-		if r.base >= start && r.maxTime > newest {
-			newest, hit = r.maxTime, &located{*r, p.mu.tail.journal(r)}
+		if !unsure(r) && (r.maxTime > newest || r.maxTime == newest && r.base < before) {
+			newest, before, hit = r.maxTime, r.base, &located{*r, p.mu.tail.journal(r)}
 		}
 		return false
 	})
 	if hit != nil {
-		found, err := p.newestIn(hit, s, start)
-		if err != nil {
-			return best, false, err
-		}
-		if found.Time > best.Time {
-			best = found
-		}
+		best, err = p.newerIn(hit, s, start, best)
 	}
-	return best, best.Time >= 0, nil
+	return best, err == nil && best.Time >= 0, err
+}
+
+// newerIn returns the first record with the largest timestamp of best and of a batch's
+// records from offset start on.
+func (p *Partition) newerIn(l *located, s *Settings, start int64, best tiering.Stamp) (tiering.Stamp, error) {
+	found, err := p.newestIn(l, s, start)
+	if err == nil && (found.Time > best.Time || found.Time == best.Time && found.Time >= 0 && found.Offset < best.Offset) {
+		best = found
+	}
+	return best, err
 }
 
 // newestIn gives the first record with a batch's largest timestamp, from offset

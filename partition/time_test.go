@@ -1,7 +1,7 @@
 package partition
 
 import (
-	"errors"
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -58,69 +58,81 @@ func TestLookupsByTimeAgainstRecords(t *testing.T) {
 		}
 		newest := slices.Max(readable)
 		want := tiering.Stamp{Offset: start + int64(slices.Index(readable, newest)), Time: newest}
-		if found, ok, err := p.MaxTime(); err != nil || ok != (newest >= 0) || ok && found != want {
+		if found, ok, err := p.MaxTime(t.Context()); err != nil || ok != (newest >= 0) || ok && found != want {
 			t.Fatalf("seed %d, newest from %d: %+v, %v, %v; want %+v", seed, start, found, ok, err, want)
 		}
 	}
 }
 
-// Headers that say nothing of the newest record are corrected, those that say too
-// much don't mislead.
+// Whatever the header says of the largest timestamp, what is stored is that of the
+// records, and look-ups go by it.
 func TestHeadersThatAreWrongAboutTime(t *testing.T) {
 	b := newBench(t)
 	b.now = 10_000
 	p := b.take(settings())
-	low, high := timed(kafka.Lz4, 500, 700, 600), timed(kafka.None, 100, 200)
-	low.SetMaxTimestamp(-1)
-	high.SetMaxTimestamp(5000)
-	for _, batch := range []kafka.Batch{low, high, timed(kafka.None, 800, 900)} {
+	low, lower, high := timed(kafka.Lz4, 500, 700, 600), timed(kafka.Zstd, 620, 750), timed(kafka.None, 100, 200)
+	low.SetMaxTimestamp(-1, false)
+	lower.SetMaxTimestamp(620, false)
+	high.SetMaxTimestamp(5000, false)
+	for _, batch := range []kafka.Batch{low, lower, high, timed(kafka.None, 800, 900)} {
 		if r := appendBatch(p, batch); r.err != nil {
 			t.Fatal(r.err)
 		}
 	}
-	for at, want := range map[int64]int64{550: 1, 700: 1, 701: 5, 850: 6} {
+	for at, want := range map[int64]int64{550: 1, 700: 1, 701: 4, 751: 7, 850: 8} {
 		if found, ok, err := p.FindTime(t.Context(), 0, at); err != nil || !ok || found.Offset != want {
 			t.Errorf("time %d: %+v, %v, %v; want %d", at, found, ok, err, want)
 		}
 	}
 	if _, ok, err := p.FindTime(t.Context(), 0, 901); err != nil || ok {
-		t.Errorf("behind the newest: %v, %v", ok, err)
+		t.Errorf("after the newest: %v, %v", ok, err)
 	}
-	d, _, _, err := p.Tail(0, 1, true, id.NoEpoch)
+	d, _, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Release()
-	if stored := kafka.Batch(d.Pieces[0]); stored.Validate() != nil || stored.MaxTimestamp() != 700 {
-		t.Errorf("stored with the newest timestamp %d", stored.MaxTimestamp())
-	}
-	appended := timed(kafka.None, 100)
-	appended.SetLogAppendTime(300)
-	if r := appendBatch(p, appended); !errors.Is(r.err, ErrTimestamp) {
-		t.Errorf("a client that plays the broker: %+v", r)
+	all := bytes.Join(d.Pieces, nil)
+	for i, want := range []int64{700, 750, 200, 900} {
+		stored, rest, err := kafka.Next(all)
+		if err != nil || stored.CheckCRC() != nil || stored.MaxTimestamp() != want {
+			t.Errorf("batch %d is stored with %d as its largest timestamp, want %d (%v)", i, stored.MaxTimestamp(), want, err)
+		}
+		all = rest
 	}
 }
 
-// A batch whose records aren't what its header promises, which nobody looks at when it is
-// produced, spoils look-ups by time for nobody.
-func TestBatchThatLiesSpoilsNoLookUp(t *testing.T) {
+// With produce.validation=headers records are not read. A batch that isn't what its header
+// promises spoils look-ups by time for nobody, and what a header says of the largest
+// timestamp is no more than a hint.
+func TestTrustedHeaders(t *testing.T) {
 	b := newBench(t)
 	b.now = 10_000
+	b.deps.TrustHeaders = true
 	p := b.take(settings())
 	record := []kafka.NewRecord{{Timestamp: 500, Value: []byte("v")}, {Timestamp: 600, Value: []byte("v")}}
 	lying, err := kafka.Build(kafka.Gzip, record, func(b kafka.Batch) { b[kafka.BatchHeaderBytes] ^= 0xff })
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, batch := range []kafka.Batch{timed(kafka.None, 100), lying, timed(kafka.None, 550)} {
+	low := timed(kafka.Lz4, 500, 700, 600)
+	low.SetMaxTimestamp(500, false)
+	for _, batch := range []kafka.Batch{timed(kafka.None, 100), lying, timed(kafka.None, 550), low} {
 		if r := appendBatch(p, batch); r.err != nil {
 			t.Fatal(r.err)
 		}
 	}
-	if found, ok, err := p.FindTime(t.Context(), 0, 300); err != nil || !ok || found.Offset != 3 {
-		t.Errorf("by time: %+v, %v, %v", found, ok, err)
+	for at, want := range map[int64]int64{300: 3, 600: 5} {
+		if found, ok, err := p.FindTime(t.Context(), 0, at); err != nil || !ok || found.Offset != want {
+			t.Errorf("time %d: %+v, %v, %v; want %d", at, found, ok, err, want)
+		}
 	}
-	if _, _, err := p.MaxTime(); err != nil {
-		t.Errorf("the newest: %v", err)
+	if newest, ok, err := p.MaxTime(t.Context()); err != nil || !ok || newest.Offset != 5 || newest.Time != 700 {
+		t.Errorf("the newest: %+v, %v, %v", newest, ok, err)
+	}
+	for i, batch := range p.Pending(1 << 20).Batches {
+		if batch.TimeKnown {
+			t.Errorf("batch %d: the tier is told that its header is right", i)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func (b *builder) add(batch *Batch, at int) error {
 	if len(b.index.Blocks) == 0 && b.block.Raw == 0 {
 		b.index.Base = batch.Base
 	}
-	b.note(batch, b.buf[from:])
+	b.note(batch, b.buf[from:], b.newest(batch, b.buf[from:]))
 	return nil
 }
 
@@ -70,21 +70,39 @@ func checkBatch(batch *Batch, p kafka.Batch) error {
 	return nil
 }
 
-func (b *builder) note(batch *Batch, p kafka.Batch) {
+// newest returns the largest timestamp of a batch's records. It reads those of a batch of
+// which only the producer's word is known; if they can't be read, the batch counts as being
+// as old as the object at most, so that it isn't deleted too early.
+func (b *builder) newest(batch *Batch, p kafka.Batch) int64 {
+	if batch.TimeKnown {
+		return batch.MaxTime
+	}
+	newest := int64(-1)
+	err := p.Records(maxOpened, func(r *kafka.Record) error {
+		newest = max(newest, r.Timestamp)
+		return nil
+	})
+	if err != nil {
+		return max(batch.MaxTime, b.footer.Created)
+	}
+	return newest
+}
+
+func (b *builder) note(batch *Batch, p kafka.Batch, newest int64) {
 	x, k := &b.index, &b.block
 	if k.Raw == 0 {
 		*k = Block{Base: batch.Base, MaxTime: -1, At: int64(len(b.buf) - len(p))}
 		b.plain = 0
 	}
 	k.End, k.Raw = batch.End, k.Raw+int32(len(p))
-	k.MaxTime = max(k.MaxTime, batch.MaxTime)
+	k.MaxTime = max(k.MaxTime, newest)
 	if p.Codec() == kafka.None {
 		b.plain += len(p)
 	}
-	x.End, x.MaxTime = batch.End, max(x.MaxTime, batch.MaxTime)
+	x.End, x.MaxTime = batch.End, max(x.MaxTime, newest)
 	first := p.BaseTimestamp()
 	if p.IsLogAppendTime() {
-		first = batch.MaxTime
+		first = newest
 	}
 	if first >= 0 && (x.MinTime < 0 || first < x.MinTime) {
 		x.MinTime = min(first, x.MaxTime)

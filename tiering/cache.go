@@ -22,6 +22,7 @@ const (
 	kindIndex
 	kindState
 	kindPage
+	kindNewest // the largest timestamp of a slice's records; at is where its index lies
 )
 
 // cache keeps the newest used values up to a cost, and loads each only once

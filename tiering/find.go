@@ -61,14 +61,19 @@ func walkSlices(list []metadata.Slice, wanted func(span) bool, each func(*metada
 	return nil
 }
 
-// FindTime gives the first record in the tier whose timestamp is at least at, if
-// there is one (ListOffsets by time).
+// FindTime returns the first record in the tier whose timestamp is at least at, if
+// there is one (ListOffsets by time). Slices whose timestamps are hints are read.
 func (r *Reader) FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (found Stamp, ok bool, err error) {
 	if err := r.enter(); err != nil {
 		return found, false, err
 	}
 	defer r.leave()
-	err = r.walk(ctx, h, p, h.LogStart, func(s span) bool { return s.MaxTime >= at }, func(s *metadata.Slice) error {
+	err = r.walk(ctx, h, p, h.LogStart, func(s span) bool { return s.hint || s.MaxTime >= at }, func(s *metadata.Slice) error {
+		if !s.Object.TimesKnown() {
+			if newest, err := r.newestIn(ctx, s); err != nil || newest < at {
+				return err
+			}
+		}
 		if found, ok, err = r.findInSlice(ctx, s, h.LogStart, at); err == nil && ok {
 			err = errStop
 		}
@@ -88,13 +93,14 @@ func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at i
 	}
 	for i := range x.Blocks {
 		k := &x.Blocks[i]
-		if k.MaxTime < at || k.End <= start {
+		if k.MaxTime < at && s.Object.TimesKnown() || k.End <= start {
 			continue
 		}
 		err := r.eachBatch(ctx, s.Object, k, func(b kafka.Batch) error {
-			if b.MaxTimestamp() < at || b.NextOffset() <= start {
+			if b.NextOffset() <= start {
 				return nil
 			}
+			// The batch's own header may be wrong even where the block's maximum is right.
 			found, ok, err = findInBatch(b, r.cfg.MaxRecordBytes, start, at)
 			if kafka.Misleads(err) {
 				err = nil
@@ -163,26 +169,44 @@ func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 	return r.FindTime(ctx, h, p, newest)
 }
 
-// maxTime goes by the summaries of all that lies behind the log start, and by the
-// records of the slice in which it lies.
+// maxTime goes by the summaries of all that lies after the log start, and by the
+// records of the slice in which it lies and of those whose timestamps are hints.
 func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) (int64, error) {
 	newest := int64(-1)
 	whole := func(s span) bool {
-		if s.Base >= h.LogStart {
+		if s.Base >= h.LogStart && !s.hint {
 			newest = max(newest, s.MaxTime)
 			return false
 		}
-		return s.MaxTime > newest
+		return s.hint || s.MaxTime > newest
 	}
-	err := r.walk(ctx, h, p, h.LogStart, whole, func(s *metadata.Slice) error {
-		t, err := r.maxTimeFrom(ctx, s, h.LogStart)
+	err := r.walk(ctx, h, p, h.LogStart, whole, func(s *metadata.Slice) (err error) {
+		var t int64
+		if s.Base >= h.LogStart {
+			t, err = r.newestIn(ctx, s)
+		} else {
+			t, err = r.maxTimeFrom(ctx, s, h.LogStart)
+		}
 		newest = max(newest, t)
 		return err
 	})
 	return newest, err
 }
 
-// maxTimeFrom gives the largest timestamp of a slice's records from offset start on.
+// newestIn returns the largest timestamp of a slice's records, -1 if none has one. It reads
+// them all if the slice's timestamps are hints, and remembers what it found.
+func (r *Reader) newestIn(ctx context.Context, s *metadata.Slice) (int64, error) {
+	v, err := r.meta.get(ctx, cacheKey{kindNewest, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
+		newest, err := r.maxTimeFrom(ctx, s, s.Base)
+		return newest, 64, err
+	})
+	if err != nil {
+		return -1, err
+	}
+	return v.(int64), nil
+}
+
+// maxTimeFrom returns the largest timestamp of a slice's records from offset start on.
 func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64) (int64, error) {
 	newest := int64(-1)
 	x, err := r.index(ctx, s)
@@ -191,7 +215,7 @@ func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64
 	}
 	for i := range x.Blocks {
 		k := &x.Blocks[i]
-		if k.Base >= start {
+		if k.Base >= start && s.Object.TimesKnown() {
 			newest = max(newest, k.MaxTime)
 			continue
 		}
@@ -199,15 +223,8 @@ func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64
 			continue
 		}
 		err := r.eachBatch(ctx, s.Object, k, func(b kafka.Batch) error {
-			err := b.Records(r.cfg.MaxRecordBytes, func(rec *kafka.Record) error {
-				if rec.Offset >= start {
-					newest = max(newest, rec.Timestamp)
-				}
-				return nil
-			})
-			if kafka.Misleads(err) {
-				err = nil
-			}
+			t, err := newestRecord(b, r.cfg.MaxRecordBytes, start)
+			newest = max(newest, t)
 			return err
 		})
 		if err != nil {
@@ -215,6 +232,22 @@ func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64
 		}
 	}
 	return newest, nil
+}
+
+// newestRecord returns the largest timestamp of a batch's records from offset start on. Of
+// records that can't be read the header is believed.
+func newestRecord(b kafka.Batch, limit int, start int64) (int64, error) {
+	newest := int64(-1)
+	err := b.Records(limit, func(rec *kafka.Record) error {
+		if rec.Offset >= start {
+			newest = max(newest, rec.Timestamp)
+		}
+		return nil
+	})
+	if kafka.Misleads(err) {
+		return max(newest, b.MaxTimestamp()), nil
+	}
+	return newest, err
 }
 
 // EpochEnd gives, for a leader epoch, the largest epoch in the tier that is at most

@@ -51,7 +51,8 @@ import (
 //	  base       varint   first offset
 //	  end        varint   the offset behind the last
 //	  min time   varint   smallest timestamp of the batches' first records, ms; others may be older; -1 if none has one
-//	  max time   varint   largest timestamp, ms; -1 if none
+//	  max time   varint   largest timestamp, ms; -1 if none. Of objects whose number is below 2^40 it is a
+//	                      hint: producers said so. The same holds for the blocks' and the footer's.
 //	  state      uvarint position, uvarint length; length 0: this slice has none, a later one of the same upload has
 //	  epochs     uvarint, then for each leader epoch in order:
 //	    epoch      varint
@@ -107,6 +108,8 @@ const (
 const (
 	// BlockBytes is about how large a block is before compression.
 	BlockBytes = 512 << 10
+	// maxOpened bounds what a batch is decompressed to when its timestamps must be read.
+	maxOpened = 128 << 20
 	// maxBlockBytes bounds a block, and so a record batch.
 	maxBlockBytes = 1 << 28
 	// maxSealedBytes bounds a state, an index, a footer and a page.

@@ -209,7 +209,7 @@ func TestMinTimeOfLogAppendTime(t *testing.T) {
 	b.begin(id.Partition{}, "t")
 	for i, appended := range []int64{9000, 8000} {
 		batch := randomBatch(t, newRand(1), kafka.None, 2, 10, 100)
-		batch.SetLogAppendTime(appended)
+		batch.SetMaxTimestamp(appended, true)
 		batch.SetBaseOffset(int64(2 * i))
 		meta := Batch{Base: int64(2 * i), End: int64(2*i + 2), Size: int32(len(batch)), MaxTime: batch.MaxTimestamp()}
 		if err := b.addCopy(&meta, batch); err != nil {

@@ -23,7 +23,7 @@ type Names struct {
 // NewNames starts the names of an incarnation; one per run of an agent.
 func NewNames(writer id.Incarnation) *Names {
 	n := &Names{writer: writer}
-	n.mu.next = 1
+	n.mu.next = metadata.FirstTimed
 	n.mu.open = map[uint64]struct{}{}
 	return n
 }

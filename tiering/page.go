@@ -25,7 +25,7 @@ import (
 //	else: children uvarint, then for each:
 //	  writer, number, length       uvarint   of the page
 //	  base, end                    varint    offsets
-//	  min time, max time           varint    over all slices below, ms; min is -1 if one has none, max if all have none
+//	  min time, max time           varint    over all slices below, ms; min is -1 if one has none or only a hint, max if all have none
 //	  min epoch, max epoch         varint
 //	  slices, bytes                uvarint   below it
 //	checksum   uint32
@@ -41,6 +41,8 @@ type span struct {
 	Base, End          int64
 	MinTime, MaxTime   int64
 	MinEpoch, MaxEpoch id.Epoch
+	// hint says that MaxTime may be wrong: a producer said so, and nobody has looked.
+	hint bool
 }
 
 // child is a page as its parent knows it.
@@ -61,13 +63,14 @@ type page struct {
 }
 
 func spanOf(s *metadata.Slice) span {
-	return span{s.Base, s.End, s.MinTime, s.MaxTime, s.MinEpoch, s.MaxEpoch}
+	return span{s.Base, s.End, s.MinTime, s.MaxTime, s.MinEpoch, s.MaxEpoch, !s.Object.TimesKnown()}
 }
 
 func (s *span) add(o span) {
 	s.End = o.End
 	s.MinTime = min(s.MinTime, o.MinTime)
 	s.MaxTime, s.MaxEpoch = max(s.MaxTime, o.MaxTime), max(s.MaxEpoch, o.MaxEpoch)
+	s.hint = s.hint || o.hint
 }
 
 // sum describes the page to its parent, but for where it lies.
@@ -115,7 +118,11 @@ func (c *child) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(c.Object.Writer))
 	b = binary.AppendUvarint(b, c.Object.Seq)
 	b = binary.AppendUvarint(b, uint64(c.Len))
-	for _, v := range []int64{c.Base, c.End, c.MinTime, c.MaxTime, int64(c.MinEpoch), int64(c.MaxEpoch)} {
+	least := c.MinTime
+	if c.hint {
+		least = -1
+	}
+	for _, v := range []int64{c.Base, c.End, least, c.MaxTime, int64(c.MinEpoch), int64(c.MaxEpoch)} {
 		b = binary.AppendVarint(b, v)
 	}
 	b = binary.AppendUvarint(b, uint64(c.Slices))
@@ -129,6 +136,7 @@ func readChild(r *wire.Reader) child {
 	c.Base, c.End, c.MinTime, c.MaxTime = r.Varint(), r.Varint(), r.Varint(), r.Varint()
 	c.MinEpoch, c.MaxEpoch = id.Epoch(r.Varint()), id.Epoch(r.Varint())
 	c.Slices, c.Bytes = readPosition(r), readPosition(r)
+	c.hint = c.MinTime < 0 || !c.Object.TimesKnown()
 	return c
 }
 

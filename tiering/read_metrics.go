@@ -34,7 +34,7 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
 	}
-	for _, kind := range kindNames {
+	for _, kind := range kindNames[kindChunk:] {
 		m.lookups.WithLabelValues(kind, yesNo(true))
 		m.lookups.WithLabelValues(kind, yesNo(false))
 	}
@@ -49,7 +49,7 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 	return m
 }
 
-var kindNames = [...]string{kindChunk: "chunk", kindBlock: "block", kindIndex: "index", kindState: "state", kindPage: "page"}
+var kindNames = [...]string{kindChunk: "chunk", kindBlock: "block", kindIndex: "index", kindState: "state", kindPage: "page", kindNewest: "newest"}
 
 func (m *readMetrics) looked(kind uint8, hit bool) {
 	m.lookups.WithLabelValues(kindNames[kind], yesNo(hit)).Inc()

@@ -2,6 +2,7 @@ package tiering
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"varve/internal/id"
@@ -21,19 +22,20 @@ func (r Retention) Unlimited() bool { return r.Ms < 0 && r.Bytes < 0 }
 // first, as long as each is too old or more than enough is behind it. A slice
 // without timestamps is as old as its object, as a segment is for Kafka.
 type cutter struct {
-	start   int64 // the log start, moved on
-	byTime  bool
-	before  int64 // largest timestamp that is too old
-	bySize  bool
-	excess  int64 // bytes over the limit
-	oldest  int64 // time of the first slice that stays; -1 if that isn't known
-	written func(*metadata.Slice) (int64, error)
+	start  int64 // the log start, moved on
+	byTime bool
+	before int64 // largest timestamp that is too old
+	bySize bool
+	excess int64 // bytes over the limit
+	oldest int64 // time of the first slice that stays; -1 if that isn't known
+	aged   func(*metadata.Slice) (int64, error)
 }
 
 // newCutter begins at a log start. total is the size of all that reaches above it,
-// with what isn't tiered yet; written says when a slice's object was, in ms.
-func newCutter(r Retention, start, total, now int64, written func(*metadata.Slice) (int64, error)) *cutter {
-	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1, written: written}
+// with what isn't tiered yet; aged finds out the time that counts for a slice which has no
+// timestamps, or only a hint that it is too old.
+func newCutter(r Retention, start, total, now int64, aged func(*metadata.Slice) (int64, error)) *cutter {
+	c := &cutter{start: start, byTime: r.Ms >= 0, before: now - r.Ms - 1, bySize: r.Bytes >= 0, oldest: -1, aged: aged}
 	if c.bySize {
 		c.excess = total - r.Bytes
 	}
@@ -42,13 +44,22 @@ func newCutter(r Retention, start, total, now int64, written func(*metadata.Slic
 
 // whole cuts all that a span covers, if it may all go.
 func (c *cutter) whole(s span, bytes int64) bool {
-	old := c.byTime && s.MinTime >= 0 && s.MaxTime <= c.before
+	old := c.byTime && !s.hint && s.MinTime >= 0 && s.MaxTime <= c.before
 	if !old && !c.tooMuch(bytes) {
 		return false
 	}
 	c.excess -= bytes
 	c.start = s.End
 	return true
+}
+
+// newest returns the time that counts for a slice. One that would go because of a hint is
+// looked into first.
+func (c *cutter) newest(s *metadata.Slice) (int64, error) {
+	if s.MaxTime < 0 || !s.Object.TimesKnown() && s.MaxTime <= c.before {
+		return c.aged(s)
+	}
+	return s.MaxTime, nil
 }
 
 func (c *cutter) tooMuch(bytes int64) bool { return c.bySize && c.excess >= bytes }
@@ -61,12 +72,12 @@ func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 			continue // gone already
 		}
 		span := spanOf(s)
-		if c.byTime && span.MaxTime < 0 && !c.tooMuch(s.Bytes) {
-			if span.MaxTime, err = c.written(s); err != nil {
+		if c.byTime && !c.tooMuch(s.Bytes) {
+			if span.MaxTime, err = c.newest(s); err != nil {
 				return true, err
 			}
 		}
-		span.MinTime = span.MaxTime // which is all that matters
+		span.MinTime, span.hint = span.MaxTime, false // which is all that matters
 		if !c.whole(span, s.Bytes) {
 			c.oldest = span.MaxTime
 			return true, nil
@@ -88,7 +99,7 @@ func (r *Reader) Cut(ctx context.Context, h *metadata.Head, p id.Partition, keep
 		return h.LogStart, -1, err
 	}
 	tiered := h.TieredBytes() - h.Manifest.Bytes + live.bytes
-	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.written(ctx, s) })
+	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.aged(ctx, s) })
 	met := false
 	if h.Manifest.Slices > 0 {
 		met, err = r.cutPage(ctx, c, p, h.Manifest.Root)
@@ -100,6 +111,24 @@ func (r *Reader) Cut(ctx context.Context, h *metadata.Head, p id.Partition, keep
 		return h.LogStart, -1, err
 	}
 	return c.start, c.oldest, nil // the rest, if something failed, the next time
+}
+
+// aged returns the time that counts for the age of a slice without timestamps, or whose
+// timestamps are hints: the largest of its records, or when its object was written if that
+// can't be known.
+func (r *Reader) aged(ctx context.Context, s *metadata.Slice) (int64, error) {
+	if s.Object.TimesKnown() {
+		return r.written(ctx, s)
+	}
+	newest, err := r.newestIn(ctx, s)
+	var corrupt *CorruptError
+	switch {
+	case errors.Is(err, ErrGone):
+		return s.MaxTime, nil // nothing is left that could be kept
+	case errors.As(err, &corrupt), err == nil && newest < 0:
+		return r.written(ctx, s)
+	}
+	return newest, err
 }
 
 // written says when a slice's object was written, in ms.

@@ -17,7 +17,7 @@ import (
 func TestCutter(t *testing.T) {
 	stamped := func(times ...int64) (list []metadata.Slice) {
 		for i, ms := range times {
-			list = append(list, metadata.Slice{Base: int64(i) * 10, End: int64(i)*10 + 10, MaxTime: ms, Bytes: 100})
+			list = append(list, metadata.Slice{Object: metadata.Object{Seq: metadata.FirstTimed}, Base: int64(i) * 10, End: int64(i)*10 + 10, MaxTime: ms, Bytes: 100})
 		}
 		return list
 	}

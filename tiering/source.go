@@ -17,12 +17,15 @@ import (
 
 // Batch is a committed record batch that is not in the tier yet.
 type Batch struct {
-	Base     int64 // first offset
-	End      int64 // the offset behind the last
-	Size     int32 // bytes
-	MaxTime  int64 // largest timestamp, ms
-	Epoch    id.Epoch
-	Location Location
+	Base    int64 // first offset
+	End     int64 // the offset behind the last
+	Size    int32 // bytes
+	MaxTime int64 // largest timestamp, ms
+	// TimeKnown reports whether MaxTime is that of the records, and not just what the
+	// producer wrote into the header.
+	TimeKnown bool
+	Epoch     id.Epoch
+	Location  Location
 }
 
 // Location is where a source finds a batch again; only the source knows more.

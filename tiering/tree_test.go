@@ -33,7 +33,7 @@ func (m *memoryPages) storePage(_ context.Context, p *page) (metadata.Page, erro
 	b := p.encode()
 	m.stores++
 	m.bytes += len(b)
-	at := metadata.Page{Object: metadata.Object{Writer: 1, Seq: uint64(m.stores)}, Len: int32(len(b))}
+	at := metadata.Page{Object: metadata.Object{Writer: 1, Seq: metadata.FirstTimed + uint64(m.stores)}, Len: int32(len(b))}
 	m.pages[at] = b
 	return at, nil
 }
@@ -50,7 +50,7 @@ func someSlices(base int64, n int) []metadata.Slice {
 	list := make([]metadata.Slice, n)
 	for i := range list {
 		o := base + int64(i)*10
-		list[i] = metadata.Slice{Object: metadata.Object{Writer: 3, Seq: uint64(o)}, Base: o, End: o + 10, MinTime: o, MaxTime: o + 5,
+		list[i] = metadata.Slice{Object: metadata.Object{Writer: 3, Seq: metadata.FirstTimed + uint64(o)}, Base: o, End: o + 10, MinTime: o, MaxTime: o + 5,
 			MinEpoch: id.Epoch(o / 1000), MaxEpoch: id.Epoch(o / 1000), Bytes: 100, IndexAt: 1 << 20, IndexLen: 100}
 	}
 	return list

@@ -170,7 +170,7 @@ func TestLostAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, testConfig())
 		s := w.source(1, 0)
-		taken := ObjectKey(metadata.Object{Writer: 7, Seq: 1})
+		taken := ObjectKey(metadata.Object{Writer: 7, Seq: metadata.FirstTimed})
 		if err := w.bucket.Put(t.Context(), taken, strings.NewReader("another's")); err != nil {
 			t.Fatal(err)
 		}
@@ -193,8 +193,8 @@ func TestLostAnswers(t *testing.T) {
 			t.Errorf("%d objects, want 3 and the other's", n)
 		}
 		w.checkHistory(s, 0, 100)
-		if floor := w.names.Floor(); floor != 5 {
-			t.Errorf("floor is %d, want 5: everything is settled", floor)
+		if floor := w.names.Floor(); floor != metadata.FirstTimed+4 {
+			t.Errorf("floor is %d, want %d: everything is settled", floor, uint64(metadata.FirstTimed+4))
 		}
 	})
 }
@@ -217,8 +217,8 @@ func TestNotOwner(t *testing.T) {
 			t.Errorf("partition %d is tiered up to %d", i, got)
 		}
 	}
-	if n := w.names.Floor(); n != 2 {
-		t.Errorf("floor is %d, want 2", n)
+	if n := w.names.Floor(); n != metadata.FirstTimed+1 {
+		t.Errorf("floor is %d, want %d", n, uint64(metadata.FirstTimed+1))
 	}
 }
 
@@ -458,7 +458,7 @@ func TestTakenAfterLostAnswer(t *testing.T) {
 		s.produce(randomBatch(t, newRand(1), kafka.None, 1, 3000, 1), 0, w.now.ms())
 		w.flush()
 		w.checkHistory(s, 0, 100)
-		if o := s.Head().Slices[0].Object; o.Seq != 2 {
+		if o := s.Head().Slices[0].Object; o.Seq != metadata.FirstTimed+1 {
 			t.Errorf("the object is %v", o)
 		}
 	})

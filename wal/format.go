@@ -81,6 +81,8 @@ const (
 	RecordBytes = 96
 	// BodySumFrom is the byte of a body from which its own checksum counts.
 	BodySumFrom = 21
+	// flagTimeKnown is a bit of a record's flags.
+	flagTimeKnown = 1
 	// MaxFileBytes is the largest size of a file; positions hold no more.
 	MaxFileBytes = 1 << 30
 )
@@ -125,7 +127,7 @@ func (p Pos) String() string { return fmt.Sprintf("%08x:%d", p.file(), p.off()) 
 //	70 attributes      uint16   of the record batch
 //	72 base timestamp  int64    ms
 //	80 max timestamp   int64    ms
-//	88 flags           uint32   0
+//	88 flags           uint32   bit 0: max timestamp is that of the records; else the producer said so
 //	92 zero            uint32
 type Record struct {
 	Partition     id.Partition
@@ -143,6 +145,9 @@ type Record struct {
 	Attributes    uint16
 	BaseTime      int64
 	MaxTime       int64
+	// TimeKnown reports whether MaxTime is that of the records, and not just what the
+	// producer wrote into the header.
+	TimeKnown bool
 }
 
 // End is the offset behind the append.
@@ -166,7 +171,11 @@ func appendRecord(dst []byte, r *Record) []byte {
 	dst = le.AppendUint16(dst, r.Attributes)
 	dst = le.AppendUint64(dst, uint64(r.BaseTime))
 	dst = le.AppendUint64(dst, uint64(r.MaxTime))
-	return le.AppendUint64(dst, 0)
+	var flags uint64
+	if r.TimeKnown {
+		flags |= flagTimeKnown
+	}
+	return le.AppendUint64(dst, flags)
 }
 
 func (r *Record) parse(b []byte) {
@@ -187,6 +196,7 @@ func (r *Record) parse(b []byte) {
 	r.Attributes = le.Uint16(b[70:])
 	r.BaseTime = int64(le.Uint64(b[72:]))
 	r.MaxTime = int64(le.Uint64(b[80:]))
+	r.TimeKnown = le.Uint32(b[88:])&flagTimeKnown != 0
 }
 
 // header is an entry's header.

@@ -1,6 +1,9 @@
 package kafka
 
-import "runtime"
+import (
+	"runtime"
+	"sync"
+)
 
 // Batches are taken apart a few at a time: that only computes, so that more at a time
 // would need more memory and no less time. A small batch may be large inside; of those
@@ -17,22 +20,33 @@ const (
 	largeUnit  = 16 << 20
 )
 
-// opened calls use with the batch's records, decompressed within limit bytes. They must
-// not be kept.
-func (b Batch) opened(limit int, use func(body []byte) error) error {
+// bodies are buffers for what is decompressed, kept while they are small.
+var bodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// Body is the records of a batch, decompressed.
+type Body struct {
+	batch Batch
+	bytes []byte
+}
+
+// Open calls use with the batch's records, decompressed within limit bytes. The Body
+// must not be kept.
+func (b Batch) Open(limit int, use func(Body) error) error {
 	packed := b[BatchHeaderBytes:]
 	if b.Codec() == None {
-		return use(packed)
+		return use(Body{b, packed})
 	}
 	opening <- struct{}{}
 	units := 0
+	buf := bodies.Get().(*[]byte)
 	defer func() {
+		bodies.Put(buf)
 		for range units {
 			<-largeRoom
 		}
 		<-opening
 	}()
-	body, err := decompress(b.Codec(), packed, limit, func(n int) {
+	body, err := decompress(b.Codec(), (*buf)[:0], packed, limit, func(n int) {
 		units = min((n+largeUnit-1)/largeUnit, largeUnits)
 		largeTurn <- struct{}{}
 		for range units {
@@ -43,5 +57,8 @@ func (b Batch) opened(limit int, use func(body []byte) error) error {
 	if err != nil {
 		return err
 	}
-	return use(body)
+	if cap(body) <= smallOutput {
+		*buf = body[:0]
+	}
+	return use(Body{b, body})
 }
