@@ -140,11 +140,11 @@ func TestCorruptBatchesAreRefused(t *testing.T) {
 		want    *kerr.Error
 	}{
 		"checksum":        {spoil(len(good)-1, 0x55), kerr.CorruptMessage},
-		"old format":      {spoil(16, 1), kerr.UnsupportedForMessageFormat},
+		"old format":      {spoil(16, 1), kerr.InvalidRecord},
 		"unknown format":  {spoil(16, 9), kerr.CorruptMessage},
-		"length too long": {spoil(10, 0x7f), kerr.CorruptMessage},
-		"cut off":         {good[:30], kerr.CorruptMessage},
-		"nothing":         {nil, kerr.CorruptMessage},
+		"length too long": {spoil(10, 0x7f), kerr.InvalidRecord},
+		"cut off":         {good[:30], kerr.InvalidRecord},
+		"nothing":         {nil, kerr.InvalidRecord},
 		"two batches":     {append(bytes.Clone(good), good...), kerr.InvalidRecord},
 	} {
 		req := kmsg.NewPtrProduceRequest()

@@ -17,10 +17,12 @@ type owned struct {
 	retiring map[id.Partition]bool
 	// done are those that were: opened again only if their topic is brought back.
 	done map[id.Partition]bool
+	// opened is closed and replaced when a partition is put.
+	opened chan struct{}
 }
 
 func newOwned() *owned {
-	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}}
+	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}, opened: make(chan struct{})}
 }
 
 // Get gives a partition, or nil.
@@ -33,7 +35,16 @@ func (o *owned) Get(p id.Partition) *partition.Partition {
 func (o *owned) put(p *partition.Partition) {
 	o.mu.Lock()
 	o.by[p.ID()] = p
+	close(o.opened)
+	o.opened = make(chan struct{})
 	o.mu.Unlock()
+}
+
+// Changed returns a channel that is closed when the next partition is put.
+func (o *owned) Changed() <-chan struct{} {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.opened
 }
 
 func (o *owned) remove(p id.Partition) *partition.Partition {

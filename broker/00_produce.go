@@ -126,7 +126,7 @@ func (b *Broker) pressure() time.Duration {
 }
 
 func (b *Broker) produceTopic(ctx context.Context, call *produceCall, t *kmsg.ProduceRequestTopic, slots []produceSlot) {
-	topic, err := b.topicOf(call.req.Version >= 13, t.Topic, t.TopicID)
+	topic, err := b.opening.topic(ctx, call.req.Version >= 13, t.Topic, t.TopicID)
 	if err == nil && call.req.Acks != 0 && call.req.Acks != 1 && call.req.Acks != -1 {
 		err = kerr.InvalidRequiredAcks
 	}
@@ -159,9 +159,9 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 	if slot.index < 0 || slot.index >= topic.Partitions {
 		return kerr.UnknownTopicOrPartition
 	}
-	p := b.deps.Partitions.Get(slot.at)
-	if p == nil {
-		return kerr.NotLeaderForPartition
+	p, err := b.opening.partition(ctx, slot.at)
+	if err != nil {
+		return err
 	}
 	if slot.call.req.Acks == -1 {
 		if err := b.inSync(p); err != nil {

@@ -59,7 +59,7 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	resp, err := call.open()
+	resp, err := call.open(ctx)
 	if err == nil {
 		call.collect(ctx)
 		resp = call.encode()
@@ -74,7 +74,7 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 }
 
 // open finds the session and the partitions; an error is answered by resp.
-func (call *fetchCall) open() (resp [][]byte, err error) {
+func (call *fetchCall) open(ctx context.Context) (resp [][]byte, err error) {
 	var wants []fetchWant
 	call.session, wants, err = call.b.sessions.open(&call.req)
 	if err != nil {
@@ -82,14 +82,14 @@ func (call *fetchCall) open() (resp [][]byte, err error) {
 	}
 	call.parts = make([]*fetchPart, len(wants))
 	for i, w := range wants {
-		call.parts[i] = call.b.fetchPart(w, call.req.Version)
+		call.parts[i] = call.b.fetchPart(ctx, w, call.req.Version)
 	}
 	return nil, nil
 }
 
-func (b *Broker) fetchPart(w fetchWant, version int16) *fetchPart {
+func (b *Broker) fetchPart(ctx context.Context, w fetchWant, version int16) *fetchPart {
 	fp := &fetchPart{want: w}
-	fp.topic, fp.err = b.topicOf(version >= 13, w.name, w.topic)
+	fp.topic, fp.err = b.opening.topic(ctx, version >= 13, w.name, w.topic)
 	if fp.err != nil {
 		return fp
 	}
@@ -97,9 +97,7 @@ func (b *Broker) fetchPart(w fetchWant, version int16) *fetchPart {
 		fp.err = kerr.UnknownTopicOrPartition
 		return fp
 	}
-	if fp.p = b.deps.Partitions.Get(id.Partition{Topic: fp.topic.ID, Index: w.partition}); fp.p == nil {
-		fp.err = kerr.NotLeaderForPartition
-	}
+	fp.p, fp.err = b.opening.partition(ctx, id.Partition{Topic: fp.topic.ID, Index: w.partition})
 	return fp
 }
 

@@ -43,7 +43,7 @@ func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsets
 func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
 	rp := kmsg.NewListOffsetsResponseTopicPartition()
 	rp.Partition, rp.Timestamp, rp.Offset, rp.LeaderEpoch = want.Partition, -1, -1, -1
-	p, err := b.partitionOf(topic, want.Partition)
+	p, err := b.partitionOf(ctx, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
@@ -60,19 +60,15 @@ func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, t
 }
 
 // partitionOf gives an owned partition by its topic's name.
-func (b *Broker) partitionOf(topic string, index int32) (*partition.Partition, error) {
-	t, err := b.topicOf(false, topic, id.Topic{})
+func (b *Broker) partitionOf(ctx context.Context, topic string, index int32) (*partition.Partition, error) {
+	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil {
 		return nil, err
 	}
 	if index < 0 || index >= t.Partitions {
 		return nil, kerr.UnknownTopicOrPartition
 	}
-	p := b.deps.Partitions.Get(id.Partition{Topic: t.ID, Index: index})
-	if p == nil {
-		return nil, kerr.NotLeaderForPartition
-	}
-	return p, nil
+	return b.opening.partition(ctx, id.Partition{Topic: t.ID, Index: index})
 }
 
 var nowhere = tiering.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
@@ -181,7 +177,7 @@ func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.Of
 func (b *Broker) epochEnd(ctx context.Context, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
-	p, err := b.partitionOf(topic, want.Partition)
+	p, err := b.partitionOf(ctx, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
@@ -234,7 +230,7 @@ func (b *Broker) deleteRecordsOf(ctx context.Context, topic string, want *kmsg.D
 
 // deleteTo moves a log start; -1 stands for the high watermark.
 func (b *Broker) deleteTo(ctx context.Context, topic string, index int32, offset int64) (low int64, err error) {
-	p, err := b.partitionOf(topic, index)
+	p, err := b.partitionOf(ctx, topic, index)
 	if err != nil {
 		return -1, err
 	}
@@ -254,7 +250,7 @@ func (b *Broker) deleteTo(ctx context.Context, topic string, index int32, offset
 }
 
 // describeProducers lists the idempotent producers of partitions (KIP-664).
-func (b *Broker) describeProducers(_ context.Context, _ *conn, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
+func (b *Broker) describeProducers(ctx context.Context, _ *conn, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
 	resp := kmsg.NewPtrDescribeProducersResponse()
 	for _, t := range req.Topics {
 		rt := kmsg.NewDescribeProducersResponseTopic()
@@ -262,7 +258,7 @@ func (b *Broker) describeProducers(_ context.Context, _ *conn, req *kmsg.Describ
 		for _, index := range t.Partitions {
 			rp := kmsg.NewDescribeProducersResponseTopicPartition()
 			rp.Partition = index
-			p, err := b.partitionOf(t.Topic, index)
+			p, err := b.partitionOf(ctx, t.Topic, index)
 			if err != nil {
 				rp.ErrorCode = codeOf(err).Code
 				rp.ErrorMessage = said(err)

@@ -55,7 +55,7 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 	if !byID {
 		name = *want.Topic
 	}
-	t, err := b.topicOf(byID, name, want.TopicID)
+	t, err := b.opening.topic(ctx, byID, name, want.TopicID)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && cluster.CheckTopicName(name) != nil {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
@@ -80,7 +80,7 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, error) {
 	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
-		return b.topicOf(false, name, id.Topic{})
+		return b.opening.topic(ctx, false, name, id.Topic{})
 	}
 	if err != nil {
 		if errors.Is(err, cluster.ErrTopicName) {
@@ -89,7 +89,7 @@ func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, e
 		return nil, err
 	}
 	b.log.Info("topic created because a client asked for it", "topic", name, "partitions", t.Partitions)
-	b.awaitLeaders(ctx, t)
+	b.awaitServed(ctx, t)
 	return t, nil
 }
 
@@ -117,6 +117,9 @@ func (b *Broker) partitionMetadata(at id.Partition, ensembles map[id.Incarnation
 		return p
 	}
 	p.Leader, p.LeaderEpoch = int32(o.Broker), int32(o.Epoch)
+	if o.Broker == b.deps.Self && b.deps.Partitions.Get(at) == nil { // not yet
+		p.ErrorCode, p.Leader = kerr.LeaderNotAvailable.Code, -1
+	}
 	p.Replicas, p.ISR = []int32{p.Leader}, []int32{p.Leader}
 	if e := ensembles[o.Incarnation]; len(e.Replicas) > 0 {
 		p.Replicas, p.ISR, p.OfflineReplicas = e.Replicas, e.Live, e.Offline
@@ -148,7 +151,7 @@ func (b *Broker) describeCluster(_ context.Context, c *conn, req *kmsg.DescribeC
 // max.request.partition.size.limit).
 const maxDescribed = 2000
 
-func (b *Broker) describeTopicPartitions(_ context.Context, c *conn, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+func (b *Broker) describeTopicPartitions(ctx context.Context, c *conn, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
 	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
 	names := make([]string, 0, len(req.Topics))
 	for _, t := range req.Topics {
@@ -179,7 +182,7 @@ func (b *Broker) describeTopicPartitions(_ context.Context, c *conn, req *kmsg.D
 			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
 			break
 		}
-		t, next := b.describeTopic(name, from, left)
+		t, next := b.describeTopic(ctx, name, from, left)
 		resp.Topics = append(resp.Topics, t)
 		left -= int32(len(t.Partitions))
 		if next >= 0 {
@@ -192,10 +195,10 @@ func (b *Broker) describeTopicPartitions(_ context.Context, c *conn, req *kmsg.D
 
 // describeTopic describes at most limit partitions; next is the first that did
 // not fit, or -1.
-func (b *Broker) describeTopic(name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
+func (b *Broker) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
 	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	d.Topic, d.AuthorizedOperations = &name, noOperations
-	t, err := b.topicOf(false, name, id.Topic{})
+	t, err := b.opening.topic(ctx, false, name, id.Topic{})
 	if err != nil {
 		d.ErrorCode = codeOf(err).Code
 		return d, -1

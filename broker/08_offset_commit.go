@@ -23,7 +23,7 @@ func (g *groupAPIs) offsetCommit(ctx context.Context, _ groupClient, req *kmsg.O
 		Retention: commitRetention(req), NewErrors: req.Version >= 9}
 	var accepted [][]*int16 // where the error codes go of what is committed
 	for i := range req.Topics {
-		rt, ct, codes := g.commitTopic(req.Version, &req.Topics[i])
+		rt, ct, codes := g.commitTopic(ctx, req.Version, &req.Topics[i])
 		resp.Topics = append(resp.Topics, rt)
 		if len(ct.Partitions) > 0 {
 			commit.Topics = append(commit.Topics, ct)
@@ -57,11 +57,11 @@ func commitRetention(req *kmsg.OffsetCommitRequest) time.Duration {
 
 // commitTopic checks one topic: its answer, what is to be committed, and where
 // the codes of that go.
-func (g *groupAPIs) commitTopic(version int16, t *kmsg.OffsetCommitRequestTopic) (rt kmsg.OffsetCommitResponseTopic, ct group.CommitTopic, codes []*int16) {
+func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.OffsetCommitRequestTopic) (rt kmsg.OffsetCommitResponseTopic, ct group.CommitTopic, codes []*int16) {
 	rt = kmsg.NewOffsetCommitResponseTopic()
 	rt.Topic, rt.TopicID = t.Topic, t.TopicID
 	rt.Partitions = make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
-	topic, err := g.groupTopic(version >= 10, t.Topic, t.TopicID)
+	topic, err := g.topics.topic(ctx, version >= 10, t.Topic, t.TopicID)
 	for i, p := range t.Partitions {
 		rp := &rt.Partitions[i]
 		*rp = kmsg.NewOffsetCommitResponseTopicPartition()

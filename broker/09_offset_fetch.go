@@ -8,6 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/group"
+	"varve/internal/id"
 )
 
 // offsetFetch reads committed offsets: of one group up to version 7, of many
@@ -91,7 +92,7 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 		name := t.Topic
 		if byID {
 			// By name also a topic that is gone may be asked for.
-			topic, err := g.groupTopic(true, "", t.TopicID)
+			topic, err := g.topics.topic(ctx, true, "", t.TopicID)
 			if err != nil {
 				unknown = append(unknown, fetchUnknown(t, err))
 				continue
@@ -106,7 +107,7 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 		return out
 	}
 	for _, t := range fetched {
-		if rt, err := g.fetchedTopic(byID, t); err == nil {
+		if rt, err := g.fetchedTopic(ctx, byID, t); err == nil {
 			out.Topics = append(out.Topics, rt)
 		}
 	}
@@ -117,12 +118,12 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 // errNoID: a topic of which offsets are kept has no id any more.
 var errNoID = errors.New("topic is gone")
 
-func (g *groupAPIs) fetchedTopic(byID bool, t group.FetchedTopic) (kmsg.OffsetFetchResponseGroupTopic, error) {
+func (g *groupAPIs) fetchedTopic(ctx context.Context, byID bool, t group.FetchedTopic) (kmsg.OffsetFetchResponseGroupTopic, error) {
 	rt := kmsg.NewOffsetFetchResponseGroupTopic()
 	rt.Topic = t.Topic
 	if byID {
-		topic, ok := g.topics.Topic(t.Topic)
-		if !ok {
+		topic, err := g.topics.topic(ctx, false, t.Topic, id.Topic{})
+		if err != nil {
 			return rt, errNoID
 		}
 		rt.TopicID = topic.ID

@@ -18,6 +18,7 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 	defer cancel()
 	tooMany := b.checkTotal(req.Topics)
 	names := map[string]int{}
+	var created []*cluster.Topic
 	for _, t := range req.Topics {
 		names[t.Topic]++
 	}
@@ -40,7 +41,11 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 			b.describeCreated(&rt, made)
 		}
 		resp.Topics = append(resp.Topics, rt)
+		if err == nil && !req.ValidateOnly {
+			created = append(created, made)
+		}
 	}
+	b.awaitServed(ctx, created...)
 	return resp
 }
 
@@ -95,7 +100,6 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 	}
 	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions)
 	b.warnOfCompaction(t.Topic, config)
-	b.awaitLeaders(ctx, made)
 	return made, nil
 }
 
@@ -188,7 +192,7 @@ func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopi
 		var t *cluster.Topic
 		err := error(kerr.InvalidRequest)
 		if want.Topic == nil || want.TopicID == (id.Topic{}) {
-			t, err = b.topicOf(want.Topic == nil, name, want.TopicID)
+			t, err = b.opening.topic(ctx, want.Topic == nil, name, want.TopicID)
 		}
 		if err == nil {
 			rt.Topic, rt.TopicID = &t.Name, t.ID
@@ -220,7 +224,7 @@ func (b *Broker) createPartitions(ctx context.Context, _ *conn, req *kmsg.Create
 }
 
 func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
-	t, err := b.topicOf(false, want.Topic, id.Topic{})
+	t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
 	if err != nil {
 		return err
 	}
@@ -236,8 +240,8 @@ func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsR
 	if err := b.deps.View.AddPartitions(ctx, want.Topic, want.Count); err != nil {
 		return err
 	}
-	if t, err = b.topicOf(false, want.Topic, id.Topic{}); err == nil {
-		b.awaitLeaders(ctx, t)
+	if t, err = b.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
+		b.awaitServed(ctx, t)
 	}
 	return nil
 }

@@ -40,13 +40,13 @@ type setting struct {
 
 type synonym struct{ name, value, from string }
 
-func (b *Broker) describeConfigs(_ context.Context, _ *conn, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
+func (b *Broker) describeConfigs(ctx context.Context, _ *conn, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewDescribeConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		settings, err := b.settings(r.ResourceType, r.ResourceName)
+		settings, err := b.settings(ctx, r.ResourceType, r.ResourceName)
 		if err != nil {
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
 		}
@@ -79,10 +79,10 @@ func (s *setting) describe(req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfig
 }
 
 // settings lists all that a resource has.
-func (b *Broker) settings(kind kmsg.ConfigResourceType, name string) ([]setting, error) {
+func (b *Broker) settings(ctx context.Context, kind kmsg.ConfigResourceType, name string) ([]setting, error) {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
-		t, err := b.topicOf(false, name, id.Topic{})
+		t, err := b.opening.topic(ctx, false, name, id.Topic{})
 		if err != nil {
 			if bad := cluster.CheckTopicName(name); bad != nil {
 				err = bad

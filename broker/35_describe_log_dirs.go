@@ -14,7 +14,7 @@ const tierDir = "tier"
 
 // describeLogDirs shows two directories: the journals' on this agent's disk, and
 // the tier, which holds the history of the partitions that the agent owns.
-func (b *Broker) describeLogDirs(_ context.Context, _ *conn, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+func (b *Broker) describeLogDirs(ctx context.Context, _ *conn, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
 	local, tier := kmsg.NewDescribeLogDirsResponseDir(), kmsg.NewDescribeLogDirsResponseDir()
 	local.Dir, tier.Dir = b.deps.DataDir, tierDir
@@ -22,7 +22,7 @@ func (b *Broker) describeLogDirs(_ context.Context, _ *conn, req *kmsg.DescribeL
 	if free, total, err := b.deps.Journal.Space(); err == nil {
 		local.TotalBytes, local.UsableBytes = total, free
 	}
-	for _, t := range b.wantedTopics(req) {
+	for _, t := range b.wantedTopics(ctx, req) {
 		lt, tt := kmsg.NewDescribeLogDirsResponseDirTopic(), kmsg.NewDescribeLogDirsResponseDirTopic()
 		lt.Topic, tt.Topic = t.topic.Name, t.topic.Name
 		for _, index := range t.partitions {
@@ -50,7 +50,7 @@ type wantedTopic struct {
 }
 
 // wantedTopics are those that the request names, or all.
-func (b *Broker) wantedTopics(req *kmsg.DescribeLogDirsRequest) (out []wantedTopic) {
+func (b *Broker) wantedTopics(ctx context.Context, req *kmsg.DescribeLogDirsRequest) (out []wantedTopic) {
 	if req.Topics == nil {
 		for _, t := range b.deps.View.Topics() {
 			out = append(out, wantedTopic{t, indexes(t.Partitions)})
@@ -58,7 +58,7 @@ func (b *Broker) wantedTopics(req *kmsg.DescribeLogDirsRequest) (out []wantedTop
 		return out
 	}
 	for _, want := range req.Topics {
-		t, err := b.topicOf(false, want.Topic, id.Topic{})
+		t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
 		if err != nil {
 			continue
 		}

@@ -15,7 +15,7 @@ import (
 // replicas, which is what a preferred leader is, and a partition without an owner
 // gets one as soon as its newest records are safe. Never is a leader chosen that
 // lacks records: an operator gives them up with "varve cluster accept-loss".
-func (b *Broker) electLeaders(_ context.Context, _ *conn, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+func (b *Broker) electLeaders(ctx context.Context, _ *conn, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := kmsg.NewPtrElectLeadersResponse()
 	wanted := req.Topics
 	if wanted == nil { // all, of which only those that go wrong are told
@@ -27,7 +27,7 @@ func (b *Broker) electLeaders(_ context.Context, _ *conn, req *kmsg.ElectLeaders
 		rt := kmsg.NewElectLeadersResponseTopic()
 		rt.Topic = t.Topic
 		for _, index := range t.Partitions {
-			err := b.election(t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
+			err := b.election(ctx, t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
 			if req.Topics == nil && errors.Is(err, kerr.ElectionNotNeeded) {
 				continue
 			}
@@ -43,8 +43,8 @@ func (b *Broker) electLeaders(_ context.Context, _ *conn, req *kmsg.ElectLeaders
 }
 
 // election says why a partition needs none, or can't have one.
-func (b *Broker) election(topic string, index int32, unclean bool) error {
-	t, err := b.topicOf(false, topic, id.Topic{})
+func (b *Broker) election(ctx context.Context, topic string, index int32, unclean bool) error {
+	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	switch {
 	case err != nil || index < 0 || index >= t.Partitions:
 		return kerr.UnknownTopicOrPartition

@@ -25,7 +25,7 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *conn, req *
 		for i := range t.Partitions {
 			rp := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			rp.Partition = t.Partitions[i].Partition
-			at, to, err := b.reassignment(t.Topic, &t.Partitions[i])
+			at, to, err := b.reassignment(ctx, t.Topic, &t.Partitions[i])
 			if err != nil {
 				rp.ErrorCode, rp.ErrorMessage = codeOf(err).Code, said(err)
 			} else {
@@ -42,8 +42,8 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *conn, req *
 }
 
 // reassignment says where a partition is to go; NoBroker: nowhere.
-func (b *Broker) reassignment(topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
-	t, err := b.topicOf(false, topic, id.Topic{})
+func (b *Broker) reassignment(ctx context.Context, topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
+	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil || want.Partition < 0 || want.Partition >= t.Partitions {
 		return at, 0, kerr.UnknownTopicOrPartition
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // listPartitionReassignments tells which moves are under way.
-func (b *Broker) listPartitionReassignments(_ context.Context, _ *conn, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
+func (b *Broker) listPartitionReassignments(ctx context.Context, _ *conn, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
 	resp := kmsg.NewPtrListPartitionReassignmentsResponse()
 	moves := b.deps.View.Moves()
 	ensembles := b.deps.View.Ensembles()
@@ -21,7 +21,7 @@ func (b *Broker) listPartitionReassignments(_ context.Context, _ *conn, req *kms
 		wanted = b.moving(moves)
 	}
 	for _, want := range wanted {
-		t, err := b.topicOf(false, want.Topic, id.Topic{})
+		t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
 		if err != nil {
 			continue
 		}

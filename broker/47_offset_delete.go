@@ -20,7 +20,7 @@ func (g *groupAPIs) offsetDelete(ctx context.Context, _ groupClient, req *kmsg.O
 		rt := kmsg.NewOffsetDeleteResponseTopic()
 		rt.Topic = t.Topic
 		rt.Partitions = make([]kmsg.OffsetDeleteResponseTopicPartition, len(t.Partitions))
-		topic, err := g.groupTopic(false, t.Topic, id.Topic{})
+		topic, err := g.topics.topic(ctx, false, t.Topic, id.Topic{})
 		w := group.TopicPartitions{Topic: t.Topic}
 		var codes []*int16
 		for j, p := range t.Partitions {

@@ -29,6 +29,9 @@ import (
 type Partitions interface {
 	// Get gives an owned partition, or nil.
 	Get(p id.Partition) *partition.Partition
+	// Changed returns a channel that is closed when the next partition is served. Take it
+	// before looking.
+	Changed() <-chan struct{}
 }
 
 // Tier reads what no local journal holds (tiering.Reader), and moves log starts.
@@ -71,6 +74,7 @@ type Broker struct {
 	decoding *semaphore.Weighted // bytes of what others were decoded into; nobody waits for both
 	producer *producerIDs
 	conns    *connections
+	opening  *opening
 }
 
 // New makes a broker; Listen serves.
@@ -80,7 +84,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	}
 	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
 		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes), decoding: semaphore.NewWeighted(cfg.RequestMemoryBytes),
-		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg)}
+		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg), opening: newOpening(&deps)}
 	b.apis = apiTable(b)
 	b.metrics.prepare(b.apis)
 	return b, nil

@@ -12,10 +12,9 @@ import (
 	"varve/internal/id"
 )
 
-// groupTopics knows the topics (cluster.View).
+// groupTopics finds topics by name or id (opening).
 type groupTopics interface {
-	Topic(name string) (*cluster.Topic, bool)
-	TopicByID(t id.Topic) (*cluster.Topic, bool)
+	topic(ctx context.Context, byID bool, name string, topic id.Topic) (*cluster.Topic, error)
 }
 
 // groupCoordinators knows which agent coordinates a group, and its address for
@@ -81,21 +80,6 @@ func groupCode(err error) int16 {
 		}
 	}
 	return kerr.CoordinatorNotAvailable.Code
-}
-
-// groupTopic finds the topic that a request names, by id or by name, and says
-// its name.
-func (g *groupAPIs) groupTopic(byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
-	if byID {
-		if t, ok := g.topics.TopicByID(topic); ok {
-			return t, nil
-		}
-		return nil, kerr.UnknownTopicID
-	}
-	if t, ok := g.topics.Topic(name); ok {
-		return t, nil
-	}
-	return nil, kerr.UnknownTopicOrPartition
 }
 
 // millis is a duration that a client sent; a negative one is none.

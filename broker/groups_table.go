@@ -23,7 +23,7 @@ func onGroup[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, group
 
 // groupTable lists the APIs of consumer groups.
 func groupTable(b *Broker) []*api {
-	g := &groupAPIs{groups: b.deps.Groups, topics: b.deps.View, coordinators: b}
+	g := &groupAPIs{groups: b.deps.Groups, topics: b.opening, coordinators: b}
 	return []*api{
 		{key: kmsg.OffsetCommit, min: 2, max: 10, serve: onGroup(g.offsetCommit)},
 		{key: kmsg.OffsetFetch, min: 1, max: 10, serve: onGroup(g.offsetFetch)},

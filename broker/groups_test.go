@@ -18,18 +18,20 @@ import (
 )
 
 // fakeCluster has one topic and one agent.
-type fakeCluster struct{ topic cluster.Topic }
+type fakeCluster struct{ only cluster.Topic }
 
-func (f *fakeCluster) Topic(name string) (*cluster.Topic, bool) {
-	return &f.topic, name == f.topic.Name
-}
-
-func (f *fakeCluster) TopicByID(t id.Topic) (*cluster.Topic, bool) {
-	return &f.topic, t == f.topic.ID
+func (f *fakeCluster) topic(_ context.Context, byID bool, name string, t id.Topic) (*cluster.Topic, error) {
+	switch {
+	case byID && t == f.only.ID, !byID && name == f.only.Name:
+		return &f.only, nil
+	case byID:
+		return nil, kerr.UnknownTopicID
+	}
+	return nil, kerr.UnknownTopicOrPartition
 }
 
 func (f *fakeCluster) IsTopic(_ context.Context, name string, t id.Topic) (bool, error) {
-	return name == f.topic.Name && t == f.topic.ID, nil
+	return name == f.only.Name && t == f.only.ID, nil
 }
 
 func (f *fakeCluster) Coordinator(_, listener string) (id.Broker, string, int32, bool) {
@@ -66,7 +68,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 			writer.Close(ctx)
 			store.Close()
 		}()
-		f(&groupTest{t, &groupAPIs{groups, fake, fake}, memory, fake.topic})
+		f(&groupTest{t, &groupAPIs{groups, fake, fake}, memory, fake.only})
 	})
 }
 

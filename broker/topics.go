@@ -4,25 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
-
 	"varve/cluster"
 	"varve/internal/id"
 )
-
-// topicOf looks a topic up as the request names it.
-func (b *Broker) topicOf(byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
-	if byID {
-		if t, ok := b.deps.View.TopicByID(topic); ok {
-			return t, nil
-		}
-		return nil, kerr.UnknownTopicID
-	}
-	if t, ok := b.deps.View.Topic(name); ok {
-		return t, nil
-	}
-	return nil, kerr.UnknownTopicOrPartition
-}
 
 // endpoint gives the address of an agent for clients of c's listener.
 func (b *Broker) endpoint(c *conn, broker id.Broker) (host string, port int32, rack *string, ok bool) {
@@ -80,21 +64,15 @@ func patience(ctx context.Context, millis int32) (context.Context, context.Cance
 	return context.WithTimeout(ctx, d)
 }
 
-// awaitLeaders waits, but not long, until every partition of a new topic is
-// served, so that the client's next request finds it.
-func (b *Broker) awaitLeaders(ctx context.Context, t *cluster.Topic) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// awaitServed waits, but not long, until every partition of new topics is served, so that
+// the client's next request finds them.
+func (b *Broker) awaitServed(ctx context.Context, topics ...*cluster.Topic) {
+	ctx, cancel := context.WithTimeout(ctx, servedPatience)
 	defer cancel()
-	for i := int32(0); i < t.Partitions; {
-		changed := b.deps.View.Changed()
-		if _, ok := b.deps.View.Owner(id.Partition{Topic: t.ID, Index: i}); ok {
-			i++
-			continue
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return
-		}
+	for _, t := range topics {
+		b.opening.served(ctx, t)
 	}
 }
+
+// servedPatience bounds the wait for the owners of new partitions.
+const servedPatience = 5 * time.Second

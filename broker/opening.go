@@ -1,0 +1,206 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+)
+
+// A client may know of a topic or an owner before the agent that it asks does, or while that
+// agent still opens the partition: after a topic was created, a partition moved, an agent
+// died. Such a request is held for a moment instead of being refused, since clients that
+// don't repeat themselves would fail.
+const (
+	// holdPatience is how long requests for a partition are held since the first of them.
+	holdPatience = 500 * time.Millisecond
+	// askPatience bounds the question to etcd whether a topic or an owner is new.
+	askPatience = 250 * time.Millisecond
+	// askRate is how many such questions a second are asked at most. Beyond that, and for a
+	// moment after etcd didn't answer, what is known here counts.
+	askRate = 500
+	// heldAtMost bounds the partitions of which it is remembered that they were waited for.
+	heldAtMost = 100_000
+)
+
+// opening finds partitions for requests.
+type opening struct {
+	view       *cluster.View
+	store      metadata.Store
+	partitions Partitions
+	self       id.Broker
+
+	asks  singleflight.Group
+	limit *rate.Limiter
+
+	mu struct {
+		sync.Mutex
+		silent time.Time                  // until when etcd is not asked
+		held   map[id.Partition]time.Time // until when requests are held
+	}
+}
+
+func newOpening(d *Deps) *opening {
+	o := &opening{view: d.View, store: d.Store, partitions: d.Partitions, self: d.Self, limit: rate.NewLimiter(askRate, askRate)}
+	o.mu.held = map[id.Partition]time.Time{}
+	return o
+}
+
+// topic returns a topic by name or id. One that isn't known here, but to etcd, is waited for.
+func (o *opening) topic(ctx context.Context, byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	if byID {
+		if t, ok := o.view.TopicByID(topic); ok {
+			return t, nil
+		}
+		if t := o.newTopic(ctx, topic); t != nil {
+			return t, nil
+		}
+		return nil, kerr.UnknownTopicID
+	}
+	if t, ok := o.view.Topic(name); ok {
+		return t, nil
+	}
+	if cluster.CheckTopicName(name) == nil && o.changed(ctx, metadata.PrefixTopics, metadata.TopicKey(name)) {
+		if t, ok := o.view.Topic(name); ok {
+			return t, nil
+		}
+	}
+	return nil, kerr.UnknownTopicOrPartition
+}
+
+// newTopic waits for a topic of which etcd has a partition, unless it was deleted.
+func (o *opening) newTopic(ctx context.Context, topic id.Topic) *cluster.Topic {
+	if !o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(id.Partition{Topic: topic})) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	for {
+		changed := o.view.Changed()
+		if t, ok := o.view.TopicByID(topic); ok {
+			return t
+		}
+		if _, deleted := o.view.Deleted()[topic]; deleted {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// partition returns a partition that this agent serves. If it is the owner, also if it only
+// learns that now, and doesn't serve it yet, it waits for that.
+func (o *opening) partition(ctx context.Context, at id.Partition) (*partition.Partition, error) {
+	if p := o.partitions.Get(at); p != nil {
+		return p, nil
+	}
+	if !o.mine(at) && !(o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(at)) && o.mine(at)) {
+		return nil, kerr.NotLeaderForPartition
+	}
+	ctx, cancel := context.WithDeadline(ctx, o.until(at))
+	defer cancel()
+	for {
+		opened, changed := o.partitions.Changed(), o.view.Changed()
+		if p := o.partitions.Get(at); p != nil {
+			o.forget(at)
+			return p, nil
+		}
+		if !o.mine(at) {
+			return nil, kerr.NotLeaderForPartition
+		}
+		select {
+		case <-opened:
+		case <-changed:
+		case <-ctx.Done():
+			return nil, kerr.NotLeaderForPartition
+		}
+	}
+}
+
+// mine reports whether this agent is known to be the owner.
+func (o *opening) mine(at id.Partition) bool {
+	owner, ok := o.view.Owner(at)
+	return ok && owner.Broker == o.self
+}
+
+// until returns when requests for a partition are refused.
+func (o *opening) until(at id.Partition) time.Time {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t, ok := o.mu.held[at]
+	if !ok {
+		if len(o.mu.held) >= heldAtMost {
+			clear(o.mu.held)
+		}
+		t = time.Now().Add(holdPatience)
+		o.mu.held[at] = t
+	}
+	return t
+}
+
+func (o *opening) forget(at id.Partition) {
+	o.mu.Lock()
+	delete(o.mu.held, at)
+	o.mu.Unlock()
+}
+
+// changed asks etcd for a key and waits until the view shows it as it is there. It reports
+// whether there is such a key, and the view has it.
+func (o *opening) changed(ctx context.Context, prefix, key string) bool {
+	o.mu.Lock()
+	silent := time.Now().Before(o.mu.silent)
+	o.mu.Unlock()
+	if silent {
+		return false
+	}
+	v, err, _ := o.asks.Do(key, func() (any, error) {
+		if !o.limit.Allow() {
+			return metadata.KV{}, metadata.ErrNotFound
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPatience)
+		defer cancel()
+		kv, err := o.store.Get(ctx, key)
+		if ctx.Err() != nil {
+			o.mu.Lock()
+			o.mu.silent = time.Now().Add(time.Second)
+			o.mu.Unlock()
+		}
+		return kv, err
+	})
+	if err != nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	return o.view.Await(ctx, prefix, v.(metadata.KV).Mod) == nil
+}
+
+// served waits until every partition of a new topic has an owner, and serves if it is this
+// agent. Other agents hold requests until they serve.
+func (o *opening) served(ctx context.Context, t *cluster.Topic) {
+	for i := int32(0); i < t.Partitions; {
+		opened, changed := o.partitions.Changed(), o.view.Changed()
+		at := id.Partition{Topic: t.ID, Index: i}
+		if owner, ok := o.view.Owner(at); ok && (owner.Broker != o.self || o.partitions.Get(at) != nil) {
+			i++
+			continue
+		}
+		select {
+		case <-opened:
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
