@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/cluster"
 	"varve/internal/vfs"
@@ -450,8 +451,59 @@ func TestTopicsAreChecked(t *testing.T) {
 	if _, err := adm.CreateTopic(t.Context(), 1, 3, nil, "r"); !errors.Is(err, kerr.InvalidReplicationFactor) {
 		t.Errorf("three replicas on one broker: %v", err)
 	}
+	for _, name := range []string{"__consumer_offsets", "__transaction_state", "__cluster_metadata"} {
+		if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, name); !errors.Is(err, kerr.InvalidRequest) {
+			t.Errorf("topic %q, which Kafka keeps for itself: %v", name, err)
+		}
+		cl := a.client(kgo.DefaultProduceTopic(name), kgo.AllowAutoTopicCreation(), kgo.UnknownTopicRetries(0))
+		if err := cl.ProduceSync(t.Context(), kgo.StringRecord("x")).FirstErr(); !errors.Is(err, kerr.InvalidTopicException) {
+			t.Errorf("produce to %q: %v", name, err)
+		}
+		cl.Close()
+	}
+	twice := kmsg.NewPtrCreateTopicsRequest()
+	rt := kmsg.NewCreateTopicsRequestTopic()
+	rt.Topic, rt.NumPartitions, rt.ReplicationFactor = "twice", -1, -1
+	rt.ReplicaAssignment = []kmsg.CreateTopicsRequestTopicReplicaAssignment{{Replicas: []int32{1, 1}}}
+	twice.Topics = append(twice.Topics, rt)
+	if resp, err := twice.RequestWith(t.Context(), a.client()); err != nil || resp.Topics[0].ErrorCode != kerr.InvalidReplicaAssignment.Code {
+		t.Errorf("a broker that is named twice: %+v, %v", resp, err)
+	}
+	if r, err := adm.ValidateCreateTopics(t.Context(), 1, 1, nil, "v"); err != nil || r["v"].Err != nil || r["v"].ID == (kadm.TopicID{}) {
+		t.Errorf("only validated: %+v, %v", r, err)
+	}
 	if all, err := adm.ListTopics(t.Context()); err != nil || len(all) != 0 {
 		t.Errorf("%d topics were made, %v", len(all), err)
+	}
+}
+
+// TestSettingsAreDescribed: an empty list of names asks for all of them, and values are
+// stored without the blanks around them.
+func TestSettingsAreDescribed(t *testing.T) {
+	a := newWorld(t).start()
+	blank := " 5000 "
+	cl := a.client()
+	if _, err := kadm.NewClient(cl).CreateTopic(t.Context(), 1, 1, map[string]*string{"retention.ms": &blank}, "t"); err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][]string{nil, {}, {"retention.ms"}} {
+		req := kmsg.NewPtrDescribeConfigsRequest()
+		rr := kmsg.NewDescribeConfigsRequestResource()
+		rr.ResourceType, rr.ResourceName, rr.ConfigNames = kmsg.ConfigResourceTypeTopic, "t", names
+		req.Resources = append(req.Resources, rr)
+		resp, err := req.RequestWith(t.Context(), cl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := resp.Resources[0].Configs
+		if want := max(len(names), 1); len(got) < want || len(names) == 0 && len(got) < 20 {
+			t.Errorf("names %v: %d settings", names, len(got))
+		}
+		for _, c := range got {
+			if c.Name == "retention.ms" && *c.Value != "5000" {
+				t.Errorf("retention.ms is %q", *c.Value)
+			}
+		}
 	}
 }
 

@@ -127,6 +127,9 @@ func (b *Broker) pressure() time.Duration {
 
 func (b *Broker) produceTopic(ctx context.Context, call *produceCall, t *kmsg.ProduceRequestTopic, slots []produceSlot) {
 	topic, err := b.opening.topic(ctx, call.req.Version >= 13, t.Topic, t.TopicID)
+	if err == kerr.UnknownTopicOrPartition && cluster.IsInternal(t.Topic) || topic != nil && cluster.IsInternal(topic.Name) {
+		err = kerr.InvalidTopicException
+	}
 	if err == nil && call.req.Acks != 0 && call.req.Acks != 1 && call.req.Acks != -1 {
 		err = kerr.InvalidRequiredAcks
 	}

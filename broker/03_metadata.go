@@ -56,7 +56,7 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 		name = *want.Topic
 	}
 	t, err := b.opening.topic(ctx, byID, name, want.TopicID)
-	if errors.Is(err, kerr.UnknownTopicOrPartition) && cluster.CheckTopicName(name) != nil {
+	if errors.Is(err, kerr.UnknownTopicOrPartition) && (cluster.CheckTopicName(name) != nil || cluster.IsInternal(name)) {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
 		if t, err = b.autoCreate(ctx, name); err != nil && ctx.Err() != nil {

@@ -92,7 +92,8 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 		config[c.Name] = *c.Value
 	}
 	if validateOnly {
-		return &cluster.Topic{Name: t.Topic, Topic: metadata.Topic{Partitions: partitions, Config: config}}, b.deps.View.CheckCreate(t.Topic, partitions, config)
+		made := metadata.Topic{ID: id.NewTopic(b.deps.Random), Partitions: partitions, Config: config} // Kafka makes up an id, too
+		return &cluster.Topic{Name: t.Topic, Topic: made}, b.deps.View.CheckCreate(t.Topic, partitions, config)
 	}
 	made, err := b.deps.View.CreateTopic(ctx, t.Topic, partitions, config)
 	if err != nil {
@@ -145,7 +146,10 @@ func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (
 		if len(a.Replicas) == 0 {
 			return 0, refuse(kerr.InvalidReplicaAssignment, "Partition %d has an empty replica list", a.Partition)
 		}
-		for _, r := range a.Replicas {
+		for i, r := range a.Replicas {
+			if slices.Contains(a.Replicas[:i], r) {
+				return 0, refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes the broker %d more than once", r)
+			}
 			if !live[r] {
 				return 0, refuse(kerr.InvalidReplicaAssignment, "The manual partition assignment includes broker %d, but no such broker is registered", r)
 			}

@@ -51,7 +51,7 @@ func (b *Broker) describeConfigs(ctx context.Context, _ *conn, req *kmsg.Describ
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
 		}
 		for _, s := range settings {
-			if r.ConfigNames == nil || slices.Contains(r.ConfigNames, s.def.Name) {
+			if len(r.ConfigNames) == 0 || slices.Contains(r.ConfigNames, s.def.Name) {
 				rr.Configs = append(rr.Configs, s.describe(req))
 			}
 		}

@@ -64,17 +64,18 @@ type Deps struct {
 
 // Broker serves Kafka's protocol.
 type Broker struct {
-	cfg      Config
-	deps     Deps
-	log      *slog.Logger
-	metrics  *metrics
-	apis     map[int16]*api
-	sessions *sessions
-	memory   *semaphore.Weighted // bytes of large frames that are being worked on
-	decoding *semaphore.Weighted // bytes of what others were decoded into; nobody waits for both
-	producer *producerIDs
-	conns    *connections
-	opening  *opening
+	cfg                        Config
+	deps                       Deps
+	log                        *slog.Logger
+	metrics                    *metrics
+	apis                       map[int16]*api
+	sessions                   *sessions
+	memory                     *semaphore.Weighted // bytes of large frames that are being worked on
+	decoding                   *semaphore.Weighted // bytes of what others were decoded into; nobody waits for both
+	producer                   *producerIDs
+	conns                      *connections
+	opening                    *opening
+	badClients, refusedClients quiet // whose connections ended for what they sent, or were too many
 }
 
 // New makes a broker; Listen serves.
@@ -94,14 +95,17 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 type Config struct {
 	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client asks for its metadata and allows it"`
 	DefaultPartitions   int32         `yaml:"default_partitions" doc:"partitions of a topic that is created without a number"`
-	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, in bytes"`
+	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, which only Produce may send, in bytes"`
 	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for requests above 2 MiB that are being worked on, and as much again for what smaller ones are decoded into, in bytes"`
 	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"the most that one fetch answers, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"client connections at a time from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"after which a silent connection is closed"`
-	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"within which a request that began to arrive must be there"`
+	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
+	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second"`
+	MaxCommitBytes      int           `yaml:"max_commit_bytes" doc:"the largest OffsetCommit request, in bytes"`
+	MaxOtherBytes       int           `yaml:"max_other_request_bytes" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
 	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"within which a client must take some of a response"`
 	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"the longest that a producer is held back at a time when the journal fills"`
 }
@@ -110,7 +114,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		AutoCreateTopics: true, DefaultPartitions: 1, MaxRequestBytes: 100 << 20, RequestMemoryBytes: 128 << 20,
-		FetchMaxBytes: 55 << 20, FetchSessions: 1000, MaxConnections: 10000, MaxConnectionsPerIP: 10000,
+		FetchMaxBytes: 55 << 20, FetchSessions: 1000, MinRequestRate: 4 << 10, MaxCommitBytes: 16 << 20, MaxOtherBytes: 2 << 20, MaxConnections: 10000, MaxConnectionsPerIP: 10000,
 		IdleTimeout: 10 * time.Minute, RequestTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxThrottle: time.Second,
 	}
 }

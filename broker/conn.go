@@ -102,7 +102,9 @@ func (c *conn) note(err error) {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
 	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow):
 		c.b.metrics.badConns.Inc()
-		c.b.log.Warn("connection closed", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err)
+		if unsaid, ok := c.b.badClients.say(hostOf(c.nc), time.Now()); ok {
+			c.b.log.Warn("connection closed", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err, "not_logged", unsaid)
+		}
 	default:
 		c.b.log.Debug("connection ended", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err)
 	}
@@ -134,10 +136,10 @@ func (c *conn) read(ctx context.Context) error {
 
 // frame reads one frame's content and has it worked on.
 func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
-	budget := &budgetReader{r: r, free: smallRequest, c: c, ctx: ctx, size: int64(size)}
+	budget := &budgetReader{r: r, free: freeRequest, c: c, ctx: ctx, size: int64(size), until: time.Now().Add(c.b.cfg.RequestTimeout)}
 	defer budget.release()
 	if r.Buffered() < size {
-		if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.RequestTimeout)); err != nil {
+		if err := c.nc.SetReadDeadline(budget.until); err != nil {
 			return err
 		}
 	}
@@ -145,7 +147,7 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
-			return fmt.Errorf("a request of %d bytes did not arrive within %v: %w", size, c.b.cfg.RequestTimeout, errSlow)
+			return fmt.Errorf("%d of a request's %d bytes arrived within %v: %w", len(buf), size, c.b.cfg.RequestTimeout, errSlow)
 		}
 		return err
 	}
@@ -171,20 +173,30 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 const (
 	cheapRequest  = 16 << 10
 	decodedFactor = 32
+	checkedFactor = 6 // of a request whose counts were checked
 )
+
+// freeRequest is how much of a frame is read without asking the budget.
+const freeRequest = 2 << 20
 
 // budgetReader takes the memory of a large frame out of the budget of all
 // connections, once the first part of it has arrived: a length alone reserves
 // nothing. Frames that may be decoded whole are smaller than that: else a
-// connection could hold memory while it waits for more.
+// connection could hold memory while it waits for more. What arrives also moves the
+// connection's read deadline: a client may be slow, but must get on.
 type budgetReader struct {
-	r    io.Reader
-	free int // bytes that need no budget
-	c    *conn
-	ctx  context.Context
-	size int64
-	held bool
+	r     io.Reader
+	free  int // bytes that need no budget
+	c     *conn
+	ctx   context.Context
+	size  int64
+	held  bool
+	until time.Time // the deadline
+	moved int       // bytes that arrived since it was set
 }
+
+// deadlineStep is after how many bytes the deadline is moved.
+const deadlineStep = 64 << 10
 
 func (b *budgetReader) Read(p []byte) (int, error) {
 	if b.free <= 0 && !b.held {
@@ -197,6 +209,11 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 	}
 	n, err := b.r.Read(p)
 	b.free -= n
+	if b.moved += n; b.moved >= deadlineStep && err == nil {
+		b.until = b.until.Add(time.Duration(b.moved) * time.Second / time.Duration(b.c.b.cfg.MinRequestRate))
+		b.moved = 0
+		err = b.c.nc.SetReadDeadline(b.until)
+	}
 	return n, err
 }
 
@@ -217,8 +234,8 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 			return c.send(r, c.b.oldApiVersions(r))
 		}
 		return refuse(kafka.ErrFrame, "%s version %d is not served, %d to %d were advertised", a.key.Name(), r.Version, a.min, a.max)
-	case !a.large && len(r.body) > smallRequest:
-		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed", a.key.Name(), len(r.body), smallRequest)
+	case len(r.body) > a.limit(&c.b.cfg):
+		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed", a.key.Name(), len(r.body), a.limit(&c.b.cfg))
 	}
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {
@@ -235,8 +252,15 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 // serve decodes a request and has it answered.
 func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	release := func() {}
+	factor := int64(decodedFactor)
+	if r.api.check != nil {
+		if err := r.api.check(r.body, r.Version); err != nil {
+			return nil, err
+		}
+		factor = checkedFactor
+	}
 	if len(r.body) > cheapRequest {
-		cost := min(int64(len(r.body))*decodedFactor, c.b.cfg.RequestMemoryBytes)
+		cost := min(int64(len(r.body))*factor, c.b.cfg.RequestMemoryBytes)
 		patience, cancel := context.WithTimeout(ctx, c.b.cfg.RequestTimeout)
 		defer cancel()
 		if err := c.b.decoding.Acquire(patience, cost); err != nil {

@@ -40,6 +40,7 @@ var codes = []struct {
 	{cluster.ErrTopicExists, kerr.TopicAlreadyExists},
 	{cluster.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
 	{cluster.ErrTopicName, kerr.InvalidTopicException},
+	{cluster.ErrInternalTopic, kerr.InvalidRequest},
 	{cluster.ErrPartitions, kerr.InvalidPartitions},
 	{cluster.ErrUnknownConfig, kerr.InvalidConfig},
 	{cluster.ErrConfigValue, kerr.InvalidConfig},

@@ -27,10 +27,7 @@ func newConnections(cfg Config) *connections {
 
 // add admits a connection if there is room.
 func (cs *connections) add(c *conn) bool {
-	ip, _, err := net.SplitHostPort(c.nc.RemoteAddr().String())
-	if err != nil {
-		ip = c.nc.RemoteAddr().String()
-	}
+	ip := hostOf(c.nc)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if len(cs.mu.open) >= cs.max || cs.mu.byIP[ip] >= cs.perIP {
@@ -102,7 +99,9 @@ func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
 	c.fetching <- struct{}{}
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
-		b.log.Warn("connection refused: there are too many", "listener", name, "client", nc.RemoteAddr())
+		if unsaid, ok := b.refusedClients.say(hostOf(nc), time.Now()); ok {
+			b.log.Warn("connection refused: there are too many", "listener", name, "client", nc.RemoteAddr(), "not_logged", unsaid)
+		}
 		nc.Close()
 		return
 	}

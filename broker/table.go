@@ -26,9 +26,11 @@ type api struct {
 	// waits says that serve waits for other clients. What it keeps of a request meanwhile
 	// is little, or counted elsewhere: the memory for decoding is given back before.
 	waits bool
-	// large says that requests may be as large as the configuration allows; others
-	// are held to smallRequest bytes.
-	large bool
+	// most is how large a request may be; nil is max_other_request_bytes.
+	most func(*Config) int
+	// check, if not nil, walks through a request before it is decoded, so that its counts
+	// are known to be true, and decoding takes little more memory than its bytes.
+	check func(body []byte, version int16) error
 	note  string // for docs/apis.md
 }
 
@@ -38,9 +40,13 @@ const noACLs = "answers SECURITY_DISABLED, as Kafka without an authorizer: there
 // configKinds is the note of the APIs of settings.
 const configKinds = "topic, broker, group; a setting without effect says so in its documentation; those of groups have none"
 
-// smallRequest is the largest request of an API without records: its decoded
-// form may be many times as large.
-const smallRequest = 2 << 20
+// limit is the largest request of the API, in bytes.
+func (a *api) limit(c *Config) int {
+	if a.most == nil {
+		return c.MaxOtherBytes
+	}
+	return a.most(c)
+}
 
 // on adapts a handler of one request type.
 func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
@@ -51,7 +57,7 @@ func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req
 
 func apiTable(b *Broker) map[int16]*api {
 	rows := []*api{
-		{key: kmsg.Produce, min: 0, max: 13, raw: b.produce, large: true, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
+		{key: kmsg.Produce, min: 0, max: 13, raw: b.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
 		{key: kmsg.Fetch, min: 4, max: 18, raw: b.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
 		{key: kmsg.ListOffsets, min: 1, max: 11, serve: on(b.listOffsets)},
 		{key: kmsg.Metadata, min: 0, max: 13, serve: on(b.metadata)},

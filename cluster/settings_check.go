@@ -67,7 +67,8 @@ func (d *Definition) bounds() string {
 }
 
 // Canonical is the form in which a value is stored, as Kafka stores it: booleans in
-// small letters, lists without blanks, empty elements and repetitions.
+// small letters, lists without empty elements and repetitions, everything without blanks
+// around it.
 func (d *Definition) Canonical(value string) string {
 	switch d.Type {
 	case TypeBoolean:
@@ -81,7 +82,7 @@ func (d *Definition) Canonical(value string) string {
 		}
 		return JoinList(list)
 	}
-	return value
+	return strings.TrimSpace(value)
 }
 
 // SplitList takes a list's value apart.

@@ -17,6 +17,7 @@ var (
 	ErrTopicExists   = errors.New("topic already exists")
 	ErrUnknownTopic  = errors.New("topic does not exist")
 	ErrTopicName     = errors.New("topic name is invalid")
+	ErrInternalTopic = errors.New("topic name is reserved")
 	ErrPartitions    = errors.New("partition count is invalid")
 	ErrUnknownConfig = errors.New("setting is unknown")
 	ErrConfigValue   = errors.New("setting has an invalid value")
@@ -47,6 +48,17 @@ func CheckTopicName(name string) error {
 	return nil
 }
 
+// IsInternal reports whether Kafka keeps a topic of that name for itself. Varve has no such
+// topics; a topic that a user made under such a name would mislead tools that read offsets
+// or transactions there.
+func IsInternal(name string) bool {
+	switch name {
+	case "__consumer_offsets", "__transaction_state", "__share_group_state", "__cluster_metadata":
+		return true
+	}
+	return false
+}
+
 // collides is what two names share if metrics could not tell them apart.
 func collides(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
@@ -54,6 +66,9 @@ func collides(name string) string { return strings.ReplaceAll(name, ".", "_") }
 func (v *View) CheckCreate(name string, partitions int32, config metadata.Settings) error {
 	if err := CheckTopicName(name); err != nil {
 		return err
+	}
+	if IsInternal(name) {
+		return Refuse(ErrInternalTopic, "Creation of internal topic %s is prohibited.", name)
 	}
 	if partitions < 1 || partitions > MaxPartitions {
 		return Refuse(ErrPartitions, "Number of partitions is %d, 1 to %d are allowed.", partitions, MaxPartitions)

@@ -2,6 +2,7 @@ package group
 
 import (
 	"time"
+	"unicode/utf16"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -95,7 +96,7 @@ func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, topics map[
 		for j, c := range t.Partitions {
 			size += maxOffsetBytes + len(c.Metadata)
 			switch {
-			case len(c.Metadata) > g.cfg.OffsetMetadataMaxBytes:
+			case characters(c.Metadata) > g.cfg.OffsetMetadataMaxBytes:
 				errs[i][j] = ErrMetadataTooLarge
 				continue
 			case size > maxTopicBytes && !g.fits(t.Topic, c):
@@ -112,6 +113,14 @@ func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, topics map[
 		}
 	}
 	return errs, accepted, topics
+}
+
+// characters counts as Kafka's broker does: in UTF-16 code units, as Java's strings.
+func characters(s string) (n int) {
+	for _, r := range s {
+		n += max(1, utf16.RuneLen(r))
+	}
+	return n
 }
 
 // fits reckons exactly, since most commits replace what is there.
