@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -58,7 +59,8 @@ func FuzzCheckCommit(f *testing.F) {
 		workbound.Check(t, len(body), func() { err = checkCommit(body, version) })
 		req := kmsg.NewPtrOffsetCommitRequest()
 		req.Version = version
-		if decoded := req.ReadFrom(body); decoded == nil && err != nil && len(body) < 1000 {
+		// kmsg drops the upper bits of numbers that are too long.
+		if decoded := req.ReadFrom(body); decoded == nil && err != nil && bytes.Equal(req.AppendTo(nil), body) {
 			t.Fatalf("version %d decodes, but was refused: %v", version, err)
 		}
 	})
