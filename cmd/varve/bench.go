@@ -127,6 +127,9 @@ func (m benchMode) command() *cobra.Command {
 	f.IntVarP(&b.cfg.Connections, "connections", "c", b.cfg.Connections, "raw: connections to each leader; otherwise: clients")
 	f.IntSliceVar(&b.cfg.PIDs, "pids", nil, "the brokers' process ids on this host, to measure CPU and memory")
 	m.flags(f, b)
+	completeNames(c, "topic", b.kafka.topicNames)
+	completeValues(c, "compression", compressions...)
+	completeValues(c, "acks", "all", "1", "0")
 	return c
 }
 

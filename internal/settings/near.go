@@ -2,8 +2,8 @@ package settings
 
 import "strings"
 
-// near finds the name that was probably meant, or "".
-func near(name string, known []string) (best string) {
+// Near finds the name that was probably meant, or "".
+func Near(name string, known []string) (best string) {
 	least := max(2, len(name)/4) + 1
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
@@ -15,7 +15,7 @@ func near(name string, known []string) (best string) {
 
 // didYouMean ends a message about an unknown name.
 func didYouMean(name string, known []string) string {
-	if n := near(name, known); n != "" {
+	if n := Near(name, known); n != "" {
 		return "; did you mean " + n + "?"
 	}
 	return ""

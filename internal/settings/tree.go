@@ -68,7 +68,7 @@ func (t *tree) keys(n *yaml.Node, to reflect.Type, path string) {
 			for name := range known {
 				names = append(names, name)
 			}
-			meant := near(key.Value, names)
+			meant := Near(key.Value, names)
 			if meant != "" {
 				meant = "; did you mean " + under(path, meant) + "?"
 			}
