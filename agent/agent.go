@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -241,17 +240,9 @@ func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) 
 		}
 	}
 	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && !c.AdvertiseAsReached {
-		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as %s", bound, net.JoinHostPort(hostname(), fmt.Sprint(port)))
+		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as broker-1.example:%d", bound, port)
 	}
 	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
-}
-
-// hostname is an example of what may be advertised.
-func hostname() string {
-	if name, err := os.Hostname(); err == nil && name != "" {
-		return name
-	}
-	return "broker-1.example"
 }
 
 // Addresses gives where the listeners are bound, by name.

@@ -27,7 +27,7 @@ type InUseError struct {
 func (e *InUseError) Error() string {
 	who := "another process"
 	if e.PID != "" {
-		who = "process " + e.PID
+		who += " (pid " + e.PID + ")"
 	}
 	return fmt.Sprintf("%s is in use by %s", e.Dir, who)
 }

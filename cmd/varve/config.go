@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -45,7 +46,7 @@ func (f *configFlags) load() (agent.Config, error) {
 	if f.special != nil {
 		f.special(&cfg)
 	}
-	if secrets := settings.ReadSecrets(&cfg); err == nil {
+	if secrets := settings.ReadSecrets(&cfg, readBounded); err == nil {
 		err = secrets
 	}
 	if err == nil {
@@ -69,6 +70,20 @@ func (f *configFlags) read(cfg *agent.Config) error {
 	}
 	errs = append(errs, settings.FromEnv(cfg, os.Environ(), configVariable, cacheVariable, brokersVariable, httpVariable))
 	return errors.Join(errs...)
+}
+
+// readBounded reads a file, which may be a pipe.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return b, err
 }
 
 func configCommand() *cobra.Command {

@@ -41,7 +41,7 @@ func (s *storesFlags) load() (agent.Config, error) {
 		return cfg, nil
 	}
 	f := configFlags{file: s.file}
-	if err := errors.Join(f.read(&cfg), settings.ReadSecrets(&cfg)); err != nil {
+	if err := errors.Join(f.read(&cfg), settings.ReadSecrets(&cfg, readBounded)); err != nil {
 		return cfg, usageError{err}
 	}
 	return cfg, nil

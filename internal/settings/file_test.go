@@ -132,11 +132,12 @@ func TestSecretsInFiles(t *testing.T) {
 	if err := os.WriteFile(name, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	read := func(name string, _ int64) ([]byte, error) { return os.ReadFile(name) }
 	c := whole{In: nested{File: name}}
-	if err := ReadSecrets(&c); err != nil || c.In.Password != "hunter2" {
+	if err := ReadSecrets(&c, read); err != nil || c.In.Password != "hunter2" {
 		t.Errorf("%v, %+v", err, c)
 	}
-	if err := ReadSecrets(&c); err == nil || !strings.Contains(err.Error(), "in.password and in.password_file are both set") || strings.Contains(err.Error(), "hunter2") {
+	if err := ReadSecrets(&c, read); err == nil || !strings.Contains(err.Error(), "in.password and in.password_file are both set") || strings.Contains(err.Error(), "hunter2") {
 		t.Error(err)
 	}
 	if err := os.WriteFile(name, []byte("\n"), 0o600); err != nil {
@@ -144,7 +145,7 @@ func TestSecretsInFiles(t *testing.T) {
 	}
 	for _, file := range []string{name, name + "absent", filepath.Dir(name)} {
 		c := whole{In: nested{File: file}}
-		if err := ReadSecrets(&c); err == nil || !strings.Contains(err.Error(), "in.password_file: ") {
+		if err := ReadSecrets(&c, read); err == nil || !strings.Contains(err.Error(), "in.password_file: ") {
 			t.Errorf("%s: %v", file, err)
 		}
 	}

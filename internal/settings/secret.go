@@ -3,17 +3,12 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 )
 
-// maxSecret bounds a file with a secret.
-const maxSecret = 64 << 10
-
 // ReadSecrets fills secrets from the files that the settings of the same names with _file
 // after them point to, without the newline at their end.
-func ReadSecrets(config any) error {
+func ReadSecrets(config any, read func(name string, limit int64) ([]byte, error)) error {
 	by := map[string]Setting{}
 	all := Of(config)
 	for _, s := range all {
@@ -29,7 +24,7 @@ func ReadSecrets(config any) error {
 			errs = append(errs, fmt.Errorf("%s and %s are both set: give one of them", s.Path, f.Path))
 			continue
 		}
-		text, err := readSecret(f.value.String())
+		text, err := readSecret(f.value.String(), read)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", f.Path, err))
 			continue
@@ -39,21 +34,17 @@ func ReadSecrets(config any) error {
 	return errors.Join(errs...)
 }
 
-func readSecret(name string) (string, error) {
-	f, err := os.Open(name)
+// MaxSecret bounds a file with a secret.
+const MaxSecret = 64 << 10
+
+func readSecret(name string, read func(name string, limit int64) ([]byte, error)) (string, error) {
+	b, err := read(name, MaxSecret)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
-	switch text := strings.TrimRight(string(b), "\r\n"); {
-	case err != nil:
-		return "", fmt.Errorf("read %s: %w", name, err)
-	case text == "":
+	text := strings.TrimRight(string(b), "\r\n")
+	if text == "" {
 		return "", fmt.Errorf("%s is empty", name)
-	case len(b) > maxSecret:
-		return "", fmt.Errorf("%s has more than %d bytes", name, maxSecret)
-	default:
-		return text, nil
 	}
+	return text, nil
 }

@@ -16,6 +16,9 @@ type osFile struct{ *os.File }
 // an ordinary one.
 func (OS) Open(name string, mode Mode) (File, error) {
 	flag := os.O_RDWR
+	if mode&ReadOnly != 0 {
+		flag = os.O_RDONLY
+	}
 	if mode&Create != 0 {
 		flag |= os.O_CREATE
 	}
