@@ -104,7 +104,7 @@ func addClientFlags(f *pflag.FlagSet, b *benchFlags) {
 }
 
 func addReadFlags(f *pflag.FlagSet, b *benchFlags) {
-	f.Int64Var(&b.cfg.Bytes, "bytes", 0, "stop after so many bytes; 0: at the end")
+	f.Int64Var(&b.cfg.Bytes, "bytes", 0, "stop after N bytes; 0: at the end")
 	f.IntVar(&b.cfg.FetchBytes, "fetch-bytes", b.cfg.FetchBytes, "most bytes of a fetch")
 	f.IntVar(&b.cfg.PartitionBytes, "partition-bytes", b.cfg.PartitionBytes, "most bytes of a partition in a fetch")
 	f.DurationVar(&b.cfg.MaxWait, "max-wait", b.cfg.MaxWait, "how long a fetch waits at the broker")

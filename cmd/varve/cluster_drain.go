@@ -152,7 +152,7 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("agent %d is not drained after %v: %s; it is not safe to stop. 'varve cluster health' says what is wrong; --wait-timeout waits longer: %w", broker, f.limit, said, context.DeadlineExceeded)
+			return nil, latef("agent %d is not drained after %v: %s; it is not safe to stop. 'varve cluster health' says what is wrong; --wait-timeout waits longer", broker, f.limit, said)
 		}
 	}
 }

@@ -36,7 +36,7 @@ bucket yet, then hands it over. No history is copied. It returns when that is as
 				return err
 			}
 			return out.write(c.OutOrStdout(), m, func(t *table) {
-				t.row(fmt.Sprintf("partition %d of topic %s goes to agent %d", m.Partition, m.Topic, m.To))
+				t.row(fmt.Sprintf("partition %d of topic %s goes to agent %d, if it isn't there already", m.Partition, m.Topic, m.To))
 			})
 		},
 	}

@@ -50,7 +50,7 @@ func TestClusterOperations(t *testing.T) {
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitOK, "goes to agent 1")
 	wants(t, command(t, "", "cluster move orders/1 7"+at), exitNotFound, "no such agent is alive")
 	wants(t, command(t, "", "cluster move nothing/1 1"+at), exitNotFound, "does not exist")
-	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "does not exist")
+	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "partition 9 of topic 'orders' does not exist", "has 3")
 	for _, bad := range []string{"cluster move orders 1", "cluster move orders/x 1", "cluster move orders/1 x", "cluster drain 0", "cluster drain"} {
 		wants(t, command(t, "", bad+at), exitUsage)
 	}

@@ -70,7 +70,7 @@ one, and what was printed is committed.
 	s.BoolVarP(&f.regex, "regex", "r", false, "the topics are regular expressions, for those that exist now")
 	s.BoolVar(&f.follow, "follow", false, "go on with new records")
 	s.BoolVarP(&f.untilEnd, "until-end", "e", false, "stop at what was the end when it began, as it does without --follow")
-	s.Int64VarP(&f.count, "count", "n", 0, "stop after so many records; 0: no bound")
+	s.Int64VarP(&f.count, "count", "n", 0, "stop after N records; 0: no bound")
 	s.StringVarP(&f.format, "format", "f", `%v\n`, "how a record is printed, or json")
 	s.StringVar(&f.keyAs, "key-encoding", "text", "how keys are printed: "+encodingsHelp)
 	s.StringVar(&f.valueAs, "value-encoding", "text", "how values are printed: "+encodingsHelp)

@@ -97,7 +97,7 @@ func (r *consuming) loop(ctx context.Context, cl *kgo.Client) error {
 			quiet = time.Now()
 		}
 		if time.Since(quiet) > r.flags.kafka.timeout {
-			return fmt.Errorf("no data for %v before the end of the topic; are its agents and the bucket reachable? 'varve cluster health' says; --timeout waits longer: %w", r.flags.kafka.timeout, context.DeadlineExceeded)
+			return latef("no data for %v before the end of the topic; are its agents and the bucket reachable? 'varve cluster health' says; --timeout waits longer", r.flags.kafka.timeout)
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 // inputFormatHelp explains the formats of produce.
 const inputFormatHelp = `%v value, %k key, %t topic, %p partition, %T timestamp in ms, %h headers as NAME=VALUE,..., %% a
-percent sign; %v{base64}, %v{hex}, %k{base64} and %k{hex} are decoded. Between two of them
-stands text that ends the first. If the format ends with a character such as \n, that ends a
+percent sign; %v{base64}, %v{hex}, %k{base64} and %k{hex} are decoded. Text between
+two of them ends the first. If the format ends with a character such as \n, that ends a
 record; otherwise --delimiter does. json reads what 'varve consume --format json' writes,
 without topic, partition, offset and timestamp.`
 

@@ -33,7 +33,7 @@ func didYouMean(c *cobra.Command, arg string) string {
 		}
 	}
 	if n := settings.Near(arg, known); n != "" {
-		return c.CommandPath() + " " + n
+		return n
 	}
 	if g, ok := guesses[strings.ToLower(arg)]; ok {
 		if parent := strings.TrimPrefix(c.CommandPath(), "varve "); parent != "varve" && exists(c.Root(), parent+" "+g) {

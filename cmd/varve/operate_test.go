@@ -67,7 +67,7 @@ func TestTrimSeekAndDeleteOffsets(t *testing.T) {
 // TestGuesses: who types what another tool calls it is told what it is here.
 func TestGuesses(t *testing.T) {
 	for line, want := range map[string]string{
-		"prodcue": "'varve produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'varve topic delete'",
+		"prodcue": "'produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'delete'",
 		"status": "'varve cluster status'", "topic brokers": "'varve cluster info'", "undrain": "'varve cluster undrain'", "server": "'varve agent'", "topic add-partitions": "'varve topic alter'",
 		"topic list --patern x": "", "consume x --folow": "--follow", "consume x --formt y": "--format", "cluster balance -b x:1": "--http or VARVE_HTTP_ADDR", "topic create -t x": "the topic is an argument",
 	} {

@@ -186,7 +186,7 @@ func (w *producing) explain(first int64, err error) error {
 		what += " (all before it were)"
 	}
 	if errors.Is(err, errSilent) {
-		return fmt.Errorf("%s: no acknowledgement within %v; it may have been written all the same. 'varve cluster health' says what is wrong; --timeout waits longer: %w", what, w.flags.kafka.timeout, context.DeadlineExceeded)
+		return latef("%s: no acknowledgement within %v; it may have been written all the same. 'varve cluster health' says what is wrong; --timeout waits longer", what, w.flags.kafka.timeout)
 	}
 	return sayKafka(what, err, "")
 }

@@ -46,7 +46,7 @@ func topicCreateCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 	})
 	s := c.Flags()
-	s.Int32VarP(&f.partitions, "partitions", "p", -1, "number of partitions; -1: the broker's default")
+	s.Int32VarP(&f.partitions, "partitions", "p", -1, "number of partitions; -1: kafka.default_partitions")
 	s.Int16VarP(&f.replication, "replication-factor", "r", -1, "accepted for Kafka's tools; the cluster's own factor is that of replication.factor")
 	s.StringArrayVarP(&f.config, "config", "c", nil, "a setting of the topic, NAME=VALUE; may be repeated")
 	completeTopicSettings(c, "config", "=")
