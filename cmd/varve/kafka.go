@@ -86,7 +86,7 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 
 func (k *kafkaFlags) base(seeds []string) []kgo.Opt {
 	return []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
-		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, time.Second), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
+		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
 }
 
 // answering asks all seeds at once, and returns the first that answers: one that hangs
