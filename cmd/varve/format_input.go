@@ -161,7 +161,7 @@ func (s step) set(r *kgo.Record, b []byte) (err error) {
 		for h := range bytes.SplitSeq(b, []byte(",")) {
 			more, err := headers([]string{string(h)})
 			if err != nil {
-				return fmt.Errorf("headers %q: want NAME=VALUE,...", b)
+				return fmt.Errorf("headers %q: want NAME=VALUE, separated by commas", b)
 			}
 			r.Headers = append(r.Headers[:len(r.Headers):len(r.Headers)], more...)
 		}
