@@ -215,7 +215,7 @@ func (a *Agent) listen(_, _ context.Context) error {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}
 		a.listeners = append(a.listeners, nl)
-		e, err := advertise(l, nl.Addr().String())
+		e, err := a.cfg.advertise(l, nl.Addr().String())
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
 		}
@@ -224,18 +224,23 @@ func (a *Agent) listen(_, _ context.Context) error {
 	return a.listenPeers()
 }
 
-// advertise says what clients are told of a listener that is bound to bound.
-func advertise(l Listener, bound string) (metadata.Endpoint, error) {
-	addr := l.Advertised
-	if addr == "" {
-		addr = bound
-	}
-	host, port, err := splitAddress(addr)
+// advertise says what clients are told of a listener that is bound to bound: the name that
+// it was given, not the address behind it.
+func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) {
+	host, port, err := splitAddress(bound)
 	if err != nil {
 		return metadata.Endpoint{}, err
 	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so listeners.advertised must say what clients connect to", bound)
+	if given, _, err := splitAddress(l.Bind); err == nil && given != "" {
+		host = given
+	}
+	if l.Advertised != "" {
+		if host, port, err = splitAddress(l.Advertised); err != nil {
+			return metadata.Endpoint{}, err
+		}
+	}
+	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && !c.AdvertiseAsReached {
+		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as broker-1.example:%d", bound, port)
 	}
 	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
 }

@@ -235,8 +235,23 @@ func (a *Agent) advertisedHTTP() string {
 // partitionOf finds a partition by its topic's name.
 func (a *Agent) partitionOf(topic string, index int32) (id.Partition, error) {
 	t, ok := a.view.Topic(topic)
-	if !ok || index < 0 || index >= t.Partitions {
+	if !ok {
 		return id.Partition{}, fmt.Errorf("partition %d of topic '%s': %w", index, topic, cluster.ErrUnknownTopic)
+	}
+	if index < 0 || index >= t.Partitions {
+		return id.Partition{}, &noPartitionError{topic, index, t.Partitions}
 	}
 	return id.Partition{Topic: t.ID, Index: index}, nil
 }
+
+// noPartitionError says that a topic has fewer partitions.
+type noPartitionError struct {
+	topic      string
+	index, has int32
+}
+
+func (e *noPartitionError) Error() string {
+	return fmt.Sprintf("partition %d of topic '%s' does not exist: the topic has %d, numbered from 0", e.index, e.topic, e.has)
+}
+
+func (e *noPartitionError) Unwrap() error { return cluster.ErrUnknownTopic }

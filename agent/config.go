@@ -11,6 +11,7 @@ import (
 
 	"varve/broker"
 	"varve/group"
+	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
 	"varve/tiering"
@@ -22,7 +23,7 @@ import (
 type Listener struct {
 	Name       string `yaml:"name" doc:"the listener's name, as in Kafka: clients of a listener are told its advertised addresses"`
 	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host is all interfaces, port 0 a free one"`
-	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address"`
+	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address, with the name as it is given"`
 }
 
 // PeerConfig is the address at which the other agents reach this one.
@@ -50,12 +51,16 @@ type LogConfig struct {
 
 // Config is an agent's whole configuration.
 type Config struct {
-	BrokerID        int32                 `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
-	Rack            string                `yaml:"rack" doc:"the rack or zone in which the agent runs"`
-	DataDir         string                `yaml:"data_dir" doc:"directory of the journals"`
-	Listeners       []Listener            `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
-	Peer            PeerConfig            `yaml:"peer" doc:"the address for other agents"`
-	Replication     ReplicationConfig     `yaml:"replication" doc:"how journals are kept by several agents"`
+	BrokerID    int32             `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
+	Rack        string            `yaml:"rack" doc:"the rack or zone in which the agent runs"`
+	DataDir     string            `yaml:"data_dir" doc:"directory of the journals"`
+	Listeners   []Listener        `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	Peer        PeerConfig        `yaml:"peer" doc:"the address for other agents"`
+	Replication ReplicationConfig `yaml:"replication" doc:"how journals are kept by several agents"`
+	// AdvertiseAsReached tells clients of a listener on all interfaces, without an advertised
+	// address, the address at which they reached it. It suits an agent that is alone.
+	AdvertiseAsReached bool `yaml:"-"`
+
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
@@ -100,58 +105,26 @@ func DefaultConfig() Config {
 	return c
 }
 
-// Validate names the field and value that don't fit.
+// Validate returns all that doesn't fit, each with the field, its value and what is allowed.
 func (c *Config) Validate() error {
-	bad := func(field string, value any, allowed string) error {
-		return fmt.Errorf("%s is %v: must be %s", field, value, allowed)
-	}
-	switch {
-	case c.BrokerID < 1:
-		return bad("broker_id", c.BrokerID, "1 or more")
-	case c.DataDir == "":
-		return bad("data_dir", `""`, "a directory")
-	case len(c.Listeners) == 0:
-		return bad("listeners", "empty", "at least one listener")
-	case c.SessionTTL < time.Second:
-		return bad("session_ttl", c.SessionTTL, "at least 1s")
-	case c.ShutdownTimeout < 0:
-		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
-	}
-	if err := c.validateReplication(); err != nil {
-		return err
-	}
-	if v := c.Produce.Validation; v != ValidateStrict && v != ValidateHeaders {
-		return bad("produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
-	}
-	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil {
-		return bad("log.level", strconv.Quote(c.Log.Level), "debug, info, warn or error")
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		return bad("log.format", strconv.Quote(c.Log.Format), "text or json")
-	}
-	names := map[string]bool{}
-	for i, l := range c.Listeners {
-		if l.Name == "" || names[l.Name] {
-			return bad(fmt.Sprintf("listeners[%d].name", i), strconv.Quote(l.Name), "a name of its own")
-		}
-		names[l.Name] = true
-		if secured[strings.ToUpper(l.Name)] {
-			return fmt.Errorf("listeners[%d].name is %q: that is Kafka's name of a listener with TLS or SASL, which Varve doesn't have yet; it would serve plaintext. Call it PLAINTEXT, or another name, on a network that you trust", i, l.Name)
-		}
-		if _, _, err := splitAddress(l.Bind); err != nil {
-			return bad(fmt.Sprintf("listeners[%d].bind", i), strconv.Quote(l.Bind), "host:port")
-		}
-		if l.Advertised != "" {
-			if host, port, err := splitAddress(l.Advertised); err != nil || host == "" || port == 0 {
-				return bad(fmt.Sprintf("listeners[%d].advertised", i), strconv.Quote(l.Advertised), "host:port")
-			}
+	var errs []error
+	check := func(ok bool, field string, value any, allowed string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s is %v: must be %s", field, value, allowed))
 		}
 	}
-	if c.HTTP != "" {
-		if _, _, err := splitAddress(c.HTTP); err != nil {
-			return bad("http", strconv.Quote(c.HTTP), "host:port or empty")
-		}
-	}
+	check(c.BrokerID >= 1, "broker_id", c.BrokerID, "1 or more")
+	check(c.DataDir != "", "data_dir", `""`, "a directory")
+	check(len(c.Listeners) > 0, "listeners", "empty", "at least one listener")
+	check(c.SessionTTL >= time.Second, "session_ttl", c.SessionTTL, "at least 1s")
+	check(c.ShutdownTimeout >= 0, "shutdown_timeout", c.ShutdownTimeout, "0 or more")
+	check(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", strconv.Quote(c.Log.Level), "debug, info, warn or error")
+	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format", strconv.Quote(c.Log.Format), "text or json")
+	v := c.Produce.Validation
+	check(v == ValidateStrict || v == ValidateHeaders, "produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
+	_, _, err := splitAddress(c.HTTP)
+	check(c.HTTP == "" || err == nil, "http", strconv.Quote(c.HTTP), "host:port or empty")
+	errs = append(errs, c.validateReplication(), c.validateListeners())
 	j := c.Journal
 	j.Dir = c.JournalDir()
 	for _, part := range []struct {
@@ -159,11 +132,35 @@ func (c *Config) Validate() error {
 		err  error
 	}{{"", c.Kafka.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
 		{"groups.", c.Groups.Validate()}, {"retention.", c.Retention.Validate()}, {"garbage.", c.Garbage.Validate()}} {
-		if part.err != nil {
-			return fmt.Errorf("%s%w", part.name, part.err)
+		errs = append(errs, under(part.name, part.err))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) validateListeners() error {
+	var errs []error
+	names := map[string]bool{}
+	for i, l := range c.Listeners {
+		bad := func(format string, args ...any) {
+			errs = append(errs, fmt.Errorf("listeners[%d].%s", i, fmt.Sprintf(format, args...)))
+		}
+		switch {
+		case l.Name == "":
+			bad("name is required and must be unique")
+		case names[l.Name]:
+			bad("name is %q, as that of another listener: it must be unique", l.Name)
+		case secured[strings.ToUpper(l.Name)]:
+			bad("name is %q: that is Kafka's name of a listener with TLS or SASL, which Varve doesn't have yet; it would serve plaintext. Call it PLAINTEXT, or another name, on a network that you trust", l.Name)
+		}
+		names[l.Name] = true
+		if _, _, err := splitAddress(l.Bind); err != nil {
+			bad("bind is %q: must be host:port", l.Bind)
+		}
+		if host, port, err := splitAddress(l.Advertised); l.Advertised != "" && (err != nil || host == "" || port == 0) {
+			bad("advertised is %q: must be host:port", l.Advertised)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // secured are the names by which Kafka's default map of listeners promises more than
@@ -201,10 +198,20 @@ func (c *Config) validateReplication() error {
 // ValidateStores checks the settings of etcd and the object store, which an
 // embedded agent does not have.
 func (c *Config) ValidateStores() error {
-	if err := under("etcd.", c.Metadata.Validate()); err != nil {
-		return err
+	return errors.Join(under("etcd.", c.Metadata.Validate()), under("store.", c.Store.Validate()))
+}
+
+// CheckFiles reads the files that the settings name.
+func (c *Config) CheckFiles(fs vfs.FS) error {
+	var errs []error
+	if c.Peer.TLS.On() {
+		_, err := c.Peer.TLS.Load(fs)
+		errs = append(errs, err)
 	}
-	return under("store.", c.Store.Validate())
+	if len(c.Metadata.Endpoints) > 0 {
+		errs = append(errs, under("etcd.", c.Metadata.CheckFiles()))
+	}
+	return errors.Join(errs...)
 }
 
 // under puts the name of a part before the settings that one or more errors begin with.

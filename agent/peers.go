@@ -59,7 +59,7 @@ func (a *Agent) listenPeers() error {
 		}
 		a.peerListener = a.peerTLS.Listener(l)
 	}
-	e, err := advertise(Listener{Name: "peer", Advertised: a.cfg.Peer.Advertised}, l.Addr().String())
+	e, err := a.cfg.advertise(Listener{Name: "peer", Bind: a.cfg.Peer.Bind, Advertised: a.cfg.Peer.Advertised}, l.Addr().String())
 	if err != nil {
 		return fmt.Errorf("peer: %w", err)
 	}

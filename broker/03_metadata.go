@@ -20,7 +20,7 @@ func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataReques
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.Version = req.Version
 	for _, a := range b.deps.View.Agents() {
-		if host, port, rack, ok := pick(a, c.listener); ok {
+		if host, port, rack, ok := pick(a, c.listener, c.nc.LocalAddr()); ok {
 			n := kmsg.NewMetadataResponseBroker()
 			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
 			resp.Brokers = append(resp.Brokers, n)
@@ -138,7 +138,7 @@ func (b *Broker) describeCluster(_ context.Context, c *conn, req *kmsg.DescribeC
 	}
 	resp.ClusterID, resp.ControllerID = b.deps.ClusterID, b.controller()
 	for _, a := range b.deps.View.Agents() {
-		if host, port, rack, ok := pick(a, c.listener); ok {
+		if host, port, rack, ok := pick(a, c.listener, c.nc.LocalAddr()); ok {
 			n := kmsg.NewDescribeClusterResponseBroker()
 			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
 			resp.Brokers = append(resp.Brokers, n)

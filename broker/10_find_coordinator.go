@@ -47,7 +47,7 @@ func (g *groupAPIs) coordinatorOf(c groupClient, kind int8, key string) kmsg.Fin
 	default:
 		return refuse(kerr.InvalidRequest, fmt.Sprintf("coordinators of type %d are not supported", kind))
 	}
-	broker, host, port, ok := g.coordinators.Coordinator(key, c.listener)
+	broker, host, port, ok := g.coordinators.Coordinator(key, c.listener, c.reached)
 	if !ok {
 		return refuse(kerr.CoordinatorNotAvailable, kerr.CoordinatorNotAvailable.Description)
 	}

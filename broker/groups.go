@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,7 +21,7 @@ type groupTopics interface {
 // groupCoordinators knows which agent coordinates a group, and its address for
 // clients of a listener.
 type groupCoordinators interface {
-	Coordinator(group, listener string) (broker id.Broker, host string, port int32, ok bool)
+	Coordinator(group, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool)
 }
 
 // groupAPIs serves the requests of consumer groups.
@@ -35,6 +36,7 @@ type groupClient struct {
 	id       string
 	host     string // its address without port
 	listener string
+	reached  net.Addr // at which it reached this agent
 }
 
 // groupCodes maps the coordinator's errors to Kafka's.

@@ -17,7 +17,7 @@ func onGroup[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, group
 		if err != nil {
 			host = c.nc.RemoteAddr().String()
 		}
-		return f(ctx, groupClient{id: c.clientID, host: host, listener: c.listener}, req.(Req))
+		return f(ctx, groupClient{id: c.clientID, host: host, listener: c.listener, reached: c.nc.LocalAddr()}, req.(Req))
 	}
 }
 
@@ -40,12 +40,12 @@ func groupTable(b *Broker) []*api {
 }
 
 // Coordinator gives the agent that coordinates a group: the owner of its slot.
-func (b *Broker) Coordinator(name, listener string) (broker id.Broker, host string, port int32, ok bool) {
+func (b *Broker) Coordinator(name, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool) {
 	owner := b.deps.View.Slot(group.SlotOf(name))
 	a, ok := b.deps.View.Agent(owner.Broker)
 	if !ok || a.Incarnation != owner.Incarnation {
 		return id.NoBroker, "", 0, false
 	}
-	host, port, _, ok = pick(a, listener)
+	host, port, _, ok = pick(a, listener, reached)
 	return owner.Broker, host, port, ok
 }

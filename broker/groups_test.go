@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +35,7 @@ func (f *fakeCluster) IsTopic(_ context.Context, name string, t id.Topic) (bool,
 	return name == f.only.Name && t == f.only.ID, nil
 }
 
-func (f *fakeCluster) Coordinator(_, listener string) (id.Broker, string, int32, bool) {
+func (f *fakeCluster) Coordinator(_, listener string, _ net.Addr) (id.Broker, string, int32, bool) {
 	return 3, "host", 9092, listener == "PLAINTEXT"
 }
 
@@ -82,7 +83,7 @@ func call[Req kmsg.Request, Resp kmsg.Response](g *groupTest, version int16, req
 	if err := read.ReadFrom(req.AppendTo(nil)); err != nil {
 		g.Fatalf("%T v%d: %v", req, version, err)
 	}
-	resp := serve(g.Context(), groupClient{"client", "10.0.0.1", "PLAINTEXT"}, read)
+	resp := serve(g.Context(), groupClient{id: "client", host: "10.0.0.1", listener: "PLAINTEXT"}, read)
 	if resp.GetVersion() != version {
 		g.Fatalf("%T has version %d, not %d", resp, resp.GetVersion(), version)
 	}

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"varve/cluster"
@@ -14,20 +15,29 @@ func (b *Broker) endpoint(c *conn, broker id.Broker) (host string, port int32, r
 		if a.Broker != broker {
 			continue
 		}
-		return pick(a, c.listener)
+		return pick(a, c.listener, c.nc.LocalAddr())
 	}
 	return "", 0, nil, false
 }
 
 // pick chooses the endpoint with the listener's name.
-func pick(a cluster.Live, listener string) (host string, port int32, rack *string, ok bool) {
+//
+// An agent that is alone may listen on all interfaces: its clients are told the address
+// at which they reached it.
+func pick(a cluster.Live, listener string, reached net.Addr) (host string, port int32, rack *string, ok bool) {
 	if a.Rack != "" {
 		rack = &a.Rack
 	}
 	for _, e := range a.Endpoints {
-		if e.Listener == listener {
-			return e.Host, e.Port, rack, true
+		if e.Listener != listener {
+			continue
 		}
+		if ip := net.ParseIP(e.Host); ip != nil && ip.IsUnspecified() {
+			if tcp, ok := reached.(*net.TCPAddr); ok {
+				return tcp.IP.String(), int32(tcp.Port), rack, true
+			}
+		}
+		return e.Host, e.Port, rack, true
 	}
 	return "", 0, rack, false
 }

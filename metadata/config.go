@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -22,14 +23,16 @@ type Config struct {
 	Prefix string `yaml:"prefix" doc:"stands before every key; clusters that share an etcd differ in it. It begins and ends with a slash"`
 	// TLS applies to https endpoints.
 	TLS TLSConfig `yaml:"tls" doc:"applies to https endpoints"`
-	// Username and Password are etcd's own; both or none.
-	Username string `yaml:"username" doc:"etcd's own; both or none"`
-	Password string `yaml:"password" doc:"etcd's own; both or none"`
+	// Username and Password are those of etcd's own authentication; both or none.
+	Username string `yaml:"username" doc:"user name for etcd; needs etcd.password too"`
+	Password string `yaml:"password" secret:"true" doc:"password for etcd; needs etcd.username too"`
+	// PasswordFile is where Password is read from by who loads the configuration.
+	PasswordFile string `yaml:"password_file" doc:"file that holds the password for etcd"`
 	// DialTimeout bounds the making of one connection, and how long Open waits
 	// for the first answer.
-	DialTimeout time.Duration `yaml:"dial_timeout" doc:"bounds the making of one connection, and how long Open waits for the first answer"`
+	DialTimeout time.Duration `yaml:"dial_timeout" doc:"connection timeout, also at start"`
 	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
-	RequestTimeout time.Duration `yaml:"request_timeout" doc:"bounds every request; one that takes longer is ErrUnavailable"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
 	// KeepHistory is for how long etcd remembers what keys held (KeepHistory).
 	KeepHistory time.Duration `yaml:"keep_history" doc:"for how long etcd remembers what keys held: older history is compacted, for all users of this etcd, and a full etcd is compacted, defragmented and its alarm ended. 0 leaves all that to others"`
 }
@@ -60,59 +63,81 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value and what is allowed.
 func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(c.Endpoints) == 0 {
 		return errors.New("endpoints: [], allowed is at least one URL")
 	}
 	first, _, _ := strings.Cut(c.Endpoints[0], "://")
 	for _, e := range c.Endpoints {
-		if err := checkEndpoint(e, first); err != nil {
-			return err
-		}
+		errs = append(errs, checkEndpoint(e, first))
 	}
 	if len(c.Prefix) < 3 || !strings.HasPrefix(c.Prefix, "/") || !strings.HasSuffix(c.Prefix, "/") {
-		return fmt.Errorf("prefix: %q, allowed is a name between slashes, like /varve/default/", c.Prefix)
+		bad("prefix: %q, allowed is a name between slashes, like /varve/default/", c.Prefix)
 	}
 	if (c.Username == "") != (c.Password == "") {
-		return fmt.Errorf("username: %q, allowed is a user name and a password together, or neither", c.Username)
+		bad("username: %q, allowed is a user name and a password together, or neither", c.Username)
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
-		return fmt.Errorf("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)
+		bad("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)
 	}
 	if c.TLS != (TLSConfig{}) && first != "https" {
-		return fmt.Errorf("tls: set with endpoint %q, allowed is tls with https endpoints only", c.Endpoints[0])
-	}
-	if err := checkTimeout("dial_timeout", c.DialTimeout); err != nil {
-		return err
+		bad("tls: set with endpoint %q, allowed is tls with https endpoints only", withoutUser(c.Endpoints[0]))
 	}
 	if d := c.KeepHistory; d != 0 && (d < 10*time.Second || d > 24*time.Hour) {
-		return fmt.Errorf("keep_history: %v, allowed is 0 or 10s to 24h", d)
+		bad("keep_history: %v, allowed is 0 or 10s to 24h", d)
 	}
-	return checkTimeout("request_timeout", c.RequestTimeout)
+	errs = append(errs, checkTimeout("dial_timeout", c.DialTimeout), checkTimeout("request_timeout", c.RequestTimeout))
+	return errors.Join(errs...)
+}
+
+// LogValue shows where etcd is and hides the password.
+func (c Config) LogValue() slog.Value {
+	shown := make([]string, len(c.Endpoints))
+	for i, e := range c.Endpoints {
+		shown[i] = withoutUser(e)
+	}
+	return slog.GroupValue(slog.Any("endpoints", shown), slog.String("prefix", c.Prefix), slog.String("username", c.Username))
+}
+
+// CheckFiles reads the files that the configuration names.
+func (c Config) CheckFiles() error {
+	_, err := c.client()
+	return err
+}
+
+// withoutUser hides a name and password before a host, which endpoints may not have.
+func withoutUser(endpoint string) string {
+	scheme, rest, ok := strings.Cut(endpoint, "://")
+	if at := strings.LastIndexByte(rest, '@'); ok && at >= 0 {
+		return scheme + "://<hidden>" + rest[at:]
+	}
+	return endpoint
 }
 
 func checkEndpoint(e, scheme string) error {
 	const allowed = "allowed is http://host:port, https://host:port or unix:///path"
 	u, err := url.Parse(e)
 	if err != nil {
-		return fmt.Errorf("endpoints: %q, %s", e, allowed)
+		return fmt.Errorf("endpoints: %q, %s", withoutUser(e), allowed)
 	}
 	switch u.Scheme {
 	case "http", "https":
 		host, port, err := net.SplitHostPort(u.Host)
 		if err != nil || host == "" || port == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
-			return fmt.Errorf("endpoints: %q, %s", e, allowed)
+			return fmt.Errorf("endpoints: %q, %s", withoutUser(e), allowed)
 		}
 	case "unix":
 		if u.Host != "" || len(u.Path) < 2 {
-			return fmt.Errorf("endpoints: %q, %s", e, allowed)
+			return fmt.Errorf("endpoints: %q, %s", withoutUser(e), allowed)
 		}
 	default:
-		return fmt.Errorf("endpoints: %q, %s", e, allowed)
+		return fmt.Errorf("endpoints: %q, %s", withoutUser(e), allowed)
 	}
 	if u.Scheme != scheme {
-		return fmt.Errorf("endpoints: %q beside %s endpoints, allowed is one scheme for all", e, scheme)
+		return fmt.Errorf("endpoints: %q beside %s endpoints, allowed is one scheme for all", withoutUser(e), scheme)
 	}
 	return nil
 }

@@ -66,6 +66,11 @@ type Config struct {
 	SecretKey    string `yaml:"secret_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 	SessionToken string `yaml:"session_token" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 
+	// The files are where the credentials are read from by who loads the configuration.
+	AccessKeyFile    string `yaml:"access_key_file" doc:"file that holds the access key"`
+	SecretKeyFile    string `yaml:"secret_key_file" doc:"file that holds the secret key"`
+	SessionTokenFile string `yaml:"session_token_file" doc:"file that holds the session token"`
+
 	// SSE is "none", "AES256" or "aws:kms".
 	SSE string `yaml:"sse" doc:"'none', 'AES256' or 'aws:kms'"`
 	// SSEKMSKeyID is the key of aws:kms. Empty: the bucket's or account's default.
@@ -147,7 +152,11 @@ func (c Config) validateS3(bad func(field string, value any, allowed string)) {
 	if c.Endpoint != "" || c.Driver == DriverMinIO {
 		u, err := url.Parse(c.Endpoint)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.User != nil {
-			bad("endpoint", c.Endpoint, "a URL such as https://host:9000, without path or user")
+			shown := c.Endpoint
+			if at := strings.LastIndexByte(shown, '@'); at >= 0 {
+				shown = "(hidden)" + shown[at:]
+			}
+			bad("endpoint", shown, "a URL such as https://host:9000, without path or user")
 		}
 	}
 	if (c.AccessKey == "") != (c.SecretKey == "") {

@@ -7,19 +7,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"github.com/spf13/cobra"
 )
 
 // maxAnswerBytes bounds an agent's answer.
 const maxAnswerBytes = 64 << 20
-
-// httpFlag says which agent a command asks over HTTP.
-type httpFlag struct{ addr string }
-
-func (h *httpFlag) add(c *cobra.Command) {
-	c.Flags().StringVar(&h.addr, "http", "127.0.0.1:9644", "host:port of any agent's HTTP")
-}
 
 // awayError says that no agent answers.
 type awayError struct {
@@ -34,11 +25,9 @@ func (e *awayError) Unwrap() error { return e.err }
 
 // askAgent asks an agent's admin API and decodes its answer.
 func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error) {
-	base := addr
-	if !strings.Contains(addr, "://") {
-		base = "http://" + addr
-	}
-	req, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(base, "/")+path, nil)
+	ctx, cancel := boundRequest(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, httpBase(addr)+path, nil)
 	if err != nil {
 		return nil, usagef("--http %q: %w", addr, err)
 	}

@@ -104,7 +104,7 @@ func addClientFlags(f *pflag.FlagSet, b *benchFlags) {
 }
 
 func addReadFlags(f *pflag.FlagSet, b *benchFlags) {
-	f.Int64Var(&b.cfg.Bytes, "bytes", 0, "stop after so many bytes; 0: at the end")
+	f.Int64Var(&b.cfg.Bytes, "bytes", 0, "stop after N bytes; 0: at the end")
 	f.IntVar(&b.cfg.FetchBytes, "fetch-bytes", b.cfg.FetchBytes, "most bytes of a fetch")
 	f.IntVar(&b.cfg.PartitionBytes, "partition-bytes", b.cfg.PartitionBytes, "most bytes of a partition in a fetch")
 	f.DurationVar(&b.cfg.MaxWait, "max-wait", b.cfg.MaxWait, "how long a fetch waits at the broker")
@@ -127,6 +127,9 @@ func (m benchMode) command() *cobra.Command {
 	f.IntVarP(&b.cfg.Connections, "connections", "c", b.cfg.Connections, "raw: connections to each leader; otherwise: clients")
 	f.IntSliceVar(&b.cfg.PIDs, "pids", nil, "the brokers' process ids on this host, to measure CPU and memory")
 	m.flags(f, b)
+	completeNames(c, "topic", b.kafka.topicNames)
+	completeValues(c, "compression", compressions...)
+	completeValues(c, "acks", "all", "1", "0")
 	return c
 }
 
@@ -150,6 +153,8 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 		return err
 	}
 	cl.Close()
+	ctx, end := context.WithTimeout(ctx, b.cfg.Duration+b.kafka.timeout+bench.Grace)
+	defer end()
 	prepare, cancel := context.WithTimeout(ctx, b.kafka.timeout)
 	defer cancel()
 	created, err := bench.Prepare(prepare, &b.cfg, b.partitions)
@@ -157,7 +162,7 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 		return sayKafka("bench "+m.name, err, "")
 	}
 	if created {
-		fmt.Fprintf(stderr, "created topic %s with %d partitions\n", b.cfg.Topic, b.partitions)
+		fmt.Fprintf(stderr, "created topic %s with %s\n", b.cfg.Topic, count(b.partitions, "partition"))
 	}
 	b.cfg.Meter = new(bench.Meter)
 	shown := startProgress(stderr, progress{meter: b.cfg.Meter, total: b.cfg.Bytes, limit: b.cfg.Duration})
@@ -166,13 +171,16 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 	if err != nil {
 		return sayKafka("bench "+m.name, err, "")
 	}
+	if m.writes {
+		fmt.Fprintf(stderr, "the records stay in topic %[1]s; 'varve topic delete %[1]s' deletes them\n", b.cfg.Topic)
+	}
 	if b.out.on {
 		err = writeJSONLine(out, r)
 	} else {
 		err = b.out.write(out, r, func(t *table) { printResult(t, r) })
 	}
 	if err == nil && r.Errors > 0 {
-		return fmt.Errorf("bench %s: %d errors, the first: %s", m.name, r.Errors, r.FirstError)
+		return fmt.Errorf("bench %s: %s, the first: %s", m.name, count(r.Errors, "error"), r.FirstError)
 	}
 	return err
 }
@@ -189,13 +197,13 @@ func parseAcks(text string) (int16, error) {
 }
 
 func printResult(t *table, r *bench.Result) {
-	t.row(r.Mode, fmt.Sprintf("%d records, %.1f MB in %.2f s", r.Records, r.MB, r.Seconds))
+	t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", count(r.Records, "record"), r.MB, r.Seconds))
 	t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
 	if r.Requests > 0 {
 		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
 	}
 	if r.Mode == "moves" {
-		t.row("moved", fmt.Sprintf("%d partitions in %.2f s", r.Partitions, r.Seconds))
+		t.row("moved", fmt.Sprintf("%s in %.2f s", count(r.Partitions, "partition"), r.Seconds))
 	}
 	if r.FirstMs > 0 {
 		t.row("first record", fmt.Sprintf("after %.1f ms", r.FirstMs))
@@ -204,7 +212,7 @@ func printResult(t *table, r *bench.Result) {
 		t.row("broker", fmt.Sprintf("%.2f CPU s/GB", r.CPUPerGB), fmt.Sprintf("%.2f cores", r.CPUCores), fmt.Sprintf("%.0f MB resident", r.RSSMB))
 	}
 	if r.Mode == "e2e" {
-		t.row("received", fmt.Sprintf("%d records", r.Received))
+		t.row("received", count(r.Received, "record"))
 	}
 	if r.Latency != nil || r.EndToEnd != nil || r.Gap != nil {
 		t.gap()

@@ -25,7 +25,7 @@ an operator put partitions since then they stay. It returns when the moves are a
 			if err != nil {
 				return err
 			}
-			return out.write(c.OutOrStdout(), b, func(t *table) { t.row(fmt.Sprintf("%d partitions are being moved", b.Moves)) })
+			return out.write(c.OutOrStdout(), b, func(t *table) { t.row(fmt.Sprintf("%s being moved", count(b.Moves, "partition is", "partitions are"))) })
 		},
 	}
 	at.add(c)

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +24,7 @@ func clusterMoveCommand() *cobra.Command {
 		Long: `Ask the owner of a partition to give it to another agent: it uploads what isn't in the
 bucket yet, then hands it over. No history is copied. It returns when that is asked for;
 'varve cluster status' and Kafka's own tools show what is still under way.`,
-		Example: "  varve cluster move orders/3 2",
+		Example: "  varve cluster move orders/3 2\n  varve cluster move orders:3 2",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			m, err := parseMove(args[0], args[1])
@@ -38,21 +36,26 @@ bucket yet, then hands it over. No history is copied. It returns when that is as
 				return err
 			}
 			return out.write(c.OutOrStdout(), m, func(t *table) {
-				t.row(fmt.Sprintf("partition %d of topic %s goes to agent %d", m.Partition, m.Topic, m.To))
+				t.row(fmt.Sprintf("partition %d of topic %s goes to agent %d, if it isn't there already", m.Partition, m.Topic, m.To))
 			})
 		},
 	}
 	at.add(c)
+	c.ValidArgsFunction = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		if len(args) != 1 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return at.brokers(c, nil, prefix)
+	}
 	out.add(c, movedPartition{})
 	return c
 }
 
 func parseMove(what, broker string) (*movedPartition, error) {
-	topic, index, ok := strings.Cut(what, "/")
-	n, err := strconv.ParseInt(index, 10, 32)
-	if !ok || topic == "" || err != nil || n < 0 {
+	topic, partitions, err := topicPartitions(what)
+	if err != nil || len(partitions) != 1 {
 		return nil, usagef("%q: want TOPIC/PARTITION, such as orders/3", what)
 	}
 	to, err := brokerID(broker)
-	return &movedPartition{topic, int32(n), to}, err
+	return &movedPartition{topic, partitions[0], to}, err
 }

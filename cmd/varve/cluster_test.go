@@ -50,16 +50,18 @@ func TestClusterOperations(t *testing.T) {
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitOK, "goes to agent 1")
 	wants(t, command(t, "", "cluster move orders/1 7"+at), exitNotFound, "no such agent is alive")
 	wants(t, command(t, "", "cluster move nothing/1 1"+at), exitNotFound, "does not exist")
-	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "does not exist")
+	wants(t, command(t, "", "cluster move orders/9 1"+at), exitNotFound, "partition 9 of topic 'orders' does not exist", "has 3")
 	for _, bad := range []string{"cluster move orders 1", "cluster move orders/x 1", "cluster move orders/1 x", "cluster drain 0", "cluster drain"} {
 		wants(t, command(t, "", bad+at), exitUsage)
 	}
 	wants(t, command(t, "", "cluster drain 7"+at), exitNotFound, "no such agent is alive")
-	wants(t, command(t, "", "cluster drain 1"+at), exitOK, "gives everything away", "no other agent")
+	wants(t, command(t, "", "cluster drain 1"+at), exitFailed, "the last that isn't drained", "--force")
+	wants(t, command(t, "", "cluster drain 1 --force"+at), exitOK, "draining agent 1: 3 partitions and 64 coordinator slots to move", "no other agent")
+	wants(t, command(t, "", "cluster drain 1 --force --wait --wait-timeout 600ms"+at), exitUnavailable, "not drained after 600ms", "it is not safe to stop")
 	wants(t, command(t, "", "cluster status"+at), exitOK, "drained")
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitFailed, "is drained")
 	must(t, "", "topic create more -p 2") // there is nobody else
-	wants(t, command(t, "", "cluster undrain 1"+at), exitOK, "takes its share again")
+	wants(t, command(t, "", "cluster undrain 1"+at), exitOK, "agent 1 is no longer drained")
 	mine := s.View.Journals[0].Journal
 	wants(t, command(t, mine+"\n", "cluster accept-loss "+mine+at), exitFailed, "is alive")
 	wants(t, command(t, "", "cluster accept-loss 999-1 --yes"+at), exitFailed, "nothing waits for it")

@@ -1,6 +1,17 @@
 package main
 
-import "testing"
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"varve/agent"
+	"varve/internal/settings"
+)
 
 // 'varve config' refuses what an agent would refuse, naming the setting, and shows it all
 // the same.
@@ -17,4 +28,89 @@ func TestConfigRefusesWhatAnAgentRefuses(t *testing.T) {
 		wants(t, command(t, "", fine, "--listeners", "[{name: "+name+", bind: ':9093'}]"), exitUsage, "listeners[0].name", "doesn't have yet", "plaintext")
 	}
 	wants(t, command(t, "", fine, "--listeners", "[{name: INTERNAL, bind: ':9093'}]"), exitOK, "INTERNAL")
+}
+
+// TestConfigIsAFile: what is printed is what --config reads, but for secrets, of which
+// nothing is printed.
+func TestConfigIsAFile(t *testing.T) {
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte("hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"--store-driver", "dir", "--store-directory", dir, "--http", "", "--rack", "true", "--listeners", "[{name: A, bind: ':9092'}, {name: B, bind: 'h:1', advertised: 'h:2'}]",
+		"--journal-hard-bytes", "100GiB", "--etcd-username", "u", "--etcd-password-file", secret, "--session-ttl", "7s"}
+	printed := must(t, "", "config", flags...)
+	if strings.Contains(printed, "hunter2") || !strings.Contains(printed, "# etcd.password: <hidden>") || !strings.Contains(printed, "journal.hard_bytes: 107374182400") {
+		t.Errorf("printed\n%s", printed)
+	}
+	file := filepath.Join(dir, "varve.yaml")
+	if err := os.WriteFile(file, []byte(printed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(t, "", "config --config "+file); again != printed {
+		t.Errorf("read again it is\n%s\nit was\n%s", again, printed)
+	}
+	r := command(t, "", "config --store-driver memory --etcd-username u --etcd-password hunter2")
+	if strings.Contains(r.out+r.err, "hunter2") {
+		t.Error("a password is shown")
+	}
+	for _, args := range [][]string{{"--etcd-endpoints", "http://u:hunter2@h:1"}, {"--store-driver", "minio", "--store-endpoint", "http://u:hunter2@h:1"}, {"--etcd-password", "hunter2"}, {"--store-secret-key", "hunter2"}} {
+		r := command(t, "", "config", args...)
+		if r.code != exitUsage || strings.Contains(r.out+r.err, "hunter2") && !strings.Contains(strings.Join(args, " "), "endpoint") || strings.Contains(r.err, "hunter2") {
+			t.Errorf("%v: exit code %d, %s%s", args, r.code, r.out, r.err)
+		}
+	}
+	wants(t, command(t, "", "config --store-driver dir --store-directory x --etcd-username u --etcd-password-file /nonexistent"), exitUsage, "etcd.password_file: ", "/nonexistent")
+}
+
+// TestNoSecretLacksItsMark: what looks like a secret is hidden wherever settings are shown.
+func TestNoSecretLacksItsMark(t *testing.T) {
+	cfg := agent.DefaultConfig()
+	looks := regexp.MustCompile(`(?i)passw|passphrase|secret|token|credential|private|api_?key|(^|_|\.)key$`)
+	marked := 0
+	for _, s := range settings.Of(&cfg) {
+		name := s.Path[strings.LastIndexByte(s.Path, '.')+1:]
+		if looks.MatchString(name) && !strings.HasSuffix(name, "_file") && !s.Secret {
+			t.Errorf("%s looks like a secret and isn't marked as one", s.Path)
+		}
+		if s.Secret {
+			marked++
+			if err := s.Set("hunter2"); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(s.String()+s.Line(), "hunter2") {
+				t.Errorf("%s is shown", s.Path)
+			}
+			if !slices.ContainsFunc(settings.Of(&cfg), func(f settings.Setting) bool { return f.Path == s.Path+"_file" }) {
+				t.Errorf("there is no %s_file", s.Path)
+			}
+		}
+	}
+	if marked < 4 {
+		t.Errorf("%d secrets are marked", marked)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "cfg", cfg.Store, "etcd", cfg.Metadata)
+	if strings.Contains(logged.String(), "hunter2") {
+		t.Errorf("a log has a secret: %s", logged.String())
+	}
+}
+
+// TestAllFaultsAtOnce: whoever mends a configuration sees all that is wrong with it.
+func TestAllFaultsAtOnce(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "varve.yaml")
+	if err := os.WriteFile(file, []byte("brokr_id: 1\nlisteners:\n  - {name: A, advertized: x}\njournal:\n  hard_bytes: lots\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("VARVE_RACKK", "x")
+	wants(t, command(t, "", "config --config "+file+" --session-ttl soon"), exitUsage, "did you mean broker_id?", `"listeners[0].advertized"; did you mean listeners[0].advertised?`, "journal.hard_bytes", "did you mean VARVE_RACK?", "--session-ttl")
+	t.Setenv("VARVE_RACKK", "")
+	os.Unsetenv("VARVE_RACKK")
+	wants(t, command(t, "", "config --broker-id 0 --session-ttl 1ms --log-level loud --listeners", "[{name: '', bind: x}, {name: SSL, bind: ':1'}]"), exitUsage,
+		"broker_id is 0", "session_ttl", "log.level", "listeners[0].name is required and must be unique", "listeners[0].bind", "listeners[1].name")
+	wants(t, command(t, "", "config --store-driver memory --peer-tls-ca-file /nonexistent --peer-tls-cert-file /nonexistent --peer-tls-key-file /nonexistent"), exitUsage, "/nonexistent")
+	t.Setenv("VARVE_SERVICE_HOST", "10.0.0.1")
+	t.Setenv("VARVE_PORT", "tcp://10.0.0.1:9092")
+	must(t, "", "config --store-driver memory")
 }

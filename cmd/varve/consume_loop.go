@@ -53,11 +53,11 @@ func (a *assigned) mine(topic string, p int32) (mine, known bool) {
 	return a.has[topic][p], a.ever
 }
 
-func (r *consuming) run(ctx context.Context, topics []string, from position) error {
+func (r *consuming) run(ctx context.Context, from position) error {
 	if !r.flags.follow && r.flags.group == "" && r.finished() {
 		return nil
 	}
-	cl, err := r.flags.kafka.client(ctx, r.options(topics, from)...)
+	cl, err := r.flags.kafka.client(ctx, r.options(from)...)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,9 @@ func (r *consuming) run(ctx context.Context, topics []string, from position) err
 	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.flags.kafka.timeout)
 	defer cancel()
-	return errors.Join(err, sayKafka("commit offsets of group "+r.flags.group, cl.CommitMarkedOffsets(last), ""))
+	err = errors.Join(err, sayKafka("commit offsets of group "+r.flags.group, cl.CommitMarkedOffsets(last), ""))
+	_ = cl.LeaveGroupContext(last) // at worst the group waits for the session's end
+	return err
 }
 
 // loop prints until it is enough, at the end, or interrupted.
@@ -95,7 +97,7 @@ func (r *consuming) loop(ctx context.Context, cl *kgo.Client) error {
 			quiet = time.Now()
 		}
 		if time.Since(quiet) > r.flags.kafka.timeout {
-			return fmt.Errorf("nothing came for %v, although the end is not reached; --timeout waits longer: %w", r.flags.kafka.timeout, context.DeadlineExceeded)
+			return latef("no data for %v before the end of the topic; are its agents and the bucket reachable? 'varve cluster health' says; --timeout waits longer", r.flags.kafka.timeout)
 		}
 	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"varve/agent"
 	"varve/internal/vfs"
@@ -18,92 +21,179 @@ import (
 	"varve/s3store"
 )
 
-func devCommand() *cobra.Command {
+// devFlags are those that only dev has; each is a shorter name of a setting.
+type devFlags struct {
+	kafka, advertised, http string
+	verbose                 bool
+}
+
+// devDefaults are those of an agent that is alone, with what it needs inside.
+func devDefaults() agent.Config {
 	cfg := agent.DefaultConfig()
+	cfg.DataDir = "./data"
 	cfg.Groups.InitialRebalanceDelay = 0 // as in Kafka's quick start
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
-	var data, kafka, http string
-	var verbose bool
+	cfg.Metadata.Endpoints = nil // embedded
+	cfg.Store.Driver = s3store.DriverDir
+	cfg.AdvertiseAsReached = true
+	return cfg
+}
+
+func devCommand() *cobra.Command {
+	var d devFlags
+	var f *configFlags
 	c := &cobra.Command{
 		Use:   "dev",
-		Short: "Run a whole broker in one process, with nothing else needed",
+		Short: "Run a whole cluster in one process, with nothing else needed",
 		Long: `Run an agent with an embedded etcd and a directory as bucket, all below one data
 directory. Acknowledged records survive kill -9 and loss of power; a second start
-finds everything.`,
+finds everything.
+
+It takes every setting that 'varve agent' takes, as a flag, an environment variable (VARVE_*)
+or in --config; docs/config.md lists them. With etcd.endpoints it uses that etcd, with
+store.driver that bucket.
+
+On all interfaces (--kafka-listen :9092) clients are told the address at which they reached
+it. Where that isn't theirs, as behind Docker Desktop's ports or NAT, --kafka-advertised says
+what they are told.
+
+` + signalsHelp,
+		Example: `  varve dev
+  varve dev --data /tmp/varve --kafka-listen :9092 --http-listen :9644
+  docker run -p 9092:9092 IMAGE dev --kafka-listen :9092 --kafka-advertised localhost:9092
+  varve dev --kafka-default-partitions 3 --kafka-auto-create-topics=false --log-format json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg.Listeners[0].Bind, cfg.HTTP = kafka, http
-			return runDev(c.Context(), cfg, data, verbose, c.OutOrStdout())
+			s, err := newServer(f)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			s.binds[s.cfg.HTTP] = "--http-listen"
+			s.binds[s.cfg.Listeners[0].Bind] = "--kafka-listen"
+			return s.runDev(c.Context(), c.OutOrStdout())
 		},
 	}
-	f := c.Flags()
-	f.StringVar(&data, "data", "./data", "directory for everything that is stored")
-	f.StringVar(&kafka, "kafka-listen", "127.0.0.1:9092", "host:port of the Kafka protocol")
-	f.StringVar(&http, "http-listen", "127.0.0.1:9644", "host:port of health, metrics and the admin API")
-	f.BoolVar(&cfg.Pprof, "pprof", false, "serve /debug/pprof")
-	f.BoolVarP(&verbose, "verbose", "v", false, "log more")
+	f = addConfigFlags(c, devDefaults())
+	c.Flags().VisitAll(func(flag *pflag.Flag) { flag.Hidden = flag.Name != "config" && flag.Name != "pprof" })
+	d.add(c, f)
 	return c
 }
 
-func runDev(ctx context.Context, cfg agent.Config, data string, verbose bool, out io.Writer) error {
-	data, err := filepath.Abs(data)
+func (d *devFlags) add(c *cobra.Command, f *configFlags) {
+	flags := c.Flags()
+	var data string
+	flags.StringVar(&data, "data", "./data", "directory for everything that is stored")
+	flags.StringVar(&d.kafka, "kafka-listen", "127.0.0.1:9092", "host:port of the Kafka protocol")
+	flags.StringVar(&d.advertised, "kafka-advertised", "", "host:port that Kafka clients are told")
+	flags.StringVar(&d.http, "http-listen", "127.0.0.1:9644", "host:port of health, metrics and the admin API")
+	flags.BoolVarP(&d.verbose, "verbose", "v", false, "log more")
+	f.special = func(cfg *agent.Config) {
+		if flags.Changed("data") {
+			cfg.DataDir = data
+		}
+		if flags.Changed("http-listen") {
+			cfg.HTTP = d.http
+		}
+		if d.verbose {
+			cfg.Log.Level = "debug"
+		}
+		if len(cfg.Listeners) == 0 {
+			return // it is refused
+		}
+		first := &cfg.Listeners[0]
+		own := *first
+		if flags.Changed("kafka-listen") {
+			own.Bind = d.kafka
+		}
+		own.Advertised = cmp.Or(d.advertised, own.Advertised)
+		cfg.Listeners = append([]agent.Listener{own}, cfg.Listeners[1:]...)
+	}
+}
+
+func (s *server) runDev(ctx context.Context, out io.Writer) error {
+	data, err := filepath.Abs(s.cfg.DataDir)
 	if err != nil {
 		return err
 	}
-	tuneMemory()
-	if verbose {
-		cfg.Log.Level = "debug"
+	shown := s.cfg.DataDir
+	s.cfg.DataDir = data
+	if s.cfg.Store.Driver == s3store.DriverDir {
+		s.cfg.Store.Directory = cmp.Or(s.cfg.Store.Directory, filepath.Join(data, "bucket"))
 	}
-	log, err := newLogger(os.Stderr, cfg.Log)
-	if err != nil {
-		return err
-	}
-	cfg.DataDir = data
-	if err := cfg.Validate(); err != nil {
+	if err := s.cfg.CheckFiles(vfs.OS{}); err != nil {
 		return usageError{err}
 	}
 	registry := newRegistry()
-	etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(data, "etcd"), Logger: log.With("part", "etcd")})
-	if err != nil {
-		return fmt.Errorf("start etcd: %w", err)
+	if len(s.cfg.Metadata.Endpoints) == 0 {
+		etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(data, "etcd"), Prefix: s.cfg.Metadata.Prefix, Logger: s.log.With("part", "etcd")})
+		if used := (*metadata.InUseError)(nil); errors.As(err, &used) {
+			return fmt.Errorf("%s is in use by another 'varve dev'%s; stop it, or choose another directory with --data", shown, inParentheses(pid(used)))
+		}
+		if err != nil {
+			return fmt.Errorf("start etcd: %w", err)
+		}
+		defer etcd.Close()
+		s.cfg.Metadata.Endpoints = etcd.Config().Endpoints
 	}
-	defer etcd.Close()
-	meta, err := metadata.Open(ctx, etcd.Config(), log.With("part", "metadata"), registry)
+	if err := s.cfg.ValidateStores(); err != nil {
+		return usageError{err}
+	}
+	meta, err := metadata.Open(ctx, s.cfg.Metadata, s.log.With("part", "metadata"), registry)
 	if err != nil {
 		return fmt.Errorf("connect to etcd: %w", err)
 	}
 	defer meta.Close()
-	cfg.Store.Driver, cfg.Store.Directory = "dir", filepath.Join(data, "bucket")
-	objects, err := s3store.Open(ctx, cfg.Store, log.With("part", "store"), registry)
+	objects, err := s3store.Open(ctx, s.cfg.Store, s.log.With("part", "store"), registry)
 	if err != nil {
 		return fmt.Errorf("open bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: log, Registry: registry, Listen: net.Listen, Dial: dial, Version: version(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
 	if err != nil {
 		return err
 	}
 	go func() {
 		select {
 		case <-a.Started():
-			greet(out, a, cfg)
+			greet(out, a, s.cfg)
 		case <-ctx.Done():
 		}
 	}()
-	return a.Run(ctx)
+	return s.run(ctx, a)
+}
+
+func pid(used *metadata.InUseError) string {
+	if used.PID == "" {
+		return ""
+	}
+	return "pid " + used.PID
 }
 
 // greet says where to connect, and what to try first.
 func greet(out io.Writer, a *agent.Agent, cfg agent.Config) {
-	kafka := a.Addresses()[cfg.Listeners[0].Name]
-	http := a.HTTPAddress()
-	fmt.Fprintf(out, `Varve serves Kafka on %s and HTTP on %s; data lies in %s.
+	kafka := reachable(a.Addresses()[cfg.Listeners[0].Name])
+	flag := " -b " + kafka
+	if kafka == defaultBrokers {
+		flag = ""
+	}
+	fmt.Fprintf(out, `Varve serves Kafka on %s and HTTP on %s; data is in %s.
 
 Try, in another terminal:
-  echo hello | kcat -P -b %[1]s -t first
-  kcat -C -b %[1]s -t first -e
-  %[4]s topic list --brokers %[1]s
-`, kafka, http, cfg.DataDir, os.Args[0])
+  echo hello | %[4]s produce first%[5]s
+  %[4]s consume first%[5]s
+  %[4]s topic list%[5]s
+or any other client of Kafka, such as: kcat -C -b %[1]s -t first -e
+`, kafka, a.HTTPAddress(), cfg.DataDir, os.Args[0], flag)
+}
+
+// reachable is where something on this host connects to.
+func reachable(bound string) string {
+	host, port, err := net.SplitHostPort(bound)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return bound
 }
 
 func newRegistry() *prometheus.Registry {

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/internal/settings"
 )
 
 func dumpCommand() *cobra.Command {
@@ -27,19 +29,20 @@ func (s *storesFlags) add(c *cobra.Command) {
 
 // load gives the configuration with the settings of etcd and the object store.
 func (s *storesFlags) load() (agent.Config, error) {
-	f := configFlags{file: s.file, cfg: agent.DefaultConfig()}
+	cfg := agent.DefaultConfig()
 	if s.data != "" {
 		if s.file != "" {
-			return f.cfg, usagef("--data and --config exclude each other")
+			return cfg, usagef("--data and --config exclude each other")
 		}
 		if _, err := os.Stat(s.data); err != nil {
-			return f.cfg, usageError{err}
+			return cfg, usageError{err}
 		}
-		f.cfg.Store.Driver, f.cfg.Store.Directory = "dir", filepath.Join(s.data, "bucket")
-		return f.cfg, nil
+		cfg.Store.Driver, cfg.Store.Directory = "dir", filepath.Join(s.data, "bucket")
+		return cfg, nil
 	}
-	if err := f.read(); err != nil {
-		return f.cfg, err
+	f := configFlags{file: s.file}
+	if err := errors.Join(f.read(&cfg), settings.ReadSecrets(&cfg, readBounded)); err != nil {
+		return cfg, usageError{err}
 	}
-	return f.cfg, nil
+	return cfg, nil
 }

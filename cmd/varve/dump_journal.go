@@ -41,10 +41,10 @@ func dumpJournalCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "journal DIR",
 		Short: "Show the journals in an agent's data directory",
-		Long: `Read the journals in a directory, prove all checksums, and show what they hold. Nothing is
+		Long: `Read the journals in a directory, verify all checksums, and show what they hold. Nothing is
 changed and no lock is taken; while an agent runs, what it writes meanwhile may be missing.
 
-The exit code is 1 if a file is damaged or entries are missing between files. What lies behind
+The exit code is 1 if a file is damaged or entries are missing between files. What lies after
 the last intact entry of a file is unused space, or a write that was not finished.`,
 		Example: "  varve dump journal ./data\n  varve dump journal /var/lib/varve --journal 12-1 --appends",
 		Args:    cobra.ExactArgs(1),
@@ -71,7 +71,7 @@ the last intact entry of a file is unused space, or a write that was not finishe
 				err = out.write(c.OutOrStdout(), d.journals, d.table)
 			}
 			if err == nil && d.problems > 0 {
-				err = fmt.Errorf("%d problems were found in %s", d.problems, dir)
+				err = fmt.Errorf("%s found in %s", count(d.problems, "problem was", "problems were"), dir)
 			}
 			return err
 		},

@@ -24,8 +24,8 @@ func dumpObjectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "object FILE|KEY|NAME",
 		Short: "Show what an object of the bucket holds",
-		Long: `Show the slices of an object: from a file, or from the object store that an agent's
-configuration names, by its key (data/83/1-22) or by its name (1-22). Checksums are proved on
+		Long: `Show the slices of an object: from a file, or from the bucket that an agent's
+configuration names, by its key (data/83/1-22) or by its name (1-22). Checksums are verified on
 the way.`,
 		Example: "  varve dump object ./1-22 --batches\n  varve dump object data/83/1-22 --config varve.yaml --blocks\n  varve dump object 1-22 --data ./data",
 		Args:    cobra.ExactArgs(1),
@@ -69,11 +69,11 @@ func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering
 		return err
 	}
 	if err := cfg.Store.Validate(); err != nil {
-		return usagef("there is no file %s, and no object store to look in: store.%w", name, err)
+		return usagef("there is no file %s, and no bucket to look in: store.%w", name, err)
 	}
 	store, err := s3store.Open(ctx, cfg.Store, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
-		return fmt.Errorf("open the object store: %w", err)
+		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer store.Close()
 	found, err := store.Head(ctx, key)

@@ -100,7 +100,7 @@ func TestDumpJournal(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "journal", "12-1.00000001.wal")); err != nil {
 		t.Fatal(err)
 	}
-	wants(t, command(t, "", "dump journal "+dir), exitFailed, "entries 3 to 4 are missing before this file", "1 problems were found")
+	wants(t, command(t, "", "dump journal "+dir), exitFailed, "entries 3 to 4 are missing before this file", "1 problem was found")
 }
 
 func TestDumpObjectFile(t *testing.T) {

@@ -35,6 +35,14 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// lateError says that something took too long.
+type lateError struct{ text string }
+
+func (e lateError) Error() string { return e.text }
+func (e lateError) Unwrap() error { return context.DeadlineExceeded }
+
+func latef(format string, args ...any) error { return lateError{fmt.Sprintf(format, args...)} }
+
 // notFoundError says that what was named is not there.
 type notFoundError struct{ what string }
 
@@ -118,7 +126,7 @@ func sayKafka(what string, err error, message string) error {
 	var kafka *kerr.Error
 	if !errors.As(err, &kafka) {
 		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("%s: no answer in time; --timeout allows more: %w", what, err)
+			return latef("%s: no answer in time; --timeout allows more", what)
 		}
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -24,7 +24,8 @@ func TestFollow(t *testing.T) {
 	for _, want := range []string{"old\n", "new\n"} {
 		got := make([]byte, 4)
 		if _, err := io.ReadFull(in, got); err != nil || string(got) != want {
-			t.Fatalf("followed to %q (%v), want %q", got, err, want)
+			interrupt()
+			t.Fatalf("followed to %q (%v), want %q; it ended with %v", got, err, want, <-ended)
 		}
 		if want == "old\n" {
 			must(t, "new\n", "produce orders")

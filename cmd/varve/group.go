@@ -11,7 +11,7 @@ import (
 
 func groupCommand() *cobra.Command {
 	return parent("group", "Look at, reset and delete consumer groups",
-		groupListCommand(), groupDescribeCommand(), groupResetCommand(), groupDeleteCommand())
+		groupListCommand(), groupDescribeCommand(), groupResetCommand(), groupSeekCommand(), groupOffsetDeleteCommand(), groupDeleteCommand())
 }
 
 // groupRow is a group in a list.
@@ -66,5 +66,6 @@ func groupListCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 	})
 	c.Flags().StringSliceVar(&states, "state", nil, "only groups in these states: "+strings.Join(groupStates, ", "))
+	completeValues(c, "state", groupStates...)
 	return c
 }

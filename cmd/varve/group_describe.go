@@ -52,6 +52,7 @@ func groupDescribeCommand() *cobra.Command {
 		show:  apart(groupDetail.print),
 	}.command(&cobra.Command{
 		Use:     "describe NAME...",
+		Aliases: []string{"info", "show"},
 		Short:   "Show a group's members, offsets and lag",
 		Example: "  varve group describe readers",
 		Args:    cobra.MinimumNArgs(1),
@@ -113,7 +114,7 @@ func describeGroup(l kadm.DescribedGroupLag) groupDetail {
 }
 
 func (d groupDetail) print(t *table) {
-	t.row(fmt.Sprintf("group %s  state %s  protocol %s  coordinator %d  %d members  lag %d", d.Group, d.State, orDash(d.Protocol), d.Coordinator, len(d.Members), d.Lag))
+	t.row(fmt.Sprintf("group %s  state %s  protocol %s  coordinator %d  %s  lag %d", d.Group, d.State, orDash(d.Protocol), d.Coordinator, count(len(d.Members), "member"), d.Lag))
 	if len(d.Partitions) > 0 {
 		t.gap()
 		t.row("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")

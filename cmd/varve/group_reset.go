@@ -32,6 +32,7 @@ type resetRow struct {
 	To        int64  `json:"to"`
 	Done      bool   `json:"done"`
 	Error     string `json:"error,omitempty"`
+	Note      string `json:"note,omitempty"` // why it isn't the offset that was asked for
 }
 
 func groupResetCommand() *cobra.Command {
@@ -63,10 +64,10 @@ Offsets stay within what a partition holds.`,
 	s.StringArrayVarP(&f.topics, "topic", "t", nil, "a topic, or some of its partitions, like orders:0,3-5; may be repeated")
 	s.BoolVar(&f.all, "all-topics", false, "all topics in which the group has offsets")
 	s.BoolVar(&f.earliest, "to-earliest", false, "to the first record")
-	s.BoolVar(&f.latest, "to-latest", false, "behind the last record")
+	s.BoolVar(&f.latest, "to-latest", false, "to the end")
 	s.Int64Var(&f.offset, "to-offset", 0, "to this offset")
-	s.StringVar(&f.at, "to-time", "", "to the first record at or after a time: 2026-01-31T12:00:00Z, @MILLISECONDS, '1h ago'")
-	s.Int64Var(&f.shift, "shift", 0, "by so many records, backwards if negative")
+	s.StringVar(&f.at, "to-time", "", "to the first record at or after a time: 2026-01-31T12:00:00Z, @UNIXTIME, '1h ago'")
+	s.Int64Var(&f.shift, "shift", 0, "by N records, backwards if negative")
 	s.BoolVar(&f.execute, "execute", false, "do it; otherwise it is only shown")
 	return c
 }
@@ -89,7 +90,7 @@ func (f *resetFlags) target(c *cobra.Command) (*position, error) {
 	if f.at != "" {
 		p, err := parsePosition(f.at, time.Now())
 		if err != nil || p.kind != atTime {
-			return nil, usagef("--to-time is %q: want 2026-01-31T12:00:00Z, @MILLISECONDS or '1h ago'", f.at)
+			return nil, usagef("--to-time is %q: want %s", f.at, timeHelp)
 		}
 		to = append(to, &p)
 	}
@@ -114,9 +115,8 @@ func (f *resetFlags) wanted(committed kadm.OffsetResponses) (map[string][]int32,
 		}
 	}
 	for _, text := range f.topics {
-		name, list, some := strings.Cut(text, ":")
-		partitions, err := partitionList(list)
-		if err != nil || name == "" || some && list == "" {
+		name, partitions, err := topicPartitions(text)
+		if err != nil {
 			return nil, usagef("--topic %q: want NAME or NAME:PARTITIONS, like orders:0,3-5", text)
 		}
 		out[name] = partitions
@@ -174,7 +174,7 @@ func idle(ctx context.Context, adm *kadm.Client, group string) error {
 		return sayKafka("group "+group, err, "")
 	}
 	if n := len(found[group].Members); n > 0 {
-		return fmt.Errorf("group %s has %d members: stop its consumers first, or they would overwrite the new offsets", group, n)
+		return fmt.Errorf("group %s has %s: stop its consumers first, or they would overwrite the new offsets", group, count(n, "member"))
 	}
 	return nil
 }
@@ -211,13 +211,24 @@ func (f *resetFlags) moves(ctx context.Context, adm *kadm.Client, committed kadm
 				continue // there is nothing to shift
 			}
 			start, _ := b.start.Lookup(t, o.Partition)
-			rows = append(rows, resetRow{Topic: t, Partition: o.Partition, From: from, To: min(max(at, start.Offset), o.At)})
+			if to != nil && to.kind == atOffset {
+				at = to.n
+			}
+			r := resetRow{Topic: t, Partition: o.Partition, From: from, To: min(max(at, start.Offset), o.At)}
+			if to == nil || to.kind == atOffset {
+				r.Note = outside(at, start.Offset, o.At)
+			}
+			rows = append(rows, r)
 		}
 	}
 	return rows, nil
 }
 
 func (f *resetFlags) print(t *table, rows []resetRow) {
+	if !slices.ContainsFunc(rows, func(r resetRow) bool { return r.From >= 0 }) {
+		t.row("The group has no offsets there yet: it is new, or its name is misspelt.")
+		t.gap()
+	}
 	t.row("TOPIC", "PARTITION", "FROM", "TO", "RESULT")
 	for _, r := range rows {
 		result := "would be set"
@@ -231,7 +242,7 @@ func (f *resetFlags) print(t *table, rows []resetRow) {
 		if r.From >= 0 {
 			shift = " (" + signed(r.To-r.From) + ")"
 		}
-		t.row(r.Topic, r.Partition, number(r.From), strconv.FormatInt(r.To, 10)+shift, result)
+		t.row(r.Topic, r.Partition, number(r.From), strconv.FormatInt(r.To, 10)+shift, result+inParentheses(r.Note))
 	}
 	if !f.execute {
 		t.gap()
@@ -244,4 +255,22 @@ func signed(n int64) string {
 		return "+" + strconv.FormatInt(n, 10)
 	}
 	return strconv.FormatInt(n, 10)
+}
+
+// topicPartitions reads TOPIC, TOPIC:PARTITIONS or TOPIC/PARTITIONS.
+func topicPartitions(text string) (topic string, partitions []int32, err error) {
+	at := strings.IndexAny(text, ":/")
+	if at < 0 {
+		at = len(text)
+	}
+	topic = text[:at]
+	if at < len(text) {
+		if partitions, err = partitionList(text[at+1:]); err == nil && len(partitions) == 0 {
+			err = errors.New("no partitions")
+		}
+	}
+	if topic == "" {
+		err = errors.New("no topic")
+	}
+	return topic, partitions, err
 }

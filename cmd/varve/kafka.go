@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -30,7 +31,7 @@ type kafkaFlags struct {
 
 func (k *kafkaFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&k.brokers, "brokers", "b", "", "host:port of one or more brokers, separated by commas (environment: "+brokersVariable+"; default "+defaultBrokers+")")
-	f.DurationVar(&k.timeout, "timeout", 30*time.Second, "how long an answer may take")
+	f.DurationVar(&k.timeout, "timeout", requestTimeout, "request timeout")
 }
 
 // seeds gives the brokers' addresses.
@@ -65,14 +66,17 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 	if err != nil {
 		return nil, err
 	}
-	base := []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
-		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.MetadataMinAge(100 * time.Millisecond)}
-	cl, err := kgo.NewClient(append(base, opts...)...)
+	ctx, cancel := context.WithTimeout(ctx, k.timeout)
+	defer cancel()
+	if len(seeds) > 1 {
+		if seeds, err = k.answering(ctx, seeds); err != nil {
+			return nil, err
+		}
+	}
+	cl, err := kgo.NewClient(append(k.base(seeds), opts...)...)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.timeout)
-	defer cancel()
 	if err := cl.Ping(ctx); err != nil {
 		cl.Close()
 		return nil, &unreachableError{strings.Join(seeds, ","), err}
@@ -80,15 +84,57 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 	return cl, nil
 }
 
+func (k *kafkaFlags) base(seeds []string) []kgo.Opt {
+	return []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
+		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
+}
+
+// answering asks all seeds at once, and returns the first that answers: one that hangs
+// costs no time.
+func (k *kafkaFlags) answering(ctx context.Context, seeds []string) ([]string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type answer struct {
+		seed string
+		err  error
+	}
+	answers := make(chan answer, len(seeds))
+	for _, s := range seeds {
+		go func() {
+			cl, err := kgo.NewClient(k.base([]string{s})...)
+			if err == nil {
+				err = cl.Ping(ctx)
+				cl.Close()
+			}
+			answers <- answer{s, err}
+		}()
+	}
+	var first error
+	for range seeds {
+		a := <-answers
+		if a.err == nil {
+			return []string{a.seed}, nil
+		}
+		if first == nil || errors.Is(first, context.DeadlineExceeded) {
+			first = a.err
+		}
+	}
+	return nil, &unreachableError{strings.Join(seeds, ","), first}
+}
+
 // admin connects for one command; ctx is bounded by the timeout.
 func (k *kafkaFlags) admin(ctx context.Context) (adm *kadm.Client, bounded context.Context, done func(), err error) {
-	cl, err := k.client(ctx)
+	if k.timeout <= 0 {
+		return nil, nil, nil, usagef("--timeout is %v: must be more than 0", k.timeout)
+	}
+	bounded, cancel := context.WithTimeout(ctx, k.timeout)
+	cl, err := k.client(bounded)
 	if err != nil {
+		cancel()
 		return nil, nil, nil, err
 	}
 	adm = kadm.NewClient(cl)
 	adm.SetTimeoutMillis(int32(min(k.timeout, 24*time.Hour).Milliseconds()))
-	bounded, cancel := context.WithTimeout(ctx, k.timeout)
 	return adm, bounded, func() { cancel(); cl.Close() }, nil
 }
 

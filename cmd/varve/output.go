@@ -128,6 +128,18 @@ func byteSize(n int64) string {
 	return fmt.Sprintf("%.1f %cB", f, " kMGTP"[unit])
 }
 
+// count says how many of something there are; plural is needed where it is more than an s.
+func count[N ~int | ~int32 | ~int64](n N, one string, plural ...string) string {
+	switch {
+	case n == 1:
+	case len(plural) > 0:
+		one = plural[0]
+	default:
+		one += "s"
+	}
+	return fmt.Sprintf("%d %s", n, one)
+}
+
 // shape describes the JSON of a type, a field a line.
 func shape(t reflect.Type, indent string) string {
 	switch t.Kind() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,10 +10,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// positionHelp explains positions.
-const positionHelp = "beginning, end, an offset, -N for the last N records of each partition, a time (2026-01-31T12:00:00Z), @MILLISECONDS, or a time ago (1h30m ago)"
+// timeHelp explains times.
+const timeHelp = "a time (2026-01-31T12:00:00Z, '2026-01-31 12:00' or 2026-01-31, local without a zone), @ and a time or Unix time (@1767225600 in seconds, @1767225600000 in ms), or a time ago ('1d ago', '5 minutes ago', -1h30m)"
 
-// position says where in every partition to begin.
+// positionHelp explains positions.
+const positionHelp = "start, end, an offset, -N for the last N records of each partition, +N for N after its first, " + timeHelp
+
+// rangeHelp explains ranges.
+const rangeHelp = positionHelp + `.
+Two of them with a colon between are a range: from the first until before the second, such as
+10:20, :end, -100:end, @2026-01-31:@2026-02-01, '@-2h:@-1h'`
+
+// position says where in every partition to begin, or to end.
 type position struct {
 	kind positionKind
 	n    int64 // offset, number of records, or ms since 1970
@@ -25,42 +34,78 @@ const (
 	atEnd
 	atOffset
 	atLast
+	atFirst
 	atTime
 )
 
 // parsePosition reads a position; now is what a time ago is reckoned from.
 func parsePosition(text string, now time.Time) (position, error) {
-	switch text {
-	case "beginning", "earliest", "start":
-		return position{kind: atBeginning}, nil
-	case "end", "latest":
-		return position{kind: atEnd}, nil
-	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		if n < 0 || strings.HasPrefix(text, "-") {
-			return position{atLast, -n}, nil
-		}
-		return position{atOffset, n}, nil
-	}
-	if ms, ok := strings.CutPrefix(text, "@"); ok {
-		if n, err := strconv.ParseInt(ms, 10, 64); err == nil && n >= 0 {
-			return position{atTime, n}, nil
-		}
-	}
-	if ago, ok := strings.CutSuffix(text, "ago"); ok {
-		if d, err := time.ParseDuration(strings.TrimSpace(ago)); err == nil && d >= 0 {
-			return position{atTime, now.Add(-d).UnixMilli()}, nil
-		}
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return position{atTime, t.UnixMilli()}, nil
-		}
+	if p, ok := positionOf(strings.TrimSpace(text), now); ok {
+		return p, nil
 	}
 	return position{}, usagef("position %q: want %s", text, positionHelp)
 }
 
-// bounds are a topic's offsets, first and behind the last.
+func positionOf(text string, now time.Time) (position, bool) {
+	switch strings.ToLower(text) {
+	case "beginning", "earliest", "start", "oldest":
+		return position{kind: atBeginning}, true
+	case "end", "latest", "newest":
+		return position{kind: atEnd}, true
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		switch {
+		case strings.HasPrefix(text, "-"):
+			return position{atLast, -n}, n > -1<<62
+		case strings.HasPrefix(text, "+"):
+			return position{atFirst, n}, true
+		}
+		return position{atOffset, n}, true
+	}
+	if ms, ok := timeOf(text, now); ok {
+		return position{atTime, ms}, true
+	}
+	return position{}, false
+}
+
+// span is where to read; end may be zero: until the end of what is there.
+type span struct{ from, to position }
+
+// parseSpan reads a position, or a range of two.
+func parseSpan(text string, now time.Time) (span, error) {
+	text = strings.TrimSpace(text)
+	if p, ok := positionOf(text, now); ok {
+		return span{from: p}, nil
+	}
+	for i := range len(text) {
+		if text[i] != ':' {
+			continue
+		}
+		from, begins := half(text[:i], "", now, position{kind: atBeginning})
+		to, ends := half(text[i+1:], text[:i], now, position{kind: atEnd})
+		if begins && ends {
+			return span{from, to}, nil
+		}
+	}
+	return span{}, usagef("position %q: want %s", text, rangeHelp)
+}
+
+// half reads one side of a range; the second is a time if the first is one.
+func half(text, before string, now time.Time, empty position) (position, bool) {
+	text = strings.TrimSpace(text)
+	if text == "" || text == "@" {
+		return empty, true
+	}
+	if _, err := strconv.ParseInt(text, 10, 64); err == nil && strings.HasPrefix(before, "@") {
+		text = "@" + text
+	}
+	return positionOf(text, now)
+}
+
+// bounded says whether there is an end of its own.
+func (s span) bounded() bool { return s.to.kind != 0 }
+
+// bounds are a topic's offsets, of the first record and after the last.
 type bounds struct{ start, end kadm.ListedOffsets }
 
 func listBounds(ctx context.Context, adm *kadm.Client, committed bool, topics ...string) (b bounds, err error) {
@@ -80,7 +125,7 @@ func listBounds(ctx context.Context, adm *kadm.Client, committed bool, topics ..
 	return b, sayKafka("look up where the partitions end", err, "")
 }
 
-// resolve gives the offset of a position in every partition, within the bounds.
+// resolve finds the offset of a position in every partition, within the bounds.
 func (p position) resolve(ctx context.Context, adm *kadm.Client, b bounds, topics ...string) (kadm.Offsets, error) {
 	var times kadm.ListedOffsets
 	if p.kind == atTime {
@@ -103,6 +148,8 @@ func (p position) resolve(ctx context.Context, adm *kadm.Client, b bounds, topic
 			at = p.n
 		case atLast:
 			at = end.Offset - p.n
+		case atFirst:
+			at = start.Offset + p.n
 		case atTime:
 			if found, ok := times.Lookup(end.Topic, end.Partition); ok && found.Offset >= 0 {
 				at = found.Offset
@@ -113,4 +160,15 @@ func (p position) resolve(ctx context.Context, adm *kadm.Client, b bounds, topic
 		out.AddOffset(end.Topic, end.Partition, min(max(at, start.Offset), end.Offset), -1)
 	})
 	return out, nil
+}
+
+// outside says how an offset is beyond what a partition holds, or nothing.
+func outside(at, start, end int64) string {
+	switch {
+	case at > end:
+		return fmt.Sprintf("%d is after the end, %d", at, end)
+	case at < start:
+		return fmt.Sprintf("%d is before the start, %d", at, start)
+	}
+	return ""
 }

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"varve/internal/bench"
 )
 
 // produceFlags are the flags of produce.
@@ -21,15 +17,23 @@ type produceFlags struct {
 	kafka       kafkaFlags
 	out         jsonFlag
 	file        string
+	format      string
 	delimiter   string
+	key         string
 	keyDelim    string
+	keyAs       string
+	valueAs     string
+	tombstone   bool
 	emptyAsNull bool
 	partition   int32
+	timestamp   string
 	headers     []string
+	report      string
 	compression string
 	acks        string
 	linger      time.Duration
 	maxRecord   int
+	keyed       bool // --key was given, perhaps empty
 }
 
 // producedSum is what produce tells.
@@ -46,47 +50,89 @@ func produceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "produce TOPIC",
 		Short: "Write lines as records",
-		Long: `Write each line of standard input, or of a file, as a record. A line without its end is
-the record's value; with --key-delimiter what stands before the first delimiter is its key.
-The producer is idempotent unless --acks asks for less: order is kept and nothing is
-written twice. A topic that does not exist is created if the broker does that.
+		Long: `Write each line of standard input, or of a file, as a record. Each line, without its
+newline, becomes a record's value; with --key-delimiter, text before the first delimiter is
+the key, and with --format a line has more in it. The producer is idempotent unless --acks
+asks for less: order is kept and nothing is written twice. A topic that does not exist is
+created if the cluster does that.
 
-When a record fails, reading stops, what is under way is waited for, and the exit code is
-not 0.`,
+Batches are as large as the topic's max.message.bytes allows. On the first failure varve stops
+reading, waits for records in flight and exits non-zero; the message names the first line
+that was not written. A record that is not acknowledged within --timeout is such a failure.
+
+--format: ` + inputFormatHelp + `
+
+--output-format writes what became of each record: ` + formatHelp + ``,
 		Example: `  echo hello | varve produce greetings
   varve produce orders --key-delimiter : --file orders.txt --compression zstd
-  echo stop | varve produce commands --partition 0 --header from=me`,
-		Args:              cobra.ExactArgs(1),
+  echo stop | varve produce commands --partition 0 --header from=me
+  echo '{"total": 3}' | varve produce orders --key 17 --output-format '%p %o\n'
+  varve produce orders --key 17 --tombstone </dev/null
+  varve consume orders -f json | varve produce copy -f json
+  echo '17 aGVsbG8=' | varve produce orders -f '%k %v{base64}\n'`,
+		Args:              p.args,
 		ValidArgsFunction: p.kafka.topicNames,
 		RunE: func(c *cobra.Command, args []string) error {
-			return p.run(c.Context(), args[0], c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+			p.keyed = c.Flags().Changed("key")
+			topic := ""
+			if len(args) > 0 {
+				topic = args[0]
+			}
+			return p.run(c.Context(), topic, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	p.kafka.add(c.Flags())
+	c.Flags().Lookup("timeout").Usage = "how long to wait for an acknowledgement"
 	p.out.add(c, producedSum{})
-	f := c.Flags()
-	f.StringVarP(&p.file, "file", "f", "", "read this file instead of standard input")
-	f.StringVarP(&p.delimiter, "delimiter", "D", `\n`, `what ends a record: one character, or \n, \r, \t, \0`)
-	f.StringVarP(&p.keyDelim, "key-delimiter", "K", "", `what ends a key; empty: there are no keys`)
-	f.BoolVar(&p.emptyAsNull, "empty-as-null", false, "empty keys and values are null; a null value is a tombstone to what compacts a topic")
-	f.Int32VarP(&p.partition, "partition", "p", -1, "write to this partition; -1: by key, or spread")
-	f.StringArrayVarP(&p.headers, "header", "H", nil, "a header of every record, NAME=VALUE; may be repeated")
-	f.StringVarP(&p.compression, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
-	f.StringVar(&p.acks, "acks", "all", "all, 1 or 0; less than all is not idempotent")
-	f.DurationVar(&p.linger, "linger", 5*time.Millisecond, "how long a batch waits for more records")
-	f.IntVar(&p.maxRecord, "max-record-bytes", 1<<20, "the longest line that is taken")
+	p.addFlags(c)
+	topicsFlag(c, p.kafka.topicNames)
 	return c
 }
 
-func (p *produceFlags) options(topic string) ([]kgo.Opt, error) {
-	o := []kgo.Opt{kgo.DefaultProduceTopic(topic), kgo.AllowAutoTopicCreation(), kgo.ProducerLinger(p.linger), kgo.RecordDeliveryTimeout(p.kafka.timeout),
-		kgo.MaxBufferedRecords(100_000), kgo.MaxBufferedBytes(max(64<<20, 2*p.maxRecord)), kgo.ProducerBatchMaxBytes(int32(p.maxRecord + 64<<10))}
+func (p *produceFlags) addFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&p.file, "file", "", "read this file instead of standard input")
+	f.StringVarP(&p.format, "format", "f", "", "what is in a line, such as '%k %v\\n', or json")
+	f.StringVarP(&p.delimiter, "delimiter", "D", `\n`, `what ends a record: one character, or \n, \r, \t, \0`)
+	f.StringVarP(&p.key, "key", "k", "", "key of every record")
+	f.StringVarP(&p.keyDelim, "key-delimiter", "K", "", `what ends a key; empty: there are no keys`)
+	f.StringVar(&p.keyAs, "key-encoding", "text", "how keys are written in the input: "+encodingsHelp)
+	f.StringVar(&p.valueAs, "value-encoding", "text", "how values are written in the input: "+encodingsHelp)
+	f.BoolVarP(&p.tombstone, "tombstone", "Z", false, "an empty value is null, a tombstone to what compacts a topic; with --key and no input, write one")
+	f.BoolVar(&p.emptyAsNull, "empty-as-null", false, "empty keys and values are null")
+	f.Int32VarP(&p.partition, "partition", "p", -1, "write to this partition; -1: by key, or spread")
+	f.StringVar(&p.timestamp, "timestamp", "", "time of every record; empty: now")
+	f.StringArrayVarP(&p.headers, "header", "H", nil, "a header of every record, NAME=VALUE or NAME:VALUE; may be repeated")
+	f.StringVarP(&p.report, "output-format", "o", "", "write a line for each record that was acknowledged, such as '%p %o\\n', or json")
+	f.StringVarP(&p.compression, "compression", "z", "none", "none, gzip, snappy, lz4 or zstd")
+	f.StringVar(&p.acks, "acks", "all", "all, 1 or 0; less than all is not idempotent")
+	f.DurationVar(&p.linger, "linger", 5*time.Millisecond, "how long a batch waits for more records")
+	f.IntVar(&p.maxRecord, "max-record-bytes", maxLine, "the longest line that is accepted, if the topic takes it")
+	completeValues(c, "compression", compressions...)
+	completeValues(c, "acks", "all", "1", "0")
+	completeValues(c, "key-encoding", encodingNames...)
+	completeValues(c, "value-encoding", encodingNames...)
+}
+
+// args wants a topic, unless it is in the input.
+func (p *produceFlags) args(c *cobra.Command, args []string) error {
+	if f, err := p.template(); err == nil && f != nil && f.topics && len(args) == 0 {
+		return nil
+	}
+	return cobra.ExactArgs(1)(c, args)
+}
+
+// compressions are the names of codecs, as --compression has them.
+var compressions = []string{"none", "gzip", "snappy", "lz4", "zstd"}
+
+func (p *produceFlags) options() ([]kgo.Opt, error) {
+	o := []kgo.Opt{kgo.AllowAutoTopicCreation(), kgo.ProducerLinger(p.linger), kgo.MaxBufferedRecords(100_000)}
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression()}
 	codec, ok := codecs[p.compression]
 	if !ok {
 		return nil, usagef("--compression is %q: must be none, gzip, snappy, lz4 or zstd", p.compression)
 	}
-	o = append(o, kgo.ProducerBatchCompression(codec))
+	o = append(o, kgo.ProducerBatchCompression(codec), kgo.RecordPartitioner(named{kgo.StickyKeyPartitioner(nil)}))
 	switch p.acks {
 	case "all", "-1":
 		o = append(o, kgo.RequiredAcks(kgo.AllISRAcks()))
@@ -97,21 +143,28 @@ func (p *produceFlags) options(topic string) ([]kgo.Opt, error) {
 	default:
 		return nil, usagef("--acks is %q: must be all, 1 or 0", p.acks)
 	}
-	if p.maxRecord < 1 || p.maxRecord > 512<<20 {
-		return nil, usagef("--max-record-bytes is %d: must be 1 to %d", p.maxRecord, 512<<20)
+	if p.maxRecord < 1 || p.maxRecord > maxLine {
+		return nil, usagef("--max-record-bytes is %d: must be 1 to %d", p.maxRecord, maxLine)
 	}
-	if p.partition >= 0 {
-		o = append(o, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if p.partition < -1 {
+		return nil, usagef("--partition is %d: must be 0 or more, or -1", p.partition)
+	}
+	if p.out.on && p.report != "" {
+		return nil, usagef("--json and --output-format exclude each other: both write to standard output")
 	}
 	return o, nil
 }
 
 func (p *produceFlags) run(ctx context.Context, topic string, in io.Reader, out, stderr io.Writer) error {
-	opts, err := p.options(topic)
+	opts, err := p.options()
 	if err != nil {
 		return err
 	}
 	lines, err := p.lines()
+	if err != nil {
+		return err
+	}
+	report, err := reporter(p.report, out)
 	if err != nil {
 		return err
 	}
@@ -127,13 +180,17 @@ func (p *produceFlags) run(ctx context.Context, topic string, in io.Reader, out,
 		}
 		in = f
 	}
-	cl, err := p.kafka.client(ctx, opts...)
-	if err != nil {
+	w := &producing{flags: p, topic: topic, opts: opts, report: report}
+	if err := w.open(ctx); err != nil {
 		return err
 	}
-	defer cl.Close()
-	w := &producing{cl: cl, partition: p.partition}
-	shown := startProgress(stderr, progress{meter: &w.meter, total: total, done: lines.read.Load})
+	defer w.close()
+	shown := &progress{}
+	if isTerminal(in) {
+		fmt.Fprintln(stderr, "Each line becomes a record. Ctrl-D ends.")
+	} else {
+		shown = startProgress(stderr, progress{meter: &w.meter, total: total, done: lines.read.Load})
+	}
 	start := time.Now()
 	err = w.all(ctx, lines, in)
 	shown.Close()
@@ -141,46 +198,7 @@ func (p *produceFlags) run(ctx context.Context, topic string, in io.Reader, out,
 	if p.out.on {
 		err = errors.Join(err, writeJSON(out, sum))
 	} else {
-		fmt.Fprintf(stderr, "%d records, %s, %s/s\n", sum.Records, byteSize(sum.Bytes), byteSize(int64(float64(sum.Bytes)/sum.Seconds)))
+		fmt.Fprintf(stderr, "%s, %s, %s/s\n", count(sum.Records, "record"), byteSize(sum.Bytes), byteSize(int64(float64(sum.Bytes)/sum.Seconds)))
 	}
 	return err
-}
-
-// producing sends records until one fails.
-type producing struct {
-	cl        *kgo.Client
-	partition int32
-	meter     bench.Meter
-	failed    atomic.Int64
-	once      sync.Once
-	err       error // the first; read after Flush
-}
-
-func (w *producing) all(ctx context.Context, lines *lineReader, in io.Reader) error {
-	sending, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	reading := lines.each(sending, in, func(r *kgo.Record) {
-		r.Partition = w.partition
-		size := int64(len(r.Key) + len(r.Value))
-		w.cl.Produce(ctx, r, func(r *kgo.Record, err error) {
-			if err == nil {
-				w.meter.Bytes.Add(size)
-				w.meter.Records.Add(1)
-				return
-			}
-			w.failed.Add(1)
-			w.once.Do(func() { w.err = err })
-			stop(err)
-		})
-	})
-	flushed := w.cl.Flush(ctx)
-	switch {
-	case w.failed.Load() > 0:
-		return sayKafka(fmt.Sprintf("produce: %d records were not written, the first", w.failed.Load()), w.err, "")
-	case ctx.Err() != nil:
-		return quietError{exitFailed} // interrupted; the sum says how far it came
-	case reading != nil:
-		return reading
-	}
-	return flushed
 }

@@ -61,7 +61,7 @@ func TestKeysHeadersAndPartitions(t *testing.T) {
 		t.Errorf("bytes that are no text are %+v", r)
 	}
 	wants(t, command(t, "no key\n", "produce keyed -K :"), exitUsage, "record 1 has no key")
-	wants(t, command(t, "x\n", "produce keyed -p 9"), exitFailed, "were not written")
+	wants(t, command(t, "x\n", "produce keyed -p 9"), exitFailed, "was not written, the first is line 1")
 }
 
 func TestProduceFromAFile(t *testing.T) {
@@ -71,11 +71,11 @@ func TestProduceFromAFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a;b;;c"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	must(t, "", "produce files -D ; -f "+path)
+	must(t, "", "produce files -D ; --file "+path)
 	if out := must(t, "", "consume files"); out != "a\nb\n\nc\n" {
 		t.Errorf("consumed %q", out)
 	}
-	wants(t, command(t, "", "produce files -f /nonexistent"), exitUsage, "/nonexistent")
+	wants(t, command(t, "", "produce files --file /nonexistent"), exitUsage, "/nonexistent")
 	r := command(t, "short\n"+strings.Repeat("x", 101)+"\nnever\n", "produce files --max-record-bytes 100")
 	wants(t, r, exitUsage, "record 2 is longer than 100 bytes")
 	wants(t, command(t, strings.Repeat("y", 100)+"\n", "produce files --max-record-bytes 100"), exitOK)

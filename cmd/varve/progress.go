@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"varve/internal/bench"
 )
@@ -37,6 +37,9 @@ func startProgress(w io.Writer, p progress) *progress {
 
 // Close wipes the line.
 func (p *progress) Close() {
+	if p.stop == nil {
+		return // never started
+	}
 	close(p.stop)
 	<-p.ended
 }
@@ -58,7 +61,7 @@ func (p *progress) run() {
 
 func (p *progress) line(took time.Duration) string {
 	bytes, records := p.meter.Bytes.Load(), p.meter.Records.Load()
-	text := fmt.Sprintf("%d records, %s, %s/s", records, byteSize(bytes), byteSize(int64(float64(bytes)/took.Seconds())))
+	text := fmt.Sprintf("%s, %s, %s/s", count(records, "record"), byteSize(bytes), byteSize(int64(float64(bytes)/took.Seconds())))
 	done := bytes
 	if p.done != nil {
 		done = p.done()
@@ -77,11 +80,8 @@ func (p *progress) line(took time.Duration) string {
 	return text
 }
 
-func isTerminal(w io.Writer) bool {
+// isTerminal reports whether a reader or writer is one.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	_, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
-	return err == nil
+	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -78,7 +78,7 @@ func FuzzTexts(f *testing.F) {
 		if l, err := partitionList(s); err == nil && len(l) > 100_001*(1+strings.Count(s, ",")) {
 			t.Errorf("%q has %d partitions", s, len(l))
 		}
-		format, err := parseFormat(s)
+		format, err := parseFormat(s, asText, asText)
 		if err != nil {
 			return
 		}
@@ -124,7 +124,7 @@ func TestLinesAreReadInBoundedMemory(t *testing.T) {
 	} {
 		l := &lineReader{end: '\n', max: 10}
 		var got []string
-		err := l.each(context.Background(), strings.NewReader(c.in), func(r *kgo.Record) { got = append(got, string(r.Value)) })
+		err := l.each(context.Background(), strings.NewReader(c.in), func(r *kgo.Record, _ int64) error { got = append(got, string(r.Value)); return nil })
 		if (err == nil) != c.ok || !slices.Equal(got, c.want) {
 			t.Errorf("%.20q gives %q, %v", c.in, got, err)
 		}

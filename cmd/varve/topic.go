@@ -11,7 +11,7 @@ import (
 
 func topicCommand() *cobra.Command {
 	return parent("topic", "Create, look at, change and delete topics",
-		topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand(), topicUndeleteCommand())
+		topicCreateCommand(), topicListCommand(), topicDescribeCommand(), topicAlterCommand(), topicDeleteCommand(), topicUndeleteCommand(), topicTrimCommand(), hidden(produceCommand()), hidden(consumeCommand()))
 }
 
 // topicRow is a topic in a list.

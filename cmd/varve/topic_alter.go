@@ -41,14 +41,17 @@ func topicAlterCommand() *cobra.Command {
 		},
 	}.command(&cobra.Command{
 		Use:     "alter NAME",
+		Aliases: []string{"alter-config", "set"},
 		Short:   "Change a topic's settings or add partitions",
 		Example: "  varve topic alter orders --set retention.ms=86400000\n  varve topic alter orders --delete retention.ms --partitions 24",
 		Args:    cobra.ExactArgs(1),
 	})
 	s := c.Flags()
 	s.StringArrayVarP(&f.set, "set", "s", nil, "set a setting, NAME=VALUE; may be repeated")
-	s.StringArrayVarP(&f.del, "delete", "d", nil, "give a setting its default back; may be repeated")
+	s.StringArrayVarP(&f.del, "delete", "d", nil, "reset a setting to its default; may be repeated")
 	s.IntVarP(&f.partitions, "partitions", "p", 0, "new number of partitions, larger than before")
+	completeTopicSettings(c, "set", "=")
+	completeTopicSettings(c, "delete", "")
 	s.BoolVar(&f.validate, "validate-only", false, "only check whether it could be done")
 	return c
 }

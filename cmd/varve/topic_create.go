@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -39,14 +40,16 @@ func topicCreateCommand() *cobra.Command {
 		show:  f.print,
 	}.command(&cobra.Command{
 		Use:     "create NAME...",
+		Aliases: []string{"add", "new"},
 		Short:   "Create topics",
 		Example: "  varve topic create orders --partitions 12\n  varve topic create clicks --config retention.ms=604800000 --config cleanup.policy=delete",
 		Args:    cobra.MinimumNArgs(1),
 	})
 	s := c.Flags()
-	s.Int32VarP(&f.partitions, "partitions", "p", -1, "number of partitions; -1: the broker's default")
-	s.Int16VarP(&f.replication, "replication-factor", "r", -1, "replication factor; -1: the broker's default")
+	s.Int32VarP(&f.partitions, "partitions", "p", -1, "number of partitions; -1: kafka.default_partitions")
+	s.Int16VarP(&f.replication, "replication-factor", "r", -1, "accepted for Kafka's tools; the cluster's own factor is that of replication.factor")
 	s.StringArrayVarP(&f.config, "config", "c", nil, "a setting of the topic, NAME=VALUE; may be repeated")
+	completeTopicSettings(c, "config", "=")
 	s.BoolVar(&f.exists, "if-not-exists", false, "a topic that exists already is no error")
 	s.BoolVar(&f.validate, "validate-only", false, "only check whether it could be created")
 	return c
@@ -91,6 +94,9 @@ func (f *topicCreation) print(t *table, rows []createdTopic) {
 			result = "valid"
 		case !r.Created:
 			result = "exists"
+		}
+		if f.replication > 0 && r.Replication > 0 && r.Replication != f.replication {
+			result += fmt.Sprintf(" (its replication factor is the cluster's, %d)", r.Replication)
 		}
 		t.row(r.Topic, number(r.Partitions), number(int32(r.Replication)), orDash(r.ID), result)
 	}

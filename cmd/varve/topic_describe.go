@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // topicDetail is what topic describe tells.
@@ -52,13 +53,14 @@ func topicDescribeCommand() *cobra.Command {
 		},
 		show: apart(topicDetail.print),
 	}.command(&cobra.Command{
-		Use:   "describe NAME...",
-		Short: "Show partitions, offsets and settings of topics",
+		Use:     "describe NAME...",
+		Aliases: []string{"info", "show"},
+		Short:   "Show partitions, offsets and settings of topics",
 		Long: `Show partitions, offsets and settings of topics.
 
-START is the first offset that can be read, LOCAL the first that a broker has on its
-own disk, TIERED the last that is in the object store, END the one behind the last.
-A dash is what the broker doesn't tell. Settings are those that differ from the
+START is the first offset that can be read, LOCAL the first that an agent has on its
+own disk, TIERED the last that is in the bucket, END the one after the last.
+A dash is what the agent doesn't tell. Settings are those that differ from the
 defaults, or all with --all-configs.`,
 		Example: "  varve topic describe orders\n  varve topic describe orders --all-configs",
 		Args:    cobra.MinimumNArgs(1),
@@ -103,6 +105,7 @@ func describeTopics(ctx context.Context, adm *kadm.Client, names []string, allCo
 			d.Configs = configDetails(rc.Configs, allConfigs)
 		}
 		details = append(details, d)
+		errs = append(errs, d.leaderless())
 	}
 	return details, errors.Join(errs...)
 }
@@ -155,7 +158,7 @@ func configDetails(list []kadm.Config, all bool) []configDetail {
 }
 
 func (d topicDetail) print(t *table) {
-	t.row(fmt.Sprintf("topic %s  id %s  %d partitions  %s records", d.Topic, orDash(d.ID), len(d.Partitions), number(d.Records)))
+	t.row(fmt.Sprintf("topic %s  id %s  %s  %s", d.Topic, orDash(d.ID), count(len(d.Partitions), "partition"), records(d.Records)))
 	t.gap()
 	t.row("PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "LOCAL", "TIERED", "END")
 	for _, p := range d.Partitions {
@@ -173,4 +176,26 @@ func (d topicDetail) print(t *table) {
 		}
 		t.row(c.Name, value, c.Source)
 	}
+}
+
+// leaderless says that partitions have no leader: they can neither be written nor read.
+func (d topicDetail) leaderless() error {
+	n := 0
+	for _, p := range d.Partitions {
+		if p.Leader < 0 {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return sayKafka("topic "+d.Topic, kerr.LeaderNotAvailable, fmt.Sprintf("%s no leader; 'varve cluster health' says why", count(n, "partition has", "partitions have")))
+}
+
+// records says how many there are.
+func records(n int64) string {
+	if n < 0 {
+		return dash + " records"
+	}
+	return count(n, "record")
 }

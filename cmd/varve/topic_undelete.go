@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -19,7 +17,7 @@ type undeletedTopic struct {
 }
 
 func topicUndeleteCommand() *cobra.Command {
-	var addr string
+	var at httpFlag
 	var out jsonFlag
 	c := &cobra.Command{
 		Use:   "undelete NAME...",
@@ -33,7 +31,7 @@ agent over HTTP.`,
 			var errs []error
 			rows := []undeletedTopic{}
 			for _, name := range names {
-				err := undelete(c.Context(), addr, name)
+				err := undelete(c.Context(), at.addr, name)
 				errs = append(errs, err)
 				rows = append(rows, undeletedTopic{name, err == nil})
 			}
@@ -47,33 +45,15 @@ agent over HTTP.`,
 			return errors.Join(errs...)
 		},
 	}
-	c.Flags().StringVar(&addr, "http", "127.0.0.1:9644", "host:port of an agent's HTTP")
+	at.add(c)
 	out.add(c, []undeletedTopic(nil))
 	return c
 }
 
 func undelete(ctx context.Context, addr, topic string) error {
-	base := addr
-	if !strings.Contains(addr, "://") {
-		base = "http://" + addr
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(base, "/")+"/v1/topics/"+url.PathEscape(topic)+"/undelete", nil)
+	_, err := askAgent[struct{}](ctx, http.MethodPost, addr, "/v1/topics/"+url.PathEscape(topic)+"/undelete")
 	if err != nil {
-		return usagef("--http %q: %w", addr, err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return &awayError{addr, err}
-	}
-	defer resp.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(resp.Body, 4096))
-	switch {
-	case err != nil:
 		return fmt.Errorf("undelete topic %s: %w", topic, err)
-	case resp.StatusCode == http.StatusNotFound:
-		return notFoundError{strings.TrimSpace(string(said))}
-	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("undelete topic %s: %s", topic, strings.TrimSpace(string(said)))
 	}
 	return nil
 }

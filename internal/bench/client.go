@@ -75,3 +75,20 @@ func pace(ctx context.Context, start time.Time, n int64, rate float64) bool {
 		return false
 	}
 }
+
+// settle waits for what is under way until ctx ends; what is not acknowledged by then
+// counts as failed.
+func settle(ctx context.Context, cl *kgo.Client, failed *failures) {
+	if cl.Flush(ctx) == nil {
+		return
+	}
+	for range cl.BufferedProduceRecords() {
+		failed.add(context.DeadlineExceeded)
+	}
+}
+
+// producing bounds the calls of producers: the records of a run are given up some time
+// after its end.
+func producing(ctx context.Context, c *Config) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, c.Duration+lateWait)
+}

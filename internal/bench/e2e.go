@@ -16,6 +16,9 @@ import (
 // lateWait is how long the consumer waits for records that were acknowledged.
 const lateWait = 5 * time.Second
 
+// Grace is the most that a run takes after its duration.
+const Grace = 2 * answerWait
+
 // EndToEnd produces at Rate and consumes at the same time, and measures how long
 // a record takes from before it is produced to after it is polled. The first
 // second warms up and is not measured.
@@ -88,11 +91,13 @@ func (e *endToEnd) write(ctx context.Context, cl *kgo.Client) {
 	e.started.Store(&start)
 	until, cancel := context.WithTimeout(ctx, e.c.Duration)
 	defer cancel()
+	life, end := producing(ctx, e.c)
+	defer end()
 	for n := int64(0); pace(until, start, n, float64(e.c.Rate)); n++ {
 		v := append([]byte(nil), value...)
 		sent := time.Since(start)
 		binary.LittleEndian.PutUint64(v, uint64(sent))
-		cl.Produce(ctx, &kgo.Record{Value: v}, func(_ *kgo.Record, err error) {
+		cl.Produce(life, &kgo.Record{Value: v}, func(_ *kgo.Record, err error) {
 			if err != nil {
 				e.failed.add(err)
 				return
@@ -104,7 +109,7 @@ func (e *endToEnd) write(ctx context.Context, cl *kgo.Client) {
 			}
 		})
 	}
-	_ = cl.Flush(ctx) // what fails is counted by the records
+	settle(life, cl, &e.failed)
 }
 
 func (e *endToEnd) read(ctx context.Context, cl *kgo.Client) {

@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math/bits"
 	"sync"
 	"time"
@@ -86,7 +89,9 @@ func (f *failures) add(err error) {
 func (f *failures) fill(r *Result) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if r.Errors = f.n; f.first != nil {
+	if r.Errors = f.n; errors.Is(f.first, context.DeadlineExceeded) {
+		r.FirstError = fmt.Sprintf("not acknowledged within %v after the end: are enough agents up, and has the disk space?", lateWait)
+	} else if f.first != nil {
 		r.FirstError = f.first.Error()
 	}
 }

@@ -31,6 +31,8 @@ func Produce(ctx context.Context, c Config) (*Result, error) {
 	err := meteredRun(&c, r, func() (int64, int64, error) {
 		until, cancel := context.WithTimeout(ctx, c.Duration)
 		defer cancel()
+		life, end := producing(ctx, &c)
+		defer end()
 		var wg sync.WaitGroup
 		for i, cl := range clients {
 			wg.Go(func() {
@@ -38,7 +40,7 @@ func Produce(ctx context.Context, c Config) (*Result, error) {
 				start := time.Now()
 				for n := int64(0); pace(until, start, n, float64(c.Rate)/float64(c.Connections)); n++ {
 					sent, sample := time.Now(), c.Rate > 0 || n%sampleEvery == 0
-					cl.Produce(ctx, &kgo.Record{Value: values[n%int64(len(values))]}, func(r *kgo.Record, err error) {
+					cl.Produce(life, &kgo.Record{Value: values[n%int64(len(values))]}, func(r *kgo.Record, err error) {
 						if err != nil {
 							failed.add(err)
 							return
@@ -51,7 +53,7 @@ func Produce(ctx context.Context, c Config) (*Result, error) {
 						}
 					})
 				}
-				_ = cl.Flush(ctx) // what fails is counted by the records
+				settle(life, cl, &failed)
 			})
 		}
 		wg.Wait()

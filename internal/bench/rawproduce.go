@@ -18,7 +18,7 @@ import (
 const rawProduceVersion = 9
 
 // answerWait is how long the answers to the last requests may take.
-const answerWait = 30 * time.Second
+const answerWait = 10 * time.Second
 
 // rawProducer is one run of RawProduce.
 type rawProducer struct {
@@ -72,7 +72,8 @@ func (p *rawProducer) run(ctx context.Context, all []leader) error {
 			for j := range requests {
 				own[j] = append([]byte(nil), requests[(i+j)%len(requests)]...)
 			}
-			sent := make(chan time.Time, p.c.Depth-1) // and one that the reader waits for
+			_ = conn.SetDeadline(p.stop.Add(answerWait)) // a closed one fails by itself
+			sent := make(chan time.Time, p.c.Depth-1)    // and one that the reader waits for
 			wg.Go(func() { p.send(ctx, conn, own, min(p.c.Fan, len(l.partitions)), sent) })
 			wg.Go(func() { defer release(); p.receive(conn, sent) })
 		}
@@ -120,7 +121,6 @@ func (p *rawProducer) send(ctx context.Context, conn net.Conn, frames [][]byte, 
 			p.count(fan)
 		}
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(answerWait)) // a closed one fails by itself
 }
 
 // count books a request with acks 0, of which nothing is known but that it was

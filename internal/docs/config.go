@@ -8,7 +8,8 @@ import (
 
 const configIntro = `# Settings
 
-An agent (` + "`varve agent`" + `) takes its settings from four places; each overrides the one before:
+An agent (` + "`varve agent`" + `, and ` + "`varve dev`" + ` with defaults of its own) takes its settings from four places; each
+overrides the one before:
 
 1. the defaults below;
 2. a YAML file, named by ` + "`--config`" + ` or ` + "`VARVE_CONFIG`" + `;
@@ -16,7 +17,7 @@ An agent (` + "`varve agent`" + `) takes its settings from four places; each ove
    dots (` + "`kafka.max_connections`" + ` is ` + "`VARVE_KAFKA_MAX_CONNECTIONS`" + `);
 4. command-line flags: the path with dashes (` + "`--kafka-max-connections`" + `).
 
-In the file, a path's parts are nested keys:
+In the file, a path's parts are nested keys, or one key with dots (` + "`etcd.prefix: /varve/a/`" + `):
 
 ` + "```yaml" + `
 broker_id: 1
@@ -34,9 +35,14 @@ store:
 Lists are written in YAML's flow form in variables and flags: ` + "`--etcd-endpoints '[http://a:2379, http://b:2379]'`" + `;
 lists of texts also without the brackets. A listener may not have one of Kafka's names for TLS or SASL
 (SSL, SASL_SSL, SASL_PLAINTEXT): there is neither yet.
-Durations are like ` + "`250ms`" + `, ` + "`30s`" + ` or ` + "`1h30m`" + `. Keys, variables and flags that name no setting, and values that
-don't fit, are refused with the name, the value and what is allowed. ` + "`varve config`" + ` takes the same file,
-variables and flags and prints what an agent would use, secrets hidden.
+Durations are like ` + "`250ms`" + `, ` + "`30s`" + ` or ` + "`1h30m`" + `; sizes are bytes, or have a unit: ` + "`64MiB`" + ` is 67108864, ` + "`100GB`" + `
+100000000000. A secret can be in a file, named by the setting with ` + "`_file`" + ` after it. Keys, variables and flags that
+name no setting, and values that don't fit, are refused, all at once, with the name, the value and what is allowed;
+variables that Kubernetes sets for a service called varve are ignored. ` + "`varve config`" + ` takes the same file, variables
+and flags and prints, as such a file, what an agent would use, secrets hidden.
+
+SIGHUP makes an agent read its settings again: ` + "`log.level`" + ` and the certificates of ` + "`peer.tls`" + ` change at once, for all
+others the log says that they need a restart. SIGUSR1 switches debug logging on, and off again.
 
 `
 

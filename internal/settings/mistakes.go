@@ -48,8 +48,7 @@ func placesOf(out []place, n *yaml.Node, path string) []place {
 }
 
 var (
-	badValue   = regexp.MustCompile(`^line (\d+): cannot unmarshal !!\w+ (?:` + "`((?s:.*))`" + ` )?into (\S+)`)
-	unknownKey = regexp.MustCompile(`^(line \d+: )field (.*) not found in type `)
+	badValue = regexp.MustCompile(`^line (\d+): cannot unmarshal !!\w+ (?:` + "`((?s:.*))`" + ` )?into (\S+)`)
 )
 
 // wanted says what values of Go's types look like.
@@ -58,35 +57,40 @@ var wanted = map[string]string{
 }
 
 // plain takes Go's types out of the messages of the YAML library, and names the settings.
-func plain(errs []string, in []place) string {
-	out := make([]string, len(errs))
-	for i, e := range errs {
-		out[i] = e
-		if m := unknownKey.FindStringSubmatch(e); m != nil {
-			out[i] = fmt.Sprintf("%sunknown key %q", m[1], m[2])
-		} else if m := badValue.FindStringSubmatch(e); m != nil {
-			out[i] = fmt.Sprintf("line %s: %s%s: want %s", m[1], setting(in, m[1], m[2]), quoted(m[2]), want(m[3]))
+func plain(errs []string, in []place) (out []mistake) {
+	for _, e := range errs {
+		m := badValue.FindStringSubmatch(e)
+		if m == nil {
+			line, text := 0, e
+			if _, err := fmt.Sscanf(e, "line %d:", &line); err == nil {
+				_, text, _ = strings.Cut(e, ": ")
+			}
+			out = append(out, mistake{line, text})
+			continue
 		}
+		line, _ := strconv.Atoi(m[1])
+		name, value := setting(in, line, m[2])
+		out = append(out, mistake{line, fmt.Sprintf("%s%s: want %s", name, quoted(value), want(m[3]))})
 	}
-	return strings.Join(out, "; ")
+	return out
 }
 
-// setting names the one whose value stands in a line; the library cuts long values short.
-// Of several lists or maps that begin in a line it is the innermost.
-func setting(in []place, line, value string) (name string) {
-	n, _ := strconv.Atoi(line)
+// setting names the one whose value stands in a line, and returns the whole value: the
+// library cuts long ones short. Of several lists or maps that begin in a line it is the
+// innermost.
+func setting(in []place, line int, value string) (name, whole string) {
 	short := strings.TrimSuffix(value, "...")
 	for _, p := range in {
-		if p.line != n || p.path == "" {
+		if p.line != line || p.path == "" {
 			continue
 		}
 		if value == "" && p.value == "" {
 			name = p.path + ": "
 		} else if value != "" && (p.value == value || short != value && strings.HasPrefix(p.value, short)) {
-			return p.path + ": "
+			return p.path + ": ", p.value
 		}
 	}
-	return name
+	return name, value
 }
 
 func quoted(value string) string {

@@ -4,15 +4,19 @@
 // A setting is a leaf field with a yaml tag; its path joins the tags with dots
 // ("kafka.max_connections"), its variable is VARVE_KAFKA_MAX_CONNECTIONS and its
 // flag --kafka-max-connections. A doc tag describes it; secret:"true" hides its
-// value. Unknown keys and bad values are errors that name them.
+// value, and a setting of the same name with _file after it may name a file that holds it.
+// Names that end in bytes may have a unit. Unknown keys and bad values are errors that name
+// them; all are told at once.
 package settings
 
 import (
-	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +44,28 @@ func (s Setting) Env() string {
 // Flag is the name of its command-line flag.
 func (s Setting) Flag() string {
 	return strings.NewReplacer(".", "-", "_", "-").Replace(s.Path)
+}
+
+// Equal reports whether the other one, of the same path, has the same value.
+func (s Setting) Equal(other Setting) bool {
+	return reflect.DeepEqual(s.value.Interface(), other.value.Interface())
+}
+
+// Line is a line of a file that sets it, which FromYAML reads. A secret that is set is only
+// remarked.
+func (s Setting) Line() string {
+	if s.Secret && !s.value.IsZero() {
+		return "# " + s.Path + ": <hidden>"
+	}
+	text := s.String()
+	if s.value.Kind() == reflect.String {
+		b, err := yaml.Marshal(text)
+		if err != nil || strings.ContainsAny(text, "\n\r") {
+			b = fmt.Appendf(nil, "%q", text)
+		}
+		text = strings.TrimSpace(string(b))
+	}
+	return s.Path + ": " + text
 }
 
 // String is its value in YAML's flow form; a secret that is set is hidden.
@@ -87,10 +113,20 @@ func (s Setting) Set(text string) error {
 		s.value.Set(reflect.ValueOf(list))
 		return nil
 	}
+	if isSize(s.Path[strings.LastIndexByte(s.Path, '.')+1:]) {
+		plain, err := withoutUnit(text)
+		if err != nil {
+			return err
+		}
+		text = plain
+	}
 	fresh := reflect.New(s.value.Type())
 	d := yaml.NewDecoder(strings.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(fresh.Interface()); err != nil && !errors.Is(err, io.EOF) {
+		if s.Secret {
+			text = "<hidden>"
+		}
 		return fmt.Errorf("%q is no %s%s", text, s.Type, s.like())
 	}
 	s.value.Set(fresh.Elem())
@@ -132,13 +168,15 @@ func leaves(out []Setting, prefix string, v reflect.Value) []Setting {
 			out = leaves(out, prefix+name+".", v.Field(i))
 			continue
 		}
-		out = append(out, Setting{Path: prefix + name, Doc: f.Tag.Get("doc"), Type: typeName(f.Type), Secret: f.Tag.Get("secret") == "true", value: v.Field(i)})
+		out = append(out, Setting{Path: prefix + name, Doc: f.Tag.Get("doc"), Type: typeName(name, f.Type), Secret: f.Tag.Get("secret") == "true", value: v.Field(i)})
 	}
 	return out
 }
 
-func typeName(t reflect.Type) string {
+func typeName(name string, t reflect.Type) string {
 	switch {
+	case isSize(name):
+		return "size"
 	case t == reflect.TypeFor[time.Duration]():
 		return "duration"
 	case t.Kind() == reflect.Slice:
@@ -153,46 +191,72 @@ func typeName(t reflect.Type) string {
 	return "integer"
 }
 
-// FromYAML fills the struct from a file's content; name is said in errors.
+// FromYAML fills the struct from a file's content; name is said in errors, of which all
+// are told. A setting below others is nested, or named with dots.
 func FromYAML(config any, name string, content []byte) error {
-	d := yaml.NewDecoder(bytes.NewReader(content))
-	d.KnownFields(true)
-	err := d.Decode(config)
+	var doc yaml.Node
+	if err := yaml.Unmarshal(content, &doc); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if len(doc.Content) == 0 {
+		return nil
+	}
+	was := places(content)
+	t := &tree{seen: map[*yaml.Node]bool{}}
+	t.walk(doc.Content[0], reflect.TypeOf(config).Elem(), "")
+	err := doc.Content[0].Decode(config)
 	var typed *yaml.TypeError
 	switch {
-	case err == nil || errors.Is(err, io.EOF):
-		return nil
 	case errors.As(err, &typed):
-		return fmt.Errorf("%s: %s", name, plain(typed.Errors, places(content)))
+		t.errs = append(t.errs, plain(typed.Errors, was)...)
+	case err != nil:
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	slices.SortStableFunc(t.errs, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
+	var errs []error
+	for _, e := range t.errs {
+		errs = append(errs, fmt.Errorf("%s: line %d: %s", name, e.line, e.text))
+	}
+	return errors.Join(errs...)
+}
+
+// injected are the variables that Kubernetes sets in every container for a service whose
+// name begins like the prefix.
+var injected = regexp.MustCompile(`^VARVE_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$`)
+
+// isInjected reports whether a variable is one of Kubernetes', not somebody's who means a
+// setting: its ports are URLs.
+func isInjected(name, value string) bool {
+	return injected.MatchString(name) && (!strings.HasSuffix(name, "_PORT") || strings.Contains(name, "_PORT_") || strings.Contains(name, "SERVICE_PORT") || strings.Contains(value, "://"))
 }
 
 // FromEnv fills the struct from the environment. A variable with the prefix that
-// names no setting is an error.
+// names no setting is an error, but for those of Kubernetes' services. All errors are told.
 func FromEnv(config any, environ []string, known ...string) error {
 	by := map[string]Setting{}
+	names := slices.Clone(known)
 	for _, s := range Of(config) {
 		by[s.Env()] = s
+		names = append(names, s.Env())
 	}
-	ignore := map[string]bool{}
-	for _, k := range known {
-		ignore[k] = true
-	}
+	var errs []error
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
-		if !strings.HasPrefix(name, EnvPrefix) || ignore[name] {
+		if !strings.HasPrefix(name, EnvPrefix) || slices.Contains(known, name) {
 			continue
 		}
 		s, ok := by[name]
 		if !ok {
-			return fmt.Errorf("environment variable %s names no setting", name)
+			if !isInjected(name, value) {
+				errs = append(errs, fmt.Errorf("environment variable %s names no setting%s", name, didYouMean(name, names)))
+			}
+			continue
 		}
 		if err := s.Set(value); err != nil {
-			return fmt.Errorf("environment variable %s (%s): %w", name, s.Path, err)
+			errs = append(errs, fmt.Errorf("environment variable %s (%s): %w", name, s.Path, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // flagValue keeps a flag's text until the file and the environment were read.
@@ -233,15 +297,16 @@ func AddFlags(set *pflag.FlagSet, config any) *Flags {
 
 // Apply fills the struct with the flags that were given.
 func (f *Flags) Apply(config any) error {
+	var errs []error
 	for _, s := range Of(config) {
 		if !f.set.Changed(s.Flag()) {
 			continue
 		}
 		if err := s.Set(*f.texts[s.Path]); err != nil {
-			return fmt.Errorf("--%s (%s): %w", s.Flag(), s.Path, err)
+			errs = append(errs, fmt.Errorf("--%s (%s): %w", s.Flag(), s.Path, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Markdown is the reference page of a struct's settings.

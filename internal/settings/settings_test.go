@@ -50,8 +50,8 @@ func TestLaterSourcesOverride(t *testing.T) {
 func TestMistakesAreNamed(t *testing.T) {
 	var c sample
 	for content, want := range map[string]string{
-		"nmae: x":                             `unknown key "nmae"`,
-		"in:\n  wiat: 1s":                     `unknown key "wiat"`,
+		"nmae: x":                             `unknown key "nmae"; did you mean name?`,
+		"in:\n  wiat: 1s":                     `unknown key "in.wiat"; did you mean in.wait?`,
 		"count: many":                         "f: line 1: count: bad value `many`: want an integer",
 		"in:\n  wait: soon":                   "f: line 2: in.wait: bad value `soon`: want a duration such as 30s",
 		"in:\n  wait: 10":                     "f: line 2: in.wait: bad value `10`: want a duration",

@@ -1,14 +1,10 @@
 package vfs
 
 import (
-	"errors"
 	"io"
 	"os"
 	"slices"
-	"syscall"
 	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
 // OS is the operating system's file system.
@@ -20,6 +16,9 @@ type osFile struct{ *os.File }
 // an ordinary one.
 func (OS) Open(name string, mode Mode) (File, error) {
 	flag := os.O_RDWR
+	if mode&ReadOnly != 0 {
+		flag = os.O_RDONLY
+	}
 	if mode&Create != 0 {
 		flag |= os.O_CREATE
 	}
@@ -27,8 +26,7 @@ func (OS) Open(name string, mode Mode) (File, error) {
 		flag |= os.O_TRUNC
 	}
 	if mode&Direct != 0 {
-		f, err := os.OpenFile(name, flag|syscall.O_DIRECT, 0o640)
-		if err == nil || !errors.Is(err, syscall.EINVAL) {
+		if f, ok, err := openDirect(name, flag); ok {
 			return wrap(f, err)
 		}
 	}
@@ -42,17 +40,7 @@ func wrap(f *os.File, err error) (File, error) {
 	return osFile{f}, nil
 }
 
-func (f osFile) Sync() error {
-	for {
-		err := unix.Fdatasync(int(f.Fd()))
-		if err == nil {
-			return nil
-		}
-		if err != unix.EINTR {
-			return &os.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
-		}
-	}
-}
+func (f osFile) Sync() error { return syncData(f.File) }
 
 func (f osFile) Size() (int64, error) {
 	st, err := f.Stat()
@@ -88,24 +76,15 @@ func (OS) SyncDir(dir string) error {
 	return d.Sync()
 }
 
-func (OS) Space(dir string) (free, total int64, err error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(dir, &st); err != nil {
-		return 0, 0, &os.PathError{Op: "statfs", Path: dir, Err: err}
-	}
-	return int64(st.Bavail) * st.Bsize, int64(st.Blocks) * st.Bsize, nil
-}
+func (OS) Space(dir string) (free, total int64, err error) { return space(dir) }
 
 func (OS) Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := TryLock(f); err != nil {
 		f.Close()
-		if err == unix.EWOULDBLOCK {
-			return nil, &os.PathError{Op: "lock", Path: name, Err: ErrLocked}
-		}
 		return nil, &os.PathError{Op: "lock", Path: name, Err: err}
 	}
 	return f, nil

@@ -46,6 +46,8 @@ const (
 	// Direct bypasses the page cache where the file system can; then all writes
 	// must be aligned to BlockBytes (see Aligned).
 	Direct
+	// ReadOnly opens a file that nobody writes to, perhaps on a file system where nobody can.
+	ReadOnly
 )
 
 // File is an open file.
@@ -71,7 +73,7 @@ var ErrNotExist = fs.ErrNotExist
 
 // ReadFile reads a whole file of at most limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
-	f, err := fsys.Open(name, 0)
+	f, err := fsys.Open(name, ReadOnly)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"sync/atomic"
 
 	"varve/internal/vfs"
 )
@@ -33,12 +34,26 @@ func (c TLSConfig) Validate() error {
 
 // TLS is mutual TLS between agents. It lets nobody in, and connects to nobody, without a
 // certificate of the authority.
-type TLS struct{ server, client *tls.Config }
+type TLS struct {
+	now atomic.Pointer[identity]
+}
+
+// identity is what one reading of the files gave.
+type identity struct{ server, client *tls.Config }
+
+func newTLS(server, client *tls.Config) *TLS {
+	t := new(TLS)
+	t.now.Store(&identity{server, client})
+	return t
+}
+
+// Take uses what the other one has read, for connections from now on.
+func (t *TLS) Take(other *TLS) { t.now.Store(other.now.Load()) }
 
 // maxPEM bounds the files.
 const maxPEM = 1 << 20
 
-// Load reads the files. They are read once: who renews them starts the agent again.
+// Load reads the files.
 func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
 	var pem [3][]byte
 	for i, name := range []string{c.CAFile, c.CertFile, c.KeyFile} {
@@ -55,14 +70,18 @@ func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer.tls: %s and %s: %w", c.CertFile, c.KeyFile, err)
 	}
-	return &TLS{
-		server: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority},
-		client: &tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, RootCAs: authority},
-	}, nil
+	return newTLS(
+		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority},
+		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, RootCAs: authority},
+	), nil
 }
 
 // Listener makes the connections that are accepted TLS. Serve shakes hands.
-func (t *TLS) Listener(l net.Listener) net.Listener { return tls.NewListener(l, t.server) }
+func (t *TLS) Listener(l net.Listener) net.Listener {
+	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		return t.now.Load().server, nil
+	}})
+}
 
 // Dial makes the connections of dial TLS; the certificate must be for the address's host.
 func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)) func(ctx context.Context, addr string) (net.Conn, error) {
@@ -75,7 +94,7 @@ func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)
 		if err != nil {
 			host = addr
 		}
-		cfg := t.client.Clone()
+		cfg := t.now.Load().client.Clone()
 		cfg.ServerName = host
 		c := tls.Client(raw, cfg)
 		if err := c.HandshakeContext(ctx); err != nil {

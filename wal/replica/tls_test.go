@@ -191,11 +191,11 @@ func TestStrangersAreRefused(t *testing.T) {
 		dial func(context.Context, string) (net.Conn, error)
 		says string
 	}{
-		"no certificate": {(&TLS{client: &tls.Config{RootCAs: ca.tls("127.0.0.1").client.RootCAs}}).Dial(plain), "client didn't provide a certificate"},
-		"another authority's": {(&TLS{client: &tls.Config{RootCAs: ca.tls("127.0.0.1").client.RootCAs, Certificates: other.tls("127.0.0.1").client.Certificates,
+		"no certificate": {newTLS(nil, &tls.Config{RootCAs: ca.tls("127.0.0.1").now.Load().client.RootCAs}).Dial(plain), "client didn't provide a certificate"},
+		"another authority's": {newTLS(nil, &tls.Config{RootCAs: ca.tls("127.0.0.1").now.Load().client.RootCAs, Certificates: other.tls("127.0.0.1").now.Load().client.Certificates,
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-				return &other.tls("127.0.0.1").client.Certificates[0], nil
-			}}}).Dial(plain), "unknown authority"},
+				return &other.tls("127.0.0.1").now.Load().client.Certificates[0], nil
+			}}).Dial(plain), "unknown authority"},
 		"no TLS":               {plain, "does not look like a TLS handshake"},
 		"wants another's":      {other.tls("127.0.0.1").Dial(plain), "bad certificate"},
 		"silence after TCP":    {nil, "deadline exceeded"},
@@ -294,5 +294,46 @@ func TestTLSFiles(t *testing.T) {
 		if _, err := c.Load(fs); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestCertificatesAreRenewed: after Take both sides show the new certificates and want
+// those of the new authority; before it the old ones.
+func TestCertificatesAreRenewed(t *testing.T) {
+	before, after := newAuthority(t), newAuthority(t)
+	server, client := before.tls("127.0.0.1"), before.tls("127.0.0.1")
+	l, _ := secured(t, server)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(c, c); c.Close() }()
+		}
+	}()
+	talk := func() error {
+		c, err := client.Dial(plain)(t.Context(), l.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte{1}); err != nil {
+			return err
+		}
+		_, err = io.ReadFull(c, make([]byte, 1))
+		return err
+	}
+	if err := talk(); err != nil {
+		t.Fatal(err)
+	}
+	client.Take(after.tls("127.0.0.1"))
+	if talk() == nil {
+		t.Error("a server of the old authority is believed")
+	}
+	server.Take(after.tls("127.0.0.1"))
+	if err := talk(); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"varve/agent"
+	"varve/internal/settings"
+	"varve/internal/vfs"
+)
+
+// configVariable names the configuration file where no flag does.
+const configVariable = settings.EnvPrefix + "CONFIG"
+
+// cacheVariable is the tests', not an agent's.
+const cacheVariable = settings.EnvPrefix + "TEST_CACHE"
+
+// configFlags are the flags of commands that read an agent's configuration.
+type configFlags struct {
+	file     string
+	defaults agent.Config
+	flags    *settings.Flags
+	special  func(cfg *agent.Config) // what a command's other flags say; may be nil
+}
+
+func addConfigFlags(c *cobra.Command, defaults agent.Config) *configFlags {
+	f := &configFlags{defaults: defaults}
+	c.Flags().StringVar(&f.file, "config", "", "YAML file of settings (environment: "+configVariable+")")
+	f.flags = settings.AddFlags(c.Flags(), &f.defaults)
+	completeValues(c, "log-level", "debug", "info", "warn", "error")
+	completeValues(c, "log-format", "text", "json")
+	completeValues(c, "store-driver", "aws", "minio", "dir", "memory")
+	return f
+}
+
+// load reads the file, then the environment, then the flags, and checks it all. What is
+// wrong is told at once; the configuration is returned also beside an error.
+func (f *configFlags) load() (agent.Config, error) {
+	cfg := f.defaults
+	err := errors.Join(f.read(&cfg), f.flags.Apply(&cfg))
+	if f.special != nil {
+		f.special(&cfg)
+	}
+	if secrets := settings.ReadSecrets(&cfg, readBounded); err == nil {
+		err = secrets
+	}
+	if err == nil {
+		err = cfg.Validate()
+	}
+	if err != nil {
+		return cfg, usageError{err}
+	}
+	return cfg, nil
+}
+
+// read fills the configuration from the file and the environment.
+func (f *configFlags) read(cfg *agent.Config) error {
+	var errs []error
+	if name := cmp.Or(f.file, os.Getenv(configVariable)); name != "" {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return fmt.Errorf("configuration: %w", err)
+		}
+		errs = append(errs, settings.FromYAML(cfg, name, content))
+	}
+	errs = append(errs, settings.FromEnv(cfg, os.Environ(), configVariable, cacheVariable, brokersVariable, httpVariable))
+	return errors.Join(errs...)
+}
+
+// readBounded reads a file, which may be a pipe.
+func readBounded(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return b, err
+}
+
+func configCommand() *cobra.Command {
+	var f *configFlags
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Print the settings that an agent would have, secrets hidden",
+		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden.
+Settings come from the file, then from environment variables, then from flags; each
+overrides the one before. When 'varve agent' would refuse them the exit code is 2, and
+standard error says all that is wrong.`,
+		Example: "  varve config --config varve.yaml\n  varve config | grep journal",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := f.load()
+			if err != nil {
+				return err
+			}
+			for _, s := range settings.Of(&cfg) {
+				fmt.Fprintln(c.OutOrStdout(), s.Line())
+			}
+			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
+				return usagef("'varve agent' refuses these settings: %w", err)
+			}
+			return nil
+		},
+	}
+	f = addConfigFlags(c, agent.DefaultConfig())
+	return c
+}

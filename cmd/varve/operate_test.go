@@ -1,0 +1,122 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"varve/agent"
+)
+
+func TestTrimSeekAndDeleteOffsets(t *testing.T) {
+	a := startAgent(t)
+	must(t, "", "topic create orders -p 2")
+	must(t, numbers(100), "produce orders -p 0")
+	must(t, numbers(50), "produce orders -p 1")
+	must(t, "", "consume orders --group g")
+	wants(t, command(t, "", "topic trim orders:0 --before 40"), exitOK, "would be deleted", "Nothing was deleted")
+	rows := decode[[]trimmedPartition](t, must(t, "", "topic trim orders:0 --before 40 --execute --json"))
+	if len(rows) != 1 || rows[0] != (trimmedPartition{Topic: "orders", To: 40, Done: true}) {
+		t.Errorf("trimmed %+v", rows)
+	}
+	if out := must(t, "", "consume orders -p 0"); strings.Count(out, "\n") != 60 {
+		t.Errorf("%d records are left", strings.Count(out, "\n"))
+	}
+	wants(t, command(t, "", "consume orders -p 0 --from 7 -n 1"), exitOK, "7 is before the start, 40")
+	wants(t, command(t, "", "topic trim orders --before 1000 --execute"), exitFailed, "1000 is after the end")
+	wants(t, command(t, "", "topic trim orders"), exitUsage, "--before")
+	wants(t, command(t, "", "topic trim nope --before end"), exitNotFound)
+
+	committed := func() (at []int64) {
+		for _, p := range decode[[]groupDetail](t, must(t, "", "group describe g --json"))[0].Partitions {
+			at = append(at, p.Committed)
+		}
+		return at
+	}
+	must(t, "", "group seek g --to end --dry-run")
+	must(t, "", "group seek g --to start")
+	if at := committed(); at[0] != 40 || at[1] != 0 {
+		t.Errorf("at the start it is %v", at)
+	}
+	wants(t, command(t, "", "group seek g --to 99 --topic orders/1"), exitOK, "set", "99 is after the end, 50")
+	wants(t, command(t, "", "group reset g --to-offset 7 --topic orders:0"), exitOK, "7 is before the start, 40")
+	wants(t, command(t, "", "group reset nope --to-latest --topic orders"), exitOK, "it is new, or its name is misspelt")
+	wants(t, command(t, "", "group seek g"), exitUsage, "--to")
+	wants(t, command(t, "", "group offset-delete g --topic orders:1"), exitOK, "deleted")
+	if at := committed(); len(at) != 2 || at[1] != -1 {
+		t.Errorf("after one was deleted there are %v", at)
+	}
+	wants(t, command(t, "", "group offset-delete g --topic orders:1"), exitNotFound, "has no offset of partition 1")
+	wants(t, command(t, "", "group offset-delete g"), exitUsage, "--topic")
+
+	i := decode[*clusterInfo](t, must(t, "", "cluster info --json"))
+	if i.Cluster == "" || len(i.Brokers) != 1 || i.Brokers[0].Address != a.kafka || i.Topics != 1 || i.Partitions != 2 || i.Leaderless != 0 {
+		t.Errorf("info %+v", i)
+	}
+	wants(t, command(t, "", "cluster info"), exitOK, "1 topic", "2 partitions", a.kafka)
+	t.Setenv(httpVariable, a.http)
+	wants(t, command(t, "", "cluster balance"), exitOK, "0 partitions are being moved")
+	t.Setenv(httpVariable, "http://"+a.http+"/")
+	wants(t, command(t, "", "cluster balance"), exitOK)
+	var shown strings.Builder
+	f := topicCreation{replication: 1}
+	if err := new(jsonFlag).write(&shown, nil, func(t *table) { f.print(t, []createdTopic{{Topic: "t", Replication: 3, Created: true}}) }); err != nil || !strings.Contains(shown.String(), "its replication factor is the cluster's, 3") {
+		t.Errorf("%v: %s", err, shown.String())
+	}
+}
+
+// TestGuesses: who types what another tool calls it is told what it is here.
+func TestGuesses(t *testing.T) {
+	for line, want := range map[string]string{
+		"prodcue": "'produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'delete'",
+		"status": "'varve cluster status'", "topic brokers": "'varve cluster info'", "undrain": "'varve cluster undrain'", "server": "'varve agent'", "topic add-partitions": "'varve topic alter'",
+		"topic list --patern x": "", "consume x --folow": "--follow", "consume x --formt y": "--format", "cluster balance -b x:1": "--http or VARVE_HTTP_ADDR", "topic create -t x": "the topic is an argument",
+	} {
+		wants(t, command(t, "", line), exitUsage, want)
+	}
+	wants(t, command(t, "", "version"), exitOK, "varve ", "commit", "go1.")
+	for _, line := range []string{"topics ls --help", "groups ls --help", "topic rm --help", "topic produce --help", "topic consume --help", "topic info --help", "cluster metadata --help", "group delete-offsets --help"} {
+		wants(t, command(t, "", line), exitOK, "Usage:")
+	}
+}
+
+// TestSafeToStop: a drained agent may be stopped when every journal has a quorum without it.
+func TestSafeToStop(t *testing.T) {
+	three := []agent.MemberStatus{{Broker: 1, Live: true}, {Broker: 2, Live: true}, {Broker: 3, Live: true}}
+	for name, c := range map[string]struct {
+		change func(*agent.ClusterStatus)
+		safe   bool
+	}{
+		"all there":           {func(*agent.ClusterStatus) {}, true},
+		"partitions":          {func(s *agent.ClusterStatus) { s.Agents[2].Partitions = 1 }, false},
+		"slots":               {func(s *agent.ClusterStatus) { s.Agents[2].Slots = 1 }, false},
+		"another is away":     {func(s *agent.ClusterStatus) { s.Journals[0].Members[1].Live = false }, false},
+		"its own journal":     {func(s *agent.ClusterStatus) { s.Journals[0].Broker, s.Journals[0].Members[1].Live = 3, false }, true},
+		"it isn't a member":   {func(s *agent.ClusterStatus) { s.Journals[0].Members = s.Journals[0].Members[:1] }, true},
+		"a journal is sealed": {func(s *agent.ClusterStatus) { s.Journals[0].State, s.Journals[0].Members[1].Live = "sealed", false }, true},
+	} {
+		s := &agent.ClusterStatus{Agents: []agent.AgentStatus{{Broker: 1}, {Broker: 2}, {Broker: 3}},
+			Journals: []agent.JournalStatus{{Broker: 1, State: "open", Quorum: 2, Members: append([]agent.MemberStatus(nil), three...)}}}
+		c.change(s)
+		if d := left(s, 3); d.Stoppable != c.safe {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+// TestCompletion: what shells offer.
+func TestCompletion(t *testing.T) {
+	a := startAgent(t)
+	t.Setenv(httpVariable, a.http)
+	must(t, "", "topic create orders -p 1")
+	for line, want := range map[string]string{
+		"produce --compression": "zstd", "produce orders --acks": "all", "group list --state": "Stable", "agent --log-level": "debug", "config --store-driver": "minio", "consume": "orders", "consume -t": "orders",
+		"topic create x --config": "retention.ms=", "topic alter x --set": "cleanup.policy=", "topic alter x --delete": "retention.ms\t", "cluster drain": "1", "cluster move x/1": "1", "bench produce --compression": "lz4",
+	} {
+		if out := must(t, "", "__complete "+line, ""); !strings.Contains(out, want) {
+			t.Errorf("%s <TAB> offers %q", line, out)
+		}
+	}
+	if out := must(t, "", "__complete cluster balance", ""); !strings.HasPrefix(out, ":4") {
+		t.Errorf("files are offered: %q", out)
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"syscall"
+
+	"varve/agent"
+	"varve/internal/settings"
+)
+
+// signalsHelp says what signals do.
+const signalsHelp = `SIGHUP reads the settings again: log.level, and the
+certificates between agents, change at once; the log names the others that changed and need a
+restart. SIGUSR1 switches debug logging on, and off again.`
+
+// server is what all processes that serve have: settings, a log whose level changes, and
+// the signals that say so.
+type server struct {
+	flags   *configFlags
+	cfg     agent.Config
+	loaded  agent.Config // cfg as it was read
+	log     *slog.Logger
+	level   *slog.LevelVar
+	signals *reloads
+	binds   map[string]string // addresses, and how to choose others
+}
+
+// newServer reads the settings. From here on a hang-up doesn't end the process.
+func newServer(f *configFlags) (*server, error) {
+	if runtime.GOOS == "windows" {
+		return nil, usagef("agents don't run on Windows: use Linux, macOS or WSL. The other commands work here")
+	}
+	s := &server{flags: f, level: new(slog.LevelVar), signals: watchReloads()}
+	cfg, err := f.load()
+	if err == nil {
+		s.cfg, s.loaded = cfg, cfg
+		err = s.openLog(os.Stderr)
+	}
+	if err == nil {
+		err = enoughFiles(s.log)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	tuneMemory()
+	s.binds = map[string]string{cfg.HTTP: "--http", cfg.Peer.Bind: "--peer-bind"}
+	for _, l := range cfg.Listeners {
+		s.binds[l.Bind] = "--listeners"
+	}
+	s.log.Info("starting", "version", version(), "pid", os.Getpid())
+	return s, nil
+}
+
+func (s *server) close() { s.signals.close() }
+
+// openLog makes a log of structured lines as the settings say.
+func (s *server) openLog(w io.Writer) error {
+	if err := s.setLevel(s.cfg.Log.Level); err != nil {
+		return err
+	}
+	o := &slog.HandlerOptions{Level: s.level}
+	if s.cfg.Log.Format == "json" {
+		s.log = slog.New(slog.NewJSONHandler(w, o))
+	} else {
+		s.log = slog.New(slog.NewTextHandler(w, o))
+	}
+	return nil
+}
+
+func (s *server) setLevel(text string) error {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(text)); err != nil {
+		return usagef("log.level is %q: must be debug, info, warn or error", text)
+	}
+	s.level.Set(level)
+	return nil
+}
+
+// listen says which setting chooses another address when one is taken.
+func (s *server) listen(network, addr string) (net.Listener, error) {
+	l, err := net.Listen(network, addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("cannot listen on %s: address in use; choose another with %s", addr, s.binds[addr])
+	}
+	return l, err
+}
+
+// run runs an agent, and reloads its settings when a signal says so.
+func (s *server) run(ctx context.Context, a *agent.Agent) error {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.obey(ctx, a)
+	}()
+	err := a.Run(ctx)
+	cancel()
+	<-ended
+	return err
+}
+
+// obey handles signals until ctx ends.
+func (s *server) obey(ctx context.Context, a *agent.Agent) {
+	configured := s.cfg.Log.Level
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.signals.reload:
+			configured = s.reload(a, configured)
+		case <-s.signals.debug:
+			next := "debug"
+			if s.level.Level() == slog.LevelDebug {
+				next = configured
+			}
+			_ = s.setLevel(next) // it was checked when it was read
+			s.log.Info("log level changed", "level", next, "why", "SIGUSR1")
+		}
+	}
+}
+
+// reload takes over what can change, and returns the log level that is configured now.
+func (s *server) reload(a *agent.Agent, level string) string {
+	cfg, err := s.flags.load()
+	if err != nil {
+		s.log.Error("configuration not reloaded: it is wrong", "err", err)
+		return level
+	}
+	if err := a.Reload(cfg); err != nil {
+		s.log.Error("configuration not reloaded", "err", err)
+		return level
+	}
+	_ = s.setLevel(cfg.Log.Level) // load checked it
+	var waiting []string
+	old := settings.Of(&s.loaded)
+	for i, now := range settings.Of(&cfg) {
+		if now.Path != "log.level" && !strings.HasPrefix(now.Path, "peer.tls.") && !now.Equal(old[i]) {
+			waiting = append(waiting, now.Path)
+		}
+	}
+	s.log.Info("configuration reloaded", "log.level", cfg.Log.Level)
+	if len(waiting) > 0 {
+		s.log.Warn("settings that changed need a restart", "settings", strings.Join(waiting, ","))
+	}
+	return cfg.Log.Level
+}
