@@ -25,16 +25,16 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		changed := a.peers.Changed()
+		changed, seen := a.peers.Changed(), a.view.Changed()
 		old := a.journal.ID()
 		rec, ok := a.view.Journals()[old]
 		next, patience := a.betterEnsemble(&rec)
 		switch {
 		case !ok || next == nil || a.leaving.Load():
 			wanted = nil
-		case !slices.Equal(next, wanted):
+		case patience > 0 && !slices.Equal(next, wanted):
 			wanted, since = next, a.deps.Now()
-		case a.deps.Now().Sub(since) >= patience:
+		case patience == 0 || a.deps.Now().Sub(since) >= patience:
 			if err := a.changeEnsemble(ctx, old, rec, next); err != nil && ctx.Err() == nil {
 				a.log.Warn("the journal's members were not changed", "journal", old, "err", err)
 			}
@@ -42,6 +42,7 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 		}
 		select {
 		case <-changed:
+		case <-seen:
 		case <-tick.C:
 		case <-ctx.Done():
 			return
@@ -51,7 +52,8 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 
 // betterEnsemble gives members that would be better than the present ones, and how
 // long to wait for these to come back; nil if there are none. A drained member makes
-// room for one that isn't; another drained one would be no better.
+// room for one that isn't; another drained one would be no better. A member whose agent
+// is back with another store isn't waited for.
 func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {
 	if rec.State != metadata.JournalOpen {
 		return nil, 0
@@ -90,10 +92,11 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	if len(next) < a.cfg.Replication.Quorum {
 		return nil, 0
 	}
-	for _, s := range rec.Ensemble {
-		if !slices.Contains(next, s) {
-			return next, a.cfg.Replication.ReplaceAfter
-		}
+	if slices.ContainsFunc(rec.Ensemble, a.view.Moved) {
+		return next, 0
+	}
+	if slices.ContainsFunc(rec.Ensemble, func(s id.Store) bool { return !slices.Contains(next, s) }) {
+		return next, a.cfg.Replication.ReplaceAfter
 	}
 	return next, growAfter
 }
