@@ -74,7 +74,10 @@ func DecodeMember(b []byte) (m Member, err error) {
 		m.Leaving = r.Bool()
 		m.Version, m.HTTP = r.String(), r.String()
 		for n := r.Count(18); n > 0; n-- {
-			m.Stores = append(m.Stores, StoreAt{id.Store(r.Fixed(16)), id.Incarnation(r.Uvarint()), r.String()})
+			var s StoreAt
+			copy(s.Store[:], r.Fixed(16))
+			s.Incarnation, s.Host = id.Incarnation(r.Uvarint()), r.String()
+			m.Stores = append(m.Stores, s)
 		}
 	})
 	return m, err
