@@ -106,7 +106,8 @@ type Agent struct {
 	admin        *admin.Server
 	httpListener net.Listener
 	awaits       atomic.Pointer[string] // what a start waits for
-	fatal        chan error             // what ends the process
+	inspect      *inspector
+	fatal        chan error // what ends the process
 	started      chan struct{}
 	tasks        sync.WaitGroup
 }
@@ -123,6 +124,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	deps.FS = disk
 	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
 		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
+	a.inspect = &inspector{a: a, places: newPlaces(a)}
 	return a, nil
 }
 
@@ -142,6 +144,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.abort()
 		return err
 	}
+	a.inspect.began.Store(a.millis())
 	close(a.started)
 	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
 	var failed error

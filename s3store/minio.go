@@ -20,7 +20,7 @@ type minioStore struct {
 	sse       encrypt.ServerSide // nil for the bucket's default
 }
 
-func openMinIO(config Config) (*minioStore, error) {
+func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 	endpoint, err := url.Parse(config.Endpoint)
 	if err != nil {
 		return nil, err
@@ -40,10 +40,11 @@ func openMinIO(config Config) (*minioStore, error) {
 	if config.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
+	creds := config.minioCredentials(transport)
 	m.core, err = minio.NewCore(endpoint.Host, &minio.Options{
-		Creds:        config.minioCredentials(transport),
+		Creds:        creds,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    transport,
+		Transport:    newSigningTransport(transport, clock, creds),
 		Region:       config.Region,
 		BucketLookup: lookup,
 		MaxRetries:   1,
