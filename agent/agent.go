@@ -145,6 +145,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	a.inspect.began.Store(a.millis())
+	a.inspect.unopened()
 	close(a.started)
 	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
 	var failed error

@@ -25,6 +25,9 @@ type inspector struct {
 	// settled: the partitions of this agent's former self have found a leader, or took too
 	// long for a start to be about them.
 	settled atomic.Bool
+	// opening is since when partitions that this agent owns are closed, in ms since 1970; 0:
+	// none is.
+	opening atomic.Int64
 	began   atomic.Int64 // when the agent began to serve, in ms since 1970
 }
 
@@ -36,6 +39,9 @@ const (
 	askEtcdFor = 400 * time.Millisecond
 	// settleFor is how long a start waits for the partitions of its former self.
 	settleFor = 15 * time.Second
+	// openFor is how long a partition that comes to an agent which serves may take to be
+	// opened before the agent counts as not ready for it.
+	openFor = 2 * time.Second
 )
 
 // What agents ask of each other, see replica.Node.Tell.
@@ -91,10 +97,22 @@ func (i *inspector) fill(s *health.Self) {
 	s.Full, s.JournalFull = a.store.Room().Full, a.store.Pressure() >= 1
 }
 
+// noteOpening is told at each look at the cluster whether something is to be opened.
+func (i *inspector) noteOpening(closed bool, now time.Time) {
+	if !closed {
+		i.opening.Store(0)
+	} else {
+		i.opening.CompareAndSwap(0, now.UnixMilli())
+	}
+	if i.began.Load() != 0 && !i.settled.Load() {
+		i.unopened()
+	}
+}
+
 // unopened counts the partitions that this agent owns and doesn't serve, and, after a
 // start, those that its former self owned and nobody has yet.
 func (i *inspector) unopened() (opening, recovering int) {
-	a := i.a
+	a, starts := i.a, !i.settled.Load()
 	for p, o := range a.view.Owners() {
 		if _, exists := a.view.TopicByID(p.Topic); !exists || o.Broker != a.self {
 			continue
@@ -102,13 +120,17 @@ func (i *inspector) unopened() (opening, recovering int) {
 		switch {
 		case o.Incarnation == a.inc && a.owned.Get(p) == nil:
 			opening++
-		case o.Incarnation != a.inc && !i.settled.Load():
+		case o.Incarnation != a.inc && starts:
 			recovering++
 		}
 	}
-	if late := a.millis()-i.began.Load() > settleFor.Milliseconds(); recovering == 0 || late {
+	late := a.millis()-i.began.Load() > settleFor.Milliseconds()
+	if recovering == 0 && opening == 0 || late {
 		i.settled.Store(true)
 		recovering = 0
+	}
+	if since := i.opening.Load(); !starts && (since == 0 || a.millis()-since < openFor.Milliseconds()) {
+		opening = 0
 	}
 	return opening, recovering
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -28,9 +30,25 @@ type awayError struct {
 }
 
 func (e *awayError) Error() string {
+	var starting startingError
+	if errors.As(e.err, &starting) {
+		return fmt.Sprintf("the agent at %s is starting: %s", e.addr, starting.why)
+	}
+	if errors.Is(e.err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer in time from the agent at %s: does it hang?", e.addr)
+	}
 	return fmt.Sprintf("no agent answers at %s: %v", e.addr, rootCause(e.err))
 }
 func (e *awayError) Unwrap() error { return e.err }
+
+// startingError says that an agent serves nothing yet, and what it waits for.
+type startingError struct{ why string }
+
+func (e startingError) Error() string { return "it is starting: " + e.why }
+
+// agentClient gives up on an agent that takes connections and never answers: all that an
+// agent is asked for takes a second or two at most, but for what it changes.
+var agentClient = &http.Client{Timeout: 30 * time.Second}
 
 // askAgent asks an agent's admin API and decodes its answer.
 func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error) {
@@ -42,7 +60,7 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 	if err != nil {
 		return nil, usagef("--http %q: %w", addr, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := agentClient.Do(req)
 	if err != nil {
 		return nil, &awayError{addr, err}
 	}
@@ -62,6 +80,9 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 		return nil, fmt.Errorf("%s", said)
 	}
 	var a A
+	if why, starting := strings.CutPrefix(said, "not ready:"); starting && ours && resp.StatusCode == http.StatusServiceUnavailable {
+		return nil, &awayError{addr, startingError{strings.Join(strings.Fields(why), " ")}}
+	}
 	if resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("it answers %s", resp.Status)
 	} else {

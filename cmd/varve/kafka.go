@@ -65,15 +65,15 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 	if err != nil {
 		return nil, err
 	}
-	base := []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
-		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.MetadataMinAge(100 * time.Millisecond)}
+	base := []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(new(promptDialer).dial), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
+		kgo.RetryTimeout(k.timeout), kgo.MetadataMinAge(100 * time.Millisecond)}
 	cl, err := kgo.NewClient(append(base, opts...)...)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
+	if err := ping(ctx, cl); err != nil {
 		cl.Close()
 		return nil, &unreachableError{strings.Join(seeds, ","), err}
 	}
