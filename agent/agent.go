@@ -256,7 +256,7 @@ func (a *Agent) Addresses() map[string]string {
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
 	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Remote: a.local.asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
-		Metrics: partition.NewMetrics(a.deps.Registry), Log: a.log.With("part", "partition")}
+		Metrics: partition.NewMetrics(a.deps.Registry), Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),

@@ -69,6 +69,7 @@ type Config struct {
 	Upload          tiering.UploadConfig  `yaml:"upload" doc:"how records move to the bucket"`
 	Read            tiering.ReaderConfig  `yaml:"read" doc:"how records are read back from the bucket"`
 	Retention       tiering.KeeperConfig  `yaml:"retention" doc:"when old records go"`
+	Metrics         MetricsConfig         `yaml:"metrics" doc:"how many series the metrics have"`
 	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
@@ -83,7 +84,7 @@ func DefaultConfig() Config {
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
-		Groups: group.DefaultConfig(),
+		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
 	}
 	return c
 }
@@ -104,6 +105,10 @@ func (c *Config) Validate() error {
 		return bad("session_ttl", c.SessionTTL, "at least 1s")
 	case c.ShutdownTimeout < 0:
 		return bad("shutdown_timeout", c.ShutdownTimeout, "0 or more")
+	case c.Metrics.MaxTopics < 0:
+		return bad("metrics.max_topics", c.Metrics.MaxTopics, "0 or more")
+	case c.Metrics.MaxGroupTopics < 0:
+		return bad("metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
 	}
 	if err := c.validateReplication(); err != nil {
 		return err

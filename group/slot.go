@@ -270,7 +270,7 @@ func (s *slot) wrote(e *entry, g *Group, ops []metadata.Op, rev metadata.Revisio
 	s.apply(e, g.Step(time.Now(), Resign{answerTo(err)}))
 	e.g, e.mods = nil, nil
 	s.weigh(e)
-	e.listing = g.List()
+	e.listing, e.progress = g.List(), g.progress()
 	s.c.metrics.loaded.Dec()
 	if s.ctx.Err() == nil {
 		s.read(e)

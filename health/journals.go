@@ -7,6 +7,22 @@ import (
 	"varve/internal/id"
 )
 
+// Short counts the open journals with fewer live members than they should have.
+func (s *Snapshot) Short(factor int) (n int) {
+	for i := range s.Journals {
+		x, live := &s.Journals[i], 0
+		for _, m := range x.Ensemble {
+			if s.Stores[m].Live {
+				live++
+			}
+		}
+		if x.State != Sealed && (live < factor || live < len(x.Ensemble)) {
+			n++
+		}
+	}
+	return n
+}
+
 // good are the stores that can be counted on to have a journal: an agent with a session
 // has each, and the writer, where it tells, is connected with it or has brought it all.
 func (j *judge) good(x *Journal) (good []id.Store) {
