@@ -21,7 +21,7 @@ const growAfter = time.Second
 // with too few, until ctx ends.
 func (a *Agent) keepEnsemble(ctx context.Context) {
 	var wanted []id.Store
-	var since time.Time
+	var since, trimmed time.Time
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -40,6 +40,10 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 			}
 			wanted = nil
 		}
+		if now := a.deps.Now(); now.Sub(trimmed) >= trimEvery && a.hasLeftJournals() {
+			trimmed = now
+			a.trim(ctx)
+		}
 		select {
 		case <-changed:
 		case <-seen:
@@ -48,6 +52,20 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// trimEvery is how often journals that this agent left are looked at, in which nothing may
+// be needed any more. While records are uploaded that happens anyway.
+const trimEvery = 2 * time.Second
+
+// hasLeftJournals says whether etcd still names a journal that this agent wrote and left.
+func (a *Agent) hasLeftJournals() bool {
+	for j, rec := range a.view.Journals() {
+		if j.Writer == a.inc && rec.State == metadata.JournalSealed {
+			return true
+		}
+	}
+	return false
 }
 
 // betterEnsemble gives members that would be better than the present ones, and how
