@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ type Agent struct {
 	slots        [group.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
-	shunned      sync.Map // id.Store -> time.Time when it did not join
+	shunned      sync.Map // id.Store -> refusal
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // leases that this agent ended
 	local        *local
@@ -136,6 +137,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.watchDisk()()
 	began := a.deps.Now()
+	a.log.Info("starting", "version", a.deps.Version, "go", runtime.Version(), "broker", a.self, "data_dir", a.cfg.DataDir)
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer a.tasks.Wait()
@@ -147,7 +149,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.inspect.began.Store(a.millis())
 	a.inspect.unopened()
 	close(a.started)
-	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
+	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
 	var failed error
 	select {
 	case <-ctx.Done():

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -180,7 +181,11 @@ func (s *slot) apply(e *entry, effects []Effect) {
 		case Write:
 			s.write(e, f)
 		case Note:
-			s.c.log.Info(f.Text, "group", e.id)
+			level := slog.LevelInfo
+			if f.Alarm {
+				level = slog.LevelError
+			}
+			s.c.log.Log(context.Background(), level, f.Text, "group", e.id)
 		case Count:
 			s.c.metrics.counts[f.What].Add(float64(f.N))
 		}

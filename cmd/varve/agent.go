@@ -168,6 +168,14 @@ func beginAgain(log *slog.Logger, why error) error {
 	return errors.Join(why, syscall.Exec(program, os.Args, os.Environ()))
 }
 
+// readableDuration writes durations as text does ("1.5s"): JSON has them as nanoseconds.
+func readableDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 // newLogger writes structured lines as the configuration says.
 func newLogger(w io.Writer, cfg agent.LogConfig) (*slog.Logger, error) {
 	var level slog.Level
@@ -176,6 +184,7 @@ func newLogger(w io.Writer, cfg agent.LogConfig) (*slog.Logger, error) {
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
+		o.ReplaceAttr = readableDuration
 		return slog.New(slog.NewJSONHandler(w, o)), nil
 	}
 	return slog.New(slog.NewTextHandler(w, o)), nil
