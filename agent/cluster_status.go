@@ -62,6 +62,9 @@ type MemberStatus struct {
 	Host   string `json:"host,omitempty"` // of that broker
 	Live   bool   `json:"live"`
 	Gone   bool   `json:"gone"` // its agent is back with another store
+	// Entries is the last entry that it has, when a loss is about to be accepted; -1: not
+	// known.
+	Entries int64 `json:"entries,omitempty"`
 }
 
 // MoveStatus is a move that is under way.
@@ -131,7 +134,7 @@ func (a *Agent) journalStatus(j id.Journal, rec metadata.Journal) JournalStatus 
 			home.Broker = id.NoBroker
 		}
 		_, live := a.view.Store(store)
-		n.Members = append(n.Members, MemberStatus{store.String(), int32(home.Broker), home.Host, live, a.view.Moved(store)})
+		n.Members = append(n.Members, MemberStatus{store.String(), int32(home.Broker), home.Host, live, a.view.Moved(store), 0})
 	}
 	return n
 }

@@ -147,7 +147,7 @@ func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p.awaitTier(int64(rec.Size))
 	p.worked(int64(rec.Size))
 	if p.traffic != nil {
-		p.traffic.In(int64(rec.Size), int64(rec.LastDelta)+1)
+		p.traffic.In(int64(rec.Size), int64(rec.Count))
 	}
 	p.mu.high = max(p.mu.high, rec.End())
 	p.noteQuiet()
