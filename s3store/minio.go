@@ -16,6 +16,7 @@ import (
 type minioStore struct {
 	core      *minio.Core
 	transport *http.Transport
+	signing   *signingTransport
 	config    Config
 	sse       encrypt.ServerSide // nil for the bucket's default
 }
@@ -41,10 +42,11 @@ func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 		lookup = minio.BucketLookupPath
 	}
 	creds := config.minioCredentials(transport)
+	m.signing = newSigningTransport(transport, clock, creds)
 	m.core, err = minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        creds,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    newSigningTransport(transport, clock, creds),
+		Transport:    m.signing,
 		Region:       config.Region,
 		BucketLookup: lookup,
 		MaxRetries:   1,
