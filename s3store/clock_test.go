@@ -49,6 +49,8 @@ func TestClockIsOff(t *testing.T) {
 			}{Code: "RequestTimeTooSkewed", Message: "The difference between the request time and the current time is too large."})
 			return
 		}
+		w.Header().Set("Last-Modified", now.UTC().Format(http.TimeFormat))
+		w.Header().Set("ETag", `"e"`)
 		fmt.Fprint(w, "data")
 	}))
 	defer server.Close()
