@@ -23,16 +23,31 @@ import (
 // TestReadyMeansServing: an agent that starts again is not ready before it serves every
 // partition that it had.
 func TestReadyMeansServing(t *testing.T) {
-	const partitions = 400
+	const partitions = 40
 	w := newWorld(t)
+	w.meddle = new(meddled)
 	a := w.start()
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), partitions, 1, nil, "many"); err != nil {
 		t.Fatal(err)
 	}
 	a.until("served", func() bool { return a.owned.len() == partitions })
 	a.produce("many", 0, 50)
+	topic, _ := a.view.Topic("many")
 	a.crash()
+	opens := make(chan struct{}) // closed: heads can be read
+	w.meddle.set(func(m *meddled) {
+		m.read = func(key string) error {
+			if strings.HasPrefix(key, metadata.TopicHeads(topic.ID)) {
+				<-opens
+			}
+			return nil
+		}
+	})
 	b := w.start()
+	if why := b.NotReady(); len(why) == 0 {
+		t.Error("ready while its partitions are being opened")
+	}
+	close(opens)
 	for len(b.NotReady()) > 0 {
 		select {
 		case <-b.view.Changed():
