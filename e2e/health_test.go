@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kadm"
+
 	"varve/health"
 )
 
@@ -101,6 +103,7 @@ func TestHealth(t *testing.T) {
 	}
 	for range 3 { // whichever of the two is asked first
 		out, code, took := varve("cluster", "status", "-b", two.kafka+","+one.kafka, "--http", one.http)
+		t.Logf("status took %v", took)
 		if took > 6*time.Second || code != 1 {
 			t.Errorf("with an agent that hangs, status takes %v, code %d: %s", took, code, out)
 		}
@@ -127,6 +130,21 @@ func TestHealth(t *testing.T) {
 	}
 	if out, code, _ := varve("cluster", "status", "-b", one.kafka, "--http", one.http); code != 1 || !strings.Contains(out, "2 of 3 agents") {
 		t.Errorf("code %d: %s", code, out)
+	}
+	poll(t, 20*time.Second, "fewer replicas in sync", func() error {
+		found, err := kadm.NewClient(l.cl).ListTopics(t.Context(), "watched")
+		if err != nil {
+			return err
+		}
+		for _, p := range found["watched"].Partitions {
+			if len(p.ISR) != 2 || len(p.Replicas) != 3 {
+				return fmt.Errorf("partition %d: %v of %v are in sync", p.Partition, p.ISR, p.Replicas)
+			}
+		}
+		return nil
+	})
+	if one.metric(t, "varve_partitions_under_replicated")+two.metric(t, "varve_partitions_under_replicated") != 12 || one.metric(t, "varve_journals_short_of_members") == 0 {
+		t.Error("no metric shows that a member is missing")
 	}
 	three.wipe()
 	three.launch()

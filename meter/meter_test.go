@@ -47,7 +47,7 @@ func TestTopics(t *testing.T) {
 	names := map[id.Topic]string{{1}: "a", {2}: "b", {3}: "c"}
 	sizes := map[id.Topic]Size{{1}: {10, 20}, {3}: {1, 2}}
 	m := NewTopics(2, func(t id.Topic) string { return names[t] }, func() map[id.Topic]Size { return sizes })
-	if m.Of(id.Topic{1}) != m.Of(id.Topic{1}) {
+	if first, again := m.Of(id.Topic{1}), m.Of(id.Topic{1}); first != again {
 		t.Error("a topic has two sets of counters")
 	}
 	var all sync.WaitGroup

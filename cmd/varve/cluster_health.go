@@ -15,7 +15,7 @@ import (
 
 // healthPatience is how long an agent may take to answer: it asks all others, and gives
 // each a second.
-const healthPatience = 5 * time.Second
+const healthPatience = 3 * time.Second
 
 // watchEvery is how often --watch and --wait ask again.
 const watchEvery = time.Second
