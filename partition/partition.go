@@ -16,6 +16,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/meter"
 	"varve/tiering"
 	"varve/wal"
 )
@@ -83,6 +84,8 @@ type Deps struct {
 	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
 	Metrics   *Metrics              // nil: none are kept
 	Log       *slog.Logger          // nil: nothing is said
+	// Traffic gives the counters of a topic; nil: none are kept.
+	Traffic func(id.Topic) *meter.Traffic
 }
 
 // Clock tells the time in ms since 1970.
@@ -92,6 +95,8 @@ type Clock func() int64
 type Partition struct {
 	id   id.Partition
 	deps *Deps
+	// traffic counts what clients do.
+	traffic *meter.Traffic
 
 	mu struct {
 		sync.Mutex
@@ -142,6 +147,9 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n.mu.watchers = map[*Watcher]int64{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
+	if deps.Traffic != nil {
+		n.traffic = deps.Traffic(p.Topic)
+	}
 	return n
 }
 
@@ -320,6 +328,13 @@ func (p *Partition) Work() Work {
 func (p *Partition) worked(bytes int64) {
 	p.mu.work.Bytes += bytes
 	p.mu.work.Requests++
+}
+
+// Fetched counts what clients were sent of the partition.
+func (p *Partition) Fetched(bytes, records int64) {
+	if p.traffic != nil {
+		p.traffic.Out(bytes, records)
+	}
 }
 
 // Head is the head as last committed.

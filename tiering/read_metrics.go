@@ -34,7 +34,7 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
 	}
-	for _, kind := range kindNames {
+	for _, kind := range kindNames[kindChunk:] {
 		m.lookups.WithLabelValues(kind, yesNo(true))
 		m.lookups.WithLabelValues(kind, yesNo(false))
 	}

@@ -29,14 +29,10 @@ type httpFlag struct {
 // timeoutKey is where a command's context has the bound of each request.
 type timeoutKey struct{}
 
+// add gives a command the flag, and a --timeout of each request if it has none.
 func (h *httpFlag) add(c *cobra.Command) {
-	h.addr = defaultHTTP
-	if addr := os.Getenv(httpVariable); addr != "" {
-		h.addr = addr
-	}
+	h.addAddress(c)
 	f := c.Flags()
-	f.StringVar(&h.addr, "http", h.addr, "host:port of any agent's HTTP (environment: "+httpVariable+")")
-	f.Lookup("http").DefValue = defaultHTTP
 	if f.Lookup("timeout") == nil {
 		f.DurationVar(&h.timeout, "timeout", requestTimeout, "request timeout")
 	}
@@ -48,6 +44,17 @@ func (h *httpFlag) add(c *cobra.Command) {
 		c.SetContext(context.WithValue(c.Context(), timeoutKey{}, d))
 		return nil
 	}
+}
+
+// addAddress gives a command the flag alone.
+func (h *httpFlag) addAddress(c *cobra.Command) {
+	h.addr = defaultHTTP
+	if addr := os.Getenv(httpVariable); addr != "" {
+		h.addr = addr
+	}
+	f := c.Flags()
+	f.StringVar(&h.addr, "http", h.addr, "host:port of any agent's HTTP (environment: "+httpVariable+")")
+	f.Lookup("http").DefValue = defaultHTTP
 }
 
 // boundRequest bounds one request as the command's --timeout says.
