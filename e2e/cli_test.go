@@ -29,13 +29,13 @@ func ended(t *testing.T, within time.Duration, input string, args ...string) (co
 func TestCommandsOnACluster(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	varve(t, "topic", "create", "t", "-p", "24", "-b", c.brokers())
+	output(t, "topic", "create", "t", "-p", "24", "-b", c.brokers())
 	third := c.agents[2]
 	if code, out := ended(t, time.Minute, "", "cluster", "drain", "3", "--wait", "--http", c.agents[0].http); code != 0 || !strings.Contains(out, "agent 3 is drained: it is safe to stop") {
 		t.Fatalf("drain: exit code %d: %s", code, out)
 	}
 	third.stop()
-	varve(t, "produce", "t", "--file", "/proc/self/stat", "--acks", "all", "-b", c.agents[0].kafka)
+	output(t, "produce", "t", "--file", "/proc/self/stat", "--acks", "all", "-b", c.agents[0].kafka)
 	if code, out := ended(t, time.Minute, "", "cluster", "drain", "2", "--wait", "--wait-timeout", "3s", "--http", c.agents[0].http); code != 4 || !strings.Contains(out, "it is not safe to stop") {
 		t.Errorf("draining the second of two: exit code %d: %s", code, out)
 	}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// varve runs a command to its end, and returns what it wrote to standard output.
-func varve(t *testing.T, args ...string) string {
+// output runs a command to its end, and returns what it wrote to standard output.
+func output(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
 	var stderr strings.Builder
@@ -33,7 +33,7 @@ func advertisedAt(t *testing.T, addr string) string {
 	var info struct {
 		Brokers []struct{ Address string }
 	}
-	if err := json.Unmarshal([]byte(varve(t, "cluster", "info", "--json", "-b", addr)), &info); err != nil || len(info.Brokers) != 1 {
+	if err := json.Unmarshal([]byte(output(t, "cluster", "info", "--json", "-b", addr)), &info); err != nil || len(info.Brokers) != 1 {
 		t.Fatalf("%v: %+v", err, info)
 	}
 	return info.Brokers[0].Address
@@ -65,8 +65,8 @@ func TestDevIsReached(t *testing.T) {
 		if got := advertisedAt(t, at); got != at {
 			t.Errorf("a client of %s is told %s", at, got)
 		}
-		varve(t, "produce", "reached", "--file", "/proc/self/comm", "-b", at)
-		if out := varve(t, "consume", "reached", "--group", "g-"+host, "-b", at); out == "" {
+		output(t, "produce", "reached", "--file", "/proc/self/comm", "-b", at)
+		if out := output(t, "consume", "reached", "--group", "g-"+host, "-b", at); out == "" {
 			t.Errorf("a group at %s reads nothing", at)
 		}
 	}
@@ -94,8 +94,8 @@ func TestDevTakesSettings(t *testing.T) {
 	}
 	write("kafka.default_partitions: 5\nlog: {level: warn}\njournal: {reserve_bytes: 1MiB}\n")
 	p := dev(t, []string{"VARVE_LOG_FORMAT=json", "VARVE_SERVICE_HOST=10.0.0.1", "VARVE_PORT=tcp://10.0.0.1:9092"}, "--kafka-listen", kafka, "--config", file, "--rack", "r1")
-	varve(t, "produce", "five", "--file", "/proc/self/comm", "-b", kafka)
-	if out := varve(t, "topic", "describe", "five", "-b", kafka); !strings.Contains(out, "5 partitions") {
+	output(t, "produce", "five", "--file", "/proc/self/comm", "-b", kafka)
+	if out := output(t, "topic", "describe", "five", "-b", kafka); !strings.Contains(out, "5 partitions") {
 		t.Errorf("the file says 5 partitions:\n%s", out)
 	}
 	if strings.Contains(p.log.String(), `"level":"INFO"`) {
@@ -121,7 +121,7 @@ func TestDevTakesSettings(t *testing.T) {
 	says(`"level":"debug","why":"SIGUSR1"`)
 	p.signal(syscall.SIGUSR1)
 	says(`"level":"info","why":"SIGUSR1"`)
-	varve(t, "produce", "five", "--file", "/proc/self/comm", "-b", kafka)
+	output(t, "produce", "five", "--file", "/proc/self/comm", "-b", kafka)
 	p.stop()
 }
 
