@@ -1,8 +1,9 @@
 // Package admin is an agent's HTTP face: health, metrics, profiles, and the JSON
 // that the command line reads.
 //
-// It promises that /healthz answers as long as the process works, that /readyz
-// says what is missing, and that only POST changes anything. It keeps no state.
+// It promises that /livez answers as long as the process works, that /readyz says
+// whether this agent serves what it owns, and /v1/health how well the cluster is, and that
+// only POST changes anything. It keeps no state.
 package admin
 
 import (
@@ -19,14 +20,19 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"varve/cluster"
+	"varve/health"
 )
 
 // Agent is what the pages tell about. Until it has started, only NotReady is asked.
 type Agent interface {
 	// Started is closed when the agent serves.
 	Started() <-chan struct{}
-	// NotReady lists why clients can't be served, or nil.
+	// NotReady lists why this agent doesn't serve what it owns, or nil.
 	NotReady() []string
+	// Notes are what is not as it should be, though this agent serves.
+	Notes(ctx context.Context) []string
+	// Health is how well the cluster is. It asks all other agents.
+	Health(ctx context.Context) *health.Answer
 	// Status is the agent's own state, for /v1/status.
 	Status() any
 	// Undelete brings a deleted topic back.
@@ -42,8 +48,11 @@ type Server struct {
 // New makes a server; profiles are served only if asked for.
 func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { ready(w, a.NotReady()) })
+	for _, path := range []string{"GET /livez", "GET /healthz"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") })
+	}
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, a.NotReady(), notes(r.Context(), a)) })
+	mux.HandleFunc("GET /v1/health", func(w http.ResponseWriter, r *http.Request) { respond(w, a.Health(r.Context())) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) })
 	mux.HandleFunc("POST /v1/topics/{topic}/undelete", func(w http.ResponseWriter, r *http.Request) {
@@ -67,11 +76,11 @@ func whenStarted(a Agent, next http.Handler) http.Handler {
 		case <-a.Started():
 		default:
 			if strings.HasPrefix(r.URL.Path, "/v1/") {
-				ready(w, a.NotReady())
+				ready(w, a.NotReady(), nil)
 				return
 			}
 		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(w, r.WithContext(withClient(r.Context(), r.RemoteAddr)))
 	})
 }
 
@@ -110,16 +119,28 @@ func reply(w http.ResponseWriter, code int, text string) {
 	_, _ = w.Write([]byte(text)) // the client may be gone
 }
 
-func ready(w http.ResponseWriter, missing []string) {
-	if len(missing) == 0 {
-		reply(w, http.StatusOK, "ready\n")
-		return
+// notes are those of an agent that has started.
+func notes(ctx context.Context, a Agent) []string {
+	select {
+	case <-a.Started():
+		return a.Notes(ctx)
+	default:
+		return nil
 	}
-	text := "not ready:\n"
+}
+
+func ready(w http.ResponseWriter, missing, notes []string) {
+	code, text := http.StatusOK, "ready\n"
+	if len(missing) > 0 {
+		code, text = http.StatusServiceUnavailable, "not ready:\n"
+	}
 	for _, m := range missing {
 		text += "  " + m + "\n"
 	}
-	reply(w, http.StatusServiceUnavailable, text)
+	for _, n := range notes {
+		text += "  note: " + n + "\n"
+	}
+	reply(w, code, text)
 }
 
 func respond(w http.ResponseWriter, v any) {

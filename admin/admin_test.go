@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/cluster"
+	"varve/health"
 	"varve/internal/id"
 )
 
@@ -34,6 +35,20 @@ func (f *fakeAgent) Started() <-chan struct{} {
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
 func (f *fakeAgent) Status() any        { return map[string]int{"broker": 7} }
+
+func (f *fakeAgent) Notes(context.Context) []string { return []string{"the clock is off"} }
+
+func (f *fakeAgent) Health(context.Context) *health.Answer {
+	return &health.Answer{Cluster: "c", Level: health.Degraded}
+}
+
+func (f *fakeAgent) Forget(ctx context.Context, broker int32) error {
+	f.asked = append(f.asked, fmt.Sprint("forget ", broker, " ", Client(ctx) != ""))
+	if broker == 9 {
+		return cluster.ErrNoAgent
+	}
+	return nil
+}
 
 func (f *fakeAgent) Undelete(_ context.Context, topic string) error {
 	if topic != "gone" {
@@ -100,6 +115,10 @@ func TestOperating(t *testing.T) {
 		{"POST", "/v1/agents/8/drain", 404, "no such agent"},
 		{"POST", "/v1/agents/x/drain", 400, "must be a number"},
 		{"GET", "/v1/agents/2/drain", 405, ""},
+		{"POST", "/v1/agents/2/forget", 200, ""},
+		{"POST", "/v1/agents/9/forget", 409, "no such agent"},
+		{"GET", "/v1/agents/2/forget", 405, ""},
+		{"GET", "/v1/health", 200, `"level": "degraded"`},
 		{"POST", "/v1/topics/t%2F1/partitions/4/move?to=2", 200, ""},
 		{"POST", "/v1/topics/u/partitions/4/move?to=2", 404, "does not exist"},
 		{"POST", "/v1/topics/u/partitions/4/move", 400, "to is"},
@@ -124,7 +143,7 @@ func TestOperating(t *testing.T) {
 			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
 		}
 	}
-	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "move t/1 4 2", "move u 4 2"}
+	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "forget 2 true", "forget 9 true", "move t/1 4 2", "move u 4 2"}
 	if !slices.Equal(a.asked, want) {
 		t.Errorf("the agent heard %q", a.asked)
 	}
@@ -152,15 +171,17 @@ func TestPages(t *testing.T) {
 	a := &fakeAgent{missing: []string{"etcd is away"}}
 	s := httptest.NewServer(New(a, r, false).http.Handler)
 	defer s.Close()
-	if code, body := get(t, s, "/healthz"); code != 200 || body != "ok\n" {
-		t.Error(code, body)
+	for _, path := range []string{"/livez", "/healthz"} {
+		if code, body := get(t, s, path); code != 200 || body != "ok\n" {
+			t.Error(path, code, body)
+		}
 	}
 	if code, body := get(t, s, "/readyz"); code != 503 || !strings.Contains(body, "etcd is away") {
 		t.Error(code, body)
 	}
 	a.missing = nil
-	if code, _ := get(t, s, "/readyz"); code != 200 {
-		t.Error(code)
+	if code, body := get(t, s, "/readyz"); code != 200 || !strings.Contains(body, "note: the clock is off") {
+		t.Error(code, body)
 	}
 	if code, body := get(t, s, "/metrics"); code != 200 || !strings.Contains(body, "varve_sample_total 1") {
 		t.Error(code, body)
@@ -190,7 +211,7 @@ func TestStarting(t *testing.T) {
 	a := &fakeAgent{starting: true, missing: []string{"it waits for others"}}
 	s := httptest.NewServer(New(a, prometheus.NewRegistry(), false).http.Handler)
 	t.Cleanup(s.Close)
-	for path, want := range map[string]int{"/healthz": 200, "/metrics": 200, "/readyz": 503, "/v1/status": 503, "/v1/cluster": 503} {
+	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/v1/health": 503, "/metrics": 200, "/readyz": 503, "/v1/status": 503, "/v1/cluster": 503} {
 		resp, err := http.Get(s.URL + path)
 		if err != nil {
 			t.Fatal(err)

@@ -21,6 +21,8 @@ type Operator interface {
 	Balance(ctx context.Context) (any, error)
 	// Drain makes an agent own nothing; or ends that.
 	Drain(ctx context.Context, broker int32, drained bool) error
+	// Forget ends the waiting for an agent that won't come back.
+	Forget(ctx context.Context, broker int32) error
 	MovePartition(ctx context.Context, topic string, partition, to int32) error
 	// LossCost says what AcceptLoss may cost.
 	LossCost(ctx context.Context, j id.Journal) (any, error)
@@ -44,6 +46,13 @@ func operate(mux *http.ServeMux, o Operator) {
 			answer(w, struct{}{}, err)
 		})
 	}
+	mux.HandleFunc("POST /v1/agents/{broker}/forget", func(w http.ResponseWriter, r *http.Request) {
+		broker, err := number(r.PathValue("broker"), "broker")
+		if err == nil {
+			err = o.Forget(r.Context(), broker)
+		}
+		answer(w, struct{}{}, err)
+	})
 	mux.HandleFunc("POST /v1/topics/{topic}/partitions/{partition}/move", func(w http.ResponseWriter, r *http.Request) {
 		partition, err := number(r.PathValue("partition"), "partition")
 		to, bad := number(r.URL.Query().Get("to"), "to")

@@ -14,6 +14,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -80,7 +81,7 @@ type Agent struct {
 	slots        [group.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
-	shunned      sync.Map // id.Store -> time.Time when it did not join
+	shunned      sync.Map // id.Store -> refusal
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // leases that this agent ended
 	local        *local
@@ -106,7 +107,8 @@ type Agent struct {
 	admin        *admin.Server
 	httpListener net.Listener
 	awaits       atomic.Pointer[string] // what a start waits for
-	fatal        chan error             // what ends the process
+	inspect      *inspector
+	fatal        chan error // what ends the process
 	started      chan struct{}
 	tasks        sync.WaitGroup
 }
@@ -123,6 +125,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	deps.FS = disk
 	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
 		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
+	a.inspect = &inspector{a: a, places: newPlaces(a)}
 	return a, nil
 }
 
@@ -134,6 +137,7 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.watchDisk()()
 	began := a.deps.Now()
+	a.log.Info("starting", "version", a.deps.Version, "go", runtime.Version(), "broker", a.self, "data_dir", a.cfg.DataDir)
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer a.tasks.Wait()
@@ -142,8 +146,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		a.abort()
 		return err
 	}
+	a.inspect.began.Store(a.millis())
+	a.inspect.unopened()
 	close(a.started)
-	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
+	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -257,7 +263,7 @@ func (a *Agent) Addresses() map[string]string {
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
 	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Remote: a.local.asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
-		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Log: a.log.With("part", "partition")}
+		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),

@@ -44,20 +44,27 @@ type AgentStatus struct {
 
 // JournalStatus is a journal's record.
 type JournalStatus struct {
-	Journal string         `json:"journal"`
-	Broker  int32          `json:"broker"`
-	State   string         `json:"state"`
-	Quorum  int            `json:"quorum"`
-	End     uint64         `json:"end"`  // of a sealed one: its last entry
-	Lost    bool           `json:"lost"` // an operator gave up what came behind that
+	Journal string `json:"journal"`
+	Broker  int32  `json:"broker"`
+	State   string `json:"state"`
+	Quorum  int    `json:"quorum"`
+	End     uint64 `json:"end"`  // of a sealed one: its last entry
+	Lost    bool   `json:"lost"` // an operator gave up what came behind that
+	// Waits: its writer is dead, and it isn't recovered yet.
+	Waits   bool           `json:"waits"`
 	Members []MemberStatus `json:"members"`
 }
 
 // MemberStatus is a store that keeps a journal.
 type MemberStatus struct {
 	Store  string `json:"store"`
-	Broker int32  `json:"broker"` // that last had it; -1: not known
+	Broker int32  `json:"broker"`         // that last had it; -1: not known
+	Host   string `json:"host,omitempty"` // of that broker
 	Live   bool   `json:"live"`
+	Gone   bool   `json:"gone"` // its agent is back with another store
+	// Entries is the last entry that it has, when a loss is about to be accepted; -1: not
+	// known.
+	Entries int64 `json:"entries,omitempty"`
 }
 
 // MoveStatus is a move that is under way.
@@ -119,14 +126,15 @@ func (a *Agent) journalStatuses(s *ClusterStatus) {
 }
 
 func (a *Agent) journalStatus(j id.Journal, rec metadata.Journal) JournalStatus {
-	n := JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []MemberStatus{}}
+	n := JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []MemberStatus{},
+		Waits: rec.State != metadata.JournalSealed && !a.view.Alive(j.Writer, rec.Broker)}
 	for _, store := range rec.Keepers() {
-		b, known := a.view.Home(store)
+		home, known := a.view.StoreHome(store)
 		if !known {
-			b = id.NoBroker
+			home.Broker = id.NoBroker
 		}
 		_, live := a.view.Store(store)
-		n.Members = append(n.Members, MemberStatus{store.String(), int32(b), live})
+		n.Members = append(n.Members, MemberStatus{store.String(), int32(home.Broker), home.Host, live, a.view.Moved(store), 0})
 	}
 	return n
 }

@@ -75,6 +75,7 @@ type Config struct {
 	Upload          tiering.UploadConfig  `yaml:"upload" doc:"how records move to the bucket"`
 	Read            tiering.ReaderConfig  `yaml:"read" doc:"how records are read back from the bucket"`
 	Retention       tiering.KeeperConfig  `yaml:"retention" doc:"when old records go"`
+	Metrics         MetricsConfig         `yaml:"metrics" doc:"how many series the metrics have"`
 	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
@@ -100,7 +101,7 @@ func DefaultConfig() Config {
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
-		Groups: group.DefaultConfig(),
+		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
 	}
 	return c
 }
@@ -122,6 +123,8 @@ func (c *Config) Validate() error {
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format", strconv.Quote(c.Log.Format), "text or json")
 	v := c.Produce.Validation
 	check(v == ValidateStrict || v == ValidateHeaders, "produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
+	check(c.Metrics.MaxTopics >= 0, "metrics.max_topics", c.Metrics.MaxTopics, "0 or more")
+	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
 	_, _, err := splitAddress(c.HTTP)
 	check(c.HTTP == "" || err == nil, "http", strconv.Quote(c.HTTP), "host:port or empty")
 	errs = append(errs, c.validateReplication(), c.validateListeners())

@@ -21,27 +21,32 @@ const growAfter = time.Second
 // with too few, until ctx ends.
 func (a *Agent) keepEnsemble(ctx context.Context) {
 	var wanted []id.Store
-	var since time.Time
+	var since, trimmed time.Time
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		changed := a.peers.Changed()
+		changed, seen := a.peers.Changed(), a.view.Changed()
 		old := a.journal.ID()
 		rec, ok := a.view.Journals()[old]
 		next, patience := a.betterEnsemble(&rec)
 		switch {
 		case !ok || next == nil || a.leaving.Load():
 			wanted = nil
-		case !slices.Equal(next, wanted):
+		case patience > 0 && !slices.Equal(next, wanted):
 			wanted, since = next, a.deps.Now()
-		case a.deps.Now().Sub(since) >= patience:
+		case patience == 0 || a.deps.Now().Sub(since) >= patience:
 			if err := a.changeEnsemble(ctx, old, rec, next); err != nil && ctx.Err() == nil {
 				a.log.Warn("the journal's members were not changed", "journal", old, "err", err)
 			}
 			wanted = nil
 		}
+		if now := a.deps.Now(); now.Sub(trimmed) >= trimEvery && a.hasLeftJournals() {
+			trimmed = now
+			a.trim(ctx)
+		}
 		select {
 		case <-changed:
+		case <-seen:
 		case <-tick.C:
 		case <-ctx.Done():
 			return
@@ -49,9 +54,24 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 	}
 }
 
+// trimEvery is how often journals that this agent left are looked at, in which nothing may
+// be needed any more. While records are uploaded that happens anyway.
+const trimEvery = 2 * time.Second
+
+// hasLeftJournals says whether etcd still names a journal that this agent wrote and left.
+func (a *Agent) hasLeftJournals() bool {
+	for j, rec := range a.view.Journals() {
+		if j.Writer == a.inc && rec.State == metadata.JournalSealed {
+			return true
+		}
+	}
+	return false
+}
+
 // betterEnsemble gives members that would be better than the present ones, and how
 // long to wait for these to come back; nil if there are none. A drained member makes
-// room for one that isn't; another drained one would be no better.
+// room for one that isn't; another drained one would be no better. A member whose agent
+// is back with another store isn't waited for.
 func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {
 	if rec.State != metadata.JournalOpen {
 		return nil, 0
@@ -90,10 +110,11 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	if len(next) < a.cfg.Replication.Quorum {
 		return nil, 0
 	}
-	for _, s := range rec.Ensemble {
-		if !slices.Contains(next, s) {
-			return next, a.cfg.Replication.ReplaceAfter
-		}
+	if slices.ContainsFunc(rec.Ensemble, a.view.Moved) {
+		return next, 0
+	}
+	if slices.ContainsFunc(rec.Ensemble, func(s id.Store) bool { return !slices.Contains(next, s) }) {
+		return next, a.cfg.Replication.ReplaceAfter
 	}
 	return next, growAfter
 }

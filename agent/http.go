@@ -47,7 +47,7 @@ func (a *Agent) Undelete(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	a.log.Info("topic undeleted", "topic", name, "id", t.ID)
+	a.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
 	return nil
 }
 
@@ -57,26 +57,6 @@ func (a *Agent) HTTPAddress() string {
 		return ""
 	}
 	return a.httpListener.Addr().String()
-}
-
-// NotReady lists why clients can't be served as they should.
-func (a *Agent) NotReady() []string {
-	select {
-	case <-a.started:
-	default:
-		if at := a.awaits.Load(); at != nil {
-			return []string{"the agent is starting: it is about " + *at}
-		}
-		return []string{"the agent is starting"}
-	}
-	var missing []string
-	if n := a.withoutLeader() + len(a.unserved.all()); n > 0 {
-		missing = append(missing, fmt.Sprintf("%d partitions have no leader", n))
-	}
-	if a.store.Pressure() >= 1 {
-		missing = append(missing, "the journal is full: producers are refused until the bucket takes what waits")
-	}
-	return missing
 }
 
 func (a *Agent) withoutLeader() (n int) {

@@ -119,8 +119,13 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
 		}
 	}
+	member, err := a.membership(ctx, &me)
+	if err != nil {
+		return 0, err
+	}
 	before := a.seen.newest()
-	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()))
+	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()),
+		metadata.Put(metadata.MemberKey(a.self), member.Encode()))
 	if err != nil {
 		return 0, err
 	}
@@ -129,6 +134,20 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 		return 0, err
 	}
 	return rev, nil // a disk that can't note that is no reason to be shown to nobody
+}
+
+// membership is what is to be kept of this agent when it is gone.
+func (a *Agent) membership(ctx context.Context, me *metadata.Agent) (m metadata.Member, err error) {
+	kv, err := a.deps.Meta.Get(ctx, metadata.MemberKey(a.self))
+	if err == nil {
+		m, err = metadata.DecodeMember(kv.Value)
+	}
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return m, err
+	}
+	m.Registered, m.Leaving, m.Version, m.HTTP = a.deps.Now(), me.Leaving, me.Version, me.HTTP
+	m.Moved(metadata.StoreAt{Store: me.Store, Incarnation: me.Incarnation, Host: me.Host()})
+	return m, nil
 }
 
 // errTaken ends an agent that somebody else has taken the place of.

@@ -49,7 +49,7 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
 		} else if full && noted != len(members) {
 			noted = len(members)
-			a.stands(fmt.Sprintf("to open a journal, and waits for other agents to keep it with: %d live, %d needed", len(members), a.cfg.Replication.Quorum))
+			a.stands(fmt.Sprintf("to open a journal, and waits for other agents to keep it with: %s, %d needed", a.usable(len(members)), a.cfg.Replication.Quorum))
 			a.log.Warn("waiting for other agents to keep the journal with", "live", len(members), "needed", a.cfg.Replication.Quorum)
 		}
 		select {
@@ -59,6 +59,23 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// usable says how many agents can keep a journal, and of those that live and can't why.
+func (a *Agent) usable(n int) string {
+	text := fmt.Sprintf("%d live", n)
+	for _, l := range a.view.Agents() {
+		if why, ok := a.shunned.Load(l.Store); ok && a.shuns(l.Store) {
+			text += fmt.Sprintf(", and agent %d (%s), which lives and did not join: %v", l.Broker, l.Host(), why.(refusal).why)
+		}
+	}
+	return text
+}
+
+// refusal is a store that did not join.
+type refusal struct {
+	at  time.Time
+	why error
 }
 
 // openWith opens the first journal. The transaction relies on this agent's
@@ -87,13 +104,13 @@ const shunFor = 30 * time.Second
 // shun notes the stores that did not join.
 func (a *Agent) shun(err error) {
 	for _, s := range replica.NotJoined(err) {
-		a.shunned.Store(s, a.deps.Now())
+		a.shunned.Store(s, refusal{a.deps.Now(), err})
 	}
 }
 
 func (a *Agent) shuns(s id.Store) bool {
 	at, ok := a.shunned.Load(s)
-	return ok && a.deps.Now().Sub(at.(time.Time)) < shunFor
+	return ok && a.deps.Now().Sub(at.(refusal).at) < shunFor
 }
 
 // ensemble chooses the stores that are to keep a journal: this one, and live ones in

@@ -19,7 +19,7 @@ const loadEvery = 5 * time.Second
 func (a *Agent) tellLoad(ctx context.Context) {
 	every := time.NewTicker(loadEvery)
 	defer every.Stop()
-	m := meter{at: a.deps.Now()}
+	m := rates{at: a.deps.Now()}
 	for {
 		select {
 		case <-every.C:
@@ -37,15 +37,15 @@ func (a *Agent) tellLoad(ctx context.Context) {
 	}
 }
 
-// meter makes rates out of partitions' counters.
-type meter struct {
+// rates makes rates out of partitions' counters.
+type rates struct {
 	at   time.Time
 	seen map[id.Partition]partition.Work
 }
 
 // read gives the rates since the last time. A partition that is new here counts from
 // the next time on.
-func (m *meter) read(now time.Time, all []*partition.Partition) metadata.Load {
+func (m *rates) read(now time.Time, all []*partition.Partition) metadata.Load {
 	l := metadata.Load{Partitions: int64(len(all))}
 	ms := max(now.Sub(m.at).Milliseconds(), 1)
 	seen := make(map[id.Partition]partition.Work, len(all))

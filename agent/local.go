@@ -234,6 +234,9 @@ func (l *local) search(j id.Journal, end uint64, keepers []id.Store, not id.Stor
 	if again {
 		return not, nil
 	}
+	if len(failed) == 0 {
+		return id.Store{}, fmt.Errorf("no peer has all of journal %v now: none that kept it is alive", j)
+	}
 	return id.Store{}, fmt.Errorf("no peer has all of journal %v now: %w", j, errors.Join(failed...))
 }
 

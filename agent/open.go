@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"varve/internal/id"
@@ -55,8 +59,28 @@ func (a *Agent) serveAll(ctx context.Context, ready []*candidate) {
 			unsettled = append(unsettled, c.p)
 		}
 	}
-	a.log.Info("partitions opened", "partitions", len(ready))
+	a.log.Info("partitions opened", "count", len(ready), "partitions", a.namesOf(ready))
 	a.settle(ctx, unsettled)
+}
+
+// namesLogged bounds the partitions that one line of the log names.
+const namesLogged = 50
+
+// namesOf lists partitions for the log: by topic, with the indexes.
+func (a *Agent) namesOf(all []*candidate) string {
+	by := map[string][]int{}
+	for _, c := range all[:min(len(all), namesLogged)] {
+		by[c.topic.Name] = append(by[c.topic.Name], int(c.p.ID().Index))
+	}
+	var names []string
+	for _, topic := range slices.Sorted(maps.Keys(by)) {
+		slices.Sort(by[topic])
+		names = append(names, topic+"/"+strings.Trim(strings.ReplaceAll(fmt.Sprint(by[topic]), " ", ","), "[]"))
+	}
+	if len(all) > namesLogged {
+		names = append(names, fmt.Sprintf("and %d more", len(all)-namesLogged))
+	}
+	return strings.Join(names, " ")
 }
 
 // incarnations are the agents that live.

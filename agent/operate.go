@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"varve/admin"
 	"varve/cluster"
 	"varve/controller"
 	"varve/internal/id"
@@ -21,7 +22,7 @@ func (a *Agent) Balance(ctx context.Context) (any, error) {
 	if err := a.view.ChangeMoves(ctx, to); err != nil {
 		return nil, err
 	}
-	a.log.Info("an operator asked for balance", "moves", len(to))
+	a.log.Info("an operator asked for balance", "moves", len(to), "client", admin.Client(ctx))
 	return Balanced{len(to)}, nil
 }
 
@@ -33,7 +34,16 @@ func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
 	if err := a.view.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err
 	}
-	a.log.Info("an operator changed an agent", "broker", broker, "drained", drained)
+	a.log.Info("an operator changed an agent", "broker", broker, "drained", drained, "client", admin.Client(ctx))
+	return nil
+}
+
+// Forget ends the waiting for an agent that won't come back.
+func (a *Agent) Forget(ctx context.Context, broker int32) error {
+	if err := a.view.Forget(ctx, id.Broker(broker)); err != nil {
+		return err
+	}
+	a.log.Info("an operator had an agent forgotten", "broker", broker, "client", admin.Client(ctx))
 	return nil
 }
 
@@ -50,6 +60,7 @@ func (a *Agent) MovePartition(ctx context.Context, topic string, index, to int32
 	if o, ok := a.view.Owner(at); ok && o.Broker == heir {
 		heir = id.NoBroker // it is there
 	}
+	a.log.Info("an operator asked for a move", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
 	return a.view.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
 }
 
@@ -64,51 +75,3 @@ func (a *Agent) hasStarted() bool {
 }
 
 var errStarting = errors.New("the agent is starting")
-
-// LossCost is what giving up a journal may cost.
-type LossCost struct {
-	JournalStatus
-	// Partitions may lose what isn't in the tier and no live member has.
-	Partitions int      `json:"partitions"`
-	Topics     []string `json:"topics"`
-}
-
-// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
-func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
-	if !a.hasStarted() {
-		return nil, errStarting
-	}
-	c, err := a.control.LossCost(ctx, j)
-	if err != nil {
-		return nil, err
-	}
-	out := LossCost{JournalStatus: a.journalStatus(j, c.Record.Journal), Partitions: len(c.Partitions), Topics: []string{}}
-	seen := map[id.Topic]bool{}
-	for _, p := range c.Partitions {
-		if !seen[p.Topic] && len(seen) < reasonsShown {
-			seen[p.Topic] = true
-			out.Topics = append(out.Topics, a.topicName(p.Topic))
-		}
-	}
-	return out, nil
-}
-
-// Loss is what giving up a journal came to.
-type Loss struct {
-	Journal string `json:"journal"`
-	Kept    uint64 `json:"kept_entries"`
-	Whole   bool   `json:"whole"` // nothing was lost after all
-	Gone    bool   `json:"gone"`  // nothing of it was left
-}
-
-// AcceptLoss gives up what no live agent has of a journal.
-func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (any, error) {
-	if !a.hasStarted() {
-		return nil, errStarting
-	}
-	l, err := a.control.AcceptLoss(ctx, j)
-	if err != nil {
-		return nil, err
-	}
-	return Loss{j.String(), l.Kept, l.Whole, l.Gone}, nil
-}

@@ -46,6 +46,7 @@ func (a *Agent) obey(ctx context.Context) {
 // others.
 func (a *Agent) servePartitions(ctx context.Context) {
 	fresh := map[*cluster.Topic][]int32{}
+	closed := false // something that this agent owns isn't open yet
 	tries, live, known, now := map[id.Partition]*try{}, a.incarnations(), a.view.Journals(), a.deps.Now()
 	each := func(t *cluster.Topic) {
 		settings := a.view.PartitionSettings(t, a.self.String())
@@ -61,6 +62,7 @@ func (a *Agent) servePartitions(ctx context.Context) {
 					p.Configure(settings)
 				}
 			case o.Incarnation == a.inc && !a.gone(at):
+				closed = true
 				try := a.adopting.tries[at]
 				if try != nil {
 					tries[at] = try
@@ -77,6 +79,7 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	for _, d := range a.view.Deleted() {
 		each(&cluster.Topic{Name: d.Name, Topic: d.Topic})
 	}
+	a.inspect.noteOpening(closed, now)
 	a.adopting.tries = tries // what is wanted no more is forgotten
 	a.unserved.keep(func(at id.Partition) bool {
 		o, _ := a.view.Owner(at)

@@ -75,7 +75,7 @@ func (a *Agent) openPeers(_, life context.Context) error {
 		dial = a.peerTLS.Dial(dial)
 	}
 	node, err := replica.Open(a.cfg.Replication.Config, replica.Deps{
-		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: dial, Resolve: a.resolve, Lost: a.peerLost,
+		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: dial, Resolve: a.resolve, Home: a.view.Home, Lost: a.peerLost, Tell: a.inspect.tell,
 		Log: a.log.With("part", "replica"), Registry: a.deps.Registry,
 	})
 	if err != nil {

@@ -5,12 +5,9 @@ import (
 	"fmt"
 	"iter"
 	"sync"
-	"time"
 
-	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/partition"
-	"varve/s3store"
 	"varve/tiering"
 )
 
@@ -47,7 +44,9 @@ func (a *Agent) openTier(_, life context.Context) error {
 	})
 	a.tier = t
 	random := a.random.Split()
-	a.run(func() { a.probeStore(life, random) })
+	a.inspect.places.remembered()
+	a.run(func() { a.inspect.places.watchBucket(life, random) })
+	a.run(func() { a.inspect.places.watchClocks(life) })
 	return nil
 }
 
@@ -100,29 +99,6 @@ func (a *Agent) topicName(t id.Topic) string {
 		return found.Name
 	}
 	return a.view.Deleted()[t].Name
-}
-
-// probeStore says once what the bucket can't do; while it is away it is asked
-// again.
-func (a *Agent) probeStore(ctx context.Context, random *chance.Source) {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		report, err := s3store.Probe(ctx, a.deps.Objects, random)
-		if err == nil {
-			for _, note := range report.Notes {
-				a.log.Info("object store", "note", note)
-			}
-			return
-		}
-		if ctx.Err() != nil {
-			return
-		}
-		a.log.Warn("the object store does not work yet; records stay in the journal", "err", err)
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return
-		}
-	}
 }
 
 // flush uploads everything that waits.

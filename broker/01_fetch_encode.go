@@ -159,6 +159,9 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	}
 	p.length(fp.bytes())
 	p.borrow(fp.pieces())
+	if n := fp.bytes(); n > 0 {
+		fp.p.Fetched(int64(n), kafka.CountRecords(fp.pieces()))
+	}
 	m.fetchedTier.Add(float64(fp.far.Bytes))
 	m.fetchedLocal.Add(float64(fp.data.Bytes))
 	call.encodeLeader(p, fp, code)

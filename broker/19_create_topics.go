@@ -99,7 +99,7 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 	if err != nil {
 		return nil, err
 	}
-	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions)
+	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions, askedBy(ctx))
 	b.warnOfCompaction(t.Topic, config)
 	return made, nil
 }
@@ -205,7 +205,7 @@ func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopi
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		} else {
-			b.log.Info("topic deleted", "topic", t.Name, "id", t.ID)
+			b.log.Info("topic deleted", "topic", t.Name, "id", t.ID, askedBy(ctx))
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}

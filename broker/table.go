@@ -51,7 +51,7 @@ func (a *api) limit(c *Config) int {
 // on adapts a handler of one request type.
 func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
 	return func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response {
-		return f(ctx, c, req.(Req))
+		return f(withAsker(ctx, c), c, req.(Req))
 	}
 }
 

@@ -48,7 +48,7 @@ func (v *View) LiveMembers(i id.Incarnation) (n int) {
 			continue
 		}
 		for _, s := range rec.Ensemble {
-			if b, known := v.mu.homes[s]; known && v.mu.agents[b].Store == s {
+			if h, known := v.mu.homes[s]; known && v.mu.agents[h.Broker].Store == s {
 				n++
 			}
 		}
@@ -58,15 +58,15 @@ func (v *View) LiveMembers(i id.Incarnation) (n int) {
 
 func (v *View) ensemble(rec *Journal) (e Ensemble) {
 	for _, s := range rec.Ensemble {
-		b, known := v.mu.homes[s]
+		h, known := v.mu.homes[s]
 		if !known {
-			continue // it never lived since this agent began
+			continue // nobody remembers who had it
 		}
-		e.Replicas = append(e.Replicas, int32(b))
-		if v.mu.agents[b].Store == s {
-			e.Live = append(e.Live, int32(b))
+		e.Replicas = append(e.Replicas, int32(h.Broker))
+		if v.mu.agents[h.Broker].Store == s {
+			e.Live = append(e.Live, int32(h.Broker))
 		} else {
-			e.Offline = append(e.Offline, int32(b))
+			e.Offline = append(e.Offline, int32(h.Broker))
 		}
 	}
 	return e

@@ -59,7 +59,8 @@ type View struct {
 		journal map[id.Journal]Journal
 		slots   map[int]Role
 		control Role
-		homes   map[id.Store]id.Broker // where each store was last seen
+		homes   map[id.Store]Home // where each store was last seen
+		members map[id.Broker]metadata.Member
 		topics  map[string]*Topic
 		byID    map[id.Topic]*Topic
 		deleted map[id.Topic]metadata.DeletedTopic
@@ -79,7 +80,7 @@ type View struct {
 
 // watched are the prefixes that a View follows.
 var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads,
-	metadata.PrefixMoves, metadata.PrefixDrained, metadata.PrefixLoads}
+	metadata.PrefixMoves, metadata.PrefixDrained, metadata.PrefixLoads, metadata.PrefixMembers}
 
 // NewView makes a view; Run fills it. random makes the ids of topics; nil is the
 // system's.
@@ -88,7 +89,8 @@ func NewView(store metadata.Store, log *slog.Logger, random *chance.Source) *Vie
 	v.mu.agents = map[id.Broker]Live{}
 	v.mu.journal = map[id.Journal]Journal{}
 	v.mu.slots = map[int]Role{}
-	v.mu.homes = map[id.Store]id.Broker{}
+	v.mu.homes = map[id.Store]Home{}
+	v.mu.members = map[id.Broker]metadata.Member{}
 	v.mu.topics = map[string]*Topic{}
 	v.mu.byID = map[id.Topic]*Topic{}
 	v.mu.deleted = map[id.Topic]metadata.DeletedTopic{}
@@ -220,6 +222,8 @@ func (v *View) forget(prefix string) {
 		clear(v.mu.drained)
 	case metadata.PrefixLoads:
 		clear(v.mu.loads)
+	case metadata.PrefixMembers:
+		clear(v.mu.members)
 	}
 }
 
@@ -247,6 +251,8 @@ func (v *View) event(prefix string, e metadata.Event) (changed bool, err error) 
 		return true, v.drainEvent(e.KV, gone)
 	case metadata.PrefixLoads:
 		return false, v.loadEvent(e.KV, gone)
+	case metadata.PrefixMembers:
+		return true, v.memberEvent(e.KV, gone)
 	}
 	return v.headEvent(e.KV, gone)
 }
@@ -260,7 +266,7 @@ func (v *View) agentEvent(kv metadata.KV, gone bool) error {
 	a, err := metadata.DecodeAgent(kv.Value)
 	if err == nil {
 		v.mu.agents[b] = Live{b, a, kv.Lease}
-		v.mu.homes[a.Store] = b
+		v.settle(a.Store, Home{b, a.Incarnation, a.Host()})
 	}
 	return err
 }
@@ -456,14 +462,6 @@ func (v *View) Store(s id.Store) (Live, bool) {
 		}
 	}
 	return Live{}, false
-}
-
-// Home gives the broker that had a store when it was last seen.
-func (v *View) Home(s id.Store) (id.Broker, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	b, ok := v.mu.homes[s]
-	return b, ok
 }
 
 // Controller says which agent is the controller.

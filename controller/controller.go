@@ -86,7 +86,8 @@ type Controller struct {
 
 // New makes a candidate; Run runs it.
 func New(d Deps) *Controller {
-	c := &Controller{deps: d, log: d.Log, metrics: newMetrics(d.Registry)}
+	c := &Controller{deps: d, log: d.Log}
+	c.metrics = newMetrics(d.Registry, c)
 	c.mu.suspects = map[id.Incarnation]*suspect{}
 	c.mu.recovering = map[id.Journal]bool{}
 	c.mu.waiting = map[id.Journal]waiting{}
@@ -186,7 +187,6 @@ func (c *Controller) setActive(active bool) {
 	}
 	c.mu.Unlock()
 	if active != was {
-		c.metrics.active(active)
 		c.log.Info("controller", "active", active)
 	}
 }

@@ -19,11 +19,15 @@ type Cost struct {
 	// Partitions may have their newest records in it: those behind what the tier has,
 	// as far as no live member has them, would be lost.
 	Partitions []id.Partition
+	// Tiered is up to which offset the tier has each of them.
+	Tiered map[id.Partition]int64
+	// TieredMs is the largest timestamp that it has of any of them; -1: none.
+	TieredMs int64
 }
 
 // LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
 func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
-	cost := Cost{Journal: j}
+	cost := Cost{Journal: j, Tiered: map[id.Partition]int64{}, TieredMs: -1}
 	var err error
 	if cost.Record, err = c.abandoned(ctx, j); err != nil {
 		return cost, err
@@ -40,6 +44,10 @@ func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 		p, err := metadata.ParseHeadKey(kv.Key)
 		if err == nil && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.Writer }) {
 			cost.Partitions = append(cost.Partitions, p)
+			cost.Tiered[p] = h.TieredEnd
+			if n := len(h.Slices); n > 0 {
+				cost.TieredMs = max(cost.TieredMs, h.Slices[n-1].MaxTime)
+			}
 		}
 	}
 	return cost, nil
@@ -80,6 +88,9 @@ type Loss struct {
 	Kept uint64
 	// Whole: the members that answered were enough to know that nothing is lost.
 	Whole bool
+	// Lost is how many entries were lost; -1: not known, since only members that are gone
+	// know how far the journal went.
+	Lost int64
 	// Gone: no live member had anything; all that wasn't in the tier is lost.
 	Gone bool
 }
@@ -101,7 +112,7 @@ func (c *Controller) AcceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 const lossTries = 10
 
 func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
-	l.Journal = j
+	l.Journal, l.Lost = j, -1
 	rec, err := c.abandoned(ctx, j)
 	if err != nil {
 		return l, err
@@ -130,7 +141,7 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Put(key, next.Encode())); err != nil {
 		return l, err
 	}
-	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "gone", l.Gone, "whole", l.Whole)
+	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "gone", l.Gone, "whole", l.Whole)
 	return l, nil
 }
 
@@ -157,10 +168,11 @@ func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *
 		if l.Kept >= rec.End {
 			return noLoss(rec, keeper, l.Journal)
 		}
+		l.Lost = int64(rec.End - l.Kept)
 	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
 		if end, holders, err := c.complete(ctx, l.Journal, next.Fence, rec.Ensemble, held, min(q, len(held))); err == nil {
 			next.State, next.End, next.Holders = metadata.JournalSealed, end, holders
-			l.Kept, l.Whole = end, true
+			l.Kept, l.Whole, l.Lost = end, true, 0
 			return nil
 		}
 	}

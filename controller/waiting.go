@@ -34,9 +34,7 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else somebody goes on with it
 			c.mu.waiting[j] = w.again(err, live)
 		}
-		n := len(c.mu.waiting)
 		c.mu.Unlock()
-		c.metrics.waiting.Set(float64(n))
 		switch {
 		case err == nil:
 			c.metrics.recoveries.Observe(time.Since(began).Seconds())
@@ -81,5 +79,4 @@ func (c *Controller) forgetWaiting(p *picture) {
 			delete(c.mu.waiting, j)
 		}
 	}
-	c.metrics.waiting.Set(float64(len(c.mu.waiting)))
 }

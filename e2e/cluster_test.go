@@ -174,11 +174,20 @@ func (c *cluster) brokers() string {
 	return strings.Join(out, ",")
 }
 
-// ready waits until no partition is without a leader.
+// ready waits until every agent serves what it owns, and says that no partition is without
+// a leader.
 func (c *cluster) ready() {
 	c.t.Helper()
 	for _, m := range c.agents {
 		m.await("/readyz")
+	}
+	for _, m := range c.agents {
+		poll(c.t, 60*time.Second, "leaders", func() error {
+			if v, err := m.view(); err != nil || v.Leaderless > 0 {
+				return fmt.Errorf("agent %d sees %d partitions without leader, %v", m.id, v.Leaderless, err)
+			}
+			return nil
+		})
 	}
 }
 

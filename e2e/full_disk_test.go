@@ -5,17 +5,19 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sys/unix"
 )
 
-// TestFullDisk: with no room for another journal file producers are refused, and
-// nothing is acknowledged that is not kept.
+// TestFullDisk: with no room for another journal file, and a bucket that doesn't make any,
+// producers are refused, the agent isn't ready and says why, and nothing is acknowledged that
+// is not kept.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "--journal-file-bytes=16777216", "--journal-keep-bytes=0", "--journal-reserve-bytes=0", "--upload-max-age=1h", "--upload-bundle-bytes=536870912", "--upload-segment-bytes=536870912", "--upload-object-bytes=536870912")
+	s := newSite(t, "--journal-file-bytes=16777216", "--journal-keep-bytes=0", "--journal-reserve-bytes=0", "--kafka-max-throttle=20ms", "--upload-max-age=1h", "--upload-bundle-bytes=536870912", "--upload-segment-bytes=536870912", "--upload-object-bytes=536870912")
 	if err := os.MkdirAll(s.data(), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +26,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = unix.Unmount(s.data(), unix.MNT_DETACH) })
 	s.start()
+	if err := s.minio.Kill(); err != nil { // uploads would make room, as the disk is short
+		t.Fatal(err)
+	}
 	l := newLedger(t, s.kafka, "full", 2, kgo.RecordRetries(3), kgo.DisableIdempotentWrite(), kgo.MaxProduceRequestsInflightPerBroker(1), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	for i := 0; i < 400 && l.failed == 0; i++ {
 		for k := range 10 {
@@ -35,6 +40,18 @@ func TestFullDisk(t *testing.T) {
 	}
 	if l.failed == 0 {
 		t.Fatal("400 MB went to a disk with room for 100")
+	}
+	if _, err := get("http://" + s.http + "/readyz"); err == nil || !strings.Contains(err.Error(), "disk full: producers are refused until there is space") {
+		t.Errorf("a full disk is ready: %v", err)
+	}
+	if out, code, _ := varve("cluster", "health", "--http", s.http); code != 2 || !strings.Contains(out, "agent 1 (127.0.0.1:") || !strings.Contains(out, "disk full") {
+		t.Errorf("code %d: %s", code, out)
+	}
+	if n := strings.Count(s.agent.log.String(), "no room for another journal file"); n != 1 {
+		t.Errorf("the log says %d times that the disk is full", n)
+	}
+	if err := s.minio.Start(); err != nil {
+		t.Fatal(err)
 	}
 	files, err := filepath.Glob(filepath.Join(s.data(), "journal", "*.wal"))
 	if err != nil || len(files) > 8 {

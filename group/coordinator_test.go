@@ -1,11 +1,12 @@
 package group
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,7 @@ type driver struct {
 	writer *metadata.Writer
 	topics names
 	cfg    Config
+	said   bytes.Buffer // errors in the log
 }
 
 func allSlots() map[int]metadata.Guard {
@@ -51,7 +53,7 @@ func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 }
 
 func (d *driver) start() {
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.NewTextHandler(&d.said, &slog.HandlerOptions{Level: slog.LevelError}))
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
 	d.Coordinator = Open(d.cfg, d.store, d.writer, d.topics, nil, log, nil)
 	d.OwnSlots(allSlots())
@@ -449,7 +451,12 @@ func TestMembersBytesAreBounded(t *testing.T) {
 			return d.Join(t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
 				ProtocolType: "consumer", Protocols: []Protocol{{"range", metadataOf[:bytes]}}})
 		}
-		want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, ErrRecordTooLarge)
+		for range 3 {
+			want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, ErrRecordTooLarge)
+		}
+		if n := strings.Count(d.said.String(), "let it have fewer members"); n != 1 {
+			t.Errorf("it is said %d times what to do:\n%s", n, &d.said)
+		}
 		want(t, "a large group", join("g", 2*maxRecordBytes).Err, nil)
 		want(t, "a second such member", join("g", 2*maxRecordBytes).Err, ErrRecordTooLarge)
 		var err error

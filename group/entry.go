@@ -13,18 +13,19 @@ import (
 // entry is what a slot knows of one group. Groups without members that nobody
 // asked for in a while are kept in the store alone.
 type entry struct {
-	id      string
-	g       *Group  // nil: not in memory
-	listing Listing // while not in memory
-	mods    map[string]metadata.Revision
-	loading bool
-	tidying bool // being read because something expires
-	waiting []task
-	used    time.Time
-	wake    time.Time
-	index   int // in the slot's heap, -1 if not there
-	shown   State
-	size    int // of its members, as the coordinator counts it
+	id       string
+	g        *Group      // nil: not in memory
+	listing  Listing     // while not in memory
+	progress []Committed // while not in memory
+	mods     map[string]metadata.Revision
+	loading  bool
+	tidying  bool // being read because something expires
+	waiting  []task
+	used     time.Time
+	wake     time.Time
+	index    int // in the slot's heap, -1 if not there
+	shown    State
+	size     int // of its members, as the coordinator counts it
 }
 
 // enter makes an entry; settle or a load shows it in the metrics.
@@ -82,7 +83,7 @@ func (s *slot) unload(e *entry, now time.Time) {
 		s.schedule(e, e.g.Wake())
 		return
 	}
-	e.listing = e.g.List()
+	e.listing, e.progress = e.g.List(), e.g.progress()
 	s.schedule(e, e.g.Expiry())
 	e.g, e.mods = nil, nil
 	s.c.metrics.loaded.Dec()

@@ -214,7 +214,10 @@ type Write struct {
 }
 
 // Note is worth a line in the log.
-type Note struct{ Text string }
+type Note struct {
+	Text  string
+	Alarm bool // an operator has to do something
+}
 
 // Count adds to a metric.
 type Count struct {

@@ -176,7 +176,12 @@ func (g *Group) Idle() bool {
 func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
 
 func (g *Group) note(format string, args ...any) {
-	g.out = append(g.out, Note{fmt.Sprintf(format, args...)})
+	g.out = append(g.out, Note{fmt.Sprintf(format, args...), false})
+}
+
+// alarm is a note of what an operator has to do something about.
+func (g *Group) alarm(format string, args ...any) {
+	g.out = append(g.out, Note{fmt.Sprintf(format, args...), true})
 }
 
 func (g *Group) count(what Metric, n int) {

@@ -26,6 +26,7 @@ func (g *Group) join(e Join) {
 		return
 	}
 	if !g.holds(e) {
+		g.alarm("a member was refused: with what it brings along the group would be too large to be stored (%d bytes at most); let it have fewer members, or subscriptions that take less", maxRecordBytes)
 		refuse(e.MemberID, ErrRecordTooLarge)
 		return
 	}

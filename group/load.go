@@ -138,7 +138,7 @@ func (s *slot) begin(images map[string]*image) {
 			s.materialise(e, g, m)
 			continue
 		}
-		e.listing = g.List()
+		e.listing, e.progress = g.List(), g.progress()
 		s.show(e, g.State())
 		s.schedule(e, later(g.Expiry(), now.Add(time.Second)))
 	}

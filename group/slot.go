@@ -12,16 +12,17 @@ import (
 // and writing the store is done by goroutines of their own, which bring their
 // results back to it.
 type slot struct {
-	c      *Coordinator
-	n      int
-	guard  metadata.Guard  // of what the slot's ownership relies on
-	ctx    context.Context // of readings and writings
-	cancel context.CancelFunc
-	inbox  chan func()
-	ready  chan struct{} // closed when the groups are known
-	stop   chan struct{} // closed to end
-	ended  sync.Once
-	done   chan struct{} // closed when run returned
+	alarmed map[string]time.Time // when something was last said that an operator has to do about a group
+	c       *Coordinator
+	n       int
+	guard   metadata.Guard  // of what the slot's ownership relies on
+	ctx     context.Context // of readings and writings
+	cancel  context.CancelFunc
+	inbox   chan func()
+	ready   chan struct{} // closed when the groups are known
+	stop    chan struct{} // closed to end
+	ended   sync.Once
+	done    chan struct{} // closed when run returned
 
 	// Below is the goroutine's own.
 	results    chan func()
@@ -180,11 +181,33 @@ func (s *slot) apply(e *entry, effects []Effect) {
 		case Write:
 			s.write(e, f)
 		case Note:
-			s.c.log.Info(f.Text, "group", e.id)
+			s.note(e, f)
 		case Count:
 			s.c.metrics.counts[f.What].Add(float64(f.N))
 		}
 	}
+}
+
+// alarmEvery bounds the alarms of one group: who is refused tries again and again.
+const (
+	alarmEvery = time.Minute
+	maxAlarmed = 1000 // groups that are remembered for that
+)
+
+func (s *slot) note(e *entry, n Note) {
+	if !n.Alarm {
+		s.c.log.Info(n.Text, "group", e.id)
+		return
+	}
+	now := time.Now()
+	if now.Sub(s.alarmed[e.id]) < alarmEvery {
+		return
+	}
+	if s.alarmed == nil || len(s.alarmed) >= maxAlarmed {
+		s.alarmed = map[string]time.Time{}
+	}
+	s.alarmed[e.id] = now
+	s.c.log.Error(n.Text, "group", e.id)
 }
 
 // settle takes note of what became of a group in memory.
@@ -270,7 +293,7 @@ func (s *slot) wrote(e *entry, g *Group, ops []metadata.Op, rev metadata.Revisio
 	s.apply(e, g.Step(time.Now(), Resign{answerTo(err)}))
 	e.g, e.mods = nil, nil
 	s.weigh(e)
-	e.listing = g.List()
+	e.listing, e.progress = g.List(), g.progress()
 	s.c.metrics.loaded.Dec()
 	if s.ctx.Err() == nil {
 		s.read(e)

@@ -194,7 +194,7 @@ func (g *Group) stage(topic string, index int32, c change) {
 // storeRecord stores the group's record; done, if not nil, is told.
 func (g *Group) storeRecord(rec *metadata.Group, done func(error)) {
 	if recordSize(rec) > maxRecordBytes {
-		g.note("group has a record of more than %d bytes, which can't be stored", maxRecordBytes)
+		g.alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
 		if done != nil {
 			done(ErrRecordTooLarge)
 		}

@@ -27,6 +27,7 @@ import (
 //	                                              to own it           partition away, or it is dropped
 //	drained/<broker>             Drain            any agent           until undrained: nothing is given to it
 //	load/<broker>                Load             that agent          while its session lives
+//	members/<broker>             Member           that agent          until it is forgotten (varve cluster forget)
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
@@ -53,6 +54,7 @@ const (
 	PrefixMoves    = "moves/"
 	PrefixDrained  = "drained/"
 	PrefixLoads    = "load/"
+	PrefixMembers  = "members/"
 	PrefixConfigs  = "configs/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"
@@ -69,6 +71,15 @@ func AgentKey(b id.Broker) string { return PrefixAgents + b.String() }
 // ParseAgentKey takes an AgentKey apart.
 func ParseAgentKey(key string) (id.Broker, error) {
 	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixAgents), 32)
+	return id.Broker(n), err
+}
+
+// MemberKey is the key of what is kept of an agent, alive or not.
+func MemberKey(b id.Broker) string { return PrefixMembers + b.String() }
+
+// ParseMemberKey takes a MemberKey apart.
+func ParseMemberKey(key string) (id.Broker, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixMembers), 32)
 	return id.Broker(n), err
 }
 

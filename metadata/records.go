@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"varve/internal/id"
@@ -79,6 +81,14 @@ type Agent struct {
 	Endpoints   []Endpoint
 	Peer        string // host:port at which other agents reach it; "" is none
 	Leaving     bool   // it was told to stop: nothing is given to it any more
+}
+
+// Host is where the agent is reached: by other agents, or else by clients.
+func (a *Agent) Host() string {
+	if a.Peer != "" || len(a.Endpoints) == 0 {
+		return a.Peer
+	}
+	return net.JoinHostPort(a.Endpoints[0].Host, strconv.Itoa(int(a.Endpoints[0].Port)))
 }
 
 // Encode writes the value.

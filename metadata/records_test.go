@@ -53,11 +53,14 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeMove(b) }, func(v any) []byte { return v.(Move).Encode() }},
 	{"load", sampleLoad, sampleLoad.Encode,
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
+	{"member", sampleMember, sampleMember.Encode,
+		func(b []byte) (any, error) { return DecodeMember(b) }, func(v any) []byte { return v.(Member).Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
 		func(b []byte) (any, error) { return DecodeHead(b) }, func(v any) []byte { return v.(*Head).Encode() }},
 }
 
 var (
+	sampleMember  = Member{at, true, "v1", "h:1", []StoreAt{{id.Store{1}, 9, "h:2"}, {id.Store{2}, 4, "g:2"}}}
 	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
 	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}, true}
 	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
@@ -136,6 +139,9 @@ func TestKeysRoundTrip(t *testing.T) {
 	}
 	if got, err := ParseLoadKey(LoadKey(12)); err != nil || got != 12 {
 		t.Errorf("load: %v, %v", got, err)
+	}
+	if got, err := ParseMemberKey(MemberKey(12)); err != nil || got != 12 {
+		t.Errorf("member: %v, %v", got, err)
 	}
 	j := id.Journal{Writer: 8, Seq: 2}
 	if got, err := ParseJournalKey(JournalKey(j)); err != nil || got != j {

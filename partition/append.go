@@ -146,6 +146,9 @@ func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p.mu.tail.push(j, refOf(rec, pos))
 	p.awaitTier(int64(rec.Size))
 	p.worked(int64(rec.Size))
+	if p.traffic != nil {
+		p.traffic.In(int64(rec.Size), int64(rec.Count))
+	}
 	p.mu.high = max(p.mu.high, rec.End())
 	p.noteQuiet()
 	ready := 0

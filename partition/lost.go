@@ -27,6 +27,9 @@ func (p *Partition) Lost(next int64, epoch id.Epoch) error {
 	if n := len(p.mu.tail.refs); next <= p.mu.next || next-p.mu.next > mostLost || n > 0 && p.mu.tail.refs[n-1].epoch > epoch {
 		return fmt.Errorf("partition %v: offsets %d to %d can't have been lost in epoch %v", p.id, p.mu.next, next, epoch)
 	}
+	if p.deps.Metrics != nil {
+		p.deps.Metrics.lost.Add(float64(next - p.mu.next))
+	}
 	for p.mu.next < next {
 		count := min(next-p.mu.next, math.MaxInt32)
 		p.mu.tail.push(nowhere, ref{base: p.mu.next, spans: uint32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})

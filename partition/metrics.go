@@ -6,6 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type Metrics struct {
 	forgotten prometheus.Counter
 	shed      prometheus.Counter
+	lost      prometheus.Counter
 }
 
 // NewMetrics makes metrics; a nil registerer leaves them unregistered.
@@ -16,8 +17,10 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		shed: prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_partition_shed_producers_total",
 			Help: "Idempotent producers that a partition forgot before they expired, since it had more than 16,384."}),
 	}
+	m.lost = prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_partition_lost_records_total",
+		Help: "Offsets that were passed over here, since an operator accepted the loss of the journal that had them (varve cluster accept-loss)."})
 	if reg != nil {
-		reg.MustRegister(m.forgotten, m.shed)
+		reg.MustRegister(m.forgotten, m.shed, m.lost)
 	}
 	return m
 }

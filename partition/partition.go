@@ -16,6 +16,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/meter"
 	"varve/tiering"
 	"varve/wal"
 )
@@ -82,10 +83,12 @@ type Deps struct {
 	Clock     Clock
 	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
 	Metrics   *Metrics              // nil: none are kept
+	Log       *slog.Logger          // nil: nothing is said
 	// TrustHeaders leaves the records of a batch unread where the topic's settings
 	// don't demand it (produce.validation=headers).
 	TrustHeaders bool
-	Log          *slog.Logger // nil: nothing is said
+	// Traffic gives the counters of a topic; nil: none are kept.
+	Traffic func(id.Topic) *meter.Traffic
 }
 
 // Clock tells the time in ms since 1970.
@@ -95,6 +98,8 @@ type Clock func() int64
 type Partition struct {
 	id   id.Partition
 	deps *Deps
+	// traffic counts what clients do.
+	traffic *meter.Traffic
 
 	mu struct {
 		sync.Mutex
@@ -145,6 +150,9 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n.mu.watchers = map[*Watcher]int64{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
+	if deps.Traffic != nil {
+		n.traffic = deps.Traffic(p.Topic)
+	}
 	return n
 }
 
@@ -323,6 +331,13 @@ func (p *Partition) Work() Work {
 func (p *Partition) worked(bytes int64) {
 	p.mu.work.Bytes += bytes
 	p.mu.work.Requests++
+}
+
+// Fetched counts what clients were sent of the partition.
+func (p *Partition) Fetched(bytes, records int64) {
+	if p.traffic != nil {
+		p.traffic.Out(bytes, records)
+	}
 }
 
 // Head is the head as last committed.

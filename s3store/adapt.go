@@ -10,6 +10,7 @@ import (
 type Adapted struct {
 	Store
 	found atomic.Pointer[Capabilities]
+	clock *serverClock // nil: the store has none
 }
 
 // Adapt trusts the inner store's Capabilities until Use says otherwise.

@@ -24,7 +24,7 @@ type awsStore struct {
 	config Config
 }
 
-func openAWS(ctx context.Context, config Config) (*awsStore, error) {
+func openAWS(ctx context.Context, config Config, clock *serverClock) (*awsStore, error) {
 	var tuneErr error
 	httpClient := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
 		tuneErr = errors.Join(tuneErr, config.tune(tr))
@@ -58,6 +58,7 @@ func openAWS(ctx context.Context, config Config) (*awsStore, error) {
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.UsePathStyle = config.PathStyle
+		o.HTTPClient = watchedClient{httpClient, clock}
 		if config.Endpoint != "" {
 			o.BaseEndpoint = aws.String(config.Endpoint)
 		}

@@ -197,6 +197,17 @@ func (c Config) validateLimits(bad func(field string, value any, allowed string)
 	}
 }
 
+// Place names the store and where in it objects go, without secrets.
+func (c Config) Place() string {
+	switch c.Driver {
+	case DriverDir:
+		return strings.TrimSuffix("dir "+c.Directory+" "+c.Prefix, " ")
+	case DriverMemory:
+		return DriverMemory
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%s %s/%s/%s", c.Driver, c.Endpoint, c.Bucket, c.Prefix), "/")
+}
+
 // LogValue shows where the store is and hides the secrets.
 func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(

@@ -27,6 +27,9 @@ var (
 	// ErrUnsupported: the store doesn't know how to do this.
 	ErrUnsupported = errors.New("not supported by the store")
 
+	// ErrSkewed: our clock and the store's are too far apart. It is transient: once the
+	// store has told its time, requests are signed by that.
+	ErrSkewed = errors.New("the clocks of this machine and of the store are too far apart: set them right (NTP)")
 	// ErrTimeout: WithDeadline gave up waiting. It is transient.
 	ErrTimeout = errors.New("no answer from the store in time")
 )
@@ -64,6 +67,8 @@ func kindOf(err error) string {
 		return "invalid"
 	case errors.Is(err, ErrUnsupported):
 		return "unsupported"
+	case errors.Is(err, ErrSkewed):
+		return "clock_skew"
 	case errors.Is(err, ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return "timeout"
 	case errors.Is(err, context.Canceled):
@@ -84,6 +89,8 @@ func sentinel(status int, code string) error {
 		return ErrExists
 	case "InvalidRange":
 		return ErrRange
+	case "RequestTimeTooSkewed":
+		return ErrSkewed
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch":
 		return ErrDenied
 	case "NotImplemented", "MethodNotAllowed":

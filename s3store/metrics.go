@@ -18,6 +18,53 @@ type metrics struct {
 	bytes    *prometheus.CounterVec   // op
 	inFlight *prometheus.GaugeVec     // op
 	seconds  *prometheus.HistogramVec // op
+	open     attempts
+}
+
+// attempts are those under way, so that one that gets no answer is seen before it ends.
+type attempts struct {
+	mu    sync.Mutex
+	next  uint64
+	began map[uint64]attempt
+}
+
+type attempt struct {
+	op Op
+	at time.Time
+}
+
+func (a *attempts) begin(op Op) (end func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.began == nil {
+		a.began = map[uint64]attempt{}
+	}
+	n := a.next
+	a.next++
+	a.began[n] = attempt{op, time.Now()}
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.began, n)
+	}
+}
+
+var oldestDesc = prometheus.NewDesc("varve_s3store_oldest_attempt_seconds", "For how long the oldest attempt under way has waited for its answer; 0 if there is none.", []string{"op"}, nil)
+
+// Describe implements prometheus.Collector.
+func (a *attempts) Describe(ch chan<- *prometheus.Desc) { ch <- oldestDesc }
+
+// Collect implements prometheus.Collector.
+func (a *attempts) Collect(ch chan<- prometheus.Metric) {
+	oldest := map[Op]time.Duration{}
+	a.mu.Lock()
+	for _, x := range a.began {
+		oldest[x.op] = max(oldest[x.op], time.Since(x.at))
+	}
+	a.mu.Unlock()
+	for _, op := range allOps {
+		ch <- prometheus.MustNewConstMetric(oldestDesc, prometheus.GaugeValue, oldest[op].Seconds(), string(op))
+	}
 }
 
 func newMetrics() *metrics {
@@ -42,7 +89,7 @@ func newMetrics() *metrics {
 // register adds the metrics to a registry and makes every series exist, so that
 // a rate over the first error isn't lost.
 func (m *metrics) register(registerer prometheus.Registerer) error {
-	for _, c := range []prometheus.Collector{m.requests, m.failures, m.bytes, m.inFlight, m.seconds} {
+	for _, c := range []prometheus.Collector{m.requests, m.failures, m.bytes, m.inFlight, m.seconds, &m.open} {
 		if err := registerer.Register(c); err != nil {
 			return fmt.Errorf("register s3store metrics: %w", err)
 		}
@@ -61,7 +108,9 @@ func (m *metrics) begin(op Op) (end func(error)) {
 	began := time.Now()
 	m.requests.WithLabelValues(string(op)).Inc()
 	m.inFlight.WithLabelValues(string(op)).Inc()
+	answered := m.open.begin(op)
 	return func(err error) {
+		answered()
 		m.seconds.WithLabelValues(string(op)).Observe(time.Since(began).Seconds())
 		m.inFlight.WithLabelValues(string(op)).Dec()
 		m.failed(op, err)

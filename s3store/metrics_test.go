@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -78,4 +80,30 @@ func TestMetricsCountEveryAttempt(t *testing.T) {
 	if got := value(t, registry, "in_flight", "get"); got != 0 {
 		t.Errorf("in flight after close: %v", got)
 	}
+}
+
+// TestAttemptWithoutAnswer: an attempt that gets no answer is seen while it waits.
+func TestAttemptWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		answer := make(chan struct{})
+		inner := WithFaults(NewMemory(), func(Call) Fault { <-answer; return Fault{} })
+		store, err := WithMetrics(inner, registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		oldest := func() float64 { return value(t, registry, "oldest_attempt_seconds", string(OpPut)) }
+		done := make(chan error)
+		go func() { done <- store.Put(t.Context(), "a", strings.NewReader("x")) }()
+		for _, want := range []float64{20, 40} {
+			time.Sleep(20 * time.Second) // fake
+			if got := oldest(); got != want {
+				t.Errorf("after %v s it waits for %v s", want, got)
+			}
+		}
+		close(answer)
+		if err := <-done; err != nil || oldest() != 0 {
+			t.Errorf("%v, %v s", err, oldest())
+		}
+	})
 }

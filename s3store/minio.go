@@ -16,11 +16,12 @@ import (
 type minioStore struct {
 	core      *minio.Core
 	transport *http.Transport
+	signing   *signingTransport
 	config    Config
 	sse       encrypt.ServerSide // nil for the bucket's default
 }
 
-func openMinIO(config Config) (*minioStore, error) {
+func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 	endpoint, err := url.Parse(config.Endpoint)
 	if err != nil {
 		return nil, err
@@ -40,10 +41,12 @@ func openMinIO(config Config) (*minioStore, error) {
 	if config.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
+	creds := config.minioCredentials(transport)
+	m.signing = newSigningTransport(transport, clock, creds)
 	m.core, err = minio.NewCore(endpoint.Host, &minio.Options{
-		Creds:        config.minioCredentials(transport),
+		Creds:        creds,
 		Secure:       endpoint.Scheme == "https",
-		Transport:    transport,
+		Transport:    m.signing,
 		Region:       config.Region,
 		BucketLookup: lookup,
 		MaxRetries:   1,

@@ -15,7 +15,8 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("s3store config: %w", err)
 	}
-	store, err := openDriver(ctx, config)
+	var clock serverClock
+	store, err := openDriver(ctx, config, &clock)
 	if err != nil {
 		return nil, fmt.Errorf("open s3store driver %s: %w", config.Driver, err)
 	}
@@ -28,15 +29,17 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	store = WithDeadline(store, config.RequestTimeout, config.StallTimeout)
 	store = WithRetry(store, config.Retry, log)
 	log.Info("object store opened", "store", config)
-	return Adapt(store), nil
+	adapted := Adapt(store)
+	adapted.clock = &clock
+	return adapted, nil
 }
 
-func openDriver(ctx context.Context, config Config) (Store, error) {
+func openDriver(ctx context.Context, config Config, clock *serverClock) (Store, error) {
 	switch config.Driver {
 	case DriverAWS:
-		return openAWS(ctx, config)
+		return openAWS(ctx, config, clock)
 	case DriverMinIO:
-		return openMinIO(config)
+		return openMinIO(config, clock)
 	case DriverDir:
 		return openDir(config.Directory)
 	}

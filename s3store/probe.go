@@ -20,11 +20,13 @@ type Report struct {
 	// Notes are sentences for the log: what the store can't do, and what Varve
 	// does instead. None for a store that can do all.
 	Notes []string
+	// NoList: the store doesn't let us list objects.
+	NoList bool
 }
 
 const (
-	// probeFolder holds the probe objects; ones left over do no harm.
-	probeFolder = "varve-probe/"
+	// ProbeFolder holds the probe objects; ones left over do no harm.
+	ProbeFolder = "varve-probe/"
 	// skewLimit is the clock difference that is worth a note.
 	skewLimit = time.Minute
 )
@@ -37,7 +39,7 @@ const (
 func Probe(ctx context.Context, store Store, random *chance.Source) (Report, error) {
 	p := prober{
 		store:  store,
-		key:    probeFolder + fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()),
+		key:    ProbeFolder + fmt.Sprintf("%016x%016x", random.Uint64(), random.Uint64()),
 		first:  []byte("varve asks what this store can do"),
 		second: []byte("varve asks whether this store overwrites"),
 	}
@@ -141,11 +143,12 @@ func (p *prober) readRange(ctx context.Context, off, length int64) error {
 
 func (p *prober) list(ctx context.Context) error {
 	found := false
-	err := p.store.List(ctx, probeFolder, "", func(object Object) bool {
+	err := p.store.List(ctx, ProbeFolder, "", func(object Object) bool {
 		found = found || object.Key == p.key
 		return !found
 	})
 	if errors.Is(err, ErrDenied) || errors.Is(err, ErrUnsupported) {
+		p.report.NoList = true
 		p.note("the store doesn't let us list objects (%v); orphans are not collected, and fsck and restore can't work", err)
 		return nil
 	}

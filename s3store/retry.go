@@ -130,7 +130,7 @@ func (r *retrying) repeat(ctx context.Context, op Op, key string, do func(attemp
 // wait pauses after a failed attempt; an error means that ctx ended.
 func (r *retrying) wait(ctx context.Context, op Op, key string, attempt int, cause error) error {
 	pause := r.policy.pause(attempt)
-	r.log.Warn("object store call failed, trying again", "op", op, "key", shorten(key),
+	r.log.Debug("object store call failed, trying again", "op", op, "key", shorten(key),
 		"attempt", attempt+1, "of", r.policy.Attempts, "pause", pause, "err", cause)
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -83,6 +83,7 @@ type Collector struct {
 	metrics *garbageMetrics
 	pace    *rate.Limiter
 	sweep   sweep                        // Run's own
+	strange strange                      // objects that are damaged
 	doubted map[string]metadata.Revision // Run's own: what was said of keys that can't be decoded
 
 	mu struct {
@@ -100,8 +101,9 @@ func NewCollector(cfg GarbageConfig, deps GarbageDeps) *Collector {
 	if err := cfg.Validate(); err != nil {
 		panic("tiering: garbage config: " + err.Error())
 	}
-	c := &Collector{cfg: cfg, deps: deps, metrics: newGarbageMetrics(deps.Registerer),
+	c := &Collector{cfg: cfg, deps: deps,
 		pace: rate.NewLimiter(rate.Limit(cfg.DeletesPerSecond), max(cfg.DeletesPerSecond, deleteAtOnce))}
+	c.metrics = newGarbageMetrics(deps.Registerer, c)
 	c.mu.dropped = map[metadata.Object]struct{}{}
 	c.doubted = map[string]metadata.Revision{}
 	c.sweep.begin()

@@ -66,20 +66,22 @@ func (c *Collector) judge(ctx context.Context) (*judge, error) {
 func (j *judge) object(ctx context.Context, o metadata.Object, found s3store.Object) (v verdict, f *Footer, err error) {
 	f, err = ReadFooter(ctx, j.c.deps.Store, found.Key, found.Size)
 	if errors.Is(err, s3store.ErrNotFound) {
+		j.c.strange.fine(found.Key)
 		return keepDoubt, nil, nil // another collector was here
 	}
 	var corrupt *CorruptError
 	if errors.As(err, &corrupt) {
-		j.c.deps.Log.Warn("an object can't be judged, so it stays", "err", err)
+		j.c.wonder(found.Key, "an object is damaged", err)
 		return keepDoubt, nil, nil
 	}
 	if err != nil {
 		return keepDoubt, nil, err
 	}
 	if f.Object != o {
-		j.c.deps.Log.Warn("an object lies under another's key, so it stays", "key", found.Key, "object", f.Object)
+		j.c.wonder(found.Key, fmt.Sprintf("an object lies under another's key: it is %v", f.Object), nil)
 		return keepDoubt, f, nil
 	}
+	j.c.strange.fine(found.Key)
 	for i := range f.Slices {
 		s := &f.Slices[i]
 		v, err := j.part(ctx, s.Partition, o, func(h *metadata.Head) (bool, error) { return j.namesSlice(ctx, h, s) })
@@ -104,9 +106,10 @@ func (j *judge) page(ctx context.Context, o metadata.Object, found s3store.Objec
 	}
 	g, err := decodePage(b)
 	if err != nil {
-		j.c.deps.Log.Warn("a manifest page can't be judged, so it stays", "key", found.Key, "err", err)
+		j.c.wonder(found.Key, "a manifest page is damaged", err)
 		return keepDoubt, nil, nil
 	}
+	j.c.strange.fine(found.Key)
 	v, err := j.part(ctx, g.Partition, o, func(h *metadata.Head) (bool, error) { return j.namesPage(ctx, h, g, o) })
 	return v, g, err
 }
@@ -131,10 +134,13 @@ func (j *judge) part(ctx context.Context, p id.Partition, o metadata.Object, nam
 	var corrupt *CorruptError
 	switch {
 	case errors.As(err, &corrupt) || errors.Is(err, ErrGone):
-		j.c.deps.Log.Warn("a manifest can't be read, so what it might name stays", "partition", p, "err", err)
+		j.c.wonder(manifestName(p), "a manifest can't be read, so what it might name stays", err)
 		return keepDoubt, nil
 	case err != nil:
 		return keepDoubt, err
+	}
+	j.c.strange.fine(manifestName(p))
+	switch {
 	case is:
 		return keepNamed, nil
 	case h.Owner == o.Writer && o.Seq >= floor:
@@ -142,6 +148,9 @@ func (j *judge) part(ctx context.Context, p id.Partition, o metadata.Object, nam
 	}
 	return remove, nil
 }
+
+// manifestName names a partition's manifest where keys of objects are remembered.
+func manifestName(p id.Partition) string { return "manifest of partition " + p.String() }
 
 func (j *judge) floor(w id.Incarnation) uint64 {
 	floor, known := j.floors[w]

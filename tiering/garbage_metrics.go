@@ -16,7 +16,7 @@ type garbageMetrics struct {
 	passed  prometheus.Counter
 }
 
-func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
+func newGarbageMetrics(reg prometheus.Registerer, c *Collector) *garbageMetrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
 	}
@@ -30,7 +30,9 @@ func newGarbageMetrics(reg prometheus.Registerer) *garbageMetrics {
 		passed:  counter("unjudged_objects_total", "Objects that the sweep passed over, since they could not be judged."),
 	}
 	if reg != nil {
-		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors, m.passed)
+		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors, m.passed,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_damaged_objects", Help: "Objects that the garbage collection found cut, swapped or unreadable when it looked last; the log names each once."},
+				func() float64 { return float64(c.strange.count()) }))
 	}
 	return m
 }

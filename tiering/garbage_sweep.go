@@ -99,7 +99,7 @@ func (c *Collector) passOver(ctx context.Context, found s3store.Object, err erro
 	}
 	s.doubtful = true
 	c.metrics.passed.Inc()
-	c.deps.Log.Warn("an object can't be judged, so it stays; as long as there is one, records of deleted topics stay too", "key", found.Key, "err", err)
+	c.wonder(found.Key, "an object can't be judged; as long as there is one, records of deleted topics stay too", err)
 	return true
 }
 

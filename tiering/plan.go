@@ -53,14 +53,14 @@ type candidate struct {
 func (u *Uploader) plan(ctx context.Context) []task {
 	found := u.candidates()
 	now, hurry := u.deps.Clock(), u.deps.Hurry()
-	var small, age int64
+	var small, age, bytes int64
 	for _, c := range found {
-		age = max(age, now-c.oldest)
+		age, bytes = max(age, now-c.oldest), bytes+c.bytes
 		if c.bytes < u.cfg.SegmentBytes && u.due(&c, now) {
 			small += c.bytes
 		}
 	}
-	u.note(found, age, now)
+	u.waiting.Store(bytes)
 	u.setPace(u.waiting.Load(), hurry)
 	u.behind.Store(hurry || u.waiting.Load() > 4*u.cfg.BundleBytes)
 	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
@@ -112,7 +112,6 @@ func (u *Uploader) due(c *candidate, now int64) bool {
 // candidates lists what waits, without what is to be left alone for now.
 func (u *Uploader) candidates() []candidate {
 	var found []candidate
-	u.alone = waiting{}
 	seen := map[id.Partition]bool{}
 	for s := range u.deps.Sources() {
 		bytes, oldest := s.PendingBytes()
@@ -124,7 +123,6 @@ func (u *Uploader) candidates() []candidate {
 			seen[p] = true
 		}
 		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
-			u.alone.add(bytes, oldest)
 			continue
 		}
 		found = append(found, candidate{s, bytes, oldest, u.flushing(p)})
@@ -139,20 +137,6 @@ func (u *Uploader) candidates() []candidate {
 	u.finish()
 	u.noteStuck(seen)
 	return found
-}
-
-// note tells what waits; what is left alone for now can't be hurried, but waits too.
-func (u *Uploader) note(found []candidate, age, now int64) {
-	var bytes int64
-	for _, c := range found {
-		bytes += c.bytes
-	}
-	u.waiting.Store(bytes)
-	if u.alone.bytes > 0 {
-		bytes, age = bytes+u.alone.bytes, max(age, now-u.alone.oldest)
-	}
-	u.metrics.waiting.Set(float64(bytes))
-	u.metrics.oldest.Set(float64(age) / 1000)
 }
 
 // pack makes objects: big partitions get their own, the others share.

@@ -140,7 +140,7 @@ func (u *Uploader) conclude(ctx context.Context, outcomes map[*take]outcome) boo
 		}
 	}
 	if progress {
-		u.metrics.succeeded.Set(float64(time.Now().UnixMilli()) / 1000)
+		u.succeeded.Store(time.Now().UnixMilli())
 		u.deps.OnCommitted()
 	}
 	u.finish()

@@ -23,13 +23,28 @@ type Stuck struct {
 	Err       error // of the last attempt
 }
 
-// Stuck lists the partitions that could not be tiered for a minute or more, the longest
-// first. They are tried again all the same. The list must not be changed.
-func (u *Uploader) Stuck() []Stuck {
-	if l := u.stuck.Load(); l != nil {
-		return *l
+// Waiting is what is committed and not in the tier at this moment, and for how long the
+// oldest of it has been.
+func (u *Uploader) Waiting() (bytes int64, oldest time.Duration) {
+	now := u.deps.Clock()
+	for s := range u.deps.Sources() {
+		if n, since := s.PendingBytes(); n > 0 {
+			bytes += n
+			oldest = max(oldest, time.Duration(now-since)*time.Millisecond)
+		}
 	}
-	return nil
+	return bytes, oldest
+}
+
+// Stuck lists the partitions that could not be tiered for a minute or more, the longest
+// first. They are tried again all the same.
+func (u *Uploader) Stuck() []Stuck {
+	failing := u.failing.Load()
+	if failing == nil {
+		return nil
+	}
+	long := func(s Stuck) bool { return time.Since(s.Since) < stuckAfter }
+	return slices.DeleteFunc(slices.Clone(*failing), long)
 }
 
 // failure is a source that couldn't be read; it is left alone for a while.
@@ -40,18 +55,6 @@ type failure struct {
 	told  bool // that it is stuck
 }
 
-// waiting is how much waits, and since when.
-type waiting struct {
-	bytes, oldest int64
-}
-
-func (w *waiting) add(bytes, oldest int64) {
-	if w.bytes == 0 || oldest < w.oldest {
-		w.oldest = oldest
-	}
-	w.bytes += bytes
-}
-
 // leaveAlone keeps a source that can't be read from being tried all the time.
 func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
 	f := u.failed[p]
@@ -60,6 +63,7 @@ func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, 
 		u.failed[p] = f
 	}
 	f.Bytes, f.Err = bytes, err
+	defer u.tellFailing()
 	wait := u.cfg.RetryMax
 	if f.times < 20 {
 		wait = min(wait, u.cfg.RetryBase<<f.times)
@@ -77,29 +81,35 @@ func (u *Uploader) recovered(p id.Partition) {
 	if f := u.failed[p]; f != nil && f.told {
 		u.deps.Log.Info("a partition isn't stuck any more", "partition", p, "since", f.Since)
 	}
-	delete(u.failed, p)
+	if f := u.failed[p]; f != nil {
+		delete(u.failed, p)
+		u.tellFailing()
+	}
 }
 
 // noteStuck tells who is stuck by now. Of those that failed, only what was seen still
 // waits here.
 func (u *Uploader) noteStuck(seen map[id.Partition]bool) {
-	var all []Stuck
 	for p, f := range u.failed {
 		switch {
 		case !seen[p]:
 			u.recovered(p)
-		case time.Since(f.Since) >= stuckAfter:
-			all = append(all, f.Stuck)
-			if !f.told {
-				f.told = true
-				u.deps.Log.Error("a partition is stuck: its records can't be tiered, and the journal keeps all that came after them", "partition", p,
-					"since", f.Since, "bytes", f.Bytes, "err", f.Err)
-			}
+		case time.Since(f.Since) >= stuckAfter && !f.told:
+			f.told = true
+			u.deps.Log.Error("a partition is stuck: its records can't be tiered, and the journal keeps all that came after them", "partition", p,
+				"since", f.Since, "bytes", f.Bytes, "err", f.Err)
 		}
+	}
+}
+
+// tellFailing shows Stuck what fails by now.
+func (u *Uploader) tellFailing() {
+	all := make([]Stuck, 0, len(u.failed))
+	for _, f := range u.failed {
+		all = append(all, f.Stuck)
 	}
 	slices.SortFunc(all, func(a, b Stuck) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Partition.String(), b.Partition.String()))
 	})
-	u.stuck.Store(&all)
-	u.metrics.stuck.Set(float64(len(all)))
+	u.failing.Store(&all)
 }

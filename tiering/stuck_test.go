@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,17 +14,62 @@ import (
 
 	"varve/kafka"
 	"varve/metadata"
+	"varve/s3store"
 )
 
-func gauge(t *testing.T, g prometheus.Gauge) float64 {
+// gauges reads what the uploader's collector tells now, by name after the prefix.
+func gauges(t *testing.T, u *Uploader) map[string]float64 {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(g)
+	reg.MustRegister(uploadState{u})
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return families[0].GetMetric()[0].GetGauge().GetValue()
+	out := map[string]float64{}
+	for _, f := range families {
+		out[strings.TrimPrefix(f.GetName(), "varve_tier_upload_")] = f.GetMetric()[0].GetGauge().GetValue()
+	}
+	return out
+}
+
+// What waits is told as it is when it is asked for: also while a round stands still in a
+// put that an outage holds up, and for what nobody has planned yet.
+func TestWaitingMovesInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.upload.CheckEvery, cfg.upload.MaxAge = time.Second, time.Millisecond
+		w := newWorld(t, cfg)
+		w.upload.deps.Clock = func() int64 { return time.Now().UnixMilli() }
+		s := w.source(1, 0)
+		produce := func() { s.produce(randomBatch(t, newRand(1), kafka.None, 1, 100, 1), 0, time.Now().UnixMilli()) }
+		var away atomic.Bool
+		away.Store(true)
+		w.faults = func(s3store.Call) (f s3store.Fault) {
+			if away.Load() {
+				f.Before = errInjected
+			}
+			return f
+		}
+		produce()
+		w.start()
+		var bytes, oldest float64
+		for range 5 {
+			time.Sleep(20 * time.Second) // fake
+			produce()
+			g := gauges(t, w.upload)
+			if g["waiting_bytes"] <= bytes || g["oldest_seconds"] < oldest+19 {
+				t.Fatalf("after 20 s more, %v bytes and %v s became %v", bytes, oldest, g)
+			}
+			bytes, oldest = g["waiting_bytes"], g["oldest_seconds"]
+		}
+		away.Store(false)
+		time.Sleep(time.Minute) // fake
+		if g := gauges(t, w.upload); g["waiting_bytes"] != 0 || g["oldest_seconds"] != 0 || g["last_success_timestamp_seconds"] == 0 {
+			t.Errorf("after the outage: %v", g)
+		}
+		w.cancel()
+	})
 }
 
 // Promise 6: a partition that can't be tiered is named as long as that is so, and
@@ -53,14 +100,14 @@ func TestStuckPartitions(t *testing.T) {
 				if len(l) != 1 || l[0].Partition != bad.id || l[0].Err == nil || l[0].Bytes == 0 {
 					t.Fatalf("stuck: %+v", l)
 				}
-				if n := gauge(t, w.upload.metrics.oldest); n < stuckAfter.Seconds() {
+				if n := gauges(t, w.upload)["oldest_seconds"]; n < stuckAfter.Seconds() {
 					t.Errorf("the oldest record waits for %v s", n)
 				}
 				bad.mu.Lock()
 				end(bad)
 				bad.mu.Unlock()
 				time.Sleep(30 * time.Second)
-				if l := w.upload.Stuck(); len(l) != 0 || gauge(t, w.upload.metrics.oldest) != 0 || gauge(t, w.upload.metrics.waiting) != 0 {
+				if l, g := w.upload.Stuck(), gauges(t, w.upload); len(l) != 0 || g["oldest_seconds"] != 0 || g["waiting_bytes"] != 0 {
 					t.Errorf("still stuck: %+v", l)
 				}
 				w.cancel()

@@ -53,17 +53,17 @@ type Uploader struct {
 	urgent  atomic.Int32  // flushes that wait: no pace then
 	zip     *zstd.Encoder
 
-	kick     chan struct{}             // holds one token
-	requests chan *flush               // to Run
-	stopped  chan struct{}             // closed when Run returned
-	behind   atomic.Bool               // more waits than can be compressed
-	waiting  atomic.Int64              // bytes, as last looked
-	flushes  []*flush                  // Run's own
-	failed   map[id.Partition]*failure // Run's own, between rounds
-	alone    waiting                   // Run's own: what waits of those that failed and are left alone for now
-	stuck    atomic.Pointer[[]Stuck]
-	room     []byte    // Run's own: what a round loads into
-	loaded   time.Time // Run's own: when that was used last
+	kick      chan struct{}             // holds one token
+	requests  chan *flush               // to Run
+	stopped   chan struct{}             // closed when Run returned
+	behind    atomic.Bool               // more waits than can be compressed
+	waiting   atomic.Int64              // bytes, as last looked
+	succeeded atomic.Int64              // when a head was last committed, in ms since 1970; 0: never
+	flushes   []*flush                  // Run's own
+	failed    map[id.Partition]*failure // Run's own, between rounds
+	failing   atomic.Pointer[[]Stuck]   // what failed, for other goroutines
+	room      []byte                    // Run's own: what a round loads into
+	loaded    time.Time                 // Run's own: when that was used last
 }
 
 // keepRoom is how long an uploader that has nothing to do keeps its memory.
@@ -81,8 +81,8 @@ func NewUploader(cfg UploadConfig, deps UploadDeps) *Uploader {
 	if deps.OnCommitted == nil {
 		deps.OnCommitted = func() {}
 	}
-	u := &Uploader{cfg: cfg, deps: deps, metrics: newUploadMetrics(deps.Registerer),
-		kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: newZip(cfg.Concurrency)}
+	u := &Uploader{cfg: cfg, deps: deps, kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: newZip(cfg.Concurrency)}
+	u.metrics = newUploadMetrics(deps.Registerer, u)
 	u.put = &putter{store: deps.Store, log: deps.Log, random: deps.Random, base: cfg.RetryBase, max: cfg.RetryMax,
 		failed: func(error) { u.metrics.errors.WithLabelValues("put").Inc() }, waiting: u.waiting.Load}
 	u.pace = rate.NewLimiter(rate.Limit(minPace), paceBurst)

@@ -27,6 +27,7 @@ func (s *Store) janitor(ctx context.Context) {
 		case <-retry.C:
 		}
 		s.recycle()
+		s.squeeze()
 		s.prepare()
 		s.writeIndexes()
 	}
@@ -38,18 +39,21 @@ func (s *Store) prepare() {
 	s.mu.Lock()
 	wants := s.mu.wants
 	s.mu.Unlock()
-	var full error
+	var full, noRoom error
 	for _, p := range wants {
 		if full == nil {
 			full = s.admitFile(p.size)
 		}
-		if full != nil {
-			s.prepared(p, nil, full)
-			continue
+		f, err := (*file)(nil), full
+		if full == nil {
+			f, err = s.newFile(p.journal, p.wanted(), p.size)
 		}
-		f, err := s.newFile(p.journal, p.wanted(), p.size)
+		if isFull(err) {
+			noRoom = err
+		}
 		s.prepared(p, f, err)
 	}
+	s.noteFull(noRoom)
 }
 
 // prepared notes how a preparation ended, and strikes it off if it needs no repetition.
@@ -63,6 +67,7 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 	was := p.put(f, err) // after that: who takes the file may want the next at once
 	p.freed()
 	switch {
+	case isFull(err), isFull(was): // said once for all journals
 	case err != nil && was == nil && !over:
 		s.log.Error("no file can be prepared for a journal; its appends are refused until one can", "journal", p.journal, "err", err)
 	case err == nil && was != nil:
@@ -86,7 +91,7 @@ func (s *Store) admitFile(size int64) error {
 		return err
 	}
 	if free < size+s.cfg.ReserveBytes {
-		return fmt.Errorf("%d bytes are free on the disk, %d of them reserved", free, s.cfg.ReserveBytes)
+		return &fullError{free, s.cfg.ReserveBytes}
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16)}),
 		readBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_journal_read_bytes_total", Help: "Bytes copied from the journal, by where they were."}, []string{"from"}),
 	}
-	for _, from := range []string{"memory", "stretch", "disk"} {
+	for _, from := range []string{"memory", "readahead", "disk"} {
 		m.readBytes.WithLabelValues(from) // shown before the first
 	}
 	if r == nil {

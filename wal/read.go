@@ -14,7 +14,7 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 	from := "memory"
 	if !ok {
 		v, ok = s.behind.view(j, pos, n, n)
-		from = "stretch"
+		from = "readahead"
 	}
 	if ok {
 		s.metrics.readBytes.WithLabelValues(from).Add(float64(n))
@@ -32,7 +32,7 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 		return nil
 	}
 	if s.behind.copy(j, p, pos) {
-		s.metrics.readBytes.WithLabelValues("stretch").Add(float64(len(p)))
+		s.metrics.readBytes.WithLabelValues("readahead").Add(float64(len(p)))
 		return nil
 	}
 	f := s.file(j, pos.file())

@@ -49,9 +49,11 @@ type Store struct {
 	cache   *cache
 	behind  *stretches
 
-	broken    atomic.Pointer[error] // the first write or sync that failed
-	untrimmed atomic.Int64          // bytes of files that are still needed
-	weight    atomic.Int64          // what they count for in the budget
+	broken    atomic.Pointer[error]  // the first write or sync that failed
+	untrimmed atomic.Int64           // bytes of files that are still needed
+	weight    atomic.Int64           // what they count for in the budget
+	lacks     atomic.Int64           // files that the disk lacks room for, of lowFiles
+	full      atomic.Pointer[string] // why no file can be made; nil: it can
 
 	mu struct {
 		sync.Mutex

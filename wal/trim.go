@@ -52,13 +52,15 @@ func (s *Store) recount() {
 }
 
 // Pressure says how full the budget is: throttle from the soft watermark on, 0 below
-// it to 1 at the hard one. Small batches count for more than they take of the disk.
+// it to 1 at the hard one. Small batches count for more than they take of the disk. A disk
+// with room for few more files counts as a budget that is nearly used up.
 func (s *Store) Pressure() float64 {
+	short := mostShort * float64(s.lacks.Load()) / lowFiles
 	n := s.weight.Load()
 	if n <= s.cfg.SoftBytes {
-		return 0
+		return short
 	}
-	return min(1, float64(n-s.cfg.SoftBytes)/float64(max(1, s.cfg.HardBytes-s.cfg.SoftBytes)))
+	return max(short, min(1, float64(n-s.cfg.SoftBytes)/float64(max(1, s.cfg.HardBytes-s.cfg.SoftBytes))))
 }
 
 // recycle takes trimmed files, oldest first, while more is kept than should be. A file

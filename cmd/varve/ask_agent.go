@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -19,9 +20,21 @@ type awayError struct {
 }
 
 func (e *awayError) Error() string {
+	var starting startingError
+	if errors.As(e.err, &starting) {
+		return fmt.Sprintf("the agent at %s is starting: %s", e.addr, starting.why)
+	}
+	if errors.Is(e.err, context.DeadlineExceeded) {
+		return fmt.Sprintf("no answer in time from the agent at %s: does it hang?", e.addr)
+	}
 	return fmt.Sprintf("no agent answers at %s: %v", e.addr, rootCause(e.err))
 }
 func (e *awayError) Unwrap() error { return e.err }
+
+// startingError says that an agent serves nothing yet, and what it waits for.
+type startingError struct{ why string }
+
+func (e startingError) Error() string { return "it is starting: " + e.why }
 
 // askAgent asks an agent's admin API and decodes its answer.
 func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error) {
@@ -51,6 +64,9 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 		return nil, fmt.Errorf("%s", said)
 	}
 	var a A
+	if why, starting := strings.CutPrefix(said, "not ready:"); starting && ours && resp.StatusCode == http.StatusServiceUnavailable {
+		return nil, &awayError{addr, startingError{strings.Join(strings.Fields(why), " ")}}
+	}
 	if resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("it answers %s", resp.Status)
 	} else {

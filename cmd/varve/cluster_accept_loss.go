@@ -9,10 +9,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/health"
 )
 
 func clusterAcceptLossCommand() *cobra.Command {
@@ -65,17 +67,60 @@ func acceptLoss(ctx context.Context, addr, path string) (*agent.Loss, error) {
 func sayCost(w io.Writer, c *agent.LossCost) {
 	fmt.Fprintf(w, "Journal %s of agent %d is %s. Its members:\n", c.Journal, c.Broker, c.State)
 	for _, m := range c.Members {
-		state := "gone"
-		if m.Live {
-			state = "alive"
-		}
-		fmt.Fprintf(w, "  store %s of agent %s: %s\n", m.Store, number(m.Broker), state)
+		fmt.Fprintf(w, "  %s\n", memberLine(&m))
 	}
 	fmt.Fprintf(w, "The newest records of %d partitions may lie in it", c.Partitions)
 	if len(c.Topics) > 0 {
 		fmt.Fprintf(w, " (topics %s)", strings.Join(c.Topics, ", "))
 	}
-	fmt.Fprintln(w, ".\nWhat is not in the bucket, and on no live agent, will be lost for ever, although it was acknowledged.")
+	fmt.Fprintln(w, ".\n"+leftLine(c))
+	fmt.Fprintln(w, "What is not in the bucket, and on no live agent, will be lost for ever, although it was acknowledged.")
+}
+
+// memberLine says of a member where it was, and what it has.
+func memberLine(m *agent.MemberStatus) string {
+	text := "a store of an agent that is not known (" + m.Store + ")"
+	if m.Broker >= 0 {
+		text = fmt.Sprintf("agent %d%s", m.Broker, inParentheses(m.Host))
+	}
+	switch {
+	case m.Live && m.Entries >= 0:
+		return fmt.Sprintf("%s: alive, has entries up to %d", text, m.Entries)
+	case m.Live:
+		return text + ": alive, and does not say what it has"
+	case m.Gone:
+		return text + ": its disk is gone, it has another now"
+	}
+	return text + ": not alive; if its disk is still there, start it: then nothing is lost"
+}
+
+// leftLine says what stays, and what may be lost, as far as anybody knows.
+func leftLine(c *agent.LossCost) string {
+	when := func(ms int64) string {
+		at := time.UnixMilli(ms)
+		return fmt.Sprintf("%s (%v ago)", at.Format(time.DateTime), time.Since(at).Round(time.Second))
+	}
+	var text string
+	switch {
+	case c.NewestKeptMs >= 0:
+		text = fmt.Sprintf("Live agents have %s of it (%s) that are not in the bucket yet, the newest of %s: these stay. What may be lost was written after that",
+			health.Count(int(c.KeptRecords), "record"), byteSize(c.KeptBytes), when(c.NewestKeptMs))
+	case c.TieredMs >= 0:
+		text = fmt.Sprintf("Live agents have nothing of it that is not in the bucket. The newest record of these partitions in the bucket is of %s: what may be lost was written after that", when(c.TieredMs))
+	default:
+		text = "Live agents have nothing of it, and the bucket nothing of these partitions: all of them may be lost"
+	}
+	if c.LostEntries >= 0 {
+		return text + fmt.Sprintf(": %s in all.", entries(c.LostEntries))
+	}
+	return text + "; how much that was, only the members that are gone know. It may be nothing."
+}
+
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }
 
 // confirm asks for the journal's name.
@@ -91,12 +136,23 @@ func confirm(in io.Reader, w io.Writer, journal string) error {
 	return nil
 }
 
+func areEntries(n int64) string {
+	if n == 1 {
+		return "1 entry is"
+	}
+	return fmt.Sprintf("%d entries are", n)
+}
+
 func saidLoss(l *agent.Loss) string {
 	switch {
 	case l.Whole:
 		return fmt.Sprintf("journal %s: nothing was lost, all %d entries are there", l.Journal, l.Kept)
+	case l.Gone && l.Lost >= 0:
+		return fmt.Sprintf("journal %s: nothing of it was left, %s lost", l.Journal, areEntries(l.Lost))
 	case l.Gone:
 		return fmt.Sprintf("journal %s: nothing of it was left", l.Journal)
+	case l.Lost >= 0:
+		return fmt.Sprintf("journal %s: %d entries are kept, %s lost", l.Journal, l.Kept, areEntries(l.Lost))
 	}
-	return fmt.Sprintf("journal %s: %d entries are kept, what came after them is lost", l.Journal, l.Kept)
+	return fmt.Sprintf("journal %s: %d entries are kept. Whether there were more is not known; if so, they are lost. Offsets that are passed over are in the logs ('records are lost') and in varve_partition_lost_records_total", l.Journal, l.Kept)
 }

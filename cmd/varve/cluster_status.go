@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"varve/agent"
+	"varve/health"
 )
 
 // clusterState is what cluster status tells.
@@ -27,6 +28,7 @@ type clusterState struct {
 
 	View   *agent.ClusterStatus `json:"view"`   // as that agent sees the cluster
 	Agents []agentState         `json:"agents"` // what each agent says of itself
+	Health *health.Answer       `json:"health"` // as cluster health tells it
 }
 
 // brokerRow is a broker, and where clients reach it.
@@ -47,8 +49,9 @@ func clusterStatusCommand() *cobra.Command {
 		Long: `Show the brokers and who leads how many partitions, as Kafka's protocol tells it; the
 state of the agent whose HTTP address is --http; and, as it and the other agents tell,
 who has what, how each journal is kept, what isn't in the bucket yet, what moves, and what
-waits and why. With --http '' any Kafka cluster can be asked. The exit code is 1 when partitions have no leader or the agent is not ready, 4 when
-the agent doesn't answer.`,
+waits and why. With --http '' any Kafka cluster can be asked. The exit code is 0 when all is
+well, 1 when partitions have no leader or 'varve cluster health' finds anything that is not
+as it should be, 4 when the agent doesn't answer.`,
 		Example: "  varve cluster status\n  varve cluster status --brokers 10.0.0.1:9092 --http 10.0.0.1:9644",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -76,7 +79,7 @@ the agent doesn't answer.`,
 			switch {
 			case httpAddr != "" && state.Agent == nil:
 				return quietError{exitUnavailable}
-			case state.Leaderless > 0 || state.AgentProblem != "" || state.Agent != nil && len(state.Agent.NotReady) > 0:
+			case state.Leaderless > 0 || state.AgentProblem != "" || state.Health != nil && state.Health.Level != health.Healthy:
 				return quietError{exitFailed}
 			}
 			return nil
@@ -112,6 +115,8 @@ func clusterOf(ctx context.Context, adm *kadm.Client) (*clusterState, error) {
 
 // agentStatus asks an agent over HTTP.
 func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
+	defer cancel()
 	return askAgent[agent.Status](ctx, http.MethodGet, addr, "/v1/status")
 }
 

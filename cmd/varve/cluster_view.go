@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"varve/agent"
+	"varve/health"
 )
 
 // agentState is what one agent says of itself.
@@ -20,7 +21,7 @@ type agentState struct {
 }
 
 // agentPatience bounds what one agent has to answer: one that doesn't holds nobody up.
-const agentPatience = 3 * time.Second
+const agentPatience = time.Second
 
 // askAll asks an agent for the cluster, and then all agents for themselves.
 func (s *clusterState) askAll(ctx context.Context, addr string) (err error) {
@@ -29,11 +30,16 @@ func (s *clusterState) askAll(ctx context.Context, addr string) (err error) {
 	}
 	s.Agents = make([]agentState, len(s.View.Agents))
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		if s.Health, err = askHealth(ctx, addr); err != nil {
+			err = fmt.Errorf("ask for the cluster's health: %w", err)
+		}
+	})
 	for i, a := range s.View.Agents {
 		wg.Go(func() { s.Agents[i] = askOne(ctx, a) })
 	}
 	wg.Wait()
-	return nil
+	return err
 }
 
 func askOne(ctx context.Context, a agent.AgentStatus) agentState {
@@ -71,13 +77,26 @@ func (s *clusterState) printView(t *table) {
 	t.gap()
 	t.row("JOURNAL", "AGENT", "STATE", "QUORUM", "MEMBERS")
 	for _, j := range s.View.Journals {
-		t.row(j.Journal, j.Broker, j.State, fmt.Sprintf("%d of %d", j.Quorum, len(j.Members)), strings.Join(s.membersOf(j), "  "))
+		state := j.State
+		if j.Waits {
+			state = "waits"
+		}
+		t.row(j.Journal, j.Broker, state, fmt.Sprintf("%d of %d", j.Quorum, len(j.Members)), strings.Join(s.membersOf(j), "  "))
 	}
 	if s.View.MovesTotal > 0 {
 		t.gap()
 		t.row(fmt.Sprintf("%d partitions are being moved", s.View.MovesTotal))
 	}
-	for _, line := range s.waits() {
+	if s.Health != nil {
+		t.gap()
+		t.row(fmt.Sprintf("%s: %d of %s alive", s.Health.Level, s.Health.AgentsLive, health.Count(s.Health.AgentsExpected, "agent")))
+		for _, c := range s.Health.Checks {
+			if c.Level != health.Healthy {
+				t.row("  "+c.Level.String(), c.Name, c.Text)
+			}
+		}
+	}
+	for _, line := range s.problems() {
 		t.row(line)
 	}
 }
@@ -105,10 +124,17 @@ func (s *clusterState) membersOf(j agent.JournalStatus) []string {
 	var out []string
 	for _, m := range j.Members {
 		text := number(m.Broker)
+		if m.Host != "" && !m.Live {
+			text += " at " + m.Host
+		}
 		l, told := lag[m.Store]
 		switch {
+		case m.Gone:
+			text += " (its disk is gone)"
 		case !m.Live:
 			text += " (away)"
+		case told && !l.Own && l.ConnectedMs == 0 && strings.Contains(l.Error, "disk full"):
+			text += " (disk full)"
 		case told && !l.Own && l.ConnectedMs == 0:
 			text += " (not connected)"
 		case told && l.LagBytes > 0:
@@ -119,20 +145,11 @@ func (s *clusterState) membersOf(j agent.JournalStatus) []string {
 	return out
 }
 
-// waits says what waits, and why.
-func (s *clusterState) waits() (lines []string) {
+// problems says which agents' own pages could not be read. What waits, and why, is in Health.
+func (s *clusterState) problems() (lines []string) {
 	for _, a := range s.Agents {
 		if a.Problem != "" {
 			lines = append(lines, fmt.Sprintf("agent %d: %s", a.Broker, a.Problem))
-		}
-		if a.Journals == nil {
-			continue
-		}
-		for _, w := range a.Journals.Waiting {
-			lines = append(lines, fmt.Sprintf("journal %s waits: %s", w.What, w.Why))
-		}
-		for _, w := range a.Journals.Unserved {
-			lines = append(lines, fmt.Sprintf("partition %s waits: %s", w.What, w.Why))
 		}
 	}
 	return lines

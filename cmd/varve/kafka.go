@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -68,16 +67,11 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	if len(seeds) > 1 {
-		if seeds, err = k.answering(ctx, seeds); err != nil {
-			return nil, err
-		}
-	}
 	cl, err := kgo.NewClient(append(k.base(seeds), opts...)...)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	if err := cl.Ping(ctx); err != nil {
+	if err := ping(ctx, cl); err != nil {
 		cl.Close()
 		return nil, &unreachableError{strings.Join(seeds, ","), err}
 	}
@@ -85,41 +79,8 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 }
 
 func (k *kafkaFlags) base(seeds []string) []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
-		kgo.DialTimeout(min(k.timeout, 10*time.Second)), kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
-}
-
-// answering asks all seeds at once, and returns the first that answers: one that hangs
-// costs no time.
-func (k *kafkaFlags) answering(ctx context.Context, seeds []string) ([]string, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type answer struct {
-		seed string
-		err  error
-	}
-	answers := make(chan answer, len(seeds))
-	for _, s := range seeds {
-		go func() {
-			cl, err := kgo.NewClient(k.base([]string{s})...)
-			if err == nil {
-				err = cl.Ping(ctx)
-				cl.Close()
-			}
-			answers <- answer{s, err}
-		}()
-	}
-	var first error
-	for range seeds {
-		a := <-answers
-		if a.err == nil {
-			return []string{a.seed}, nil
-		}
-		if first == nil || errors.Is(first, context.DeadlineExceeded) {
-			first = a.err
-		}
-	}
-	return nil, &unreachableError{strings.Join(seeds, ","), first}
+	return []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(new(promptDialer).dial), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
+		kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
 }
 
 // admin connects for one command; ctx is bounded by the timeout.

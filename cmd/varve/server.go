@@ -69,11 +69,20 @@ func (s *server) openLog(w io.Writer) error {
 	}
 	o := &slog.HandlerOptions{Level: s.level}
 	if s.cfg.Log.Format == "json" {
+		o.ReplaceAttr = readableDuration
 		s.log = slog.New(slog.NewJSONHandler(w, o))
 	} else {
 		s.log = slog.New(slog.NewTextHandler(w, o))
 	}
 	return nil
+}
+
+// readableDuration writes durations as text does ("1.5s"): JSON has them as nanoseconds.
+func readableDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func (s *server) setLevel(text string) error {

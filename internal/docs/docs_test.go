@@ -13,11 +13,11 @@ func TestMetricsAreListedWithTypesAndLabels(t *testing.T) {
 	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "varve_level", Help: `How "full" it is.`}, []string{"of", "in"})
 	r.MustRegister(gauge, prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_things_total", Help: "Things."}, []string{"kind"}),
 		prometheus.NewGauge(prometheus.GaugeOpts{Name: "go_other", Help: "Not ours."}))
-	if _, err := MetricsOf(r); err == nil || !strings.Contains(err.Error(), "varve_level") {
+	if _, err := MetricsOf(r, nil); err == nil || !strings.Contains(err.Error(), "varve_level") {
 		t.Errorf("a gauge without a value: %v", err)
 	}
 	gauge.WithLabelValues("a", "b").Set(1)
-	all, err := MetricsOf(r)
+	all, err := MetricsOf(r, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,10 +19,8 @@ type Metric struct {
 // described is the text form of a prometheus.Desc, which tells nothing otherwise.
 var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
 
-// MetricsOf lists what is registered, sorted by name. A family's type is known
-// once it has a value; of those without one, a name that ends in _total is a
-// counter's, and any other an error that names it.
-func MetricsOf(r *prometheus.Registry) ([]Metric, error) {
+// MetricTypes gives the types of the families that have a value now, by name.
+func MetricTypes(r *prometheus.Registry) (map[string]string, error) {
 	families, err := r.Gather()
 	if err != nil {
 		return nil, fmt.Errorf("gather metrics: %w", err)
@@ -30,6 +28,23 @@ func MetricsOf(r *prometheus.Registry) ([]Metric, error) {
 	types := map[string]string{}
 	for _, f := range families {
 		types[f.GetName()] = strings.ToLower(f.GetType().String())
+	}
+	return types, nil
+}
+
+// MetricsOf lists what is registered, sorted by name. A family's type is known
+// once it has a value; of those without one, a name that ends in _total is a
+// counter's, one that had a value earlier has the type of then, and any other is an error
+// that names it.
+func MetricsOf(r *prometheus.Registry, earlier map[string]string) ([]Metric, error) {
+	types, err := MetricTypes(r)
+	if err != nil {
+		return nil, err
+	}
+	for name, t := range earlier {
+		if types[name] == "" {
+			types[name] = t
+		}
 	}
 	descs := make(chan *prometheus.Desc)
 	go func() { defer close(descs); r.Describe(descs) }()

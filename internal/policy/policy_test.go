@@ -23,6 +23,8 @@ var ranks = map[string]int{
 	"varve/group":               1,
 	"varve/tiering":             2,
 	"varve/partition":           3,
+	"varve/meter":               1,
+	"varve/health":              1,
 	"varve/cluster":             4,
 	"varve/broker":              5,
 	"varve/admin":               5,

@@ -104,7 +104,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 			return fmt.Errorf("accept for replication: %w", err)
 		}
 		if !n.enter() {
-			n.metrics.refused.WithLabelValues("too many").Inc()
+			n.metrics.refused.WithLabelValues("too_many").Inc()
 			c.Close()
 			continue
 		}

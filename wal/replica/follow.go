@@ -159,7 +159,7 @@ func (f *following) trim(b []byte) error {
 
 // write makes durable what has arrived, all of it at a time.
 func (f *following) write(ctx context.Context) error {
-	counter := f.n.metrics.durable.WithLabelValues(f.from.String())
+	counter := f.n.metrics.durable.WithLabelValues(f.n.labels(f.from)...)
 	for {
 		b, ok := f.in.take()
 		if !ok {

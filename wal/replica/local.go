@@ -60,6 +60,8 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return l.skip(ctx, q)
 	case verbPut:
 		return l.put(ctx, q)
+	case verbTell:
+		return l.tell(ctx, q)
 	}
 	return nil, fmt.Errorf("verb %d: %w", q.verb, errFrame)
 }

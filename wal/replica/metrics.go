@@ -1,6 +1,10 @@
 package replica
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/internal/id"
+)
 
 type metrics struct {
 	sent, received prometheus.Counter
@@ -23,8 +27,8 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 	m := &metrics{
 		sent:     counter("sent_bytes_total", "Bytes sent to other agents' stores, frames included."),
 		received: counter("received_bytes_total", "Bytes received from other agents, frames included."),
-		durable:  vec("durable_entries_total", "Entries of other agents' journals made durable here, by writer's store.", "store"),
-		connects: vec("connects_total", "Connections made to members of this agent's journals, by store.", "store"),
+		durable:  vec("durable_entries_total", "Entries of other agents' journals made durable here, by writer's store and the broker that had it.", "store", "broker"),
+		connects: vec("connects_total", "Connections made to members of this agent's journals, by store and the broker that had it.", "store", "broker"),
 		lost:     counter("connections_lost_total", "Connections with other agents that ended without being closed here."),
 		fences:   counter("fences_total", "Fences that this store took for recoverers."),
 		copies:   counter("copies_total", "Copies between stores that this agent carried out for a recovery."),
@@ -32,7 +36,7 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 		skips:    counter("skips_total", "Times that a store was told to go on behind what it lacks, since that was trimmed where it is copied from."),
 		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
 	}
-	for _, reason := range []string{"too many", "tls", "hello"} {
+	for _, reason := range []string{"too_many", "tls", "hello"} {
 		m.refused.WithLabelValues(reason) // shown before the first
 	}
 	if r == nil {
@@ -42,13 +46,25 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 	return m
 }
 
+// labels name a store, and the broker that has it, or had it last; "" if nobody knows.
+func (n *Node) labels(s id.Store) []string {
+	broker, known := n.d.Broker, s == n.own
+	if !known && n.d.Home != nil {
+		broker, known = n.d.Home(s)
+	}
+	if !known {
+		return []string{s.String(), ""}
+	}
+	return []string{s.String(), broker.String()}
+}
+
 // lagCollector gives each member's lag at the moment that it is asked.
 type lagCollector struct{ n *Node }
 
 var (
-	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "How far a member is behind the writer, in bytes.", []string{"journal", "store"}, nil)
-	lagEntries = prometheus.NewDesc("varve_replica_lag_entries", "How far a member is behind the writer, in entries.", []string{"journal", "store"}, nil)
-	connected  = prometheus.NewDesc("varve_replica_connected", "Whether a member of this agent's journal is connected.", []string{"journal", "store"}, nil)
+	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "How far a member is behind the writer, in bytes.", []string{"journal", "store", "broker"}, nil)
+	lagEntries = prometheus.NewDesc("varve_replica_lag_entries", "How far a member is behind the writer, in entries.", []string{"journal", "store", "broker"}, nil)
+	connected  = prometheus.NewDesc("varve_replica_connected", "Whether a member of this agent's journal is connected.", []string{"journal", "store", "broker"}, nil)
 )
 
 func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
@@ -59,12 +75,15 @@ func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
 
 func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, j := range c.n.journals() {
+		if j.isLeft() {
+			continue // replaced by another, and kept only until the bucket has all of it
+		}
 		for _, m := range j.members() {
 			is := 0.0
 			if m.Own || !m.Connected.IsZero() {
 				is = 1
 			}
-			labels := []string{j.id.String(), m.Store.String()}
+			labels := append([]string{j.id.String()}, c.n.labels(m.Store)...)
 			ch <- prometheus.MustNewConstMetric(lagBytes, prometheus.GaugeValue, float64(m.LagBytes), labels...)
 			ch <- prometheus.MustNewConstMetric(lagEntries, prometheus.GaugeValue, float64(m.LagEntries), labels...)
 			ch <- prometheus.MustNewConstMetric(connected, prometheus.GaugeValue, is, labels...)

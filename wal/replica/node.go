@@ -25,9 +25,14 @@ type Deps struct {
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 	// Resolve gives the address of the agent that has the store; false: nobody does.
 	Resolve func(id.Store) (addr string, ok bool)
+	// Home gives the broker that has a store, or had it last, for metrics; nil: not known.
+	Home func(id.Store) (id.Broker, bool)
 	// Lost is told that a connection with the agent of that store ended, or could not
 	// be made, without being closed here: reset, refused, silent. It must not block.
 	Lost func(id.Store, error)
+	// Tell answers what other agents ask of this one beside its store, see Node.Tell; nil:
+	// nothing. An answer has at most MaxTold bytes.
+	Tell func(ctx context.Context, what uint32) ([]byte, error)
 }
 
 // Node is this agent's part in replication: it serves its store to others, and

@@ -27,6 +27,7 @@ const (
 	verbFirst                       // -> first entry, its position
 	verbSkip                        // a: epoch, b: first entry, n: the file that it begins -> durable
 	verbProbe                       // a, b: a store -> incarnation uint64, as verbPing there
+	verbTell                        // n: what -> what Deps.Tell says
 	verbLastOne
 )
 

@@ -116,7 +116,7 @@ func (s *sender) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.metrics.connects.WithLabelValues(s.to.String()).Inc()
+	n.metrics.connects.WithLabelValues(n.labels(s.to)...).Inc()
 	s.begin(w.durable, cursor.At())
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := c.until(ctx)

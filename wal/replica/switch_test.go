@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/wal"
@@ -301,6 +303,27 @@ func TestTrimReachesMembers(t *testing.T) {
 	})
 }
 
+// lagLabels gives the labels of all series of members.
+func lagLabels(t *testing.T, n *Node) (all []map[string]string) {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(lagCollector{n})
+	families, err := r.Gather()
+	if err != nil || len(families) != 3 {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			all = append(all, labels)
+		}
+	}
+	return all
+}
+
 // TestSwitchOnlyAtAGoodMoment: when the moment isn't good, commits never stood still, the
 // journal goes on, and the next one is forgotten.
 func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
@@ -328,6 +351,11 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 			t.Error(err) // and alone
 		}
 		l.store(w, 20)
+		for _, labels := range lagLabels(t, c.all[0].node) { // journals that were replaced have no series
+			if labels["journal"] != w.ID().String() || labels["store"] == "" || labels["broker"] == "" {
+				t.Errorf("a series of %v beside journal %v", labels, w.ID())
+			}
+		}
 		l.check()
 	})
 }

@@ -1,0 +1,180 @@
+package agent
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/health"
+	"varve/internal/id"
+	"varve/meter"
+)
+
+// MetricsConfig bounds the number of metrics' series.
+type MetricsConfig struct {
+	MaxTopics      int `yaml:"max_topics" doc:"how many topics have series of their own in an agent's metrics; the others are summed up under the topic (other). 0: none has"`
+	MaxGroupTopics int `yaml:"max_group_topics" doc:"how many pairs of group and topic an agent tells the lag of; the others are counted in varve_group_lag_dropped. 0: none, and no agent is asked where partitions end"`
+}
+
+// gauges tells of this agent and the cluster at the moment that it is asked, without asking
+// anybody else.
+type gauges struct{ i *inspector }
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("varve_"+name, help, labels, nil)
+}
+
+var (
+	buildInfo       = gaugeDesc("build_info", "1, with the version of the program and of Go.", "version", "goversion")
+	ready           = gaugeDesc("ready", "1 if this agent serves what it owns, as /readyz says.")
+	diskFree        = gaugeDesc("disk_free_bytes", "Free space on the disk of the journals, what journal.reserve_bytes keeps included.")
+	diskTotal       = gaugeDesc("disk_total_bytes", "Size of the disk of the journals.")
+	diskFull        = gaugeDesc("disk_full", "1 while no further journal file can be made: producers are refused when the present one is full.")
+	leaderless      = gaugeDesc("partitions_leaderless", "Partitions of the cluster without a live leader, as this agent sees it.")
+	led             = gaugeDesc("partitions_led", "Partitions that this agent leads and serves.")
+	unopened        = gaugeDesc("partitions_unserved", "Partitions that this agent leads and can't serve yet.")
+	underReplicated = gaugeDesc("partitions_under_replicated", "Partitions that this agent leads while its journal has fewer connected members than replication.factor.")
+	shortOfMembers  = gaugeDesc("journals_short_of_members", "Open journals of the cluster with fewer live members than replication.factor, as this agent sees it.")
+	agentsExpected  = gaugeDesc("agents_expected", "Agents that should be alive: all that registered and were neither forgotten nor drained and then stopped.")
+	agentsLive      = gaugeDesc("agents_live", "Agents that have a session.")
+	bucketFailing   = gaugeDesc("bucket_unavailable", "1 while the bucket does not answer this agent, else 0.")
+	clockSkew       = gaugeDesc("clock_skew_seconds", "How far the clock of etcd or of the bucket is ahead of this machine's; NaN while that is not known.", "to")
+)
+
+func (g gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{buildInfo, ready, diskFree, diskTotal, diskFull, leaderless, led, unopened, underReplicated, shortOfMembers, agentsExpected, agentsLive, bucketFailing, clockSkew} {
+		ch <- d
+	}
+}
+
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	a := g.i.a
+	tell := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	tell(buildInfo, 1, a.deps.Version, runtime.Version())
+	if !a.hasStarted() {
+		tell(ready, 0)
+		return
+	}
+	tell(ready, yes(len(g.i.notReady()) == 0))
+	disk := a.diskReport()
+	tell(diskFree, float64(disk.FreeBytes))
+	tell(diskTotal, float64(disk.TotalBytes))
+	tell(diskFull, yes(disk.Full != ""))
+	tell(bucketFailing, yes(g.i.places.bucket().Error != ""))
+	tell(leaderless, float64(a.withoutLeader()))
+	tell(led, float64(a.owned.len()))
+	tell(unopened, float64(len(a.unserved.all())))
+	g.members(tell)
+	clocks := g.i.places.clocks()
+	for name, ms := range map[string]*int64{"etcd": clocks.EtcdMs, "bucket": clocks.BucketMs} {
+		skew := math.NaN() // not known
+		if ms != nil {
+			skew = float64(*ms) / 1000
+		}
+		tell(clockSkew, skew, name)
+	}
+}
+
+func yes(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
+	a := g.i.a
+	connected := 0
+	for _, m := range a.peers.Members(a.journal.ID()) {
+		if m.Own || !m.Connected.IsZero() && !m.Behind {
+			connected++
+		}
+	}
+	under := 0
+	if connected < a.cfg.Replication.Factor {
+		under = a.owned.len()
+	}
+	tell(underReplicated, float64(under))
+	s := &health.Snapshot{}
+	g.i.journals(s)
+	tell(shortOfMembers, float64(s.Short(a.cfg.Replication.Factor)))
+	expected := 0
+	for _, x := range g.i.agents() {
+		if x.Expected() {
+			expected++
+		}
+	}
+	tell(agentsExpected, float64(expected))
+	tell(agentsLive, float64(len(a.view.Agents())))
+}
+
+// openMeters registers what is counted by topic and by group.
+func (a *Agent) openMeters() *meter.Topics {
+	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, a.liveName, a.sizes)
+	if a.deps.Registry != nil {
+		a.deps.Registry.MustRegister(gauges{a.inspect}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, a.progress, a.inspect.ends))
+	}
+	return topics
+}
+
+func (a *Agent) liveName(t id.Topic) string {
+	if found, ok := a.view.TopicByID(t); ok {
+		return found.Name
+	}
+	return ""
+}
+
+func (a *Agent) sizes() map[id.Topic]meter.Size {
+	out := map[id.Topic]meter.Size{}
+	for _, p := range a.owned.all() {
+		s, sum := p.State(), out[p.ID().Topic]
+		out[p.ID().Topic] = meter.Size{Local: sum.Local + s.LocalBytes, Tier: sum.Tier + s.TierBytes}
+	}
+	return out
+}
+
+// progress is how far the groups that this agent coordinates got.
+func (a *Agent) progress(ctx context.Context) (out []meter.Group, err error) {
+	groups, err := a.groups.Progress(ctx)
+	for _, g := range groups {
+		n := meter.Group{Name: g.Group}
+		for _, c := range g.Committed {
+			t, ok := a.view.Topic(c.Topic)
+			if !ok || c.ID != (id.Topic{}) && c.ID != t.ID {
+				continue // committed for a topic that is gone
+			}
+			n.Committed = append(n.Committed, meter.Committed{At: id.Partition{Topic: t.ID, Index: c.Partition}, Topic: c.Topic, Offset: c.Offset})
+		}
+		out = append(out, n)
+	}
+	return out, err
+}
+
+// ends asks all live agents where the partitions that they lead end.
+func (i *inspector) ends(ctx context.Context) map[id.Partition]int64 {
+	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
+	defer cancel()
+	out := map[id.Partition]int64{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, l := range i.a.view.Agents() {
+		wg.Go(func() {
+			b, err := i.a.peers.Tell(ctx, l.Store, tellEnds)
+			if err != nil {
+				return // its partitions have no known end
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err := decodeEnds(b, out); err != nil {
+				i.a.log.Debug("ends of another agent not read", "broker", l.Broker, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}

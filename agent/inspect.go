@@ -1,0 +1,315 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"varve/group"
+	"varve/health"
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// inspector gathers what package health judges: this agent's own state, and what the
+// other agents say of theirs.
+type inspector struct {
+	a      *Agent
+	places *places
+	// settled: the partitions of this agent's former self have found a leader, or took too
+	// long for a start to be about them.
+	settled atomic.Bool
+	// opening is since when partitions that this agent owns are closed, in ms since 1970; 0:
+	// none is.
+	opening atomic.Int64
+	began   atomic.Int64 // when the agent began to serve, in ms since 1970
+}
+
+const (
+	// askAgentFor bounds what one agent may take to tell of itself: one that hangs costs
+	// that much.
+	askAgentFor = time.Second
+	// askEtcdFor is less, so that an agent without etcd can still tell.
+	askEtcdFor = 400 * time.Millisecond
+	// settleFor is how long a start waits for the partitions of its former self.
+	settleFor = 15 * time.Second
+	// openFor is how long a partition that comes to an agent which serves may take to be
+	// opened before the agent counts as not ready for it.
+	openFor = 2 * time.Second
+)
+
+// What agents ask of each other, see replica.Node.Tell.
+const (
+	tellReport uint32 = iota + 1
+	tellEnds
+)
+
+// tell answers another agent.
+func (i *inspector) tell(ctx context.Context, what uint32) ([]byte, error) {
+	switch what {
+	case tellReport:
+		return json.Marshal(i.report(ctx))
+	case tellEnds:
+		return encodeEnds(i.a.owned.all()), nil
+	}
+	return nil, fmt.Errorf("this agent doesn't know what %d is", what)
+}
+
+// notReady lists why this agent doesn't serve what it owns.
+func (i *inspector) notReady() []string {
+	self := health.Self{Starting: i.starting()}
+	if self.Starting == "" {
+		i.fill(&self)
+	}
+	return self.NotReady()
+}
+
+// starting says what a start is about; "" once it is over.
+func (i *inspector) starting() string {
+	if i.a.hasStarted() {
+		return ""
+	}
+	if at := i.a.awaits.Load(); at != nil {
+		return "the agent is starting: it is about " + *at
+	}
+	return "the agent is starting"
+}
+
+func (i *inspector) fill(s *health.Self) {
+	a := i.a
+	s.Stopping = a.leaving.Load()
+	select {
+	case <-a.lease().Lost():
+		s.SessionLost = true
+	default:
+	}
+	s.FirstBucket = i.places.never()
+	s.Opening, s.Recovering = i.unopened()
+	if list := reasons(a.unservedReasons()); len(list) > 0 {
+		s.Unserved, s.Opening = list[0], max(s.Opening, len(list))
+	}
+	s.Full, s.JournalFull = a.store.Room().Full, a.store.Pressure() >= 1
+}
+
+// noteOpening is told at each look at the cluster whether something is to be opened.
+func (i *inspector) noteOpening(closed bool, now time.Time) {
+	if !closed {
+		i.opening.Store(0)
+	} else {
+		i.opening.CompareAndSwap(0, now.UnixMilli())
+	}
+	if i.began.Load() != 0 && !i.settled.Load() {
+		i.unopened()
+	}
+}
+
+// unopened counts the partitions that this agent owns and doesn't serve, and, after a
+// start, those that its former self owned and nobody has yet.
+func (i *inspector) unopened() (opening, recovering int) {
+	a, starts := i.a, !i.settled.Load()
+	for p, o := range a.view.Owners() {
+		if _, exists := a.view.TopicByID(p.Topic); !exists || o.Broker != a.self {
+			continue
+		}
+		switch {
+		case o.Incarnation == a.inc && a.owned.Get(p) == nil:
+			opening++
+		case o.Incarnation != a.inc && starts:
+			recovering++
+		}
+	}
+	late := a.millis()-i.began.Load() > settleFor.Milliseconds()
+	if recovering == 0 && opening == 0 || late {
+		i.settled.Store(true)
+		recovering = 0
+	}
+	if since := i.opening.Load(); !starts && (since == 0 || a.millis()-since < openFor.Milliseconds()) {
+		opening = 0
+	}
+	return opening, recovering
+}
+
+// report is what this agent says of itself.
+func (i *inspector) report(ctx context.Context) *health.Report {
+	a := i.a
+	r := &health.Report{Broker: int32(a.self), Incarnation: uint64(a.inc), Version: a.deps.Version, Now: a.deps.Now(), Starting: i.starting()}
+	r.Disk = a.diskReport()
+	r.Bucket, r.Etcd, r.Clocks = i.places.bucket(), i.etcd(ctx), i.places.clocks()
+	if r.Starting != "" {
+		return r
+	}
+	r.NotReady = i.notReady()
+	r.Partitions = a.owned.len()
+	bytes, oldest := a.tier.upload.Waiting()
+	r.UntieredBytes, r.OldestUntieredMs = bytes, oldest.Milliseconds()
+	r.JournalBytes, r.JournalPressure = a.store.Untrimmed(), a.store.Pressure()
+	r.Journals = a.memberLags()
+	for j, why := range a.control.Waiting() {
+		r.Waiting = append(r.Waiting, health.Reason{What: j.String(), Why: why})
+	}
+	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(a.unservedReasons())
+	for _, k := range a.tier.upload.Stuck() {
+		r.Stuck = append(r.Stuck, health.Reason{What: a.partitionName(k.Partition), Why: k.Err.Error()})
+	}
+	r.Stuck = r.Stuck[:min(len(r.Stuck), reasonsShown)]
+	r.Notes = r.Remarks()
+	return r
+}
+
+// etcd asks whether it answers.
+func (i *inspector) etcd(ctx context.Context) health.Place {
+	ctx, cancel := context.WithTimeout(ctx, askEtcdFor)
+	defer cancel()
+	_, err := i.a.deps.Meta.Get(ctx, metadata.AgentKey(i.a.self))
+	return i.places.etcdAnswered(err)
+}
+
+func (a *Agent) diskReport() health.Disk {
+	r := a.store.Room()
+	return health.Disk{FreeBytes: r.Free, TotalBytes: r.Total, ReserveBytes: a.cfg.Journal.ReserveBytes, Low: r.Low, Full: r.Full}
+}
+
+func (a *Agent) memberLags() map[string][]health.MemberLag {
+	out := map[string][]health.MemberLag{}
+	for j, members := range a.peers.AllMembers() {
+		for _, m := range members {
+			l := health.MemberLag{Store: m.Store.String(), Own: m.Own, Durable: m.Durable, LagEntries: m.LagEntries, LagBytes: m.LagBytes, Connected: m.Own || !m.Connected.IsZero(), Behind: m.Behind}
+			if m.Err != nil {
+				l.Error = m.Err.Error()
+			}
+			out[j.String()] = append(out[j.String()], l)
+		}
+	}
+	return out
+}
+
+func (a *Agent) partitionName(p id.Partition) string {
+	return cmp.Or(a.topicName(p.Topic), p.Topic.String()) + "/" + strconv.Itoa(int(p.Index))
+}
+
+func (a *Agent) unservedReasons() (list []health.Reason) {
+	for p, why := range a.unserved.all() {
+		list = append(list, health.Reason{What: a.partitionName(p), Why: why})
+	}
+	return list
+}
+
+// reasons puts a list in order, and bounds it.
+func reasons(list []health.Reason) []health.Reason {
+	slices.SortFunc(list, func(x, y health.Reason) int { return cmp.Compare(x.What, y.What) })
+	return list[:min(len(list), reasonsShown)]
+}
+
+// snapshot asks all live agents for their reports, at the same time.
+func (i *inspector) snapshot(ctx context.Context) *health.Snapshot {
+	a := i.a
+	s := &health.Snapshot{Now: a.deps.Now(), Cluster: a.id, AskedAgent: a.self, Agents: i.agents(), Factor: a.cfg.Replication.Factor, MaxAge: a.cfg.Upload.MaxAge, SlotsFree: group.Slots,
+		Leaderless: a.withoutLeader()}
+	for _, t := range a.view.Topics() {
+		s.Partitions += int(t.Partitions)
+	}
+	for _, o := range a.view.Slots() {
+		if a.view.Alive(o.Incarnation, o.Broker) {
+			s.SlotsFree--
+		}
+	}
+	i.journals(s)
+	var wg sync.WaitGroup
+	for n := range s.Agents {
+		if x := &s.Agents[n]; x.Live {
+			wg.Go(func() { i.ask(ctx, x) })
+		}
+	}
+	wg.Wait()
+	return s
+}
+
+// agents are those that are alive, and those that are remembered.
+func (i *inspector) agents() []health.Agent {
+	a := i.a
+	drained, members := a.view.Drained(), a.view.Members()
+	by := map[id.Broker]health.Agent{}
+	for b, m := range members {
+		x := health.Agent{Broker: b, Host: m.Host(), HTTP: m.HTTP, Registered: m.Registered, Stopped: m.Leaving, Drained: drained[b]}
+		if len(m.Stores) > 0 {
+			x.Store = m.Stores[0].Store
+		}
+		by[b] = x
+	}
+	for _, l := range a.view.Agents() {
+		x := by[l.Broker]
+		x.Broker, x.Host, x.HTTP, x.Store, x.Live, x.Leaving, x.Drained = l.Broker, l.Host(), l.HTTP, l.Store, true, l.Leaving, drained[l.Broker]
+		by[l.Broker] = x
+	}
+	out := make([]health.Agent, 0, len(by))
+	for _, x := range by {
+		out = append(out, x)
+	}
+	slices.SortFunc(out, func(x, y health.Agent) int { return cmp.Compare(x.Broker, y.Broker) })
+	return out
+}
+
+func (i *inspector) ask(ctx context.Context, x *health.Agent) {
+	a := i.a
+	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
+	defer cancel()
+	if x.Store == a.store.ID() {
+		x.Report = i.report(ctx)
+		return
+	}
+	if l, ok := a.view.Store(x.Store); ok && l.Peer == "" {
+		return // it can't be asked
+	}
+	b, err := a.peers.Tell(ctx, x.Store, tellReport)
+	if err == nil {
+		x.Report = new(health.Report)
+		err = json.Unmarshal(b, x.Report)
+	}
+	if err != nil {
+		x.Report, x.Problem = nil, err.Error()
+		if ctx.Err() != nil {
+			x.Problem = fmt.Sprintf("no answer within %v", askAgentFor)
+		}
+	}
+}
+
+func (i *inspector) journals(s *health.Snapshot) {
+	a := i.a
+	s.Stores = map[id.Store]health.StoreAt{}
+	for j, rec := range a.view.Journals() {
+		x := health.Journal{ID: j, Broker: rec.Broker, State: health.Open, Quorum: int(rec.Quorum), End: rec.End, Ensemble: rec.Ensemble, Holders: rec.Holders}
+		switch {
+		case rec.State == metadata.JournalSealed:
+			x.State = health.Sealed
+		case !a.view.Alive(j.Writer, rec.Broker):
+			x.State = health.Dead
+		}
+		s.Journals = append(s.Journals, x)
+		for _, store := range rec.Keepers() {
+			if home, known := a.view.StoreHome(store); known {
+				_, live := a.view.Store(store)
+				s.Stores[store] = health.StoreAt{Broker: home.Broker, Host: home.Host, Live: live, Gone: a.view.Moved(store)}
+			}
+		}
+	}
+	slices.SortFunc(s.Journals, func(x, y health.Journal) int {
+		return cmp.Or(cmp.Compare(x.ID.Writer, y.ID.Writer), cmp.Compare(x.ID.Seq, y.ID.Seq))
+	})
+}
+
+// Health is how well the cluster is, as this agent sees it and the others say.
+func (a *Agent) Health(ctx context.Context) *health.Answer {
+	return health.Judge(a.inspect.snapshot(ctx))
+}
+
+// NotReady lists why this agent doesn't serve what it owns.
+func (a *Agent) NotReady() []string { return a.inspect.notReady() }
+
+// Notes are what is not as it should be, though this agent serves.
+func (a *Agent) Notes(ctx context.Context) []string { return a.inspect.report(ctx).Notes }

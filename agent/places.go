@@ -1,0 +1,254 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"varve/health"
+	"varve/internal/chance"
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/s3store"
+)
+
+// places watches whether the bucket and etcd answer, and how far their clocks are from
+// this machine's.
+type places struct {
+	a *Agent
+
+	mu struct {
+		sync.Mutex
+		works   bool // the bucket did, for this data directory
+		bucket  health.Place
+		etcd    health.Place
+		skew    health.Clocks
+		told    map[string]bool // of which clocks it was said that they are off
+		nolists bool
+	}
+}
+
+const (
+	probeEvery   = 10 * time.Second
+	probeFor     = 5 * time.Second
+	probeAgain   = 2 * time.Second // after a failure
+	clockEvery   = 30 * time.Second
+	bucketMarker = "bucket-works"
+)
+
+func newPlaces(a *Agent) *places {
+	p := &places{a: a}
+	p.mu.bucket.Name = a.cfg.Store.Place()
+	p.mu.bucket.Error = "it has not answered yet"
+	p.mu.bucket.Since = a.deps.Now()
+	p.mu.etcd.Name = "etcd"
+	p.mu.told = map[string]bool{}
+	return p
+}
+
+// never is why the bucket doesn't work, if it never did for this data directory: such
+// an agent may take settings for a bucket that are wrong, and fill its disk.
+func (p *places) never() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.works {
+		return ""
+	}
+	return p.mu.bucket.Error
+}
+
+func (p *places) bucket() health.Place {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.bucket
+}
+
+func (p *places) clocks() health.Clocks {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.skew
+}
+
+// etcdAnswered notes what a question to etcd came to.
+func (p *places) etcdAnswered(err error) health.Place {
+	if errors.Is(err, metadata.ErrNotFound) {
+		err = nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(&p.mu.etcd, err)
+	return p.mu.etcd
+}
+
+// note keeps what is wrong with a place, and since when; the lock is held.
+func (p *places) note(at *health.Place, err error) {
+	switch {
+	case err == nil:
+		at.Error, at.Since = "", time.Time{}
+	case at.Error == "":
+		at.Error, at.Since = err.Error(), p.a.deps.Now()
+	default:
+		at.Error = err.Error()
+	}
+}
+
+// remembered reads whether the bucket of these settings ever worked for this directory.
+func (p *places) remembered() {
+	b, err := vfs.ReadFile(p.a.deps.FS, p.a.cfg.DataDir+"/"+bucketMarker, 4<<10)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.works = err == nil && string(b) == p.mu.bucket.Name
+}
+
+// worked notes that the bucket does.
+func (p *places) worked() {
+	p.mu.Lock()
+	was, name := p.mu.works, p.mu.bucket.Name
+	p.mu.works = true
+	p.note(&p.mu.bucket, nil)
+	p.mu.Unlock()
+	if was {
+		return
+	}
+	if err := vfs.WriteFile(p.a.deps.FS, p.a.cfg.DataDir, bucketMarker, []byte(name)); err != nil {
+		p.a.log.Warn("not noted that the bucket works; the next start asks it first", "err", err)
+	}
+}
+
+// watchBucket finds out what the bucket can do, says so once, and from then on asks from
+// time to time whether it answers, until ctx ends.
+func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
+	if !p.probe(ctx, random) {
+		return
+	}
+	for wait := probeEvery; p.sleep(ctx, wait); {
+		err := p.ping(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if wait = probeEvery; err == nil {
+			p.worked()
+			continue
+		}
+		wait = probeAgain
+		p.mu.Lock()
+		p.note(&p.mu.bucket, err)
+		p.mu.Unlock()
+	}
+}
+
+func (p *places) sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// probe asks the bucket until it works; false: ctx ended.
+func (p *places) probe(ctx context.Context, random *chance.Source) bool {
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		report, err := s3store.Probe(ctx, p.a.deps.Objects, random)
+		if err == nil {
+			for _, note := range report.Notes {
+				p.a.log.Info("object store", "note", note)
+			}
+			p.mu.Lock()
+			p.mu.nolists = report.NoList
+			p.mu.Unlock()
+			p.worked()
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		p.mu.Lock()
+		p.note(&p.mu.bucket, err)
+		p.mu.Unlock()
+		p.a.log.Warn("the object store does not work yet; records stay in the journal", "err", err)
+		if !p.sleep(ctx, wait) {
+			return false
+		}
+	}
+}
+
+// ping asks the bucket for a listing of nothing: it needs the credentials and the bucket.
+func (p *places) ping(ctx context.Context) error {
+	p.mu.Lock()
+	nolists := p.mu.nolists
+	p.mu.Unlock()
+	ctx, cancel := context.WithTimeoutCause(ctx, probeFor, fmt.Errorf("no answer within %v", probeFor))
+	defer cancel()
+	err := p.a.deps.Objects.List(ctx, s3store.ProbeFolder, "", func(s3store.Object) bool { return false })
+	if nolists && errors.Is(err, s3store.ErrDenied) {
+		return nil // as ever
+	}
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// watchClocks compares clocks from time to time, until ctx ends.
+func (p *places) watchClocks(ctx context.Context) {
+	for {
+		p.compareEtcd(ctx)
+		p.compareBucket()
+		if !p.sleep(ctx, clockEvery) {
+			return
+		}
+	}
+}
+
+// clock is a metadata.Store that can tell its server's time.
+type clock interface {
+	// Clock gives the server's time, which is read in whole seconds.
+	Clock(ctx context.Context) (time.Time, error)
+}
+
+func (p *places) compareEtcd(ctx context.Context) {
+	c, ok := p.a.deps.Meta.(clock)
+	if !ok {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeFor)
+	defer cancel()
+	began := p.a.deps.Now()
+	at, err := c.Clock(ctx)
+	if err != nil {
+		p.a.log.Debug("etcd's clock is not known", "err", err)
+		return
+	}
+	now := p.a.deps.Now()
+	p.compared("etcd", s3store.SkewOf(began, now, at))
+}
+
+func (p *places) compareBucket() {
+	if skew, known := s3store.Skew(p.a.deps.Objects); known {
+		p.compared("bucket", skew)
+	}
+}
+
+// compared notes how far a clock is ahead of this machine's, and says so when it is too far.
+func (p *places) compared(name string, skew time.Duration) {
+	ms := skew.Milliseconds()
+	p.mu.Lock()
+	if name == "etcd" {
+		p.mu.skew.EtcdMs = &ms
+	} else {
+		p.mu.skew.BucketMs = &ms
+	}
+	off := skew.Abs() >= health.SkewLimit
+	news := off != p.mu.told[name]
+	p.mu.told[name] = off
+	p.mu.Unlock()
+	switch {
+	case news && off:
+		p.a.log.Warn("this machine's clock differs from another; timestamps, retention and signatures go by it: set it right (NTP)", "other", name, "ahead_by", (-skew).Round(time.Millisecond).String())
+	case news:
+		p.a.log.Info("this machine's clock agrees with another again", "other", name)
+	}
+}

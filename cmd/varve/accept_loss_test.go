@@ -1,0 +1,51 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"varve/agent"
+)
+
+// TestLossIsSpelledOut: before, it is said who had the journal, on which host, what stays, and
+// since when something may be lost; afterwards, what was lost, as far as that is known.
+func TestLossIsSpelledOut(t *testing.T) {
+	now := time.Now()
+	members := []agent.MemberStatus{
+		{Store: "s1", Broker: 1, Host: "h1:9645", Live: true, Entries: 7},
+		{Store: "s2", Broker: 2, Host: "h2:9645", Gone: true, Entries: -1},
+		{Store: "s3", Broker: -1, Entries: -1},
+		{Store: "s4", Broker: 4, Host: "h4:9645", Entries: -1},
+	}
+	for name, x := range map[string]struct {
+		cost agent.LossCost
+		says []string
+	}{
+		"some left": {agent.LossCost{KeptRecords: 12, KeptBytes: 3000, NewestKeptMs: now.Add(-time.Minute).UnixMilli(), TieredMs: 5, LostEntries: -1},
+			[]string{"12 records of it (3.0 kB) that are not in the bucket yet", "1m0s ago", "written after that", "It may be nothing"}},
+		"none left":    {agent.LossCost{NewestKeptMs: -1, TieredMs: now.Add(-time.Hour).UnixMilli(), LostEntries: -1}, []string{"nothing of it that is not in the bucket", "1h0m0s ago"}},
+		"nothing ever": {agent.LossCost{NewestKeptMs: -1, TieredMs: -1, LostEntries: 1}, []string{"all of them may be lost: 1 entry in all"}},
+	} {
+		x.cost.JournalStatus = agent.JournalStatus{Journal: "9-1", Broker: 2, State: "open", Members: members}
+		x.cost.Partitions, x.cost.Topics = 3, []string{"t"}
+		var b strings.Builder
+		sayCost(&b, &x.cost)
+		for _, want := range append(x.says, "agent 1 (h1:9645): alive, has entries up to 7", "agent 2 (h2:9645): its disk is gone", "not known (s3)", "agent 4 (h4:9645): not alive") {
+			if !strings.Contains(b.String(), want) {
+				t.Errorf("%s: want %q in\n%s", name, want, &b)
+			}
+		}
+	}
+	for want, l := range map[string]agent.Loss{
+		"nothing was lost":                     {Whole: true, Kept: 5},
+		"3 entries are lost":                   {Kept: 5, Lost: 3},
+		"1 entry is lost":                      {Gone: true, Lost: 1},
+		"nothing of it was left":               {Gone: true, Lost: -1},
+		"Whether there were more is not known": {Kept: 5, Lost: -1},
+	} {
+		if got := saidLoss(&l); !strings.Contains(got, want) {
+			t.Errorf("%+v: %q, want %q", l, got, want)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package health
+
+import (
+	"fmt"
+	"time"
+)
+
+// Self is what an agent's readiness is made of.
+type Self struct {
+	Starting    string // what a start is about; empty: it is over
+	Stopping    bool
+	SessionLost bool
+	Opening     int    // partitions that it owns and has not opened
+	Unserved    Reason // one that it can't open
+	Recovering  int    // partitions of its former self that nobody has yet, after a start
+	Full        string // why the disk takes no further file
+	JournalFull bool   // producers are refused until the bucket takes what waits
+	// FirstBucket is why the bucket doesn't work, which it never did for this agent.
+	FirstBucket string
+}
+
+// NotReady lists why the agent doesn't serve what it owns; nil: it does. The state of the
+// cluster is no reason.
+func (s *Self) NotReady() (why []string) {
+	if s.Starting != "" {
+		return []string{s.Starting}
+	}
+	if s.Stopping {
+		why = append(why, "the agent is stopping")
+	}
+	if s.SessionLost {
+		why = append(why, "the session with etcd was lost, and is being taken anew")
+	}
+	if s.FirstBucket != "" {
+		why = append(why, "the bucket has never worked for this agent: "+s.FirstBucket)
+	}
+	if s.Recovering > 0 {
+		why = append(why, fmt.Sprintf("%s that this agent had before it started %s no leader yet", Count(s.Recovering, "partition"), has(s.Recovering)))
+	}
+	switch {
+	case s.Unserved.What != "":
+		why = append(why, fmt.Sprintf("%s that this agent owns can't be served yet; %s: %s", Count(s.Opening, "partition"), s.Unserved.What, s.Unserved.Why))
+	case s.Opening > 0:
+		why = append(why, "this agent is opening "+Count(s.Opening, "partition")+" that it owns")
+	}
+	if s.Full != "" {
+		why = append(why, s.Full)
+	} else if s.JournalFull {
+		why = append(why, "the journal is full: producers are refused until the bucket takes what waits")
+	}
+	return why
+}
+
+func has(n int) string {
+	if n == 1 {
+		return "has"
+	}
+	return "have"
+}
+
+// Remarks lists what is not as it should be with an agent that may well be ready.
+func (r *Report) Remarks() (notes []string) {
+	if r.Bucket.Error != "" {
+		notes = append(notes, "the bucket does not answer: "+r.Bucket.Error)
+	}
+	if r.Etcd.Error != "" {
+		notes = append(notes, "etcd does not answer: "+r.Etcd.Error)
+	}
+	if r.Disk.Low && r.Disk.Full == "" {
+		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", Bytes(r.Disk.FreeBytes), Bytes(r.Disk.ReserveBytes)))
+	}
+	for _, c := range r.Clocks.off() {
+		notes = append(notes, c)
+	}
+	for _, s := range r.Stuck {
+		notes = append(notes, "partition "+s.What+" can't be uploaded: "+s.Why)
+	}
+	return notes
+}
+
+// SkewLimit is the difference of clocks that is worth a word. A clock that is read in
+// whole seconds is this exact.
+const SkewLimit = 5 * time.Second
+
+// off says which clocks are too far from the agent's.
+func (c *Clocks) off() (lines []string) {
+	for _, other := range []struct {
+		name string
+		ms   *int64
+	}{{"etcd", c.EtcdMs}, {"the bucket", c.BucketMs}} {
+		if other.ms == nil {
+			continue
+		}
+		skew := time.Duration(*other.ms) * time.Millisecond
+		if skew.Abs() >= SkewLimit {
+			word := "behind"
+			if skew < 0 {
+				word = "ahead of"
+			}
+			lines = append(lines, fmt.Sprintf("this agent's clock is %v %s that of %s", skew.Abs().Round(time.Second), word, other.name))
+		}
+	}
+	return lines
+}
+
+// Count writes a number and what is counted.
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Bytes writes a size for people.
+func Bytes(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	f, unit := float64(n), 0
+	for f >= 999.95 && unit < 5 {
+		f /= 1000
+		unit++
+	}
+	return fmt.Sprintf("%.1f %cB", f, " kMGTP"[unit])
+}

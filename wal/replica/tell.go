@@ -1,0 +1,46 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/internal/id"
+)
+
+// MaxTold bounds what an agent tells another.
+const MaxTold = 16 << 20
+
+// errNothingToTell: there is no Deps.Tell.
+var errNothingToTell = errors.New("this agent tells nothing")
+
+// Tell asks the agent that has a store for what its Deps.Tell says; this agent too. The
+// meaning of what, and of the answer, is the agents' own.
+func (n *Node) Tell(ctx context.Context, s id.Store, what uint32) ([]byte, error) {
+	b, err := n.call(ctx, s, &request{verb: verbTell, n: what})
+	if err == nil && len(b) > MaxTold {
+		return nil, fmt.Errorf("store %v: told %d bytes, %d are allowed: %w", s, len(b), MaxTold, errFrame)
+	}
+	return b, err
+}
+
+func (l *local) tell(ctx context.Context, q *request) ([]byte, error) {
+	if l.n.d.Tell == nil {
+		return nil, errNothingToTell
+	}
+	b, err := l.n.d.Tell(ctx, q.n)
+	if err == nil && len(b) > MaxTold {
+		return nil, fmt.Errorf("%d bytes are to be told, %d are allowed", len(b), MaxTold)
+	}
+	return b, err
+}
+
+// AllMembers gives the members of every journal that this agent writes, or wrote and
+// keeps still.
+func (n *Node) AllMembers() map[id.Journal][]Member {
+	out := map[id.Journal][]Member{}
+	for _, x := range n.journals() {
+		out[x.id] = n.Members(x.id)
+	}
+	return out
+}

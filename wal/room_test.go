@@ -1,0 +1,71 @@
+package wal
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"varve/internal/vfs"
+)
+
+// TestRoom: producers are slowed down before the last byte, a disk without room says so once,
+// however many appends are refused, and all of that ends when there is room.
+func TestRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := small()
+		cfg.ReserveBytes = cfg.FileBytes
+		disk := vfs.NewMemory()
+		var said strings.Builder
+		s, err := Open(cfg, Options{FS: disk, Log: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := createJournal(t, s, 1)
+		synctest.Wait()
+		if r := s.Room(); r.Low || r.Full != "" || s.Pressure() != 0 {
+			t.Fatalf("%+v, pressure %v", r, s.Pressure())
+		}
+		used := func() int64 {
+			disk.Capacity = 1 << 40
+			free, _, _ := disk.Space("j")
+			return 1<<40 - free
+		}
+		disk.Capacity = used() + cfg.ReserveBytes + 2*cfg.FileBytes
+		s.squeeze()
+		if r := s.Room(); !r.Low || r.Full != "" || r.Files != 2 || s.Pressure() != mostShort/2 {
+			t.Errorf("with room for two files: %+v, pressure %v", r, s.Pressure())
+		}
+		o, refused := newOutcome(), 0
+		for n := range int64(1000) {
+			if err := o.add(t, w, n, 8000); errors.Is(err, ErrFull) {
+				refused++
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		o.n.Wait()
+		r := s.Room()
+		if refused < 100 || !strings.HasPrefix(r.Full, "disk full: producers are refused until there is space (") {
+			t.Errorf("%d refused, %+v", refused, r)
+		}
+		if n := strings.Count(said.String(), "level=ERROR"); n != 1 {
+			t.Errorf("%d errors in the log:\n%s", n, &said)
+		}
+		disk.Capacity = 1 << 40
+		for s.Room().Full != "" {
+			room := w.Room()
+			if err := w.Wait(t.Context(), room); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		if r := s.Room(); r.Low || s.Pressure() != 0 || o.add(t, w, 1000, 8000) != nil {
+			t.Errorf("with room again: %+v, pressure %v", r, s.Pressure())
+		}
+		w.Close()
+		s.Close()
+	})
+}
