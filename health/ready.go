@@ -35,7 +35,7 @@ func (s *Self) NotReady() (why []string) {
 		why = append(why, "the bucket has never worked for this agent: "+s.FirstBucket)
 	}
 	if s.Recovering > 0 {
-		why = append(why, fmt.Sprintf("%s that this agent had before it started %s no leader yet", Count(s.Recovering, "partition"), has(s.Recovering)))
+		why = append(why, fmt.Sprintf("%s %s no leader yet, which this agent had before it started", Count(s.Recovering, "partition"), has(s.Recovering)))
 	}
 	switch {
 	case s.Unserved.What != "":
