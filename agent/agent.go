@@ -287,7 +287,7 @@ func (a *Agent) serve(_, life context.Context) error {
 }
 
 // takePartitions begins to do what the controller says, and waits a while for the
-// first partitions, so that an agent that is alone serves when it says so.
+// first partitions and coordinators, so that an agent that is alone serves when it says so.
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
@@ -301,7 +301,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
-	for a.withoutLeader() > 0 || a.awaited() {
+	for a.withoutLeader() > 0 || a.awaited() || a.slotsFree() {
 		changed := a.view.Changed()
 		select {
 		case <-changed:
@@ -313,6 +313,17 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 		}
 	}
 	return nil
+}
+
+// slotsFree says whether consumer groups have no coordinator.
+func (a *Agent) slotsFree() bool {
+	slots := a.view.Slots()
+	for n := range group.Slots {
+		if o := slots[n]; !a.view.Alive(o.Incarnation, o.Broker) {
+			return true
+		}
+	}
+	return false
 }
 
 // firstPatience is how long a start waits for its first partitions.

@@ -25,7 +25,6 @@ import (
 func TestReadyMeansServing(t *testing.T) {
 	const partitions = 40
 	w := newWorld(t)
-	w.meddle = new(meddled)
 	a := w.start()
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), partitions, 1, nil, "many"); err != nil {
 		t.Fatal(err)
@@ -35,14 +34,14 @@ func TestReadyMeansServing(t *testing.T) {
 	topic, _ := a.view.Topic("many")
 	a.crash()
 	opens := make(chan struct{}) // closed: heads can be read
-	w.meddle.set(func(m *meddled) {
-		m.read = func(key string) error {
+	w.meddle = &meddled{
+		read: func(key string) error {
 			if strings.HasPrefix(key, metadata.TopicHeads(topic.ID)) {
 				<-opens
 			}
 			return nil
-		}
-	})
+		},
+	}
 	b := w.start()
 	if why := b.NotReady(); len(why) == 0 {
 		t.Error("ready while its partitions are being opened")

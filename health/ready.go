@@ -35,7 +35,7 @@ func (s *Self) NotReady() (why []string) {
 		why = append(why, "the bucket has never worked for this agent: "+s.FirstBucket)
 	}
 	if s.Recovering > 0 {
-		why = append(why, fmt.Sprintf("%s that this agent had before it started %s no leader yet", Count(s.Recovering, "partition"), has(s.Recovering)))
+		why = append(why, fmt.Sprintf("%s %s no leader yet, which this agent had before it started", Count(s.Recovering, "partition"), has(s.Recovering)))
 	}
 	switch {
 	case s.Unserved.What != "":
@@ -69,9 +69,7 @@ func (r *Report) Remarks() (notes []string) {
 	if r.Disk.Low && r.Disk.Full == "" {
 		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", Bytes(r.Disk.FreeBytes), Bytes(r.Disk.ReserveBytes)))
 	}
-	for _, c := range r.Clocks.off() {
-		notes = append(notes, c)
-	}
+	notes = append(notes, r.Clocks.off()...)
 	for _, s := range r.Stuck {
 		notes = append(notes, "partition "+s.What+" can't be uploaded: "+s.Why)
 	}
