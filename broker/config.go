@@ -21,8 +21,8 @@ func (c *Config) Validate() error {
 		return bad("fetch_max_bytes", c.FetchMaxBytes, "1024 to 1073741824")
 	case c.MinRequestRate < 1:
 		return bad("min_request_rate", c.MinRequestRate, "1 or more")
-	case c.MaxCommitBytes < 64<<10 || c.MaxCommitBytes > c.MaxRequestBytes:
-		return bad("max_commit_bytes", c.MaxCommitBytes, fmt.Sprint("65536 to kafka.max_request_bytes, ", c.MaxRequestBytes))
+	case c.MaxCommitBytes < 64<<10:
+		return bad("max_commit_bytes", c.MaxCommitBytes, "65536 or more")
 	case c.MaxOtherBytes < 64<<10 || c.MaxOtherBytes > 16<<20:
 		return bad("max_other_request_bytes", c.MaxOtherBytes, "65536 to 16777216")
 	case c.FetchSessions < 0:

@@ -25,7 +25,7 @@ func onGroup[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, group
 func groupTable(b *Broker) []*api {
 	g := &groupAPIs{groups: b.deps.Groups, topics: b.opening, coordinators: b}
 	return []*api{
-		{key: kmsg.OffsetCommit, min: 2, max: 10, serve: onGroup(g.offsetCommit), check: checkCommit, most: func(c *Config) int { return c.MaxCommitBytes }},
+		{key: kmsg.OffsetCommit, min: 2, max: 10, serve: onGroup(g.offsetCommit), check: checkCommit, most: func(c *Config) int { return min(c.MaxCommitBytes, c.MaxRequestBytes) }},
 		{key: kmsg.OffsetFetch, min: 1, max: 10, serve: onGroup(g.offsetFetch)},
 		{key: kmsg.FindCoordinator, min: 0, max: 6, serve: onGroup(g.findCoordinator), note: "groups; no transactional ids"},
 		{key: kmsg.JoinGroup, min: 0, max: 9, serve: onGroup(g.joinGroup), waits: true},
