@@ -59,7 +59,8 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && (cluster.CheckTopicName(name) != nil || cluster.IsInternal(name)) {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
-		if t, err = b.autoCreate(ctx, name); err != nil && ctx.Err() != nil {
+		t, err = b.autoCreate(ctx, name)
+		if err != nil && ctx.Err() != nil {
 			err = kerr.LeaderNotAvailable // again later
 		}
 	}
@@ -76,8 +77,10 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 }
 
 // autoCreate makes a topic with the defaults; a race with somebody else who does
-// is won either way.
+// is won either way. A client that asks for a topic which was just deleted may want to see that
+// it is gone: as in Kafka, which tells of no new topic at once, it is told to ask again.
 func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, error) {
+	deleted := b.justDeleted(name)
 	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
 		return b.opening.topic(ctx, false, name, id.Topic{})
@@ -90,7 +93,20 @@ func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, e
 	}
 	b.log.Info("topic created because a client asked for it", "topic", name, "partitions", t.Partitions, askedBy(ctx))
 	b.awaitServed(ctx, t)
+	if deleted {
+		return nil, kerr.LeaderNotAvailable
+	}
 	return t, nil
+}
+
+// justDeleted reports whether a topic of that name was deleted within the last few seconds.
+func (b *Broker) justDeleted(name string) bool {
+	for _, d := range b.deps.View.Deleted() {
+		if d.Name == name && time.Since(d.Deleted) < 5*time.Second {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *Broker) topicMetadata(t *cluster.Topic) kmsg.MetadataResponseTopic {

@@ -1,0 +1,88 @@
+//go:build full
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// kafkaGoSkips are those of segmentio/kafka-go's own tests that can't pass: there are no SASL,
+// ACLs, quotas, SCRAM users and transactions yet.
+var kafkaGoSkips = strings.Join([]string{
+	"SASL", "ACLs", "ClientQuotas", "UserScramCredentials", "TestClientFindCoordinator$",
+	"TestWriter/writing_a_message_with_SASL_Plain_authentication",
+}, "|")
+
+// kafkaGoFailsOnKafka are tests that fail on Apache Kafka 4.3.1 too: they dereference nil (the
+// first two), count on the balance of two writers, or on compaction within milliseconds.
+const kafkaGoFailsOnKafka = "TestReaderConsumerGroup/(consumer_group_commits_on_close|verify_offset_committed|consumer_group_rebalance$)|TestReaderReadCompactedMessage"
+
+// TestKafkaGo runs the tests that segmentio/kafka-go's module carries: a client that
+// doesn't repeat what fails. They want a broker with id 1 at localhost:9092, so they get a
+// network namespace of their own.
+func TestKafkaGo(t *testing.T) {
+	t.Parallel()
+	const module = "github.com/segmentio/kafka-go"
+	dir, err := goIn("clients", "list", "-m", "-f", "{{.Dir}}", module)
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "kafka-go.test")
+	if out, err := goIn("clients", "test", "-c", "-o", program, module); err != nil {
+		t.Fatalf("build kafka-go's tests: %v\n%s", err, out)
+	}
+	space := fmt.Sprint("varve-kafka-go-", os.Getpid())
+	tool(t, "", "ip", "netns", "add", space)
+	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", space).Run() })
+	inside := func(args ...string) []string { return append([]string{"netns", "exec", space}, args...) }
+	tool(t, "", "ip", inside("ip", "link", "set", "lo", "up")...)
+	p := start(t, exec.Command("ip", inside(binary, "dev", "--data", t.TempDir(), "--kafka-listen", "localhost:9092", "--http-listen", "localhost:9644")...))
+	poll(t, time.Minute, "the largest messages are allowed", func() error {
+		select {
+		case <-p.done:
+			t.Fatal("the agent ended")
+		default:
+		}
+		out, err := exec.Command("ip", inside(binary, "topic", "list", "-b", "localhost:9092")...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%v: %s", err, out)
+		}
+		return nil
+	})
+	lib := kafkaJars(t)
+	tool(t, "", "ip", inside("java", "-Xmx128m", "-cp", lib+"/*", "kafka.admin.ConfigCommand", "--bootstrap-server", "localhost:9092",
+		"--alter", "--entity-type", "brokers", "--entity-default", "--add-config", "message.max.bytes=33554432")...)
+
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "ip", inside(program, "-test.v", "-test.timeout=5m", "-test.skip="+kafkaGoSkips+"|"+kafkaGoFailsOnKafka)...)
+	cmd.Dir = strings.TrimSpace(dir)
+	cmd.Env = append(os.Environ(), "KAFKA_VERSION=4.3.1")
+	from := time.Now()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		failed := regexp.MustCompile(`(?m)^ *--- FAIL.*$`).FindAllString(string(out), -1)
+		t.Errorf("kafka-go's tests: %v\n%s\n%s", err, strings.Join(failed, "\n"), tail(string(out), 8000))
+	}
+	count := func(verdict string) int { return strings.Count("\n"+string(out), "\n--- "+verdict+": ") }
+	t.Logf("%d passed, %d failed, %d skipped themselves, in %v", count("PASS"), count("FAIL"), count("SKIP"), time.Since(from))
+	if count("PASS") < 130 {
+		t.Error("that is fewer than there are")
+	}
+}
+
+// goIn runs the go command in a folder.
+func goIn(folder string, args ...string) (string, error) {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = folder
+	out, err := cmd.Output()
+	return string(out), err
+}
