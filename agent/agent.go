@@ -155,7 +155,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		a.log.Info("stopping")
 	case failed = <-a.fatal:
-		a.log.Error("ending", "err", failed)
+		a.log.Error("agent is failing", "err", failed)
 	}
 	a.stop(failed)
 	return failed

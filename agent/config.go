@@ -39,7 +39,7 @@ type ReplicationConfig struct {
 	Factor         int           `yaml:"factor" doc:"how many agents keep a journal, the writer among them; 1 to 7"`
 	Quorum         int           `yaml:"quorum" doc:"how many of them must have a record on disk before it is acknowledged; more than half of factor"`
 	GatherFor      time.Duration `yaml:"gather_for" doc:"how long a starting agent waits for as many others as factor asks for, before it begins with a quorum"`
-	ReplaceAfter   time.Duration `yaml:"replace_after" doc:"how long a member may be away before another agent takes its place in the journal"`
+	ReplaceAfter   time.Duration `yaml:"replace_after" doc:"how long a journal member may be unavailable before another agent replaces it"`
 	replica.Config `yaml:",inline"`
 }
 
@@ -63,8 +63,8 @@ type Config struct {
 
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
-	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
-	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
+	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
+	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload waiting records"`
 	Log             LogConfig             `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Produce         ProduceConfig         `yaml:"produce" doc:"what is asked of producers"`

@@ -36,7 +36,7 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 			wanted, since = next, a.deps.Now()
 		case patience == 0 || a.deps.Now().Sub(since) >= patience:
 			if err := a.changeEnsemble(ctx, old, rec, next); err != nil && ctx.Err() == nil {
-				a.log.Warn("the journal's members were not changed", "journal", old, "err", err)
+				a.log.Warn("journal members not changed", "journal", old, "err", err)
 			}
 			wanted = nil
 		}
@@ -133,10 +133,10 @@ func (a *Agent) changeEnsemble(ctx context.Context, old id.Journal, rec cluster.
 		a.shun(err)
 		return err
 	}
-	a.log.Info("the journal has other members", "journal", next, "members", members, "before", old)
+	a.log.Info("journal members changed", "journal", next, "members", members, "before", old)
 	a.run(func() {
 		if err := a.tier.flush(ctx); err != nil && ctx.Err() == nil {
-			a.log.Warn("records of the former journal were not uploaded at once", "journal", old, "err", err)
+			a.log.Warn("records of the previous journal not uploaded yet", "journal", old, "err", err)
 		}
 	})
 	return nil
@@ -182,7 +182,7 @@ func (a *Agent) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Jou
 				return err
 			}
 		}
-		a.log.Warn("it is not known yet whether the journal's members have changed", "journal", old, "err", err)
+		a.log.Warn("outcome of a change of journal members unknown, asking etcd", "journal", old, "err", err)
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-ctx.Done():

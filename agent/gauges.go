@@ -29,16 +29,16 @@ func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	buildInfo       = gaugeDesc("build_info", "1, with the version of the program and of Go.", "version", "goversion")
-	ready           = gaugeDesc("ready", "1 if this agent serves what it owns, as /readyz says.")
+	ready           = gaugeDesc("ready", "1 if this agent serves what it owns (as /readyz), else 0.")
 	diskFree        = gaugeDesc("disk_free_bytes", "Free space on the disk of the journals, what journal.reserve_bytes keeps included.")
 	diskTotal       = gaugeDesc("disk_total_bytes", "Size of the disk of the journals.")
 	diskFull        = gaugeDesc("disk_full", "1 while no further journal file can be made: producers are refused when the present one is full.")
 	leaderless      = gaugeDesc("partitions_leaderless", "Partitions of the cluster without a live leader, as this agent sees it.")
 	led             = gaugeDesc("partitions_led", "Partitions that this agent leads and serves.")
-	unopened        = gaugeDesc("partitions_unserved", "Partitions that this agent leads and can't serve yet.")
+	unopened        = gaugeDesc("partitions_unserved", "Partitions that this agent leads and does not serve yet.")
 	underReplicated = gaugeDesc("partitions_under_replicated", "Partitions that this agent leads while its journal has fewer connected members than replication.factor.")
 	shortOfMembers  = gaugeDesc("journals_short_of_members", "Open journals of the cluster with fewer live members than replication.factor, as this agent sees it.")
-	agentsExpected  = gaugeDesc("agents_expected", "Agents that should be alive: all that registered and were neither forgotten nor drained and then stopped.")
+	agentsExpected  = gaugeDesc("agents_expected", "Expected agents: all that registered and were neither forgotten nor drained and then stopped.")
 	agentsLive      = gaugeDesc("agents_live", "Agents that have a session.")
 	bucketFailing   = gaugeDesc("bucket_unavailable", "1 while the bucket does not answer this agent, else 0.")
 	clockSkew       = gaugeDesc("clock_skew_seconds", "How far the clock of etcd or of the bucket is ahead of this machine's; NaN while that is not known.", "to")
@@ -171,7 +171,7 @@ func (i *inspector) ends(ctx context.Context) map[id.Partition]int64 {
 			mu.Lock()
 			defer mu.Unlock()
 			if err := decodeEnds(b, out); err != nil {
-				i.a.log.Debug("ends of another agent not read", "broker", l.Broker, "err", err)
+				i.a.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
 			}
 		})
 	}

@@ -76,7 +76,7 @@ func (a *Agent) forgetDeleted(ctx context.Context, told map[id.Topic]string) map
 	}
 	if err := a.groups.TopicsDeleted(ctx, gone); err != nil {
 		if ctx.Err() == nil {
-			a.log.Warn("offsets of deleted topics are still stored; it is tried again", "err", err)
+			a.log.Warn("offsets of deleted topics not removed, retrying", "err", err)
 		}
 		return told
 	}

@@ -162,7 +162,7 @@ func (a *Agent) keepRegistered(life context.Context) {
 		case <-life.Done():
 			return
 		}
-		a.log.Warn("the session with etcd was lost; taking a new one")
+		a.log.Warn("etcd session lost, opening a new one")
 		for {
 			err := a.registerAgain(life)
 			if err == nil {
@@ -176,7 +176,7 @@ func (a *Agent) keepRegistered(life context.Context) {
 				a.die(err)
 				return
 			}
-			a.log.Warn("not registered again yet", "err", err)
+			a.log.Warn("registration failed, retrying", "err", err)
 			select {
 			case <-time.After(200 * time.Millisecond):
 			case <-life.Done():

@@ -46,11 +46,11 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 			}
 			a.shun(err)
 			a.stands("to open a journal: " + err.Error())
-			a.log.Warn("the journal could not be opened yet", "members", len(members), "err", err)
+			a.log.Warn("journal could not be opened, retrying", "members", len(members), "err", err)
 		} else if full && noted != len(members) {
 			noted = len(members)
 			a.stands(fmt.Sprintf("to open a journal, and waits for other agents to keep it with: %s, %d needed", a.usable(len(members)), a.cfg.Replication.Quorum))
-			a.log.Warn("waiting for other agents to keep the journal with", "live", len(members), "needed", a.cfg.Replication.Quorum)
+			a.log.Warn("waiting for other agents to replicate the journal to", "live", len(members), "needed", a.cfg.Replication.Quorum)
 		}
 		select {
 		case <-changed:
@@ -169,7 +169,7 @@ func (a *Agent) keepJournals(ctx context.Context) {
 			a.dropJournal(ctx, j)
 		case rec.State == metadata.JournalSealed && !sealed:
 			if err := a.peers.Seal(ctx, a.store.ID(), j, rec.End); err != nil {
-				a.log.Warn("journal not sealed here yet", "journal", j, "err", err)
+				a.log.Warn("journal not sealed on this disk, retrying", "journal", j, "err", err)
 			}
 		}
 	}
@@ -205,7 +205,7 @@ func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
 		a.log.Warn("journal not dropped", "journal", j, "err", err)
 		return
 	}
-	a.log.Info("journal is needed no more", "journal", j)
+	a.log.Info("journal deleted: all of it is in the bucket", "journal", j)
 }
 
 // mayForget says whether a journal that the picture lacks is gone for good. All of it

@@ -32,7 +32,7 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.lease().Lease()))
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			a.log.Debug("load not told", "err", err)
+			a.log.Debug("load not published", "err", err)
 		}
 	}
 }

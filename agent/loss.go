@@ -32,7 +32,7 @@ func (a *Agent) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bo
 		if err := c.p.Lost(to.base, l.Epoch); err != nil {
 			return false // it doesn't lie where something was given up
 		}
-		a.log.Warn("records are lost, as an operator accepted; their offsets stay unused", "topic", c.topic.Name, "partition", c.p.ID().Index, "from", from, "to", to.base, "writer", l.Writer)
+		a.log.Warn("records lost, as accepted by an operator; their offsets stay unused", "topic", c.topic.Name, "partition", c.p.ID().Index, "from", from, "to", to.base, "writer", l.Writer)
 		return true
 	}
 	return false

@@ -69,7 +69,7 @@ func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost,
 		}
 		last, err := a.peers.Last(ctx, s, j)
 		if err != nil {
-			a.log.Debug("a member of a journal doesn't say what it has", "journal", j, "store", s, "err", err)
+			a.log.Debug("journal member does not report what it has", "journal", j, "store", s, "err", err)
 			continue
 		}
 		if out.Members[i].Entries = int64(last); last > out.KeptEntries {
@@ -90,7 +90,7 @@ func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost,
 		return nil
 	})
 	if err != nil {
-		a.log.Debug("a member's copy of a journal can't be read", "journal", j, "store", best, "err", err)
+		a.log.Debug("journal member's copy can't be read", "journal", j, "store", best, "err", err)
 	}
 }
 
@@ -113,6 +113,6 @@ func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.log.Warn("an operator accepted a loss", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "whole", l.Whole, "gone", l.Gone, "client", admin.Client(ctx))
+	a.log.Warn("loss accepted by an operator", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "whole", l.Whole, "gone", l.Gone, "client", admin.Client(ctx))
 	return Loss{j.String(), l.Kept, l.Whole, l.Gone, l.Lost}, nil
 }

@@ -58,7 +58,7 @@ func (a *Agent) uploaded(ctx context.Context, patience time.Duration, all []*par
 			ready = append(ready, p)
 		}
 	}
-	a.log.Warn("some partitions stay, since they could not be uploaded", "partitions", len(all)-len(ready), "of", len(all))
+	a.log.Warn("partitions not handed over: they could not be uploaded", "partitions", len(all)-len(ready), "of", len(all))
 	return ready
 }
 
@@ -177,7 +177,7 @@ func (a *Agent) heirs() []cluster.Live {
 func (a *Agent) leave(ctx context.Context) {
 	a.leaving.Store(true)
 	if _, err := a.announce(ctx); err != nil {
-		a.log.Warn("the others don't know that this agent leaves", "err", err)
+		a.log.Warn("other agents were not told that this agent is stopping", "err", err)
 		return
 	}
 	heirs := a.heirs()

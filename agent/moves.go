@@ -79,7 +79,7 @@ func (a *Agent) moved(ctx context.Context, at id.Partition, m cluster.Move) {
 		key := metadata.MoveKey(at)
 		_, err := a.heads.Write(ctx, []metadata.Guard{{Key: key, Mod: m.Mod}}, metadata.Delete(key))
 		if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
-			a.log.Debug("a move that was made is still asked for", "partition", at, "err", err)
+			a.log.Debug("finished move not removed yet", "partition", at, "err", err)
 		}
 	})
 }

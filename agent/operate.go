@@ -22,7 +22,7 @@ func (a *Agent) Balance(ctx context.Context) (any, error) {
 	if err := a.view.ChangeMoves(ctx, to); err != nil {
 		return nil, err
 	}
-	a.log.Info("an operator asked for balance", "moves", len(to), "client", admin.Client(ctx))
+	a.log.Info("balancing requested by an operator", "moves", len(to), "client", admin.Client(ctx))
 	return Balanced{len(to)}, nil
 }
 
@@ -34,7 +34,7 @@ func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
 	if err := a.view.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err
 	}
-	a.log.Info("an operator changed an agent", "broker", broker, "drained", drained, "client", admin.Client(ctx))
+	a.log.Info("agent changed by an operator", "broker", broker, "drained", drained, "client", admin.Client(ctx))
 	return nil
 }
 
@@ -43,7 +43,7 @@ func (a *Agent) Forget(ctx context.Context, broker int32) error {
 	if err := a.view.Forget(ctx, id.Broker(broker)); err != nil {
 		return err
 	}
-	a.log.Info("an operator had an agent forgotten", "broker", broker, "client", admin.Client(ctx))
+	a.log.Info("agent forgotten by an operator", "broker", broker, "client", admin.Client(ctx))
 	return nil
 }
 
@@ -60,7 +60,7 @@ func (a *Agent) MovePartition(ctx context.Context, topic string, index, to int32
 	if o, ok := a.view.Owner(at); ok && o.Broker == heir {
 		heir = id.NoBroker // it is there
 	}
-	a.log.Info("an operator asked for a move", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
+	a.log.Info("move requested by an operator", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
 	return a.view.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
 }
 

@@ -129,7 +129,7 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 		defer cancel()
 		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else once more when it is next found gone
 			a.revoked.Store(live.Lease, true)
-			a.log.Info("an agent's process is gone; its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
+			a.log.Info("process of another agent is gone, its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
 		}
 	})
 }

@@ -113,7 +113,7 @@ func (p *places) worked() {
 		return
 	}
 	if err := vfs.WriteFile(p.a.deps.FS, p.a.cfg.DataDir, bucketMarker, []byte(name)); err != nil {
-		p.a.log.Warn("not noted that the bucket works; the next start asks it first", "err", err)
+		p.a.log.Warn("could not record that the bucket works; the next start checks it first", "err", err)
 	}
 }
 
@@ -168,7 +168,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 		p.mu.Lock()
 		p.note(&p.mu.bucket, err)
 		p.mu.Unlock()
-		p.a.log.Warn("the object store does not work yet; records stay in the journal", "err", err)
+		p.a.log.Warn("bucket unavailable, records stay in the journal", "err", err)
 		if !p.sleep(ctx, wait) {
 			return false
 		}
@@ -247,8 +247,8 @@ func (p *places) compared(name string, skew time.Duration) {
 	p.mu.Unlock()
 	switch {
 	case news && off:
-		p.a.log.Warn("this machine's clock differs from another; timestamps, retention and signatures go by it: set it right (NTP)", "other", name, "ahead_by", (-skew).Round(time.Millisecond).String())
+		p.a.log.Warn("clock skew: timestamps, retention and signatures depend on this machine's clock, set it right (NTP)", "other", name, "ahead_by", (-skew).Round(time.Millisecond).String())
 	case news:
-		p.a.log.Info("this machine's clock agrees with another again", "other", name)
+		p.a.log.Info("clock skew is over", "other", name)
 	}
 }

@@ -71,7 +71,7 @@ func (a *Agent) checkSeen(before, rev metadata.Revision) error {
 	if errors.Is(err, errOlder) {
 		a.die(err)
 	} else if err != nil {
-		a.log.Warn("the disk does not take how far etcd has got", "err", err)
+		a.log.Warn("cannot persist the last seen etcd revision", "err", err)
 	}
 	return err
 }

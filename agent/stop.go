@@ -46,7 +46,7 @@ func (a *Agent) stop(failed error) {
 	a.peers.Close()
 	a.endSession(ctx)
 	if err := a.heads.Close(ctx); err != nil {
-		a.log.Warn("metadata writes not finished", "err", err)
+		a.log.Warn("writes to etcd not finished", "err", err)
 	}
 	if err := a.store.Close(); err != nil {
 		a.log.Warn("journals not closed cleanly", "err", err)
@@ -57,7 +57,7 @@ func (a *Agent) stop(failed error) {
 // endSession lets the others know at once that this agent is gone.
 func (a *Agent) endSession(ctx context.Context) {
 	if err := a.lease().Close(ctx); err != nil {
-		a.log.Debug("lease not ended; it ends by itself", "err", err)
+		a.log.Debug("lease not revoked, it will expire", "err", err)
 	}
 }
 
@@ -85,7 +85,7 @@ func (a *Agent) flush(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
 	defer cancel()
 	if err := a.tier.flush(ctx); err != nil {
-		a.log.Warn("not everything was uploaded; the rest stays in the journal on this disk", "err", err)
+		a.log.Warn("not everything was uploaded, the rest stays in the journal on this disk", "err", err)
 	}
 }
 
@@ -94,7 +94,7 @@ func (a *Agent) leaveClean(ctx context.Context) {
 	j := a.journal.ID()
 	rev, err := a.sealOwn(ctx, a.journal)
 	if err != nil {
-		a.log.Warn("journal not sealed; it will be recovered", "err", err)
+		a.log.Warn("journal not sealed, it will be recovered", "err", err)
 		return
 	}
 	needed := a.neededElsewhere(ctx)
@@ -163,6 +163,6 @@ func (a *Agent) neededElsewhere(ctx context.Context) bool {
 func (a *Agent) forget(ctx context.Context, j id.Journal, mod metadata.Revision) {
 	key := metadata.JournalKey(j)
 	if _, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Delete(key)); err != nil {
-		a.log.Debug("journal not forgotten yet", "journal", j, "err", err)
+		a.log.Debug("journal not deleted yet", "journal", j, "err", err)
 	}
 }

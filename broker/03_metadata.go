@@ -91,7 +91,7 @@ func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, e
 		}
 		return nil, err
 	}
-	b.log.Info("topic created because a client asked for it", "topic", name, "partitions", t.Partitions, askedBy(ctx))
+	b.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, askedBy(ctx))
 	b.awaitServed(ctx, t)
 	if deleted {
 		return nil, kerr.LeaderNotAvailable

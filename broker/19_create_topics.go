@@ -52,7 +52,7 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 // warnOfCompaction tells the operator what whoever made or changed a topic may not know.
 func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
 	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
-		b.log.Warn("a topic is to be compacted, which isn't there yet: it keeps every record", "topic", topic, "cleanup.policy", config["cleanup.policy"])
+		b.log.Warn("topic has cleanup.policy=compact; compaction is not implemented, all records are kept", "topic", topic, "cleanup.policy", config["cleanup.policy"])
 	}
 }
 

@@ -104,7 +104,7 @@ func (b *Broker) initProducerID(ctx context.Context, _ *conn, req *kmsg.InitProd
 	defer cancel()
 	n, err := b.producer.take(ctx)
 	if err != nil {
-		b.log.Warn("no producer id", "err", err)
+		b.log.Warn("producer id not allocated", "err", err)
 		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return resp
 	}

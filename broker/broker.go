@@ -93,21 +93,21 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 
 // Config bounds what clients may do.
 type Config struct {
-	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client asks for its metadata and allows it"`
-	DefaultPartitions   int32         `yaml:"default_partitions" doc:"partitions of a topic that is created without a number"`
+	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client that allows it asks for its metadata"`
+	DefaultPartitions   int32         `yaml:"default_partitions" doc:"number of partitions of a topic created without one"`
 	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, which only Produce may send, in bytes"`
-	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for requests above 2 MiB that are being worked on, and as much again for what smaller ones are decoded into, in bytes"`
-	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"the most that one fetch answers, in bytes"`
+	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for requests above 2 MiB that are being processed, and as much again for decoded smaller ones, in bytes"`
+	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"largest response to a fetch, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`
-	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"client connections at a time from one address"`
-	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"after which a silent connection is closed"`
+	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most client connections at a time from one address"`
+	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second"`
 	MaxCommitBytes      int           `yaml:"max_commit_bytes" doc:"the largest OffsetCommit request, in bytes"`
 	MaxOtherBytes       int           `yaml:"max_other_request_bytes" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
-	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"within which a client must take some of a response"`
-	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"the longest that a producer is held back at a time when the journal fills"`
+	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"close a connection whose client accepts no bytes of a response for this long"`
+	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"longest delay of a produce request while the journal is filling up"`
 }
 
 // DefaultConfig is Kafka's where Kafka has the setting.

@@ -100,7 +100,7 @@ func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
 		if unsaid, ok := b.refusedClients.say(hostOf(nc), time.Now()); ok {
-			b.log.Warn("connection refused: there are too many", "listener", name, "client", nc.RemoteAddr(), "not_logged", unsaid)
+			b.log.Warn("connection refused: too many connections", "listener", name, "client", nc.RemoteAddr(), "not_logged", unsaid)
 		}
 		nc.Close()
 		return

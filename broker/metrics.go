@@ -39,8 +39,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		outBytes: counter("varve_kafka_sent_bytes_total", "Bytes of answers."),
 		records:  counter("varve_produced_records_total", "Records acknowledged."),
 		produced: counter("varve_produced_bytes_total", "Bytes of record batches acknowledged."),
-		fetched:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by where they came from."}, []string{"from"}),
-		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were held back because the journal filled."),
+		fetched:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by source (local, tier)."}, []string{"from"}),
+		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were throttled because the journal was filling up."),
 	}
 	m.fetchedLocal, m.fetchedTier = m.fetched.WithLabelValues("local"), m.fetched.WithLabelValues("tier")
 	if r != nil {

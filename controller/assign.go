@@ -26,7 +26,7 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	heads, err := c.heads(ctx, orphans)
 	if err != nil {
 		if ctx.Err() == nil {
-			c.log.Warn("partitions are given out later", "err", err)
+			c.log.Warn("partition assignment deferred", "err", err)
 		}
 		return
 	}
@@ -53,10 +53,10 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	wg.Wait()
 	c.metrics.given.Add(float64(given))
 	if failed != nil && ctx.Err() == nil {
-		c.log.Warn("some partitions are given out later", "err", failed)
+		c.log.Warn("assignment of some partitions deferred", "err", failed)
 	}
 	if given > 0 {
-		c.log.Info("partitions given out", "partitions", given, "agents", len(p.agents))
+		c.log.Info("partitions assigned", "partitions", given, "agents", len(p.agents))
 	}
 }
 

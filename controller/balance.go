@@ -75,11 +75,11 @@ func (c *Controller) balance(ctx context.Context, p *picture) {
 	}
 	c.background("balance", func() {
 		if err := c.deps.View.ChangeMoves(ctx, to); err != nil && ctx.Err() == nil {
-			c.log.Warn("partitions are balanced later", "err", err)
+			c.log.Warn("balancing deferred", "err", err)
 			return
 		}
 		c.metrics.balanced.Add(float64(len(to)))
-		c.log.Info("partitions are moved for balance", "partitions", len(to))
+		c.log.Info("moving partitions to balance agents", "partitions", len(to))
 	})
 }
 

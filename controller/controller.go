@@ -152,7 +152,7 @@ func (c *Controller) resign() {
 	defer cancel()
 	_, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyController, Mod: held.Mod}}, metadata.Delete(metadata.KeyController))
 	if err != nil {
-		c.log.Debug("the controller's key goes with the session", "err", err)
+		c.log.Debug("controller's key not deleted, it expires with the session", "err", err)
 	}
 }
 

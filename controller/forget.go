@@ -36,7 +36,7 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 	for _, kv := range kvs {
 		h, err := metadata.DecodeHead(kv.Value)
 		if err != nil {
-			c.log.Error("no journal is forgotten while a head can't be read", "key", kv.Key, "err", err)
+			c.log.Error("journals are kept: the head of a partition can't be read", "key", kv.Key, "err", err)
 			return
 		}
 		for _, l := range h.Chain {
@@ -49,7 +49,7 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 		}
 		key := metadata.JournalKey(j)
 		if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Delete(key)); err == nil {
-			c.log.Info("journal is needed no more", "journal", j)
+			c.log.Info("journal deleted: all of it is in the bucket", "journal", j)
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Put(key, next.Encode())); err != nil {
 		return l, err
 	}
-	c.log.Warn("a loss was accepted", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "gone", l.Gone, "whole", l.Whole)
+	c.log.Warn("loss accepted", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "gone", l.Gone, "whole", l.Whole)
 	return l, nil
 }
 

@@ -37,7 +37,7 @@ func (c *Controller) dropMoves(ctx context.Context, p *picture) {
 				key := metadata.MoveKey(at)
 				_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: p.moves[at].Mod}}, metadata.Delete(key))
 				if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
-					c.log.Warn("a move is dropped later", "partition", at, "err", err)
+					c.log.Warn("move not removed yet", "partition", at, "err", err)
 				}
 			})
 		}

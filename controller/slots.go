@@ -42,7 +42,7 @@ func (c *Controller) assignSlots(ctx context.Context, p *picture) {
 				role := metadata.Role{Incarnation: a.Incarnation, Broker: a.Broker}
 				_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: slots[n].Mod}}, metadata.Put(key, role.Encode()))
 				if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
-					c.log.Warn("coordinator slot is given out later", "slot", n, "err", err)
+					c.log.Warn("coordinator slot assignment deferred", "slot", n, "err", err)
 				}
 			})
 		}

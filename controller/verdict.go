@@ -80,7 +80,7 @@ func (c *Controller) ask(ctx context.Context, i id.Incarnation, s *suspect) {
 	dead := s.dead
 	c.mu.Unlock()
 	if dead {
-		c.log.Warn("agent is dead", "incarnation", i, "found", found, "err", err)
+		c.log.Warn("agent declared dead", "incarnation", i, "found", found, "err", err)
 		c.metrics.deaths.Inc()
 		c.deps.View.Touch()
 	}

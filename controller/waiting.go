@@ -40,7 +40,7 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 			c.metrics.recoveries.Observe(time.Since(began).Seconds())
 			c.log.Info("journal recovered", "journal", j, "entries", end, "took", time.Since(began))
 		case ctx.Err() == nil && err.Error() != was && !errors.Is(err, metadata.ErrConflict):
-			c.log.Warn("journal not recovered yet; its partitions wait for its members ('varve cluster accept-loss' gives up what they have)", "journal", j, "err", err)
+			c.log.Warn("journal can't be recovered, its partitions wait for its members (bring them back, or run 'varve cluster accept-loss')", "journal", j, "err", err)
 		}
 	})
 }

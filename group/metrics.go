@@ -20,17 +20,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		groups: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "varve_group_groups", Help: "Groups that this agent coordinates, by state."}, []string{"state"}),
 		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "varve_group_loaded", Help: "Groups that are wholly in memory."}),
+			Name: "varve_group_loaded", Help: "Groups loaded into memory."}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "varve_group_commit_seconds", Help: "Time of offset commits, from the request to the answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
-		conflicts: counter("varve_group_store_failures_total", "Writes of groups that failed and made the group be read again."),
+		conflicts: counter("varve_group_store_failures_total", "Failed writes of groups, after which the group was reloaded."),
 	}
 	m.counts = [...]prometheus.Counter{
 		CountRebalances:     counter("varve_group_rebalances_total", "Rebalances that ended with a stable group."),
 		CountExpiredMembers: counter("varve_group_expired_members_total", "Members whose session ended without a heartbeat."),
 		CountCommits:        counter("varve_group_committed_offsets_total", "Offsets that were committed."),
-		CountExpiredOffsets: counter("varve_group_expired_offsets_total", "Offsets that were forgotten when their time was over."),
+		CountExpiredOffsets: counter("varve_group_expired_offsets_total", "Offsets that expired."),
 		CountDeletedOffsets: counter("varve_group_deleted_offsets_total", "Offsets that were deleted on request or with their topic."),
 	}
 	for s := Dead; s <= Stable; s++ {

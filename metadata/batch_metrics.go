@@ -21,13 +21,13 @@ func newWriterMetrics(reg prometheus.Registerer) *writerMetrics {
 			Name: "varve_metadata_writer_transaction_ops", Help: "Writes in each transaction of the batching writer.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 8)}),
 		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "varve_metadata_writer_coalesced_total", Help: "Values that gave way to a newer one before they were sent."}),
+			Name: "varve_metadata_writer_coalesced_total", Help: "Values replaced by newer ones before they were sent."}),
 		splits: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_splits_total", Help: "Transactions that were split because a guard of one group failed."}),
 		retries: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_retries_total", Help: "Transactions that were sent again after an outage."}),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "varve_metadata_writer_queued", Help: "Groups of writes that wait to be sent."}),
+			Name: "varve_metadata_writer_queued", Help: "Groups of writes waiting to be sent."}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.txns, m.ops, m.coalesced, m.splits, m.retries, m.queued)

@@ -20,7 +20,7 @@ type Config struct {
 	Endpoints []string `yaml:"endpoints" doc:"URLs of etcd's client listeners: http://host:port, https://host:port or unix:///path. All must have the same scheme"`
 	// Prefix stands before every key; clusters that share an etcd differ in it.
 	// It begins and ends with a slash.
-	Prefix string `yaml:"prefix" doc:"stands before every key; clusters that share an etcd differ in it. It begins and ends with a slash"`
+	Prefix string `yaml:"prefix" doc:"prefix of every key, different for each cluster that shares an etcd; begins and ends with a slash"`
 	// TLS applies to https endpoints.
 	TLS TLSConfig `yaml:"tls" doc:"applies to https endpoints"`
 	// Username and Password are those of etcd's own authentication; both or none.
@@ -34,22 +34,22 @@ type Config struct {
 	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
 	// KeepHistory is for how long etcd remembers what keys held (KeepHistory).
-	KeepHistory time.Duration `yaml:"keep_history" doc:"for how long etcd remembers what keys held: older history is compacted, for all users of this etcd, and a full etcd is compacted, defragmented and its alarm ended. 0 leaves all that to others"`
+	KeepHistory time.Duration `yaml:"keep_history" doc:"how much history etcd keeps: the controller compacts what is older, for all users of this etcd, and compacts and defragments a full etcd. 0: never"`
 }
 
 // TLSConfig says how https endpoints are checked, and how they may check us.
 type TLSConfig struct {
 	// CAFile holds the PEM certificates that the server's must come from; empty
 	// means the system's.
-	CAFile string `yaml:"ca_file" doc:"holds the PEM certificates that the server's must come from; empty means the system's"`
-	// CertFile and KeyFile are our certificate and key (PEM); both or none.
-	CertFile string `yaml:"cert_file" doc:"our certificate and key (PEM); both or none"`
-	KeyFile  string `yaml:"key_file" doc:"our certificate and key (PEM); both or none"`
+	CAFile string `yaml:"ca_file" doc:"PEM file of the authorities that the server's certificate must come from; empty: the system's"`
+	// CertFile and KeyFile are PEM file of the client certificate, or of its key; both or none.
+	CertFile string `yaml:"cert_file" doc:"PEM file of the client certificate, or of its key; both or none"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of the client certificate, or of its key; both or none"`
 	// ServerName is the name that the server's certificate must have; empty
 	// means the endpoint's host.
-	ServerName string `yaml:"server_name" doc:"the name that the server's certificate must have; empty means the endpoint's host"`
+	ServerName string `yaml:"server_name" doc:"name that the server's certificate must have; empty: the endpoint's host"`
 	// InsecureSkipVerify accepts any certificate.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"accepts any certificate"`
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
 }
 
 // DefaultConfig is a configuration for an etcd on this host.

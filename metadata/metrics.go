@@ -28,7 +28,7 @@ func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
 			Name: "varve_metadata_request_seconds", Help: "Time of requests to the metadata store, by operation.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}, []string{"op"}),
 		resets: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "varve_metadata_watch_resets_total", Help: "Watches that lost their place and began again with the whole state."}),
+			Name: "varve_metadata_watch_resets_total", Help: "Watches that lost their position and reloaded the whole state."}),
 		outages: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_outages_total", Help: "Times that the metadata store became unavailable."}),
 		lost: prometheus.NewCounter(prometheus.CounterOpts{

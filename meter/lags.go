@@ -51,8 +51,8 @@ func NewLags(most int, groups func(context.Context) ([]Group, error), ends func(
 }
 
 var (
-	lagDesc     = prometheus.NewDesc(lagOfTopic, "Records between what a group committed and the end of the topic, summed over the partitions with a committed offset. Told by the group's coordinator; none while a leader doesn't tell where a partition ends.", []string{"group", "topic"}, nil)
-	droppedDesc = prometheus.NewDesc("varve_group_lag_dropped", "Pairs of group and topic that have no series of varve_group_lag_records, since there are more than metrics.max_group_topics.", nil, nil)
+	lagDesc     = prometheus.NewDesc(lagOfTopic, "Records between what a group committed and the end of the topic, summed over the partitions with a committed offset. Reported by the group's coordinator; missing while the leader of a partition does not report its end.", []string{"group", "topic"}, nil)
+	droppedDesc = prometheus.NewDesc("varve_group_lag_dropped", "Pairs of group and topic without a series of varve_group_lag_records, because there are more than metrics.max_group_topics.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.

@@ -76,6 +76,6 @@ func (p *Partition) forgot(err error) {
 		m.forgotten.Inc()
 	}
 	if log := p.deps.Log; log != nil {
-		log.Error("what the tier remembered of producers is lost; a batch that one of them sends again may be stored twice", "partition", p.id, "err", err)
+		log.Error("producer state in the tier is lost; a batch that a producer repeats may be stored twice", "partition", p.id, "err", err)
 	}
 }

@@ -53,12 +53,12 @@ type Config struct {
 	// Region is the bucket's region. Empty: as AWS's default chain says, or the
 	// server's own for driver minio; us-east-1 with an endpoint.
 	Region string `yaml:"region" doc:"the bucket's region. Empty: as AWS's default chain says, or the server's own for driver minio; us-east-1 with an endpoint"`
-	// PathStyle puts the bucket into the URL's path, not into the host name.
-	PathStyle bool `yaml:"path_style" doc:"puts the bucket into the URL's path, not into the host name"`
+	// PathStyle put the bucket's name into the path of URLs, not into the host name.
+	PathStyle bool `yaml:"path_style" doc:"put the bucket's name into the path of URLs, not into the host name"`
 	// Prefix stands before every key. It may end with a slash, which is added
 	// otherwise. Clusters that share a bucket need prefixes of which none begins
 	// with another.
-	Prefix string `yaml:"prefix" doc:"stands before every key. It may end with a slash, which is added otherwise. Clusters that share a bucket need prefixes of which none begins with another"`
+	Prefix string `yaml:"prefix" doc:"prefix of every key; a slash is added at the end. Clusters that share a bucket need prefixes of which none begins with another"`
 
 	// AccessKey, SecretKey and SessionToken are static credentials. Empty: the
 	// default chain (environment, shared files, instance or container role).
@@ -81,30 +81,30 @@ type Config struct {
 
 	// PartSizeBytes is the size of the parts in which larger objects go up; it
 	// grows for objects that would have more than 10,000.
-	PartSizeBytes int64 `yaml:"part_size_bytes" doc:"the size of the parts in which larger objects go up; it grows for objects that would have more than 10,000"`
-	// UploadConcurrency is how many parts of one object go up at once.
-	UploadConcurrency int `yaml:"upload_concurrency" doc:"how many parts of one object go up at once"`
+	PartSizeBytes int64 `yaml:"part_size_bytes" doc:"part size of multipart uploads; larger for objects that would have more than 10,000 parts"`
+	// UploadConcurrency is how many parts of one object are uploaded at once.
+	UploadConcurrency int `yaml:"upload_concurrency" doc:"how many parts of one object are uploaded at once"`
 	// DisableChecksums leaves the CRC32C of objects and parts out of requests, for
 	// stores that refuse it. The SDK then signs the payload instead.
-	DisableChecksums bool `yaml:"disable_checksums" doc:"leaves the CRC32C of objects and parts out of requests, for stores that refuse it. The SDK then signs the payload instead"`
-	// MaxConnections bounds the connections to the store; requests beyond wait.
-	MaxConnections int `yaml:"max_connections" doc:"bounds the connections to the store; requests beyond wait"`
+	DisableChecksums bool `yaml:"disable_checksums" doc:"send no CRC32C of objects and parts, for stores that refuse it; the SDK signs the payload instead"`
+	// MaxConnections most connections to the store; further requests wait.
+	MaxConnections int `yaml:"max_connections" doc:"most connections to the store; further requests wait"`
 
 	// RequestTimeout bounds one attempt of a request, without the time that its
 	// bytes take at 256 KiB/s.
-	RequestTimeout time.Duration `yaml:"request_timeout" doc:"bounds one attempt of a request, without the time that its bytes take at 256 KiB/s"`
-	// StallTimeout ends a stream that brings no byte for this long.
-	StallTimeout time.Duration `yaml:"stall_timeout" doc:"ends a stream that brings no byte for this long"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"timeout of one attempt, besides the time that its bytes take at 256 KiB/s"`
+	// StallTimeout timeout of a download that receives no byte.
+	StallTimeout time.Duration `yaml:"stall_timeout" doc:"timeout of a download that receives no byte"`
 	// Retry says how often and when transient errors are tried again.
 	Retry RetryPolicy `yaml:"retry" doc:"says how often and when transient errors are tried again"`
 }
 
 // TLSConfig says whom to trust.
 type TLSConfig struct {
-	// CAFile is a PEM file of authorities that are trusted besides the system's.
-	CAFile string `yaml:"ca_file" doc:"a PEM file of authorities that are trusted besides the system's"`
-	// InsecureSkipVerify trusts any certificate. For tests only.
-	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"trusts any certificate. For tests only"`
+	// CAFile is PEM file of authorities that are trusted in addition to the system's.
+	CAFile string `yaml:"ca_file" doc:"PEM file of authorities that are trusted in addition to the system's"`
+	// InsecureSkipVerify accept any certificate; for tests only.
+	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
 }
 
 // DefaultConfig has every default; driver and place are left to choose.

@@ -14,10 +14,10 @@ import (
 // error. The pause before attempt n+1 is chosen evenly from 0 to
 // min(Max, Base * 2^n), so that callers who failed together don't return together.
 type RetryPolicy struct {
-	// Attempts bounds the attempts of one call, the first included.
-	Attempts int `yaml:"attempts" doc:"bounds the attempts of one call, the first included"`
-	// Base is the longest first pause.
-	Base time.Duration `yaml:"base" doc:"the longest first pause"`
+	// Attempts attempts of one call, the first included.
+	Attempts int `yaml:"attempts" doc:"attempts of one call, the first included"`
+	// Base is longest pause before the first retry.
+	Base time.Duration `yaml:"base" doc:"longest pause before the first retry"`
 	// Max is the longest pause.
 	Max time.Duration `yaml:"max" doc:"the longest pause"`
 }

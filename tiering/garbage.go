@@ -18,15 +18,15 @@ import (
 
 // GarbageConfig says how carefully and how fast garbage is collected.
 type GarbageConfig struct {
-	// Grace is the age below which an object is never deleted.
-	Grace time.Duration `yaml:"grace" doc:"age below which an object is never deleted"`
+	// Grace is the minimum age of an object before it may be deleted.
+	Grace time.Duration `yaml:"grace" doc:"minimum age of an object before it may be deleted"`
 	// Interval is the pause between passes.
 	Interval time.Duration `yaml:"interval" doc:"pause between passes of the garbage collector"`
 	// SweepObjects is how many objects a pass looks at beside those that are known
 	// to have been dropped; one or two requests each. The next pass goes on there.
 	SweepObjects int `yaml:"sweep_objects" doc:"how many objects a pass looks at beside those that are known to have been dropped; one or two requests each"`
 	// DeletesPerSecond bounds deletions.
-	DeletesPerSecond int `yaml:"deletes_per_second" doc:"bound of deletions, objects per second"`
+	DeletesPerSecond int `yaml:"deletes_per_second" doc:"most objects deleted per second"`
 	// UndeleteWindow is how long a deleted topic can be had back.
 	UndeleteWindow time.Duration `yaml:"undelete_window" doc:"how long a deleted topic's data is kept"`
 }

@@ -21,13 +21,13 @@ func newGarbageMetrics(reg prometheus.Registerer, c *Collector) *garbageMetrics 
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
 	}
 	m := &garbageMetrics{
-		looked: fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects that were judged, by verdict."}, []string{"verdict"}),
+		looked: fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects examined by garbage collection, by verdict."}, []string{"verdict"}),
 			slices.Collect(maps.Values(verdictNames))...),
 		deleted: counter("deleted_objects_total", "Objects that were deleted."),
 		freed:   counter("deleted_bytes_total", "Bytes of objects that were deleted."),
-		cycles:  counter("cycles_total", "Times that the whole bucket was gone over."),
-		errors:  counter("errors_total", "Passes that an error ended."),
-		passed:  counter("unjudged_objects_total", "Objects that the sweep passed over, since they could not be judged."),
+		cycles:  counter("cycles_total", "Complete passes over the bucket."),
+		errors:  counter("errors_total", "Passes ended by an error."),
+		passed:  counter("unjudged_objects_total", "Objects skipped by garbage collection, because their partition's state could not be read."),
 	}
 	if reg != nil {
 		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors, m.passed,

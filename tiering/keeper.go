@@ -22,10 +22,10 @@ import (
 
 // KeeperConfig says how retention works.
 type KeeperConfig struct {
-	// Interval is how often retention is looked after.
-	Interval time.Duration `yaml:"interval" doc:"how often retention is looked after"`
+	// Interval is how often retention is applied.
+	Interval time.Duration `yaml:"interval" doc:"how often retention is applied"`
 	// StepTimeout bounds the work on one partition while the bucket is slow.
-	StepTimeout time.Duration `yaml:"step_timeout" doc:"bound of the work on one partition while the bucket is slow"`
+	StepTimeout time.Duration `yaml:"step_timeout" doc:"longest time that one pass spends on one partition"`
 }
 
 // DefaultKeeperConfig is what suits an agent; Kafka's interval is the same.
@@ -101,9 +101,9 @@ func NewKeeper(cfg KeeperConfig, deps KeeperDeps) *Keeper {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_retention_" + name, Help: help})
 	}
 	k := &Keeper{cfg: cfg, deps: deps, due: map[id.Partition]due{},
-		cut:     counter("cuts_total", "Times that a log start was moved."),
-		trimmed: counter("trims_total", "Manifests that were rewritten without what lies below the log start."),
-		failed:  counter("errors_total", "Partitions that retention failed on; they are tried again."),
+		cut:     counter("cuts_total", "Times that retention moved a log start offset."),
+		trimmed: counter("trims_total", "Manifests rewritten without entries below the log start offset."),
+		failed:  counter("errors_total", "Failed attempts to apply retention to a partition."),
 	}
 	if deps.Registerer != nil {
 		deps.Registerer.MustRegister(k.cut, k.trimmed, k.failed)

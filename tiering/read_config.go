@@ -24,8 +24,8 @@ type ReaderConfig struct {
 	// BytesPerSecond bounds what is read from the bucket; 0 is without limit.
 	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of what is read from the bucket; 0: none"`
 	// RequestTimeout ends a request, and Attempts is how often it is made.
-	RequestTimeout time.Duration `yaml:"request_timeout" doc:"ends a request that takes longer"`
-	Attempts       int           `yaml:"attempts" doc:"how often a request is made before its reader gets an error"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
+	Attempts       int           `yaml:"attempts" doc:"attempts of a request, the first included"`
 	// HedgeAfter is the least time after which a second request is sent beside a
 	// slow one; later if most requests take longer. 0 is never.
 	HedgeAfter time.Duration `yaml:"hedge_after" doc:"least time after which a second request is sent beside a slow one; later if most requests take longer; 0: never"`
@@ -33,7 +33,7 @@ type ReaderConfig struct {
 	MemoryWait time.Duration `yaml:"memory_wait" doc:"how long a read that has nothing yet waits for memory"`
 	// MaxRecordBytes bounds a batch's records when they have to be decompressed,
 	// which only searches by time do.
-	MaxRecordBytes int `yaml:"max_record_bytes" doc:"bound of a batch's records when they have to be decompressed, which only searches by time do, in bytes"`
+	MaxRecordBytes int `yaml:"max_record_bytes" doc:"largest decompressed size of a batch in searches by time, in bytes"`
 }
 
 // DefaultReaderConfig is what suits an agent.

@@ -23,13 +23,13 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_read_" + name, Help: help})
 	}
 	m := &readMetrics{
-		requests: counter("requests_total", "GET requests to the bucket, hedges and repetitions included."),
+		requests: counter("requests_total", "GET requests to the bucket, hedges and retries included."),
 		bytes:    counter("fetched_bytes_total", "Bytes that came from the bucket."),
-		served:   counter("served_bytes_total", "Bytes of record batches that reads of the tier gave."),
+		served:   counter("served_bytes_total", "Bytes of record batches read from the tier."),
 		failures: counter("request_errors_total", "GET requests that failed."),
-		ahead:    counter("readahead_chunks_total", "Chunks that were asked for ahead of a sequential reader."),
-		corrupt:  counter("corrupt_total", "Parts of objects that were not what was written."),
-		hedges:   fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Second requests beside slow ones, by whether they came first."}, []string{"won"}), "yes", "no"),
+		ahead:    counter("readahead_chunks_total", "Chunks read ahead for sequential readers."),
+		corrupt:  counter("corrupt_total", "Parts of objects with wrong content."),
+		hedges:   fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Hedged requests, by whether they were faster than the first."}, []string{"won"}), "yes", "no"),
 		lookups:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),

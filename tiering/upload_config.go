@@ -9,11 +9,11 @@ import (
 type UploadConfig struct {
 	// BundleBytes is how much of small partitions is gathered before it is
 	// uploaded.
-	BundleBytes int64 `yaml:"bundle_bytes" doc:"how much of small partitions is gathered before it is uploaded, in bytes"`
-	// MaxAge is how long a record waits at most before its upload begins.
-	MaxAge time.Duration `yaml:"max_age" doc:"how long a record waits at most before its upload begins"`
+	BundleBytes int64 `yaml:"bundle_bytes" doc:"how many bytes of small partitions are gathered into one object"`
+	// MaxAge is longest time that a record waits before its upload begins.
+	MaxAge time.Duration `yaml:"max_age" doc:"longest time that a record waits before its upload begins"`
 	// SegmentBytes is from where on a partition gets objects of its own, at once.
-	SegmentBytes int64 `yaml:"segment_bytes" doc:"from how much on a partition gets objects of its own, at once, in bytes"`
+	SegmentBytes int64 `yaml:"segment_bytes" doc:"how many waiting bytes of one partition are uploaded at once, as an object of its own"`
 	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
 	// 1 GiB. An object is built in memory.
 	ObjectBytes int64 `yaml:"object_bytes" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
@@ -28,8 +28,8 @@ type UploadConfig struct {
 	Compress bool `yaml:"compress" doc:"compress blocks whose producers did not"`
 	// BytesPerSecond bounds how fast objects are built; 0 is without limit.
 	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of how fast objects are built; 0: none"`
-	// CheckEvery is how often it is looked whether something is due.
-	CheckEvery time.Duration `yaml:"check_every" doc:"how often it is looked whether something is due"`
+	// CheckEvery is how often waiting records are checked.
+	CheckEvery time.Duration `yaml:"check_every" doc:"how often waiting records are checked"`
 	// RetryBase and RetryMax are the first and the longest pause after a failure.
 	RetryBase time.Duration `yaml:"retry_base" doc:"first pause after a failure"`
 	RetryMax  time.Duration `yaml:"retry_max" doc:"longest pause after failures"`

@@ -26,13 +26,13 @@ func newUploadMetrics(reg prometheus.Registerer, u *Uploader) *uploadMetrics {
 		return fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label}), values...)
 	}
 	m := &uploadMetrics{
-		objects: vec("objects_total", "kind", "Objects that were uploaded: bundles of many partitions, segments of one.", "bundle", "segment"),
+		objects: vec("objects_total", "kind", "Objects uploaded, by kind: bundles of many partitions, segments of one.", "bundle", "segment"),
 		slices:  counter("slices_total", "Slices in uploaded objects."),
 		raw:     counter("record_bytes_total", "Bytes of record batches in uploaded objects, before compression by the tier."),
 		stored:  counter("object_bytes_total", "Bytes of uploaded objects."),
 		pages:   counter("pages_total", "Manifest pages that were written."),
-		commits: vec("commits_total", "outcome", "Heads that were committed, or not.", slices.Collect(maps.Values(outcomeNames))...),
-		errors:  vec("errors_total", "step", "Failures, by what failed: read, put, commit.", "read", "put", "commit"),
+		commits: vec("commits_total", "outcome", "Commits of partition heads, by outcome.", slices.Collect(maps.Values(outcomeNames))...),
+		errors:  vec("errors_total", "step", "Failures by step: read, put, commit.", "read", "put", "commit"),
 		put: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15)}),
 	}
@@ -47,9 +47,9 @@ func newUploadMetrics(reg prometheus.Registerer, u *Uploader) *uploadMetrics {
 type uploadState struct{ u *Uploader }
 
 var (
-	waitingBytes  = uploadDesc("waiting_bytes", "Bytes that are committed and not in the tier.")
+	waitingBytes  = uploadDesc("waiting_bytes", "Committed bytes that are not in the tier yet.")
 	oldestSeconds = uploadDesc("oldest_seconds", "Age of the oldest record that is not in the tier; 0 if there is none.")
-	stuckCount    = uploadDesc("stuck_partitions", "Partitions that could not be tiered for a minute or more; each holds on to the journal that it shares.")
+	stuckCount    = uploadDesc("stuck_partitions", "Partitions that could not be uploaded for a minute or more; each keeps journal files from being freed.")
 	lastSuccess   = uploadDesc("last_success_timestamp_seconds", "When a head was last committed, in seconds since 1970; 0: not since the start.")
 )
 

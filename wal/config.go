@@ -18,16 +18,16 @@ type Config struct {
 	// ReadBytes is the memory for readers that lag behind the tail cache.
 	ReadBytes int64 `yaml:"read_bytes" doc:"memory for reading the journal from disk, in bytes"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.
-	KeepBytes int64 `yaml:"keep_bytes" doc:"uploaded records that stay on the local disk as a read cache, in bytes"`
+	KeepBytes int64 `yaml:"keep_bytes" doc:"size of uploaded records kept on the local disk as a read cache, in bytes"`
 	// SpareBytes is how much of emptied files is kept for use again.
 	SpareBytes int64 `yaml:"spare_bytes" doc:"emptied journal files that are kept for use again, in bytes: a new file has to be zeroed first, which makes a burst slower; fewer are kept when the disk is short"`
 	// SoftBytes of untrimmed entries slow producers down; HardBytes stop them.
-	SoftBytes int64 `yaml:"soft_bytes" doc:"records waiting for upload from which on producers are throttled, in bytes"`
-	HardBytes int64 `yaml:"hard_bytes" doc:"records waiting for upload from which on producers are refused with a retriable error, in bytes"`
+	SoftBytes int64 `yaml:"soft_bytes" doc:"throttle producers while more bytes than this wait for upload"`
+	HardBytes int64 `yaml:"hard_bytes" doc:"refuse producers, with a retriable error, while more bytes than this wait for upload"`
 	// ReserveBytes of the disk are left free by the store.
-	ReserveBytes int64 `yaml:"reserve_bytes" doc:"space on the disk that is left free, in bytes"`
+	ReserveBytes int64 `yaml:"reserve_bytes" doc:"disk space that is left free, in bytes"`
 	// Direct writes around the page cache.
-	Direct bool `yaml:"direct" doc:"write the journal with O_DIRECT, around the page cache"`
+	Direct bool `yaml:"direct" doc:"write the journal with O_DIRECT, bypassing the page cache"`
 }
 
 // DefaultConfig is a config for a small server.

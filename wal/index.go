@@ -27,7 +27,7 @@ func (s *Store) index(f *file) {
 	dirs := f.dirs
 	s.mu.Unlock()
 	if err := writeIndex(s.fs, s.cfg.Dir, f, dirs); err != nil {
-		s.log.Warn("index of a journal file not written; a start will read the file instead", "file", f.path, "err", err)
+		s.log.Warn("index of a journal file not written, the next start will read the file", "file", f.path, "err", err)
 		return
 	}
 	s.mu.Lock()

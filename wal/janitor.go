@@ -69,9 +69,9 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 	switch {
 	case isFull(err), isFull(was): // said once for all journals
 	case err != nil && was == nil && !over:
-		s.log.Error("no file can be prepared for a journal; its appends are refused until one can", "journal", p.journal, "err", err)
+		s.log.Error("cannot create a journal file, producers are refused until one can be created", "journal", p.journal, "err", err)
 	case err == nil && was != nil:
-		s.log.Info("a file could be prepared for the journal again", "journal", p.journal)
+		s.log.Info("journal files can be created again", "journal", p.journal)
 	}
 }
 

@@ -65,13 +65,13 @@ func (s *Store) noteFull(err error) {
 	was := s.full.Load()
 	if err == nil {
 		if s.full.Store(nil); was != nil {
-			s.log.Info("the disk has room for journals again")
+			s.log.Info("disk has space for journal files again")
 		}
 		return
 	}
 	why := err.Error()
 	if s.full.Store(&why); was == nil {
-		s.log.Error("no room for another journal file: producers are refused as soon as the present one is full", "why", why)
+		s.log.Error("disk full: producers are refused when the current journal file is full", "why", why)
 	}
 }
 

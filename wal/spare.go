@@ -71,7 +71,7 @@ func (s *Store) dropSpares() {
 	for s.spareCount() > fewSpares && s.short() {
 		path := s.takeSpare(s.cfg.FileBytes)
 		if err := s.fs.Remove(path); err != nil {
-			s.log.Warn("spare journal file not removed; it is tried again", "file", path, "err", err)
+			s.log.Warn("spare journal file not removed, retrying", "file", path, "err", err)
 			s.addSpare(path)
 			return
 		}

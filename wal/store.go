@@ -273,7 +273,7 @@ func readFileHeader(f vfs.File, j id.Journal, num uint32) (size int64, err error
 // may be needed.
 func (s *Store) damage(j id.Journal, held *journal, err error) {
 	held.damaged = err
-	s.log.Error("a journal is damaged on this disk, which is no answer to what it holds", "journal", j, "err", err)
+	s.log.Error("journal damaged on this disk, it is not used", "journal", j, "err", err)
 }
 
 func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {

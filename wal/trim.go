@@ -130,7 +130,7 @@ func (s *Store) recycleFile(f *file) {
 	if err == nil || errors.Is(err, vfs.ErrNotExist) { // an earlier attempt got so far
 		return
 	}
-	s.log.Warn("journal file not recycled; it is tried again", "file", f.path, "err", err)
+	s.log.Warn("journal file not recycled, retrying", "file", f.path, "err", err)
 	s.mu.Lock()
 	s.mu.stuck = append(s.mu.stuck, f)
 	s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Store) removeFile(f *file) error {
 	indexed := f.indexed
 	s.mu.Unlock()
 	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
-		s.log.Debug("index of a recycled file not removed", "err", err)
+		s.log.Debug("index of a recycled journal file not removed", "err", err)
 	}
 	if s.keepsSpare(f.size) {
 		return s.makeSpare(f.path)
@@ -194,7 +194,7 @@ func (s *Store) forgetEmpty() {
 	s.mu.Unlock()
 	for j, bad := range empty {
 		if err := s.removeRest(j, bad); err != nil {
-			s.log.Warn("what is left of a dropped journal is not removed", "journal", j, "err", err)
+			s.log.Warn("files of a deleted journal not removed", "journal", j, "err", err)
 			continue
 		}
 		s.mu.Lock()

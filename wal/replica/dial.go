@@ -147,7 +147,7 @@ func (n *Node) admit(c net.Conn) {
 		c.Close()
 		n.metrics.refused.WithLabelValues("tls").Inc()
 		if n.ctx.Err() == nil && n.warnsNow() {
-			n.d.Log.Warn("a connection from another agent was refused: its TLS handshake failed", "from", c.RemoteAddr(), "err", err)
+			n.d.Log.Warn("connection from another agent refused: TLS handshake failed", "from", c.RemoteAddr(), "err", err)
 		}
 		return
 	}

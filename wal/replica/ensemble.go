@@ -172,7 +172,7 @@ func (n *Node) forget(j id.Journal, members []id.Store) {
 				err = n.Drop(ctx, s, j)
 			}
 			if err != nil && !errors.Is(err, wal.ErrUnknown) {
-				n.d.Log.Debug("journal that was not opened is not forgotten yet", "journal", j, "store", s, "err", err)
+				n.d.Log.Debug("journal that was not opened not deleted yet", "journal", j, "store", s, "err", err)
 			}
 		})
 	}

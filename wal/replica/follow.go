@@ -78,7 +78,7 @@ func (f *following) run() {
 	if replaced := !f.leave(); replaced || f.n.ctx.Err() != nil {
 		return
 	}
-	f.n.d.Log.Info("stream of a journal ended", "journal", f.j, "writer", f.from, "err", err)
+	f.n.d.Log.Info("replication stream ended", "journal", f.j, "writer", f.from, "err", err)
 	if refusal(err) == nil {
 		f.n.lost(f.from, err)
 	}

@@ -29,11 +29,11 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 		received: counter("received_bytes_total", "Bytes received from other agents, frames included."),
 		durable:  vec("durable_entries_total", "Entries of other agents' journals made durable here, by writer's store and the broker that had it.", "store", "broker"),
 		connects: vec("connects_total", "Connections made to members of this agent's journals, by store and the broker that had it.", "store", "broker"),
-		lost:     counter("connections_lost_total", "Connections with other agents that ended without being closed here."),
-		fences:   counter("fences_total", "Fences that this store took for recoverers."),
-		copies:   counter("copies_total", "Copies between stores that this agent carried out for a recovery."),
-		copied:   counter("copied_bytes_total", "Bytes that this agent carried between stores for recoveries."),
-		skips:    counter("skips_total", "Times that a store was told to go on behind what it lacks, since that was trimmed where it is copied from."),
+		lost:     counter("connections_lost_total", "Connections to other agents that were lost."),
+		fences:   counter("fences_total", "Journals fenced on this store."),
+		copies:   counter("copies_total", "Copies between stores made during recoveries."),
+		copied:   counter("copied_bytes_total", "Bytes copied between stores during recoveries."),
+		skips:    counter("skips_total", "Times that a copy continued after entries that its source had trimmed."),
 		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
 	}
 	for _, reason := range []string{"too_many", "tls", "hello"} {
@@ -62,8 +62,8 @@ func (n *Node) labels(s id.Store) []string {
 type lagCollector struct{ n *Node }
 
 var (
-	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "How far a member is behind the writer, in bytes.", []string{"journal", "store", "broker"}, nil)
-	lagEntries = prometheus.NewDesc("varve_replica_lag_entries", "How far a member is behind the writer, in entries.", []string{"journal", "store", "broker"}, nil)
+	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "Replication lag of a journal member, in bytes.", []string{"journal", "store", "broker"}, nil)
+	lagEntries = prometheus.NewDesc("varve_replica_lag_entries", "Replication lag of a journal member, in entries.", []string{"journal", "store", "broker"}, nil)
 	connected  = prometheus.NewDesc("varve_replica_connected", "Whether a member of this agent's journal is connected.", []string{"journal", "store", "broker"}, nil)
 )
 

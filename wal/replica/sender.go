@@ -72,7 +72,7 @@ func (s *sender) run() {
 			return
 		}
 		if n.d.Log.Enabled(n.ctx, -4) {
-			n.d.Log.Debug("stream to a member ended", "journal", s.x.id, "store", s.to, "err", err)
+			n.d.Log.Debug("replication stream to a member ended", "journal", s.x.id, "store", s.to, "err", err)
 		}
 		if time.Since(began) > n.cfg.RetryMax {
 			wait = n.cfg.RetryMin

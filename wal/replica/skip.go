@@ -44,7 +44,7 @@ func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
 func (s *sender) skip(c *conn, cursor *wal.Cursor) error {
 	n := s.x.n
 	n.metrics.skips.Inc()
-	n.d.Log.Info("a member lacks what was trimmed, and goes on behind it", "journal", s.x.id, "store", s.to, "entry", cursor.After()+1)
+	n.d.Log.Info("journal member continues after entries that were trimmed", "journal", s.x.id, "store", s.to, "entry", cursor.After()+1)
 	s.mu.Lock()
 	s.mu.flying = append(s.mu.flying, flight{cursor.After(), cursor.At()})
 	s.mu.Unlock()
@@ -124,6 +124,6 @@ func (n *Node) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to 
 		return have, fmt.Errorf("store %v was told to skip to entry %d and stays at %d", to, first, now)
 	}
 	n.metrics.skips.Inc()
-	n.d.Log.Info("a copy lacks what was trimmed, and goes on behind it", "journal", j, "from", from, "store", to, "entry", first)
+	n.d.Log.Info("copy of a journal continues after entries that were trimmed", "journal", j, "from", from, "store", to, "entry", first)
 	return now, nil
 }
