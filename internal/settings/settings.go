@@ -160,7 +160,11 @@ func leaves(out []Setting, prefix string, v reflect.Value) []Setting {
 	t := v.Type()
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		if opts == "inline" {
+			out = leaves(out, prefix, v.Field(i))
+			continue
+		}
 		if name == "" || name == "-" {
 			continue
 		}

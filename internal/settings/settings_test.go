@@ -94,3 +94,22 @@ func FuzzFromYAML(f *testing.F) {
 		_ = FromYAML(&c, "f", b)
 	})
 }
+
+// Settings of an inlined struct are settings of the one around it.
+func TestInlinedSettings(t *testing.T) {
+	var c struct {
+		In struct {
+			sample `yaml:",inline"`
+			Own    int `yaml:"own"`
+		} `yaml:"in"`
+	}
+	paths := map[string]bool{}
+	for _, s := range Of(&c) {
+		paths[s.Path] = true
+	}
+	for _, want := range []string{"in.name", "in.count", "in.own"} {
+		if !paths[want] {
+			t.Errorf("%s is missing among %v", want, paths)
+		}
+	}
+}
