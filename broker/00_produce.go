@@ -162,7 +162,7 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 	if slot.index < 0 || slot.index >= topic.Partitions {
 		return kerr.UnknownTopicOrPartition
 	}
-	p, err := b.opening.partition(ctx, slot.at)
+	p, err := b.opening.partition(ctx, slot.call.request.arrived, slot.at)
 	if err != nil {
 		return err
 	}

@@ -82,12 +82,12 @@ func (call *fetchCall) open(ctx context.Context) (resp [][]byte, err error) {
 	}
 	call.parts = make([]*fetchPart, len(wants))
 	for i, w := range wants {
-		call.parts[i] = call.b.fetchPart(ctx, w, call.req.Version)
+		call.parts[i] = call.b.fetchPart(ctx, call.r.arrived, w, call.req.Version)
 	}
 	return nil, nil
 }
 
-func (b *Broker) fetchPart(ctx context.Context, w fetchWant, version int16) *fetchPart {
+func (b *Broker) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, version int16) *fetchPart {
 	fp := &fetchPart{want: w}
 	fp.topic, fp.err = b.opening.topic(ctx, version >= 13, w.name, w.topic)
 	if fp.err != nil {
@@ -97,7 +97,7 @@ func (b *Broker) fetchPart(ctx context.Context, w fetchWant, version int16) *fet
 		fp.err = kerr.UnknownTopicOrPartition
 		return fp
 	}
-	fp.p, fp.err = b.opening.partition(ctx, id.Partition{Topic: fp.topic.ID, Index: w.partition})
+	fp.p, fp.err = b.opening.partition(ctx, arrived, id.Partition{Topic: fp.topic.ID, Index: w.partition})
 	return fp
 }
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -27,12 +28,12 @@ func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsets
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	all := newSeveral()
+	all, arrived := newSeveral(), time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewListOffsetsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.listOffset(ctx, req, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = b.listOffset(ctx, arrived, req, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -40,10 +41,10 @@ func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsets
 	return resp
 }
 
-func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
+func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
 	rp := kmsg.NewListOffsetsResponseTopicPartition()
 	rp.Partition, rp.Timestamp, rp.Offset, rp.LeaderEpoch = want.Partition, -1, -1, -1
-	p, err := b.partitionOf(ctx, topic, want.Partition)
+	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
@@ -60,7 +61,7 @@ func (b *Broker) listOffset(ctx context.Context, req *kmsg.ListOffsetsRequest, t
 }
 
 // partitionOf gives an owned partition by its topic's name.
-func (b *Broker) partitionOf(ctx context.Context, topic string, index int32) (*partition.Partition, error) {
+func (b *Broker) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
 	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ func (b *Broker) partitionOf(ctx context.Context, topic string, index int32) (*p
 	if index < 0 || index >= t.Partitions {
 		return nil, kerr.UnknownTopicOrPartition
 	}
-	return b.opening.partition(ctx, id.Partition{Topic: t.ID, Index: index})
+	return b.opening.partition(ctx, arrived, id.Partition{Topic: t.ID, Index: index})
 }
 
 var nowhere = tiering.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
@@ -161,12 +162,12 @@ func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.S
 
 func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
 	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
-	all := newSeveral()
+	all, arrived := newSeveral(), time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -174,10 +175,10 @@ func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.Of
 	return resp
 }
 
-func (b *Broker) epochEnd(ctx context.Context, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+func (b *Broker) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
-	p, err := b.partitionOf(ctx, topic, want.Partition)
+	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
@@ -203,12 +204,12 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *conn, req *kmsg.DeleteRec
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	all := newSeveral()
+	all, arrived := newSeveral(), time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewDeleteRecordsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -216,10 +217,10 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *conn, req *kmsg.DeleteRec
 	return resp
 }
 
-func (b *Broker) deleteRecordsOf(ctx context.Context, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
+func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
 	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
 	rp.Partition, rp.LowWatermark = want.Partition, -1
-	low, err := b.deleteTo(ctx, topic, want.Partition, want.Offset)
+	low, err := b.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
 	} else {
@@ -229,8 +230,8 @@ func (b *Broker) deleteRecordsOf(ctx context.Context, topic string, want *kmsg.D
 }
 
 // deleteTo moves a log start; -1 stands for the high watermark.
-func (b *Broker) deleteTo(ctx context.Context, topic string, index int32, offset int64) (low int64, err error) {
-	p, err := b.partitionOf(ctx, topic, index)
+func (b *Broker) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
+	p, err := b.partitionOf(ctx, arrived, topic, index)
 	if err != nil {
 		return -1, err
 	}
@@ -252,13 +253,14 @@ func (b *Broker) deleteTo(ctx context.Context, topic string, index int32, offset
 // describeProducers lists the idempotent producers of partitions (KIP-664).
 func (b *Broker) describeProducers(ctx context.Context, _ *conn, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
 	resp := kmsg.NewPtrDescribeProducersResponse()
+	arrived := time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewDescribeProducersResponseTopic()
 		rt.Topic = t.Topic
 		for _, index := range t.Partitions {
 			rp := kmsg.NewDescribeProducersResponseTopicPartition()
 			rp.Partition = index
-			p, err := b.partitionOf(ctx, t.Topic, index)
+			p, err := b.partitionOf(ctx, arrived, t.Topic, index)
 			if err != nil {
 				rp.ErrorCode = codeOf(err).Code
 				rp.ErrorMessage = said(err)

@@ -20,13 +20,18 @@ import (
 // died. Such a request is held for a moment instead of being refused, since clients that
 // don't repeat themselves would fail.
 const (
-	// holdPatience is how long requests for a partition are held since the first of them.
+	// holdPatience is how long requests for a partition are held since the first of them, and
+	// how long one request is held for all of its partitions.
 	holdPatience = 500 * time.Millisecond
+	// holdAgain is after how long a partition that was waited for in vain is waited for again.
+	holdAgain = 10 * time.Second
 	// askPatience bounds the question to etcd whether a topic or an owner is new.
 	askPatience = 250 * time.Millisecond
-	// askRate is how many such questions a second are asked at most. Beyond that, and for a
-	// moment after etcd didn't answer, what is known here counts.
-	askRate = 500
+	// askRate is how many such questions a second are asked at most, and askBurst how many at
+	// once: a request may name hundreds of partitions that have moved. Beyond that, and for a
+	// second after etcd didn't answer, what is known here counts.
+	askRate  = 100
+	askBurst = 32
 	// heldAtMost bounds the partitions of which it is remembered that they were waited for.
 	heldAtMost = 100_000
 )
@@ -49,7 +54,7 @@ type opening struct {
 }
 
 func newOpening(d *Deps) *opening {
-	o := &opening{view: d.View, store: d.Store, partitions: d.Partitions, self: d.Self, limit: rate.NewLimiter(askRate, askRate)}
+	o := &opening{view: d.View, store: d.Store, partitions: d.Partitions, self: d.Self, limit: rate.NewLimiter(askRate, askBurst)}
 	o.mu.held = map[id.Partition]time.Time{}
 	return o
 }
@@ -100,15 +105,20 @@ func (o *opening) newTopic(ctx context.Context, topic id.Topic) *cluster.Topic {
 }
 
 // partition returns a partition that this agent serves. If it is the owner, also if it only
-// learns that now, and doesn't serve it yet, it waits for that.
-func (o *opening) partition(ctx context.Context, at id.Partition) (*partition.Partition, error) {
+// learns that now, and doesn't serve it yet, it waits for that, but not longer than
+// holdPatience after the request arrived.
+func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partition) (*partition.Partition, error) {
 	if p := o.partitions.Get(at); p != nil {
 		return p, nil
 	}
 	if !o.mine(at) && !(o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(at)) && o.mine(at)) {
 		return nil, kerr.NotLeaderForPartition
 	}
-	ctx, cancel := context.WithDeadline(ctx, o.until(at))
+	until := o.until(at, time.Now())
+	if most := arrived.Add(holdPatience); most.Before(until) {
+		until = most
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	for {
 		opened, changed := o.partitions.Changed(), o.view.Changed()
@@ -135,15 +145,15 @@ func (o *opening) mine(at id.Partition) bool {
 }
 
 // until returns when requests for a partition are refused.
-func (o *opening) until(at id.Partition) time.Time {
+func (o *opening) until(at id.Partition, now time.Time) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	t, ok := o.mu.held[at]
-	if !ok {
+	if !ok || now.Sub(t) > holdAgain {
 		if len(o.mu.held) >= heldAtMost {
 			clear(o.mu.held)
 		}
-		t = time.Now().Add(holdPatience)
+		t = now.Add(holdPatience)
 		o.mu.held[at] = t
 	}
 	return t

@@ -1,0 +1,63 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/cluster"
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/partition"
+)
+
+// closedFor is a set of partitions none of which is ever served.
+type closedFor struct{ changed chan struct{} }
+
+func (closedFor) Get(id.Partition) *partition.Partition { return nil }
+func (c closedFor) Changed() <-chan struct{}            { return c.changed }
+
+// A request that names many partitions which this agent owns and can't open is held no
+// longer than one that names one of them; requests after it are not held again.
+func TestOneRequestIsHeldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := metadata.NewMemory().Open()
+		defer store.Close()
+		topic := id.Topic{1}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		view := cluster.NewView(store, slog.New(slog.DiscardHandler), nil)
+		go view.Run(ctx)
+		agent := metadata.Agent{Incarnation: 5}
+		head := metadata.Head{Owner: 5, Broker: 1}
+		ops := []metadata.Op{metadata.Put(metadata.AgentKey(1), agent.Encode())}
+		for i := range int32(100) {
+			ops = append(ops, metadata.Put(metadata.HeadKey(id.Partition{Topic: topic, Index: i}), head.Encode()))
+		}
+		if _, err := store.Txn(ctx, nil, ops...); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		o := newOpening(&Deps{View: view, Store: store, Partitions: closedFor{make(chan struct{})}, Self: 1})
+		ask := func() time.Duration {
+			began := time.Now()
+			for i := range int32(100) {
+				if _, err := o.partition(ctx, began, id.Partition{Topic: topic, Index: i}); err != kerr.NotLeaderForPartition {
+					t.Fatalf("partition %d: %v", i, err)
+				}
+			}
+			return time.Since(began)
+		}
+		if took := ask(); took != holdPatience {
+			t.Errorf("a request for 100 partitions was held for %v", took)
+		}
+		time.Sleep(holdPatience) // fake
+		if took := ask(); took != 0 {
+			t.Errorf("the next one was held for %v", took)
+		}
+	})
+}
