@@ -204,6 +204,21 @@ func (c *Config) ValidateStores() error {
 	return errors.Join(under("etcd.", c.Metadata.Validate()), under("store.", c.Store.Validate()))
 }
 
+// ValidateShared refuses a store that agents of a cluster can't share, unless the settings
+// say that it is meant: 'varve agent' is one of several.
+func (c *Config) ValidateShared() error {
+	if c.Store.AllowLocal {
+		return nil
+	}
+	switch {
+	case c.Store.Driver == s3store.DriverMemory:
+		return errors.New("store.driver is memory: all records are gone when the agent ends, and other agents don't see them. For tests, say so with store.allow_local: true")
+	case c.Store.Driver == s3store.DriverDir && c.Replication.Factor > 1:
+		return fmt.Errorf("store.driver is dir with replication.factor %d: all agents need one bucket. If store.directory is shared by all of them, such as over NFS, say so with store.allow_local: true", c.Replication.Factor)
+	}
+	return nil
+}
+
 // CheckFiles reads the files that the settings name.
 func (c *Config) CheckFiles(fs vfs.FS) error {
 	var errs []error

@@ -13,12 +13,20 @@ import (
 
 // join takes an incarnation and a session, and waits for the cluster's picture.
 func (a *Agent) join(ctx, life context.Context) error {
-	var err error
+	answers, err := a.joinBucket(ctx)
+	if err != nil {
+		return err
+	}
 	if a.id, err = ensureCluster(ctx, a.deps.Meta, a.random, a.deps.Now()); err != nil {
 		return err
 	}
 	if err := a.checkCluster(); err != nil {
 		return err
+	}
+	if answers {
+		if err := a.claimBucket(ctx); err != nil {
+			return err
+		}
 	}
 	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err

@@ -117,6 +117,16 @@ func (p *places) worked() {
 	}
 }
 
+// failed notes why the bucket doesn't work, and what to check.
+func (p *places) failed(err error) {
+	if do := s3store.Advice(err); do != "" {
+		err = fmt.Errorf("%w: %s", err, do)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(&p.mu.bucket, err)
+}
+
 // watchBucket finds out what the bucket can do, says so once, and from then on asks from
 // time to time whether it answers, until ctx ends.
 func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
@@ -133,9 +143,7 @@ func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
 			continue
 		}
 		wait = probeAgain
-		p.mu.Lock()
-		p.note(&p.mu.bucket, err)
-		p.mu.Unlock()
+		p.failed(err)
 	}
 }
 
@@ -153,6 +161,13 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		report, err := s3store.Probe(ctx, p.a.deps.Objects, random)
 		if err == nil {
+			err = p.a.claim(ctx)
+			if foreign := (*foreignBucket)(nil); errors.As(err, &foreign) {
+				p.a.die(err)
+				return false
+			}
+		}
+		if err == nil {
 			for _, note := range report.Notes {
 				p.a.log.Info("object store", "note", note)
 			}
@@ -165,10 +180,8 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		p.mu.Lock()
-		p.note(&p.mu.bucket, err)
-		p.mu.Unlock()
-		p.a.log.Warn("the object store does not work yet; records stay in the journal", "err", err)
+		p.failed(err)
+		p.a.log.Warn("the bucket does not work yet; records stay in the journal", "bucket", p.mu.bucket.Name, "err", err, "do", s3store.Advice(err))
 		if !p.sleep(ctx, wait) {
 			return false
 		}

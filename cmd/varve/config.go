@@ -105,7 +105,7 @@ standard error says all that is wrong.`,
 			for _, s := range settings.Of(&cfg) {
 				fmt.Fprintln(c.OutOrStdout(), s.Line())
 			}
-			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
+			if err := errors.Join(cfg.ValidateStores(), cfg.ValidateShared(), cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usagef("'varve agent' refuses these settings: %w", err)
 			}
 			return nil
