@@ -60,8 +60,7 @@ func (a *Agent) runTier(life context.Context) {
 			defer a.tier.done.Done()
 			select {
 			case <-a.claimed:
-			case <-ctx.Done():
-				return
+			case <-ctx.Done(): // who waits for a flush is told
 			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				a.die(fmt.Errorf("%s: %w", name, err))

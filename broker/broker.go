@@ -37,6 +37,10 @@ type Partitions interface {
 // Tier reads what no local journal holds (tiering.Reader), and moves log starts.
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	// HoleAt gives a hole that holds the offset, if it is known and was looked at just now.
+	HoleAt(p id.Partition, offset int64) *tiering.HoleError
+	// FoundHole notes a hole; it reports whether this is news.
+	FoundHole(e *tiering.HoleError, now time.Time) bool
 	// Share is how many bytes one answer should ask for by now.
 	Share() int
 	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
