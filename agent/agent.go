@@ -296,6 +296,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.watchJournal(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
+	a.run(func() { a.watchHoles(life) })
 	a.run(func() { a.forgetOffsets(life) })
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })

@@ -24,7 +24,9 @@ func TestWhoseBucket(t *testing.T) {
 	mark := func(cluster, place string) *tiering.Marker {
 		return &tiering.Marker{Cluster: cluster, Place: place, By: "agent 7, v1"}
 	}
-	known := func(place string) *metadata.Bucket { return &metadata.Bucket{Place: place, Name: "minio http://h/there"} }
+	known := func(place string) *metadata.Bucket {
+		return &metadata.Bucket{Place: place, Name: "minio http://h/there"}
+	}
 	for name, c := range map[string]struct {
 		facts bucketFacts
 		adopt string

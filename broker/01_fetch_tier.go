@@ -13,7 +13,8 @@ import (
 const secondLook = 250 * time.Millisecond
 
 // readTier reads from the bucket. Records that can't be read there are an error that clients
-// show, once a second look by the present head has found the same.
+// show, once a second look by the present head has found the same. The answer leaves when the
+// client's MaxWait ends, as one without records: a client that asks again at once would spin.
 func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
 	p, offset := fp.p.ID(), fp.want.offset
 	if known := b.deps.Tier.HoleAt(p, offset); known != nil {

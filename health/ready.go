@@ -70,6 +70,9 @@ func (r *Report) Remarks() (notes []string) {
 		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", Bytes(r.Disk.FreeBytes), Bytes(r.Disk.ReserveBytes)))
 	}
 	notes = append(notes, r.Clocks.off()...)
+	if r.HoleCount > 0 {
+		notes = append(notes, fmt.Sprintf("%s of records can't be read, such as %s: %s", Count(r.HoleCount, "range"), r.Holes[0].String(), r.Holes[0].Why))
+	}
 	for _, s := range r.Stuck {
 		notes = append(notes, "partition "+s.What+" can't be uploaded: "+s.Why)
 	}

@@ -7,6 +7,7 @@
 package health
 
 import (
+	"fmt"
 	"time"
 
 	"varve/internal/id"
@@ -42,6 +43,26 @@ type Report struct {
 	// Unserved are partitions that it owns and can't serve.
 	Unserved []Reason `json:"unserved,omitempty"`
 	Stuck    []Reason `json:"stuck,omitempty"` // partitions that can't be uploaded
+	// Holes are records that readers met and that can't be read; HoleCount counts those that
+	// are not listed as well.
+	Holes     []Hole `json:"holes,omitempty"`
+	HoleCount int    `json:"hole_count,omitempty"`
+}
+
+// Hole is a range of records that can't be read, as their object is gone or damaged.
+type Hole struct {
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	From      int64     `json:"from"` // first offset
+	To        int64     `json:"to"`   // the offset behind the last
+	Object    string    `json:"object"`
+	Why       string    `json:"why"`
+	Since     time.Time `json:"since,omitzero"` // when a reader met it; absent: none has yet
+}
+
+// String names the records.
+func (h *Hole) String() string {
+	return fmt.Sprintf("%s/%d, offsets %d to %d (object %s)", h.Topic, h.Partition, h.From, h.To, h.Object)
 }
 
 // MemberLag is how far a member of a journal is.
