@@ -70,13 +70,19 @@ func TestWhoseBucket(t *testing.T) {
 // refused starts an agent on another disk, which must end by itself, and gives its error.
 func (w *world) refused(meta *metadata.Memory, change func(*Config)) error {
 	w.t.Helper()
+	return w.refusedOn(vfs.NewMemory(), meta, change)
+}
+
+// refusedOn does so on a given disk.
+func (w *world) refusedOn(fs vfs.FS, meta *metadata.Memory, change func(*Config)) error {
+	w.t.Helper()
 	cfg := w.config()
 	if change != nil {
 		change(&cfg)
 	}
 	store := meta.Open()
 	defer store.Close()
-	a, err := New(cfg, Deps{FS: vfs.NewMemory(), Meta: store, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Version: "test"})
+	a, err := New(cfg, Deps{FS: fs, Meta: store, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Version: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ type Config struct {
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
-	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`
+	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stop takes at most (5s at least); three quarters of it are for uploading what waits. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
 	Log             LogConfig             `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Produce         ProduceConfig         `yaml:"produce" doc:"what is asked of producers"`

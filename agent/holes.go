@@ -96,16 +96,25 @@ func (a *Agent) TierHoles(ctx context.Context, topics []string, tell func(any) e
 // lookAt goes through partitions, and tells how far it is from time to time.
 func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Head, total int64, report func(health.Hole) error, tell func(any) error) error {
 	var looked atomic.Int64
-	looker, said := a.tier.NewLooker(), time.Now()
+	looker := a.tier.NewLooker()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tick := time.NewTicker(time.Second / 2)
+	defer tick.Stop()
 	for p, h := range heads {
 		var mu sync.Mutex
 		var found []*tiering.HoleError
-		err := looker.Look(ctx, h, p, func(n int64) { looked.Add(n) }, func(e *tiering.HoleError) {
-			mu.Lock()
-			found = append(found, e)
-			mu.Unlock()
-		})
+		done := make(chan error, 1)
+		go func() {
+			done <- looker.Look(ctx, h, p, func(n int64) { looked.Add(n) }, func(e *tiering.HoleError) {
+				mu.Lock()
+				found = append(found, e)
+				mu.Unlock()
+			})
+		}()
+		err := a.awaitLook(done, tick.C, func() error { return tell(admin.TierLook{Looked: looked.Load(), Total: total}) })
 		if err != nil {
+			cancel()
 			return fmt.Errorf("look at partition %s/%d: %w", a.partitionTopic(p), p.Index, err)
 		}
 		if len(found) > 0 && !a.sameHead(ctx, p, h) {
@@ -116,14 +125,22 @@ func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Hea
 				return err
 			}
 		}
-		if time.Since(said) > time.Second/2 {
-			said = time.Now()
-			if err := tell(admin.TierLook{Looked: looked.Load(), Total: total}); err != nil {
+	}
+	return tell(admin.TierLook{Looked: looked.Load(), Total: total, Done: true})
+}
+
+// awaitLook returns what a look came to, and meanwhile says from time to time how far it is.
+func (a *Agent) awaitLook(done <-chan error, tick <-chan time.Time, say func() error) error {
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick:
+			if err := say(); err != nil {
 				return err
 			}
 		}
 	}
-	return tell(admin.TierLook{Looked: looked.Load(), Total: total, Done: true})
 }
 
 // headsToLookAt reads topics' heads, and counts their slices.

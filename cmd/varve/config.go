@@ -105,8 +105,11 @@ standard error says all that is wrong.`,
 			for _, s := range settings.Of(&cfg) {
 				fmt.Fprintln(c.OutOrStdout(), s.Line())
 			}
-			if err := errors.Join(cfg.ValidateStores(), cfg.ValidateShared(), cfg.CheckFiles(vfs.OS{})); err != nil {
+			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usagef("'varve agent' refuses these settings: %w", err)
+			}
+			if err := cfg.ValidateShared(); err != nil { // 'varve dev' takes them
+				fmt.Fprintf(c.ErrOrStderr(), "'varve agent' refuses these settings: %v\n", err)
 			}
 			return nil
 		},

@@ -38,7 +38,7 @@ func TestConfigIsAFile(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("hunter2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	flags := []string{"--store-driver", "dir", "--store-directory", dir, "--store-allow-local", "--http", "", "--rack", "true", "--listeners", "[{name: A, bind: ':9092'}, {name: B, bind: 'h:1', advertised: 'h:2'}]",
+	flags := []string{"--store-driver", "dir", "--store-directory", dir, "--http", "", "--rack", "true", "--listeners", "[{name: A, bind: ':9092'}, {name: B, bind: 'h:1', advertised: 'h:2'}]",
 		"--journal-hard-bytes", "100GiB", "--etcd-username", "u", "--etcd-password-file", secret, "--session-ttl", "7s"}
 	printed := must(t, "", "config", flags...)
 	if strings.Contains(printed, "hunter2") || !strings.Contains(printed, "# etcd.password: <hidden>") || !strings.Contains(printed, "journal.hard_bytes: 107374182400") {

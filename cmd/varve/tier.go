@@ -51,7 +51,8 @@ versioned bucket: its records are read again at once. Or give them up: 'varve ti
 			return nil
 		},
 	}
-	at.addAddress(c)
+	at.add(c)
+	c.Flags().Lookup("timeout").Usage = "give up when the agent says nothing for this long"
 	out.add(c, []health.Hole{})
 	return c
 }
@@ -74,13 +75,21 @@ func showHoles(t *table, holes []health.Hole) {
 // lookForHoles reads the lines of an agent's answer as they come.
 func lookForHoles(c *cobra.Command, addr string, topics []string) ([]health.Hole, error) {
 	path := httpBase(addr) + "/v1/tier/holes?" + url.Values{"topic": topics}.Encode()
-	req, err := http.NewRequestWithContext(c.Context(), http.MethodGet, path, nil)
+	ctx, cancel := context.WithCancelCause(c.Context())
+	defer cancel(nil)
+	patience, ok := c.Context().Value(timeoutKey{}).(time.Duration)
+	if !ok {
+		patience = requestTimeout
+	}
+	silent := time.AfterFunc(patience, func() { cancel(context.DeadlineExceeded) })
+	defer silent.Stop()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, usagef("--http %q: %w", addr, err)
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, &awayError{addr, err}
+		return nil, &awayError{addr, errors.Join(err, context.Cause(ctx))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -94,6 +103,7 @@ func lookForHoles(c *cobra.Command, addr string, topics []string) ([]health.Hole
 	shown := isTerminal(c.ErrOrStderr())
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
+		silent.Reset(patience)
 		var l admin.TierLook
 		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
 			return nil, fmt.Errorf("the answer of %s is not an agent's: %w", addr, err)
@@ -112,7 +122,7 @@ func lookForHoles(c *cobra.Command, addr string, topics []string) ([]health.Hole
 			fmt.Fprint(c.ErrOrStderr(), "\r\x1b[K"+lookLine(&l, len(holes), time.Since(began)))
 		}
 	}
-	return nil, &awayError{addr, errors.Join(errors.New("its answer broke off"), lines.Err())}
+	return nil, &awayError{addr, errors.Join(errors.New("its answer broke off"), lines.Err(), context.Cause(ctx))}
 }
 
 // lookLine says how far a look is.
