@@ -27,6 +27,7 @@ type places struct {
 		skew    health.Clocks
 		told    map[string]bool // of which clocks it was said that they are off
 		nolists bool
+		rules   s3store.Rules
 	}
 }
 
@@ -175,6 +176,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 			p.mu.nolists = report.NoList
 			p.mu.Unlock()
 			p.worked()
+			p.readRules(ctx)
 			return true
 		}
 		if ctx.Err() != nil {
@@ -186,6 +188,32 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 			return false
 		}
 	}
+}
+
+// readRules finds out what the bucket does to objects by itself, and says so once.
+func (p *places) readRules(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeFor)
+	defer cancel()
+	rules, err := s3store.ReadRules(ctx, p.a.deps.Objects)
+	if err != nil {
+		p.a.log.Debug("the bucket's rules are not known", "err", err)
+	}
+	p.mu.Lock()
+	p.mu.rules = rules
+	p.mu.Unlock()
+	if text := rules.Danger(); text != "" {
+		p.a.log.Warn("records will be lost", "bucket", p.a.cfg.Store.Place(), "why", text)
+	}
+	if text := rules.Cost(); text != "" {
+		p.a.log.Warn("the bucket keeps what was deleted", "bucket", p.a.cfg.Store.Place(), "why", text)
+	}
+}
+
+func (p *places) rules() *s3store.Rules {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.mu.rules
+	return &r
 }
 
 // ping asks the bucket for a listing of nothing: it needs the credentials and the bucket.

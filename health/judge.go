@@ -214,8 +214,14 @@ func (j *judge) places() {
 	}
 }
 
-// tier says which records can't be read.
+// tier says which records can't be read, or soon will not be.
 func (j *judge) tier() {
+	for i := range j.s.Agents {
+		if r := j.s.Agents[i].Report; r != nil && r.BucketDanger != "" {
+			j.say("bucket", Degraded, "change the bucket's lifecycle rules at once, then look for holes: 'varve tier holes'", "%s", r.BucketDanger)
+			break
+		}
+	}
 	for i := range j.s.Agents {
 		a := &j.s.Agents[i]
 		if a.Report == nil || a.Report.HoleCount == 0 {

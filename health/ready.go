@@ -63,6 +63,11 @@ func (r *Report) Remarks() (notes []string) {
 	if r.Bucket.Error != "" {
 		notes = append(notes, "the bucket does not answer: "+r.Bucket.Error)
 	}
+	for _, text := range []string{r.BucketDanger, r.BucketCost} {
+		if text != "" {
+			notes = append(notes, text)
+		}
+	}
 	if r.Etcd.Error != "" {
 		notes = append(notes, "etcd does not answer: "+r.Etcd.Error)
 	}

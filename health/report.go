@@ -33,10 +33,14 @@ type Report struct {
 	JournalPressure float64                `json:"journal_pressure"`
 	Journals        map[string][]MemberLag `json:"journals,omitempty"` // those that it writes, or wrote and keeps
 
-	Disk   Disk   `json:"disk"`
-	Bucket Place  `json:"bucket"`
-	Etcd   Place  `json:"etcd"`
-	Clocks Clocks `json:"clocks"`
+	Disk   Disk  `json:"disk"`
+	Bucket Place `json:"bucket"`
+	// BucketDanger says that the bucket's own rules will lose records, BucketCost that it keeps
+	// what was deleted.
+	BucketDanger string `json:"bucket_danger,omitempty"`
+	BucketCost   string `json:"bucket_cost,omitempty"`
+	Etcd         Place  `json:"etcd"`
+	Clocks       Clocks `json:"clocks"`
 
 	// Waiting are journals that can't be recovered yet; only the controller knows.
 	Waiting []Reason `json:"waiting,omitempty"`
