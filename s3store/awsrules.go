@@ -48,7 +48,8 @@ func awsRule(r *types.LifecycleRule) rule {
 			x.prefix, x.tagged = aws.ToString(f.And.Prefix), len(f.And.Tags) > 0
 		}
 	} else {
-		x.prefix = aws.ToString(r.Prefix) //nolint:staticcheck // older rules have nothing else
+		//lint:ignore SA1019 older rules have nothing else
+		x.prefix = aws.ToString(r.Prefix)
 	}
 	x.live = r.Expiration != nil && (r.Expiration.Days != nil || r.Expiration.Date != nil) || len(r.Transitions) > 0
 	x.noncurrent = r.NoncurrentVersionExpiration != nil
