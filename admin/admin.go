@@ -38,6 +38,7 @@ type Agent interface {
 	// Undelete brings a deleted topic back.
 	Undelete(ctx context.Context, topic string) error
 	Operator
+	Tier
 }
 
 // Server answers HTTP requests.
@@ -59,6 +60,7 @@ func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
 		undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
 	})
 	operate(mux, a)
+	tier(mux, a)
 	if profiles {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)
 		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)

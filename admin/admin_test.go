@@ -94,6 +94,24 @@ func (f *fakeAgent) AcceptLoss(_ context.Context, j id.Journal) (any, error) {
 	return nil, errors.New("etcd is away")
 }
 
+func (f *fakeAgent) TierHoles(_ context.Context, topics []string, tell func(any) error) error {
+	if len(topics) > 0 && topics[0] != "t" {
+		return cluster.ErrUnknownTopic
+	}
+	return errors.Join(tell(TierLook{Hole: &health.Hole{Topic: "t"}}), tell(TierLook{Done: true}))
+}
+
+func (f *fakeAgent) TierSkip(_ context.Context, topic string, partition int32, from, to int64) (any, error) {
+	f.asked = append(f.asked, fmt.Sprint("skip ", topic, " ", partition, " ", from, " ", to))
+	switch partition {
+	case 8:
+		return nil, &RefusedError{errors.New("it can be read")}
+	case 9:
+		return nil, &ElsewhereError{Base: "http://other:9644", What: "it", Agent: 2}
+	}
+	return Skipped{Topic: topic}, nil
+}
+
 // TestOperating: what an operator asks for reaches the agent as it was meant, what makes
 // no sense doesn't, and a GET changes nothing.
 func TestOperating(t *testing.T) {
@@ -123,6 +141,12 @@ func TestOperating(t *testing.T) {
 		{"POST", "/v1/topics/u/partitions/4/move?to=2", 404, "does not exist"},
 		{"POST", "/v1/topics/u/partitions/4/move", 400, "to is"},
 		{"POST", "/v1/topics/u/partitions/-4/move?to=2", 400, "partition is"},
+		{"GET", "/v1/tier/holes?topic=t", 200, `"topic":"t"`},
+		{"GET", "/v1/tier/holes?topic=u", 404, "does not exist"},
+		{"POST", "/v1/topics/t%2F1/partitions/4/skip?from=5&to=6", 200, `"topic": "t/1"`},
+		{"POST", "/v1/topics/t/partitions/4/skip?from=-5&to=6", 400, "from is"},
+		{"POST", "/v1/topics/t/partitions/8/skip?from=5&to=6", 409, "it can be read"},
+		{"GET", "/v1/topics/t/partitions/4/skip?from=5&to=6", 405, ""},
 		{"GET", "/v1/journals/3-1/loss", 200, `"journal": "3-1"`},
 		{"GET", "/v1/journals/3/loss", 400, ""},
 		{"POST", "/v1/journals/3-1/accept-loss", 409, "no loss"},
@@ -143,7 +167,7 @@ func TestOperating(t *testing.T) {
 			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
 		}
 	}
-	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "forget 2 true", "forget 9 true", "move t/1 4 2", "move u 4 2"}
+	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "forget 2 true", "forget 9 true", "move t/1 4 2", "move u 4 2", "skip t/1 4 5 6", "skip t 8 5 6"}
 	if !slices.Equal(a.asked, want) {
 		t.Errorf("the agent heard %q", a.asked)
 	}

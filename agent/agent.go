@@ -88,6 +88,8 @@ type Agent struct {
 	adoptions    adoptions
 	adopting     *adopting
 	seen         seen
+	claimed      chan struct{} // closed when the bucket was found to be this cluster's
+	claimOnce    sync.Once
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
@@ -124,7 +126,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk
 	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
-		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
+		moving: make(chan struct{}, 1), claimed: make(chan struct{}), fatal: make(chan error, 1), started: make(chan struct{})}
 	a.inspect = &inspector{a: a, places: newPlaces(a)}
 	return a, nil
 }
@@ -294,6 +296,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.watchJournal(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
+	a.run(func() { a.watchHoles(life) })
 	a.run(func() { a.forgetOffsets(life) })
 	if a.cfg.Replication.Factor > 1 {
 		a.run(func() { a.keepEnsemble(life) })

@@ -64,7 +64,7 @@ type Config struct {
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
-	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload waiting records"`
+	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"longest time that a stop takes, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
 	Log             LogConfig             `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
 	Produce         ProduceConfig         `yaml:"produce" doc:"what is asked of producers"`
@@ -202,6 +202,21 @@ func (c *Config) validateReplication() error {
 // embedded agent does not have.
 func (c *Config) ValidateStores() error {
 	return errors.Join(under("etcd.", c.Metadata.Validate()), under("store.", c.Store.Validate()))
+}
+
+// ValidateShared refuses a store that agents of a cluster can't share, unless the settings
+// say that it is meant: 'varve agent' is one of several.
+func (c *Config) ValidateShared() error {
+	if c.Store.AllowLocal {
+		return nil
+	}
+	switch {
+	case c.Store.Driver == s3store.DriverMemory:
+		return errors.New("store.driver is memory: all records are gone when the agent ends, and other agents don't see them. For tests, say so with store.allow_local: true")
+	case c.Store.Driver == s3store.DriverDir && c.Replication.Factor > 1:
+		return fmt.Errorf("store.driver is dir with replication.factor %d: all agents need one bucket. If store.directory is shared by all of them, such as over NFS, say so with store.allow_local: true", c.Replication.Factor)
+	}
+	return nil
 }
 
 // CheckFiles reads the files that the settings name.

@@ -154,6 +154,13 @@ func (i *inspector) report(ctx context.Context) *health.Report {
 		r.Waiting = append(r.Waiting, health.Reason{What: j.String(), Why: why})
 	}
 	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(a.unservedReasons())
+	rules := i.places.rules()
+	r.BucketDanger, r.BucketCost = rules.Danger(), rules.Cost()
+	holes := a.tier.Holes()
+	r.HoleCount = len(holes)
+	for _, h := range holes[:min(len(holes), reasonsShown)] {
+		r.Holes = append(r.Holes, a.holeOf(h.HoleError, h.Since))
+	}
 	for _, k := range a.tier.upload.Stuck() {
 		r.Stuck = append(r.Stuck, health.Reason{What: a.partitionName(k.Partition), Why: k.Err.Error()})
 	}

@@ -13,12 +13,20 @@ import (
 
 // join takes an incarnation and a session, and waits for the cluster's picture.
 func (a *Agent) join(ctx, life context.Context) error {
-	var err error
+	answers, err := a.joinBucket(ctx)
+	if err != nil {
+		return err
+	}
 	if a.id, err = ensureCluster(ctx, a.deps.Meta, a.random, a.deps.Now()); err != nil {
 		return err
 	}
 	if err := a.checkCluster(); err != nil {
 		return err
+	}
+	if answers {
+		if err := a.claimBucket(ctx); err != nil {
+			return err
+		}
 	}
 	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
@@ -64,28 +72,28 @@ func (a *Agent) checkCluster() error {
 	return nil
 }
 
-// evictFormerSelf ends the lease of an earlier run on this very store: the lock
-// on its directory proves that it is dead. Another store under the same broker
-// id may be alive; it is waited for as long as its lease can last.
+// evictFormerSelf ends the lease of an earlier run on this very store: the lock on its
+// directory proves that it is dead, unless the directory is a copy of one in use. So one
+// that still takes connections is waited for as long as its lease can last, as is another
+// store under the same broker id.
 func (a *Agent) evictFormerSelf(ctx context.Context) error {
 	deadline := a.deps.Now().Add(2 * a.cfg.SessionTTL)
 	for {
-		kv, err := a.deps.Meta.Get(ctx, metadata.AgentKey(a.self))
-		if errors.Is(err, metadata.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
+		old, err := a.inTheWay(ctx)
+		if err != nil || old == nil {
 			return err
 		}
-		old, err := metadata.DecodeAgent(kv.Value)
-		if err != nil {
-			return err
+		if old.Store == a.store.ID() && old.Lease != 0 && !a.takesConnections(ctx, &old.Agent) {
+			if err := a.deps.Meta.Revoke(ctx, old.Lease); err != nil {
+				return err
+			}
+			continue
 		}
-		if old.Store == a.store.ID() && kv.Lease != 0 {
-			return a.deps.Meta.Revoke(ctx, kv.Lease)
-		}
-		if a.deps.Now().After(deadline) {
-			return fmt.Errorf("broker id %v is in use by another agent (incarnation %v, store %v)", a.self, old.Incarnation, old.Store)
+		switch late := a.deps.Now().After(deadline); {
+		case late && old.Store == a.store.ID():
+			return fmt.Errorf("the data directory %s is a copy of that of a running agent: agent %v at %s lives, and has the same store %v. Delete all of %s on this machine, never there, and start again: the agent begins with an empty directory, and nothing is lost. If it was moved here on purpose, stop that agent first", a.cfg.DataDir, old.Broker, old.Host(), old.Store, a.cfg.DataDir)
+		case late:
+			return fmt.Errorf("broker id %v is in use by another agent (incarnation %v, store %v, at %s)", a.self, old.Incarnation, old.Store, old.Host())
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
@@ -93,6 +101,48 @@ func (a *Agent) evictFormerSelf(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// inTheWay gives a registered agent that has this one's broker id or its store, or nil.
+func (a *Agent) inTheWay(ctx context.Context) (*cluster.Live, error) {
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
+	if err != nil {
+		return nil, err
+	}
+	var found *cluster.Live
+	for _, kv := range kvs {
+		b, bad := metadata.ParseAgentKey(kv.Key)
+		old, err := metadata.DecodeAgent(kv.Value)
+		if err = errors.Join(bad, err); err != nil {
+			if kv.Key == metadata.AgentKey(a.self) {
+				return nil, err
+			}
+			continue
+		}
+		if b == a.self || old.Store == a.store.ID() {
+			found = &cluster.Live{Broker: b, Agent: old, Lease: kv.Lease}
+			if old.Store == a.store.ID() {
+				return found, nil
+			}
+		}
+	}
+	return found, nil
+}
+
+// takesConnections reports whether somebody listens where an agent did. This one doesn't yet.
+func (a *Agent) takesConnections(ctx context.Context, old *metadata.Agent) bool {
+	at := old.Host()
+	if a.deps.Dial == nil || at == "" {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	c, err := a.deps.Dial(ctx, at)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // register shows the agent to the others, and so to clients, and keeps it shown.

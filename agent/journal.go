@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 
 	"varve/cluster"
@@ -75,6 +76,7 @@ func (a *Agent) usable(n int) string {
 // refusal is a store that did not join.
 type refusal struct {
 	at  time.Time
+	of  id.Incarnation // that had it then
 	why error
 }
 
@@ -98,19 +100,35 @@ func (a *Agent) openWith(ctx context.Context, under metadata.Revision, members [
 }
 
 // shunFor is how long a store that did not join a journal is not asked again: it lives,
-// but is full, or can't be reached from here.
-const shunFor = 30 * time.Second
+// but is full, or can't be reached from here. One that refuses connections may be about to
+// listen; its agent's next registration ends the waiting in any case.
+const (
+	shunFor        = 30 * time.Second
+	shunRefusedFor = 500 * time.Millisecond
+)
 
 // shun notes the stores that did not join.
 func (a *Agent) shun(err error) {
-	for _, s := range replica.NotJoined(err) {
-		a.shunned.Store(s, refusal{a.deps.Now(), err})
+	for _, e := range replica.NotJoined(err) {
+		l, _ := a.view.Store(e.Store)
+		a.shunned.Store(e.Store, refusal{a.deps.Now(), l.Incarnation, e})
 	}
 }
 
 func (a *Agent) shuns(s id.Store) bool {
-	at, ok := a.shunned.Load(s)
-	return ok && a.deps.Now().Sub(at.(refusal).at) < shunFor
+	found, ok := a.shunned.Load(s)
+	if !ok {
+		return false
+	}
+	r := found.(refusal)
+	if l, live := a.view.Store(s); live && l.Incarnation != r.of {
+		return false
+	}
+	limit := shunFor
+	if errors.Is(r.why, syscall.ECONNREFUSED) {
+		limit = shunRefusedFor
+	}
+	return a.deps.Now().Sub(r.at) < limit
 }
 
 // ensemble chooses the stores that are to keep a journal: this one, and live ones in

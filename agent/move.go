@@ -174,7 +174,10 @@ func (a *Agent) heirs() []cluster.Live {
 
 // leave gives all partitions to the other agents before this one stops; the
 // controller takes the coordinator slots, as it is told that this agent leaves.
-func (a *Agent) leave(ctx context.Context) {
+//
+// Without time to upload they are given away by the controller, when the journal is sealed
+// and the session over.
+func (a *Agent) leave(ctx, uploads context.Context) {
 	a.leaving.Store(true)
 	if _, err := a.announce(ctx); err != nil {
 		a.log.Warn("other agents were not told that this agent is stopping", "err", err)
@@ -198,8 +201,10 @@ func (a *Agent) leave(ctx context.Context) {
 		to[p] = heir
 	}
 	began := a.deps.Now()
-	moved := a.move(ctx, a.cfg.ShutdownTimeout, to)
-	a.log.Info("partitions handed over", "moved", moved, "of", len(all), "took", a.deps.Now().Sub(began))
+	if uploads.Err() == nil {
+		moved := a.move(uploads, a.cfg.ShutdownTimeout/2, to)
+		a.log.Info("partitions handed over", "moved", moved, "of", len(all), "took", a.deps.Now().Sub(began))
+	}
 	a.awaitSlots(ctx)
 }
 

@@ -27,6 +27,7 @@ type places struct {
 		skew    health.Clocks
 		told    map[string]bool // of which clocks it was said that they are off
 		nolists bool
+		rules   s3store.Rules
 	}
 }
 
@@ -117,6 +118,16 @@ func (p *places) worked() {
 	}
 }
 
+// failed notes why the bucket doesn't work, and what to check.
+func (p *places) failed(err error) {
+	if do := s3store.Advice(err); do != "" {
+		err = fmt.Errorf("%w: %s", err, do)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.note(&p.mu.bucket, err)
+}
+
 // watchBucket finds out what the bucket can do, says so once, and from then on asks from
 // time to time whether it answers, until ctx ends.
 func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
@@ -133,9 +144,7 @@ func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
 			continue
 		}
 		wait = probeAgain
-		p.mu.Lock()
-		p.note(&p.mu.bucket, err)
-		p.mu.Unlock()
+		p.failed(err)
 	}
 }
 
@@ -153,6 +162,13 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		report, err := s3store.Probe(ctx, p.a.deps.Objects, random)
 		if err == nil {
+			err = p.a.claim(ctx)
+			if foreign := (*foreignBucket)(nil); errors.As(err, &foreign) {
+				p.a.die(err)
+				return false
+			}
+		}
+		if err == nil {
 			for _, note := range report.Notes {
 				p.a.log.Info("object store", "note", note)
 			}
@@ -160,19 +176,44 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 			p.mu.nolists = report.NoList
 			p.mu.Unlock()
 			p.worked()
+			p.readRules(ctx)
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		p.mu.Lock()
-		p.note(&p.mu.bucket, err)
-		p.mu.Unlock()
-		p.a.log.Warn("bucket unavailable, records stay in the journal", "err", err)
+		p.failed(err)
+		p.a.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.mu.bucket.Name, "err", err, "do", s3store.Advice(err))
 		if !p.sleep(ctx, wait) {
 			return false
 		}
 	}
+}
+
+// readRules finds out what the bucket does to objects by itself, and says so once.
+func (p *places) readRules(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, probeFor)
+	defer cancel()
+	rules, err := s3store.ReadRules(ctx, p.a.deps.Objects)
+	if err != nil {
+		p.a.log.Debug("the bucket's rules are not known", "err", err)
+	}
+	p.mu.Lock()
+	p.mu.rules = rules
+	p.mu.Unlock()
+	if text := rules.Danger(); text != "" {
+		p.a.log.Warn("records will be lost", "bucket", p.a.cfg.Store.Place(), "why", text)
+	}
+	if text := rules.Cost(); text != "" {
+		p.a.log.Warn("the bucket keeps what was deleted", "bucket", p.a.cfg.Store.Place(), "why", text)
+	}
+}
+
+func (p *places) rules() *s3store.Rules {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := p.mu.rules
+	return &r
 }
 
 // ping asks the bucket for a listing of nothing: it needs the credentials and the bucket.

@@ -18,10 +18,16 @@ const drainTime = 5 * time.Second
 // take over is given to them first. After a failure of the journal nothing is
 // uploaded or sealed: the others, or the next start, decide what counts.
 func (a *Agent) stop(failed error) {
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout+drainTime)
+	ctx, cancel := context.WithTimeout(context.Background(), max(a.cfg.ShutdownTimeout, drainTime))
 	defer cancel()
+	// What is left of the time is for ending connections, and for sealing the journal.
+	uploads, over := context.WithTimeout(ctx, a.cfg.ShutdownTimeout/4*3)
+	defer over()
 	if failed == nil {
-		a.handOver(ctx)
+		if !a.bucketTakes(uploads) {
+			over()
+		}
+		a.leave(ctx, uploads)
 	} else {
 		a.closePartitions()  // who waits is told at once, and goes elsewhere
 		a.endSession(ctx)    // before anything that waits for a disk: the others needn't
@@ -33,7 +39,7 @@ func (a *Agent) stop(failed error) {
 	a.controlling.Wait()
 	a.groups.Close(ctx)
 	if failed == nil {
-		a.flush(ctx)
+		a.flush(uploads)
 	}
 	a.tier.stop()
 	a.sealing.Store(true)
@@ -67,11 +73,25 @@ func (a *Agent) closePartitions() {
 	}
 }
 
-// handOver gives everything away, as far as there is time.
-func (a *Agent) handOver(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
+// askBucketFor bounds the question whether the bucket is there, when an agent stops.
+const askBucketFor = 2 * time.Second
+
+// bucketTakes reports whether it is worth the time to upload. If not, the partitions are
+// given away at once: what isn't in the bucket lies in the journal, on other agents' disks
+// too, and their next owners read it there.
+func (a *Agent) bucketTakes(ctx context.Context) bool {
+	select {
+	case <-a.claimed:
+	default:
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, askBucketFor)
 	defer cancel()
-	a.leave(ctx)
+	err := a.inspect.places.ping(ctx)
+	if err != nil {
+		a.log.Warn("the bucket does not answer: nothing is uploaded before the stop", "err", err)
+	}
+	return err == nil
 }
 
 func (a *Agent) drain() {
@@ -80,12 +100,25 @@ func (a *Agent) drain() {
 	a.broker.Drain(ctx)
 }
 
-// flush uploads what only this disk has, as far as there is time.
+// flush uploads what only this disk has, as far as there is time, and says what stays.
 func (a *Agent) flush(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.ShutdownTimeout)
-	defer cancel()
-	if err := a.tier.flush(ctx); err != nil {
-		a.log.Warn("not everything was uploaded, the rest stays in the journal on this disk", "err", err)
+	err := ctx.Err()
+	if err == nil {
+		err = a.tier.flush(ctx)
+	}
+	if err == nil {
+		return
+	}
+	var bytes int64
+	partitions := 0
+	for _, p := range a.owned.all() {
+		if n, _ := p.PendingBytes(); n > 0 {
+			bytes += n
+			partitions++
+		}
+	}
+	if partitions > 0 {
+		a.log.Warn("not everything was uploaded, the rest stays in the journal, on this disk and those of its other members", "partitions", partitions, "bytes", bytes, "journal", a.journal.ID(), "err", err)
 	}
 }
 

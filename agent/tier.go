@@ -44,14 +44,13 @@ func (a *Agent) openTier(_, life context.Context) error {
 	})
 	a.tier = t
 	random := a.random.Split()
-	a.inspect.places.remembered()
 	a.run(func() { a.inspect.places.watchBucket(life, random) })
 	a.run(func() { a.inspect.places.watchClocks(life) })
 	return nil
 }
 
-// runTier begins to upload, to apply retention and to collect garbage; it goes on
-// until stop.
+// runTier begins to upload, to apply retention and to collect garbage, as soon as the
+// bucket is known to be this cluster's; it goes on until stop.
 func (a *Agent) runTier(life context.Context) {
 	var ctx context.Context
 	ctx, a.tier.end = context.WithCancel(life)
@@ -59,6 +58,10 @@ func (a *Agent) runTier(life context.Context) {
 		a.tier.done.Add(1)
 		go func() {
 			defer a.tier.done.Done()
+			select {
+			case <-a.claimed:
+			case <-ctx.Done(): // who waits for a flush is told
+			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				a.die(fmt.Errorf("%s: %w", name, err))
 			}

@@ -247,20 +247,6 @@ func (call *fetchCall) readTier(ctx context.Context, far []*fetchPart, rest int,
 	return total
 }
 
-func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
-	fp.far, fp.err = b.deps.Tier.Read(ctx, fp.p.Head(), fp.p.ID(), fp.want.offset, limit)
-	if errors.Is(fp.err, tiering.ErrGone) { // retention was quicker: look at the head again
-		fp.far, fp.err = b.deps.Tier.Read(ctx, fp.p.Head(), fp.p.ID(), fp.want.offset, limit)
-	}
-	if errors.Is(fp.err, tiering.ErrBusy) || errors.Is(fp.err, context.DeadlineExceeded) {
-		fp.err = nil // nothing this time; the client asks again
-		return
-	}
-	if fp.err != nil && !errors.Is(fp.err, tiering.ErrBelowStart) {
-		b.log.Warn("read from the tier failed", "topic", fp.topic.Name, "partition", fp.want.partition, "offset", fp.want.offset, "err", fp.err)
-	}
-}
-
 // bytes and pieces are what was found, wherever.
 func (fp *fetchPart) bytes() int { return fp.data.Bytes + fp.far.Bytes }
 

@@ -37,6 +37,10 @@ type Partitions interface {
 // Tier reads what no local journal holds (tiering.Reader), and moves log starts.
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	// HoleAt gives a hole that holds the offset, if it is known and was looked at just now.
+	HoleAt(p id.Partition, offset int64) *tiering.HoleError
+	// FoundHole notes a hole; it reports whether this is news.
+	FoundHole(e *tiering.HoleError, now time.Time) bool
 	// Share is how many bytes one answer should ask for by now.
 	Share() int
 	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
@@ -100,7 +104,7 @@ type Config struct {
 	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"largest response to a fetch, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`
-	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most client connections at a time from one address"`
+	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most most client connections at a time from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second"`

@@ -29,6 +29,10 @@ var codes = []struct {
 	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
 	{tiering.ErrNotOwner, kerr.NotLeaderForPartition},
 	{tiering.ErrBelowStart, kerr.OffsetOutOfRange},
+	// As Kafka's remote storage answers. Consumers of librdkafka and franz-go hand it to the
+	// application, Java's warns at each fetch and names partition and offset. KAFKA_STORAGE_ERROR
+	// is repeated in silence by all three, CORRUPT_MESSAGE by franz-go.
+	{tiering.ErrHole, kerr.UnknownServerError},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
 
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},

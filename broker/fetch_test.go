@@ -79,6 +79,9 @@ type busyTier struct {
 
 func (b busyTier) Share() int { return 1 << 20 }
 
+func (b busyTier) HoleAt(id.Partition, int64) *tiering.HoleError { return nil }
+func (b busyTier) FoundHole(*tiering.HoleError, time.Time) bool  { return true }
+
 func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d tiering.Data, err error) {
 	b.f.far++
 	return d, tiering.ErrBusy

@@ -18,6 +18,7 @@ func Judge(s *Snapshot) *Answer {
 	j.stop()
 	j.risk()
 	j.places()
+	j.tier()
 	j.disks()
 	j.clocks()
 	for _, c := range j.a.Checks {
@@ -210,6 +211,25 @@ func (j *judge) places() {
 		if bad == 0 && asked > 0 {
 			j.say(what.name, Healthy, "", "answers %s", Count(asked, "agent"))
 		}
+	}
+}
+
+// tier says which records can't be read, or soon will not be.
+func (j *judge) tier() {
+	for i := range j.s.Agents {
+		if r := j.s.Agents[i].Report; r != nil && r.BucketDanger != "" {
+			j.say("bucket", Degraded, "change the bucket's lifecycle rules at once, then look for holes: 'varve tier holes'", "%s", r.BucketDanger)
+			break
+		}
+	}
+	for i := range j.s.Agents {
+		a := &j.s.Agents[i]
+		if a.Report == nil || a.Report.HoleCount == 0 {
+			continue
+		}
+		h := &a.Report.Holes[0]
+		j.say("tier", Degraded, "'varve tier holes' lists them: bring the objects back, or give the records up with 'varve tier skip'",
+			"%s can't read %s of records, such as %s: %s", a.name(), Count(a.Report.HoleCount, "range"), h.String(), h.Why)
 	}
 }
 

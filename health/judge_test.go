@@ -123,7 +123,11 @@ func TestJudge(t *testing.T) {
 		"upload late": {func(s *Snapshot) {
 			s.Agents[1].Report.UntieredBytes, s.Agents[1].Report.OldestUntieredMs = 5e6, 95_000
 		}, Degraded, true, []string{"5.0 MB only on agents' disks, the oldest for 1m35s"}},
-		"stuck":    {func(s *Snapshot) { s.Agents[1].Report.Stuck = []Reason{{"t/1", "gone"}} }, Degraded, true, []string{"partition t/1 of agent 2 (host-2:9645) can't be uploaded"}},
+		"stuck": {func(s *Snapshot) { s.Agents[1].Report.Stuck = []Reason{{"t/1", "gone"}} }, Degraded, true, []string{"partition t/1 of agent 2 (host-2:9645) can't be uploaded"}},
+		"rules": {func(s *Snapshot) { s.Agents[1].Report.BucketDanger = "rules delete objects" }, Degraded, true, []string{"rules delete objects"}},
+		"hole": {func(s *Snapshot) {
+			s.Agents[1].Report.Holes, s.Agents[1].Report.HoleCount = []Hole{{Topic: "t", Partition: 3, From: 10, To: 20, Object: "data/x", Why: "gone"}}, 2
+		}, Degraded, true, []string{"agent 2 (host-2:9645) can't read 2 ranges of records, such as t/3, offsets 10 to 20 (object data/x): gone"}},
 		"no slots": {func(s *Snapshot) { s.SlotsFree = 3 }, Unavailable, true, []string{"3 coordinator slots have no coordinator"}},
 		"alone": {func(s *Snapshot) {
 			s.Factor, s.Agents, s.Journals = 1, s.Agents[:1], []Journal{{ID: id.Journal{Writer: 1, Seq: 1}, Broker: 1, State: Open, Quorum: 1, Ensemble: []id.Store{store(1)}}}

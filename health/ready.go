@@ -63,6 +63,11 @@ func (r *Report) Remarks() (notes []string) {
 	if r.Bucket.Error != "" {
 		notes = append(notes, "the bucket does not answer: "+r.Bucket.Error)
 	}
+	for _, text := range []string{r.BucketDanger, r.BucketCost} {
+		if text != "" {
+			notes = append(notes, text)
+		}
+	}
 	if r.Etcd.Error != "" {
 		notes = append(notes, "etcd does not answer: "+r.Etcd.Error)
 	}
@@ -70,6 +75,9 @@ func (r *Report) Remarks() (notes []string) {
 		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", Bytes(r.Disk.FreeBytes), Bytes(r.Disk.ReserveBytes)))
 	}
 	notes = append(notes, r.Clocks.off()...)
+	if r.HoleCount > 0 {
+		notes = append(notes, fmt.Sprintf("%s of records can't be read, such as %s: %s", Count(r.HoleCount, "range"), r.Holes[0].String(), r.Holes[0].Why))
+	}
 	for _, s := range r.Stuck {
 		notes = append(notes, "partition "+s.What+" can't be uploaded: "+s.Why)
 	}

@@ -7,6 +7,7 @@
 package health
 
 import (
+	"fmt"
 	"time"
 
 	"varve/internal/id"
@@ -32,16 +33,40 @@ type Report struct {
 	JournalPressure float64                `json:"journal_pressure"`
 	Journals        map[string][]MemberLag `json:"journals,omitempty"` // those that it writes, or wrote and keeps
 
-	Disk   Disk   `json:"disk"`
-	Bucket Place  `json:"bucket"`
-	Etcd   Place  `json:"etcd"`
-	Clocks Clocks `json:"clocks"`
+	Disk   Disk  `json:"disk"`
+	Bucket Place `json:"bucket"`
+	// BucketDanger says that the bucket's own rules will lose records, BucketCost that it keeps
+	// what was deleted.
+	BucketDanger string `json:"bucket_danger,omitempty"`
+	BucketCost   string `json:"bucket_cost,omitempty"`
+	Etcd         Place  `json:"etcd"`
+	Clocks       Clocks `json:"clocks"`
 
 	// Waiting are journals that can't be recovered yet; only the controller knows.
 	Waiting []Reason `json:"waiting,omitempty"`
 	// Unserved are partitions that it owns and can't serve.
 	Unserved []Reason `json:"unserved,omitempty"`
 	Stuck    []Reason `json:"stuck,omitempty"` // partitions that can't be uploaded
+	// Holes are records that readers met and that can't be read; HoleCount counts those that
+	// are not listed as well.
+	Holes     []Hole `json:"holes,omitempty"`
+	HoleCount int    `json:"hole_count,omitempty"`
+}
+
+// Hole is a range of records that can't be read, as their object is gone or damaged.
+type Hole struct {
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	From      int64     `json:"from"` // first offset
+	To        int64     `json:"to"`   // the offset behind the last
+	Object    string    `json:"object"`
+	Why       string    `json:"why"`
+	Since     time.Time `json:"since,omitzero"` // when a reader met it; absent: none has yet
+}
+
+// String names the records.
+func (h *Hole) String() string {
+	return fmt.Sprintf("%s/%d, offsets %d to %d (object %s)", h.Topic, h.Partition, h.From, h.To, h.Object)
 }
 
 // MemberLag is how far a member of a journal is.

@@ -13,6 +13,7 @@ import (
 //
 //	key                          value            written by          lives
 //	cluster                      Cluster          the first agent     for ever
+//	bucket                       Bucket           the first agent     for ever
 //	incarnation                  uint64, decimal  a starting agent    for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
@@ -38,6 +39,7 @@ import (
 // Single keys.
 const (
 	KeyCluster     = "cluster"
+	KeyBucket      = "bucket"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
 	KeyController  = "controller"

@@ -33,6 +33,8 @@ var forms = []struct {
 	decode func([]byte) (any, error)
 	again  func(any) []byte
 }{
+	{"bucket", Bucket{"place", "minio http://h:9000/b/p", at}, Bucket{"place", "minio http://h:9000/b/p", at}.Encode,
+		func(b []byte) (any, error) { return DecodeBucket(b) }, func(v any) []byte { return v.(Bucket).Encode() }},
 	{"cluster", Cluster{"abc", at}, Cluster{"abc", at}.Encode,
 		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
 	{"agent", sampleAgent, sampleAgent.Encode,

@@ -11,6 +11,9 @@ type Adapted struct {
 	Store
 	found atomic.Pointer[Capabilities]
 	clock *serverClock // nil: the store has none
+
+	ruler  ruler  // nil: the store has no rules
+	prefix string // of our keys, for the ruler
 }
 
 // Adapt trusts the inner store's Capabilities until Use says otherwise.

@@ -60,6 +60,11 @@ type Config struct {
 	// with another.
 	Prefix string `yaml:"prefix" doc:"prefix of every key; a slash is added at the end. Clusters that share a bucket need prefixes of which none begins with another"`
 
+	// AdoptBucket is a decision that the agent acts on; the store doesn't.
+	AdoptBucket string `yaml:"adopt_bucket" doc:"id of another cluster whose bucket and prefix this cluster takes over, giving its objects up; 'unmarked' for objects that no marker says the owner of. Empty: such a bucket is refused"`
+	// AllowLocal too.
+	AllowLocal bool `yaml:"allow_local" doc:"let several agents use driver dir, whose directory all of them must share (NFS), and 'varve agent' driver memory, whose objects are gone when it ends"`
+
 	// AccessKey, SecretKey and SessionToken are static credentials. Empty: the
 	// default chain (environment, shared files, instance or container role).
 	AccessKey    string `yaml:"access_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`

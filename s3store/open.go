@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -20,6 +21,7 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	if err != nil {
 		return nil, fmt.Errorf("open s3store driver %s: %w", config.Driver, err)
 	}
+	rules, _ := store.(ruler)
 	if store, err = WithPrefix(store, config.Prefix); err != nil {
 		return nil, err
 	}
@@ -30,7 +32,10 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	store = WithRetry(store, config.Retry, log)
 	log.Info("object store opened", "store", config)
 	adapted := Adapt(store)
-	adapted.clock = &clock
+	adapted.clock, adapted.ruler = &clock, rules
+	if p := strings.TrimSuffix(config.Prefix, "/"); p != "" {
+		adapted.prefix = p + "/"
+	}
 	return adapted, nil
 }
 

@@ -227,7 +227,7 @@ func (j *judge) namesSlice(ctx context.Context, h *metadata.Head, s *FooterSlice
 		return false, err
 	}
 	defer r.leave()
-	leaf, err := r.leaf(ctx, s.Partition, h.Manifest.Root, max(s.Base, h.Manifest.Base))
+	leaf, err := r.leaf(ctx, s.Partition, &h.Manifest, max(s.Base, h.Manifest.Base))
 	if err != nil {
 		return false, err
 	}

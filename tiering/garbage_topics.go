@@ -94,7 +94,7 @@ func (c *Collector) endCycle(ctx context.Context, j *judge) error {
 			return fmt.Errorf("forget deleted topic %q: %w", d.Name, err)
 		}
 		if err == nil {
-			c.deps.Log.Info("a deleted topic's data is gone", "topic", d.Name, "id", topic)
+			c.deps.Log.Info("the objects of a deleted topic were deleted", "topic", d.Name, "id", topic)
 		}
 	}
 	return nil

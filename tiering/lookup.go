@@ -129,7 +129,7 @@ var errNoSlice = errors.New("no slice covers the offset")
 func (r *Reader) locate(ctx context.Context, h *metadata.Head, p id.Partition, offset int64) ([]metadata.Slice, error) {
 	run := h.Slices
 	if m := &h.Manifest; m.Slices > 0 && offset < m.End {
-		leaf, err := r.leaf(ctx, p, m.Root, offset)
+		leaf, err := r.leaf(ctx, p, m, offset)
 		if err != nil {
 			return nil, err
 		}
@@ -142,17 +142,18 @@ func (r *Reader) locate(ctx context.Context, h *metadata.Head, p id.Partition, o
 	return run[i:], nil
 }
 
-func (r *Reader) leaf(ctx context.Context, p id.Partition, at metadata.Page, offset int64) (*page, error) {
+func (r *Reader) leaf(ctx context.Context, p id.Partition, m *metadata.Manifest, offset int64) (*page, error) {
+	at, from, to := m.Root, m.Base, m.End
 	for range maxLevel + 1 {
 		g, err := r.loadPage(ctx, p, at)
 		if err != nil || g.Level == 0 {
-			return g, err
+			return g, hole(p, from, to, PageKey(at.Object), err)
 		}
 		i := sort.Search(len(g.Children), func(i int) bool { return g.Children[i].End > offset })
 		if i == len(g.Children) {
 			return nil, &CorruptError{PageKey(at.Object), 0, fmt.Errorf("offset %d: %w", offset, errNoSlice)}
 		}
-		at = g.Children[i].Page
+		at, from, to = g.Children[i].Page, g.Children[i].Base, g.Children[i].End
 	}
 	return nil, &CorruptError{PageKey(at.Object), 0, errors.New("the manifest is too deep")}
 }

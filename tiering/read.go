@@ -43,7 +43,8 @@ func (r *Reader) Share() int { return max(LeastShare, r.memory.share()) }
 // at least one batch, as they were produced. It crosses slices. Where memory is
 // short it gives less rather than wait, as long as it has something.
 //
-// Errors: ErrBelowStart, ErrBeyondTier, ErrGone, *CorruptError, or of the store.
+// Errors: ErrBelowStart, ErrBeyondTier, *HoleError, or of the store. A hole may be none by a
+// newer head.
 func (r *Reader) Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (Data, error) {
 	d := Data{Next: offset}
 	if err := r.enter(); err != nil {
@@ -75,11 +76,12 @@ func (r *Reader) fill(ctx context.Context, d *Data, h *metadata.Head, p id.Parti
 			return err
 		}
 		for i := range run {
-			if err := r.fillSlice(ctx, d, &run[i], limit); err != nil {
+			s := &run[i]
+			if err := r.fillSlice(ctx, d, s, limit); err != nil {
 				if err == errFull {
 					return nil
 				}
-				return err
+				return hole(p, s.Base, s.End, ObjectKey(s.Object), err)
 			}
 		}
 	}
@@ -97,6 +99,9 @@ func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limi
 		k := &blocks[i]
 		p, b, err := r.block(ctx, s.Object, k, d.Bytes == 0)
 		if err != nil {
+			if !errors.Is(err, ErrGone) { // the rest of the object may be readable
+				err = hole(x.Partition, k.Base, k.End, ObjectKey(s.Object), err)
+			}
 			return err
 		}
 		err = d.take(p, b, k, limit)

@@ -16,6 +16,7 @@ type readMetrics struct {
 	latency  prometheus.Histogram
 	ahead    prometheus.Counter
 	corrupt  prometheus.Counter
+	refused  prometheus.Counter
 }
 
 func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
@@ -29,6 +30,7 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 		failures: counter("request_errors_total", "GET requests that failed."),
 		ahead:    counter("readahead_chunks_total", "Chunks read ahead for sequential readers."),
 		corrupt:  counter("corrupt_total", "Parts of objects with wrong content."),
+		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_hole_reads_refused_total", Help: "Fetches refused because the records can't be read: their object is gone or damaged."}),
 		hedges:   fromZero(prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Hedged requests, by whether they were faster than the first."}, []string{"won"}), "yes", "no"),
 		lookups:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
@@ -41,7 +43,9 @@ func newReadMetrics(reg prometheus.Registerer, r *Reader) *readMetrics {
 	if reg == nil {
 		return m
 	}
-	reg.MustRegister(m.requests, m.bytes, m.served, m.failures, m.ahead, m.corrupt, m.hedges, m.lookups, m.latency,
+	reg.MustRegister(m.requests, m.bytes, m.served, m.failures, m.ahead, m.corrupt, m.refused, m.hedges, m.lookups, m.latency,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_holes", Help: "Known ranges of records that can't be read: an object is gone or damaged. 'varve tier holes' lists them."},
+			func() float64 { return float64(len(r.holes.list())) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_memory_bytes", Help: "Memory that reads of the tier hold."},
 			func() float64 { return float64(r.memory.inUse()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_meta_bytes", Help: "Memory of cached indexes and manifest pages."},

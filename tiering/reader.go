@@ -22,6 +22,7 @@ type Reader struct {
 	meta    *cache[any]     // *Index, []Producer, *page
 	unzip   *zstd.Decoder
 	streams streams
+	holes   holes
 
 	ctx    context.Context // of loads and readahead
 	cancel context.CancelFunc

@@ -33,7 +33,7 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 				return err
 			}
 			defer s.close()
-			if err := errors.Join(s.cfg.ValidateStores(), s.cfg.CheckFiles(vfs.OS{})); err != nil {
+			if err := errors.Join(s.cfg.ValidateStores(), s.cfg.ValidateShared(), s.cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usageError{err}
 			}
 			return s.runAgent(c.Context())

@@ -42,7 +42,7 @@ asks, unless --yes is given. The exit code is 1 when there is nothing to give up
 			}
 			sayCost(c.ErrOrStderr(), cost)
 			if !yes {
-				if err := confirm(c.InOrStdin(), c.ErrOrStderr(), cost.Journal); err != nil {
+				if err := confirmName(c.InOrStdin(), c.ErrOrStderr(), "journal", cost.Journal); err != nil {
 					return err
 				}
 			}
@@ -123,14 +123,14 @@ func entries(n int64) string {
 	return fmt.Sprintf("%d entries", n)
 }
 
-// confirm asks for the journal's name.
-func confirm(in io.Reader, w io.Writer, journal string) error {
-	fmt.Fprintf(w, "Type the journal's name to go on: ")
+// confirmName asks for the name of what is at stake.
+func confirmName(in io.Reader, w io.Writer, what, name string) error {
+	fmt.Fprintf(w, "Type the %s's name to go on: ", what)
 	line, err := bufio.NewReader(io.LimitReader(in, 256)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if strings.TrimSpace(line) != journal {
+	if strings.TrimSpace(line) != name {
 		return errors.New("not confirmed: nothing was changed")
 	}
 	return nil

@@ -73,7 +73,7 @@ func TestClusterOperations(t *testing.T) {
 
 func TestConfirm(t *testing.T) {
 	for typed, yes := range map[string]bool{"12-1\n": true, " 12-1 ": true, "": false, "yes\n": false, "12-2\n": false} {
-		if err := confirm(strings.NewReader(typed), io.Discard, "12-1"); (err == nil) != yes {
+		if err := confirmName(strings.NewReader(typed), io.Discard, "journal", "12-1"); (err == nil) != yes {
 			t.Errorf("%q: %v", typed, err)
 		}
 	}

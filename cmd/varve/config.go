@@ -108,6 +108,9 @@ standard error says all that is wrong.`,
 			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usagef("'varve agent' refuses these settings: %w", err)
 			}
+			if err := cfg.ValidateShared(); err != nil { // 'varve dev' takes them
+				fmt.Fprintf(c.ErrOrStderr(), "'varve agent' refuses these settings: %v\n", err)
+			}
 			return nil
 		},
 	}

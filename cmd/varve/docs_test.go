@@ -95,6 +95,7 @@ func TestDocsOfFormats(t *testing.T) {
 		{Title: "Objects in the bucket", Path: "tiering/format.go"},
 		{Title: "Manifest pages", Path: "tiering/page.go"},
 		{Title: "Keys in the bucket", Path: "tiering/key.go"},
+		{Title: "The cluster's marker in the bucket", Path: "tiering/marker.go"},
 		{Title: "Keys in etcd", Path: "metadata/keys.go"},
 		{Title: "Record batches (Kafka's)", Path: "kafka/batch.go"},
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ func dumpObjectCommand() *cobra.Command {
 		Short: "Show what an object of the bucket holds",
 		Long: `Show the slices of an object: from a file, or from the bucket that an agent's
 configuration names, by its key (data/83/1-22) or by its name (1-22). Checksums are verified on
-the way.`,
+the way. The key varve-cluster shows whose the bucket is.`,
 		Example: "  varve dump object ./1-22 --batches\n  varve dump object data/83/1-22 --config varve.yaml --blocks\n  varve dump object 1-22 --data ./data",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -76,6 +77,9 @@ func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer store.Close()
+	if key == tiering.MarkerKey {
+		return dumpMarker(c, store)
+	}
 	found, err := store.Head(ctx, key)
 	if errors.Is(err, s3store.ErrNotFound) {
 		return notFoundError{fmt.Sprintf("there is neither a file %s nor an object %s", name, key)}
@@ -84,6 +88,19 @@ func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering
 		return fmt.Errorf("object %s: %w", key, err)
 	}
 	return sayObject(key, tiering.Dump(c.OutOrStdout(), &ranges{ctx, store, key}, found.Size, opts))
+}
+
+// dumpMarker shows whose a bucket is.
+func dumpMarker(c *cobra.Command, store s3store.Store) error {
+	m, err := tiering.ReadMarker(c.Context(), store)
+	if err != nil {
+		return fmt.Errorf("the cluster's marker: %w", err)
+	}
+	if m == nil {
+		return notFoundError{"the bucket has no cluster's marker (" + tiering.MarkerKey + ")"}
+	}
+	fmt.Fprintf(c.OutOrStdout(), "cluster %s, place %s, marked %s by %s\n", m.Cluster, m.Place, m.Created.UTC().Format(time.RFC3339), m.By)
+	return nil
 }
 
 // parseObject reads an object's name, WRITER-NUMBER.

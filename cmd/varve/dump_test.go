@@ -141,6 +141,7 @@ func TestDumpOfRunningAndStoppedAgent(t *testing.T) {
 	for _, which := range []string{key, name} {
 		wants(t, command(t, "", fmt.Sprintf("dump object %s --batches --data %s", which, a.dir)), exitOK, `slice "orders"`, "offsets 0 to 100", "batch 0 to ")
 	}
+	wants(t, command(t, "", "dump object varve-cluster --data "+a.dir), exitOK, "by agent 1")
 	wants(t, command(t, "", "dump object 99-1 --data "+a.dir), exitNotFound, "neither a file 99-1 nor an object data/")
 	wants(t, command(t, "", "dump head nope --data "+a.dir), exitNotFound, "there is no topic nope")
 	wants(t, command(t, "", "dump head orders:7 --data "+a.dir), exitNotFound, "no such partition")

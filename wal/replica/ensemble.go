@@ -66,19 +66,19 @@ func (e *NotJoinedError) Error() string {
 }
 func (e *NotJoinedError) Unwrap() error { return e.Err }
 
-// NotJoined lists the stores that an error says did not join.
-func NotJoined(err error) (stores []id.Store) {
+// NotJoined lists the stores that an error says did not join, and why.
+func NotJoined(err error) (all []*NotJoinedError) {
 	switch e := err.(type) {
 	case *NotJoinedError:
-		return []id.Store{e.Store}
+		return []*NotJoinedError{e}
 	case interface{ Unwrap() []error }:
 		for _, x := range e.Unwrap() {
-			stores = append(stores, NotJoined(x)...)
+			all = append(all, NotJoined(x)...)
 		}
 	case interface{ Unwrap() error }:
 		return NotJoined(e.Unwrap())
 	}
-	return stores
+	return all
 }
 
 // joinPatience is how long a member has to join: it writes one small file for that.

@@ -1,0 +1,111 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"varve/health"
+)
+
+// Tier is what an operator may ask of what is in the bucket.
+type Tier interface {
+	// TierHoles looks for records that can't be read, and tells TierLooks.
+	TierHoles(ctx context.Context, topics []string, tell func(any) error) error
+	// TierSkip gives such records up, and returns a Skipped.
+	TierSkip(ctx context.Context, topic string, partition int32, from, to int64) (any, error)
+}
+
+// TierLook is a line of the answer to GET /v1/tier/holes: something that was found, or how
+// far the look is, in slices of partitions.
+type TierLook struct {
+	Hole   *health.Hole `json:"hole,omitempty"`
+	Looked int64        `json:"looked,omitempty"`
+	Total  int64        `json:"total,omitempty"`
+	Done   bool         `json:"done,omitempty"` // the last line of a whole look
+	Error  string       `json:"error,omitempty"`
+}
+
+// Skipped is what was given up.
+type Skipped struct {
+	Topic     string        `json:"topic"`
+	Partition int32         `json:"partition"`
+	Ranges    []health.Hole `json:"ranges"`
+}
+
+// RefusedError says that something asked for doesn't fit what there is.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// ElsewhereError says which agent is to be asked.
+type ElsewhereError struct {
+	Base  string // the URL of its HTTP address
+	What  string
+	Agent int32
+}
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("%s is led by agent %d: ask it, at %s", e.What, e.Agent, e.Base)
+}
+
+// tier adds the pages about what is in the bucket.
+func tier(mux *http.ServeMux, t Tier) {
+	mux.HandleFunc("GET /v1/tier/holes", func(w http.ResponseWriter, r *http.Request) { tierHoles(w, r, t) })
+	mux.HandleFunc("POST /v1/topics/{topic}/partitions/{partition}/skip", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		partition, err := number(r.PathValue("partition"), "partition")
+		from, badFrom := offset(q.Get("from"), "from")
+		to, badTo := offset(q.Get("to"), "to")
+		var v any
+		if err = errors.Join(err, badFrom, badTo); err == nil {
+			v, err = t.TierSkip(r.Context(), r.PathValue("topic"), partition, from, to)
+		}
+		var refused *RefusedError
+		var elsewhere *ElsewhereError
+		switch {
+		case errors.As(err, &elsewhere):
+			w.Header().Set("Location", elsewhere.Base+r.URL.RequestURI())
+			reply(w, http.StatusTemporaryRedirect, err.Error()+"\n")
+		case errors.As(err, &refused):
+			reply(w, http.StatusConflict, err.Error()+"\n")
+		default:
+			answer(w, v, err)
+		}
+	})
+}
+
+// tierHoles answers with a line of JSON for each thing that is told, as it comes.
+func tierHoles(w http.ResponseWriter, r *http.Request, t Tier) {
+	begun := false
+	e := json.NewEncoder(w)
+	tell := func(v any) error {
+		if !begun {
+			w.Header().Set("Content-Type", "application/x-ndjson")
+			begun = true
+		}
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+		return http.NewResponseController(w).Flush()
+	}
+	err := t.TierHoles(r.Context(), r.URL.Query()["topic"], tell)
+	switch {
+	case err != nil && !begun:
+		answer(w, nil, err)
+	case err != nil:
+		_ = tell(TierLook{Error: err.Error()}) // the client may be gone
+	}
+}
+
+func offset(text, what string) (int64, error) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || n < 0 {
+		return 0, &badError{fmt.Errorf("%s is %q: must be an offset", what, text)}
+	}
+	return n, nil
+}

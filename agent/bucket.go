@@ -1,0 +1,268 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+	"varve/s3store"
+	"varve/tiering"
+)
+
+// How long a start waits for the bucket's answer: it can do without, as uploads wait until
+// the bucket was found to be this cluster's. An agent that never worked with it has no
+// other proof of its settings.
+const (
+	bucketPatience      = time.Second
+	firstBucketPatience = 3 * time.Second
+)
+
+// joinBucket refuses a bucket that isn't this cluster's, before anything is written there
+// or to etcd. A bucket that doesn't answer is looked at when it does (places.probe).
+func (a *Agent) joinBucket(ctx context.Context) (answers bool, err error) {
+	if err := a.checkLocalBucket(ctx); err != nil {
+		return false, err
+	}
+	a.inspect.places.remembered()
+	_, _, err = a.lookAtBucket(ctx)
+	return a.unlessForeign(err)
+}
+
+// claimBucket is joinBucket's second half, when etcd has a cluster: the bucket gets its
+// marker. Uploads begin only after it.
+func (a *Agent) claimBucket(ctx context.Context) error {
+	_, err := a.unlessForeign(a.claim(ctx))
+	return err
+}
+
+// unlessForeign tells a refusal, and the end of etcd's patience, from a bucket that is away.
+func (a *Agent) unlessForeign(err error) (answers bool, refused error) {
+	var foreign *foreignBucket
+	var meta *metadataFailure
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.As(err, &foreign) || errors.As(err, &meta):
+		return false, err
+	}
+	a.log.Warn("the bucket does not answer; it is looked at before anything is uploaded", "bucket", a.cfg.Store.Place(), "err", err)
+	return false, nil
+}
+
+// metadataFailure is a failure of etcd, not of the bucket.
+type metadataFailure struct{ error }
+
+func (e *metadataFailure) Unwrap() error { return e.error }
+
+// claim looks whose the bucket is until that is decided, and marks it if nobody has.
+func (a *Agent) claim(ctx context.Context) error {
+	for range claimTries {
+		f, todo, err := a.lookAtBucket(ctx)
+		if err != nil {
+			return err
+		}
+		switch todo {
+		case claimNothing:
+			a.claimOnce.Do(func() { close(a.claimed) })
+			return nil
+		case claimNote:
+			err = a.noteBucket(ctx, f)
+		case claimMark:
+			err = a.markBucket(ctx, f)
+		case claimAdopt:
+			err = a.adoptBucket(ctx, f)
+		}
+		if err != nil && !errors.Is(err, s3store.ErrExists) && !errors.Is(err, metadata.ErrConflict) {
+			return err
+		}
+	}
+	return errors.New("the bucket's marker changes whenever it is looked at")
+}
+
+// claimTries is how often agents that mark a bucket at the same time may get in each
+// other's way.
+const claimTries = 10
+
+// lookAtBucket gathers what is known of whose the bucket is, and decides.
+func (a *Agent) lookAtBucket(ctx context.Context) (*bucketFacts, claim, error) {
+	patience := bucketPatience
+	if a.inspect.places.never() != "" {
+		patience = firstBucketPatience
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
+	defer cancel()
+	f, err := a.bucketFacts(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		return nil, 0, err
+	}
+	todo, err := f.judge(place{bucket: a.cfg.Store.Place(), prefix: a.cfg.Metadata.Prefix, adopt: a.cfg.Store.AdoptBucket})
+	return f, todo, err
+}
+
+func (a *Agent) bucketFacts(ctx context.Context) (*bucketFacts, error) {
+	f := new(bucketFacts)
+	err := a.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
+		c, err := metadata.DecodeCluster(b)
+		f.cluster = c.ID
+		return err
+	})
+	if err == nil {
+		err = a.fromEtcd(ctx, metadata.KeyBucket, func(b []byte) error {
+			k, err := metadata.DecodeBucket(b)
+			f.known = &k
+			return err
+		})
+	}
+	if err != nil {
+		return nil, err
+	}
+	var corrupt *tiering.CorruptError
+	f.marker, err = tiering.ReadMarker(ctx, a.deps.Objects)
+	if errors.As(err, &corrupt) {
+		f.damaged, err = err, nil
+	}
+	if err == nil && f.marker == nil && f.damaged == nil && f.known == nil {
+		err = a.unmarkedFacts(ctx, f)
+	}
+	return f, err
+}
+
+// fromEtcd reads a value, if it is there.
+func (a *Agent) fromEtcd(ctx context.Context, key string, decode func([]byte) error) error {
+	kv, err := a.deps.Meta.Get(ctx, key)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		err = decode(kv.Value)
+	}
+	if err != nil {
+		return &metadataFailure{fmt.Errorf("read %s from etcd: %w", key, err)}
+	}
+	return nil
+}
+
+// lookFor is how many of the objects that heads name are looked for.
+const lookFor = 4
+
+// unmarkedFacts looks into a bucket without a marker: a new one, or one from before there
+// were any.
+func (a *Agent) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
+	for _, prefix := range []string{tiering.PrefixData, tiering.PrefixPages} {
+		err := a.deps.Objects.List(ctx, prefix, "", func(o s3store.Object) bool {
+			if _, _, ok := tiering.ParseKey(o.Key); ok {
+				f.objects = o.Key
+			}
+			return f.objects == ""
+		})
+		if err != nil && !errors.Is(err, s3store.ErrDenied) && !errors.Is(err, s3store.ErrUnsupported) {
+			return err
+		}
+	}
+	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixDeleted} {
+		kvs, _, err := a.deps.Meta.List(ctx, prefix)
+		if err != nil {
+			return &metadataFailure{err}
+		}
+		f.topics = f.topics || len(kvs) > 0
+	}
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
+	if err != nil {
+		return &metadataFailure{err}
+	}
+	for i := 0; i < len(kvs) && f.named < lookFor; i++ {
+		h, err := metadata.DecodeHead(kvs[i].Value)
+		if err != nil || len(h.Slices) == 0 {
+			continue
+		}
+		f.named++
+		if _, err = a.deps.Objects.Head(ctx, tiering.ObjectKey(h.Slices[len(h.Slices)-1].Object)); err == nil {
+			f.found++
+		} else if !errors.Is(err, s3store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// placeOf names a bucket and prefix for a cluster. All agents of a cluster with the same
+// settings get the same: where a store lets two of them write the marker at the same time,
+// it doesn't matter who was last.
+func (a *Agent) placeOf(cluster string) string {
+	s := a.cfg.Store
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", cluster, s.Bucket, s.Prefix, s.Directory))
+	return id.Topic(sum[:16]).String()
+}
+
+func (a *Agent) newMarker(f *bucketFacts) *tiering.Marker {
+	m := &tiering.Marker{Cluster: f.cluster, Place: a.placeOf(f.cluster), Created: a.deps.Now(), By: fmt.Sprintf("agent %v, %s", a.self, a.deps.Version)}
+	if f.known != nil {
+		m.Place = f.known.Place
+	}
+	return m
+}
+
+func (a *Agent) markBucket(ctx context.Context, f *bucketFacts) error {
+	m := a.newMarker(f)
+	if err := tiering.WriteMarker(ctx, a.deps.Objects, m); err != nil {
+		return fmt.Errorf("mark the bucket: %w", err)
+	}
+	a.log.Info("the bucket was marked as this cluster's", "bucket", a.cfg.Store.Place(), "cluster", m.Cluster, "key", tiering.MarkerKey)
+	return nil
+}
+
+// adoptBucket replaces a marker, as the settings say.
+func (a *Agent) adoptBucket(ctx context.Context, f *bucketFacts) error {
+	m := a.newMarker(f)
+	if err := tiering.ReplaceMarker(ctx, a.deps.Objects, m); err != nil {
+		return fmt.Errorf("mark the bucket: %w", err)
+	}
+	former := ""
+	if f.marker != nil {
+		former = f.marker.Cluster
+	}
+	a.log.Warn("the bucket was taken over from another cluster, as store.adopt_bucket says", "bucket", a.cfg.Store.Place(), "cluster", m.Cluster, "former", former)
+	return nil
+}
+
+// noteBucket lets etcd remember where the cluster's objects are.
+func (a *Agent) noteBucket(ctx context.Context, f *bucketFacts) error {
+	kv, err := a.deps.Meta.Get(ctx, metadata.KeyBucket)
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return &metadataFailure{err}
+	}
+	if (err == nil) != (f.known != nil) {
+		return metadata.ErrConflict // another agent was quicker: look again
+	}
+	b := metadata.Bucket{Place: f.marker.Place, Name: a.cfg.Store.Place(), Since: a.deps.Now()}
+	_, err = a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: metadata.KeyBucket, Mod: kv.Mod}}, metadata.Put(metadata.KeyBucket, b.Encode()))
+	if err != nil && !errors.Is(err, metadata.ErrConflict) {
+		return &metadataFailure{err}
+	}
+	return err
+}
+
+// checkLocalBucket refuses a directory as bucket where other agents have the cluster too,
+// unless the settings say that it is shared.
+func (a *Agent) checkLocalBucket(ctx context.Context) error {
+	if a.cfg.Store.Driver != s3store.DriverDir || a.cfg.Store.AllowLocal {
+		return nil
+	}
+	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
+	if err != nil {
+		return err
+	}
+	for _, kv := range kvs {
+		if b, err := metadata.ParseAgentKey(kv.Key); err == nil && b != a.self {
+			return fmt.Errorf("store.driver is dir (%s), and agent %v is registered in this cluster too: all agents need one bucket. If the directory is shared by all of them, such as over NFS, say so with store.allow_local: true", a.cfg.Store.Directory, b)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,312 @@
+package tiering
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"varve/internal/id"
+	"varve/kafka"
+	"varve/metadata"
+)
+
+// ErrReadable: a range that was to be skipped can be read, or doesn't fit what can't.
+var ErrReadable = errors.New("the range is not what can't be read")
+
+// Skip lets consumers pass over records that can't be read, as over those that compaction
+// removed: batches without records take the place of what is lost, in objects of their own
+// that the head, or the manifest, names from then on. What can be read in the same objects
+// stays. Nothing outside [from, to) is given up, and nothing that can be read. It returns
+// the ranges that were given up.
+func (k *Keeper) Skip(ctx context.Context, s Source, from, to int64) ([]HoleError, error) {
+	for {
+		h, p := s.Head(), s.Partition()
+		if from < h.LogStart || to > h.TieredEnd || from >= to {
+			return nil, fmt.Errorf("skip offsets %d to %d of %v, whose tier holds %d to %d: %w", from, to, p, h.LogStart, h.TieredEnd, ErrReadable)
+		}
+		d := &drafts{reader: k.deps.Reader, put: k.put, names: k.deps.Names, wrote: func() {}}
+		m := &mender{k: k, d: d, h: h, p: p, from: from, to: to}
+		e, err := m.mend(ctx)
+		if err == nil && len(m.gone) == 0 {
+			err = fmt.Errorf("offsets %d to %d of %v: all of them can be read: %w", from, to, p, ErrReadable)
+		}
+		if err != nil {
+			d.settle()
+			return nil, err
+		}
+		err = e.commit(ctx, s)
+		if ctx.Err() == nil {
+			d.settle()
+		}
+		if errors.Is(err, errStale) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("skip offsets %d to %d of %v: %w", from, to, p, err)
+		}
+		k.committed(h, e, m.dropped)
+		return m.gone, nil
+	}
+}
+
+// mender makes the objects that stand in for what can't be read.
+type mender struct {
+	k        *Keeper
+	d        *drafts
+	h        *metadata.Head
+	p        id.Partition
+	from, to int64
+	gone     []HoleError
+	dropped  []metadata.Object
+}
+
+func (m *mender) mend(ctx context.Context) (*edit, error) {
+	e := &edit{was: m.h, manifest: m.h.Manifest, slices: slices.Clone(m.h.Slices), start: m.h.LogStart, end: m.h.TieredEnd}
+	if m.h.Manifest.Slices > 0 && m.h.Manifest.End > m.from {
+		t := &tree{m.d, m.p, m.k.deps.Topic(m.p.Topic)}
+		root, changed, err := m.page(ctx, t, m.h.Manifest.Root, span{Base: m.h.Manifest.Base, End: m.h.Manifest.End, MinTime: -1, MaxTime: -1}, -1)
+		if err != nil {
+			return nil, err
+		}
+		if changed {
+			e.manifest = manifestOf(root)
+			l, err := countLive(ctx, m.d, m.p, e.manifest, e.start)
+			if err != nil {
+				return nil, err
+			}
+			e.manifest.Bytes = l.bytes
+		}
+	}
+	for i := range e.slices {
+		if _, err := m.slice(ctx, &e.slices[i]); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// page gives the page that stands in for one; level is the one it has to have, -1 for any.
+func (m *mender) page(ctx context.Context, t *tree, at metadata.Page, s span, level int) (c child, changed bool, err error) {
+	p, err := m.d.loadPage(ctx, m.p, at)
+	if err != nil {
+		if !unreadable(err) {
+			return c, false, err
+		}
+		c, err = m.lostPage(ctx, t, s, PageKey(at.Object), level, err)
+		return c, true, err
+	}
+	mended := page{Level: p.Level, Slices: slices.Clone(p.Slices), Children: slices.Clone(p.Children)}
+	for i := range mended.Slices {
+		one, err := m.slice(ctx, &mended.Slices[i])
+		if err != nil {
+			return c, false, err
+		}
+		changed = changed || one
+	}
+	for i := range mended.Children {
+		k := &mended.Children[i]
+		if k.End <= m.from || k.Base >= m.to {
+			continue
+		}
+		made, one, err := m.page(ctx, t, k.Page, k.span, int(p.Level)-1)
+		if err != nil {
+			return c, false, err
+		}
+		if one {
+			*k, changed = made, true
+		}
+	}
+	if !changed {
+		return t.known(p, at), false, nil
+	}
+	c, err = t.write(ctx, &mended)
+	return c, true, err
+}
+
+// lostPage stands in for a page and all that it led to.
+func (m *mender) lostPage(ctx context.Context, t *tree, s span, key string, level int, why error) (c child, err error) {
+	if err := m.give(s.Base, s.End, key, why); err != nil {
+		return c, err
+	}
+	made, err := m.store(ctx, &metadata.Slice{Base: s.Base, End: s.End, MinTime: s.MinTime, MaxTime: s.MaxTime, MinEpoch: s.MinEpoch, MaxEpoch: s.MaxEpoch}, nil, []left{}, false)
+	if err != nil {
+		return c, err
+	}
+	if c, err = t.write(ctx, &page{Slices: []metadata.Slice{made}}); err != nil {
+		return c, err
+	}
+	for l := 1; l <= level && err == nil; l++ {
+		c, err = t.write(ctx, &page{Level: uint8(l), Children: []child{c}})
+	}
+	return c, err
+}
+
+// give notes that a range is given up, if all of it that consumers may read was named.
+func (m *mender) give(from, to int64, key string, why error) error {
+	least := max(from, m.h.LogStart)
+	if least < m.from || to > m.to {
+		return fmt.Errorf("offsets %d to %d of %v can't be read, and only %d to %d were named: name all of them: %w", least, to, m.p, m.from, m.to, ErrReadable)
+	}
+	m.gone = append(m.gone, HoleError{m.p, least, to, key, why})
+	return nil
+}
+
+// left is a piece of a slice, in order: batches, or what stands in for them.
+type left struct {
+	base, end int64
+	batches   []byte // nil: lost
+}
+
+// slice replaces one by what can be read of it, if that isn't all.
+func (m *mender) slice(ctx context.Context, s *metadata.Slice) (changed bool, err error) {
+	if s.End <= m.from || s.Base >= m.to || s.End <= m.h.LogStart {
+		return false, nil
+	}
+	r := m.k.deps.Reader
+	if err := r.enter(); err != nil {
+		return false, err
+	}
+	defer r.leave()
+	key := ObjectKey(s.Object)
+	x, parts := (*Index)(nil), []left{}
+	err = r.present(ctx, s.Object) // caches may still have some of it
+	if err == nil {
+		x, err = r.index(ctx, s)
+	}
+	if err == nil {
+		parts, err = m.blocks(ctx, r, s, x)
+	}
+	switch {
+	case err == nil && !slices.ContainsFunc(parts, func(p left) bool { return p.batches == nil }):
+		return false, nil
+	case err == nil:
+	case !unreadable(err):
+		return false, err
+	default:
+		x, parts = nil, nil
+		if err := m.give(s.Base, s.End, key, err); err != nil {
+			return false, err
+		}
+	}
+	made, err := m.store(ctx, s, x, parts, s.End == m.h.TieredEnd)
+	if err != nil {
+		return false, err
+	}
+	m.dropped = append(m.dropped, s.Object)
+	*s = made
+	return true, nil
+}
+
+// blocks reads all blocks of a slice; those that can't be read are given up.
+func (m *mender) blocks(ctx context.Context, r *Reader, s *metadata.Slice, x *Index) (parts []left, err error) {
+	for i := range x.Blocks {
+		k := &x.Blocks[i]
+		p, b, err := r.block(ctx, s.Object, k, true)
+		switch {
+		case err == nil:
+			parts = append(parts, left{k.Base, k.End, slices.Clone(p)})
+			b.release()
+		case errors.Is(err, ErrGone) || !unreadable(err):
+			return nil, err
+		case k.End <= m.h.LogStart:
+			parts = append(parts, left{k.Base, k.End, nil})
+		default:
+			if err := m.give(k.Base, k.End, ObjectKey(s.Object), err); err != nil {
+				return nil, err
+			}
+			parts = append(parts, left{k.Base, k.End, nil})
+		}
+	}
+	return parts, nil
+}
+
+// store writes the object that stands in for a slice. Its times stay the slice's:
+// retention is to go on as if nothing was lost.
+func (m *mender) store(ctx context.Context, s *metadata.Slice, x *Index, parts []left, newest bool) (metadata.Slice, error) {
+	if len(parts) == 0 {
+		parts = []left{{s.Base, s.End, nil}}
+	}
+	const free = 4 << 10
+	room := make([]byte, free)
+	for i := range parts {
+		if p := &parts[i]; p.batches != nil {
+			room = append(room, p.batches...)
+		} else {
+			room = append(room, m.empties(s, p.base, p.end)...)
+		}
+	}
+	b := newBuilder(room, free, m.k.deps.Clock(), func() bool { return false }, nil)
+	b.begin(m.p, m.k.deps.Topic(m.p.Topic))
+	for at := free; at < len(room); {
+		batch, _, err := kafka.Next(room[at:])
+		if err != nil {
+			return *s, err
+		}
+		n := len(batch)
+		if err := b.add(&Batch{Base: batch.BaseOffset(), End: batch.NextOffset(), Size: int32(n), MaxTime: batch.MaxTimestamp(), Epoch: id.Epoch(batch.LeaderEpoch())}, at); err != nil {
+			return *s, err
+		}
+		at += n
+	}
+	producers, aborted := m.remembered(ctx, s, x, newest)
+	made := b.end(producers, aborted)
+	for {
+		o := m.k.deps.Names.Next()
+		m.d.made = append(m.d.made, o)
+		err := m.k.put.put(ctx, ObjectKey(o), b.finish(o))
+		if errors.Is(err, errTaken) {
+			continue
+		}
+		made.Object, made.MinTime, made.MaxTime = o, s.MinTime, s.MaxTime
+		return made, err
+	}
+}
+
+// remembered is what a slice knew beside its records, as far as that can be read. The
+// newest one must have producers, even if none is known any more.
+func (m *mender) remembered(ctx context.Context, s *metadata.Slice, x *Index, newest bool) (producers []Producer, aborted []Aborted) {
+	if x != nil {
+		aborted = x.Aborted
+	}
+	if newest {
+		producers = []Producer{}
+		if x != nil && x.StateLen > 0 {
+			if known, err := m.k.deps.Reader.state(ctx, s.Object, x); err == nil {
+				producers = known
+			}
+		}
+	}
+	return producers, aborted
+}
+
+// empties are batches without records for a range, with a new one where the leader's epoch
+// changed as far as the head knows.
+func (m *mender) empties(s *metadata.Slice, base, end int64) (all []byte) {
+	for base < end {
+		next, epoch := min(end, base+1<<30), s.MinEpoch
+		for _, e := range m.h.Epochs {
+			if e.Start <= base && e.Epoch >= epoch && e.Epoch <= s.MaxEpoch {
+				epoch = e.Epoch
+			} else if e.Start > base && e.Epoch > s.MinEpoch && e.Epoch <= s.MaxEpoch {
+				next = min(next, e.Start)
+			}
+		}
+		if next == s.End && epoch < s.MaxEpoch {
+			if next-base > 1 {
+				next--
+			} else {
+				epoch = s.MaxEpoch
+			}
+		}
+		all = append(all, kafka.Empty(base, next, int32(epoch))...)
+		base = next
+	}
+	return all
+}
+
+// present asks the bucket itself whether an object is there.
+func (r *Reader) present(ctx context.Context, o metadata.Object) error {
+	_, err := r.size(ctx, o)
+	return err
+}
