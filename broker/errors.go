@@ -34,7 +34,6 @@ var codes = []struct {
 	// is repeated in silence by all three, CORRUPT_MESSAGE by franz-go.
 	{tiering.ErrHole, kerr.UnknownServerError},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
-
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},
 	{kafka.ErrCodec, kerr.UnsupportedCompressionType},
 	{kafka.ErrTooLarge, kerr.MessageTooLarge},
