@@ -53,7 +53,7 @@ func (g *Group) commit(e Commit) {
 // checkCommit says whether who commits may.
 func (g *Group) checkCommit(e Commit) error {
 	if g.deleting {
-		return ErrUnavailable
+		return ErrAway
 	}
 	if !g.exists {
 		switch {

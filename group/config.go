@@ -28,7 +28,7 @@ type Config struct {
 	RetentionCheck time.Duration `yaml:"retention_check" doc:"how often a group looks for expired offsets (offsets.retention.check.interval.ms)"`
 	// CommitTimeout is how long a request waits for the metadata store:
 	// offsets.commit.timeout.ms.
-	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for the metadata store (offsets.commit.timeout.ms)"`
+	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for etcd before it is told to try again (offsets.commit.timeout.ms); heartbeats that come after it on its connection are answered after it"`
 	// UnloadAfter is how long a group without members stays in memory unused.
 	UnloadAfter time.Duration `yaml:"unload_after" doc:"how long an unused group without members stays in memory"`
 	// NewMemberJoinTimeout is how long a new member's first join may wait.
@@ -45,7 +45,7 @@ func DefaultConfig() Config {
 		MinSessionTimeout: 6 * time.Second, MaxSessionTimeout: 30 * time.Minute,
 		InitialRebalanceDelay: 3 * time.Second, MaxSize: math.MaxInt32,
 		OffsetMetadataMaxBytes: 4096, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
-		CommitTimeout: 5 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
+		CommitTimeout: 2 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
 		StoreBytesPerSecond: 4 << 20,
 	}
 }

@@ -10,6 +10,9 @@ import (
 // deleteOffsets is OffsetDelete (KIP-496).
 func (g *Group) deleteOffsets(e DeleteOffsets) {
 	switch {
+	case g.exists && g.away:
+		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrAway})
+		return
 	case !g.exists || g.deleting:
 		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrGroupNotFound})
 		return
@@ -68,6 +71,8 @@ func (g *Group) subscribed(topic string) bool {
 // delete is DeleteGroups for one group.
 func (g *Group) delete(e Delete) {
 	switch {
+	case g.exists && g.away:
+		g.reply(e.Ticket, DeleteReply{ErrAway})
 	case !g.exists || g.deleting:
 		g.reply(e.Ticket, DeleteReply{ErrGroupNotFound})
 	case g.state != Empty:

@@ -8,6 +8,8 @@ var (
 	ErrNotCoordinator = errors.New("this agent is not the coordinator of the group")
 	// ErrLoading: the group is being read; retry.
 	ErrLoading = errors.New("the group is being loaded")
+	// ErrAway: the metadata store doesn't answer; ask the same coordinator again.
+	ErrAway = errors.New("the metadata store does not answer")
 	// ErrUnavailable: the answer can't be had or made durable now; retry.
 	ErrUnavailable = errors.New("the group coordinator is not available")
 	// ErrInvalidGroup: the group's name can't be used for this request.

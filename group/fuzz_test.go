@@ -244,6 +244,12 @@ func (w *world) run() {
 			w.step(Tick{})
 		case 2, 3:
 			w.settle()
+		case 4:
+			if w.pick(4) == 0 {
+				w.step(StoreAway{!w.g.away})
+			} else {
+				w.step(w.event())
+			}
 		default:
 			w.step(w.event())
 		}

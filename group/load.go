@@ -155,8 +155,8 @@ func later(a, b time.Time) time.Time {
 
 // materialise puts a group that was read into memory.
 func (s *slot) materialise(e *entry, g *Group, m *image) {
-	e.g, e.mods = g, m.mods
-	s.c.metrics.loaded.Inc()
+	e.mods = m.mods
+	s.hold(e, g)
 	s.step(e, Loaded{})
 }
 

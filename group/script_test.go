@@ -120,6 +120,9 @@ func (s *script) command(line string) {
 		if s.auto && s.write != nil {
 			s.settle()
 		}
+	case "away": // on or off: whether the store is known to be
+		_, on := a["on"]
+		s.step(StoreAway{on})
 	case "wait":
 		s.wait(a.dur("ms", 0))
 	case "restart":

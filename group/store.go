@@ -103,22 +103,30 @@ func sizeOf(o metadata.Offsets) int {
 
 // wait is a request that waits for one or more values to be durable. Its done
 // is called once: with nil, or with what the group is resigned with, or with
-// ErrUnavailable when its patience ends; then the values may yet be stored.
+// ErrAway when its patience ends; then the values may yet be stored.
 type wait struct {
-	id   uint64
-	left int
-	done func(error)
+	id      uint64
+	left    int
+	done    func(error)
+	patient bool // it waits for as long as the store is away
 }
 
-// newWait makes a wait for parts values.
+// newWait makes a wait for parts values, as long as requests wait for the store.
 func (g *Group) newWait(parts int, done func(error)) *wait {
+	w := g.patientWait(parts, done)
+	w.patient = false
+	g.timers.set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
+	return w
+}
+
+// patientWait makes a wait for parts values, as long as it takes.
+func (g *Group) patientWait(parts int, done func(error)) *wait {
 	g.lastWait++
-	w := &wait{id: g.lastWait, left: parts, done: done}
+	w := &wait{id: g.lastWait, left: parts, done: done, patient: true}
 	if g.waits == nil {
 		g.waits = map[uint64]*wait{}
 	}
 	g.waits[w.id] = w
-	g.timers.set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
 	return w
 }
 
@@ -137,14 +145,14 @@ func (g *Group) finish(w *wait, err error) {
 // waitOver is the end of a request's patience.
 func (g *Group) waitOver(id uint64) {
 	if w := g.waits[id]; w != nil {
-		g.finish(w, ErrUnavailable)
+		g.finish(w, ErrAway)
 	}
 }
 
-// failWaits ends all waits.
+// failWaits ends all waits; ErrAway ends those that have no patience.
 func (g *Group) failWaits(err error) {
 	for _, id := range slices.Sorted(maps.Keys(g.waits)) {
-		if w := g.waits[id]; w != nil {
+		if w := g.waits[id]; w != nil && !(w.patient && err == ErrAway) {
 			g.finish(w, err)
 		}
 	}
@@ -191,8 +199,9 @@ func (g *Group) stage(topic string, index int32, c change) {
 	p.staged[index] = c
 }
 
-// storeRecord stores the group's record; done, if not nil, is told.
-func (g *Group) storeRecord(rec *metadata.Group, done func(error)) {
+// storeRecord stores the group's record; done, if not nil, is told, after a wait of the
+// given kind.
+func (g *Group) storeRecord(rec *metadata.Group, wait func(int, func(error)) *wait, done func(error)) {
 	if recordSize(rec) > maxRecordBytes {
 		g.alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
 		if done != nil {
@@ -203,7 +212,7 @@ func (g *Group) storeRecord(rec *metadata.Group, done func(error)) {
 	g.recorded = true
 	g.next.record = rec
 	if done != nil {
-		g.next.waits = append(g.next.waits, g.newWait(1, done))
+		g.next.waits = append(g.next.waits, wait(1, done))
 	}
 }
 
