@@ -16,6 +16,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,6 +42,9 @@ import (
 type Deps struct {
 	FS       vfs.FS
 	Meta     metadata.Store
+	// OpenMeta opens Meta, if that is nil, once the agent answers HTTP: it may wait until
+	// etcd is there. It closes nothing.
+	OpenMeta func(ctx context.Context) (metadata.Store, error)
 	Objects  s3store.Store
 	Log      *slog.Logger
 	Registry *prometheus.Registry
@@ -144,6 +148,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	if err := a.start(ctx, life); err != nil {
 		a.abort()
+		if ctx.Err() != nil {
+			a.log.Info("stopped before the start was over", "err", err)
+			return nil
+		}
 		return err
 	}
 	a.inspect.began.Store(a.millis())
@@ -168,6 +176,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		do   func(ctx, life context.Context) error
 	}{
 		{"answer HTTP", a.openHTTP},
+		{"reach etcd", a.reachEtcd},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},
@@ -187,6 +196,15 @@ func (a *Agent) start(ctx, life context.Context) error {
 		a.log.Debug("started", "step", s.name, "took", a.deps.Now().Sub(began))
 	}
 	return nil
+}
+
+// reachEtcd waits until etcd answers.
+func (a *Agent) reachEtcd(ctx, _ context.Context) (err error) {
+	if a.deps.Meta == nil {
+		a.stands("to reach etcd at " + strings.Join(a.cfg.Metadata.Endpoints, ", "))
+		a.deps.Meta, err = a.deps.OpenMeta(ctx)
+	}
+	return err
 }
 
 func (a *Agent) openJournals(_, _ context.Context) error {

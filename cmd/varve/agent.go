@@ -45,17 +45,17 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 
 func (s *server) runAgent(ctx context.Context) error {
 	registry := newRegistry()
-	meta, err := metadata.Open(ctx, s.cfg.Metadata, s.log.With("part", "metadata"), registry)
-	if err != nil {
-		return fmt.Errorf("connect to etcd: %w", err)
+	etcd := &etcdWait{log: s.log}
+	defer etcd.close()
+	open := func(ctx context.Context) (metadata.Store, error) {
+		return etcd.open(ctx, s.cfg.Metadata, registry)
 	}
-	defer meta.Close()
 	objects, err := s3store.Open(ctx, s.cfg.Store, s.log.With("part", "store"), registry)
 	if err != nil {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}
