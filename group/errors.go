@@ -36,8 +36,8 @@ var (
 	ErrMaxSize = errors.New("the group has reached its maximum size")
 	// ErrMetadataTooLarge: an offset's metadata is longer than allowed.
 	ErrMetadataTooLarge = errors.New("the offset metadata is too large")
-	// ErrOffsetsTooLarge: a topic's offsets would outgrow what one key may hold.
-	ErrOffsetsTooLarge = errors.New("the offsets of the topic are too large")
+	// ErrOffsetsTooLarge: the group's offsets would outgrow what it may have.
+	ErrOffsetsTooLarge = errors.New("the offsets of the group are too large")
 	// ErrSubscribed: the group reads the topic, whose offsets stay.
 	ErrSubscribed = errors.New("the group is subscribed to the topic")
 	// ErrRecordTooLarge: the group's members outgrow what one key may hold.

@@ -213,9 +213,10 @@ type Reply struct {
 
 // Write stores values; a Written answers it, and until then there is no other.
 type Write struct {
-	Record  *metadata.Group             // nil: leave it as it is
-	Drop    bool                        // delete the record
-	Offsets map[string]metadata.Offsets // whole values by topic; empty: delete the key
+	Record  *metadata.Group            // nil: leave it as it is
+	Drop    bool                       // delete the record
+	Offsets map[Shard]metadata.Offsets // whole values; empty: delete the key
+	Kept    []Shard                    // whose keys stay though their values are empty
 }
 
 // Note is worth a line in the log.

@@ -94,7 +94,7 @@ func New(id string, cfg *Config) *Group {
 func (g *Group) forget() {
 	*g = Group{id: g.id, cfg: g.cfg, now: g.now, out: g.out, away: g.away, byID: map[string]*member{}, static: map[string]string{},
 		pending: map[string]struct{}{}, unsynced: map[string]struct{}{}}
-	g.parts = map[string]*part{}
+	g.topicOffsets = map[string]*topicOffsets{}
 }
 
 // create makes the group exist, empty.
@@ -180,7 +180,7 @@ func (g *Group) State() State { return g.state }
 
 // Idle says whether the group can be read from the store again as it is.
 func (g *Group) Idle() bool {
-	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.parts) == 0)
+	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.topicOffsets) == 0)
 }
 
 func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
@@ -215,15 +215,13 @@ func (g *Group) in(states ...State) bool {
 
 // Load makes a group of what the store holds; rec is nil if there is no record.
 // Its first event must be Loaded.
-func Load(id string, cfg *Config, rec *metadata.Group, offsets map[string]metadata.Offsets) *Group {
+func Load(id string, cfg *Config, rec *metadata.Group, offsets map[Shard]metadata.Offsets) *Group {
 	g := New(id, cfg)
 	if rec == nil && len(offsets) == 0 {
 		return g
 	}
 	g.exists, g.state = true, Empty
-	for topic, o := range offsets {
-		g.parts[topic] = newPart(o)
-	}
+	g.adopt(offsets)
 	if rec == nil {
 		return g
 	}

@@ -162,7 +162,7 @@ func (c *Coordinator) TopicsDeleted(ctx context.Context, gone map[id.Topic]strin
 	}
 	groups := map[string]bool{}
 	for _, kv := range kvs {
-		group, topic, err := metadata.ParseOffsetsKey(kv.Key)
+		group, topic, _, err := metadata.ParseOffsetsKey(kv.Key)
 		if err != nil || !names[topic] || groups[group] {
 			continue
 		}
