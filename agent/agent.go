@@ -40,8 +40,8 @@ import (
 
 // Deps is everything impure that an agent uses.
 type Deps struct {
-	FS       vfs.FS
-	Meta     metadata.Store
+	FS   vfs.FS
+	Meta metadata.Store
 	// OpenMeta opens Meta, if that is nil, once the agent answers HTTP: it may wait until
 	// etcd is there. It closes nothing.
 	OpenMeta func(ctx context.Context) (metadata.Store, error)

@@ -62,6 +62,7 @@ type Config struct {
 	AdvertiseAsReached bool `yaml:"-"`
 
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
+	HTTPHosts       []string              `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"how long an agent that went silent counts as alive"`
 	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"how long a stopping agent tries to upload what waits"`

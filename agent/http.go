@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"time"
 
 	"varve/admin"
@@ -20,13 +22,32 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		return err
 	}
 	a.httpListener = l
-	a.admin = admin.New(a, a.deps.Registry, a.cfg.Pprof)
+	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: a.cfg.names(), Log: a.log.With("part", "http")})
 	a.run(func() {
 		if err := a.admin.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
 	return nil
+}
+
+// names are the names by which this agent's HTTP may be asked for: those that its settings
+// give it, and its host's.
+func (c *Config) names() []string {
+	addrs := []string{c.HTTP, c.Peer.Bind, c.Peer.Advertised}
+	for _, l := range c.Listeners {
+		addrs = append(addrs, l.Bind, l.Advertised)
+	}
+	all := slices.Clone(c.HTTPHosts)
+	for _, addr := range addrs {
+		if host, _, err := splitAddress(addr); err == nil && host != "" {
+			all = append(all, host)
+		}
+	}
+	if host, err := os.Hostname(); err == nil {
+		all = append(all, host)
+	}
+	return all
 }
 
 func (a *Agent) closeHTTP(ctx context.Context) {
