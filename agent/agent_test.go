@@ -251,7 +251,7 @@ func TestBucketAwayThrottlesThenRefuses(t *testing.T) {
 		t.Error("a full journal counts as ready")
 	}
 	close(down)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		err := cl.ProduceSync(t.Context(), &kgo.Record{Value: value}).FirstErr()
 		if err == nil {
