@@ -177,6 +177,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 	}{
 		{"answer HTTP", a.openHTTP},
 		{"reach etcd", a.reachEtcd},
+		{"accept an older etcd", a.acceptOlder},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},

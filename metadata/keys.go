@@ -15,6 +15,7 @@ import (
 //	key                          value            written by          lives
 //	cluster                      Cluster          the first agent     for ever
 //	incarnation                  uint64, decimal  a starting agent    for ever
+//	garbage-held                 text             an agent            until an operator deletes it: nothing is deleted from the bucket as garbage
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
 //	controller                   Role             an agent            while that agent's session lives
@@ -42,6 +43,7 @@ const (
 	KeyCluster     = "cluster"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
+	KeyGarbageHeld = "garbage-held"
 	KeyController  = "controller"
 )
 

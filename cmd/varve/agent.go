@@ -19,6 +19,7 @@ import (
 
 func agentCommand() *cobra.Command {
 	var f *configFlags
+	var older bool
 	c := &cobra.Command{
 		Use:   "agent",
 		Short: "Run an agent against an etcd and a bucket",
@@ -36,10 +37,12 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 			if err := errors.Join(s.cfg.ValidateStores(), s.cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usageError{err}
 			}
+			s.cfg.AcceptOlderEtcd = older
 			return s.runAgent(c.Context())
 		},
 	}
 	f = addConfigFlags(c, agent.DefaultConfig())
+	c.Flags().BoolVar(&older, "accept-older-etcd", false, "for one start after etcd was restored from an older state: go on, set journals aside that it doesn't know, and hold garbage (docs/operations.md)")
 	return c
 }
 
