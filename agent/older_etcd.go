@@ -19,14 +19,11 @@ const (
 	skippedProducers    = 1 << 32
 )
 
-// acceptOlder lets this agent go on with an etcd that is older than it was, and destroys
-// nothing: objects in the bucket that the older etcd doesn't know are held, journals that it
+// acceptOlder refuses an etcd that is older than it was, or, if it was told to, lets this
+// agent go on with it, and destroys nothing: objects in the bucket that the older etcd doesn't know are held, journals that it
 // doesn't know are set aside, and numbers that may have been given out are skipped. A crash
 // in between repeats it.
 func (a *Agent) acceptOlder(ctx, _ context.Context) error {
-	if !a.cfg.AcceptOlderEtcd {
-		return nil
-	}
 	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}
@@ -34,9 +31,8 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	if err != nil {
 		return err
 	}
-	if rev >= a.seen.newest() {
-		a.log.Info("etcd is not older than this agent has seen; there is nothing to accept", "revision", rev, "seen", a.seen.newest())
-		return nil
+	if !a.cfg.AcceptOlderEtcd {
+		return a.seen.check(a.seen.newest(), rev) // before anything is written, which hides it
 	}
 	known := map[id.Journal]bool{}
 	for _, kv := range kvs {
