@@ -24,6 +24,9 @@ const (
 // doesn't know are set aside, and numbers that may have been given out are skipped. A crash
 // in between repeats it.
 func (a *Agent) acceptOlder(ctx, _ context.Context) error {
+	if err := a.deps.FS.MkdirAll(a.cfg.DataDir); err != nil {
+		return err
+	}
 	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}

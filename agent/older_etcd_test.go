@@ -92,7 +92,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 	if one.inc <= inc+skippedIncarnations/2 {
 		t.Errorf("incarnation %v after %v", one.inc, inc)
 	}
-	one.consume("t", 100) // what the older etcd knows of
+	one.consume("t", 100)      // what the older etcd knows of
 	one.produce("t", 100, 200) // which the records that are set aside were, too
 	if kv, err := one.deps.Meta.Get(t.Context(), metadata.KeyGarbageHeld); err != nil || len(kv.Value) == 0 {
 		t.Errorf("garbage isn't held: %v", err)
