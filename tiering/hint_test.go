@@ -48,7 +48,7 @@ func TestHintsLoseNothing(t *testing.T) {
 			w.flush()
 		}
 		add(misled(t, now-20*day, now-20*day, now-20*day, now-20*day)) // all old
-		add(misled(t, now-19*day, now-20*day, now, now-19*day))       // one is new
+		add(misled(t, now-19*day, now-20*day, now, now-19*day))        // one is new
 		if deep {
 			for range metadata.MaxHeadSlices + 5 {
 				add(misled(t, now-19*day, now-19*day))
