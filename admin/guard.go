@@ -74,9 +74,9 @@ func (o *Options) known(host string) bool {
 		host = h
 	}
 	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
-	return host == "localhost" || net.ParseIP(host) != nil || slices.ContainsFunc(o.Hosts, func(name string) bool {
+	return host != "" && (host == "localhost" || net.ParseIP(host) != nil || slices.ContainsFunc(o.Hosts, func(name string) bool {
 		return strings.EqualFold(strings.TrimSuffix(name, "."), host)
-	})
+	}))
 }
 
 // outcome notes how a request was answered.

@@ -54,8 +54,9 @@ type Deps struct {
 	// Random is where all randomness comes from; it must not end, and nil is the
 	// system's. It need not be safe for many callers. Each part gets a source of
 	// its own, in the order of the start.
-	Random  io.Reader
-	Version string
+	Random   io.Reader
+	Version  string
+	Hostname string // one of the names by which HTTP may be asked for
 	// Exit ends the process at once. It is called when the disk hangs and the agent
 	// can't end for that; nil: Run returns when the disk answers again.
 	Exit func(error)

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		return err
 	}
 	a.httpListener = l
-	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: a.cfg.names(), Log: a.log.With("part", "http")})
+	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")})
 	a.run(func() {
 		if err := a.admin.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
@@ -31,8 +30,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 	return nil
 }
 
-// names are the names by which this agent's HTTP may be asked for: those that its settings
-// give it, and its host's.
+// names are the names that the settings give this agent, by which its HTTP may be asked for.
 func (c *Config) names() []string {
 	addrs := []string{c.HTTP, c.Peer.Bind, c.Peer.Advertised}
 	for _, l := range c.Listeners {
@@ -43,9 +41,6 @@ func (c *Config) names() []string {
 		if host, _, err := splitAddress(addr); err == nil && host != "" {
 			all = append(all, host)
 		}
-	}
-	if host, err := os.Hostname(); err == nil {
-		all = append(all, host)
 	}
 	return all
 }

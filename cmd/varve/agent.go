@@ -58,7 +58,7 @@ func (s *server) runAgent(ctx context.Context) error {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}
@@ -67,6 +67,12 @@ func (s *server) runAgent(ctx context.Context) error {
 		return beginAgain(s.log, err)
 	}
 	return err
+}
+
+// hostname is this host's name, "" if it isn't known.
+func hostname() string {
+	name, _ := os.Hostname()
+	return name
 }
 
 func dial(ctx context.Context, addr string) (net.Conn, error) {
