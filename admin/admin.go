@@ -3,23 +3,21 @@
 //
 // It promises that /livez answers as long as the process works, that /readyz says
 // whether this agent serves what it owns, and /v1/health how well the cluster is, and that
-// only POST changes anything. It keeps no state.
+// only POST changes anything, at the word of no web page (guard). It keeps no state.
 package admin
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"varve/cluster"
 	"varve/health"
 )
 
@@ -46,29 +44,20 @@ type Server struct {
 	http *http.Server
 }
 
-// New makes a server; profiles are served only if asked for.
-func New(a Agent, metrics prometheus.Gatherer, profiles bool) *Server {
+// New makes a server.
+func New(a Agent, metrics prometheus.Gatherer, o Options) *Server {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	all := routes(a, metrics)
+	if o.Profiles {
+		all = append(all, profiles()...)
+	}
 	mux := http.NewServeMux()
-	for _, path := range []string{"GET /livez", "GET /healthz"} {
-		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") })
+	for _, r := range all {
+		mux.HandleFunc(strings.TrimSpace(r.Method+" "+r.Path), r.serve)
 	}
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { ready(w, a.NotReady(), notes(r.Context(), a)) })
-	mux.HandleFunc("GET /v1/health", func(w http.ResponseWriter, r *http.Request) { respond(w, a.Health(r.Context())) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) })
-	mux.HandleFunc("POST /v1/topics/{topic}/undelete", func(w http.ResponseWriter, r *http.Request) {
-		undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
-	})
-	operate(mux, a)
-	tier(mux, a)
-	if profiles {
-		mux.HandleFunc("/debug/pprof/", pprof.Index)
-		mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-		mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-		mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	}
-	return &Server{&http.Server{Handler: whenStarted(a, mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+	return &Server{&http.Server{Handler: guard(o, whenStarted(a, mux)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
 }
 
 // whenStarted keeps requests about the agent's state from one that has none yet.
@@ -102,33 +91,10 @@ func (s *Server) Close(ctx context.Context) error {
 	return nil
 }
 
-func undelete(w http.ResponseWriter, err error) {
-	switch {
-	case err == nil:
-		reply(w, http.StatusOK, "undeleted\n")
-	case errors.Is(err, cluster.ErrUnknownTopic):
-		reply(w, http.StatusNotFound, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrTopicExists):
-		reply(w, http.StatusConflict, err.Error()+"\n")
-	default:
-		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")
-	}
-}
-
 func reply(w http.ResponseWriter, code int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(code)
 	_, _ = w.Write([]byte(text)) // the client may be gone
-}
-
-// notes are those of an agent that has started.
-func notes(ctx context.Context, a Agent) []string {
-	select {
-	case <-a.Started():
-		return a.Notes(ctx)
-	default:
-		return nil
-	}
 }
 
 func ready(w http.ResponseWriter, missing, notes []string) {

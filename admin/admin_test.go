@@ -116,7 +116,7 @@ func (f *fakeAgent) TierSkip(_ context.Context, topic string, partition int32, f
 // no sense doesn't, and a GET changes nothing.
 func TestOperating(t *testing.T) {
 	a := &fakeAgent{}
-	s := httptest.NewServer(New(a, prometheus.NewRegistry(), false).http.Handler)
+	s := httptest.NewServer(New(a, prometheus.NewRegistry(), Options{Profiles: false}).http.Handler)
 	defer s.Close()
 	for _, x := range []struct {
 		method, path string
@@ -157,6 +157,7 @@ func TestOperating(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		req.Header.Set("Content-Type", "application/json")
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +194,7 @@ func TestPages(t *testing.T) {
 	r.MustRegister(c)
 	c.Inc()
 	a := &fakeAgent{missing: []string{"etcd is away"}}
-	s := httptest.NewServer(New(a, r, false).http.Handler)
+	s := httptest.NewServer(New(a, r, Options{Profiles: false}).http.Handler)
 	defer s.Close()
 	for _, path := range []string{"/livez", "/healthz"} {
 		if code, body := get(t, s, path); code != 200 || body != "ok\n" {
@@ -215,7 +216,7 @@ func TestPages(t *testing.T) {
 		t.Error(code, body)
 	}
 	for topic, want := range map[string]int{"gone": 200, "never": 404} {
-		resp, err := http.Post(s.URL+"/v1/topics/"+topic+"/undelete", "", nil)
+		resp, err := http.Post(s.URL+"/v1/topics/"+topic+"/undelete", "application/json", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -233,7 +234,7 @@ func TestPages(t *testing.T) {
 // state that it doesn't have.
 func TestStarting(t *testing.T) {
 	a := &fakeAgent{starting: true, missing: []string{"it waits for others"}}
-	s := httptest.NewServer(New(a, prometheus.NewRegistry(), false).http.Handler)
+	s := httptest.NewServer(New(a, prometheus.NewRegistry(), Options{Profiles: false}).http.Handler)
 	t.Cleanup(s.Close)
 	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/v1/health": 503, "/metrics": 200, "/readyz": 503, "/v1/status": 503, "/v1/cluster": 503} {
 		resp, err := http.Get(s.URL + path)

@@ -29,40 +29,53 @@ type Operator interface {
 	AcceptLoss(ctx context.Context, j id.Journal) (any, error)
 }
 
-// operate adds the operator's pages.
-func operate(mux *http.ServeMux, o Operator) {
-	mux.HandleFunc("GET /v1/cluster", func(w http.ResponseWriter, _ *http.Request) { respond(w, o.Cluster()) })
-	mux.HandleFunc("GET /v1/journals", func(w http.ResponseWriter, _ *http.Request) { respond(w, o.Journals()) })
-	mux.HandleFunc("POST /v1/cluster/balance", func(w http.ResponseWriter, r *http.Request) {
-		v, err := o.Balance(r.Context())
-		answer(w, v, err)
-	})
-	for name, drained := range map[string]bool{"drain": true, "undrain": false} {
-		mux.HandleFunc("POST /v1/agents/{broker}/"+name, func(w http.ResponseWriter, r *http.Request) {
-			broker, err := number(r.PathValue("broker"), "broker")
-			if err == nil {
-				err = o.Drain(r.Context(), broker, drained)
-			}
-			answer(w, struct{}{}, err)
-		})
+// operate are the operator's pages.
+func operate(o Operator) []Route {
+	return []Route{
+		{"GET", "/v1/cluster", "The cluster as this agent sees it.", "/v1/cluster",
+			func(w http.ResponseWriter, _ *http.Request) { respond(w, o.Cluster()) }},
+		{"GET", "/v1/journals", "How this agent's journal is kept, and what the agent waits for.", "/v1/journals",
+			func(w http.ResponseWriter, _ *http.Request) { respond(w, o.Journals()) }},
+		{"POST", "/v1/cluster/balance", "Asks for the moves that level the agents; `varve cluster balance`.", "/v1/cluster/balance",
+			func(w http.ResponseWriter, r *http.Request) {
+				v, err := o.Balance(r.Context())
+				answer(w, v, err)
+			}},
+		{"POST", "/v1/agents/{broker}/drain", "Makes an agent own nothing; `varve cluster drain`. 404, 409: there is no such agent, or it is the only one.", "/v1/agents/2/drain", drain(o, true)},
+		{"POST", "/v1/agents/{broker}/undrain", "Ends that; `varve cluster undrain`.", "/v1/agents/2/undrain", drain(o, false)},
+		{"POST", "/v1/agents/{broker}/forget", "Ends the waiting for an agent that won't come back; `varve cluster forget`.", "/v1/agents/2/forget",
+			func(w http.ResponseWriter, r *http.Request) {
+				broker, err := number(r.PathValue("broker"), "broker")
+				if err == nil {
+					err = o.Forget(r.Context(), broker)
+				}
+				answer(w, struct{}{}, err)
+			}},
+		{"POST", "/v1/topics/{topic}/partitions/{partition}/move", "Moves a partition to the agent that the parameter `to` names; `varve cluster move`.", "/v1/topics/orders/partitions/0/move?to=2", move(o)},
+		{"GET", "/v1/journals/{journal}/loss", "What accepting the loss of a journal may cost.", "/v1/journals/3-1/loss", onJournal(func(ctx context.Context, j id.Journal) (any, error) { return o.LossCost(ctx, j) })},
+		{"POST", "/v1/journals/{journal}/accept-loss", "Gives up what only a lost journal had; `varve cluster accept-loss`. 409: it isn't lost.", "/v1/journals/3-1/accept-loss", onJournal(func(ctx context.Context, j id.Journal) (any, error) { return o.AcceptLoss(ctx, j) })},
 	}
-	mux.HandleFunc("POST /v1/agents/{broker}/forget", func(w http.ResponseWriter, r *http.Request) {
+}
+
+func drain(o Operator, drained bool) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		broker, err := number(r.PathValue("broker"), "broker")
 		if err == nil {
-			err = o.Forget(r.Context(), broker)
+			err = o.Drain(r.Context(), broker, drained)
 		}
 		answer(w, struct{}{}, err)
-	})
-	mux.HandleFunc("POST /v1/topics/{topic}/partitions/{partition}/move", func(w http.ResponseWriter, r *http.Request) {
+	}
+}
+
+func move(o Operator) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		partition, err := number(r.PathValue("partition"), "partition")
 		to, bad := number(r.URL.Query().Get("to"), "to")
 		if err = errors.Join(err, bad); err == nil {
 			err = o.MovePartition(r.Context(), r.PathValue("topic"), partition, to)
 		}
 		answer(w, struct{}{}, err)
-	})
-	mux.HandleFunc("GET /v1/journals/{journal}/loss", onJournal(o.LossCost))
-	mux.HandleFunc("POST /v1/journals/{journal}/accept-loss", onJournal(o.AcceptLoss))
+	}
 }
 
 func onJournal(do func(context.Context, id.Journal) (any, error)) http.HandlerFunc {

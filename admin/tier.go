@@ -53,30 +53,36 @@ func (e *ElsewhereError) Error() string {
 	return fmt.Sprintf("%s is led by agent %d: ask it, at %s", e.What, e.Agent, e.Base)
 }
 
-// tier adds the pages about what is in the bucket.
-func tier(mux *http.ServeMux, t Tier) {
-	mux.HandleFunc("GET /v1/tier/holes", func(w http.ResponseWriter, r *http.Request) { tierHoles(w, r, t) })
-	mux.HandleFunc("POST /v1/topics/{topic}/partitions/{partition}/skip", func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		partition, err := number(r.PathValue("partition"), "partition")
-		from, badFrom := offset(q.Get("from"), "from")
-		to, badTo := offset(q.Get("to"), "to")
-		var v any
-		if err = errors.Join(err, badFrom, badTo); err == nil {
-			v, err = t.TierSkip(r.Context(), r.PathValue("topic"), partition, from, to)
-		}
-		var refused *RefusedError
-		var elsewhere *ElsewhereError
-		switch {
-		case errors.As(err, &elsewhere):
-			w.Header().Set("Location", elsewhere.Base+r.URL.RequestURI())
-			reply(w, http.StatusTemporaryRedirect, err.Error()+"\n")
-		case errors.As(err, &refused):
-			reply(w, http.StatusConflict, err.Error()+"\n")
-		default:
-			answer(w, v, err)
-		}
-	})
+// tier are the pages about what is in the bucket.
+func tier(t Tier) []Route {
+	return []Route{
+		{"GET", "/v1/tier/holes", "Looks for records that can't be read since their objects are gone or damaged, in the topics named by `topic`, or all. A line of JSON for each that is found, and for how far the look is; the last has `done`.", "/v1/tier/holes?topic=orders",
+			func(w http.ResponseWriter, r *http.Request) { tierHoles(w, r, t) }},
+		{"POST", "/v1/topics/{topic}/partitions/{partition}/skip", "Gives up records that can't be read, from offset `from` to before `to`: consumers pass over them. 307: another agent leads the partition; 409: some of them can be read.", "/v1/topics/orders/partitions/3/skip?from=100&to=200",
+			func(w http.ResponseWriter, r *http.Request) { tierSkip(w, r, t) }},
+	}
+}
+
+func tierSkip(w http.ResponseWriter, r *http.Request, t Tier) {
+	q := r.URL.Query()
+	partition, err := number(r.PathValue("partition"), "partition")
+	from, badFrom := offset(q.Get("from"), "from")
+	to, badTo := offset(q.Get("to"), "to")
+	var v any
+	if err = errors.Join(err, badFrom, badTo); err == nil {
+		v, err = t.TierSkip(r.Context(), r.PathValue("topic"), partition, from, to)
+	}
+	var refused *RefusedError
+	var elsewhere *ElsewhereError
+	switch {
+	case errors.As(err, &elsewhere):
+		w.Header().Set("Location", elsewhere.Base+r.URL.RequestURI())
+		reply(w, http.StatusTemporaryRedirect, err.Error()+"\n")
+	case errors.As(err, &refused):
+		reply(w, http.StatusConflict, err.Error()+"\n")
+	default:
+		answer(w, v, err)
+	}
 }
 
 // tierHoles answers with a line of JSON for each thing that is told, as it comes.

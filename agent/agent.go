@@ -16,6 +16,7 @@ import (
 	"net"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,11 @@ import (
 
 // Deps is everything impure that an agent uses.
 type Deps struct {
-	FS       vfs.FS
-	Meta     metadata.Store
+	FS   vfs.FS
+	Meta metadata.Store
+	// OpenMeta opens Meta, if that is nil, once the agent answers HTTP: it may wait until
+	// etcd is there. It closes nothing.
+	OpenMeta func(ctx context.Context) (metadata.Store, error)
 	Objects  s3store.Store
 	Log      *slog.Logger
 	Registry *prometheus.Registry
@@ -50,8 +54,9 @@ type Deps struct {
 	// Random is where all randomness comes from; it must not end, and nil is the
 	// system's. It need not be safe for many callers. Each part gets a source of
 	// its own, in the order of the start.
-	Random  io.Reader
-	Version string
+	Random   io.Reader
+	Version  string
+	Hostname string // one of the names by which HTTP may be asked for
 	// Exit ends the process at once. It is called when the disk hangs and the agent
 	// can't end for that; nil: Run returns when the disk answers again.
 	Exit func(error)
@@ -146,6 +151,10 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	if err := a.start(ctx, life); err != nil {
 		a.abort()
+		if ctx.Err() != nil {
+			a.log.Info("stopped before the start was over", "err", err)
+			return nil
+		}
 		return err
 	}
 	a.inspect.began.Store(a.millis())
@@ -170,6 +179,8 @@ func (a *Agent) start(ctx, life context.Context) error {
 		do   func(ctx, life context.Context) error
 	}{
 		{"answer HTTP", a.openHTTP},
+		{"reach etcd", a.reachEtcd},
+		{"accept an older etcd", a.acceptOlder},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
 		{"listen", a.listen},
@@ -189,6 +200,15 @@ func (a *Agent) start(ctx, life context.Context) error {
 		a.log.Debug("started", "step", s.name, "took", a.deps.Now().Sub(began))
 	}
 	return nil
+}
+
+// reachEtcd waits until etcd answers.
+func (a *Agent) reachEtcd(ctx, _ context.Context) (err error) {
+	if a.deps.Meta == nil {
+		a.stands("to reach etcd at " + strings.Join(a.cfg.Metadata.Endpoints, ", "))
+		a.deps.Meta, err = a.deps.OpenMeta(ctx)
+	}
+	return err
 }
 
 func (a *Agent) openJournals(_, _ context.Context) error {

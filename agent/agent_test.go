@@ -251,7 +251,7 @@ func TestBucketAwayThrottlesThenRefuses(t *testing.T) {
 		t.Error("a full journal counts as ready")
 	}
 	close(down)
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		err := cl.ProduceSync(t.Context(), &kgo.Record{Value: value}).FirstErr()
 		if err == nil {
@@ -304,7 +304,7 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}
 	post := func(topic string) int {
-		resp, err := http.Post("http://"+a.HTTPAddress()+"/v1/topics/"+topic+"/undelete", "", nil)
+		resp, err := http.Post("http://"+a.HTTPAddress()+"/v1/topics/"+topic+"/undelete", "application/json", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

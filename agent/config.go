@@ -60,8 +60,11 @@ type Config struct {
 	// AdvertiseAsReached tells clients of a listener on all interfaces, without an advertised
 	// address, the address at which they reached it. It suits an agent that is alone.
 	AdvertiseAsReached bool `yaml:"-"`
+	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
+	AcceptOlderEtcd bool `yaml:"-"`
 
 	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
+	HTTPHosts       []string              `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
 	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
 	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"longest time that a stop takes, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`

@@ -129,7 +129,7 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 		if n != 0 {
 			t.Errorf("%d were moved", n)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("the move has come to no end")
 	}
 	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: one.millis(), Value: []byte("v")}}, func(kafka.Batch) {})

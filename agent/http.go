@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"varve/admin"
@@ -20,13 +21,28 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		return err
 	}
 	a.httpListener = l
-	a.admin = admin.New(a, a.deps.Registry, a.cfg.Pprof)
+	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")})
 	a.run(func() {
 		if err := a.admin.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
 	return nil
+}
+
+// names are the names that the settings give this agent, by which its HTTP may be asked for.
+func (c *Config) names() []string {
+	addrs := []string{c.HTTP, c.Peer.Bind, c.Peer.Advertised}
+	for _, l := range c.Listeners {
+		addrs = append(addrs, l.Bind, l.Advertised)
+	}
+	all := slices.Clone(c.HTTPHosts)
+	for _, addr := range addrs {
+		if host, _, err := splitAddress(addr); err == nil && host != "" {
+			all = append(all, host)
+		}
+	}
+	return all
 }
 
 func (a *Agent) closeHTTP(ctx context.Context) {

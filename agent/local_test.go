@@ -160,7 +160,7 @@ func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Drop(j)
-	for late := time.After(20 * time.Second); l.isRemote(j); l.keep(nil) {
+	for late := time.After(patience); l.isRemote(j); l.keep(nil) {
 		if err := read(); !errors.Is(err, wal.ErrGone) {
 			t.Fatalf("dropped: %v", err)
 		}

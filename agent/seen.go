@@ -51,7 +51,7 @@ func (s *seen) newest() metadata.Revision { return metadata.Revision(s.max.Load(
 // before the question. Any other error says that it could not be noted.
 func (s *seen) check(before, rev metadata.Revision) error {
 	if rev < before {
-		return fmt.Errorf("%w: at revision %d, this agent has seen %d: was it restored from an older state? Nothing was changed", errOlder, rev, before)
+		return fmt.Errorf("%w: at revision %d, this agent has seen %d: was it restored from an older state? Nothing was changed; docs/operations.md says how to go on (--accept-older-etcd)", errOlder, rev, before)
 	}
 	s.one <- struct{}{}
 	defer func() { <-s.one }()

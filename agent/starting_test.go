@@ -41,7 +41,7 @@ func TestStartSaysWhatItWaitsFor(t *testing.T) {
 	go func() { ended <- a.Run(ctx) }()
 	url := "http://" + <-addr
 	const want = "waits for other agents to keep it with: 1 live, 2 needed"
-	late := time.After(20 * time.Second)
+	late := time.After(patience)
 	for said := ""; !strings.Contains(said, want); {
 		resp, err := http.Get(url + "/readyz")
 		if err != nil {

@@ -9,6 +9,15 @@ import (
 	"varve/group"
 )
 
+// syncCode is a group's code. Clients don't expect COORDINATOR_LOAD_IN_PROGRESS here; as
+// Kafka's broker does, they are sent back to join again.
+func syncCode(err error) int16 {
+	if code := groupCode(err); code != kerr.CoordinatorLoadInProgress.Code {
+		return code
+	}
+	return kerr.RebalanceInProgress.Code
+}
+
 // syncGroup waits for the leader's assignment.
 func (g *groupAPIs) syncGroup(ctx context.Context, _ groupClient, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
 	resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
@@ -22,7 +31,7 @@ func (g *groupAPIs) syncGroup(ctx context.Context, _ groupClient, req *kmsg.Sync
 		sync.Assignments[a.MemberID] = a.MemberAssignment
 	}
 	r := g.groups.Sync(ctx, req.Group, sync)
-	resp.ErrorCode, resp.MemberAssignment = groupCode(r.Err), r.Assignment
+	resp.ErrorCode, resp.MemberAssignment = syncCode(r.Err), r.Assignment
 	resp.ProtocolType, resp.Protocol = r.ProtocolType, r.Protocol
 	return resp
 }

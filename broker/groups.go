@@ -11,6 +11,7 @@ import (
 	"varve/cluster"
 	"varve/group"
 	"varve/internal/id"
+	"varve/metadata"
 )
 
 // groupTopics finds topics by name or id (opening).
@@ -39,7 +40,10 @@ type groupClient struct {
 	reached  net.Addr // at which it reached this agent
 }
 
-// groupCodes maps the coordinator's errors to Kafka's.
+// groupCodes maps the coordinator's errors to Kafka's. While etcd doesn't answer it is
+// COORDINATOR_LOAD_IN_PROGRESS: clients try again after a while, at the same agent. With
+// COORDINATOR_NOT_AVAILABLE they would drop the connection's requests, heartbeats among
+// them, and look for another coordinator.
 var groupCodes = []struct {
 	err  error
 	code *kerr.Error
@@ -62,8 +66,10 @@ var groupCodes = []struct {
 	{group.ErrOffsetsTooLarge, kerr.InvalidCommitOffsetSize},
 	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
 	{group.ErrRecordTooLarge, kerr.UnknownServerError},
+	{group.ErrAway, kerr.CoordinatorLoadInProgress},
+	{metadata.ErrUnavailable, kerr.CoordinatorLoadInProgress},
 	{context.Canceled, kerr.CoordinatorNotAvailable},
-	{context.DeadlineExceeded, kerr.CoordinatorNotAvailable},
+	{context.DeadlineExceeded, kerr.CoordinatorLoadInProgress},
 }
 
 // groupCode is Kafka's code for an error of the coordinator, 0 for none. What

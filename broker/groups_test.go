@@ -309,15 +309,15 @@ func TestOffsetFetchUnknownTopicID(t *testing.T) {
 	})
 }
 
-// While the store is away commits and settled fetches end with errors on which
-// clients of all ages retry.
+// While the store is away commits and settled fetches end with an error on which
+// clients of all ages retry, without looking for another coordinator.
 func TestOffsetsWhileStoreIsAway(t *testing.T) {
 	withGroups(t, func(g *groupTest) {
 		call(g, 8, g.commitRequest("g"), g.offsetCommit)
 		g.memory.SetAvailable(false)
 		defer g.memory.SetAvailable(true)
 		r := call(g, 8, g.commitRequest("g"), g.offsetCommit)
-		g.code("commit", r.Topics[0].Partitions[0].ErrorCode, kerr.CoordinatorNotAvailable)
+		g.code("commit", r.Topics[0].Partitions[0].ErrorCode, kerr.CoordinatorLoadInProgress)
 		for v := int16(7); v <= 8; v++ {
 			req := kmsg.NewPtrOffsetFetchRequest()
 			req.Group, req.RequireStable = "g", true
@@ -329,7 +329,7 @@ func TestOffsetsWhileStoreIsAway(t *testing.T) {
 			if v >= 8 {
 				code = resp.Groups[0].ErrorCode
 			}
-			g.code("fetch", code, kerr.NotCoordinator)
+			g.code("fetch", code, kerr.CoordinatorLoadInProgress)
 		}
 	})
 }
@@ -434,7 +434,8 @@ func TestOffsetDelete(t *testing.T) {
 	})
 }
 
-// Every sentinel of the coordinator has a code of its own.
+// Every sentinel of the coordinator has a code of its own, but for those of a store that is
+// away.
 func TestGroupCodes(t *testing.T) {
 	seen := map[int16]error{}
 	for _, c := range groupCodes[:18] {
@@ -443,5 +444,16 @@ func TestGroupCodes(t *testing.T) {
 			t.Errorf("%v and %v are both %v", c.err, other, kerr.ErrorForCode(code))
 		}
 		seen[code] = c.err
+	}
+}
+
+// Nobody expects COORDINATOR_LOAD_IN_PROGRESS as the answer to SyncGroup: Java's consumer
+// would end with it.
+func TestSyncWhileStoreIsAway(t *testing.T) {
+	if code := syncCode(group.ErrAway); code != kerr.RebalanceInProgress.Code {
+		t.Errorf("code %d", code)
+	}
+	if code := syncCode(group.ErrUnknownMember); code != kerr.UnknownMemberID.Code {
+		t.Errorf("code %d", code)
 	}
 }

@@ -21,12 +21,12 @@ func (g *Group) commit(e Commit) {
 	if m := g.byID[e.MemberID]; m != nil {
 		g.extend(m, m.session)
 	}
-	errs, accepted, topics := g.stageCommit(e)
+	errs, accepted, touched := g.stageCommit(e)
 	if accepted == 0 {
 		g.reply(e.Ticket, CommitReply{Errs: errs})
 		return
 	}
-	values := len(topics)
+	values := len(touched)
 	if !g.recorded {
 		values++
 	}
@@ -39,8 +39,8 @@ func (g *Group) commit(e Commit) {
 		g.count(CountCommits, accepted)
 		g.reply(ticket, CommitReply{Errs: errs})
 	})
-	for topic := range topics {
-		p := g.parts[topic]
+	for at := range touched {
+		p := g.part(at)
 		p.stagedWaits = append(p.stagedWaits, w)
 	}
 	if !g.recorded {
@@ -53,7 +53,7 @@ func (g *Group) commit(e Commit) {
 // checkCommit says whether who commits may.
 func (g *Group) checkCommit(e Commit) error {
 	if g.deleting {
-		return ErrUnavailable
+		return ErrAway
 	}
 	if !g.exists {
 		switch {
@@ -83,24 +83,14 @@ func (g *Group) checkCommit(e Commit) error {
 }
 
 // stageCommit stages what can be accepted and says what was not, how many
-// partitions were, and of which topics.
-func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, topics map[string]struct{}) {
+// partitions were, and of which shards.
+func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, touched map[Shard]struct{}) {
 	errs = make([][]error, len(e.Topics))
-	topics = map[string]struct{}{}
+	touched = map[Shard]struct{}{}
 	for i, t := range e.Topics {
 		errs[i] = make([]error, len(t.Partitions))
-		size := 0
-		if p := g.parts[t.Topic]; p != nil {
-			size = sizeOf(p.wanted())
-		}
 		for j, c := range t.Partitions {
-			size += maxOffsetBytes + len(c.Metadata)
-			switch {
-			case characters(c.Metadata) > g.cfg.OffsetMetadataMaxBytes:
-				errs[i][j] = ErrMetadataTooLarge
-				continue
-			case size > maxTopicBytes && !g.fits(t.Topic, c):
-				errs[i][j] = ErrOffsetsTooLarge
+			if errs[i][j] = g.admits(t.Topic, c); errs[i][j] != nil {
 				continue
 			}
 			c.Committed = g.now
@@ -108,11 +98,28 @@ func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, topics map[
 				c.Expires = g.now.Add(e.Retention)
 			}
 			g.stage(t.Topic, c.Partition, change{OffsetCommit: c.OffsetCommit})
-			topics[t.Topic] = struct{}{}
+			touched[shardOf(t.Topic, c.Partition)] = struct{}{}
 			accepted++
 		}
 	}
-	return errs, accepted, topics
+	return errs, accepted, touched
+}
+
+// admits says whether there is room for an offset.
+func (g *Group) admits(topic string, c CommitPartition) error {
+	if characters(c.Metadata) > g.cfg.OffsetMetadataMaxBytes {
+		return ErrMetadataTooLarge
+	}
+	p := g.part(shardOf(topic, c.Partition))
+	if p == nil {
+		p = &part{}
+	}
+	grows := p.growth(c.Partition, change{OffsetCommit: c.OffsetCommit})
+	if grows > 0 && (g.offsetsSize+grows > g.cfg.OffsetsMaxBytes || p.size+grows > maxShardBytes-maxValueBytes) {
+		g.alarm("commits are refused: the group's offsets and their metadata take %d bytes, groups.offsets_max_bytes is %d; delete offsets that nobody needs, or raise it", g.offsetsSize, g.cfg.OffsetsMaxBytes)
+		return ErrOffsetsTooLarge
+	}
+	return nil
 }
 
 // characters counts as Kafka's broker does: in UTF-16 code units, as Java's strings.
@@ -121,16 +128,6 @@ func characters(s string) (n int) {
 		n += max(1, utf16.RuneLen(r))
 	}
 	return n
-}
-
-// fits reckons exactly, since most commits replace what is there.
-func (g *Group) fits(topic string, c CommitPartition) bool {
-	o := metadata.Offsets{}
-	if p := g.parts[topic]; p != nil {
-		o = p.wanted()
-	}
-	o[c.Partition] = c.OffsetCommit
-	return sizeOf(o) <= maxTopicBytes
 }
 
 // Fetched is a partition's committed offset; Offset is -1 if there is none.
@@ -148,7 +145,7 @@ func noOffset(partition int32) Fetched {
 
 // Offset is the durable offset of one partition.
 func (g *Group) Offset(topic string, partition int32) Fetched {
-	p := g.parts[topic]
+	p := g.part(shardOf(topic, partition))
 	if p == nil || g.deleting {
 		return noOffset(partition)
 	}

@@ -19,7 +19,9 @@ type Config struct {
 	MaxSize int `yaml:"max_size" doc:"how many members a group may have (group.max.size)"`
 	// OffsetMetadataMaxBytes bounds the text beside an offset:
 	// offset.metadata.max.bytes.
-	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"bound of the text beside a committed offset, in bytes (offset.metadata.max.bytes)"`
+	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"bound of the text beside a committed offset, in characters (offset.metadata.max.bytes)"`
+	// OffsetsMaxBytes bounds the offsets of one group, with the texts beside them.
+	OffsetsMaxBytes int `yaml:"offsets_max_bytes" doc:"bound of what one group's committed offsets may take, with the texts beside them, in bytes (36 an offset, and its text); commits that need more are refused (INVALID_COMMIT_OFFSET_SIZE)"`
 	// OffsetsRetention is how long the offsets of a group without members are
 	// kept: offsets.retention.minutes.
 	OffsetsRetention time.Duration `yaml:"offsets_retention" doc:"how long the offsets of a group without members are kept (offsets.retention.minutes)"`
@@ -28,15 +30,15 @@ type Config struct {
 	RetentionCheck time.Duration `yaml:"retention_check" doc:"how often a group looks for expired offsets (offsets.retention.check.interval.ms)"`
 	// CommitTimeout is how long a request waits for the metadata store:
 	// offsets.commit.timeout.ms.
-	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for the metadata store (offsets.commit.timeout.ms)"`
+	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for etcd before it is told to try again (offsets.commit.timeout.ms); heartbeats that come after it on its connection are answered after it"`
 	// UnloadAfter is how long a group without members stays in memory unused.
 	UnloadAfter time.Duration `yaml:"unload_after" doc:"how long an unused group without members stays in memory"`
 	// NewMemberJoinTimeout is how long a new member's first join may wait.
 	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout" doc:"how long a new member's first join may wait"`
 	// StoreBytesPerSecond bounds what the groups of this agent write to the metadata
 	// store, which keeps it as history for a while: a commit stores all offsets of its
-	// group in the topic.
-	StoreBytesPerSecond int64 `yaml:"store_bytes_per_second" doc:"how much the groups of this agent write to etcd each second, in bytes (14 to 20 a partition of the topic for each commit); commits beyond it wait, since etcd keeps all that was written during etcd.keep_history"`
+	// group in the 32 partitions of a shard.
+	StoreBytesPerSecond int64 `yaml:"store_bytes_per_second" doc:"how much the groups of this agent write to etcd each second, in bytes (14 to 20 for each commit of a partition, and as much for the others of the same 32); commits beyond it wait, since etcd keeps all that was written during etcd.keep_history"`
 }
 
 // DefaultConfig has Kafka's defaults.
@@ -44,8 +46,8 @@ func DefaultConfig() Config {
 	return Config{
 		MinSessionTimeout: 6 * time.Second, MaxSessionTimeout: 30 * time.Minute,
 		InitialRebalanceDelay: 3 * time.Second, MaxSize: math.MaxInt32,
-		OffsetMetadataMaxBytes: 4096, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
-		CommitTimeout: 5 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
+		OffsetMetadataMaxBytes: 4096, OffsetsMaxBytes: 32 << 20, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
+		CommitTimeout: 2 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
 		StoreBytesPerSecond: 4 << 20,
 	}
 }
@@ -75,8 +77,11 @@ func (c Config) Validate() error {
 	if c.StoreBytesPerSecond < 1<<10 {
 		return fmt.Errorf("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
 	}
-	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxTopicBytes/4 {
-		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxTopicBytes/4)
+	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxMetadata {
+		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxMetadata)
+	}
+	if c.OffsetsMaxBytes < 64<<10 || c.OffsetsMaxBytes > 1<<30 {
+		return fmt.Errorf("offsets_max_bytes: %d, allowed is %d to %d", c.OffsetsMaxBytes, 64<<10, 1<<30)
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ import (
 const confirmPatience = 2 * time.Second
 
 // confirm asks the metadata store whether the slot was still this coordinator's at a
-// moment after the call. ErrNotCoordinator if it was not, ErrUnavailable if nobody
+// moment after the call. ErrNotCoordinator if it was not, ErrAway if nobody
 // says. All who ask while a question is under way share the next one.
 func (s *slot) confirm(ctx context.Context) error {
 	if s.guard.Key == "" {
@@ -56,12 +56,12 @@ func (s *slot) question() {
 }
 
 func (s *slot) stillOurs() error {
-	ctx, cancel := context.WithTimeout(s.ctx, confirmPatience)
+	ctx, cancel := s.c.patient(s.ctx)
 	defer cancel()
 	kv, err := s.c.reader.Get(ctx, s.guard.Key)
 	switch {
 	case err != nil && !errors.Is(err, metadata.ErrNotFound):
-		return fmt.Errorf("confirm slot %d: %w: %w", s.n, ErrUnavailable, err)
+		return fmt.Errorf("confirm slot %d: %w: %w", s.n, ErrAway, err)
 	case err != nil || kv.Mod != s.guard.Mod:
 		return fmt.Errorf("slot %d has another owner: %w", s.n, ErrNotCoordinator)
 	}

@@ -56,6 +56,8 @@ type Coordinator struct {
 	metrics *metrics
 	pace    *rate.Limiter // of bytes written
 	members atomic.Int64  // bytes that all groups' members brought along
+	away    atomic.Bool   // the store doesn't answer
+	used    chan struct{} // holds a token when there was a request
 
 	ctx    context.Context // of the readings of slots
 	cancel context.CancelFunc
@@ -74,9 +76,10 @@ func Open(cfg Config, reader Reader, writer Writer, topics Topics, random *chanc
 	if err := cfg.Validate(); err != nil {
 		panic("group: config: " + err.Error())
 	}
-	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, topics: topics, random: random, log: log, metrics: newMetrics(reg)}
+	c := &Coordinator{cfg: cfg, reader: reader, writer: writer, topics: topics, random: random, log: log, metrics: newMetrics(reg), used: make(chan struct{}, 1)}
 	c.pace = rate.NewLimiter(rate.Limit(cfg.StoreBytesPerSecond), int(max(cfg.StoreBytesPerSecond, metadata.MaxTxnBytes)))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.loads.Go(c.watchStore)
 	return c
 }
 

@@ -139,9 +139,12 @@ func TestStoreAway(t *testing.T) {
 		id := d.stable("g")
 		d.memory.SetAvailable(false)
 		start := time.Now()
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrUnavailable)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrUnavailable)
-		if waited := time.Since(start); waited != 2*d.cfg.CommitTimeout {
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrAway)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrAway)
+		for range 100 { // heartbeats may be queued behind all of them
+			want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrAway)
+		}
+		if waited := time.Since(start); waited > probeEvery+probePatience {
 			t.Fatalf("waited %v", waited)
 		}
 		for range 10 {
@@ -151,9 +154,19 @@ func TestStoreAway(t *testing.T) {
 		if n := d.offset("g", "t"); n != -1 {
 			t.Fatalf("offset %d is shown and not durable", n)
 		}
+		start = time.Now()
 		_, err := d.Fetch(t.Context(), "g", nil, true)
-		want(t, "fetch of settled offsets", err, ErrUnavailable)
+		want(t, "fetch of settled offsets", err, ErrAway)
+		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []TopicPartitions{{"other", []int32{0}}}).Err, ErrAway)
+		want(t, "delete", d.Delete(t.Context(), "g"), ErrAway)
+		join := Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute, ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}
+		want(t, "join", d.Join(t.Context(), "g", join).Err, ErrAway)
+		want(t, "join of another group", d.Join(t.Context(), "h", join).Err, ErrAway)
+		if waited := time.Since(start); waited > time.Second {
+			t.Fatalf("waited %v", waited)
+		}
 		d.memory.SetAvailable(true)
+		time.Sleep(probeEvery + time.Second)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "u", 3)).Err, nil)
 		if a, b := d.offset("g", "t"), d.offset("g", "u"); a != 2 || b != 3 {
 			t.Fatalf("offsets %d %d", a, b)
@@ -420,9 +433,9 @@ func TestDeleteWhileAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
 		d.memory.SetAvailable(false)
-		want(t, "delete", d.Delete(t.Context(), "g"), ErrUnavailable)
+		want(t, "delete", d.Delete(t.Context(), "g"), ErrAway)
 		time.Sleep(d.cfg.UnloadAfter + d.cfg.RetentionCheck + time.Hour)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, ErrUnavailable)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, ErrAway)
 		d.memory.SetAvailable(true)
 		time.Sleep(time.Minute)
 		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {

@@ -10,6 +10,9 @@ import (
 // deleteOffsets is OffsetDelete (KIP-496).
 func (g *Group) deleteOffsets(e DeleteOffsets) {
 	switch {
+	case g.exists && g.away:
+		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrAway})
+		return
 	case !g.exists || g.deleting:
 		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrGroupNotFound})
 		return
@@ -18,7 +21,7 @@ func (g *Group) deleteOffsets(e DeleteOffsets) {
 		return
 	}
 	errs := make([]error, len(e.Topics))
-	touched := map[string]struct{}{}
+	touched := map[Shard]struct{}{}
 	n := 0
 	for i, t := range e.Topics {
 		if g.subscribed(t.Topic) {
@@ -38,17 +41,23 @@ func (g *Group) deleteOffsets(e DeleteOffsets) {
 		}
 		g.reply(ticket, DeleteOffsetsReply{Err: err, Errs: errs})
 	})
-	for topic := range touched {
-		g.parts[topic].stagedWaits = append(g.parts[topic].stagedWaits, w)
+	for at := range touched {
+		p := g.part(at)
+		p.stagedWaits = append(p.stagedWaits, w)
 	}
 }
 
 // stageGone stages the end of offsets that are there and says how many are.
-func (g *Group) stageGone(topic string, partitions []int32, touched map[string]struct{}) (n int) {
+func (g *Group) stageGone(topic string, partitions []int32, touched map[Shard]struct{}) (n int) {
 	for _, index := range partitions {
-		if p := g.parts[topic]; p != nil && p.has(index) {
+		at := shardOf(topic, index)
+		p := g.part(at)
+		if p == nil {
+			continue
+		}
+		if _, has := p.latest(index); has {
 			g.stage(topic, index, change{gone: true})
-			touched[topic] = struct{}{}
+			touched[at] = struct{}{}
 			n++
 		}
 	}
@@ -68,6 +77,8 @@ func (g *Group) subscribed(topic string) bool {
 // delete is DeleteGroups for one group.
 func (g *Group) delete(e Delete) {
 	switch {
+	case g.exists && g.away:
+		g.reply(e.Ticket, DeleteReply{ErrAway})
 	case !g.exists || g.deleting:
 		g.reply(e.Ticket, DeleteReply{ErrGroupNotFound})
 	case g.state != Empty:
@@ -84,9 +95,9 @@ func (g *Group) kill() {
 	for id := range maps.Clone(g.pending) {
 		g.remove(id)
 	}
-	for _, topic := range slices.Sorted(maps.Keys(g.parts)) {
-		for _, index := range slices.Sorted(maps.Keys(g.parts[topic].wanted())) {
-			g.stage(topic, index, change{gone: true})
+	for _, at := range g.shards() {
+		for _, index := range slices.Sorted(maps.Keys(g.part(at).wanted())) {
+			g.stage(at.Topic, index, change{gone: true})
 		}
 	}
 	g.deleting, g.next.drop = true, true
@@ -101,11 +112,11 @@ func (g *Group) topicsDeleted(gone map[id.Topic]string) {
 		return
 	}
 	n := 0
-	for _, topic := range slices.Sorted(maps.Keys(g.parts)) {
-		offsets := g.parts[topic].wanted()
+	for _, at := range g.shards() {
+		offsets := g.part(at).wanted()
 		for _, index := range slices.Sorted(maps.Keys(offsets)) {
-			if name, is := gone[offsets[index].Topic]; is && name == topic {
-				g.stage(topic, index, change{gone: true})
+			if name, is := gone[offsets[index].Topic]; is && name == at.Topic {
+				g.stage(at.Topic, index, change{gone: true})
 				n++
 			}
 		}
@@ -131,7 +142,7 @@ func (g *Group) retention() {
 }
 
 func (g *Group) anyOffset() bool {
-	for _, p := range g.parts {
+	for _, p := range g.parts() {
 		if len(p.staged) > 0 || len(p.flight) > 0 {
 			if len(p.wanted()) > 0 {
 				return true
@@ -151,8 +162,8 @@ func (g *Group) expireOffsets() (n int) {
 	if !byState && !byCommit {
 		return 0
 	}
-	for _, topic := range slices.Sorted(maps.Keys(g.parts)) {
-		p := g.parts[topic]
+	for _, at := range g.shards() {
+		p, topic := g.part(at), at.Topic
 		if g.subscribed(topic) {
 			continue
 		}

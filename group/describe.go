@@ -49,9 +49,12 @@ func (g *Group) Topics() []string {
 		return nil
 	}
 	var topics []string
-	for topic, p := range g.parts {
-		if len(p.durable) > 0 {
-			topics = append(topics, topic)
+	for topic, t := range g.topicOffsets {
+		for _, p := range t.shards {
+			if len(p.durable) > 0 {
+				topics = append(topics, topic)
+				break
+			}
 		}
 	}
 	slices.Sort(topics)
@@ -59,11 +62,14 @@ func (g *Group) Topics() []string {
 }
 
 // Partitions are a topic's with durable offsets, in order.
-func (g *Group) Partitions(topic string) []int32 {
-	if p := g.parts[topic]; p != nil {
-		return slices.Sorted(maps.Keys(p.durable))
+func (g *Group) Partitions(topic string) (all []int32) {
+	if t := g.topicOffsets[topic]; t != nil {
+		for _, p := range t.shards {
+			all = slices.AppendSeq(all, maps.Keys(p.durable))
+		}
 	}
-	return nil
+	slices.Sort(all)
+	return all
 }
 
 // Listing is what ListGroups shows.
@@ -82,7 +88,7 @@ func (g *Group) Expiry() (at time.Time) {
 	if !g.anyOffset() {
 		return g.since.Add(g.cfg.RetentionCheck)
 	}
-	for _, p := range g.parts {
+	for _, p := range g.parts() {
 		for _, c := range p.durable {
 			from := c.Committed
 			if g.protocolType != "" {

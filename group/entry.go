@@ -74,7 +74,7 @@ func (s *slot) unload(e *entry, now time.Time) {
 	if !e.g.Idle() || now.Before(e.used.Add(s.c.cfg.UnloadAfter)) {
 		return
 	}
-	if !e.g.recorded && len(e.g.parts) == 0 {
+	if !e.g.recorded && len(e.g.topicOffsets) == 0 {
 		s.leave(e) // it was never stored
 		return
 	}
@@ -98,9 +98,9 @@ func (e *entry) transaction(w Write) (guards []metadata.Guard, ops []metadata.Op
 	if w.Drop {
 		ops = append(ops, metadata.Delete(record))
 	}
-	for _, topic := range slices.Sorted(maps.Keys(w.Offsets)) {
-		key := metadata.OffsetsKey(e.id, topic)
-		if offsets := w.Offsets[topic]; len(offsets) > 0 {
+	for _, at := range slices.SortedFunc(maps.Keys(w.Offsets), Shard.compare) {
+		key := metadata.OffsetsShardKey(e.id, at.Topic, at.N)
+		if offsets := w.Offsets[at]; len(offsets) > 0 || slices.Contains(w.Kept, at) {
 			ops = append(ops, metadata.Put(key, offsets.Encode()))
 		} else {
 			ops = append(ops, metadata.Delete(key))

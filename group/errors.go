@@ -8,6 +8,8 @@ var (
 	ErrNotCoordinator = errors.New("this agent is not the coordinator of the group")
 	// ErrLoading: the group is being read; retry.
 	ErrLoading = errors.New("the group is being loaded")
+	// ErrAway: the metadata store doesn't answer; ask the same coordinator again.
+	ErrAway = errors.New("the metadata store does not answer")
 	// ErrUnavailable: the answer can't be had or made durable now; retry.
 	ErrUnavailable = errors.New("the group coordinator is not available")
 	// ErrInvalidGroup: the group's name can't be used for this request.
@@ -34,8 +36,8 @@ var (
 	ErrMaxSize = errors.New("the group has reached its maximum size")
 	// ErrMetadataTooLarge: an offset's metadata is longer than allowed.
 	ErrMetadataTooLarge = errors.New("the offset metadata is too large")
-	// ErrOffsetsTooLarge: a topic's offsets would outgrow what one key may hold.
-	ErrOffsetsTooLarge = errors.New("the offsets of the topic are too large")
+	// ErrOffsetsTooLarge: the group's offsets would outgrow what it may have.
+	ErrOffsetsTooLarge = errors.New("the offsets of the group are too large")
 	// ErrSubscribed: the group reads the topic, whose offsets stay.
 	ErrSubscribed = errors.New("the group is subscribed to the topic")
 	// ErrRecordTooLarge: the group's members outgrow what one key may hold.

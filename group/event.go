@@ -11,7 +11,7 @@ import (
 type Ticket uint64
 
 // Event is something that happens to a group: a request of the types below
-// that carry a Ticket, or one of Tick, Written, Loaded, TopicsDeleted, Resign.
+// that carry a Ticket, or one of Tick, Written, StoreAway, Loaded, TopicsDeleted, Resign.
 type Event interface{ event() }
 
 // Protocol is one that a member can use, with the member's metadata for it.
@@ -179,6 +179,10 @@ type TopicsDeleted struct{ Gone map[id.Topic]string }
 // the group must Resign and be loaded anew.
 type Written struct{}
 
+// StoreAway says that the metadata store doesn't answer, or answers again. What waits for
+// it, and what would have to, is answered at once with ErrAway.
+type StoreAway struct{ Away bool }
+
 // Resign answers everything that is pending with Err; the group is not used
 // after it.
 type Resign struct{ Err error }
@@ -195,6 +199,7 @@ func (Tick) event()          {}
 func (Loaded) event()        {}
 func (TopicsDeleted) event() {}
 func (Written) event()       {}
+func (StoreAway) event()     {}
 func (Resign) event()        {}
 
 // Effect is what a Step wants done: Reply, Write, Note or Count.
@@ -208,9 +213,10 @@ type Reply struct {
 
 // Write stores values; a Written answers it, and until then there is no other.
 type Write struct {
-	Record  *metadata.Group             // nil: leave it as it is
-	Drop    bool                        // delete the record
-	Offsets map[string]metadata.Offsets // whole values by topic; empty: delete the key
+	Record  *metadata.Group            // nil: leave it as it is
+	Drop    bool                       // delete the record
+	Offsets map[Shard]metadata.Offsets // whole values; empty: delete the key
+	Kept    []Shard                    // whose keys stay though their values are empty
 }
 
 // Note is worth a line in the log.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -27,7 +28,7 @@ type world struct {
 	leaders    map[int32]string
 	write      *Write
 	record     *metadata.Group
-	kept       map[string]metadata.Offsets
+	kept       map[Shard]metadata.Offsets
 }
 
 func (w *world) byte() byte {
@@ -89,7 +90,7 @@ func (w *world) event() Event {
 		}
 		e := Commit{Ticket: w.ticket("commit"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen, Retention: time.Duration(w.pick(2)) * time.Hour}
 		for n := w.pick(3); n >= 0; n-- {
-			c := CommitPartition{Partition: int32(w.pick(2))}
+			c := CommitPartition{Partition: int32(w.pick(4)) * 20}
 			c.Offset = int64(w.last)
 			e.Topics = append(e.Topics, CommitTopic{string(rune('t' + w.pick(3))), []CommitPartition{c}})
 		}
@@ -98,7 +99,7 @@ func (w *world) event() Event {
 		if w.pick(2) == 0 {
 			return Delete{w.ticket("delete")}
 		}
-		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, 1}}}}
+		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, int32(w.pick(4)) * 20}}}}
 	}
 	if w.pick(2) == 0 {
 		return TopicsDeleted{map[id.Topic]string{{}: "t"}}
@@ -212,25 +213,87 @@ func (w *world) settle() {
 	if f.Drop {
 		w.record = nil
 	}
-	for topic, o := range f.Offsets {
-		w.kept[topic] = maps.Clone(o)
-		if len(o) == 0 {
-			delete(w.kept, topic)
+	for at, o := range f.Offsets {
+		w.kept[at] = maps.Clone(o)
+		if len(o) == 0 && !slices.Contains(f.Kept, at) {
+			delete(w.kept, at)
 		}
 	}
 	w.step(Written{})
-	durable := map[string]metadata.Offsets{}
-	for topic, p := range w.g.parts {
-		if len(p.durable) > 0 {
-			durable[topic] = p.durable
-		}
-	}
-	if !reflect.DeepEqual(durable, w.kept) {
-		w.t.Fatalf("durable is %v, stored was %v", durable, w.kept)
-	}
-	if len(w.kept) > 0 && w.record == nil {
+	w.compare()
+	if len(w.kept) > 0 && w.record == nil && w.g.exists {
 		w.t.Fatal("offsets are stored and the group is not")
 	}
+}
+
+// compare holds what the group says is durable against what whoever reads the store now
+// would find, and counts what it takes.
+func (w *world) compare() {
+	read := New("g", &w.cfg)
+	read.adopt(clone(w.kept))
+	if got, want := durable(w.g), durable(read); !reflect.DeepEqual(got, want) {
+		w.t.Fatalf("durable is %v, stored was %v", got, want)
+	}
+	size := 0
+	for at, p := range w.g.parts() {
+		own := 0
+		for _, c := range p.wanted() {
+			own += offsetSize(c)
+		}
+		if own != p.size {
+			w.t.Fatalf("shard %v takes %d bytes, %d are counted", at, own, p.size)
+		}
+		size += own
+	}
+	if size != w.g.offsetsSize {
+		w.t.Fatalf("all offsets take %d bytes, %d are counted", size, w.g.offsetsSize)
+	}
+}
+
+func durable(g *Group) map[Shard]metadata.Offsets {
+	all := map[Shard]metadata.Offsets{}
+	for at, p := range g.parts() {
+		if len(p.durable) > 0 {
+			all[at] = p.durable
+		}
+	}
+	return all
+}
+
+func clone(kept map[Shard]metadata.Offsets) map[Shard]metadata.Offsets {
+	all := map[Shard]metadata.Offsets{}
+	for at, o := range kept {
+		all[at] = maps.Clone(o)
+	}
+	return all
+}
+
+// again begins anew with what is stored, perhaps as an earlier version stored it.
+func (w *world) again() {
+	for _, f := range w.g.Step(w.now, Resign{ErrNotCoordinator}) {
+		if r, ok := f.(Reply); ok {
+			w.answered(r)
+		}
+	}
+	clear(w.open)
+	if w.pick(2) == 0 {
+		for _, at := range slices.SortedFunc(maps.Keys(w.kept), Shard.compare) {
+			all := Shard{Topic: at.Topic}
+			if at == all || w.kept[all] == nil {
+				continue
+			}
+			maps.Copy(w.kept[all], w.kept[at])
+			if w.pick(2) == 0 && len(w.kept[at]) > 0 {
+				delete(w.kept, at)
+				continue
+			}
+			w.kept[all][at.N*metadata.OffsetsShard+9] = metadata.OffsetCommit{Offset: 1} // it was deleted since
+		}
+	}
+	w.write, w.generation = nil, 0
+	clear(w.leaders)
+	w.g = Load("g", &w.cfg, w.record, clone(w.kept))
+	w.step(Loaded{})
 }
 
 func (w *world) run() {
@@ -244,6 +307,15 @@ func (w *world) run() {
 			w.step(Tick{})
 		case 2, 3:
 			w.settle()
+		case 4:
+			switch w.pick(8) {
+			case 0, 1:
+				w.step(StoreAway{!w.g.away})
+			case 2:
+				w.again()
+			default:
+				w.step(w.event())
+			}
 		default:
 			w.step(w.event())
 		}
@@ -258,7 +330,7 @@ func (w *world) run() {
 
 func newWorld(t *testing.T, in []byte) *world {
 	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[Ticket]string{},
-		leaders: map[int32]string{}, kept: map[string]metadata.Offsets{}}
+		leaders: map[int32]string{}, kept: map[Shard]metadata.Offsets{}}
 	w.cfg.MaxSize = 3
 	w.g = New("g", &w.cfg)
 	return w

@@ -74,7 +74,11 @@ type Group struct {
 	joinMore  bool          // a member came since the present step began
 
 	topics map[string]struct{} // subscribed to; nil if unknown
-	timers timers
+
+	away      bool   // the store doesn't answer
+	deferred  string // why a rebalance is due when the store is back, "" if none is
+	assigning int32  // the generation whose assignment was given to the store last
+	timers    timers
 	store
 }
 
@@ -88,10 +92,9 @@ func New(id string, cfg *Config) *Group {
 
 // forget brings the group to where it does not exist.
 func (g *Group) forget() {
-	id, cfg, now, out := g.id, g.cfg, g.now, g.out
-	*g = Group{id: id, cfg: cfg, now: now, out: out, byID: map[string]*member{}, static: map[string]string{},
+	*g = Group{id: g.id, cfg: g.cfg, now: g.now, out: g.out, away: g.away, byID: map[string]*member{}, static: map[string]string{},
 		pending: map[string]struct{}{}, unsynced: map[string]struct{}{}}
-	g.parts = map[string]*part{}
+	g.topicOffsets = map[string]*topicOffsets{}
 }
 
 // create makes the group exist, empty.
@@ -129,11 +132,16 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 		g.topicsDeleted(e.Gone)
 	case Written:
 		g.written()
+	case StoreAway:
+		g.storeAway(e.Away)
 	case Resign:
 		g.resign(e.Err)
 		return g.out
 	}
 	g.flush()
+	if g.away {
+		g.failWaits(ErrAway)
+	}
 	return g.out
 }
 
@@ -155,6 +163,8 @@ func (g *Group) tick() {
 			g.waitOver(key.wait)
 		case timerRetention:
 			g.retention()
+		case timerAssigned:
+			g.assignLate()
 		}
 	}
 }
@@ -170,7 +180,7 @@ func (g *Group) State() State { return g.state }
 
 // Idle says whether the group can be read from the store again as it is.
 func (g *Group) Idle() bool {
-	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.parts) == 0)
+	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.topicOffsets) == 0)
 }
 
 func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
@@ -205,15 +215,13 @@ func (g *Group) in(states ...State) bool {
 
 // Load makes a group of what the store holds; rec is nil if there is no record.
 // Its first event must be Loaded.
-func Load(id string, cfg *Config, rec *metadata.Group, offsets map[string]metadata.Offsets) *Group {
+func Load(id string, cfg *Config, rec *metadata.Group, offsets map[Shard]metadata.Offsets) *Group {
 	g := New(id, cfg)
 	if rec == nil && len(offsets) == 0 {
 		return g
 	}
 	g.exists, g.state = true, Empty
-	for topic, o := range offsets {
-		g.parts[topic] = newPart(o)
-	}
+	g.adopt(offsets)
 	if rec == nil {
 		return g
 	}

@@ -18,11 +18,14 @@ func (g *Group) join(e Join) {
 		return
 	}
 	if g.deleting {
-		refuse(e.MemberID, ErrUnavailable)
+		refuse(e.MemberID, ErrAway)
 		return
 	}
 	if !g.exists && e.MemberID != "" {
 		refuse(e.MemberID, ErrUnknownMember)
+		return
+	}
+	if g.joinAway(e) {
 		return
 	}
 	if !g.holds(e) {

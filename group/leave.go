@@ -5,7 +5,7 @@ import "strings"
 // leave is LeaveGroup.
 func (g *Group) leave(e Leave) {
 	if g.deleting {
-		g.reply(e.Ticket, LeaveReply{Err: ErrUnavailable})
+		g.reply(e.Ticket, LeaveReply{Err: ErrAway})
 		return
 	}
 	errs := make([]error, len(e.Members))

@@ -12,12 +12,12 @@ import (
 // image is what the store holds of a group.
 type image struct {
 	record  *metadata.Group
-	offsets map[string]metadata.Offsets
+	offsets map[Shard]metadata.Offsets
 	mods    map[string]metadata.Revision
 }
 
 func newImage() *image {
-	return &image{offsets: map[string]metadata.Offsets{}, mods: map[string]metadata.Revision{}}
+	return &image{offsets: map[Shard]metadata.Offsets{}, mods: map[string]metadata.Revision{}}
 }
 
 func (m *image) addRecord(kv metadata.KV) error {
@@ -31,7 +31,7 @@ func (m *image) addRecord(kv metadata.KV) error {
 }
 
 func (m *image) addOffsets(kv metadata.KV) error {
-	_, topic, err := metadata.ParseOffsetsKey(kv.Key)
+	_, topic, shard, err := metadata.ParseOffsetsKey(kv.Key)
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (m *image) addOffsets(kv metadata.KV) error {
 	if err != nil {
 		return fmt.Errorf("read %s: %w", kv.Key, err)
 	}
-	m.offsets[topic] = offsets
+	m.offsets[Shard{topic, shard}] = offsets
 	m.mods[kv.Key] = kv.Mod
 	return nil
 }
@@ -105,7 +105,7 @@ func (c *Coordinator) readAll(slots []*slot) (map[string]*image, error) {
 		return nil, err
 	}
 	for _, kv := range kvs {
-		if group, _, err := metadata.ParseOffsetsKey(kv.Key); err == nil {
+		if group, _, _, err := metadata.ParseOffsetsKey(kv.Key); err == nil {
 			add(group, kv, (*image).addOffsets)
 		}
 	}
@@ -155,8 +155,8 @@ func later(a, b time.Time) time.Time {
 
 // materialise puts a group that was read into memory.
 func (s *slot) materialise(e *entry, g *Group, m *image) {
-	e.g, e.mods = g, m.mods
-	s.c.metrics.loaded.Inc()
+	e.mods = m.mods
+	s.hold(e, g)
 	s.step(e, Loaded{})
 }
 

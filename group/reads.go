@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"varve/internal/id"
@@ -24,6 +25,16 @@ type FetchedTopic struct {
 // anew, nor a settled reader at an offset that has been passed: "no offset", and what
 // is settled, are answered only when the slot is confirmed to be still ours.
 func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
+	ctx, cancel := c.patient(ctx)
+	defer cancel()
+	found, err := c.fetch(ctx, group, topics, settled)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return found, err
+}
+
+func (c *Coordinator) fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
 	if settled {
 		r, err := ask[SettleReply](ctx, c, group, func(t Ticket) Event { return Settle{t} })
 		if err = cmp.Or(err, r.Err); err != nil {
@@ -151,7 +162,7 @@ func (c *Coordinator) TopicsDeleted(ctx context.Context, gone map[id.Topic]strin
 	}
 	groups := map[string]bool{}
 	for _, kv := range kvs {
-		group, topic, err := metadata.ParseOffsetsKey(kv.Key)
+		group, topic, _, err := metadata.ParseOffsetsKey(kv.Key)
 		if err != nil || !names[topic] || groups[group] {
 			continue
 		}

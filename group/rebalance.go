@@ -21,6 +21,11 @@ func (g *Group) rebalance(why string) {
 // prepare begins a rebalance: members learn by their heartbeats that they have
 // to join again.
 func (g *Group) prepare(why string) {
+	if g.postpone(why) {
+		return
+	}
+	g.deferred = ""
+	g.timers.cancel(timerKey{kind: timerAssigned})
 	if g.state == CompletingRebalance {
 		for _, m := range g.members {
 			m.assignment = nil
@@ -148,7 +153,7 @@ func (g *Group) emptied() {
 	}
 	g.transition(Empty)
 	g.note("generation %d is empty", g.generation)
-	g.storeRecord(g.record(nil), nil)
+	g.storeRecord(g.record(nil), nil, nil)
 }
 
 // vote chooses the protocol that most members like best among those that all

@@ -42,6 +42,7 @@ func (c *Coordinator) run(ctx context.Context, group string, do func(*slot, *ent
 	if err != nil {
 		return err
 	}
+	c.use()
 	began := make(chan error, 1)
 	t := task{run: func(e *entry) {
 		do(s, e)

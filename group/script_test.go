@@ -57,13 +57,13 @@ type script struct {
 	ids    int
 	auto   bool // writes are answered at once
 	stored *metadata.Group
-	kept   map[string]metadata.Offsets
+	kept   map[Shard]metadata.Offsets
 	write  *Write
 	out    strings.Builder
 }
 
 func newScript(t *testing.T) *script {
-	s := &script{t: t, cfg: DefaultConfig(), start: time.UnixMilli(1_000_000), auto: true, kept: map[string]metadata.Offsets{}}
+	s := &script{t: t, cfg: DefaultConfig(), start: time.UnixMilli(1_000_000), auto: true, kept: map[Shard]metadata.Offsets{}}
 	s.now = s.start
 	s.g = New("g", &s.cfg)
 	return s
@@ -120,6 +120,20 @@ func (s *script) command(line string) {
 		if s.auto && s.write != nil {
 			s.settle()
 		}
+	case "old": // the store as an earlier version would have left it: one value for a topic
+		all := Shard{Topic: a["topic"]}
+		for at, o := range s.kept {
+			if at.Topic == all.Topic && at != all {
+				if s.kept[all] == nil {
+					s.kept[all] = metadata.Offsets{}
+				}
+				maps.Copy(s.kept[all], o)
+				delete(s.kept, at)
+			}
+		}
+	case "away": // on or off: whether the store is known to be
+		_, on := a["on"]
+		s.step(StoreAway{on})
 	case "wait":
 		s.wait(a.dur("ms", 0))
 	case "restart":
@@ -249,10 +263,10 @@ func (s *script) settle() {
 	if w.Drop {
 		s.stored = nil
 	}
-	for topic, o := range w.Offsets {
-		s.kept[topic] = maps.Clone(o)
-		if len(o) == 0 {
-			delete(s.kept, topic)
+	for at, o := range w.Offsets {
+		s.kept[at] = maps.Clone(o)
+		if len(o) == 0 && !slices.Contains(w.Kept, at) {
+			delete(s.kept, at)
 		}
 	}
 	s.step(Written{})
@@ -335,15 +349,25 @@ func written(w Write) string {
 	if w.Drop {
 		b.WriteString(" drop record")
 	}
-	for _, topic := range slices.Sorted(maps.Keys(w.Offsets)) {
-		for _, p := range slices.Sorted(maps.Keys(w.Offsets[topic])) {
-			fmt.Fprintf(&b, " %s/%d=%d", topic, p, w.Offsets[topic][p].Offset)
+	for _, at := range slices.SortedFunc(maps.Keys(w.Offsets), Shard.compare) {
+		for _, p := range slices.Sorted(maps.Keys(w.Offsets[at])) {
+			fmt.Fprintf(&b, " %s/%d=%d", at.Topic, p, w.Offsets[at][p].Offset)
 		}
-		if len(w.Offsets[topic]) == 0 {
-			fmt.Fprintf(&b, " %s gone", topic)
+		if len(w.Offsets[at]) == 0 {
+			fmt.Fprintf(&b, " %s%s gone", at.Topic, shardName(at.N))
+		}
+		if slices.Contains(w.Kept, at) {
+			b.WriteString(" (kept)")
 		}
 	}
 	return b.String()
+}
+
+func shardName(n int32) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint("#", n)
 }
 
 func answer(a any) string {

@@ -34,6 +34,7 @@ type slot struct {
 	lastTicket Ticket
 	tidying    int // readings that nobody asked for
 	stopping   bool
+	away       bool         // the store doesn't answer
 	asking     bool         // whether the slot is still ours
 	unsure     []chan error // wait for the next time that is asked
 }
@@ -142,8 +143,7 @@ func (s *slot) start(group string, t task) {
 	if e == nil {
 		// All groups in the store are known, so this one is new.
 		e = s.enter(group)
-		e.g = New(group, &s.c.cfg)
-		s.c.metrics.loaded.Inc()
+		s.hold(e, New(group, &s.c.cfg))
 	}
 	e.used = time.Now()
 	if e.g != nil {
@@ -151,10 +151,21 @@ func (s *slot) start(group string, t task) {
 		s.settle(e)
 		return
 	}
+	if s.away {
+		t.fail(ErrLoading)
+		return
+	}
 	e.waiting = append(e.waiting, t)
 	if !e.loading {
 		s.read(e)
 	}
+}
+
+// hold puts a group into memory.
+func (s *slot) hold(e *entry, g *Group) {
+	e.g = g
+	g.away = s.away
+	s.c.metrics.loaded.Inc()
 }
 
 func (s *slot) ticket(answers chan any) Ticket {

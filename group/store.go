@@ -10,20 +10,19 @@ import (
 
 // Bounds of one Write, well within a transaction of the metadata store.
 const (
-	maxWriteTopics = 64
+	maxWriteShards = 64
 	maxWriteBytes  = 768 << 10
-	maxTopicBytes  = 1 << 20 // of one topic's offsets: of 29,000 partitions and more
 	maxRecordBytes = 1 << 20
-	maxOffsetBytes = 36 // of one offset, without its metadata
 )
 
 // store is what a group has stored and wants stored. Changes gather while a
 // Write is under way and form the next, so that any number of commits cost a
 // group one transaction at a time, in order.
 type store struct {
-	parts    map[string]*part // by topic
-	dirty    []string         // topics with staged changes, oldest first
-	recorded bool             // there is, or will be, a record
+	topicOffsets map[string]*topicOffsets
+	offsetsSize  int     // of all offsets once all changes are stored
+	dirty        []Shard // to be written, oldest first
+	recorded     bool    // there is, or will be, a record
 
 	next struct {
 		record *metadata.Group
@@ -38,87 +37,38 @@ type store struct {
 
 // flight is a Write under way.
 type flight struct {
-	topics []string
+	shards []Shard
 	record bool
 	drop   bool
 	waits  []*wait // for the record
 }
 
-// part is one topic's offsets.
-type part struct {
-	durable     metadata.Offsets
-	flight      map[int32]change
-	staged      map[int32]change
-	flightWaits []*wait
-	stagedWaits []*wait
-}
-
-// change is a new value of a partition's offset, or its end.
-type change struct {
-	gone bool
-	metadata.OffsetCommit
-}
-
-func newPart(durable metadata.Offsets) *part {
-	if durable == nil {
-		durable = metadata.Offsets{}
-	}
-	return &part{durable: durable}
-}
-
-// wanted are the offsets once all changes are stored.
-func (p *part) wanted() metadata.Offsets {
-	o := maps.Clone(p.durable)
-	for _, changes := range []map[int32]change{p.flight, p.staged} {
-		for index, c := range changes {
-			if c.gone {
-				delete(o, index)
-			} else {
-				o[index] = c.OffsetCommit
-			}
-		}
-	}
-	return o
-}
-
-// has says whether a partition has an offset once all changes are stored.
-func (p *part) has(index int32) bool {
-	for _, changes := range []map[int32]change{p.staged, p.flight} {
-		if c, ok := changes[index]; ok {
-			return !c.gone
-		}
-	}
-	_, ok := p.durable[index]
-	return ok
-}
-
-// sizeOf bounds what offsets take in the store.
-func sizeOf(o metadata.Offsets) int {
-	n := 64
-	for _, c := range o {
-		n += maxOffsetBytes + len(c.Metadata)
-	}
-	return n
-}
-
 // wait is a request that waits for one or more values to be durable. Its done
 // is called once: with nil, or with what the group is resigned with, or with
-// ErrUnavailable when its patience ends; then the values may yet be stored.
+// ErrAway when its patience ends; then the values may yet be stored.
 type wait struct {
-	id   uint64
-	left int
-	done func(error)
+	id      uint64
+	left    int
+	done    func(error)
+	patient bool // it waits for as long as the store is away
 }
 
-// newWait makes a wait for parts values.
+// newWait makes a wait for parts values, as long as requests wait for the store.
 func (g *Group) newWait(parts int, done func(error)) *wait {
+	w := g.patientWait(parts, done)
+	w.patient = false
+	g.timers.set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
+	return w
+}
+
+// patientWait makes a wait for parts values, as long as it takes.
+func (g *Group) patientWait(parts int, done func(error)) *wait {
 	g.lastWait++
-	w := &wait{id: g.lastWait, left: parts, done: done}
+	w := &wait{id: g.lastWait, left: parts, done: done, patient: true}
 	if g.waits == nil {
 		g.waits = map[uint64]*wait{}
 	}
 	g.waits[w.id] = w
-	g.timers.set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
 	return w
 }
 
@@ -137,14 +87,14 @@ func (g *Group) finish(w *wait, err error) {
 // waitOver is the end of a request's patience.
 func (g *Group) waitOver(id uint64) {
 	if w := g.waits[id]; w != nil {
-		g.finish(w, ErrUnavailable)
+		g.finish(w, ErrAway)
 	}
 }
 
-// failWaits ends all waits.
+// failWaits ends all waits; ErrAway ends those that have no patience.
 func (g *Group) failWaits(err error) {
 	for _, id := range slices.Sorted(maps.Keys(g.waits)) {
-		if w := g.waits[id]; w != nil {
+		if w := g.waits[id]; w != nil && !(w.patient && err == ErrAway) {
 			g.finish(w, err)
 		}
 	}
@@ -158,7 +108,7 @@ func (g *Group) busy() bool {
 // settle is Settle: it waits for whatever has changed up to now.
 func (g *Group) settle(e Settle) {
 	var busy []*part
-	for _, p := range g.parts {
+	for _, p := range g.parts() {
 		if len(p.staged) > 0 || len(p.flight) > 0 {
 			busy = append(busy, p)
 		}
@@ -177,22 +127,9 @@ func (g *Group) settle(e Settle) {
 	}
 }
 
-// stage changes one partition's offset.
-func (g *Group) stage(topic string, index int32, c change) {
-	p := g.parts[topic]
-	if p == nil {
-		p = newPart(nil)
-		g.parts[topic] = p
-	}
-	if len(p.staged) == 0 {
-		p.staged = map[int32]change{}
-		g.dirty = append(g.dirty, topic)
-	}
-	p.staged[index] = c
-}
-
-// storeRecord stores the group's record; done, if not nil, is told.
-func (g *Group) storeRecord(rec *metadata.Group, done func(error)) {
+// storeRecord stores the group's record; done, if not nil, is told, after a wait of the
+// given kind.
+func (g *Group) storeRecord(rec *metadata.Group, wait func(int, func(error)) *wait, done func(error)) {
 	if recordSize(rec) > maxRecordBytes {
 		g.alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
 		if done != nil {
@@ -203,7 +140,7 @@ func (g *Group) storeRecord(rec *metadata.Group, done func(error)) {
 	g.recorded = true
 	g.next.record = rec
 	if done != nil {
-		g.next.waits = append(g.next.waits, g.newWait(1, done))
+		g.next.waits = append(g.next.waits, wait(1, done))
 	}
 }
 
@@ -242,27 +179,32 @@ func (g *Group) flush() {
 		return
 	}
 	f := &flight{}
-	w := Write{Offsets: map[string]metadata.Offsets{}}
+	w := Write{Offsets: map[Shard]metadata.Offsets{}}
 	size := 0
 	if g.next.record != nil && !g.next.drop {
 		f.record, w.Record = true, g.next.record
 		size = recordSize(w.Record)
 	}
-	for len(g.dirty) > 0 && len(f.topics) < maxWriteTopics {
-		topic := g.dirty[0]
-		p := g.parts[topic]
-		offsets := p.wanted()
-		n := sizeOf(offsets) + 2*len(metadata.OffsetsKey(g.id, topic)) // a guard, and a write
+	for len(g.dirty) > 0 && len(f.shards) < maxWriteShards {
+		at := g.dirty[0]
+		p := g.part(at)
+		n := maxValueBytes + p.size + 2*len(metadata.OffsetsShardKey(g.id, at.Topic, at.N)) // a guard, and a write
 		if size += n; size > maxWriteBytes && size > n {
 			break
 		}
 		g.dirty = g.dirty[1:]
-		f.topics = append(f.topics, topic)
-		w.Offsets[topic] = offsets
+		f.shards = append(f.shards, at)
+		w.Offsets[at] = p.wanted()
+		p.queued = false
 		p.flight, p.staged = p.staged, nil
 		p.flightWaits, p.stagedWaits = p.stagedWaits, nil
 	}
-	if g.next.drop && len(g.dirty) == 0 {
+	for _, at := range f.shards {
+		if g.topicOffsets[at.Topic].mixed && !slices.Contains(f.shards, Shard{Topic: at.Topic}) {
+			w.Kept = append(w.Kept, at)
+		}
+	}
+	if g.next.drop && len(g.dirty) == 0 && !g.mixed() {
 		f.drop, w.Drop = true, true
 	}
 	if f.record || f.drop {
@@ -281,14 +223,15 @@ func (g *Group) written() {
 	}
 	g.flight = nil
 	var waits []*wait
-	for _, topic := range f.topics {
-		p := g.parts[topic]
+	for _, at := range f.shards {
+		p := g.part(at)
 		p.apply()
 		waits = append(waits, p.flightWaits...)
 		p.flight, p.flightWaits = nil, nil
-		if len(p.durable) == 0 && len(p.staged) == 0 {
-			delete(g.parts, topic)
-		}
+		g.unmix(at)
+	}
+	for _, at := range f.shards {
+		g.tidy(at)
 	}
 	waits = append(waits, f.waits...)
 	slices.SortStableFunc(waits, func(a, b *wait) int { return cmp.Compare(a.id, b.id) })
@@ -297,16 +240,5 @@ func (g *Group) written() {
 	}
 	if f.drop {
 		g.forget()
-	}
-}
-
-// apply makes what was in flight durable.
-func (p *part) apply() {
-	for index, c := range p.flight {
-		if c.gone {
-			delete(p.durable, index)
-		} else {
-			p.durable[index] = c.OffsetCommit
-		}
 	}
 }

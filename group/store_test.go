@@ -17,6 +17,9 @@ import (
 // long the names in its keys are.
 func TestLargeCommitsFitTransactions(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
+		d.stop()
+		d.cfg.CommitTimeout = 5 * time.Second // the pace of writes takes some
+		d.start()
 		d.topics["t"] = id.Topic{1}
 		const partitions = 29_000
 		for from := 0; from < partitions; from += 5_000 {

@@ -1,5 +1,7 @@
 package group
 
+import "time"
+
 // sync is SyncGroup.
 func (g *Group) sync(e Sync) {
 	if err := g.checkSync(e); err != nil {
@@ -16,14 +18,35 @@ func (g *Group) sync(e Sync) {
 		return
 	}
 	g.awaitSync(m, e.Ticket)
-	if m.id == g.leader {
+	if m.id == g.leader && g.assigning != g.generation {
 		g.assign(e.Assignments)
+	}
+	g.boundSync()
+}
+
+// syncPatience is how long Syncs wait for their assignment to be stored. On the same
+// connection heartbeats may wait for their answers.
+const syncPatience = 2 * time.Second
+
+// boundSync bounds the wait of Syncs whose assignment is being stored.
+func (g *Group) boundSync() {
+	key := timerKey{kind: timerAssigned}
+	if g.state == CompletingRebalance && g.assigning == g.generation && g.timers.byKey[key] == nil {
+		g.timers.set(key, g.now.Add(syncPatience))
+	}
+}
+
+// assignLate answers the Syncs that have waited for long. The generation stays as it is:
+// members that join again get it again, and the assignment once it is stored.
+func (g *Group) assignLate() {
+	if g.state == CompletingRebalance {
+		g.propagate(ErrRebalance)
 	}
 }
 
 func (g *Group) checkSync(e Sync) error {
 	if g.deleting {
-		return ErrUnavailable
+		return ErrAway
 	}
 	if !g.exists || g.state == Empty {
 		return ErrUnknownMember
@@ -46,10 +69,11 @@ func (g *Group) checkSync(e Sync) error {
 // assign stores the leader's assignment, then gives it out.
 func (g *Group) assign(assignments map[string][]byte) {
 	generation := g.generation
+	g.assigning = generation
 	if assignments == nil {
 		assignments = map[string][]byte{}
 	}
-	g.storeRecord(g.record(assignments), func(err error) {
+	g.storeRecord(g.record(assignments), g.patientWait, func(err error) {
 		if g.state != CompletingRebalance || g.generation != generation {
 			return
 		}
@@ -64,6 +88,7 @@ func (g *Group) assign(assignments map[string][]byte) {
 		for _, m := range g.members {
 			m.assignment = assignments[m.id]
 		}
+		g.timers.cancel(timerKey{kind: timerAssigned})
 		g.propagate(nil)
 		g.transition(Stable)
 		g.count(CountRebalances, 1)
@@ -74,7 +99,7 @@ func (g *Group) assign(assignments map[string][]byte) {
 // heartbeat is Heartbeat.
 func (g *Group) heartbeat(e Heartbeat) error {
 	if g.deleting {
-		return ErrUnavailable
+		return ErrAway
 	}
 	if !g.exists {
 		return ErrUnknownMember

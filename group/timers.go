@@ -14,6 +14,7 @@ const (
 	timerSync                       // the end of the sync phase
 	timerWait                       // a request's patience with the store
 	timerRetention                  // the next look at expired offsets
+	timerAssigned                   // the patience of Syncs with the store
 )
 
 type timerKey struct {

@@ -40,20 +40,55 @@ type etcdStore struct {
 // Open connects to etcd and returns when it has answered once, or with
 // ErrUnavailable after cfg.DialTimeout, or with ErrDenied. ctx bounds Open only.
 func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer) (Store, error) {
+	return Await(ctx, cfg, log, reg, func(err error) error { return err })
+}
+
+// Await connects to etcd as Open does, but may wait until it is there: away is told why etcd
+// didn't answer for cfg.DialTimeout, and ends the waiting by returning an error. A
+// certificate that one side doesn't trust is not waited for.
+func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer, away func(error) error) (Store, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("etcd config: %w", err)
 	}
-	client, err := dial(ctx, cfg)
+	failed := func(err error) error { return fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err) }
+	var client *clientv3.Client
+	err := persist(ctx, cfg, away, func() (err error) {
+		client, err = dial(ctx, cfg)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err)
+		return nil, failed(err)
 	}
 	s := &etcdStore{cfg: cfg, client: client, log: log, metrics: newStoreMetrics(reg)}
 	s.health.log, s.health.metrics = log, s.metrics
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	if err := s.greet(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err), s.Close())
+	if err := persist(ctx, cfg, away, func() error { return s.greet(ctx) }); err != nil {
+		return nil, errors.Join(failed(err), s.Close())
 	}
 	return s, nil
+}
+
+// persist tries until something succeeds, fails for another reason than that etcd is away,
+// or away has had enough.
+func persist(ctx context.Context, cfg Config, away func(error) error, try func() error) error {
+	wait := retryWait{}
+	for {
+		err := try()
+		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		why := unreached(ctx, cfg)
+		if why != nil {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, why)
+		}
+		if errors.As(why, new(*untrustedError)) {
+			return err
+		}
+		if err := away(err); err != nil {
+			return err
+		}
+		wait.sleep(ctx)
+	}
 }
 
 // dial makes the client. It connects in the background, and again after every
@@ -115,13 +150,17 @@ func (s *etcdStore) call(ctx context.Context, op string, do func(context.Context
 	defer cancel()
 	stop := context.AfterFunc(s.ctx, cancel)
 	defer stop()
+	try := s.health.try()
+	defer context.AfterFunc(try, cancel)()
 	start := time.Now()
 	err := mapError(ctx, do(rctx))
 	if err != nil && s.ctx.Err() != nil {
 		err = ErrClosed
 	}
 	s.metrics.observe(op, start, err)
-	s.health.note(err)
+	if try.Err() == nil { // else it may be from before the end of an outage
+		s.health.note(err)
+	}
 	return err
 }
 

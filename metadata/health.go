@@ -17,7 +17,22 @@ type health struct {
 	mu struct {
 		sync.Mutex
 		since time.Time // zero while the store is available
+		// tries ends with an outage. What a member of etcd was asked while it had no
+		// leader is never answered: when the outage is over it is asked again, not when
+		// the request's time is.
+		tries context.Context
+		again context.CancelFunc
 	}
+}
+
+// try is the context of requests that begin now.
+func (h *health) try() context.Context {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mu.tries == nil {
+		h.mu.tries, h.mu.again = context.WithCancel(context.Background())
+	}
+	return h.mu.tries
 }
 
 // note records what a request said about the store.
@@ -50,6 +65,10 @@ func (h *health) up() {
 	h.mu.Lock()
 	since := h.mu.since
 	h.mu.since = time.Time{}
+	if !since.IsZero() && h.mu.again != nil {
+		h.mu.again()
+		h.mu.tries = nil
+	}
 	h.mu.Unlock()
 	if !since.IsZero() {
 		h.metrics.unavailable.Set(0)

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"fmt"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 //	cluster                      Cluster          the first agent     for ever
 //	bucket                       Bucket           the first agent     for ever
 //	incarnation                  uint64, decimal  a starting agent    for ever
+//	garbage-held                 text             an agent            until an operator deletes it: nothing is deleted from the bucket as garbage
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
 //	controller                   Role             an agent            while that agent's session lives
@@ -32,7 +34,8 @@ import (
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
-//	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired
+//	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired: partitions 0 to 31
+//	offsets/<group>/<topic>/<n>  Offsets          its coordinator     the same, of partitions 32n to 32n+31
 //
 // Names that users chose are escaped as in a URL path segment.
 
@@ -42,6 +45,7 @@ const (
 	KeyBucket      = "bucket"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
+	KeyGarbageHeld = "garbage-held"
 	KeyController  = "controller"
 )
 
@@ -201,20 +205,41 @@ func ParseGroupKey(key string) (string, error) { return unescape(key, PrefixGrou
 // GroupOffsets is the prefix of one group's offsets.
 func GroupOffsets(group string) string { return PrefixOffsets + escape(group) + "/" }
 
-// OffsetsKey is the key of a group's offsets in one topic.
+// OffsetsKey is the key of a group's offsets in one topic, of its first partitions.
 func OffsetsKey(group, topic string) string { return GroupOffsets(group) + escape(topic) }
 
-// ParseOffsetsKey takes an OffsetsKey apart.
-func ParseOffsetsKey(key string) (group, topic string, err error) {
+// OffsetsShard is how many partitions share a key of offsets.
+const OffsetsShard = 32
+
+// OffsetsShardKey is the key of a group's offsets in one topic of the partitions from
+// OffsetsShard*shard on. That of shard 0 is OffsetsKey; there earlier versions kept the
+// offsets of all partitions.
+func OffsetsShardKey(group, topic string, shard int32) string {
+	if shard == 0 {
+		return OffsetsKey(group, topic)
+	}
+	return OffsetsKey(group, topic) + "/" + strconv.Itoa(int(shard))
+}
+
+// ParseOffsetsKey takes an OffsetsShardKey apart.
+func ParseOffsetsKey(key string) (group, topic string, shard int32, err error) {
 	g, t, ok := strings.Cut(strings.TrimPrefix(key, PrefixOffsets), "/")
 	if !ok {
-		return "", "", &KeyError{key}
+		return "", "", 0, &KeyError{key}
+	}
+	t, s, sharded := strings.Cut(t, "/")
+	if sharded {
+		n, err := parseNumber(key, s, 32)
+		if err != nil || n == 0 || n > math.MaxInt32/OffsetsShard {
+			return "", "", 0, &KeyError{key}
+		}
+		shard = int32(n)
 	}
 	if group, err = unescape(g, ""); err != nil {
-		return "", "", err
+		return "", "", 0, err
 	}
 	topic, err = unescape(t, "")
-	return group, topic, err
+	return group, topic, shard, err
 }
 
 func escape(name string) string { return url.PathEscape(name) }

@@ -357,7 +357,8 @@ type OffsetCommit struct {
 	Topic       id.Topic  // that it is about: its name may be another's later; zero: not known (version 1)
 }
 
-// Offsets are a group's commits in one topic, by partition.
+// Offsets are a group's commits in one topic, by partition: of one shard, in values of
+// earlier versions of all partitions.
 type Offsets map[int32]OffsetCommit
 
 // Encode writes the value: the topics' ids, mostly one, and then the commits, which

@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"math"
 	"reflect"
 	"testing"
 	"time"
@@ -159,8 +160,10 @@ func TestKeysRoundTrip(t *testing.T) {
 		if got, err := ParseGroupKey(GroupKey(name)); err != nil || got != name {
 			t.Errorf("group %q: %q, %v", name, got, err)
 		}
-		if g, top, err := ParseOffsetsKey(OffsetsKey(name, "t/"+name)); err != nil || g != name || top != "t/"+name {
-			t.Errorf("offsets %q: %q, %q, %v", name, g, top, err)
+		for _, shard := range []int32{0, 1, 31250, math.MaxInt32 / OffsetsShard} {
+			if g, top, n, err := ParseOffsetsKey(OffsetsShardKey(name, "t/"+name, shard)); err != nil || g != name || top != "t/"+name || n != shard {
+				t.Errorf("offsets %q: %q, %q, %d, %v", name, g, top, n, err)
+			}
 		}
 		if kind, got, err := ParseConfigKey(GroupConfigKey(name)); err != nil || kind != "group" || got != name {
 			t.Errorf("group config %q: %q, %q, %v", name, kind, got, err)
@@ -176,6 +179,11 @@ func TestMalformedKeysAreRefused(t *testing.T) {
 		"heads/00000000000000000000000000000001/01", "heads/00000000000000000000000000000001/99999999999"} {
 		if p, err := ParseHeadKey(key); err == nil {
 			t.Errorf("%q parsed as %v", key, p)
+		}
+	}
+	for _, key := range []string{"offsets/g", "offsets/g/t/", "offsets/g/t/0", "offsets/g/t/01", "offsets/g/t/x", "offsets/g/t/-1", "offsets/g/t/1/2", "offsets/g/t/99999999"} {
+		if g, top, n, err := ParseOffsetsKey(key); err == nil {
+			t.Errorf("%q parsed as %q, %q, %d", key, g, top, n)
 		}
 	}
 	for _, key := range []string{"journals/1", "journals/0-1", "journals/1-0", "journals/01-1"} {

@@ -78,6 +78,8 @@ type GarbageDeps struct {
 // must be the record of a deleted topic whose undelete window is over, so that the
 // loss of etcd never looks like garbage. Manifest pages go by the same rule.
 type Collector struct {
+	saidHeld time.Time // when it was last said that garbage is held; Pass alone uses it
+
 	cfg     GarbageConfig
 	deps    GarbageDeps
 	metrics *garbageMetrics
@@ -142,6 +144,9 @@ func (c *Collector) Run(ctx context.Context) error {
 // Pass collects once: topics whose time is over, objects that were dropped, and a
 // stretch of the bucket. It must not run beside Run.
 func (c *Collector) Pass(ctx context.Context) error {
+	if held, err := c.held(ctx); err != nil || held {
+		return err
+	}
 	j, err := c.judge(ctx)
 	if err != nil {
 		return err
@@ -157,6 +162,19 @@ func (c *Collector) Pass(ctx context.Context) error {
 		return err
 	}
 	return c.sweepOn(ctx, j)
+}
+
+// held reports whether somebody has to decide first what is garbage.
+func (c *Collector) held(ctx context.Context) (bool, error) {
+	kv, err := c.deps.Meta.Get(ctx, metadata.KeyGarbageHeld)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil && time.Since(c.saidHeld) >= time.Hour {
+		c.saidHeld = time.Now()
+		c.deps.Log.Warn("nothing is deleted from the bucket as garbage until the key garbage-held is deleted from etcd", "why", string(kv.Value))
+	}
+	return err == nil, err
 }
 
 // maxFailing is how many of the offered objects may fail in a pass; more are the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -492,5 +493,31 @@ func TestCollectorBesideAMove(t *testing.T) {
 	}
 	if key := ObjectKey(s.Head().Slices[0].Object); !w.there(key) {
 		t.Errorf("%s is named by the head, and gone", key)
+	}
+}
+
+// While somebody has to decide what is garbage nothing is deleted.
+func TestGarbageIsHeld(t *testing.T) {
+	w := newWorld(t, testConfig())
+	handle := w.meta.Open()
+	defer handle.Close()
+	s := w.source(1, 0)
+	s.produce(randomBatch(t, newRand(1), kafka.None, 1, 10, 1), 0, w.now.ms())
+	w.flush()
+	key := w.orphan(metadata.Object{Writer: 7, Seq: w.names.Next().Seq}, s.id, true)
+	if _, err := handle.Txn(t.Context(), nil, metadata.Put(metadata.KeyGarbageHeld, []byte("why"))); err != nil {
+		t.Fatal(err)
+	}
+	c := w.collector(eager())
+	w.collect(c)
+	if !slices.Contains(w.objectsIn(PrefixData), key) {
+		t.Fatal("it is gone")
+	}
+	if _, err := handle.Txn(t.Context(), nil, metadata.Delete(metadata.KeyGarbageHeld)); err != nil {
+		t.Fatal(err)
+	}
+	w.collect(c)
+	if slices.Contains(w.objectsIn(PrefixData), key) {
+		t.Error("it stays for ever")
 	}
 }

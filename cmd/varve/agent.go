@@ -19,6 +19,7 @@ import (
 
 func agentCommand() *cobra.Command {
 	var f *configFlags
+	var older bool
 	c := &cobra.Command{
 		Use:   "agent",
 		Short: "Run an agent against an etcd and a bucket",
@@ -36,26 +37,28 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 			if err := errors.Join(s.cfg.ValidateStores(), s.cfg.ValidateShared(), s.cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usageError{err}
 			}
+			s.cfg.AcceptOlderEtcd = older
 			return s.runAgent(c.Context())
 		},
 	}
 	f = addConfigFlags(c, agent.DefaultConfig())
+	c.Flags().BoolVar(&older, "accept-older-etcd", false, "for one start after etcd was restored from an older state: go on, set journals aside that it doesn't know, and hold garbage (docs/operations.md)")
 	return c
 }
 
 func (s *server) runAgent(ctx context.Context) error {
 	registry := newRegistry()
-	meta, err := metadata.Open(ctx, s.cfg.Metadata, s.log.With("part", "metadata"), registry)
-	if err != nil {
-		return fmt.Errorf("connect to etcd: %w", err)
+	etcd := &etcdWait{log: s.log}
+	defer etcd.close()
+	open := func(ctx context.Context) (metadata.Store, error) {
+		return etcd.open(ctx, s.cfg.Metadata, registry)
 	}
-	defer meta.Close()
 	objects, err := s3store.Open(ctx, s.cfg.Store, s.log.With("part", "store"), registry)
 	if err != nil {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}
@@ -64,6 +67,12 @@ func (s *server) runAgent(ctx context.Context) error {
 		return beginAgain(s.log, err)
 	}
 	return err
+}
+
+// hostname is this host's name, "" if it isn't known.
+func hostname() string {
+	name, _ := os.Hostname()
+	return name
 }
 
 func dial(ctx context.Context, addr string) (net.Conn, error) {

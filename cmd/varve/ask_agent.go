@@ -44,6 +44,9 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 	if err != nil {
 		return nil, usagef("--http %q: %w", addr, err)
 	}
+	if method != http.MethodGet {
+		req.Header.Set("Content-Type", "application/json") // no web page can send it unasked
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return nil, &awayError{addr, err}

@@ -33,7 +33,7 @@ func TestClusterOperations(t *testing.T) {
 	must(t, "", "topic create orders -p 3")
 	wants(t, command(t, "", "cluster status"+at), exitOK, "JOURNAL", "1 of 1", "live")
 	var s clusterState
-	for late := time.Now().Add(20 * time.Second); ; { // the slots are given out beside the start
+	for late := time.Now().Add(2 * time.Minute); ; { // the slots are given out beside the start
 		s = decode[clusterState](t, must(t, "", "cluster status --json"+at))
 		if len(s.View.Agents) == 1 && s.View.Agents[0].Slots == 64 && s.View.Agents[0].Partitions == 3 || time.Now().After(late) {
 			break

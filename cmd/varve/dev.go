@@ -149,7 +149,7 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("open bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"varve/admin"
 	"varve/agent"
 	"varve/broker"
 	"varve/cluster"
@@ -51,6 +52,14 @@ func TestDocsOfAPIs(t *testing.T) {
 		rows = append(rows, docs.API(r))
 	}
 	page(t, "apis.md", docs.APIs(rows))
+}
+
+func TestDocsOfHTTP(t *testing.T) {
+	var pages []docs.Page
+	for _, r := range admin.Routes() {
+		pages = append(pages, docs.Page{Method: r.Method, Path: r.Path, Doc: r.Doc, Example: r.Example})
+	}
+	page(t, "http.md", docs.HTTP(pages))
 }
 
 func TestDocsOfTopicSettings(t *testing.T) {

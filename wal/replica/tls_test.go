@@ -128,7 +128,7 @@ func (l *logged) Write(p []byte) (int, error) {
 // await waits for a line with all the texts.
 func (l *logged) await(t *testing.T, texts ...string) {
 	t.Helper()
-	for late := time.After(10 * time.Second); ; {
+	for late := time.After(2 * time.Minute); ; {
 		l.mu.Lock()
 		all := l.b.String()
 		l.mu.Unlock()

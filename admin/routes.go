@@ -1,0 +1,83 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/pprof"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"varve/cluster"
+)
+
+// Route is one page that is served.
+type Route struct {
+	Method, Path string
+	Doc          string // what it does, and its answers
+	Example      string // of the path
+	serve        http.HandlerFunc
+}
+
+// Routes are all pages, for the documentation.
+func Routes() []Route {
+	return append(routes(nil, nil), profiles()...)
+}
+
+func routes(a Agent, metrics prometheus.Gatherer) []Route {
+	livez := func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") }
+	all := []Route{
+		{"GET", "/livez", "Whether this process works. 200, `ok`.", "/livez", livez},
+		{"GET", "/healthz", "The same as `/livez`.", "/healthz", livez},
+		{"GET", "/readyz", "Whether this agent serves what it owns. 200, `ready`, or 503, `not ready` and why, a reason a line; notes of what isn't as it should be stand below.", "/readyz",
+			func(w http.ResponseWriter, r *http.Request) { ready(w, a.NotReady(), notes(r.Context(), a)) }},
+		{"GET", "/metrics", "Metrics, as [metrics.md](metrics.md) lists them, in Prometheus' format.", "/metrics",
+			func(w http.ResponseWriter, r *http.Request) {
+				promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+			}},
+		{"GET", "/v1/health", "How well the cluster is: what `varve cluster health --json` prints.", "/v1/health",
+			func(w http.ResponseWriter, r *http.Request) { respond(w, a.Health(r.Context())) }},
+		{"GET", "/v1/status", "This agent's own state.", "/v1/status",
+			func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) }},
+		{"POST", "/v1/topics/{topic}/undelete", "Brings a deleted topic back. 404: no such topic was deleted lately; 409: there is one of that name.", "/v1/topics/orders/undelete",
+			func(w http.ResponseWriter, r *http.Request) {
+				undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
+			}},
+	}
+	return append(append(all, operate(a)...), tier(a)...)
+}
+
+func profiles() []Route {
+	const doc = "Profiles of Go's net/http/pprof; only with the setting `pprof`."
+	return []Route{
+		{"", "/debug/pprof/", doc, "/debug/pprof/heap", pprof.Index},
+		{"", "/debug/pprof/cmdline", doc, "/debug/pprof/cmdline", pprof.Cmdline},
+		{"", "/debug/pprof/profile", doc, "/debug/pprof/profile?seconds=10", pprof.Profile},
+		{"", "/debug/pprof/symbol", doc, "/debug/pprof/symbol", pprof.Symbol},
+		{"", "/debug/pprof/trace", doc, "/debug/pprof/trace?seconds=5", pprof.Trace},
+	}
+}
+
+func undelete(w http.ResponseWriter, err error) {
+	switch {
+	case err == nil:
+		reply(w, http.StatusOK, "undeleted\n")
+	case errors.Is(err, cluster.ErrUnknownTopic):
+		reply(w, http.StatusNotFound, err.Error()+"\n")
+	case errors.Is(err, cluster.ErrTopicExists):
+		reply(w, http.StatusConflict, err.Error()+"\n")
+	default:
+		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")
+	}
+}
+
+// notes are those of an agent that has started.
+func notes(ctx context.Context, a Agent) []string {
+	select {
+	case <-a.Started():
+		return a.Notes(ctx)
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,113 @@
+package group
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"varve/metadata"
+)
+
+// The store is away when a small read isn't answered for probePatience.
+const (
+	probeEvery    = 500 * time.Millisecond
+	probePatience = time.Second
+	unused        = 5 * time.Second // without requests, after which nothing is asked
+)
+
+// watchStore asks the metadata store again and again whether it is there, so that requests
+// need not find out one by one: each of them would hold back the heartbeats that come
+// after it on its connection. When there are no requests nothing is asked.
+func (c *Coordinator) watchStore() {
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-c.used:
+		}
+		c.probe()
+	}
+}
+
+// probe watches the store as long as there are requests, or it is away.
+func (c *Coordinator) probe() {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for used := time.Now(); time.Since(used) < unused || c.away.Load(); {
+		c.note(c.silent())
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		select {
+		case <-c.used:
+			used = time.Now()
+		default:
+		}
+	}
+}
+
+// use lets the store be watched.
+func (c *Coordinator) use() {
+	select {
+	case c.used <- struct{}{}:
+	default:
+	}
+}
+
+// note tells the groups whether the store is away.
+func (c *Coordinator) note(away bool) {
+	if c.ctx.Err() != nil {
+		return
+	}
+	if was := c.away.Swap(away); away && !was {
+		c.log.Warn("metadata store does not answer; commits and rebalances of groups wait, members keep what they have")
+	} else if was && !away {
+		c.log.Info("metadata store answers again; commits and rebalances of groups go on")
+	}
+	for _, s := range c.owned() {
+		_ = s.send(c.ctx, func() { s.storeAway(away) }) // one that is gone needs it no more
+	}
+}
+
+// silent reports whether the store doesn't answer.
+func (c *Coordinator) silent() bool {
+	ctx, cancel := context.WithTimeout(c.ctx, probePatience)
+	defer cancel()
+	_, err := c.reader.Get(ctx, metadata.KeyCluster)
+	return err != nil && !errors.Is(err, metadata.ErrNotFound)
+}
+
+// storeAway tells the groups in memory when the store went away, and when it is back.
+func (s *slot) storeAway(away bool) {
+	if s.away == away {
+		return
+	}
+	s.away = away
+	for _, name := range slices.Sorted(maps.Keys(s.entries)) {
+		e := s.entries[name]
+		if e.g != nil {
+			s.step(e, StoreAway{away})
+		} else if away {
+			for _, t := range e.waiting {
+				t.fail(ErrLoading)
+			}
+			e.waiting = nil
+		}
+	}
+}
+
+// patient bounds how long a request waits for the store.
+func (c *Coordinator) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := confirmPatience
+	if c.away.Load() {
+		d = awayPatience
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// awayPatience is how long a request tries a store that is known to be away.
+const awayPatience = 50 * time.Millisecond

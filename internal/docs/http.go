@@ -1,0 +1,45 @@
+package docs
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// Page is one page of the admin API.
+type Page struct {
+	Method, Path, Doc, Example string
+}
+
+// HTTP is the page of the admin API.
+func HTTP(pages []Page) string {
+	var b strings.Builder
+	b.WriteString(notice)
+	b.WriteString(`# HTTP
+
+What an agent answers at its address for HTTP (the setting ` + "`http`, `127.0.0.1:9644`" + ` unless told otherwise). There is no authentication yet: whoever
+reaches the address may do all of this. Bind it to an address that only operators and Prometheus reach.
+
+So that no web page can ask in the name of who looks at it, everything but ` + "`/livez`, `/healthz`, `/readyz` and `/metrics`" + ` is refused (403) with a foreign
+` + "`Origin`, or a `Host`" + ` that is neither an address, localhost, one of the agent's own names (its host's, those of its listeners, its peer address and
+` + "`http`) nor listed in `http_hosts`" + `. A POST needs the header ` + "`Content-Type: application/json`" + ` (415 without); it has no body. Each POST is logged: who, what, and how it ended.
+
+Answers are JSON; errors are a line of text: 400 (the request makes no sense), 404 and 409 (not as things are), 503 (etcd is away, or the agent is starting).
+
+`)
+	row(&b, "method", "path", "what it does")
+	b.WriteString("|---|---|---|\n")
+	for _, p := range pages {
+		row(&b, cmp.Or(p.Method, "GET"), "`"+p.Path+"`", cell(p.Doc))
+	}
+	b.WriteString("\n## Examples\n\n```\n")
+	for _, p := range pages {
+		flags := ""
+		if p.Method == "POST" {
+			flags = " -X POST -H 'Content-Type: application/json'"
+		}
+		fmt.Fprintf(&b, "curl%s 'http://127.0.0.1:9644%s'\n", flags, p.Example)
+	}
+	b.WriteString("```\n")
+	return b.String()
+}
