@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
-	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
 )
 
@@ -123,7 +121,7 @@ func decompress(c Codec, dst, body []byte, limit int, room func(int)) ([]byte, e
 		return out, nil
 	case errors.Is(err, ErrCodec):
 		return nil, err
-	case errors.Is(err, errLimit) || errors.Is(err, zstd.ErrDecoderSizeExceeded):
+	case errors.Is(err, errLimit):
 		return nil, fmt.Errorf("decompress %v of %d bytes: over %d bytes: %w", c, len(body), limit, ErrTooLarge)
 	}
 	return nil, fmt.Errorf("decompress %v of %d bytes: %w: %w", c, len(body), err, ErrCorrupt)
@@ -213,60 +211,4 @@ func readLimited(r io.Reader, dst []byte, size, limit int) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-// xerial is the magic of the framing that Java's snappy streams have.
-var xerial = []byte{0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0}
-
-func unsnappy(dst, body []byte, limit int, room func(int)) ([]byte, error) {
-	total := 0
-	err := snappyBlocks(body, func(block []byte) error {
-		n, err := s2.DecodedLen(block)
-		if err == nil && n > limit-total {
-			err = errLimit
-		}
-		total += n
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if total > smallOutput {
-		room(total)
-	}
-	out := slices.Grow(dst, total)[:total]
-	at := 0
-	err = snappyBlocks(body, func(block []byte) error {
-		n, err := s2.DecodedLen(block)
-		if err == nil {
-			_, err = s2.Decode(out[at:at+n:at+n], block)
-			at += n
-		}
-		return err
-	})
-	return out, err
-}
-
-// snappyBlocks calls each with the blocks of a body, which is one or framed as Java does.
-func snappyBlocks(body []byte, each func([]byte) error) error {
-	if !bytes.HasPrefix(body, xerial) {
-		return each(body)
-	}
-	if len(body) < 16 {
-		return io.ErrUnexpectedEOF
-	}
-	for rest := body[16:]; len(rest) > 0; {
-		if len(rest) < 4 {
-			return io.ErrUnexpectedEOF
-		}
-		n := int64(binary.BigEndian.Uint32(rest))
-		if n > int64(len(rest)-4) {
-			return io.ErrUnexpectedEOF
-		}
-		if err := each(rest[4 : 4+n]); err != nil {
-			return err
-		}
-		rest = rest[4+n:]
-	}
-	return nil
 }

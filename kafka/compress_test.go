@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -95,4 +96,66 @@ func BenchmarkCodec(b *testing.B) {
 			}
 		})
 	})
+}
+
+// A frame that declares a large window for a few bytes, as zstd's highest levels do, takes
+// little memory.
+func TestLargeWindowsAreCheap(t *testing.T) {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithWindowSize(zstdMaxWindow), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := w.Write([]byte("a few bytes")); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := testing.Benchmark(func(bench *testing.B) {
+		for range bench.N {
+			if out, err := Decompress(Zstd, b.Bytes(), 64<<20); err != nil || len(out) != 22 {
+				bench.Fatal(len(out), err)
+			}
+		}
+	})
+	if n := r.AllocedBytesPerOp(); n > 1<<20 {
+		t.Errorf("%d bytes of memory for a frame of %d", n, b.Len())
+	}
+}
+
+// S2's own codes are no snappy, although the decoder that is used here knows them: clients
+// can't read them.
+func TestS2IsNoSnappy(t *testing.T) {
+	body := bytes.Repeat([]byte("all work and no play makes jack a dull boy; "), 2000)
+	for i := 0; i < len(body); i += 500 {
+		body[i] = byte(i / 500)
+	}
+	for name, block := range map[string][]byte{"better": s2.EncodeBetter(nil, body), "best": s2.EncodeBest(nil, body)} {
+		if out, err := Decompress(Snappy, block, len(body)); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %d bytes, %v", name, len(out), err)
+		}
+	}
+	for name, block := range map[string][]byte{"snappy": s2.EncodeSnappy(nil, body), "better": s2.EncodeSnappyBetter(nil, body)} {
+		if out, err := Decompress(Snappy, block, len(body)); err != nil || !bytes.Equal(out, body) {
+			t.Errorf("%s: %d bytes, %v", name, len(out), err)
+		}
+	}
+}
+
+// Java's snappy streams may follow each other.
+func TestSnappyStreamsFollowEachOther(t *testing.T) {
+	stream := func(s string) []byte {
+		block := s2.EncodeSnappy(nil, []byte(s))
+		out := append(append([]byte{}, xerial...), 0, 0, 0, 1, 0, 0, 0, 1)
+		return append(append(out, 0, 0, 0, byte(len(block))), block...)
+	}
+	if out, err := Decompress(Snappy, append(stream("one"), stream("two")...), 100); err != nil || string(out) != "onetwo" {
+		t.Errorf("%q, %v", out, err)
+	}
 }
