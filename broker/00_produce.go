@@ -64,6 +64,7 @@ func (call *produceCall) release() {
 // produce appends every batch and queues the answer, which is ready when all are
 // committed. Requests of one connection overlap; their order is kept.
 func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
+	size := len(r.body)
 	if err := checkProduce(r.body, r.Version); err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 			return err
 		}
 	}
-	waiting := &deadline{Context: ctx, at: call.out.deadline}
+	waiting := &deadline{Context: ctx, at: call.out.deadline, work: kafka.NewWork(size)}
 	defer waiting.cancel()
 	slots := call.slots
 	for i := range call.req.Topics {

@@ -107,7 +107,7 @@ type Config struct {
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most most client connections at a time from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
-	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second"`
+	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second; one above 2 MiB, which holds memory of all connections, must arrive 16 times as fast"`
 	MaxCommitBytes      int           `yaml:"max_commit_bytes" doc:"the largest OffsetCommit request, in bytes"`
 	MaxOtherBytes       int           `yaml:"max_other_request_bytes" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
 	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"close a connection whose client accepts no bytes of a response for this long"`

@@ -210,11 +210,28 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	b.free -= n
 	if b.moved += n; b.moved >= deadlineStep && err == nil {
-		b.until = b.until.Add(time.Duration(b.moved) * time.Second / time.Duration(b.c.b.cfg.MinRequestRate))
-		b.moved = 0
+		b.move(time.Now())
 		err = b.c.nc.SetReadDeadline(b.until)
 	}
 	return n, err
+}
+
+// heldRate is how many times faster than min_request_rate a request must arrive that holds
+// memory of all connections.
+const heldRate = 16
+
+// move moves the deadline by the time that what arrived may take. It is never further away
+// than the request timeout: what came fast gives no credit for a stop.
+func (b *budgetReader) move(now time.Time) {
+	rate := time.Duration(b.c.b.cfg.MinRequestRate)
+	if b.held {
+		rate *= heldRate
+	}
+	b.until = b.until.Add(time.Duration(b.moved) * time.Second / rate)
+	if most := now.Add(b.c.b.cfg.RequestTimeout); most.Before(b.until) {
+		b.until = most
+	}
+	b.moved = 0
 }
 
 func (b *budgetReader) release() {

@@ -54,10 +54,10 @@ func TestCutOffEndsWaitingAnswers(t *testing.T) {
 func TestSlowRequestsArriveStoppedOnesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size = 900_000
+		cfg := DefaultConfig()
 		send := func(rate, stopAt int) (took time.Duration, err error) {
 			here, there := net.Pipe()
 			defer here.Close()
-			cfg := DefaultConfig()
 			b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes), log: slog.New(slog.DiscardHandler)}
 			b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: func(context.Context, *conn, *request) error { return errArrived }, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}
 			b.metrics.prepare(b.apis)
@@ -82,7 +82,7 @@ func TestSlowRequestsArriveStoppedOnesEnd(t *testing.T) {
 		if took, err := send(3<<10, size); !errors.Is(err, errSlow) {
 			t.Errorf("at 3 KiB/s: %v after %v", err, took)
 		}
-		if took, err := send(200<<10, size/2); !errors.Is(err, errSlow) || took > 3*time.Minute {
+		if took, err := send(size/2, size/2); !errors.Is(err, errSlow) || took > cfg.RequestTimeout+2*time.Second {
 			t.Errorf("stopped in the middle: %v after %v", err, took)
 		}
 	})

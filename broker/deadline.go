@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"varve/kafka"
 )
 
 // deadline is a context that makes its timer only when somebody waits: most
@@ -14,6 +16,15 @@ type deadline struct {
 	once sync.Once
 	real context.Context
 	end  context.CancelFunc
+	work kafka.Work // of the request
+}
+
+// Value gives the request's work.
+func (d *deadline) Value(key any) any {
+	if key == (kafka.WorkKey{}) {
+		return &d.work
+	}
+	return d.Context.Value(key)
 }
 
 func (d *deadline) make() context.Context {

@@ -23,15 +23,16 @@ const (
 	// holdPatience is how long requests for a partition are held since the first of them, and
 	// how long one request is held for all of its partitions.
 	holdPatience = 500 * time.Millisecond
-	// holdAgain is after how long a partition that was waited for in vain is waited for again.
-	holdAgain = 10 * time.Second
 	// askPatience bounds the question to etcd whether a topic or an owner is new.
 	askPatience = 250 * time.Millisecond
 	// askRate is how many such questions a second are asked at most, and askBurst how many at
 	// once: a request may name hundreds of partitions that have moved. Beyond that, and for a
-	// second after etcd didn't answer, what is known here counts.
+	// second after etcd didn't answer or was slow, what is known here counts.
 	askRate  = 100
-	askBurst = 32
+	askBurst = 16
+	// askSlow is what makes etcd too slow to be asked again within a second: requests of a
+	// connection wait for each other.
+	askSlow = 60 * time.Millisecond
 	// heldAtMost bounds the partitions of which it is remembered that they were waited for.
 	heldAtMost = 100_000
 )
@@ -48,14 +49,20 @@ type opening struct {
 
 	mu struct {
 		sync.Mutex
-		silent time.Time                  // until when etcd is not asked
-		held   map[id.Partition]time.Time // until when requests are held
+		silent time.Time // until when etcd is not asked
+		held   map[id.Partition]hold
 	}
+}
+
+// hold is until when requests for a partition are held, in one of its leader epochs.
+type hold struct {
+	epoch id.Epoch
+	until time.Time
 }
 
 func newOpening(d *Deps) *opening {
 	o := &opening{view: d.View, store: d.Store, partitions: d.Partitions, self: d.Self, limit: rate.NewLimiter(askRate, askBurst)}
-	o.mu.held = map[id.Partition]time.Time{}
+	o.mu.held = map[id.Partition]hold{}
 	return o
 }
 
@@ -111,10 +118,14 @@ func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partit
 	if p := o.partitions.Get(at); p != nil {
 		return p, nil
 	}
-	if !o.mine(at) && !(o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(at)) && o.mine(at)) {
+	epoch, mine := o.mine(at)
+	if !mine && o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(at)) {
+		epoch, mine = o.mine(at)
+	}
+	if !mine {
 		return nil, kerr.NotLeaderForPartition
 	}
-	until := o.until(at, time.Now())
+	until := o.until(at, epoch, time.Now())
 	if most := arrived.Add(holdPatience); most.Before(until) {
 		until = most
 	}
@@ -126,7 +137,7 @@ func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partit
 			o.forget(at)
 			return p, nil
 		}
-		if !o.mine(at) {
+		if _, mine := o.mine(at); !mine {
 			return nil, kerr.NotLeaderForPartition
 		}
 		select {
@@ -138,25 +149,25 @@ func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partit
 	}
 }
 
-// mine reports whether this agent is known to be the owner.
-func (o *opening) mine(at id.Partition) bool {
+// mine reports whether this agent is known to be the owner, and in which epoch.
+func (o *opening) mine(at id.Partition) (id.Epoch, bool) {
 	owner, ok := o.view.Owner(at)
-	return ok && owner.Broker == o.self
+	return owner.Epoch, ok && owner.Broker == o.self
 }
 
 // until returns when requests for a partition are refused.
-func (o *opening) until(at id.Partition, now time.Time) time.Time {
+func (o *opening) until(at id.Partition, epoch id.Epoch, now time.Time) time.Time {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t, ok := o.mu.held[at]
-	if !ok || now.Sub(t) > holdAgain {
+	h, ok := o.mu.held[at]
+	if !ok || h.epoch != epoch {
 		if len(o.mu.held) >= heldAtMost {
 			clear(o.mu.held)
 		}
-		t = now.Add(holdPatience)
-		o.mu.held[at] = t
+		h = hold{epoch, now.Add(holdPatience)}
+		o.mu.held[at] = h
 	}
-	return t
+	return h.until
 }
 
 func (o *opening) forget(at id.Partition) {
@@ -180,8 +191,9 @@ func (o *opening) changed(ctx context.Context, prefix, key string) bool {
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askPatience)
 		defer cancel()
+		began := time.Now()
 		kv, err := o.store.Get(ctx, key)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || time.Since(began) > askSlow {
 			o.mu.Lock()
 			o.mu.silent = time.Now().Add(time.Second)
 			o.mu.Unlock()

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -58,6 +59,53 @@ func TestOneRequestIsHeldOnce(t *testing.T) {
 		time.Sleep(holdPatience) // fake
 		if took := ask(); took != 0 {
 			t.Errorf("the next one was held for %v", took)
+		}
+	})
+}
+
+// A partition that was waited for in vain is waited for again when it comes back in a later
+// epoch.
+func TestEachEpochIsHeld(t *testing.T) {
+	o := newOpening(&Deps{})
+	at, now := id.Partition{}, time.Unix(1_790_000_000, 0)
+	first := o.until(at, 3, now)
+	if again := o.until(at, 3, now.Add(time.Hour)); again != first {
+		t.Errorf("in the same epoch it is held until %v, then %v", first, again)
+	}
+	if later := o.until(at, 4, now.Add(time.Hour)); later != now.Add(time.Hour+holdPatience) {
+		t.Errorf("in the next epoch it is held until %v", later)
+	}
+}
+
+// slowStore answers after a while.
+type slowStore struct {
+	metadata.Store
+	asked int
+}
+
+func (s *slowStore) Get(ctx context.Context, _ string) (metadata.KV, error) {
+	s.asked++
+	select {
+	case <-time.After(150 * time.Millisecond):
+		return metadata.KV{}, metadata.ErrNotFound
+	case <-ctx.Done():
+		return metadata.KV{}, ctx.Err()
+	}
+}
+
+// A request with many names that nobody knows waits for a slow etcd once.
+func TestSlowEtcdIsAskedOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &slowStore{}
+		o := newOpening(&Deps{View: cluster.NewView(nil, nil, nil), Store: store})
+		began := time.Now()
+		for i := range 50 {
+			if _, err := o.topic(t.Context(), false, fmt.Sprint("unknown-", i), id.Topic{}); err != kerr.UnknownTopicOrPartition {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > askPatience || store.asked != 1 {
+			t.Errorf("50 names took %v, etcd was asked %d times", took, store.asked)
 		}
 	})
 }

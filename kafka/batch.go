@@ -117,7 +117,7 @@ func (b Batch) seal() { binary.BigEndian.PutUint32(b[17:], crc32.Checksum(b[crcF
 // Errors of a batch; each maps to one Kafka error code.
 var (
 	ErrCorrupt       = errors.New("record batch is corrupt")               // CORRUPT_MESSAGE
-	ErrInvalidRecord = errors.New("record batch breaks the rules")         // INVALID_RECORD
+	ErrInvalidRecord = errors.New("invalid record batch")                  // INVALID_RECORD
 	ErrCodec         = errors.New("record batch has an unknown codec")     // UNSUPPORTED_COMPRESSION_TYPE
 	ErrTooLarge      = errors.New("record batch is larger than permitted") // MESSAGE_TOO_LARGE
 )
@@ -175,7 +175,7 @@ func wholeBatch(b []byte) (int, error) {
 	}
 	n := Batch(b).Size()
 	if n < leastLength+batchLengthEnd {
-		return 0, fmt.Errorf("a batch of %d bytes: %w", n, ErrCorrupt)
+		return 0, fmt.Errorf("a batch length of %d: %w", n-batchLengthEnd, ErrCorrupt)
 	}
 	if len(b) <= magicAt {
 		return 0, nil
@@ -219,7 +219,7 @@ func (b Batch) validateFields() error {
 		return fmt.Errorf("%d records: %w", n, ErrInvalidRecord)
 	case b.LastDelta() != n-1:
 		return fmt.Errorf("last offset delta %d with %d records: %w", b.LastDelta(), n, ErrInvalidRecord)
-	case b.Codec() == None && int(n) > (len(b)-BatchHeaderBytes)/minRecordBytes:
+	case b.Codec() == None && int(n) > (len(b)-BatchHeaderBytes)/MinRecordBytes:
 		return fmt.Errorf("%d records in %d bytes: %w", n, len(b), ErrInvalidRecord)
 	case b.ProducerID() >= 0 && b.BaseSequence() < 0 && !b.IsControl():
 		return fmt.Errorf("producer id %d with sequence %d: %w", b.ProducerID(), b.BaseSequence(), ErrInvalidRecord)

@@ -7,9 +7,9 @@ import (
 	"hash/crc32"
 )
 
-// minRecordBytes is the least that a record takes: its length, attributes,
+// MinRecordBytes is the least that a record takes: its length, attributes,
 // timestamp and offset deltas, null key, null value and no headers.
-const minRecordBytes = 7
+const MinRecordBytes = 7
 
 // Record is one record of a batch. Key and Value alias the batch's bytes (or
 // its decompressed copy) and are nil where null.
@@ -85,11 +85,11 @@ func (d Body) Each(f func(*Record) error) error {
 	for i := range int(b.Count()) {
 		size := int(in.int32())
 		if in.bad || size < 0 || size > len(in.b) {
-			return &BadRecord{i, fmt.Errorf("%d bytes in %d: %w", size, len(in.b), ErrInvalidRecord)}
+			return &BadRecord{i, fmt.Errorf("a size of %d where %d bytes are left: %w", size, len(in.b), ErrInvalidRecord)}
 		}
 		r.Index = i
 		if !r.parse(in.b[:size]) {
-			return &BadRecord{i, fmt.Errorf("its fields don't fill its %d bytes: %w", size, ErrInvalidRecord)}
+			return &BadRecord{i, fmt.Errorf("malformed fields in %d bytes: %w", size, ErrInvalidRecord)}
 		}
 		in.b = in.b[size:]
 		if err := f(&r); err != nil {
@@ -105,7 +105,7 @@ func (d Body) Each(f func(*Record) error) error {
 // parse reads a record's fields and steps over its headers. It reports whether they
 // fill body exactly.
 func (r *Record) parse(body []byte) bool {
-	if len(body) < minRecordBytes-1 {
+	if len(body) < MinRecordBytes-1 {
 		return false
 	}
 	d := varints{b: body[1:]} // the attributes are not used

@@ -65,7 +65,7 @@ func (d Body) fault() error {
 // frameOf reads the fields of a record that matter, and steps over the others. ok reports
 // whether they fill r exactly. It is Record.parse without what a broker has no use for.
 func frameOf(r []byte) (timeDelta int64, offsetDelta int32, keyed, ok bool) {
-	if len(r) < minRecordBytes-1 {
+	if len(r) < MinRecordBytes-1 {
 		return 0, 0, false, false
 	}
 	timeDelta, at := varint64(r, 1)

@@ -35,8 +35,8 @@ type admitted struct {
 // admit checks a batch as Kafka's broker does (LogValidator), and makes it what the
 // topic's settings demand: its codec, its timestamps. Records are read once. now is the
 // time of the append in ms. trust leaves the records unread where nothing demands it, as
-// produce.validation=headers says.
-func admit(b kafka.Batch, s *Settings, now int64, trust bool) (admitted, error) {
+// produce.validation=headers says. work bounds what the batch may be decompressed to.
+func admit(b kafka.Batch, s *Settings, now int64, trust bool, work *kafka.Work) (admitted, error) {
 	if err := admitHeader(b, s); err != nil {
 		return admitted{}, err
 	}
@@ -46,7 +46,7 @@ func admit(b kafka.Batch, s *Settings, now int64, trust bool) (admitted, error) 
 		}
 		return admitted{b, s.LogAppendTime}, nil
 	}
-	b, err := admitRecords(b, s, now)
+	b, err := admitRecords(b, s, now, work)
 	if err != nil {
 		return admitted{}, err
 	}
@@ -66,6 +66,9 @@ func admitHeader(b kafka.Batch, s *Settings) error {
 	}
 	if err := b.Validate(); err != nil {
 		return err
+	}
+	if most := batchLimit(s) / kafka.MinRecordBytes; int(b.Count()) > most {
+		return fmt.Errorf("%d records, at most %d fit a batch: %w", b.Count(), most, kafka.ErrInvalidRecord)
 	}
 	if b.IsControl() {
 		return fmt.Errorf("a control batch from a client: %w", kafka.ErrInvalidRecord)
@@ -89,13 +92,13 @@ func needsRecords(b kafka.Batch, s *Settings, now int64) bool {
 }
 
 // admitRecords reads the records, in one pass, and makes the batch that is stored.
-func admitRecords(b kafka.Batch, s *Settings, now int64) (kafka.Batch, error) {
+func admitRecords(b kafka.Batch, s *Settings, now int64, work *kafka.Work) (kafka.Batch, error) {
 	faults := recordFaults{s: s, now: now, lateType: b.IsLogAppendTime()}
 	if faults.lateType { // so that records show their own timestamps, as they will be read
 		b.SetMaxTimestamp(b.MaxTimestamp(), false)
 	}
 	out := b
-	err := b.Open(batchLimit(s), func(body kafka.Body) error {
+	err := work.Open(b, batchLimit(s), func(body kafka.Body) error {
 		found, err := body.Survey()
 		if err == nil && faults.suspects(found) {
 			err = faults.name(body)

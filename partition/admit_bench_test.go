@@ -19,7 +19,7 @@ func BenchmarkAdmit(bench *testing.B) {
 					bench.SetBytes(int64(len(batch)))
 					bench.ReportAllocs()
 					for bench.Loop() {
-						if _, err := admit(batch, s, 1_790_000_000_000, trust); err != nil {
+						if _, err := admit(batch, s, 1_790_000_000_000, trust, nil); err != nil {
 							bench.Fatal(err)
 						}
 					}

@@ -21,7 +21,7 @@ import (
 // sequence is ErrOutOfOrder only if this agent certainly is the owner, else ErrNotOwner.
 func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch id.Epoch, done Done) error {
 	s := p.Settings()
-	in, err := admit(b, s, now, p.deps.TrustHeaders)
+	in, err := admit(b, s, now, p.deps.TrustHeaders, kafka.WorkOf(ctx))
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,9 @@ func refOf(rec *wal.Record, pos wal.Pos) ref {
 
 func (r *ref) end() int64 { return r.base + int64(r.spans&^hintBit) }
 
+// know notes the largest timestamp of the batch's records.
+func (r *ref) know(newest int64) { r.maxTime, r.spans = newest, r.spans&^hintBit }
+
 // timeKnown reports whether maxTime is that of the batch's records.
 func (r *ref) timeKnown() bool { return r.spans&hintBit == 0 }
 

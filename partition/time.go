@@ -27,6 +27,7 @@ func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp
 		if err != nil {
 			return tiering.Stamp{}, false, err
 		}
+		p.learn(hit, b, s)
 		found, ok, err := FindInBatch(b, batchLimit(s), start, at)
 		if kafka.Misleads(err) {
 			err = nil // clients see what is wrong with it when they read it
@@ -35,6 +36,27 @@ func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp
 			return found, ok, err
 		}
 		from = hit.end() // what it promised is not there, or below the log start
+	}
+}
+
+// learn notes the largest timestamp of a batch's records, if only its producer knew it: it
+// needn't be read again.
+func (p *Partition) learn(l *located, b kafka.Batch, s *Settings) {
+	if l.timeKnown() {
+		return
+	}
+	newest := int64(kafka.NoTimestamp)
+	err := b.Records(batchLimit(s), func(r *kafka.Record) error {
+		newest = max(newest, r.Timestamp)
+		return nil
+	})
+	if err != nil {
+		return // the hint is all that can be had
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.mu.tail.find(l.base); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base == l.base {
+		p.mu.tail.refs[i].know(newest)
 	}
 }
 
@@ -139,6 +161,7 @@ func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest tieri
 	if err != nil {
 		return newest, err
 	}
+	p.learn(l, b, s)
 	err = b.Records(batchLimit(s), func(r *kafka.Record) error {
 		if r.Offset >= start && r.Timestamp > newest.Time {
 			newest = stampOf(b, r)
