@@ -34,6 +34,8 @@ func (m *maker) encoders() {
 		"snappy: Java's framing, cut":     framed(1, 1, plain)[:40],
 		"snappy: Java's framing, nothing": framed(1, 1),
 		"snappy: framing of version 9":    framed(9, 9, plain),
+		"snappy: S2's own codes":          s2.EncodeBetter(nil, append(bytes.Repeat([]byte("abcdefgh 123 "), 500), plain...)),
+		"snappy: two of Java's streams":   append(framed(1, 1, plain[:30]), framed(1, 1, plain[30:])...),
 		"snappy: a block that lies":       append(binary.AppendUvarint(nil, 1<<31), s2.EncodeSnappy(nil, plain)[1:]...),
 	} {
 		m.add(name, m.packed(kafka.Snappy, packed, nil))
@@ -70,6 +72,8 @@ func (m *maker) encoders() {
 		m.add(name, m.packed(kafka.Zstd, zstded(plain, options...), nil))
 	}
 	m.add("zstd: two frames", m.packed(kafka.Zstd, append(zstded(plain[:20]), zstded(plain[20:])...), nil))
+	m.add("zstd: a window of 128 MiB", m.packed(kafka.Zstd, zstdStream(plain, 128<<20), nil))
+	m.add("zstd: a window of 256 MiB", m.packed(kafka.Zstd, zstdStream(plain, 256<<20), nil))
 	skippable := append([]byte{0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3}, zstded(plain)...)
 	m.add("zstd: a frame to be skipped first", m.packed(kafka.Zstd, skippable, nil))
 	for codec := kafka.Gzip; codec <= kafka.Zstd; codec++ {
@@ -142,6 +146,23 @@ func lz4ed(b []byte, options ...lz4.Option) []byte {
 		panic(err)
 	}
 	finish(w, b)
+	return out.Bytes()
+}
+
+// zstdStream writes b in two parts, as a stream whose size isn't known.
+func zstdStream(b []byte, window int) []byte {
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out, zstd.WithWindowSize(window), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err)
+	}
+	if _, err := w.Write(b[:10]); err != nil {
+		panic(err)
+	}
+	if err := w.Flush(); err != nil {
+		panic(err)
+	}
+	finish(w, b[10:])
 	return out.Bytes()
 }
 
