@@ -73,25 +73,43 @@ func (a *Agent) closePartitions() {
 	}
 }
 
-// askBucketFor bounds the question whether the bucket is there, when an agent stops.
-const askBucketFor = 2 * time.Second
+// How an agent that stops asks whether the bucket is there.
+const (
+	askBucketFor   = 2 * time.Second
+	askBucketPause = 250 * time.Millisecond
+)
 
 // bucketTakes reports whether it is worth the time to upload. If not, the partitions are
 // given away at once: what isn't in the bucket lies in the journal, on other agents' disks
-// too, and their next owners read it there.
+// too, and their next owners read it there. Where nobody takes them over, the bucket is
+// waited for as long as there is time.
 func (a *Agent) bucketTakes(ctx context.Context) bool {
-	select {
-	case <-a.claimed:
-	default:
-		return false
+	for {
+		err := a.bucketAnswers(ctx)
+		if err == nil {
+			return true
+		}
+		if len(a.heirs()) > 0 || ctx.Err() != nil {
+			a.log.Warn("bucket unavailable, nothing is uploaded before the stop", "err", err)
+			return false
+		}
+		select {
+		case <-time.After(askBucketPause):
+		case <-ctx.Done():
+		}
 	}
+}
+
+// bucketAnswers asks the bucket, now, and whose it is if that isn't known yet.
+func (a *Agent) bucketAnswers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askBucketFor)
 	defer cancel()
-	err := a.inspect.places.ping(ctx)
-	if err != nil {
-		a.log.Warn("the bucket does not answer: nothing is uploaded before the stop", "err", err)
+	select {
+	case <-a.claimed:
+		return a.inspect.places.ping(ctx)
+	default:
+		return a.claim(ctx)
 	}
-	return err == nil
 }
 
 func (a *Agent) drain() {
