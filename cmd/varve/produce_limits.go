@@ -130,13 +130,34 @@ func (n named) ForTopic(topic string) kgo.TopicPartitioner {
 
 type namedTopic struct{ kgo.TopicPartitioner }
 
+// partitionKey is the partition that a record's context names. The record's own field
+// doesn't tell: the client writes its choice there, and may then ask for another.
+type partitionKey struct{}
+
+// naming is the context of a record: with the partition that it names, if it does.
+func naming(ctx context.Context, r *kgo.Record) context.Context {
+	if r.Partition < 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, partitionKey{}, r.Partition)
+}
+
+// namedBy gives the partition that a record names.
+func namedBy(r *kgo.Record) (p int32, ok bool) {
+	if r.Context != nil {
+		p, ok = r.Context.Value(partitionKey{}).(int32)
+	}
+	return p, ok
+}
+
 func (n namedTopic) RequiresConsistency(r *kgo.Record) bool {
-	return r.Partition >= 0 || n.TopicPartitioner.RequiresConsistency(r)
+	_, ok := namedBy(r)
+	return ok || n.TopicPartitioner.RequiresConsistency(r)
 }
 
 func (n namedTopic) Partition(r *kgo.Record, of int) int {
-	if r.Partition >= 0 {
-		return int(r.Partition)
+	if p, ok := namedBy(r); ok {
+		return int(p)
 	}
 	return n.TopicPartitioner.Partition(r, of)
 }

@@ -151,3 +151,47 @@ func TestBatchSizeIsABound(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 }
+
+// The client notes its choice in the record, and asks once more when that partition begins
+// a batch, perhaps with fewer partitions: only who named a partition is held to it.
+func TestPartitionIsChosenAgainForANewBatch(t *testing.T) {
+	topic := named{kgo.StickyKeyPartitioner(nil)}.ForTopic("t")
+	free := &kgo.Record{Partition: -1, Value: []byte("v")}
+	free.Context = naming(t.Context(), free)
+	for range 100 {
+		if topic.RequiresConsistency(free) {
+			t.Fatal("a record that names no partition wants one that can't be written")
+		}
+		free.Partition = int32(topic.Partition(free, 9))
+		topic.(kgo.TopicPartitionerOnNewBatch).OnNewBatch()
+		first := free.Partition
+		if p := topic.Partition(free, 7); p >= 7 || p == int(first) {
+			t.Fatalf("the second choice among 7 is %d, the first was %d", p, first)
+		}
+		free.Partition = 8 // left by an earlier choice
+	}
+	held := &kgo.Record{Partition: 8}
+	held.Context = naming(t.Context(), held)
+	if !topic.RequiresConsistency(held) || topic.Partition(held, 9) != 8 || topic.Partition(held, 9) != 8 {
+		t.Error("a record that names partition 8 goes elsewhere")
+	}
+}
+
+// Records without a key fill one partition's batch after the other's, and those with a
+// named partition stay there.
+func TestProduceSpreadsBatches(t *testing.T) {
+	startAgent(t)
+	must(t, "", "topic create spread -p 4 --config max.message.bytes=5000")
+	must(t, thousands(400), "produce spread")
+	counts := map[string]int{}
+	for _, p := range strings.Fields(must(t, "", "consume spread -f", `%p\n`)) {
+		counts[p]++
+	}
+	if len(counts) != 4 {
+		t.Errorf("records are in partitions %v", counts)
+	}
+	must(t, thousands(50), "produce spread -p 2")
+	if n := len(strings.Fields(must(t, "", "consume spread -p 2 -f", `%p\n`))); n != counts["2"]+50 {
+		t.Errorf("partition 2 has %d records, had %d", n, counts["2"])
+	}
+}

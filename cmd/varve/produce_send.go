@@ -113,7 +113,7 @@ func (w *producing) produce(ctx context.Context, cl *kgo.Client, r *kgo.Record, 
 	size := int64(len(r.Key) + len(r.Value))
 	n := w.flight.start()
 	// The record has no context: one that was sent can't be called back.
-	cl.Produce(context.WithoutCancel(ctx), r, func(r *kgo.Record, err error) {
+	cl.Produce(naming(context.WithoutCancel(ctx), r), r, func(r *kgo.Record, err error) {
 		w.flight.end(n)
 		if err == nil && w.report != nil {
 			err = w.report(r)
