@@ -113,12 +113,20 @@ func varint(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }
 
 // errTooLarge says that a record doesn't fit its topic.
 type errTooLarge struct {
-	value, limit int
-	topic        string
+	value, batch, limit int // batch is the size of a batch of the record alone
+	topic               string
+}
+
+func tooLarge(r *kgo.Record, limit int) errTooLarge {
+	return errTooLarge{len(r.Value), batchSize(r), limit, r.Topic}
 }
 
 func (e errTooLarge) Error() string {
-	return fmt.Sprintf("a record with a value of %d bytes is larger than the topic's max.message.bytes, %d (MESSAGE_TOO_LARGE); 'varve topic alter %s --set max.message.bytes=...' allows more", e.value, e.limit, e.topic)
+	size := fmt.Sprintf("a record with a value of %d bytes, %d with all that a batch adds, is larger than the topic's max.message.bytes, %d", e.value, e.batch, e.limit)
+	if e.batch <= e.limit {
+		size = fmt.Sprintf("a record with a value of %d bytes, %d with all that a batch adds, is larger for the broker than the topic's max.message.bytes, which was %d when varve asked: it was lowered, or the broker compresses anew", e.value, e.batch, e.limit)
+	}
+	return fmt.Sprintf("%s (MESSAGE_TOO_LARGE); 'varve topic alter %s --set max.message.bytes=...' allows more", size, e.topic)
 }
 
 // named sends a record to the partition that it names, and others where the client likes.

@@ -70,6 +70,13 @@ func TestALineThatIsTooLargeIsNamed(t *testing.T) {
 	if out := must(t, "", "consume narrow"); out != strings.Repeat("fine\n", 40) {
 		t.Errorf("consumed %q", out)
 	}
+	must(t, "", "topic alter narrow --set max.message.bytes=1000")
+	wants(t, command(t, strings.Repeat("x", 935), "produce narrow"), exitFailed, "value of 935 bytes, 1005 with all that a batch adds", "max.message.bytes, 1000")
+	must(t, strings.Repeat("x", 930), "produce narrow") // 1000 with all that a batch adds
+	must(t, "", "topic alter narrow --set max.message.bytes=2000")
+	if text := tooLarge(&kgo.Record{Value: make([]byte, 100)}, 1000).Error(); !strings.Contains(text, "was 1000 when varve asked") {
+		t.Errorf("a refusal of what is smaller is %q", text)
+	}
 	shrinks := noise(1, 6000)
 	wants(t, command(t, "a\n"+shrinks, "produce narrow -z zstd"), exitFailed, "the first is line 2", "max.message.bytes, 2000")
 }
