@@ -70,6 +70,9 @@ func TestGuesses(t *testing.T) {
 		"prodcue": "'produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'delete'",
 		"status": "'varve cluster status'", "topic brokers": "'varve cluster info'", "undrain": "'varve cluster undrain'", "server": "'varve agent'", "topic add-partitions": "'varve topic alter'",
 		"topic list --patern x": "", "consume x --folow": "--follow", "consume x --formt y": "--format", "cluster balance -b x:1": "--http or VARVE_HTTP_ADDR", "topic create -t x": "the topic is an argument",
+		"cluster helath --http X": "'health'", "topic creat x -b B": "'create'", "health -b x": "'varve cluster health'", "tail x -f": "'varve consume'", "consum x -n 1": "'consume'",
+		"group lag": "'varve group describe'", "group lag g -b x": "'varve group describe'", "topic offsets t --brokers x": "'varve topic describe'", "cluster ready --http x": "'varve cluster health'",
+		"consume x --offset 1": "did you mean --from?", "topic list --bootstrap-server x": "did you mean --brokers?", "cluster --http x": "unknown flag: --http", "topic -x": "unknown shorthand flag",
 	} {
 		wants(t, command(t, "", line), exitUsage, want)
 	}
