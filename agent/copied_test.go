@@ -44,6 +44,22 @@ func TestCopiedDisk(t *testing.T) {
 	a.produce("t", 0, 10)
 }
 
+// TestTakenBrokerIDNamesTheOther: an agent with another one's broker id is told where that
+// one is, and what to do.
+func TestTakenBrokerIDNamesTheOther(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(c *Config) { c.SessionTTL = time.Second }
+	a := w.start()
+	err := w.refusedOn(vfs.NewMemory(), w.meta, nil)
+	at := a.Addresses()["PLAINTEXT"]
+	if err == nil || !strings.Contains(err.Error(), "broker_id 1 is in use by the agent at "+at) || !strings.Contains(err.Error(), "a broker_id of its own") {
+		t.Errorf("%v; the other is at %s", err, at)
+	}
+	if text := where(&metadata.Agent{HTTP: "h:1"}); text != "h:1" {
+		t.Errorf("an agent without an address for others is at %s", text)
+	}
+}
+
 // TestRefusedConnectionIsNoRefusal: a store whose agent doesn't listen yet is asked again in
 // a moment, and at once when the agent has registered anew; one that is full isn't.
 func TestRefusedConnectionIsNoRefusal(t *testing.T) {
