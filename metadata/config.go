@@ -77,8 +77,11 @@ func (c Config) Validate() error {
 	if len(c.Prefix) < 3 || !strings.HasPrefix(c.Prefix, "/") || !strings.HasSuffix(c.Prefix, "/") {
 		bad("prefix: %q, allowed is a name between slashes, like /varve/default/", c.Prefix)
 	}
-	if (c.Username == "") != (c.Password == "") {
-		bad("username: %q, allowed is a user name and a password together, or neither", c.Username)
+	switch password := c.Password != "" || c.PasswordFile != ""; { // what is wrong with the file is said where it is read
+	case c.Username != "" && !password:
+		bad("username: %q without etcd.password, allowed is a user name and a password together, or neither; 'varve config' hides passwords, so add it to a file from there, or give etcd.password_file", c.Username)
+	case c.Username == "" && password:
+		bad("username: \"\" with etcd.password, allowed is a user name and a password together, or neither")
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		bad("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)

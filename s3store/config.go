@@ -164,10 +164,12 @@ func (c Config) validateS3(bad func(field string, value any, allowed string)) {
 			bad("endpoint", shown, "a URL such as https://host:9000, without path or user")
 		}
 	}
-	if (c.AccessKey == "") != (c.SecretKey == "") {
+	// What is wrong with a file is said where it is read.
+	access, secret := c.AccessKey != "" || c.AccessKeyFile != "", c.SecretKey != "" || c.SecretKeyFile != ""
+	if access != secret {
 		bad("access_key", "(hidden)", "access_key and secret_key are given together or not at all")
 	}
-	if c.SessionToken != "" && c.AccessKey == "" {
+	if (c.SessionToken != "" || c.SessionTokenFile != "") && !access {
 		bad("session_token", "(hidden)", "it needs access_key and secret_key")
 	}
 	if !slices.Contains([]string{"", SSENone, SSES3, SSEKMS}, c.SSE) {

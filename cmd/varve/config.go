@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -86,12 +87,24 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
+// printSettings writes a file that --config reads, but for secrets, which are to be added.
+func printSettings(w io.Writer, cfg *agent.Config) {
+	all := settings.Of(cfg)
+	if hidden := settings.Hidden(all); len(hidden) > 0 {
+		fmt.Fprintf(w, "# Secrets are hidden: before --config reads this, add %s, or name files with %s_file.\n", strings.Join(hidden, ", "), hidden[0])
+	}
+	for _, s := range all {
+		fmt.Fprintln(w, s.Line())
+	}
+}
+
 func configCommand() *cobra.Command {
 	var f *configFlags
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Print the settings that an agent would have, secrets hidden",
-		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden.
+		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden: the
+first line says which have to be added, if any. Secrets that were read from files need nothing.
 Settings come from the file, then from environment variables, then from flags; each
 overrides the one before. When 'varve agent' would refuse them the exit code is 2, and
 standard error says all that is wrong.`,
@@ -102,9 +115,7 @@ standard error says all that is wrong.`,
 			if err != nil {
 				return err
 			}
-			for _, s := range settings.Of(&cfg) {
-				fmt.Fprintln(c.OutOrStdout(), s.Line())
-			}
+			printSettings(c.OutOrStdout(), &cfg)
 			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
 				return usagef("'varve agent' refuses these settings: %w", err)
 			}

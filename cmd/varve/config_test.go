@@ -51,6 +51,18 @@ func TestConfigIsAFile(t *testing.T) {
 	if again := must(t, "", "config --config "+file); again != printed {
 		t.Errorf("read again it is\n%s\nit was\n%s", again, printed)
 	}
+	if strings.HasPrefix(printed, "# Secrets") {
+		t.Errorf("a password from a file is to be added: %s", printed)
+	}
+	given := must(t, "", "config --store-driver minio --store-endpoint http://h:1 --store-bucket b --store-access-key a --store-secret-key hunter2 --etcd-username u --etcd-password hunter2")
+	if first, _, _ := strings.Cut(given, "\n"); !strings.HasPrefix(first, "# Secrets are hidden") || !strings.Contains(first, "add etcd.password, store.access_key, store.secret_key,") {
+		t.Errorf("the first line is %q", first)
+	}
+	if err := os.WriteFile(file, []byte(given), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, command(t, "", "config --config "+file), exitUsage, `etcd.username: "u" without etcd.password`, "'varve config' hides passwords")
+	must(t, "", "config --etcd-password hunter2 --config "+file)
 	r := command(t, "", "config --store-driver memory --etcd-username u --etcd-password hunter2")
 	if strings.Contains(r.out+r.err, "hunter2") {
 		t.Error("a password is shown")

@@ -68,6 +68,21 @@ func (s Setting) Line() string {
 	return s.Path + ": " + text
 }
 
+// Hidden lists the secrets that a file of their Lines lacks: those that are set, and not
+// read from a file that another setting names.
+func Hidden(all []Setting) (out []string) {
+	files := map[string]bool{}
+	for _, s := range all {
+		files[s.Path] = !s.value.IsZero()
+	}
+	for _, s := range all {
+		if s.Secret && !s.value.IsZero() && !files[s.Path+"_file"] {
+			out = append(out, s.Path)
+		}
+	}
+	return out
+}
+
 // String is its value in YAML's flow form; a secret that is set is hidden.
 func (s Setting) String() string {
 	if s.Secret && !s.value.IsZero() {
