@@ -151,6 +151,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		}
 	}
 	wants(t, command(t, "", "dev --data="), exitUsage, `--data is ""`)
+	wants(t, command(t, "", "dev --data "+file+"/x"), exitUsage, "data_dir "+file+"/x (--data): ")
 	t.Setenv("VARVE_SERVICE_HOST", "10.0.0.1")
 	t.Setenv("VARVE_PORT", "tcp://10.0.0.1:9092")
 	must(t, "", "config --store-driver memory")

@@ -141,6 +141,9 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 	if s.cfg.Store.Driver == s3store.DriverDir {
 		s.cfg.Store.Directory = cmp.Or(s.cfg.Store.Directory, filepath.Join(data, "bucket"))
 	}
+	if err := os.MkdirAll(data, 0o750); err != nil {
+		return usagef("data_dir %s (--data): %w", shown, err)
+	}
 	registry := newRegistry()
 	if len(s.cfg.Metadata.Endpoints) == 0 {
 		etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(data, "etcd"), Prefix: s.cfg.Metadata.Prefix, Logger: s.log.With("part", "etcd")})

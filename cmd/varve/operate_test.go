@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"varve/agent"
+	"varve/health"
 )
 
 func TestTrimSeekAndDeleteOffsets(t *testing.T) {
@@ -118,6 +120,22 @@ func TestCompletion(t *testing.T) {
 		if out := must(t, "", "__complete "+line, ""); !strings.Contains(out, want) {
 			t.Errorf("%s <TAB> offers %q", line, out)
 		}
+	}
+	for prefix, want := range map[string]string{"": "orders/\n", "ord": "orders/\n", "orders/": "orders/0\n"} {
+		if out := must(t, "", "__complete cluster move", prefix); !strings.HasPrefix(out, want) {
+			t.Errorf("cluster move %s<TAB> offers %q", prefix, out)
+		}
+	}
+	for _, line := range []string{"cluster accept-loss", "cluster forget"} { // nothing waits, nobody is away
+		if out := must(t, "", "__complete "+line, ""); !strings.HasPrefix(out, ":4") {
+			t.Errorf("%s <TAB> offers %q", line, out)
+		}
+	}
+	if got := waiting(&agent.ClusterStatus{Journals: []agent.JournalStatus{{Journal: "1-1"}, {Journal: "2-1", Waits: true}}}); !slices.Equal(got, []string{"2-1"}) {
+		t.Errorf("%v wait", got)
+	}
+	if got := away(&health.Answer{Agents: []health.AgentState{{Broker: 1, State: "serving"}, {Broker: 2, State: "gone"}, {Broker: 3, State: "stopped"}}}); !slices.Equal(got, []string{"2", "3"}) {
+		t.Errorf("%v are away", got)
 	}
 	if out := must(t, "", "__complete cluster balance", ""); !strings.HasPrefix(out, ":4") {
 		t.Errorf("files are offered: %q", out)

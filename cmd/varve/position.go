@@ -43,7 +43,7 @@ func parsePosition(text string, now time.Time) (position, error) {
 	if p, ok := positionOf(strings.TrimSpace(text), now); ok {
 		return p, nil
 	}
-	return position{}, usagef("position %q: want %s", text, positionHelp)
+	return position{}, noPosition(text, positionHelp)
 }
 
 func positionOf(text string, now time.Time) (position, bool) {
@@ -83,11 +83,30 @@ func parseSpan(text string, now time.Time) (span, error) {
 		}
 		from, begins := half(text[:i], "", now, position{kind: atBeginning})
 		to, ends := half(text[i+1:], text[:i], now, position{kind: atEnd})
+		if begins && ends && from.kind == to.kind && from.after(to) {
+			return span{}, usagef("range %q ends before it begins", text)
+		}
 		if begins && ends {
 			return span{from, to}, nil
 		}
 	}
-	return span{}, usagef("position %q: want %s", text, rangeHelp)
+	return span{}, noPosition(text, rangeHelp)
+}
+
+// after says whether a position is after another of the same kind, wherever the log begins
+// and ends.
+func (p position) after(other position) bool {
+	if p.kind == atLast {
+		return p.n < other.n
+	}
+	return p.n > other.n
+}
+
+func noPosition(text, help string) error {
+	if _, ok := longDuration(strings.ToLower(text)); ok {
+		return usagef("position %q: a time ago has a minus before it, or 'ago' after it: -%s, '%s ago'", text, text, text)
+	}
+	return usagef("position %q: want %s", text, help)
 }
 
 // half reads one side of a range; the second is a time if the first is one.

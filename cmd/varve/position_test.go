@@ -108,3 +108,18 @@ func TestFormats(t *testing.T) {
 		wants(t, command(t, "", "consume f -f", bad), exitUsage, "format")
 	}
 }
+
+// What can't be meant is told with what may be.
+func TestPositionsThatCannotBeMeant(t *testing.T) {
+	t.Setenv(brokersVariable, "127.0.0.1:1")
+	for text, want := range map[string]string{
+		"1h": "a time ago has a minus", "2 days": "'2 days ago'", "8:5": `range "8:5" ends before it begins`, "-5:-8": "ends before", "+3:+1": "ends before", "@-1h:@-2h": "ends before", "@2026-02-01:@2026-01-01": "ends before",
+	} {
+		wants(t, command(t, "", "consume x -o", text), exitUsage, want)
+	}
+	for _, text := range []string{"5:8", "5:5", "-8:-5", "-1:5", "end:start", "@-2h:@-1h"} {
+		if _, err := parseSpan(text, time.Now()); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

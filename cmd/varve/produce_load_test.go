@@ -111,6 +111,7 @@ func TestWhatARecordIsMadeOf(t *testing.T) {
 	for _, bad := range [][]string{{"-f", "%k%v\\n"}, {"-f", "%q"}, {"-f", "x"}, {"-f", "%v{rot13}"}, {"-k", "x", "-K", ":"}, {"--timestamp", "soon"}, {"--json", "-o", "%p"}, {"--value-encoding", "rot13"}, {"-p", "-2"}} {
 		wants(t, command(t, "a\n", "produce made", bad...), exitUsage)
 	}
+	wants(t, command(t, "a\n", "produce made -f lines.txt"), exitUsage, "--file reads a file")
 	wants(t, command(t, "nothex\n", "produce made --value-encoding hex"), exitUsage, "line 1: value: not hexadecimal")
 	wants(t, command(t, "a b\nc\n", "produce made -f", `%k %v\n`), exitUsage, "line 2")
 }
