@@ -176,6 +176,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		name string
 		do   func(ctx, life context.Context) error
 	}{
+		{"make the data directory", a.makeDataDir},
 		{"answer HTTP", a.openHTTP},
 		{"reach etcd", a.reachEtcd},
 		{"accept an older etcd", a.acceptOlder},
@@ -207,6 +208,13 @@ func (a *Agent) reachEtcd(ctx, _ context.Context) (err error) {
 		a.deps.Meta, err = a.deps.OpenMeta(ctx)
 	}
 	return err
+}
+
+func (a *Agent) makeDataDir(_, _ context.Context) error {
+	if err := a.deps.FS.MkdirAll(a.cfg.DataDir); err != nil {
+		return fmt.Errorf("data_dir %s: %w", a.cfg.DataDir, err)
+	}
+	return nil
 }
 
 func (a *Agent) openJournals(_, _ context.Context) error {

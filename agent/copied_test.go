@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -57,6 +59,19 @@ func TestTakenBrokerIDNamesTheOther(t *testing.T) {
 	}
 	if text := where(&metadata.Agent{HTTP: "h:1"}); text != "h:1" {
 		t.Errorf("an agent without an address for others is at %s", text)
+	}
+}
+
+// TestBadDataDirIsNamed: a data directory that can't be made is told as the setting.
+func TestBadDataDirIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.change = func(c *Config) { c.DataDir = file + "/data" }
+	if err := w.refusedOn(vfs.OS{}, w.meta, nil); err == nil || !strings.Contains(err.Error(), "data_dir "+file+"/data: ") {
+		t.Error(err)
 	}
 }
 
