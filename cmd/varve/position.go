@@ -83,9 +83,6 @@ func parseSpan(text string, now time.Time) (span, error) {
 		}
 		from, begins := half(text[:i], "", now, position{kind: atBeginning})
 		to, ends := half(text[i+1:], text[:i], now, position{kind: atEnd})
-		if begins && ends && from.kind == to.kind && from.after(to) {
-			return span{}, usagef("range %q ends before it begins", text)
-		}
 		if begins && ends {
 			return span{from, to}, nil
 		}
@@ -93,13 +90,12 @@ func parseSpan(text string, now time.Time) (span, error) {
 	return span{}, noPosition(text, rangeHelp)
 }
 
-// after says whether a position is after another of the same kind, wherever the log begins
-// and ends.
-func (p position) after(other position) bool {
-	if p.kind == atLast {
-		return p.n < other.n
+// backwards says whether the end is before the beginning, wherever the log begins and ends.
+func (s span) backwards() bool {
+	if s.from.kind == atLast {
+		return s.to.kind == atLast && s.from.n < s.to.n
 	}
-	return p.n > other.n
+	return s.from.kind == s.to.kind && s.from.n > s.to.n
 }
 
 func noPosition(text, help string) error {
