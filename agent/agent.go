@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -144,7 +143,6 @@ func (a *Agent) Started() <-chan struct{} { return a.started }
 func (a *Agent) Run(ctx context.Context) error {
 	defer a.watchDisk()()
 	began := a.deps.Now()
-	a.log.Info("starting", "version", a.deps.Version, "go", runtime.Version(), "broker", a.self, "data_dir", a.cfg.DataDir)
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer a.tasks.Wait()
@@ -178,6 +176,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		name string
 		do   func(ctx, life context.Context) error
 	}{
+		{"make the data directory", a.makeDataDir},
 		{"answer HTTP", a.openHTTP},
 		{"reach etcd", a.reachEtcd},
 		{"accept an older etcd", a.acceptOlder},
@@ -211,12 +210,22 @@ func (a *Agent) reachEtcd(ctx, _ context.Context) (err error) {
 	return err
 }
 
+func (a *Agent) makeDataDir(_, _ context.Context) error {
+	if err := a.deps.FS.MkdirAll(a.cfg.DataDir); err != nil {
+		return fmt.Errorf("data_dir %s: %w", a.cfg.DataDir, err)
+	}
+	return nil
+}
+
 func (a *Agent) openJournals(_, _ context.Context) error {
 	cfg := a.cfg.Journal
 	cfg.Dir = a.cfg.JournalDir()
 	var err error
 	a.store, err = wal.Open(cfg, wal.Options{FS: a.deps.FS, Log: a.log.With("part", "journal"), Registry: a.deps.Registry, Fatal: a.die, Clock: a.deps.Now, Random: a.random.Split()})
-	return err
+	if err != nil {
+		return fmt.Errorf("data_dir %s: %w", a.cfg.DataDir, err)
+	}
+	return nil
 }
 
 // die ends the process for a reason that nothing can go on after.

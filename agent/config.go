@@ -175,30 +175,26 @@ var secured = map[string]bool{"SSL": true, "SASL_SSL": true, "SASL_PLAINTEXT": t
 
 func (c *Config) validateReplication() error {
 	r := c.Replication
-	switch {
-	case r.Factor < 1 || r.Factor > 7:
-		return fmt.Errorf("replication.factor is %d: must be 1 to 7", r.Factor)
-	case r.Quorum <= r.Factor/2 || r.Quorum > r.Factor:
-		return fmt.Errorf("replication.quorum is %d: must be more than half of replication.factor (%d), and at most that", r.Quorum, r.Factor)
-	case r.GatherFor < 0:
-		return fmt.Errorf("replication.gather_for is %v: must be 0 or more", r.GatherFor)
-	case r.Factor > 1 && c.Peer.Bind == "":
-		return fmt.Errorf("peer.bind is empty: with replication.factor %d it must be host:port", r.Factor)
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if r.Factor < 1 || r.Factor > 7 {
+		bad("replication.factor is %d: must be 1 to 7", r.Factor)
+	} else if r.Quorum <= r.Factor/2 || r.Quorum > r.Factor {
+		bad("replication.quorum is %d: must be more than half of replication.factor (%d), and at most that", r.Quorum, r.Factor)
 	}
-	if c.Peer.Bind != "" {
-		if _, _, err := splitAddress(c.Peer.Bind); err != nil {
-			return fmt.Errorf("peer.bind is %q: must be host:port or empty", c.Peer.Bind)
-		}
+	if r.GatherFor < 0 {
+		bad("replication.gather_for is %v: must be 0 or more", r.GatherFor)
 	}
-	if c.Peer.Advertised != "" {
-		if host, port, err := splitAddress(c.Peer.Advertised); err != nil || host == "" || port == 0 {
-			return fmt.Errorf("peer.advertised is %q: must be host:port", c.Peer.Advertised)
-		}
+	if r.Factor > 1 && c.Peer.Bind == "" {
+		bad("peer.bind is empty: with replication.factor %d it must be host:port", r.Factor)
 	}
-	if err := c.Peer.TLS.Validate(); err != nil {
-		return err
+	if _, _, err := splitAddress(c.Peer.Bind); c.Peer.Bind != "" && err != nil {
+		bad("peer.bind is %q: must be host:port or empty", c.Peer.Bind)
 	}
-	return r.Config.Validate()
+	if host, port, err := splitAddress(c.Peer.Advertised); c.Peer.Advertised != "" && (err != nil || host == "" || port == 0) {
+		bad("peer.advertised is %q: must be host:port", c.Peer.Advertised)
+	}
+	return errors.Join(append(errs, c.Peer.TLS.Validate(), r.Config.Validate())...)
 }
 
 // ValidateStores checks the settings of etcd and the object store, which an
@@ -225,7 +221,7 @@ func (c *Config) ValidateShared() error {
 // CheckFiles reads the files that the settings name.
 func (c *Config) CheckFiles(fs vfs.FS) error {
 	var errs []error
-	if c.Peer.TLS.On() {
+	if c.Peer.TLS.On() && c.Peer.TLS.Validate() == nil {
 		_, err := c.Peer.TLS.Load(fs)
 		errs = append(errs, err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -42,6 +44,35 @@ func TestCopiedDisk(t *testing.T) {
 		t.Errorf("%+v, %v", still, err)
 	}
 	a.produce("t", 0, 10)
+}
+
+// TestTakenBrokerIDNamesTheOther: an agent with another one's broker id is told where that
+// one is, and what to do.
+func TestTakenBrokerIDNamesTheOther(t *testing.T) {
+	w := newWorld(t)
+	w.change = func(c *Config) { c.SessionTTL = time.Second }
+	a := w.start()
+	err := w.refusedOn(vfs.NewMemory(), w.meta, nil)
+	at := a.Addresses()["PLAINTEXT"]
+	if err == nil || !strings.Contains(err.Error(), "broker_id 1 is in use by the agent at "+at) || !strings.Contains(err.Error(), "a broker_id of its own") {
+		t.Errorf("%v; the other is at %s", err, at)
+	}
+	if text := where(&metadata.Agent{HTTP: "h:1"}); text != "h:1" {
+		t.Errorf("an agent without an address for others is at %s", text)
+	}
+}
+
+// TestBadDataDirIsNamed: a data directory that can't be made is told as the setting.
+func TestBadDataDirIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t)
+	w.change = func(c *Config) { c.DataDir = file + "/data" }
+	if err := w.refusedOn(vfs.OS{}, w.meta, nil); err == nil || !strings.Contains(err.Error(), "data_dir "+file+"/data: ") {
+		t.Error(err)
+	}
 }
 
 // TestRefusedConnectionIsNoRefusal: a store whose agent doesn't listen yet is asked again in

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,9 +92,9 @@ func (a *Agent) evictFormerSelf(ctx context.Context) error {
 		}
 		switch late := a.deps.Now().After(deadline); {
 		case late && old.Store == a.store.ID():
-			return fmt.Errorf("the data directory %s is a copy of that of a running agent: agent %v at %s lives, and has the same store %v. Delete all of %s on this machine, never there, and start again: the agent begins with an empty directory, and nothing is lost. If it was moved here on purpose, stop that agent first", a.cfg.DataDir, old.Broker, old.Host(), old.Store, a.cfg.DataDir)
+			return fmt.Errorf("the data directory %s is a copy of that of a running agent: agent %v at %s lives, and has the same store %v. Delete all of %s on this machine, never there, and start again: the agent begins with an empty directory, and nothing is lost. If it was moved here on purpose, stop that agent first", a.cfg.DataDir, old.Broker, where(&old.Agent), old.Store, a.cfg.DataDir)
 		case late:
-			return fmt.Errorf("broker id %v is in use by another agent (incarnation %v, store %v, at %s)", a.self, old.Incarnation, old.Store, old.Host())
+			return fmt.Errorf("broker_id %v is in use by the agent at %s (incarnation %v, store %v), which lives: give this one a broker_id of its own. If it is to take that one's place, stop that one first", a.self, where(&old.Agent), old.Incarnation, old.Store)
 		}
 		select {
 		case <-time.After(200 * time.Millisecond):
@@ -101,6 +102,11 @@ func (a *Agent) evictFormerSelf(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// where says where another agent is, also of one that tells no address for others.
+func where(other *metadata.Agent) string {
+	return cmp.Or(other.Host(), other.HTTP, "an unknown address")
 }
 
 // inTheWay gives a registered agent that has this one's broker id or its store, or nil.
@@ -165,8 +171,11 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 	}
 	if err == nil { // perhaps an earlier try whose answer was lost
 		old, err := metadata.DecodeAgent(kv.Value)
-		if err != nil || old.Incarnation != a.inc {
-			return 0, fmt.Errorf("%w: broker id %v, incarnation %v", errTaken, a.self, old.Incarnation)
+		if err != nil {
+			return 0, fmt.Errorf("%w: broker_id %v: %w", errTaken, a.self, err)
+		}
+		if old.Incarnation != a.inc {
+			return 0, fmt.Errorf("%w: broker_id %v is that of the agent at %s (incarnation %v) by now; give each agent a broker_id of its own", errTaken, a.self, where(&old), old.Incarnation)
 		}
 	}
 	member, err := a.membership(ctx, &me)

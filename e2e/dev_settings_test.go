@@ -140,7 +140,7 @@ func TestDevRefusals(t *testing.T) {
 	}
 	refused(1, fmt.Sprintf("%s is in use by another 'varve dev' (pid %d); stop it", dir, first.cmd.Process.Pid), exec.Command(binary, "dev", "--data", dir, "--kafka-listen", freeAddr(t), "--http-listen", freeAddr(t)))
 	refused(1, "cannot listen on "+kafka+": address in use; choose another with --kafka-listen", exec.Command(binary, "dev", "--data", t.TempDir(), "--kafka-listen", kafka, "--http-listen", freeAddr(t)))
-	refused(2, `data_dir is ""`, exec.Command(binary, "dev", "--data", ""))
+	refused(2, `--data is "": must be a directory`, exec.Command(binary, "dev", "--data", ""))
 	refused(2, "VARVE_RACKK names no setting; did you mean VARVE_RACK?", exec.Command("env", "VARVE_RACKK=x", binary, "dev"))
 	refused(1, "needs at least 256", exec.Command("sh", "-c", "ulimit -n 100; exec "+binary+" dev --data "+t.TempDir()))
 }

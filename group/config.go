@@ -1,6 +1,7 @@
 package group
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -52,8 +53,10 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value, and what is allowed.
 func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, f := range []struct {
 		name             string
 		value, low, high time.Duration
@@ -68,20 +71,20 @@ func (c Config) Validate() error {
 		{"new_member_join_timeout", c.NewMemberJoinTimeout, time.Second, time.Hour},
 	} {
 		if f.value < f.low || f.value > f.high {
-			return fmt.Errorf("%s: %v, allowed is %v to %v", f.name, f.value, f.low, f.high)
+			bad("%s: %v, allowed is %v to %v", f.name, f.value, f.low, f.high)
 		}
 	}
 	if c.MaxSize < 1 || c.MaxSize > math.MaxInt32 {
-		return fmt.Errorf("max_size: %d, allowed is 1 to %d", c.MaxSize, math.MaxInt32)
+		bad("max_size: %d, allowed is 1 to %d", c.MaxSize, math.MaxInt32)
 	}
 	if c.StoreBytesPerSecond < 1<<10 {
-		return fmt.Errorf("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
+		bad("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
 	}
 	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxMetadata {
-		return fmt.Errorf("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxMetadata)
+		bad("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxMetadata)
 	}
 	if c.OffsetsMaxBytes < 64<<10 || c.OffsetsMaxBytes > 1<<30 {
-		return fmt.Errorf("offsets_max_bytes: %d, allowed is %d to %d", c.OffsetsMaxBytes, 64<<10, 1<<30)
+		bad("offsets_max_bytes: %d, allowed is %d to %d", c.OffsetsMaxBytes, 64<<10, 1<<30)
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -67,24 +67,30 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if len(c.Endpoints) == 0 {
-		return errors.New("endpoints: [], allowed is at least one URL")
+	at := "" // the first endpoint
+	if len(c.Endpoints) > 0 {
+		at = c.Endpoints[0]
+	} else {
+		bad("endpoints: [], allowed is at least one URL")
 	}
-	first, _, _ := strings.Cut(c.Endpoints[0], "://")
+	first, _, _ := strings.Cut(at, "://")
 	for _, e := range c.Endpoints {
 		errs = append(errs, checkEndpoint(e, first))
 	}
 	if len(c.Prefix) < 3 || !strings.HasPrefix(c.Prefix, "/") || !strings.HasSuffix(c.Prefix, "/") {
 		bad("prefix: %q, allowed is a name between slashes, like /varve/default/", c.Prefix)
 	}
-	if (c.Username == "") != (c.Password == "") {
-		bad("username: %q, allowed is a user name and a password together, or neither", c.Username)
+	switch password := c.Password != "" || c.PasswordFile != ""; { // what is wrong with the file is said where it is read
+	case c.Username != "" && !password:
+		bad("username: %q without etcd.password, allowed is a user name and a password together, or neither; 'varve config' hides passwords, so add it to a file from there, or give etcd.password_file", c.Username)
+	case c.Username == "" && password:
+		bad("username: \"\" with etcd.password, allowed is a user name and a password together, or neither")
 	}
 	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
 		bad("tls.cert_file: %q with tls.key_file: %q, allowed is both or neither", c.TLS.CertFile, c.TLS.KeyFile)
 	}
-	if c.TLS != (TLSConfig{}) && first != "https" {
-		bad("tls: set with endpoint %q, allowed is tls with https endpoints only", withoutUser(c.Endpoints[0]))
+	if c.TLS != (TLSConfig{}) && first != "https" && at != "" {
+		bad("tls: set with endpoint %q, allowed is tls with https endpoints only", withoutUser(at))
 	}
 	if d := c.KeepHistory; d != 0 && (d < 10*time.Second || d > 24*time.Hour) {
 		bad("keep_history: %v, allowed is 0 or 10s to 24h", d)
@@ -102,8 +108,12 @@ func (c Config) LogValue() slog.Value {
 	return slog.GroupValue(slog.Any("endpoints", shown), slog.String("prefix", c.Prefix), slog.String("username", c.Username))
 }
 
-// CheckFiles reads the files that the configuration names.
+// CheckFiles reads the files that the configuration names. That one is missing is Validate's
+// to say.
 func (c Config) CheckFiles() error {
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		c.TLS.CertFile, c.TLS.KeyFile = "", ""
+	}
 	_, err := c.client()
 	return err
 }

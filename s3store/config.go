@@ -141,7 +141,7 @@ func (c Config) Validate() error {
 		}
 	case DriverMemory:
 	default:
-		bad("driver", c.Driver, "one of aws, minio, dir, memory")
+		bad("driver", c.Driver, "one of aws, minio, dir, memory. aws needs store.bucket, minio store.bucket and store.endpoint, dir store.directory")
 	}
 	if prefix := strings.TrimSuffix(c.Prefix, "/"); prefix != "" && (keyProblem(prefix) != "" || len(prefix) >= MaxPrefixBytes) {
 		bad("prefix", c.Prefix, fmt.Sprintf("at most %d letters, digits and / . _ = -, without empty, \".\" or \"..\" segments", MaxPrefixBytes-1))
@@ -161,13 +161,15 @@ func (c Config) validateS3(bad func(field string, value any, allowed string)) {
 			if at := strings.LastIndexByte(shown, '@'); at >= 0 {
 				shown = "(hidden)" + shown[at:]
 			}
-			bad("endpoint", shown, "a URL such as https://host:9000, without path or user")
+			bad("endpoint", shown, "must be a URL such as https://host:9000, without path or user")
 		}
 	}
-	if (c.AccessKey == "") != (c.SecretKey == "") {
+	// What is wrong with a file is said where it is read.
+	access, secret := c.AccessKey != "" || c.AccessKeyFile != "", c.SecretKey != "" || c.SecretKeyFile != ""
+	if access != secret {
 		bad("access_key", "(hidden)", "access_key and secret_key are given together or not at all")
 	}
-	if c.SessionToken != "" && c.AccessKey == "" {
+	if (c.SessionToken != "" || c.SessionTokenFile != "") && !access {
 		bad("session_token", "(hidden)", "it needs access_key and secret_key")
 	}
 	if !slices.Contains([]string{"", SSENone, SSES3, SSEKMS}, c.SSE) {

@@ -22,7 +22,7 @@ func TestValidateNamesFieldValueAndWhatIsAllowed(t *testing.T) {
 		`directory: "" is not allowed`:                                 func(c *Config) { c.Driver = DriverDir },
 		`bucket: "" is not allowed`:                                    func(c *Config) { c.Bucket = "" },
 		`endpoint: "" is not allowed`:                                  func(c *Config) { c.Endpoint = "" },
-		`endpoint: "host:9000" is not allowed`:                         func(c *Config) { c.Endpoint = "host:9000" },
+		`endpoint: "host:9000" is not allowed: must be a URL such as`:  func(c *Config) { c.Endpoint = "host:9000" },
 		`endpoint: "http://h/path" is not allowed`:                     func(c *Config) { c.Endpoint = "http://h/path" },
 		`prefix: "a//b" is not allowed`:                                func(c *Config) { c.Prefix = "a//b" },
 		`prefix: "../x" is not allowed`:                                func(c *Config) { c.Prefix = "../x" },

@@ -36,21 +36,21 @@ func DefaultGarbageConfig() GarbageConfig {
 	return GarbageConfig{Grace: time.Hour, Interval: time.Minute, SweepObjects: 300, DeletesPerSecond: 200, UndeleteWindow: 24 * time.Hour}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value, and what is allowed.
 func (c GarbageConfig) Validate() error {
-	switch {
-	case c.Grace < 0:
-		return fmt.Errorf("grace: %v, allowed is 0 or more", c.Grace)
-	case c.Interval <= 0:
-		return fmt.Errorf("interval: %v, allowed is more than 0", c.Interval)
-	case c.SweepObjects < 1 || c.SweepObjects > 1<<20:
-		return fmt.Errorf("sweep_objects: %d, allowed is 1 to %d", c.SweepObjects, 1<<20)
-	case c.DeletesPerSecond < 1 || c.DeletesPerSecond > 1<<20:
-		return fmt.Errorf("deletes_per_second: %d, allowed is 1 to %d", c.DeletesPerSecond, 1<<20)
-	case c.UndeleteWindow < 0:
-		return fmt.Errorf("undelete_window: %v, allowed is 0 or more", c.UndeleteWindow)
+	check := func(ok bool, field string, value any, allowed string) error {
+		if ok {
+			return nil
+		}
+		return fmt.Errorf("%s: %v, allowed is %s", field, value, allowed)
 	}
-	return nil
+	return errors.Join(
+		check(c.Grace >= 0, "grace", c.Grace, "0 or more"),
+		check(c.Interval > 0, "interval", c.Interval, "more than 0"),
+		check(c.SweepObjects >= 1 && c.SweepObjects <= 1<<20, "sweep_objects", c.SweepObjects, "1 to 1048576"),
+		check(c.DeletesPerSecond >= 1 && c.DeletesPerSecond <= 1<<20, "deletes_per_second", c.DeletesPerSecond, "1 to 1048576"),
+		check(c.UndeleteWindow >= 0, "undelete_window", c.UndeleteWindow, "0 or more"),
+	)
 }
 
 // GarbageDeps is what a Collector works with.

@@ -33,15 +33,17 @@ func DefaultKeeperConfig() KeeperConfig {
 	return KeeperConfig{Interval: 5 * time.Minute, StepTimeout: time.Minute}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value, and what is allowed.
 func (c KeeperConfig) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Interval <= 0 {
-		return fmt.Errorf("interval: %v, allowed is more than 0", c.Interval)
+		bad("interval: %v, allowed is more than 0", c.Interval)
 	}
 	if c.StepTimeout <= 0 {
-		return fmt.Errorf("step_timeout: %v, allowed is more than 0", c.StepTimeout)
+		bad("step_timeout: %v, allowed is more than 0", c.StepTimeout)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // KeeperDeps is what a Keeper works with.

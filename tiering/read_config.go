@@ -42,8 +42,10 @@ func DefaultReaderConfig() ReaderConfig {
 		MaxRequests: 16, RequestTimeout: 15 * time.Second, Attempts: 3, HedgeAfter: 250 * time.Millisecond, MemoryWait: 5 * time.Second, MaxRecordBytes: 128 << 20}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value, and what is allowed.
 func (c ReaderConfig) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, f := range []struct {
 		name             string
 		value, low, high int64
@@ -58,19 +60,19 @@ func (c ReaderConfig) Validate() error {
 		{"max_record_bytes", int64(c.MaxRecordBytes), 1 << 20, 1 << 30},
 	} {
 		if f.value < f.low || f.value > f.high {
-			return fmt.Errorf("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
+			bad("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
 		}
 	}
 	if c.RequestTimeout <= 0 {
-		return fmt.Errorf("request_timeout: %v, allowed is more than 0", c.RequestTimeout)
+		bad("request_timeout: %v, allowed is more than 0", c.RequestTimeout)
 	}
 	if c.MemoryWait <= 0 {
-		return fmt.Errorf("memory_wait: %v, allowed is more than 0", c.MemoryWait)
+		bad("memory_wait: %v, allowed is more than 0", c.MemoryWait)
 	}
 	if c.HedgeAfter < 0 {
-		return fmt.Errorf("hedge_after: %v, allowed is 0 or more", c.HedgeAfter)
+		bad("hedge_after: %v, allowed is 0 or more", c.HedgeAfter)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Errors of reads that callers act on.

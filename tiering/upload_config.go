@@ -1,6 +1,7 @@
 package tiering
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -41,8 +42,10 @@ func DefaultUploadConfig() UploadConfig {
 		Commits: 256, Compress: true, CheckEvery: 250 * time.Millisecond, RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second}
 }
 
-// Validate names the first field that is wrong, its value, and what is allowed.
+// Validate returns all that is wrong, each with the field, its value, and what is allowed.
 func (c UploadConfig) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	for _, f := range []struct {
 		name             string
 		value, low, high int64
@@ -56,7 +59,7 @@ func (c UploadConfig) Validate() error {
 		{"bytes_per_second", c.BytesPerSecond, 0, 1 << 50},
 	} {
 		if f.value < f.low || f.value > f.high {
-			return fmt.Errorf("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
+			bad("%s: %d, allowed is %d to %d", f.name, f.value, f.low, f.high)
 		}
 	}
 	for _, f := range []struct {
@@ -64,8 +67,8 @@ func (c UploadConfig) Validate() error {
 		value time.Duration
 	}{{"max_age", c.MaxAge}, {"check_every", c.CheckEvery}, {"retry_base", c.RetryBase}, {"retry_max", c.RetryMax}} {
 		if f.value <= 0 {
-			return fmt.Errorf("%s: %v, allowed is more than 0", f.name, f.value)
+			bad("%s: %v, allowed is more than 0", f.name, f.value)
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

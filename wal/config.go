@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 )
 
@@ -46,7 +47,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the field and value that don't fit.
+// Validate returns all that doesn't fit, each with the field, its value and what is allowed.
 func (c *Config) Validate() error {
 	check := func(ok bool, field string, value int64, allowed string) error {
 		if ok {
@@ -54,7 +55,7 @@ func (c *Config) Validate() error {
 		}
 		return fmt.Errorf("journal.%s is %d: must be %s", field, value, allowed)
 	}
-	for _, err := range []error{
+	return errors.Join(
 		check(c.ChunkBytes >= 64<<10 && c.ChunkBytes%blockBytes == 0, "chunk_bytes", c.ChunkBytes, "a multiple of 4096, from 65536"),
 		check(c.FileBytes > c.ChunkBytes && c.FileBytes%blockBytes == 0 && c.FileBytes <= MaxFileBytes, "file_bytes", c.FileBytes, "a multiple of 4096, more than chunk_bytes and at most 1073741824"),
 		check(c.CacheBytes >= 3*c.ChunkBytes, "cache_bytes", c.CacheBytes, "at least three times chunk_bytes"),
@@ -64,12 +65,7 @@ func (c *Config) Validate() error {
 		check(c.SoftBytes >= 2*c.FileBytes, "soft_bytes", c.SoftBytes, "at least twice file_bytes"),
 		check(c.HardBytes >= c.SoftBytes, "hard_bytes", c.HardBytes, "at least soft_bytes"),
 		check(c.ReserveBytes >= 0, "reserve_bytes", c.ReserveBytes, "0 or more"),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 // MaxAppendBytes is the largest body that Append takes: what a file holds.

@@ -34,14 +34,12 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 				return err
 			}
 			defer s.close()
-			if err := errors.Join(s.cfg.ValidateStores(), s.cfg.ValidateShared(), s.cfg.CheckFiles(vfs.OS{})); err != nil {
-				return usageError{err}
-			}
 			s.cfg.AcceptOlderEtcd = older
 			return s.runAgent(c.Context())
 		},
 	}
 	f = addConfigFlags(c, agent.DefaultConfig())
+	f.check = func(cfg *agent.Config) error { return errors.Join(checkSettings(cfg), cfg.ValidateShared()) }
 	c.Flags().BoolVar(&older, "accept-older-etcd", false, "for one start after etcd was restored from an older state: go on, set journals aside that it doesn't know, and hold garbage (docs/operations.md)")
 	return c
 }

@@ -54,9 +54,25 @@ asks, unless --yes is given. The exit code is 1 when there is nothing to give up
 		},
 	}
 	at.add(c)
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return at.complete(waiting)
+	}
 	out.add(c, agent.Loss{})
 	c.Flags().BoolVar(&yes, "yes", false, "don't ask")
 	return c
+}
+
+// waiting names the journals that aren't recovered yet.
+func waiting(s *agent.ClusterStatus) (names []string) {
+	for _, j := range s.Journals {
+		if j.Waits {
+			names = append(names, j.Journal)
+		}
+	}
+	return names
 }
 
 func acceptLoss(ctx context.Context, addr, path string) (*agent.Loss, error) {

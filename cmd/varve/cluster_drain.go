@@ -206,14 +206,21 @@ func (h *httpFlag) brokers(c *cobra.Command, args []string, _ string) (out []str
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
+	return h.complete(func(s *agent.ClusterStatus) (names []string) {
+		for _, a := range s.Agents {
+			names = append(names, fmt.Sprint(a.Broker))
+		}
+		return names
+	})
+}
+
+// complete offers names that an agent's picture of the cluster has.
+func (h *httpFlag) complete(names func(*agent.ClusterStatus) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	s, err := askAgent[agent.ClusterStatus](ctx, http.MethodGet, h.addr, "/v1/cluster")
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	for _, a := range s.Agents {
-		out = append(out, fmt.Sprint(a.Broker))
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
+	return names(s), cobra.ShellCompDirectiveNoFileComp
 }

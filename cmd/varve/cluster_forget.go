@@ -1,10 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/spf13/cobra"
+
+	"varve/health"
 )
 
 func clusterForgetCommand() *cobra.Command {
@@ -31,5 +35,27 @@ Should it come back after all, it is expected again.`,
 		},
 	}
 	at.add(c)
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		a, err := askHealth(ctx, at.addr)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return away(a), cobra.ShellCompDirectiveNoFileComp
+	}
 	return c
+}
+
+// away names the agents that are not there.
+func away(a *health.Answer) (names []string) {
+	for _, x := range a.Agents {
+		if x.State == "gone" || x.State == "stopped" {
+			names = append(names, fmt.Sprint(x.Broker))
+		}
+	}
+	return names
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // movedPartition is what cluster move tells.
@@ -42,13 +45,37 @@ bucket yet, then hands it over. No history is copied. It returns when that is as
 	}
 	at.add(c)
 	c.ValidArgsFunction = func(c *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-		if len(args) != 1 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+		switch len(args) {
+		case 0:
+			return partitionNames(c, prefix)
+		case 1:
+			return at.brokers(c, nil, prefix)
 		}
-		return at.brokers(c, nil, prefix)
+		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	out.add(c, movedPartition{})
 	return c
+}
+
+// partitionNames completes TOPIC/PARTITION: first the topic, of the brokers that
+// VARVE_BROKERS names.
+func partitionNames(c *cobra.Command, prefix string) ([]string, cobra.ShellCompDirective) {
+	k := kafkaFlags{timeout: requestTimeout}
+	topic, _, chosen := strings.Cut(prefix, "/")
+	if !chosen {
+		names, _ := k.topicNames(c, nil, prefix)
+		for i := range names {
+			names[i] += "/"
+		}
+		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return k.complete(c, func(ctx context.Context, adm *kadm.Client) (names []string, err error) {
+		found, err := adm.ListTopics(ctx, topic)
+		for _, p := range found[topic].Partitions.Sorted() {
+			names = append(names, fmt.Sprintf("%s/%d", topic, p.Partition))
+		}
+		return names, err
+	}, prefix)
 }
 
 func parseMove(what, broker string) (*movedPartition, error) {

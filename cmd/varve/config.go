@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +26,8 @@ type configFlags struct {
 	file     string
 	defaults agent.Config
 	flags    *settings.Flags
-	special  func(cfg *agent.Config) // what a command's other flags say; may be nil
+	special  func(cfg *agent.Config)       // what a command's other flags say; may be nil
+	check    func(cfg *agent.Config) error // all that the command refuses
 }
 
 func addConfigFlags(c *cobra.Command, defaults agent.Config) *configFlags {
@@ -38,19 +40,14 @@ func addConfigFlags(c *cobra.Command, defaults agent.Config) *configFlags {
 	return f
 }
 
-// load reads the file, then the environment, then the flags, and checks it all. What is
-// wrong is told at once; the configuration is returned also beside an error.
-func (f *configFlags) load() (agent.Config, error) {
-	cfg := f.defaults
-	err := errors.Join(f.read(&cfg), f.flags.Apply(&cfg))
-	if f.special != nil {
-		f.special(&cfg)
-	}
-	if secrets := settings.ReadSecrets(&cfg, readBounded); err == nil {
-		err = secrets
-	}
-	if err == nil {
-		err = cfg.Validate()
+// load reads the settings and checks them. All that is wrong is told at once; the
+// configuration is returned also beside an error.
+func (f *configFlags) load() (agent.Config, error) { return f.checked(f.read()) }
+
+// checked adds what is wrong with settings that were read to what was wrong with reading.
+func (f *configFlags) checked(cfg agent.Config, err error) (agent.Config, error) {
+	if unread := (settings.Unread{}); !errors.As(err, &unread) {
+		err = errors.Join(err, f.check(&cfg))
 	}
 	if err != nil {
 		return cfg, usageError{err}
@@ -58,18 +55,26 @@ func (f *configFlags) load() (agent.Config, error) {
 	return cfg, nil
 }
 
-// read fills the configuration from the file and the environment.
-func (f *configFlags) read(cfg *agent.Config) error {
+// read takes the file, then the environment, then the flags. What can't be understood stays
+// as it was.
+func (f *configFlags) read() (agent.Config, error) {
+	cfg := f.defaults
 	var errs []error
 	if name := cmp.Or(f.file, os.Getenv(configVariable)); name != "" {
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return fmt.Errorf("configuration: %w", err)
+			return cfg, settings.Unread{Err: fmt.Errorf("configuration: %w", err)}
 		}
-		errs = append(errs, settings.FromYAML(cfg, name, content))
+		errs = append(errs, settings.FromYAML(&cfg, name, content))
 	}
-	errs = append(errs, settings.FromEnv(cfg, os.Environ(), configVariable, cacheVariable, brokersVariable, httpVariable))
-	return errors.Join(errs...)
+	errs = append(errs, settings.FromEnv(&cfg, os.Environ(), configVariable, cacheVariable, brokersVariable, httpVariable))
+	if f.flags != nil {
+		errs = append(errs, f.flags.Apply(&cfg))
+	}
+	if f.special != nil {
+		f.special(&cfg)
+	}
+	return cfg, errors.Join(append(errs, settings.ReadSecrets(&cfg, readBounded))...)
 }
 
 // readBounded reads a file, which may be a pipe.
@@ -86,27 +91,41 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	return b, err
 }
 
+// checkSettings finds all that is wrong with an agent's settings, and files that they name.
+func checkSettings(cfg *agent.Config) error {
+	return errors.Join(cfg.Validate(), cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{}))
+}
+
+// printSettings writes a file that --config reads, but for secrets, which are to be added.
+func printSettings(w io.Writer, cfg *agent.Config) {
+	all := settings.Of(cfg)
+	if hidden := settings.Hidden(all); len(hidden) > 0 {
+		fmt.Fprintf(w, "# Secrets are hidden: before --config reads this, add %s, or name files with %s_file.\n", strings.Join(hidden, ", "), hidden[0])
+	}
+	for _, s := range all {
+		fmt.Fprintln(w, s.Line())
+	}
+}
+
 func configCommand() *cobra.Command {
 	var f *configFlags
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Print the settings that an agent would have, secrets hidden",
-		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden.
+		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden: the
+first line says which have to be added, if any. Secrets that were read from files need nothing.
 Settings come from the file, then from environment variables, then from flags; each
 overrides the one before. When 'varve agent' would refuse them the exit code is 2, and
 standard error says all that is wrong.`,
 		Example: "  varve config --config varve.yaml\n  varve config | grep journal",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := f.load()
-			if err != nil {
-				return err
+			cfg, unclear := f.read()
+			if unclear == nil {
+				printSettings(c.OutOrStdout(), &cfg)
 			}
-			for _, s := range settings.Of(&cfg) {
-				fmt.Fprintln(c.OutOrStdout(), s.Line())
-			}
-			if err := errors.Join(cfg.ValidateStores(), cfg.CheckFiles(vfs.OS{})); err != nil {
-				return usagef("'varve agent' refuses these settings: %w", err)
+			if _, err := f.checked(cfg, unclear); err != nil {
+				return fmt.Errorf("'varve agent' refuses these settings: %w", err)
 			}
 			if err := cfg.ValidateShared(); err != nil { // 'varve dev' takes them
 				fmt.Fprintf(c.ErrOrStderr(), "'varve agent' refuses these settings: %v\n", err)
@@ -115,5 +134,6 @@ standard error says all that is wrong.`,
 		},
 	}
 	f = addConfigFlags(c, agent.DefaultConfig())
+	f.check = checkSettings
 	return c
 }

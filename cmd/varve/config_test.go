@@ -51,6 +51,18 @@ func TestConfigIsAFile(t *testing.T) {
 	if again := must(t, "", "config --config "+file); again != printed {
 		t.Errorf("read again it is\n%s\nit was\n%s", again, printed)
 	}
+	if strings.HasPrefix(printed, "# Secrets") {
+		t.Errorf("a password from a file is to be added: %s", printed)
+	}
+	given := must(t, "", "config --store-driver minio --store-endpoint http://h:1 --store-bucket b --store-access-key a --store-secret-key hunter2 --etcd-username u --etcd-password hunter2")
+	if first, _, _ := strings.Cut(given, "\n"); !strings.HasPrefix(first, "# Secrets are hidden") || !strings.Contains(first, "add etcd.password, store.access_key, store.secret_key,") {
+		t.Errorf("the first line is %q", first)
+	}
+	if err := os.WriteFile(file, []byte(given), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, command(t, "", "config --config "+file), exitUsage, `etcd.username: "u" without etcd.password`, "'varve config' hides passwords")
+	must(t, "", "config --etcd-password hunter2 --config "+file)
 	r := command(t, "", "config --store-driver memory --etcd-username u --etcd-password hunter2")
 	if strings.Contains(r.out+r.err, "hunter2") {
 		t.Error("a password is shown")
@@ -110,6 +122,36 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	wants(t, command(t, "", "config --broker-id 0 --session-ttl 1ms --log-level loud --listeners", "[{name: '', bind: x}, {name: SSL, bind: ':1'}]"), exitUsage,
 		"broker_id is 0", "session_ttl", "log.level", "listeners[0].name is required and must be unique", "listeners[0].bind", "listeners[1].name")
 	wants(t, command(t, "", "config --store-driver memory --peer-tls-ca-file /nonexistent --peer-tls-cert-file /nonexistent --peer-tls-key-file /nonexistent"), exitUsage, "/nonexistent")
+	if err := os.WriteFile(file, []byte("session_ttl: banana\njournal: {cache_bytes: 3 parsecs, chunk_bytes: 5, read_bytes: 1}\npeer: {bind: ':99999', tls: {ca_file: x}}\nstore: {driver: mino}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	everywhere := []string{"--journal-keep-bytes=-1", "--kafka-default-partitions=0", "--kafka-fetch-max-bytes=1", "--upload-concurrency=0", "--upload-max-age=0s", "--read-attempts=0", "--read-memory-wait=0s",
+		"--groups-max-size=0", "--groups-unload-after=0s", "--retention-interval=0s", "--retention-step-timeout=0s", "--garbage-interval=0s", "--garbage-grace=-1s", "--replication-factor=9", "--replication-silence=0s",
+		"--replication-gather-for=-1s", "--etcd-endpoints=[]", "--etcd-prefix=x", "--store-max-connections=0", "--etcd-password-file=/nonexistent"}
+	all := []string{"session_ttl: bad value `banana`", `journal.cache_bytes is "3 parsecs"`, "journal.chunk_bytes is 5", "journal.read_bytes is 1", "peer.bind is \":99999\"", "peer.tls.cert_file is empty", "peer.tls.key_file is empty",
+		`store.driver: "mino" is not allowed`, "journal.keep_bytes is -1", "kafka.default_partitions is 0", "kafka.fetch_max_bytes is 1", "upload.concurrency: 0", "upload.max_age: 0s", "read.attempts: 0", "read.memory_wait: 0s",
+		"groups.max_size: 0", "groups.unload_after: 0s", "retention.interval: 0s", "retention.step_timeout: 0s", "garbage.interval: 0s", "garbage.grace: -1s", "replication.factor is 9", "replication.silence is 0s",
+		"replication.gather_for is -1s", "etcd.endpoints: []", `etcd.prefix: "x"`, "store.max_connections: 0", "etcd.password_file: open /nonexistent"}
+	for _, c := range []string{"config", "agent", "dev"} {
+		r := command(t, "", c+" --config "+file, everywhere...)
+		if c == "dev" {
+			all = slices.DeleteFunc(all, func(s string) bool { return s == "etcd.endpoints: []" }) // it has one of its own
+		}
+		wants(t, r, exitUsage, all...)
+		if strings.Contains(r.err, "is 0:") && strings.Contains(r.err, "journal.cache_bytes is 0") || strings.Contains(r.err, "without") {
+			t.Errorf("what can't be understood is told twice: %s", r.err)
+		}
+	}
+	if err := os.WriteFile(file, []byte("a: b: c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, unread := range []string{file, "/nonexistent"} {
+		if r := command(t, "", "agent --config "+unread); r.code != exitUsage || strings.Contains(r.err, "store.driver") {
+			t.Errorf("%d: what an unread file doesn't set is told: %s", r.code, r.err)
+		}
+	}
+	wants(t, command(t, "", "dev --data="), exitUsage, `--data is ""`)
+	wants(t, command(t, "", "dev --data "+file+"/x"), exitUsage, "data_dir "+file+"/x (--data): ")
 	t.Setenv("VARVE_SERVICE_HOST", "10.0.0.1")
 	t.Setenv("VARVE_PORT", "tcp://10.0.0.1:9092")
 	must(t, "", "config --store-driver memory")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,6 +126,9 @@ func (f *consumeFlags) span(now time.Time) (s span, err error) {
 				s.to = next.to
 			}
 		}
+	}
+	if s.backwards() {
+		return s, usagef("range %q ends before it begins", strings.Join(f.from, " "))
 	}
 	return s, nil
 }

@@ -88,6 +88,15 @@ func (d *devFlags) add(c *cobra.Command, f *configFlags) {
 	flags.StringVar(&d.advertised, "kafka-advertised", "", "host:port that Kafka clients are told")
 	flags.StringVar(&d.http, "http-listen", "127.0.0.1:9644", "host:port of health, metrics and the admin API")
 	flags.BoolVarP(&d.verbose, "verbose", "v", false, "log more")
+	f.check = func(cfg *agent.Config) error {
+		dev := *cfg
+		var errs []error
+		if flags.Changed("data") && data == "" {
+			errs = append(errs, errors.New(`--data is "": must be a directory`))
+			dev.DataDir = devDefaults().DataDir
+		}
+		return errors.Join(append(errs, checkDev(&dev))...)
+	}
 	f.special = func(cfg *agent.Config) {
 		if flags.Changed("data") {
 			cfg.DataDir = data
@@ -111,6 +120,17 @@ func (d *devFlags) add(c *cobra.Command, f *configFlags) {
 	}
 }
 
+// checkDev finds all that is wrong with settings, of which dev has some by itself.
+func checkDev(cfg *agent.Config) error {
+	if cfg.Store.Driver == s3store.DriverDir {
+		cfg.Store.Directory = cmp.Or(cfg.Store.Directory, filepath.Join(cfg.DataDir, "bucket"))
+	}
+	if len(cfg.Metadata.Endpoints) == 0 {
+		cfg.Metadata.Endpoints = metadata.DefaultConfig().Endpoints // of the embedded one, later
+	}
+	return checkSettings(cfg)
+}
+
 func (s *server) runDev(ctx context.Context, out io.Writer) error {
 	data, err := filepath.Abs(s.cfg.DataDir)
 	if err != nil {
@@ -121,8 +141,8 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 	if s.cfg.Store.Driver == s3store.DriverDir {
 		s.cfg.Store.Directory = cmp.Or(s.cfg.Store.Directory, filepath.Join(data, "bucket"))
 	}
-	if err := s.cfg.CheckFiles(vfs.OS{}); err != nil {
-		return usageError{err}
+	if err := os.MkdirAll(data, 0o750); err != nil {
+		return usagef("data_dir %s (--data): %w", shown, err)
 	}
 	registry := newRegistry()
 	if len(s.cfg.Metadata.Endpoints) == 0 {
@@ -135,9 +155,6 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 		}
 		defer etcd.Close()
 		s.cfg.Metadata.Endpoints = etcd.Config().Endpoints
-	}
-	if err := s.cfg.ValidateStores(); err != nil {
-		return usageError{err}
 	}
 	meta, err := metadata.Open(ctx, s.cfg.Metadata, s.log.With("part", "metadata"), registry)
 	if err != nil {

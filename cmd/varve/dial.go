@@ -55,7 +55,14 @@ func (d *promptDialer) failed(addr string) {
 // time than one that may hang.
 func ping(ctx context.Context, cl *kgo.Client) error {
 	for {
-		err := cl.Ping(ctx)
+		answer := make(chan error, 1)
+		go func() { answer <- cl.Ping(ctx) }() // it doesn't end with ctx while it connects
+		var err error
+		select {
+		case err = <-answer:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		var late net.Error
 		if err == nil || ctx.Err() != nil || !errors.As(err, &late) || !late.Timeout() {
 			return err

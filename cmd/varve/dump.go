@@ -1,14 +1,12 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"varve/agent"
-	"varve/internal/settings"
 )
 
 func dumpCommand() *cobra.Command {
@@ -40,8 +38,9 @@ func (s *storesFlags) load() (agent.Config, error) {
 		cfg.Store.Driver, cfg.Store.Directory = "dir", filepath.Join(s.data, "bucket")
 		return cfg, nil
 	}
-	f := configFlags{file: s.file}
-	if err := errors.Join(f.read(&cfg), settings.ReadSecrets(&cfg, readBounded)); err != nil {
+	f := configFlags{file: s.file, defaults: cfg}
+	cfg, err := f.read()
+	if err != nil {
 		return cfg, usageError{err}
 	}
 	return cfg, nil

@@ -55,7 +55,14 @@ type unreachableError struct {
 }
 
 func (e *unreachableError) Error() string {
-	return fmt.Sprintf("no broker answers at %s: %v\nIs it running there? --brokers or %s says where to look; 'varve dev' starts one.", e.brokers, rootCause(e.err), brokersVariable)
+	is, cause := "Is it running there?", rootCause(e.err)
+	if late := net.Error(nil); errors.As(e.err, &late) && late.Timeout() {
+		is = "Is it running there, or does it hang?"
+	}
+	if errors.Is(e.err, context.DeadlineExceeded) {
+		cause = errors.New("no answer in time")
+	}
+	return fmt.Sprintf("no broker answers at %s: %v\n%s --brokers or %s says where to look; 'varve dev' starts one.", e.brokers, cause, is, brokersVariable)
 }
 func (e *unreachableError) Unwrap() error { return e.err }
 
@@ -128,6 +135,9 @@ func sayKafka(what string, err error, message string) error {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return latef("%s: no answer in time; --timeout allows more", what)
 		}
+		if strings.HasSuffix(err.Error(), noController) {
+			return latef("%s: no agent controls the cluster at present, mostly because etcd is not reachable from the agents; 'varve cluster health' says what is wrong", what)
+		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	if message == "" {
@@ -138,6 +148,9 @@ func sayKafka(what string, err error, message string) error {
 	}
 	return &kafkaError{what, message, kafka}
 }
+
+// noController is how the client says that the brokers name no controller.
+const noController = "the controller broker is not available"
 
 // kafkaError is an error code in plain words.
 type kafkaError struct {

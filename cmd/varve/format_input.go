@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -79,8 +80,8 @@ func (p *produceFlags) template() (*template, error) {
 
 // ending takes the last character of the format as what ends a record.
 func (t *template) ending(format string) error {
-	if len(t.steps) == 0 {
-		return usagef("format %q has no piece. There are:\n%s", format, inputFormatHelp)
+	if len(t.steps) == 0 || !slices.ContainsFunc(t.steps, func(s step) bool { return s.piece != 0 }) {
+		return usagef("--format %q has no piece: it says what is in a line; --file reads a file. There are:\n%s", format, inputFormatHelp)
 	}
 	last := &t.steps[len(t.steps)-1]
 	if last.piece == 0 {
@@ -88,9 +89,6 @@ func (t *template) ending(format string) error {
 		if last.text = last.text[:len(last.text)-1]; len(last.text) == 0 {
 			t.steps = t.steps[:len(t.steps)-1]
 		}
-	}
-	if len(t.steps) == 0 {
-		return usagef("format %q has no piece. There are:\n%s", format, inputFormatHelp)
 	}
 	return nil
 }

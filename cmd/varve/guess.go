@@ -21,6 +21,7 @@ var guesses = map[string]string{
 	"consumer-groups": "group list", "seek": "group seek", "reset": "group reset", "reset-offsets": "group reset", "offsets": "group describe", "lag": "group describe",
 	"send": "produce", "publish": "produce", "write": "produce", "put": "produce", "get": "consume", "read": "consume", "subscribe": "consume", "cat": "consume", "tail": "consume",
 	"settings": "config", "configs": "topic alter", "maintenance": "cluster drain", "decommission": "cluster drain", "partitions": "cluster move", "perf": "bench",
+	"ready": "cluster health", "topic offsets": "topic describe", "topic lag": "group describe", "topic watermarks": "topic describe",
 	"add-partitions": "topic alter", "alter-config": "topic alter", "trim-prefix": "topic trim", "delete-records": "topic trim",
 }
 
@@ -32,14 +33,11 @@ func didYouMean(c *cobra.Command, arg string) string {
 			known = append(append(known, child.Name()), child.Aliases...)
 		}
 	}
+	if g := guessed(c, strings.ToLower(arg)); g != "" {
+		return "varve " + g
+	}
 	if n := settings.Near(arg, known); n != "" {
 		return n
-	}
-	if g, ok := guesses[strings.ToLower(arg)]; ok {
-		if parent := strings.TrimPrefix(c.CommandPath(), "varve "); parent != "varve" && exists(c.Root(), parent+" "+g) {
-			g = parent + " " + g
-		}
-		return "varve " + g
 	}
 	found := ""
 	walk(c.Root(), func(x *cobra.Command) {
@@ -48,6 +46,19 @@ func didYouMean(c *cobra.Command, arg string) string {
 		}
 	})
 	return found
+}
+
+// guessed looks up what other tools call a command, there or below another one.
+func guessed(c *cobra.Command, arg string) string {
+	parent := strings.TrimPrefix(c.CommandPath(), "varve ")
+	g, ok := guesses[parent+" "+arg]
+	if !ok {
+		g = guesses[arg]
+	}
+	if g != "" && parent != "varve" && exists(c.Root(), parent+" "+g) {
+		g = parent + " " + g
+	}
+	return g
 }
 
 func exists(root *cobra.Command, path string) bool {
@@ -70,13 +81,27 @@ var (
 	unknownShort = regexp.MustCompile(`^unknown shorthand flag: '(.)'`)
 )
 
-// flagError explains a flag that isn't known, and names the one that was meant.
+// flagGuesses are flags of other tools, and what they are here where there is such a flag.
+var flagGuesses = map[string]string{
+	"offset": "from", "offsets": "from", "from-beginning": "from", "max-messages": "count", "num": "count", "limit": "count", "output": "format",
+	"bootstrap-server": "brokers", "bootstrap-servers": "brokers", "broker": "brokers", "broker-list": "brokers", "property": "config", "consumer-group": "group", "replicas": "replication-factor",
+}
+
+// flagError explains a flag that isn't known, and names the one that was meant. Flags after
+// the name of a command that doesn't exist are not what is wrong.
 func flagError(c *cobra.Command, err error) error {
+	if c.HasSubCommands() && len(c.Flags().Args()) > 0 {
+		return groupArgs(c, c.Flags().Args())
+	}
 	hint := ""
 	if m := unknownLong.FindStringSubmatch(err.Error()); m != nil {
 		var known []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
-		if n := settings.Near(m[1], known); n != "" {
+		n := flagGuesses[m[1]]
+		if c.Flags().Lookup(n) == nil {
+			n = settings.Near(m[1], known)
+		}
+		if n != "" {
 			hint = "; did you mean --" + n + "?"
 		}
 	}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"varve/agent"
+	"varve/health"
 )
 
 func TestTrimSeekAndDeleteOffsets(t *testing.T) {
@@ -70,6 +72,9 @@ func TestGuesses(t *testing.T) {
 		"prodcue": "'produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'delete'",
 		"status": "'varve cluster status'", "topic brokers": "'varve cluster info'", "undrain": "'varve cluster undrain'", "server": "'varve agent'", "topic add-partitions": "'varve topic alter'",
 		"topic list --patern x": "", "consume x --folow": "--follow", "consume x --formt y": "--format", "cluster balance -b x:1": "--http or VARVE_HTTP_ADDR", "topic create -t x": "the topic is an argument",
+		"cluster helath --http X": "'health'", "topic creat x -b B": "'create'", "health -b x": "'varve cluster health'", "tail x -f": "'varve consume'", "consum x -n 1": "'consume'",
+		"group lag": "'varve group describe'", "group lag g -b x": "'varve group describe'", "topic offsets t --brokers x": "'varve topic describe'", "cluster ready --http x": "'varve cluster health'",
+		"consume x --offset 1": "did you mean --from?", "topic list --bootstrap-server x": "did you mean --brokers?", "cluster --http x": "unknown flag: --http", "topic -x": "unknown shorthand flag",
 	} {
 		wants(t, command(t, "", line), exitUsage, want)
 	}
@@ -115,6 +120,22 @@ func TestCompletion(t *testing.T) {
 		if out := must(t, "", "__complete "+line, ""); !strings.Contains(out, want) {
 			t.Errorf("%s <TAB> offers %q", line, out)
 		}
+	}
+	for prefix, want := range map[string]string{"": "orders/\n", "ord": "orders/\n", "orders/": "orders/0\n"} {
+		if out := must(t, "", "__complete cluster move", prefix); !strings.HasPrefix(out, want) {
+			t.Errorf("cluster move %s<TAB> offers %q", prefix, out)
+		}
+	}
+	for _, line := range []string{"cluster accept-loss", "cluster forget"} { // nothing waits, nobody is away
+		if out := must(t, "", "__complete "+line, ""); !strings.HasPrefix(out, ":4") {
+			t.Errorf("%s <TAB> offers %q", line, out)
+		}
+	}
+	if got := waiting(&agent.ClusterStatus{Journals: []agent.JournalStatus{{Journal: "1-1"}, {Journal: "2-1", Waits: true}}}); !slices.Equal(got, []string{"2-1"}) {
+		t.Errorf("%v wait", got)
+	}
+	if got := away(&health.Answer{Agents: []health.AgentState{{Broker: 1, State: "serving"}, {Broker: 2, State: "gone"}, {Broker: 3, State: "stopped"}}}); !slices.Equal(got, []string{"2", "3"}) {
+		t.Errorf("%v are away", got)
 	}
 	if out := must(t, "", "__complete cluster balance", ""); !strings.HasPrefix(out, ":4") {
 		t.Errorf("files are offered: %q", out)

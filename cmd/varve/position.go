@@ -43,7 +43,7 @@ func parsePosition(text string, now time.Time) (position, error) {
 	if p, ok := positionOf(strings.TrimSpace(text), now); ok {
 		return p, nil
 	}
-	return position{}, usagef("position %q: want %s", text, positionHelp)
+	return position{}, noPosition(text, positionHelp)
 }
 
 func positionOf(text string, now time.Time) (position, bool) {
@@ -87,7 +87,22 @@ func parseSpan(text string, now time.Time) (span, error) {
 			return span{from, to}, nil
 		}
 	}
-	return span{}, usagef("position %q: want %s", text, rangeHelp)
+	return span{}, noPosition(text, rangeHelp)
+}
+
+// backwards says whether the end is before the beginning, wherever the log begins and ends.
+func (s span) backwards() bool {
+	if s.from.kind == atLast {
+		return s.to.kind == atLast && s.from.n < s.to.n
+	}
+	return s.from.kind == s.to.kind && s.from.n > s.to.n
+}
+
+func noPosition(text, help string) error {
+	if _, ok := longDuration(strings.ToLower(text)); ok {
+		return usagef("position %q: a time ago has a minus before it, or 'ago' after it: -%s, '%s ago'", text, text, text)
+	}
+	return usagef("position %q: want %s", text, help)
 }
 
 // half reads one side of a range; the second is a time if the first is one.

@@ -65,10 +65,13 @@ func TestRangesAreRead(t *testing.T) {
 	}
 	must(t, "z\n", "produce r-two")
 	must(t, "y\n", "produce other")
-	for from, want := range map[string]string{"1:3": "b c", ":2": "a b", "3:": "d e", "-2:end": "d e", "+1:+2": "b", "@2000:@4000": "b c", "start:-3": "a b", "@2000:4000": "b c", "5": "", "5:end": "", "3:1": ""} {
+	for from, want := range map[string]string{"1:3": "b c", ":2": "a b", "3:": "d e", "-2:end": "d e", "+1:+2": "b", "@2000:@4000": "b c", "start:-3": "a b", "@2000:4000": "b c", "5": "", "5:end": ""} {
 		if out := must(t, "", "consume r-one --from", from); strings.Join(strings.Fields(out), " ") != want {
 			t.Errorf("from %s: %q, want %q", from, out, want)
 		}
+	}
+	for _, backwards := range []string{"-o 3:1", "-o s@4000 -o e@2000"} {
+		wants(t, command(t, "", "consume r-one "+backwards), exitUsage, "ends before it begins")
 	}
 	if out := must(t, "", "consume r-one -o s@2000 -o e@4000"); out != "b\nc\n" {
 		t.Errorf("kcat's range is %q", out)
@@ -106,5 +109,20 @@ func TestFormats(t *testing.T) {
 	}
 	for _, bad := range []string{"%", "%q", "%v{rot13}", "%v{hex", "%T{go}", "%h{%q}"} {
 		wants(t, command(t, "", "consume f -f", bad), exitUsage, "format")
+	}
+}
+
+// What can't be meant is told with what may be.
+func TestPositionsThatCannotBeMeant(t *testing.T) {
+	t.Setenv(brokersVariable, "127.0.0.1:1")
+	for text, want := range map[string]string{
+		"1h": "a time ago has a minus", "2 days": "'2 days ago'", "8:5": `range "8:5" ends before it begins`, "-5:-8": "ends before", "+3:+1": "ends before", "@-1h:@-2h": "ends before", "@2026-02-01:@2026-01-01": "ends before",
+	} {
+		wants(t, command(t, "", "consume x -o", text), exitUsage, want)
+	}
+	for _, text := range []string{"5:8", "5:5", "-8:-5", "-1:5", "end:start", "@-2h:@-1h"} {
+		if _, err := (&consumeFlags{from: []string{text}}).span(time.Now()); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

@@ -113,12 +113,20 @@ func varint(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }
 
 // errTooLarge says that a record doesn't fit its topic.
 type errTooLarge struct {
-	value, limit int
-	topic        string
+	value, batch, limit int // batch is the size of a batch of the record alone
+	topic               string
+}
+
+func tooLarge(r *kgo.Record, limit int) errTooLarge {
+	return errTooLarge{len(r.Value), batchSize(r), limit, r.Topic}
 }
 
 func (e errTooLarge) Error() string {
-	return fmt.Sprintf("a record with a value of %d bytes is larger than the topic's max.message.bytes, %d (MESSAGE_TOO_LARGE); 'varve topic alter %s --set max.message.bytes=...' allows more", e.value, e.limit, e.topic)
+	size := fmt.Sprintf("a record with a value of %d bytes, %d with all that a batch adds, is larger than the topic's max.message.bytes, %d", e.value, e.batch, e.limit)
+	if e.batch <= e.limit {
+		size = fmt.Sprintf("a record with a value of %d bytes, %d with all that a batch adds, is larger for the broker than the topic's max.message.bytes, which was %d when varve asked: it was lowered, or the broker compresses anew", e.value, e.batch, e.limit)
+	}
+	return fmt.Sprintf("%s (MESSAGE_TOO_LARGE); 'varve topic alter %s --set max.message.bytes=...' allows more", size, e.topic)
 }
 
 // named sends a record to the partition that it names, and others where the client likes.
@@ -130,13 +138,34 @@ func (n named) ForTopic(topic string) kgo.TopicPartitioner {
 
 type namedTopic struct{ kgo.TopicPartitioner }
 
+// partitionKey is the partition that a record's context names. The record's own field
+// doesn't tell: the client writes its choice there, and may then ask for another.
+type partitionKey struct{}
+
+// naming is the context of a record: with the partition that it names, if it does.
+func naming(ctx context.Context, r *kgo.Record) context.Context {
+	if r.Partition < 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, partitionKey{}, r.Partition)
+}
+
+// namedBy gives the partition that a record names.
+func namedBy(r *kgo.Record) (p int32, ok bool) {
+	if r.Context != nil {
+		p, ok = r.Context.Value(partitionKey{}).(int32)
+	}
+	return p, ok
+}
+
 func (n namedTopic) RequiresConsistency(r *kgo.Record) bool {
-	return r.Partition >= 0 || n.TopicPartitioner.RequiresConsistency(r)
+	_, ok := namedBy(r)
+	return ok || n.TopicPartitioner.RequiresConsistency(r)
 }
 
 func (n namedTopic) Partition(r *kgo.Record, of int) int {
-	if r.Partition >= 0 {
-		return int(r.Partition)
+	if p, ok := namedBy(r); ok {
+		return int(p)
 	}
 	return n.TopicPartitioner.Partition(r, of)
 }

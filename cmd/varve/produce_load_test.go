@@ -70,6 +70,13 @@ func TestALineThatIsTooLargeIsNamed(t *testing.T) {
 	if out := must(t, "", "consume narrow"); out != strings.Repeat("fine\n", 40) {
 		t.Errorf("consumed %q", out)
 	}
+	must(t, "", "topic alter narrow --set max.message.bytes=1000")
+	wants(t, command(t, strings.Repeat("x", 935), "produce narrow"), exitFailed, "value of 935 bytes, 1005 with all that a batch adds", "max.message.bytes, 1000")
+	must(t, strings.Repeat("x", 930), "produce narrow") // 1000 with all that a batch adds
+	must(t, "", "topic alter narrow --set max.message.bytes=2000")
+	if text := tooLarge(&kgo.Record{Value: make([]byte, 100)}, 1000).Error(); !strings.Contains(text, "was 1000 when varve asked") {
+		t.Errorf("a refusal of what is smaller is %q", text)
+	}
 	shrinks := noise(1, 6000)
 	wants(t, command(t, "a\n"+shrinks, "produce narrow -z zstd"), exitFailed, "the first is line 2", "max.message.bytes, 2000")
 }
@@ -104,6 +111,7 @@ func TestWhatARecordIsMadeOf(t *testing.T) {
 	for _, bad := range [][]string{{"-f", "%k%v\\n"}, {"-f", "%q"}, {"-f", "x"}, {"-f", "%v{rot13}"}, {"-k", "x", "-K", ":"}, {"--timestamp", "soon"}, {"--json", "-o", "%p"}, {"--value-encoding", "rot13"}, {"-p", "-2"}} {
 		wants(t, command(t, "a\n", "produce made", bad...), exitUsage)
 	}
+	wants(t, command(t, "a\n", "produce made -f lines.txt"), exitUsage, "--file reads a file")
 	wants(t, command(t, "nothex\n", "produce made --value-encoding hex"), exitUsage, "line 1: value: not hexadecimal")
 	wants(t, command(t, "a b\nc\n", "produce made -f", `%k %v\n`), exitUsage, "line 2")
 }
@@ -149,5 +157,49 @@ func TestBatchSizeIsABound(t *testing.T) {
 	r := &kgo.Record{Value: make([]byte, 1000), Key: make([]byte, 10), Headers: []kgo.RecordHeader{{Key: "a", Value: []byte("b")}}}
 	if n := batchSize(r); n < 61+1000+10+2+9 || n > 1200 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// The client notes its choice in the record, and asks once more when that partition begins
+// a batch, perhaps with fewer partitions: only who named a partition is held to it.
+func TestPartitionIsChosenAgainForANewBatch(t *testing.T) {
+	topic := named{kgo.StickyKeyPartitioner(nil)}.ForTopic("t")
+	free := &kgo.Record{Partition: -1, Value: []byte("v")}
+	free.Context = naming(t.Context(), free)
+	for range 100 {
+		if topic.RequiresConsistency(free) {
+			t.Fatal("a record that names no partition wants one that can't be written")
+		}
+		free.Partition = int32(topic.Partition(free, 9))
+		topic.(kgo.TopicPartitionerOnNewBatch).OnNewBatch()
+		first := free.Partition
+		if p := topic.Partition(free, 7); p >= 7 || p == int(first) {
+			t.Fatalf("the second choice among 7 is %d, the first was %d", p, first)
+		}
+		free.Partition = 8 // left by an earlier choice
+	}
+	held := &kgo.Record{Partition: 8}
+	held.Context = naming(t.Context(), held)
+	if !topic.RequiresConsistency(held) || topic.Partition(held, 9) != 8 || topic.Partition(held, 9) != 8 {
+		t.Error("a record that names partition 8 goes elsewhere")
+	}
+}
+
+// Records without a key fill one partition's batch after the other's, and those with a
+// named partition stay there.
+func TestProduceSpreadsBatches(t *testing.T) {
+	startAgent(t)
+	must(t, "", "topic create spread -p 4 --config max.message.bytes=5000")
+	must(t, thousands(400), "produce spread")
+	counts := map[string]int{}
+	for _, p := range strings.Fields(must(t, "", "consume spread -f", `%p\n`)) {
+		counts[p]++
+	}
+	if len(counts) != 4 {
+		t.Errorf("records are in partitions %v", counts)
+	}
+	must(t, thousands(50), "produce spread -p 2")
+	if n := len(strings.Fields(must(t, "", "consume spread -p 2 -f", `%p\n`))); n != counts["2"]+50 {
+		t.Errorf("partition 2 has %d records, had %d", n, counts["2"])
 	}
 }

@@ -89,7 +89,7 @@ func (w *producing) send(ctx context.Context, r *kgo.Record, line int64, stop co
 	cl := w.cl
 	if size > limit {
 		if limit := w.limits.known[r.Topic]; w.flags.compression == "none" && size > limit {
-			w.fail(line, errTooLarge{len(r.Value), limit, r.Topic}, stop)
+			w.fail(line, tooLarge(r, limit), stop)
 			return nil
 		}
 		if err := w.cl.Flush(ctx); err != nil {
@@ -113,14 +113,14 @@ func (w *producing) produce(ctx context.Context, cl *kgo.Client, r *kgo.Record, 
 	size := int64(len(r.Key) + len(r.Value))
 	n := w.flight.start()
 	// The record has no context: one that was sent can't be called back.
-	cl.Produce(context.WithoutCancel(ctx), r, func(r *kgo.Record, err error) {
+	cl.Produce(naming(context.WithoutCancel(ctx), r), r, func(r *kgo.Record, err error) {
 		w.flight.end(n)
 		if err == nil && w.report != nil {
 			err = w.report(r)
 		}
 		if err != nil {
 			if limit := w.limits.of(r.Topic); errors.Is(err, kerr.MessageTooLarge) && limit > 0 {
-				err = errTooLarge{len(r.Value), limit, r.Topic}
+				err = tooLarge(r, limit)
 			}
 			w.fail(line, err, stop)
 			return

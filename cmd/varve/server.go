@@ -56,7 +56,7 @@ func newServer(f *configFlags) (*server, error) {
 	for _, l := range cfg.Listeners {
 		s.binds[l.Bind] = "--listeners"
 	}
-	s.log.Info("starting", "version", version(), "pid", os.Getpid())
+	s.log.Info("starting", "version", version(), "go", runtime.Version(), "pid", os.Getpid(), "broker", cfg.BrokerID, "data_dir", cfg.DataDir)
 	return s, nil
 }
 
@@ -127,14 +127,23 @@ func (s *server) obey(ctx context.Context, a *agent.Agent) {
 		case <-s.signals.reload:
 			configured = s.reload(a, configured)
 		case <-s.signals.debug:
-			next := "debug"
-			if s.level.Level() == slog.LevelDebug {
-				next = configured
-			}
-			_ = s.setLevel(next) // it was checked when it was read
-			s.log.Info("log level changed", "level", next, "why", "SIGUSR1")
+			s.switchDebug(configured)
 		}
 	}
+}
+
+// switchDebug logs more, or as configured again.
+func (s *server) switchDebug(configured string) {
+	was, next := s.level.Level(), "debug"
+	if was <= slog.LevelDebug {
+		next = configured
+	}
+	_ = s.setLevel(next) // it was checked when it was read
+	if s.level.Level() == was {
+		s.log.Info("log level is as configured already", "level", next, "why", "SIGUSR1")
+		return
+	}
+	s.log.Info("log level changed", "level", next, "why", "SIGUSR1")
 }
 
 // reload takes over what can change, and returns the log level that is configured now.

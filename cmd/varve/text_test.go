@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -128,5 +130,34 @@ func TestLinesAreReadInBoundedMemory(t *testing.T) {
 		if (err == nil) != c.ok || !slices.Equal(got, c.want) {
 			t.Errorf("%.20q gives %q, %v", c.in, got, err)
 		}
+	}
+}
+
+// Debug logging goes on and off, and who has it configured is told that it stays.
+func TestDebugIsSwitched(t *testing.T) {
+	for _, c := range []struct {
+		configured string
+		want       []string
+	}{{"info", []string{"changed\" level=debug", "changed\" level=info"}}, {"debug", []string{"already\" level=debug", "already\" level=debug"}}, {"warn", []string{"changed\" level=debug", ""}}} {
+		var logged strings.Builder
+		s := &server{level: new(slog.LevelVar)}
+		s.cfg.Log.Level = c.configured
+		if err := s.openLog(&logged); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			logged.Reset()
+			s.switchDebug(c.configured)
+			if !strings.Contains(logged.String(), want) {
+				t.Errorf("%s: logged %q, want %q", c.configured, logged.String(), want)
+			}
+		}
+	}
+}
+
+func TestNoControllerNamesEtcd(t *testing.T) {
+	err := sayKafka("create topics", errors.New("broker replied that "+noController), "")
+	if exitCode(err) != exitUnavailable || !strings.Contains(err.Error(), "etcd") {
+		t.Errorf("%v", err)
 	}
 }

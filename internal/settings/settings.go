@@ -68,6 +68,21 @@ func (s Setting) Line() string {
 	return s.Path + ": " + text
 }
 
+// Hidden lists the secrets that a file of their Lines lacks: those that are set, and not
+// read from a file that another setting names.
+func Hidden(all []Setting) (out []string) {
+	files := map[string]bool{}
+	for _, s := range all {
+		files[s.Path] = !s.value.IsZero()
+	}
+	for _, s := range all {
+		if s.Secret && !s.value.IsZero() && !files[s.Path+"_file"] {
+			out = append(out, s.Path)
+		}
+	}
+	return out
+}
+
 // String is its value in YAML's flow form; a secret that is set is hidden.
 func (s Setting) String() string {
 	if s.Secret && !s.value.IsZero() {
@@ -195,12 +210,18 @@ func typeName(name string, t reflect.Type) string {
 	return "integer"
 }
 
+// Unread is the error of a file of which nothing is known: what it sets can't be judged.
+type Unread struct{ Err error }
+
+func (e Unread) Error() string { return e.Err.Error() }
+func (e Unread) Unwrap() error { return e.Err }
+
 // FromYAML fills the struct from a file's content; name is said in errors, of which all
 // are told. A setting below others is nested, or named with dots.
 func FromYAML(config any, name string, content []byte) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(content, &doc); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return Unread{fmt.Errorf("%s: %w", name, err)}
 	}
 	if len(doc.Content) == 0 {
 		return nil
@@ -214,7 +235,7 @@ func FromYAML(config any, name string, content []byte) error {
 	case errors.As(err, &typed):
 		t.errs = append(t.errs, plain(typed.Errors, was)...)
 	case err != nil:
-		return fmt.Errorf("%s: %w", name, err)
+		return Unread{fmt.Errorf("%s: %w", name, err)}
 	}
 	slices.SortStableFunc(t.errs, func(a, b mistake) int { return cmp.Compare(a.line, b.line) })
 	var errs []error

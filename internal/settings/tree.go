@@ -46,7 +46,8 @@ func (t *tree) walk(n *yaml.Node, to reflect.Type, path string) {
 		text, err := withoutUnit(n.Value)
 		if err != nil {
 			t.bad(n.Line, "%s is %s", path, err)
-			text = "0" // said; the library needn't say it again
+			n.Value, n.Tag, n.Style = "null", "!!null", 0 // said; the setting stays as it was
+			return
 		}
 		if text != n.Value {
 			n.Value, n.Tag, n.Style = text, "!!int", 0

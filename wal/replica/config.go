@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -34,7 +35,7 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate names the field and value that don't fit.
+// Validate returns all that doesn't fit, each with the field, its value and what is allowed.
 func (c *Config) Validate() error {
 	check := func(ok bool, field string, value any, allowed string) error {
 		if ok {
@@ -42,7 +43,7 @@ func (c *Config) Validate() error {
 		}
 		return fmt.Errorf("replication.%s is %v: must be %s", field, value, allowed)
 	}
-	for _, err := range []error{
+	return errors.Join(
 		check(c.MaxLagBytes >= 1<<20, "max_lag_bytes", c.MaxLagBytes, "at least 1048576"),
 		check(c.SendBytes >= 4<<10 && c.SendBytes <= 64<<20, "send_bytes", c.SendBytes, "from 4096 to 67108864"),
 		check(c.IntakeBytes >= 64<<10 && c.IntakeBytes <= 256<<20 && c.IntakeBytes%4096 == 0, "intake_bytes", c.IntakeBytes, "a multiple of 4096 from 65536 to 268435456"),
@@ -51,10 +52,5 @@ func (c *Config) Validate() error {
 		check(c.RetryMin > 0, "retry_min", c.RetryMin, "more than 0"),
 		check(c.RetryMax >= c.RetryMin, "retry_max", c.RetryMax, "at least retry_min"),
 		check(c.MaxConnections >= 1, "max_connections", c.MaxConnections, "at least 1"),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }

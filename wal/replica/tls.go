@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"sync/atomic"
@@ -22,14 +23,15 @@ type TLSConfig struct {
 // On says whether TLS is wanted.
 func (c TLSConfig) On() bool { return c != TLSConfig{} }
 
-// Validate names what is missing.
+// Validate names all that is missing.
 func (c TLSConfig) Validate() error {
+	var errs []error
 	for _, f := range []struct{ name, value string }{{"ca_file", c.CAFile}, {"cert_file", c.CertFile}, {"key_file", c.KeyFile}} {
 		if c.On() && f.value == "" {
-			return fmt.Errorf("peer.tls.%s is empty: ca_file, cert_file and key_file must be given together, or none", f.name)
+			errs = append(errs, fmt.Errorf("peer.tls.%s is empty: ca_file, cert_file and key_file must be given together, or none", f.name))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // TLS is mutual TLS between agents. It lets nobody in, and connects to nobody, without a
