@@ -40,7 +40,7 @@ agent that is stopped for good keeps it waiting until it is forgotten ('varve cl
 forget'). With --watch it goes on until it is interrupted.
 
 What is led by an agent that doesn't answer counts as unavailable. While etcd doesn't answer the
-rest is what was known last: records are written and read, but no offset and no topic, and
+rest is what was known last: records are written and read, offsets and topics can't be changed;
 the exit code is 1.`,
 		Example: "  varve cluster health\n  varve cluster health --wait --timeout 2m && systemctl restart varve\n  varve cluster health --watch --http 10.0.0.1:9644",
 		Args:    cobra.NoArgs,
