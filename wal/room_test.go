@@ -85,6 +85,8 @@ func TestFullWithoutBudget(t *testing.T) {
 		w := createJournal(t, s, 1)
 		synctest.Wait()
 		disk.Capacity = 1
+		signal(s.work) // the janitor sees it
+		synctest.Wait()
 		o := newOutcome()
 		for n := range int64(1000) {
 			if err := o.add(t, w, n, 8000); err != nil && !errors.Is(err, ErrFull) {
@@ -101,6 +103,8 @@ func TestFullWithoutBudget(t *testing.T) {
 			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, &said)
 		}
 		disk.Capacity = 1 << 40
+		signal(s.work) // the janitor sees it
+		synctest.Wait()
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()
 		if r := s.Room(); r.Full != "" {
