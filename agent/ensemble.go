@@ -70,8 +70,7 @@ func (a *Agent) hasLeftJournals() bool {
 
 // betterEnsemble gives members that would be better than the present ones, and how
 // long to wait for these to come back; nil if there are none. A drained member makes
-// room for one that isn't; another drained one would be no better. A member whose agent
-// is back with another store isn't waited for.
+// room for one that isn't; another drained one would be no better.
 func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {
 	if rec.State != metadata.JournalOpen {
 		return nil, 0
@@ -110,13 +109,24 @@ func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience 
 	if len(next) < a.cfg.Replication.Quorum {
 		return nil, 0
 	}
-	if slices.ContainsFunc(rec.Ensemble, a.view.Moved) {
-		return next, 0
+	return next, a.patience(rec.Ensemble, next)
+}
+
+// patience is how long to wait before next takes the place of the present members. One whose
+// agent is back with another store isn't waited for, unless another one would go with it
+// that may only be restarting: all of next must be there to join.
+func (a *Agent) patience(now, next []id.Store) time.Duration {
+	patience := growAfter
+	for _, s := range now {
+		switch {
+		case slices.Contains(next, s):
+		case !a.view.Moved(s):
+			return a.cfg.Replication.ReplaceAfter
+		default:
+			patience = 0
+		}
 	}
-	if slices.ContainsFunc(rec.Ensemble, func(s id.Store) bool { return !slices.Contains(next, s) }) {
-		return next, a.cfg.Replication.ReplaceAfter
-	}
-	return next, growAfter
+	return patience
 }
 
 // changeEnsemble seals the journal where it is committed and opens the next one with

@@ -77,6 +77,9 @@ func TestBetterEnsemble(t *testing.T) {
 	drain := func(b id.Broker) metadata.Op { return metadata.Put(metadata.DrainKey(b), metadata.Drain{}.Encode()) }
 	gone := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.AgentKey(b)) }
 	undrain := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.DrainKey(b)) }
+	wiped := func(b id.Broker) metadata.Op {
+		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(200 + b), Store: id.Store{byte(10 + b)}, Peer: "h:1"}.Encode())
+	}
 	long := a.cfg.Replication.ReplaceAfter
 	for _, step := range []struct {
 		what     string
@@ -94,6 +97,9 @@ func TestBetterEnsemble(t *testing.T) {
 		{"2 and 4 are members", nil, []byte{2, 4}, []byte{3, 2}, long},
 		{"2 is gone, 4 is drained", []metadata.Op{gone(2)}, []byte{2, 3}, []byte{3, 4}, long},
 		{"2 is back, 4 is not drained", []metadata.Op{live(2), undrain(4)}, []byte{2, 3}, []byte{3, 4}, long},
+		{"2 has another store", []metadata.Op{wiped(2)}, []byte{2, 3}, []byte{3, 4}, 0},
+		{"2 has another store, 3 may be back", []metadata.Op{gone(3)}, []byte{2, 3}, []byte{4, 12}, long},
+		{"3 is back", []metadata.Op{live(3)}, []byte{2, 3}, []byte{3, 4}, 0},
 	} {
 		if len(step.ops) > 0 {
 			rev, err := meta.Txn(t.Context(), nil, step.ops...)

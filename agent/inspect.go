@@ -227,12 +227,16 @@ func (i *inspector) snapshot(ctx context.Context) *health.Snapshot {
 		}
 	}
 	i.journals(s)
+	i.leads(s)
 	var wg sync.WaitGroup
 	for n := range s.Agents {
-		if x := &s.Agents[n]; x.Live {
+		x := &s.Agents[n]
+		x.Live = x.Live || x.Broker == a.self // it answers, whatever became of its session
+		if x.Live {
 			wg.Go(func() { i.ask(ctx, x) })
 		}
 	}
+	wg.Go(func() { i.tiered(ctx, s) })
 	wg.Wait()
 	return s
 }
@@ -266,7 +270,7 @@ func (i *inspector) ask(ctx context.Context, x *health.Agent) {
 	a := i.a
 	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
 	defer cancel()
-	if x.Store == a.store.ID() {
+	if x.Broker == a.self {
 		x.Report = i.report(ctx)
 		return
 	}
@@ -282,6 +286,41 @@ func (i *inspector) ask(ctx context.Context, x *health.Agent) {
 		x.Report, x.Problem = nil, err.Error()
 		if ctx.Err() != nil {
 			x.Problem = fmt.Sprintf("no answer within %v", askAgentFor)
+		}
+	}
+}
+
+// leads counts what each live agent leads.
+func (i *inspector) leads(s *health.Snapshot) {
+	v, by := i.a.view, map[id.Incarnation]int{}
+	for p, o := range v.Owners() {
+		if _, exists := v.TopicByID(p.Topic); exists {
+			by[o.Incarnation]++
+		}
+	}
+	for n := range s.Agents {
+		if l, live := v.Agent(s.Agents[n].Broker); live {
+			s.Agents[n].Leads = by[l.Incarnation]
+		}
+	}
+}
+
+// tiered finds the time of the newest record in the bucket of the partitions that dead
+// agents' journals are about, as far as etcd tells in time.
+func (i *inspector) tiered(ctx context.Context, s *health.Snapshot) {
+	if !i.a.hasStarted() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askEtcdFor)
+	defer cancel()
+	for n := range s.Journals {
+		x := &s.Journals[n]
+		if x.State != health.Dead {
+			continue
+		}
+		c, err := i.a.control.LossCost(ctx, x.ID)
+		if err == nil && c.TieredMs >= 0 {
+			x.Tiered = time.UnixMilli(c.TieredMs)
 		}
 	}
 }

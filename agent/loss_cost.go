@@ -15,7 +15,9 @@ type LossCost struct {
 	JournalStatus
 	// Partitions may lose what isn't in the tier and no live member has.
 	Partitions int      `json:"partitions"`
-	Topics     []string `json:"topics"`
+	Topics     []string `json:"topics"` // the first of them
+	// TopicsTotal counts those that are not listed as well.
+	TopicsTotal int `json:"topics_total"`
 	// Kept is what live members have and the bucket lacks: it stays. What may be lost was
 	// written after that; how much it was, nobody who is alive knows.
 	KeptEntries  uint64 `json:"kept_entries"`
@@ -46,10 +48,11 @@ func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
 	seen := map[id.Topic]bool{}
 	for _, p := range c.Partitions {
 		if !seen[p.Topic] && len(seen) < reasonsShown {
-			seen[p.Topic] = true
 			out.Topics = append(out.Topics, a.topicName(p.Topic))
 		}
+		seen[p.Topic] = true
 	}
+	out.TopicsTotal = len(seen)
 	ctx, cancel := context.WithTimeout(ctx, lossPatience)
 	defer cancel()
 	a.survivors(ctx, j, &c, &out)

@@ -101,6 +101,9 @@ func TestHealth(t *testing.T) {
 	if a.MayStop {
 		t.Error("another agent may be stopped while one hangs")
 	}
+	if err := says(a, health.Unavailable, "led by agent 2 (127.0.0.1:"); code != 2 || err != nil {
+		t.Errorf("what the hung agent leads is served, code %d: %v", code, err)
+	}
 	for range 3 { // whichever of the two is asked first
 		out, code, took := varve("cluster", "status", "-b", two.kafka+","+one.kafka, "--http", one.http)
 		t.Logf("status took %v", took)
@@ -202,6 +205,49 @@ func TestHealth(t *testing.T) {
 	if out, code, _ := varve("cluster", "health", "--http", three.http); code != 2 || !strings.Contains(out, "no agent answers") {
 		t.Errorf("code %d: %s", code, out)
 	}
+}
+
+// TestHealthWithoutEtcd: while etcd has no quorum an operator is told so first, hears of the
+// agent that answers, and is given no advice that does harm.
+func TestHealthWithoutEtcd(t *testing.T) {
+	t.Parallel()
+	c := newClusterOf(t, 3, false)
+	l := newLedger(t, c.brokers(), "frozen", 6)
+	l.put(100, 300)
+	one := c.agents[0]
+	one.well(t)
+	for _, m := range c.etcd.Members[1:] {
+		if err := m.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var a *health.Answer
+	poll(t, 20*time.Second, "the outage", func() (err error) {
+		a, _, _ = one.healthOf(t)
+		return says(a, health.Degraded, "no offset is committed, no topic can be written")
+	})
+	if a.Level != health.Degraded || a.Checks[0].Name != "etcd" || a.EtcdAwaySince.IsZero() || a.MayStop || !strings.Contains(a.MayStopWhy, "etcd does not answer") {
+		t.Errorf("%v, may stop %v (%s), first %+v", a.Level, a.MayStop, a.MayStopWhy, a.Checks[0])
+	}
+	out, code, _ := varve("cluster", "health", "--http", one.http)
+	if first, _, _ := strings.Cut(out, "\n"); code != 1 || !strings.Contains(first, "etcd does not answer; what follows is the last that was known at") {
+		t.Errorf("code %d: %s", code, out)
+	}
+	for _, harm := range []string{"accept-loss", "forget", "start agents", "any one agent may be stopped"} {
+		if strings.Contains(out, harm) {
+			t.Errorf("advice %q without etcd: %s", harm, out)
+		}
+	}
+	if err := errors.Join(says(a, health.Healthy, "free at least"), says(a, health.Healthy, "answers 3 agents")); err != nil {
+		t.Error(err)
+	}
+	for _, m := range c.etcd.Members[1:] {
+		if err := m.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	one.well(t)
+	l.check()
 }
 
 // TestFirstStartWithoutBucket: an agent whose bucket never worked is alive and not ready,

@@ -35,6 +35,47 @@ func TestEtcdLeaderKilled(t *testing.T) {
 	f.check()
 }
 
+// TestEtcdLeaderHangs: when the member of etcd that leads hangs, no agent loses its session,
+// and all that it leads is served on.
+func TestEtcdLeaderHangs(t *testing.T) {
+	t.Parallel()
+	c := newClusterOf(t, 3, false)
+	l := newLedger(t, c.brokers(), "hangs", 12)
+	l.beginAt(300, 3000)
+	l.awaitMore(3000)
+	epochs := l.epochs()
+	leader, err := c.etcd.Leader(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leader.Pause(); err != nil {
+		t.Fatal(err)
+	}
+	for since := time.Now(); time.Since(since) < 15*time.Second; {
+		l.awaitMore(3000)
+	}
+	if _, err := kadm.NewClient(l.cl).CreateTopic(t.Context(), 1, 1, nil, "meanwhile"); err != nil {
+		t.Errorf("create a topic while a member of etcd hangs: %v", err)
+	}
+	if err := leader.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	l.awaitMore(9000)
+	l.end()
+	for _, m := range c.agents {
+		if n := m.metric(t, "varve_metadata_sessions_lost_total"); n != 0 {
+			t.Errorf("agent %d lost %v sessions", m.id, n)
+		}
+	}
+	for p, e := range l.epochs() {
+		if e != epochs[p] {
+			t.Errorf("partition %d had epoch %d before, and has %d now", p, epochs[p], e)
+		}
+	}
+	c.ready()
+	l.check()
+}
+
 // TestAllOfEtcdGone: three agents go on while all of etcd is away for longer than
 // their sessions; owners keep what nobody took; afterwards commits and new topics
 // work again, and a failover too.

@@ -1,6 +1,9 @@
 package health
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Level is how bad something is.
 type Level int
@@ -37,9 +40,11 @@ func (l *Level) UnmarshalText(b []byte) error {
 
 // Answer is how well a cluster is, as /v1/health tells it.
 type Answer struct {
-	Cluster string       `json:"cluster"`
-	Level   Level        `json:"level"`
-	Agents  []AgentState `json:"agents"`
+	Cluster string `json:"cluster"`
+	Level   Level  `json:"level"`
+	// EtcdAwaySince: etcd does not answer since then, and this is the last that was known.
+	EtcdAwaySince time.Time    `json:"etcd_away_since,omitzero"`
+	Agents        []AgentState `json:"agents"`
 	// AgentsExpected counts the agents that should be there, AgentsLive those of them
 	// that have a session.
 	AgentsExpected int `json:"agents_expected"`
@@ -53,6 +58,15 @@ type Answer struct {
 	MayStopWhy string  `json:"may_stop_why,omitempty"` // why not
 	AtRisk     AtRisk  `json:"at_risk"`
 	Checks     []Check `json:"checks"`
+}
+
+// Headline is the verdict in a line.
+func (a *Answer) Headline() string {
+	text := fmt.Sprintf("%s: %d of %s alive", a.Level, a.AgentsLive, Count(a.AgentsExpected, "agent"))
+	if !a.EtcdAwaySince.IsZero() {
+		text = fmt.Sprintf("%s: etcd does not answer; what follows is the last that was known at %s", a.Level, a.EtcdAwaySince.UTC().Format(time.DateTime))
+	}
+	return text
 }
 
 // AtRisk is what only agents' disks have.

@@ -3,6 +3,7 @@ package health
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"varve/internal/id"
 )
@@ -69,7 +70,7 @@ func (j *judge) journals() {
 		switch x.State {
 		case Dead:
 			j.a.JournalsShort++
-			j.say("journals", Unavailable, j.remedy(x), "journal %v of %s waits to be recovered: %s", x.ID, name(x.Broker, host), j.why(x, good))
+			j.say("journals", Unavailable, j.known(remedy(x)), "journal %v of %s waits to be recovered: %s", x.ID, name(x.Broker, host), j.why(x, good))
 		case Open:
 			open++
 			if len(good) >= j.s.Factor && len(good) >= len(x.Ensemble) {
@@ -80,12 +81,12 @@ func (j *judge) journals() {
 			if len(good) < x.Quorum {
 				level, effect = Unavailable, fmt.Sprintf("; it takes no records with fewer than %d", x.Quorum)
 			}
-			j.say("journals", level, "start the agents that are missing, or another one: it takes their place", "journal %v of %s has %d of %d members%s%s", x.ID, name(x.Broker, host), len(good),
+			j.say("journals", level, j.known("start the agents that are missing, or another one: it takes their place"), "journal %v of %s has %d of %d members%s%s", x.ID, name(x.Broker, host), len(good),
 				max(j.s.Factor, len(x.Ensemble)), j.missing(x, good), effect)
 		}
 	}
 	if j.a.JournalsShort == 0 {
-		j.say("journals", Healthy, "", "all %d have their members", open)
+		j.say("journals", Healthy, "", "%s", all(open, "open journal", "its members"))
 	}
 }
 
@@ -112,8 +113,8 @@ func (j *judge) why(x *Journal, good []id.Store) string {
 	return fmt.Sprintf("%d of %d members live, %d must%s", len(good), len(x.Ensemble), max(1, len(x.Ensemble)-x.Quorum+1), j.missing(x, good))
 }
 
-func (j *judge) remedy(x *Journal) string {
-	return fmt.Sprintf("it takes a second or two; else bring the missing disks back, or give up what only they have: 'varve cluster accept-loss %v'", x.ID)
+func remedy(x *Journal) string {
+	return fmt.Sprintf("it takes a second or two; else bring the missing disks back, or accept the loss of what only they have: 'varve cluster accept-loss %v'", x.ID)
 }
 
 // missing names the members that can't be counted on.
@@ -137,7 +138,7 @@ func (j *judge) missing(x *Journal, good []id.Store) string {
 		case m.Behind:
 			text += fmt.Sprintf(": %s behind", Bytes(m.LagBytes))
 		case m.Error != "":
-			text += ": not connected, " + j.hosts(m.Error)
+			text += ": not connected, " + j.without(m.Error, at)
 		default:
 			text += ": not connected yet"
 		}
@@ -147,6 +148,16 @@ func (j *judge) missing(x *Journal, good []id.Store) string {
 		return ""
 	}
 	return ", without " + sorted(names)
+}
+
+// without is an error of a store that the line has named already.
+func (j *judge) without(text string, at StoreAt) string {
+	text = j.hosts(text)
+	rest, found := strings.CutPrefix(text, "the store of "+name(at.Broker, at.Host))
+	if _, why, more := strings.Cut(rest, ": "); found && more {
+		return why
+	}
+	return text
 }
 
 // stop decides for each agent whether it may be stopped now, its disk be lost included.
@@ -165,13 +176,16 @@ func (j *judge) stop() {
 	}
 	j.a.MayStop = all && j.a.AgentsLive > 1
 	switch {
+	case j.a.AgentsLive == 0:
+		j.a.MayStopWhy = "no agent is known to be alive"
+		j.say("stopping an agent", Degraded, j.known("start agents"), "not now: %s", j.a.MayStopWhy)
 	case j.a.AgentsLive == 1 && j.a.AgentsExpected == 1:
 		j.a.MayStopWhy = "there is one agent only: nobody serves while it is stopped"
 		j.say("stopping an agent", Healthy, "", "%s", j.a.MayStopWhy)
 	case j.a.MayStop:
 		j.say("stopping an agent", Healthy, "", "any one agent may be stopped now")
 	default:
-		j.say("stopping an agent", Degraded, "stop no other agent until this is over", "not now: %s", j.a.MayStopWhy)
+		j.say("stopping an agent", Degraded, "stop no agent until this is over", "not now: %s", j.a.MayStopWhy)
 	}
 }
 
@@ -181,8 +195,12 @@ func (j *judge) mayNotStop(a *Agent) string {
 		return a.name() + " is the only one that is alive"
 	}
 	for i := range j.s.Agents {
-		if r := j.s.Agents[i].Report; j.s.Agents[i].Live && (r == nil && j.s.Agents[i].Problem != "" || r != nil && r.Starting != "") && &j.s.Agents[i] != a {
-			return j.s.Agents[i].name() + " does not serve"
+		other := &j.s.Agents[i]
+		if other.Live && other.Report != nil && other.Report.Etcd.Error != "" {
+			return "etcd does not answer " + other.name() + ": nobody could take over"
+		}
+		if why := other.busy(); why != "" && other != a {
+			return other.name() + " " + why
 		}
 	}
 	for i := range j.s.Journals {
@@ -198,6 +216,21 @@ func (j *judge) mayNotStop(a *Agent) string {
 	}
 	if a.Report != nil && a.Report.Bucket.Error != "" {
 		return "the bucket does not answer " + a.name() + ": what waits could not be uploaded at its stop"
+	}
+	return ""
+}
+
+// busy is why an agent can't take over from another one now.
+func (a *Agent) busy() string {
+	switch a.state() {
+	case "silent":
+		return "does not answer"
+	case "stopping":
+		return "is stopping"
+	case "starting":
+		return "is starting"
+	case "not ready":
+		return "is not ready: " + a.Report.NotReady[0]
 	}
 	return ""
 }

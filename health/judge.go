@@ -12,6 +12,7 @@ import (
 // Judge decides how well a cluster is.
 func Judge(s *Snapshot) *Answer {
 	j := &judge{s: s, a: &Answer{Cluster: s.Cluster, Agents: []AgentState{}, Checks: []Check{}}}
+	j.etcd()
 	j.agents()
 	j.partitions()
 	j.journals()
@@ -31,6 +32,8 @@ func Judge(s *Snapshot) *Answer {
 type judge struct {
 	s *Snapshot
 	a *Answer
+	// away: etcd does not answer the agent that was asked, and the picture is an old one.
+	away bool
 }
 
 func (j *judge) say(name string, level Level, do, format string, args ...any) {
@@ -50,12 +53,31 @@ func name(b id.Broker, host string) string {
 
 func (a *Agent) name() string { return name(a.Broker, a.Host) }
 
+// etcd says first that the picture is an old one. The agent that was asked is there in any
+// case.
+func (j *judge) etcd() {
+	for i := range j.s.Agents {
+		a := &j.s.Agents[i]
+		if a.Broker != j.s.AskedAgent || a.Report == nil || a.Report.Etcd.Error == "" {
+			continue
+		}
+		j.away, j.a.EtcdAwaySince = true, a.Report.Etcd.Since
+		j.say("etcd", Degraded, "check etcd first", "does not answer %s since %s: no offset is committed, no topic can be written, and there is no failover: %s",
+			a.name(), a.Report.Etcd.Since.UTC().Format(time.DateTime), a.Report.Etcd.Error)
+	}
+}
+
+// known is advice that needs to be sure of the cluster's state.
+func (j *judge) known(do string) string {
+	if j.away {
+		return "wait until etcd answers: what is true now is not known"
+	}
+	return do
+}
+
 // agents compares those that are there with those that should be.
 func (j *judge) agents() {
-	var bad []Check
-	note := func(level Level, do, format string, args ...any) {
-		bad = append(bad, Check{"agents", level, fmt.Sprintf(format, args...), do})
-	}
+	var bad, drained []Check
 	for i := range j.s.Agents {
 		a := &j.s.Agents[i]
 		if a.Expected() {
@@ -66,34 +88,49 @@ func (j *judge) agents() {
 		}
 		state := a.state()
 		j.a.Agents = append(j.a.Agents, AgentState{Broker: int32(a.Broker), Host: a.Host, State: state, Drained: a.Drained, Report: a.Report})
-		switch forget := fmt.Sprintf("start it; or, if it won't come back, 'varve cluster forget %d'", a.Broker); state {
-		case "stopped":
-			if a.Expected() {
-				note(Degraded, forget, "%s was stopped and is not back; it registered last at %s", a.name(), a.Registered.UTC().Format(time.DateTime))
-			}
-		case "gone":
-			note(Degraded, forget, "%s is gone; it registered last at %s", a.name(), a.Registered.UTC().Format(time.DateTime))
-		case "silent":
-			note(Degraded, "look at that host: the process may hang, or its network be cut", "%s has a session but does not answer: %s", a.name(), a.Problem)
-		case "starting":
-			note(Degraded, "wait; its log says more", "%s is starting: %s", a.name(), a.Report.Starting)
-		case "not ready":
-			note(Degraded, "see what its /readyz says, and its log", "%s is not ready: %s", a.name(), strings.Join(a.Report.NotReady, "; "))
+		if text, do := j.amiss(a, state); text != "" {
+			bad = append(bad, Check{"agents", Degraded, text, do})
+		}
+		if a.Drained && a.Expected() {
+			drained = append(drained, Check{"agents", Healthy, fmt.Sprintf("%s is drained: it gets no partitions until 'varve cluster undrain %d'", a.name(), a.Broker), ""})
 		}
 	}
-	if j.a.AgentsLive == 0 {
-		note(Unavailable, "start agents", "no agent is alive")
+	text := fmt.Sprintf("%d of %s alive", j.a.AgentsLive, Count(j.a.AgentsExpected, "agent"))
+	switch {
+	case j.a.AgentsLive == 0:
+		j.say("agents", Unavailable, j.known("start agents"), "no agent is alive")
+	case j.a.AgentsExpected < j.s.Factor:
+		j.say("agents", Degraded, j.known("start more agents, or set a smaller replication.factor"), "%s; replication.factor %d wants %d", text, j.s.Factor, j.s.Factor)
+	case len(bad) == 0:
+		j.say("agents", Healthy, "", "%s", text)
 	}
-	level, text := Healthy, fmt.Sprintf("%d of %s alive", j.a.AgentsLive, Count(j.a.AgentsExpected, "agent"))
-	if j.a.AgentsExpected < j.s.Factor {
-		level, text = Degraded, text+fmt.Sprintf("; replication.factor %d wants %d", j.s.Factor, j.s.Factor)
+	j.a.Checks = append(append(j.a.Checks, bad...), drained...)
+}
+
+// amiss says what is wrong with an agent, and what to do; "" if nothing is.
+func (j *judge) amiss(a *Agent, state string) (text, do string) {
+	last := "; it registered last at " + a.Registered.UTC().Format(time.DateTime)
+	forget := j.known(fmt.Sprintf("start it; or, if it won't come back, 'varve cluster forget %d'", a.Broker))
+	switch state {
+	case "stopped":
+		if a.Expected() {
+			return a.name() + " was stopped and is not back" + last, forget
+		}
+	case "gone":
+		if j.away {
+			return a.name() + " had no session when etcd last answered" + last, forget
+		}
+		return a.name() + " is gone" + last, forget
+	case "silent":
+		return a.name() + " has a session but does not answer: " + a.Problem, "look at that host: the process may hang, or its network be cut"
+	case "stopping":
+		return a.name() + " is stopping", "wait until its partitions are with others"
+	case "starting":
+		return a.name() + " is starting: " + a.Report.Starting, "wait; its log says more"
+	case "not ready":
+		return a.name() + " is not ready: " + strings.Join(a.Report.NotReady, "; "), "see what its /readyz says, and its log"
 	}
-	if level == Healthy {
-		j.say("agents", level, "", "%s", text)
-	} else {
-		j.say("agents", level, "start more agents, or set a smaller replication.factor", "%s", text)
-	}
-	j.a.Checks = append(j.a.Checks, bad...)
+	return "", ""
 }
 
 func (a *Agent) state() string {
@@ -116,30 +153,61 @@ func (a *Agent) state() string {
 	return "serving"
 }
 
-// partitions counts those that nobody serves.
+// partitions counts those that nobody serves. What an agent leads that doesn't answer is
+// not served, as far as can be told.
 func (j *judge) partitions() {
-	unserved := 0
+	unserved, unsure := 0, false
 	var why []string
 	for i := range j.s.Agents {
-		if r := j.s.Agents[i].Report; r != nil {
+		a := &j.s.Agents[i]
+		if a.hangs() && a.Leads > 0 {
+			unserved += a.Leads
+			j.say("partitions", Unavailable, "wait some seconds for failover; if it stays, look at that host", "%d of %d %s led by %s, which does not answer", a.Leads, j.s.Partitions, are(a.Leads), a.name())
+		} else if a.Leaving && a.Leads > 0 {
+			unsure = true
+			j.say("partitions", Degraded, "wait until they are with others", "%d of %d %s led by %s, which is stopping", a.Leads, j.s.Partitions, are(a.Leads), a.name())
+		}
+		if r := a.Report; r != nil {
 			unserved += len(r.Unserved)
 			for _, u := range r.Unserved {
-				why = append(why, fmt.Sprintf("partition %s of %s can't be served: %s", u.What, j.s.Agents[i].name(), j.hosts(u.Why)))
+				why = append(why, fmt.Sprintf("partition %s of %s can't be served: %s", u.What, a.name(), j.hosts(u.Why)))
 			}
 		}
 	}
 	j.a.PartitionsLeaderless = j.s.Leaderless + unserved
-	if j.a.PartitionsLeaderless == 0 {
-		j.say("partitions", Healthy, "", "all %d have a leader", j.s.Partitions)
-	} else {
-		j.say("partitions", Unavailable, "wait some seconds for failover; if it stays, see the journals that wait", "%d of %d have no leader that serves them", j.a.PartitionsLeaderless, j.s.Partitions)
+	switch {
+	case j.a.PartitionsLeaderless > 0:
+		j.say("partitions", Unavailable, j.known("wait some seconds for failover; if it stays, see the journals that wait"), "%d of %d have no leader that serves them", j.a.PartitionsLeaderless, j.s.Partitions)
+	case !unsure:
+		j.say("partitions", Healthy, "", "%s", all(j.s.Partitions, "partition", "a leader"))
 	}
 	if j.s.SlotsFree > 0 {
-		j.say("groups", Unavailable, "wait some seconds for failover", "%s no coordinator: their consumer groups wait", Count(j.s.SlotsFree, "coordinator slot")+" "+has(j.s.SlotsFree))
+		j.say("groups", Unavailable, j.known("wait some seconds for failover"), "%s no coordinator: their consumer groups wait", Count(j.s.SlotsFree, "coordinator slot")+" "+has(j.s.SlotsFree))
 	}
 	for _, line := range why[:min(len(why), linesShown)] {
-		j.say("partitions", Unavailable, "bring back the agent that it waits for", "%s", line)
+		j.say("partitions", Unavailable, j.known("bring back the agent that it waits for"), "%s", line)
 	}
+}
+
+// hangs: it has a session and doesn't answer.
+func (a *Agent) hangs() bool { return a.Live && a.Report == nil && a.Problem != "" }
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+// all says that each of n things has something.
+func all(n int, what, it string) string {
+	switch n {
+	case 0:
+		return "there is no " + what
+	case 1:
+		return "the only " + what + " has " + it
+	}
+	return fmt.Sprintf("all %d %ss have %s", n, what, it)
 }
 
 // linesShown bounds the lines about one kind of thing.
@@ -148,7 +216,12 @@ const linesShown = 20
 // hosts adds to each store in a text where it was.
 func (j *judge) hosts(text string) string {
 	for s, at := range j.s.Stores {
-		text = strings.ReplaceAll(text, "store "+s.String(), "the store of "+name(at.Broker, at.Host))
+		its := "the store of " + name(at.Broker, at.Host)
+		text = strings.ReplaceAll(text, "store "+s.String(), its)
+		for strings.Contains(text, its+": "+its) { // each layer named it
+			text = strings.ReplaceAll(text, its+": "+its, its)
+		}
+		text = strings.ReplaceAll(text, its+" at "+at.Host+": ", its+": ")
 	}
 	return strings.ReplaceAll(text, "\n", "; ")
 }
@@ -174,13 +247,42 @@ func (j *judge) risk() {
 		text = fmt.Sprintf("%s only on agents' disks, the oldest for %v", Bytes(j.a.AtRisk.Bytes), age(j.a.AtRisk.OldestMs))
 	}
 	if j.a.AtRisk.Unknown > 0 {
-		text += fmt.Sprintf("; %s did not say", Count(j.a.AtRisk.Unknown, "agent"))
+		text = fmt.Sprintf("%s did not say; on the others: %s", Count(j.a.AtRisk.Unknown, "agent"), text)
+	}
+	if j.riskUnknown(text) {
+		return
 	}
 	if late := 2*j.s.MaxAge + 30*time.Second; time.Duration(j.a.AtRisk.OldestMs)*time.Millisecond > late {
 		j.say("data at risk", Degraded, "see the bucket; journal.hard_bytes says how much may wait", "%s; it should be there after %v", text, j.s.MaxAge)
 		return
 	}
 	j.say("data at risk", Healthy, "", "%s", text)
+}
+
+// riskUnknown says that nobody who is alive knows what a dead agent's journal has that the
+// bucket lacks.
+func (j *judge) riskUnknown(others string) bool {
+	var waits []string
+	since := time.Time{}
+	for i := range j.s.Journals {
+		x := &j.s.Journals[i]
+		if x.State != Dead {
+			continue
+		}
+		waits = append(waits, x.ID.String())
+		if !x.Tiered.IsZero() && (since.IsZero() || x.Tiered.Before(since)) {
+			since = x.Tiered
+		}
+	}
+	if len(waits) == 0 {
+		return false
+	}
+	from := "; since when is not known"
+	if !since.IsZero() {
+		from = "; it was written after " + since.UTC().Format(time.DateTime) + ", of when the newest record of its partitions in the bucket is"
+	}
+	j.say("data at risk", Degraded, j.known("see the journals that wait"), "unknown: what journal %s has that the bucket lacks, until it is recovered%s. Else: %s", strings.Join(waits[:min(len(waits), linesShown)], ", "), from, others)
+	return true
 }
 
 func age(ms int64) time.Duration {
@@ -194,9 +296,10 @@ func (j *judge) places() {
 		of       func(*Report) *Place
 	}{
 		{"bucket", "check store.endpoint, the bucket and the credentials; records wait in the journals meanwhile", func(r *Report) *Place { return &r.Bucket }},
-		{"etcd", "check etcd: without it there is no failover, and no offset is committed", func(r *Report) *Place { return &r.Etcd }},
+		{"etcd", "check etcd: without it there is no failover, no offset is committed and no topic can be written", func(r *Report) *Place { return &r.Etcd }},
 	} {
 		asked, bad := 0, 0
+		first := what.name == "etcd" && j.away // said before all else
 		for i := range j.s.Agents {
 			a := &j.s.Agents[i]
 			if a.Report == nil {
@@ -205,6 +308,9 @@ func (j *judge) places() {
 			asked++
 			if p := what.of(a.Report); p.Error != "" {
 				bad++
+				if first && a.Broker == j.s.AskedAgent {
+					continue
+				}
 				j.say(what.name, Degraded, what.do, "does not answer %s since %s: %s", a.name(), p.Since.UTC().Format(time.DateTime), p.Error)
 			}
 		}

@@ -92,7 +92,7 @@ func TestJudge(t *testing.T) {
 		"refused": {func(s *Snapshot) {
 			m := &s.Agents[0].Report.Journals["1-1"][2]
 			m.Connected, m.Error = false, "store "+store(3).String()+" at h: disk full"
-		}, Degraded, false, []string{"not connected, the store of agent 3 (host-3:9645) at h: disk full"}},
+		}, Degraded, false, []string{"agent 3 (host-3:9645): not connected, disk full"}},
 		"one copy": {func(s *Snapshot) {
 			s.Journals = append(s.Journals, Journal{ID: id.Journal{Writer: 9, Seq: 1}, Broker: 9, State: Sealed, Quorum: 1, End: 5, Ensemble: []id.Store{store(1)}})
 		}, Degraded, false, []string{"journal 9-1 of agent 9 would be left with 0 of the 1 members"}},
@@ -105,14 +105,21 @@ func TestJudge(t *testing.T) {
 		}, Degraded, false, []string{"journal 1-0 of agent 1 (host-1:9645) would be left with 0 of the 1"}},
 		"hung":      {func(s *Snapshot) { s.Agents[1].Report, s.Agents[1].Problem = nil, "no answer within 1s" }, Degraded, false, []string{"agent 2 (host-2:9645) has a session but does not answer: no answer within 1s", "1 agent did not say"}[:1]},
 		"starting":  {func(s *Snapshot) { s.Agents[2].Report = &Report{Starting: "it waits for others"} }, Degraded, false, []string{"agent 3 (host-3:9645) is starting: it waits for others"}},
-		"not ready": {func(s *Snapshot) { s.Agents[2].Report.NotReady = []string{"no", "way"} }, Degraded, true, []string{"agent 3 (host-3:9645) is not ready: no; way"}},
+		"not ready": {func(s *Snapshot) { s.Agents[2].Report.NotReady = []string{"no", "way"} }, Degraded, false, []string{"agent 3 (host-3:9645) is not ready: no; way", "not now: agent 3 (host-3:9645) is not ready: no"}},
+		"stopping": {func(s *Snapshot) { s.Agents[2].Leaving, s.Agents[2].Leads = true, 4 }, Degraded, false, []string{
+			"agent 3 (host-3:9645) is stopping", "4 of 12 are led by agent 3 (host-3:9645), which is stopping", "not now: agent 3 (host-3:9645) is stopping"}},
+		"hung leader": {func(s *Snapshot) {
+			s.Agents[1].Report, s.Agents[1].Problem, s.Agents[1].Leads = nil, "no answer within 1s", 4
+		}, Unavailable, false, []string{"4 of 12 are led by agent 2 (host-2:9645), which does not answer", "4 of 12 have no leader that serves them", "not now: agent 2 (host-2:9645) does not answer"}},
+		"risk unknown": {func(s *Snapshot) { s.kill(2); s.Journals[1].State, s.Journals[1].Tiered = Dead, time.Unix(900, 0) }, Unavailable, false, []string{
+			"data at risk: unknown: what journal 2-1 has that the bucket lacks", "written after 1970-01-01 00:15:00"}},
 		"unserved": {func(s *Snapshot) {
 			s.Agents[2].Report.Unserved = []Reason{{"t/3", "store " + store(2).String() + " is away"}}
 		}, Unavailable, true, []string{"1 of 12 have no leader", "partition t/3 of agent 3 (host-3:9645) can't be served: the store of agent 2 (host-2:9645) is away"}},
 		"bucket": {func(s *Snapshot) {
 			s.Agents[2].Report.Bucket = Place{"b", "refused", time.Unix(900, 0)}
 		}, Degraded, false, []string{"does not answer agent 3 (host-3:9645) since 1970-01-01 00:15:00: refused", "could not be uploaded"}},
-		"etcd":    {func(s *Snapshot) { s.Agents[2].Report.Etcd = Place{"etcd", "away", time.Unix(900, 0)} }, Degraded, true, []string{"does not answer agent 3 (host-3:9645)", "no failover"}},
+		"etcd":    {func(s *Snapshot) { s.Agents[2].Report.Etcd = Place{"etcd", "away", time.Unix(900, 0)} }, Degraded, false, []string{"does not answer agent 3 (host-3:9645)", "no failover", "not now: etcd does not answer agent 3"}},
 		"full":    {func(s *Snapshot) { s.Agents[1].Report.Disk.Full = "disk full: 5 MB free" }, Unavailable, true, []string{"agent 2 (host-2:9645): disk full: 5 MB free"}},
 		"low":     {func(s *Snapshot) { s.Agents[1].Report.Disk.Low = true }, Degraded, true, []string{"agent 2 (host-2:9645) has 50.0 GB free of 100.0 GB"}},
 		"journal": {func(s *Snapshot) { s.Agents[1].Report.JournalPressure = 1 }, Unavailable, true, []string{"the journal of agent 2 (host-2:9645) is full"}},
@@ -218,5 +225,69 @@ func TestLevelAsText(t *testing.T) {
 	}
 	if err := new(Level).UnmarshalText([]byte("fine")); err == nil {
 		t.Error("any word is a level")
+	}
+}
+
+// TestWithoutEtcd: while etcd doesn't answer the verdict says so first, knows the agent that
+// was asked, and gives no advice that needs to be sure of the others.
+func TestWithoutEtcd(t *testing.T) {
+	for _, frozen := range []bool{false, true} { // whether the last picture has the sessions gone
+		s := three()
+		if frozen {
+			s.kill(2)
+			s.kill(3)
+			s.Journals[1].State, s.Journals[2].State, s.Leaderless = Dead, Dead, 8
+		}
+		s.Agents[0].Report.Etcd = Place{"etcd", "no quorum", time.Unix(900, 0)}
+		s.Agents[0].Report.Bucket.Error = "refused"
+		a := Judge(s)
+		if c := a.Checks[0]; c.Name != "etcd" || !strings.Contains(c.Text, "no offset is committed, no topic can be written") || !strings.Contains(a.Headline(), "the last that was known at 1970-01-01 00:15:00") {
+			t.Errorf("first comes %+v", c)
+		}
+		lines := map[string]bool{}
+		for _, c := range a.Checks {
+			lines[c.Name] = true
+			for _, harm := range []string{"accept-loss", "forget", "start"} {
+				if strings.Contains(c.Do, harm) {
+					t.Errorf("%s: %s: %s", c.Name, c.Text, c.Do)
+				}
+			}
+		}
+		for _, name := range []string{"bucket", "disk", "partitions", "journals"} {
+			if !lines[name] {
+				t.Errorf("no line %s: %+v", name, a.Checks)
+			}
+		}
+		if want := map[bool]Level{false: Degraded, true: Unavailable}[frozen]; a.Level != want || a.MayStop || a.MayStopWhy == "" {
+			t.Errorf("%v, may stop %v: %s", a.Level, a.MayStop, a.MayStopWhy)
+		}
+	}
+}
+
+// TestLines: a verdict doesn't contradict or repeat itself.
+func TestLines(t *testing.T) {
+	lines := func(change func(*Snapshot)) (text string) {
+		s := three()
+		change(s)
+		for _, c := range Judge(s).Checks {
+			text += c.Level.String() + " " + c.Name + ": " + c.Text + "\n"
+		}
+		return text
+	}
+	if text := lines(func(s *Snapshot) { s.kill(2) }); strings.Contains(text, "healthy agents") {
+		t.Errorf("an agent is gone, and agents are fine:\n%s", text)
+	}
+	if text := lines(func(s *Snapshot) { s.Agents[1].Drained = true }); !strings.Contains(text, "healthy agents: agent 2 (host-2:9645) is drained") {
+		t.Errorf("a drained agent is not named:\n%s", text)
+	}
+	of := "store " + store(3).String()
+	if text := lines(func(s *Snapshot) {
+		m := &s.Agents[0].Report.Journals["1-1"][2]
+		m.Connected, m.Error = false, of+": "+of+" at host-3:9645: refused"
+	}); !strings.Contains(text, "without agent 3 (host-3:9645): not connected, refused\n") {
+		t.Errorf("a reason is repeated:\n%s", text)
+	}
+	if text := lines(func(s *Snapshot) { s.Partitions, s.Journals = 1, s.Journals[:1] }); strings.Contains(text, "all 1 ") {
+		t.Errorf("one is all:\n%s", text)
 	}
 }

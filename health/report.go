@@ -122,6 +122,7 @@ type Agent struct {
 	Stopped    bool    // it was told to stop; else it vanished
 	Leaving    bool    // it is stopping
 	Drained    bool    // it is to own nothing
+	Leads      int     // partitions
 	Report     *Report // nil: it was not asked, or did not answer
 	Problem    string  // why not; empty: there is no way to ask it
 }
@@ -139,6 +140,9 @@ type Journal struct {
 	End      uint64
 	Ensemble []id.Store
 	Holders  []id.Store
+	// Tiered is the time of the newest record in the bucket of the partitions whose records a
+	// dead one may have; zero: not known.
+	Tiered time.Time
 }
 
 // State is a step in a journal's life.

@@ -25,6 +25,7 @@ type etcdStore struct {
 	log     *slog.Logger
 	metrics *storeMetrics
 	health  health
+	servers *servers
 	streams atomic.Uint64 // numbers watch streams
 
 	ctx    context.Context // ends with Close
@@ -53,7 +54,7 @@ func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Reg
 	failed := func(err error) error { return fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err) }
 	var client *clientv3.Client
 	err := persist(ctx, cfg, away, func() (err error) {
-		client, err = dial(ctx, cfg)
+		client, err = dial(ctx, context.Background(), cfg)
 		return err
 	})
 	if err != nil {
@@ -62,6 +63,7 @@ func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Reg
 	s := &etcdStore{cfg: cfg, client: client, log: log, metrics: newStoreMetrics(reg)}
 	s.health.log, s.health.metrics = log, s.metrics
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.servers = s.newServers()
 	if err := persist(ctx, cfg, away, func() error { return s.greet(ctx) }); err != nil {
 		return nil, errors.Join(failed(err), s.Close())
 	}
@@ -92,8 +94,9 @@ func persist(ctx context.Context, cfg Config, away func(error) error, try func()
 }
 
 // dial makes the client. It connects in the background, and again after every
-// loss within about a second: a session with a short time to live depends on it.
-func dial(ctx context.Context, cfg Config) (*clientv3.Client, error) {
+// loss within about a second: a session with a short time to live depends on it. It is
+// of use for life.
+func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
 	tlsConfig, err := cfg.client()
 	if err != nil {
 		return nil, err
@@ -106,6 +109,7 @@ func dial(ctx context.Context, cfg Config) (*clientv3.Client, error) {
 			namedCreds{credentials.NewTLS(tlsConfig), cfg.TLS.ServerName}))
 	}
 	client, err := clientv3.New(clientv3.Config{
+		Context:     life,
 		Endpoints:   cfg.Endpoints,
 		DialTimeout: cfg.DialTimeout,
 		// A host that vanished without a word is noticed by pings; etcd's own
@@ -186,7 +190,7 @@ func (s *etcdStore) Close() error {
 	if again {
 		return nil
 	}
-	if err := s.client.Close(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
+	if err := errors.Join(s.client.Close(), s.servers.close()); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("close etcd client: %w", err)
 	}
 	return nil

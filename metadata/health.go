@@ -17,9 +17,9 @@ type health struct {
 	mu struct {
 		sync.Mutex
 		since time.Time // zero while the store is available
-		// tries ends with an outage. What a member of etcd was asked while it had no
-		// leader is never answered: when the outage is over it is asked again, not when
-		// the request's time is.
+		// tries ends with an outage, or when a server is given up. What a member of etcd
+		// was asked while it had no leader is never answered: when the outage is over it
+		// is asked again, not when the request's time is.
 		tries context.Context
 		again context.CancelFunc
 	}
@@ -65,13 +65,26 @@ func (h *health) up() {
 	h.mu.Lock()
 	since := h.mu.since
 	h.mu.since = time.Time{}
-	if !since.IsZero() && h.mu.again != nil {
-		h.mu.again()
-		h.mu.tries = nil
+	if !since.IsZero() {
+		h.retryLocked()
 	}
 	h.mu.Unlock()
 	if !since.IsZero() {
 		h.metrics.unavailable.Set(0)
 		h.log.Info("metadata store available again", "after", time.Since(since).Round(time.Millisecond))
+	}
+}
+
+// retry gives up what waits for an answer now.
+func (h *health) retry() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.retryLocked()
+}
+
+func (h *health) retryLocked() {
+	if h.mu.again != nil {
+		h.mu.again()
+		h.mu.tries = nil
 	}
 }

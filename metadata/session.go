@@ -14,6 +14,7 @@ import (
 type etcdSession struct {
 	s      *etcdStore
 	lease  Lease
+	every  time.Duration // between two renewals
 	lost   chan struct{}
 	done   chan struct{}
 	cancel context.CancelFunc
@@ -27,7 +28,7 @@ func (s *etcdStore) Session(ctx context.Context, ttl time.Duration) (Session, er
 		return nil, err
 	}
 	kctx, cancel := context.WithCancel(s.ctx)
-	n := &etcdSession{s: s, lost: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
+	n := &etcdSession{s: s, every: time.Duration(secs) * time.Second / 3, lost: make(chan struct{}), done: make(chan struct{}), cancel: cancel}
 	err = s.call(ctx, "grant", func(ctx context.Context) error {
 		r, err := s.client.Grant(ctx, secs)
 		if err == nil {
@@ -45,44 +46,47 @@ func (s *etcdStore) Session(ctx context.Context, ttl time.Duration) (Session, er
 	return n, nil
 }
 
-// run keeps the lease alive until the session ends or the lease is gone. The
-// client gives up when it got no answer for the time to live; whether the lease
-// is gone then is only for the server to say.
+// run keeps the lease alive until the session ends or the lease is gone, which is only
+// for the servers to say. They are asked three times in its life: an etcd that lost its
+// leader has a new one in about half of it, which gives all leases their whole life again.
 func (n *etcdSession) run(ctx context.Context) {
 	defer close(n.done)
+	tick := time.NewTicker(n.every)
+	defer tick.Stop()
 	wait := retryWait{}
 	for {
-		if n.follow(ctx) {
-			wait.reset()
-		}
-		if ctx.Err() != nil {
+		err := n.renew(ctx)
+		switch {
+		case ctx.Err() != nil:
 			return
-		}
-		if n.gone(ctx) {
+		case err == nil:
+			wait.reset()
+			n.s.health.note(nil)
+		case errors.Is(err, ErrSessionLost) && n.gone(ctx):
 			n.s.metrics.lost.Inc()
 			n.s.log.Warn("metadata session lost", "lease", fmt.Sprintf("%x", int64(n.lease)))
 			close(n.lost)
 			return
+		default:
+			if !wait.sleep(ctx) {
+				return
+			}
+			continue
 		}
-		if !wait.sleep(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// follow reads the answers to keepalives until they end, and says whether there
-// was one.
-func (n *etcdSession) follow(ctx context.Context) bool {
-	answers, err := n.s.client.KeepAlive(ctx, clientv3.LeaseID(n.lease))
-	if err != nil {
-		return false
-	}
-	any := false
-	for range answers {
-		any = true
-		n.s.health.note(nil)
-	}
-	return any
+// renew asks the servers once. What some of them don't answer is given up when it is
+// time to ask again.
+func (n *etcdSession) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, n.every)
+	context.AfterFunc(ctx, cancel) // not before: who is slow is to be known
+	return n.s.servers.renew(ctx, n.lease)
 }
 
 // gone asks the server whether the lease is gone; no answer is no.

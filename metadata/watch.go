@@ -104,6 +104,7 @@ func (w *etcdWatch) follow(ctx context.Context) error {
 	id := strconv.FormatUint(w.s.streams.Add(1), 10)
 	ctx, cancel := context.WithCancel(grpcmd.AppendToOutgoingContext(ctx, "varve-watch", id))
 	defer cancel()
+	defer context.AfterFunc(w.s.health.try(), cancel)() // its server may hang
 	in := w.s.client.Watch(clientv3.WithRequireLeader(ctx), w.s.cfg.Prefix+w.prefix,
 		clientv3.WithPrefix(), clientv3.WithRev(int64(w.rev)+1), clientv3.WithCreatedNotify())
 	for w.bytes <= maxWatchBytes {

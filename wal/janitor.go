@@ -40,6 +40,7 @@ func (s *Store) prepare() {
 	wants := s.mu.wants
 	s.mu.Unlock()
 	var full, noRoom error
+	made := false
 	for _, p := range wants {
 		if full == nil {
 			full = s.admitFile(p.size)
@@ -51,9 +52,13 @@ func (s *Store) prepare() {
 		if isFull(err) {
 			noRoom = err
 		}
+		made = made || err == nil
 		s.prepared(p, f, err)
 	}
-	s.noteFull(noRoom)
+	// That nothing was refused for want of room doesn't mean that there is some.
+	if noRoom != nil || made || s.full.Load() != nil && s.admitOnDisk(s.cfg.FileBytes) == nil {
+		s.noteFull(noRoom)
+	}
 }
 
 // prepared notes how a preparation ended, and strikes it off if it needs no repetition.
@@ -75,11 +80,19 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 	}
 }
 
-// admitFile checks the budget and the disk before another file is made.
+// admitFile checks the disk and the budget before another file is made.
 func (s *Store) admitFile(size int64) error {
+	if err := s.admitOnDisk(size); err != nil {
+		return err
+	}
 	if n := s.weight.Load(); n+size > s.cfg.HardBytes {
 		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, leastAppend, s.cfg.HardBytes)
 	}
+	return nil
+}
+
+// admitOnDisk checks that a spare or the disk has room for a file.
+func (s *Store) admitOnDisk(size int64) error {
 	s.mu.Lock()
 	spare := len(s.mu.spares) > 0 && size == s.cfg.FileBytes
 	s.mu.Unlock()

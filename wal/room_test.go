@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"varve/internal/vfs"
 )
@@ -64,6 +65,50 @@ func TestRoom(t *testing.T) {
 		}
 		if r := s.Room(); r.Low || s.Pressure() != 0 || o.add(t, w, 1000, 8000) != nil {
 			t.Errorf("with room again: %+v, pressure %v", r, s.Pressure())
+		}
+		w.Close()
+		s.Close()
+	})
+}
+
+// TestFullWithoutBudget: a disk stays full, whatever else refuses a file meanwhile.
+func TestFullWithoutBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := small()
+		cfg.ReserveBytes = cfg.FileBytes
+		disk := vfs.NewMemory()
+		var said strings.Builder
+		s, err := Open(cfg, Options{FS: disk, Log: slog.New(slog.NewTextHandler(&said, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := createJournal(t, s, 1)
+		synctest.Wait()
+		disk.Capacity = 1
+		signal(s.work) // the janitor sees it
+		synctest.Wait()
+		o := newOutcome()
+		for n := range int64(1000) {
+			if err := o.add(t, w, n, 8000); err != nil && !errors.Is(err, ErrFull) {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		o.n.Wait()
+		full := s.Room().Full
+		s.weight.Store(cfg.HardBytes) // the budget is used up as well
+		time.Sleep(2 * retryEvery)
+		synctest.Wait()
+		if r := s.Room(); full == "" || r.Full != full || strings.Contains(said.String(), "has space") {
+			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, &said)
+		}
+		disk.Capacity = 1 << 40
+		signal(s.work) // the janitor sees it
+		synctest.Wait()
+		time.Sleep(2 * retryEvery)
+		synctest.Wait()
+		if r := s.Room(); r.Full != "" {
+			t.Errorf("the disk has room, only the budget has none: %q", r.Full)
 		}
 		w.Close()
 		s.Close()

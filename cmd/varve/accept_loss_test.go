@@ -37,6 +37,15 @@ func TestLossIsSpelledOut(t *testing.T) {
 			}
 		}
 	}
+	many := agent.LossCost{Partitions: 1, TopicsTotal: 103}
+	for range 100 {
+		many.Topics = append(many.Topics, "t")
+	}
+	var b strings.Builder
+	sayCost(&b, &many)
+	if !strings.Contains(b.String(), "records of 1 partition may") || !strings.Contains(b.String(), "t, and 93 more)") || strings.Count(b.String(), " t,") > 10 {
+		t.Errorf("many topics: %s", &b)
+	}
 	for want, l := range map[string]agent.Loss{
 		"nothing was lost":                     {Whole: true, Kept: 5},
 		"3 entries are lost":                   {Kept: 5, Lost: 3},

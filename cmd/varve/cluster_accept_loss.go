@@ -23,9 +23,9 @@ func clusterAcceptLossCommand() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use:   "accept-loss JOURNAL",
-		Short: "Give up records of which too few copies are left",
-		Long: `Give up what no live agent has of a dead agent's journal, so that its partitions are
-served again. Records that were acknowledged, that were not in the bucket yet, and that no
+		Short: "Accept the loss of records whose copies are gone",
+		Long: `Accept the loss of records whose copies are gone: of a dead agent's journal what no live
+agent has is given up, so that its partitions are served again. Records that were acknowledged, that were not in the bucket yet, and that no
 live agent has, are lost for ever. Their offsets stay unused if later records are left;
 consumers pass over them. Bring the missing agents back with their disks instead if you can:
 then nothing is lost, and nothing needs to be accepted.
@@ -85,12 +85,25 @@ func sayCost(w io.Writer, c *agent.LossCost) {
 	for _, m := range c.Members {
 		fmt.Fprintf(w, "  %s\n", memberLine(&m))
 	}
-	fmt.Fprintf(w, "The newest records of %d partitions may lie in it", c.Partitions)
+	fmt.Fprintf(w, "The newest records of %s may lie in it", health.Count(c.Partitions, "partition"))
 	if len(c.Topics) > 0 {
-		fmt.Fprintf(w, " (topics %s)", strings.Join(c.Topics, ", "))
+		fmt.Fprintf(w, " (%s)", topicsLine(c))
 	}
 	fmt.Fprintln(w, ".\n"+leftLine(c))
 	fmt.Fprintln(w, "What is not in the bucket, and on no live agent, will be lost for ever, although it was acknowledged.")
+}
+
+// topicsShown bounds the names on a line.
+const topicsShown = 10
+
+// topicsLine names the first topics.
+func topicsLine(c *agent.LossCost) string {
+	shown := c.Topics[:min(len(c.Topics), topicsShown)]
+	text := "topics " + strings.Join(shown, ", ")
+	if more := max(c.TopicsTotal, len(c.Topics)) - len(shown); more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
 }
 
 // memberLine says of a member where it was, and what it has.
@@ -162,7 +175,7 @@ func areEntries(n int64) string {
 func saidLoss(l *agent.Loss) string {
 	switch {
 	case l.Whole:
-		return fmt.Sprintf("journal %s: nothing was lost, all %d entries are there", l.Journal, l.Kept)
+		return fmt.Sprintf("journal %s: nothing was lost, all of it (%s) is there", l.Journal, entries(int64(l.Kept)))
 	case l.Gone && l.Lost >= 0:
 		return fmt.Sprintf("journal %s: nothing of it was left, %s lost", l.Journal, areEntries(l.Lost))
 	case l.Gone:

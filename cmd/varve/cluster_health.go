@@ -37,7 +37,11 @@ The exit code is 0 when all is well, 1 when everything is served and something i
 should be, 2 when something can't be written or read, or no agent answers. With --wait the
 command returns when all is well, or after --timeout with the code of the last answer; an
 agent that is stopped for good keeps it waiting until it is forgotten ('varve cluster
-forget'). With --watch it goes on until it is interrupted.`,
+forget'). With --watch it goes on until it is interrupted.
+
+What is led by an agent that doesn't answer counts as unavailable. While etcd doesn't answer the
+rest is what was known last: records are written and read, offsets and topics can't be changed;
+the exit code is 1.`,
 		Example: "  varve cluster health\n  varve cluster health --wait --timeout 2m && systemctl restart varve\n  varve cluster health --watch --http 10.0.0.1:9644",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -158,7 +162,7 @@ func askHealth(ctx context.Context, addr string) (*health.Answer, error) {
 }
 
 func printHealth(t *table, a *health.Answer) {
-	t.row(fmt.Sprintf("cluster %s is %s: %d of %s alive", a.Cluster, a.Level, a.AgentsLive, health.Count(a.AgentsExpected, "agent")))
+	t.row(fmt.Sprintf("cluster %s is %s", a.Cluster, a.Headline()))
 	t.gap()
 	for _, c := range a.Checks {
 		mark := "ok"

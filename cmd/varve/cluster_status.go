@@ -121,7 +121,7 @@ func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
 }
 
 func (s *clusterState) print(t *table) {
-	t.row(fmt.Sprintf("cluster %s  controller %s  %d topics  %d partitions  %d without leader", s.Cluster, number(s.Controller), s.Topics, s.Partitions, s.Leaderless))
+	t.row(fmt.Sprintf("cluster %s  controller %s  %s  %s  %d without leader", s.Cluster, number(s.Controller), health.Count(s.Topics, "topic"), health.Count(s.Partitions, "partition"), s.Leaderless))
 	t.gap()
 	t.row("BROKER", "ADDRESS", "RACK", "LEADS")
 	for _, b := range s.Brokers {

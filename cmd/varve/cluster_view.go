@@ -85,11 +85,11 @@ func (s *clusterState) printView(t *table) {
 	}
 	if s.View.MovesTotal > 0 {
 		t.gap()
-		t.row(fmt.Sprintf("%d partitions are being moved", s.View.MovesTotal))
+		t.row("moving: " + health.Count(s.View.MovesTotal, "partition"))
 	}
 	if s.Health != nil {
 		t.gap()
-		t.row(fmt.Sprintf("%s: %d of %s alive", s.Health.Level, s.Health.AgentsLive, health.Count(s.Health.AgentsExpected, "agent")))
+		t.row(s.Health.Headline())
 		for _, c := range s.Health.Checks {
 			if c.Level != health.Healthy {
 				t.row("  "+c.Level.String(), c.Name, c.Text)
@@ -132,7 +132,7 @@ func (s *clusterState) membersOf(j agent.JournalStatus) []string {
 		case m.Gone:
 			text += " (its disk is gone)"
 		case !m.Live:
-			text += " (away)"
+			text += " (unavailable)"
 		case told && !l.Own && l.ConnectedMs == 0 && strings.Contains(l.Error, "disk full"):
 			text += " (disk full)"
 		case told && !l.Own && l.ConnectedMs == 0:
