@@ -293,13 +293,15 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 	if _, err := adm.DeleteTopics(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
+	if n := len(a.view.Deleted()); n != 1 {
+		t.Errorf("%d topics are known as deleted after the answer", n)
+	}
 	for a.owned.len() > 0 {
 		changed := a.view.Changed()
 		if a.owned.len() > 0 {
 			<-changed
 		}
 	}
-	a.until("the deletion is seen", func() bool { return len(a.view.Deleted()) == 1 }) // which comes by another watch
 	if got := a.clusterStatus().Agents[0].Partitions; got != 0 {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}

@@ -153,6 +153,12 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 	gone := metadata.DeletedKey(found)
 	kv, err := v.store.Get(ctx, gone)
 	if errors.Is(err, metadata.ErrNotFound) {
+		switch back, err := v.IsTopic(ctx, name, found); {
+		case err != nil:
+			return nil, err
+		case back:
+			return nil, Refuse(ErrTopicExists, "topic '%s' is back already", name)
+		}
 		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more", name)
 	}
 	if err != nil {
@@ -166,14 +172,31 @@ func (v *View) Undelete(ctx context.Context, name string, window time.Duration) 
 		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more: its data is being removed", name)
 	}
 	key := metadata.TopicKey(name)
-	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone))
+	ops := []metadata.Op{metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone)}
+	rev, err := v.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, ops...)
 	if errors.Is(err, metadata.ErrConflict) {
 		return nil, Refuse(ErrTopicExists, "a topic '%s' exists by now", name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
 	}
-	return &Topic{name, d.Topic, rev}, v.Await(ctx, metadata.PrefixTopics, rev)
+	return &Topic{name, d.Topic, rev}, v.awaitOps(ctx, ops, rev)
+}
+
+// awaitOps waits until the view has what a transaction at rev changed of topics: each
+// prefix comes by a watch of its own.
+func (v *View) awaitOps(ctx context.Context, ops []metadata.Op, rev metadata.Revision) error {
+	for _, op := range ops {
+		for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixDeleted} {
+			if !strings.HasPrefix(op.Key, prefix) {
+				continue
+			}
+			if err := v.Await(ctx, prefix, rev); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // AddPartitions raises a topic's number of partitions to total.
@@ -247,7 +270,7 @@ func (v *View) changeTopic(ctx context.Context, name string, change func(*Topic)
 		if err != nil {
 			return fmt.Errorf("change topic %s: %w", name, err)
 		}
-		return v.Await(ctx, metadata.PrefixTopics, rev)
+		return v.awaitOps(ctx, ops, rev)
 	}
 }
 

@@ -7,10 +7,7 @@ import (
 )
 
 func TestPositions(t *testing.T) {
-	zone := time.Local
-	time.Local = time.FixedZone("here", 2*3600)
-	defer func() { time.Local = zone }()
-	now := time.Date(2026, 11, 29, 20, 0, 0, 0, time.Local)
+	now := time.Date(2026, 11, 29, 20, 0, 0, 0, time.FixedZone("here", 2*3600))
 	ms := func(text string) int64 {
 		at, err := time.Parse(time.RFC3339, text)
 		if err != nil {

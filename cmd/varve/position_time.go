@@ -45,7 +45,7 @@ func timeOf(text string, now time.Time) (ms int64, ok bool) {
 		if strings.HasSuffix(layout, "MST") && !strings.HasSuffix(text, "UTC") && !strings.HasSuffix(text, "GMT") {
 			continue // the offsets of other abbreviations aren't known
 		}
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+		if t, err := time.ParseInLocation(layout, text, now.Location()); err == nil {
 			return t.UnixMilli(), true
 		}
 	}
