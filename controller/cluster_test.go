@@ -353,6 +353,17 @@ func (s *crashing) crash() {
 // of its writes and calls to peers, and may end them.
 func (w *world) control(b id.Broker, i id.Incarnation, step func(string) error) *running {
 	w.t.Helper()
+	r, ctx := w.controller(b, i, step)
+	go func() {
+		r.Run(ctx)
+		close(r.ended)
+	}()
+	return r
+}
+
+// controller makes what control starts. It hasn't stood for election yet.
+func (w *world) controller(b id.Broker, i id.Incarnation, step func(string) error) (*running, context.Context) {
+	w.t.Helper()
 	session, err := w.store.Session(w.ctx, grace)
 	w.must(err)
 	peers := &stores{mu: w.peers.mu, by: w.peers.by, step: step}
@@ -365,12 +376,8 @@ func (w *world) control(b id.Broker, i id.Incarnation, step func(string) error) 
 	go view.Run(ctx)
 	<-view.Ready()
 	r.Controller = New(Deps{Self: b, Incarnation: i, View: view, Store: r.meta, Writer: r.heads, Lease: session.Lease, Peers: peers, Slots: 8, Grace: grace, Log: log})
-	go func() {
-		r.Run(ctx)
-		close(r.ended)
-	}()
 	w.t.Cleanup(r.stop)
-	return r
+	return r, ctx
 }
 
 // crash ends a controller as a kill does, and its session.

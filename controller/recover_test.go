@@ -297,11 +297,11 @@ func TestSealIsGuarded(t *testing.T) {
 	})
 }
 
-// candidate is a controller that doesn't run: a test calls its parts.
+// candidate is a controller that never runs, so is never elected: a test calls its parts.
 func (w *world) candidate(b id.Broker, i id.Incarnation) *candidate {
-	r := w.control(b, i, nil)
+	r, _ := w.controller(b, i, nil)
 	r.cancel()
-	<-r.ended
+	close(r.ended)
 	c := &candidate{Controller: r.Controller, peers: &stores{mu: w.peers.mu, by: w.peers.by}}
 	c.deps.Peers = c.peers
 	c.deps.View = w.view
