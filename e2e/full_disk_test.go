@@ -47,7 +47,7 @@ func TestFullDisk(t *testing.T) {
 	if out, code, _ := varve("cluster", "health", "--http", s.http); code != 2 || !strings.Contains(out, "agent 1 (127.0.0.1:") || !strings.Contains(out, "disk full") {
 		t.Errorf("code %d: %s", code, out)
 	}
-	if n := strings.Count(s.agent.log.String(), "no room for another journal file"); n != 1 {
+	if n := strings.Count(s.agent.log.String(), `msg="disk full: producers are refused`); n != 1 {
 		t.Errorf("the log says %d times that the disk is full", n)
 	}
 	if err := s.minio.Start(); err != nil {
