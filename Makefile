@@ -95,6 +95,7 @@ docs: ## write the generated pages under docs/ anew
 .PHONY: lint
 lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags full $(PKGS)
+	@for on in e2e/clients e2e/containers; do $(GO) -C $$on list -m all >/dev/null || exit 1; done # their go.mod must agree with the module's
 
 .PHONY: bench
 bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka
