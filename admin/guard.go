@@ -46,7 +46,7 @@ func guard(o Options, next http.Handler) http.Handler {
 // open are the pages that tell nothing of value.
 var open = []string{"/livez", "/healthz", "/readyz", "/metrics"}
 
-// refuses says why a request isn't answered, "" if it is.
+// refuses reports why a request isn't answered, "" if it is.
 func (o *Options) refuses(r *http.Request) (code int, why string) {
 	if !o.known(r.Host) {
 		return http.StatusForbidden, "this agent isn't called " + r.Host + ": use its address or its name, or list the name in http_hosts"

@@ -36,13 +36,13 @@ type Skipped struct {
 	Ranges    []health.Hole `json:"ranges"`
 }
 
-// RefusedError says that something asked for doesn't fit what there is.
+// RefusedError reports a request that doesn't fit the present state: it is answered with 409.
 type RefusedError struct{ Err error }
 
 func (e *RefusedError) Error() string { return e.Err.Error() }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// ElsewhereError says which agent is to be asked.
+// ElsewhereError reports which agent is to be asked.
 type ElsewhereError struct {
 	Base  string // the URL of its HTTP address
 	What  string

@@ -92,8 +92,7 @@ type Agent struct {
 	adoptions    adoptions
 	adopting     *adopting
 	seen         seen
-	claimed      chan struct{} // closed when the bucket was found to be this cluster's
-	claimOnce    sync.Once
+	bucket       *bucketClaim
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
@@ -130,8 +129,9 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk
 	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
-		moving: make(chan struct{}, 1), claimed: make(chan struct{}), fatal: make(chan error, 1), started: make(chan struct{})}
+		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
 	a.inspect = &inspector{a: a, places: newPlaces(a)}
+	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.inspect.places, done: make(chan struct{})}
 	return a, nil
 }
 
@@ -261,8 +261,8 @@ func (a *Agent) listen(_, _ context.Context) error {
 	return a.listenPeers()
 }
 
-// advertise says what clients are told of a listener that is bound to bound: the name that
-// it was given, not the address behind it.
+// advertise returns the endpoint that clients are told for a listener, which is bound to the
+// address bound. The host stays as the settings name it, even where it was resolved.
 func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) {
 	host, port, err := splitAddress(bound)
 	if err != nil {
@@ -347,7 +347,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	return nil
 }
 
-// slotsFree says whether consumer groups have no coordinator.
+// slotsFree reports whether a coordinator slot has no agent: its consumer groups wait.
 func (a *Agent) slotsFree() bool {
 	slots := a.view.Slots()
 	for n := range group.Slots {

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"log/slog"
+	"sync"
 	"time"
 
 	"varve/internal/id"
@@ -21,26 +23,38 @@ const (
 	firstBucketPatience = 3 * time.Second
 )
 
-// joinBucket refuses a bucket that isn't this cluster's, before anything is written there
-// or to etcd. A bucket that doesn't answer is looked at when it does (places.probe).
-func (a *Agent) joinBucket(ctx context.Context) (answers bool, err error) {
-	if err := a.checkLocalBucket(ctx); err != nil {
-		return false, err
-	}
-	a.inspect.places.remembered()
-	_, _, err = a.lookAtBucket(ctx)
-	return a.unlessForeign(err)
+// bucketClaim finds out whose the bucket is, and marks it as this cluster's. Nothing is
+// uploaded before that.
+type bucketClaim struct {
+	cfg    *Config
+	deps   *Deps
+	self   id.Broker
+	log    *slog.Logger
+	places *places
+	done   chan struct{} // closed when the bucket was found to be this cluster's
+	once   sync.Once
 }
 
-// claimBucket is joinBucket's second half, when etcd has a cluster: the bucket gets its
+// join refuses a bucket that isn't this cluster's, before anything is written there
+// or to etcd. A bucket that doesn't answer is looked at when it does (places.probe).
+func (c *bucketClaim) join(ctx context.Context) (answers bool, err error) {
+	if err := c.checkLocal(ctx); err != nil {
+		return false, err
+	}
+	c.places.remembered()
+	_, _, err = c.look(ctx)
+	return c.unlessForeign(err)
+}
+
+// finish is join's second half, when etcd has a cluster: the bucket gets its
 // marker. Uploads begin only after it.
-func (a *Agent) claimBucket(ctx context.Context) error {
-	_, err := a.unlessForeign(a.claim(ctx))
+func (c *bucketClaim) finish(ctx context.Context) error {
+	_, err := c.unlessForeign(c.claim(ctx))
 	return err
 }
 
 // unlessForeign tells a refusal, and the end of etcd's patience, from a bucket that is away.
-func (a *Agent) unlessForeign(err error) (answers bool, refused error) {
+func (c *bucketClaim) unlessForeign(err error) (answers bool, refused error) {
 	var foreign *foreignBucket
 	var meta *metadataFailure
 	switch {
@@ -49,7 +63,7 @@ func (a *Agent) unlessForeign(err error) (answers bool, refused error) {
 	case errors.As(err, &foreign) || errors.As(err, &meta):
 		return false, err
 	}
-	a.log.Warn("the bucket does not answer; it is looked at before anything is uploaded", "bucket", a.cfg.Store.Place(), "err", err)
+	c.log.Warn("the bucket does not answer; it is looked at before anything is uploaded", "bucket", c.cfg.Store.Place(), "err", err)
 	return false, nil
 }
 
@@ -59,22 +73,22 @@ type metadataFailure struct{ error }
 func (e *metadataFailure) Unwrap() error { return e.error }
 
 // claim looks whose the bucket is until that is decided, and marks it if nobody has.
-func (a *Agent) claim(ctx context.Context) error {
+func (c *bucketClaim) claim(ctx context.Context) error {
 	for range claimTries {
-		f, todo, err := a.lookAtBucket(ctx)
+		f, todo, err := c.look(ctx)
 		if err != nil {
 			return err
 		}
 		switch todo {
 		case claimNothing:
-			a.claimOnce.Do(func() { close(a.claimed) })
+			c.once.Do(func() { close(c.done) })
 			return nil
 		case claimNote:
-			err = a.noteBucket(ctx, f)
+			err = c.note(ctx, f)
 		case claimMark:
-			err = a.markBucket(ctx, f)
+			err = c.mark(ctx, f)
 		case claimAdopt:
-			err = a.adoptBucket(ctx, f)
+			err = c.adopt(ctx, f)
 		}
 		if err != nil && !errors.Is(err, s3store.ErrExists) && !errors.Is(err, metadata.ErrConflict) {
 			return err
@@ -87,34 +101,35 @@ func (a *Agent) claim(ctx context.Context) error {
 // other's way.
 const claimTries = 10
 
-// lookAtBucket gathers what is known of whose the bucket is, and decides.
-func (a *Agent) lookAtBucket(ctx context.Context) (*bucketFacts, claim, error) {
+// look gathers what is known of whose the bucket is, and decides.
+func (c *bucketClaim) look(ctx context.Context) (*bucketFacts, claim, error) {
 	patience := bucketPatience
-	if a.inspect.places.never() != "" {
+	if c.places.never() != "" {
 		patience = firstBucketPatience
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %v", patience))
 	defer cancel()
-	f, err := a.bucketFacts(ctx)
+	f, err := c.facts(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		return nil, 0, err
 	}
-	todo, err := f.judge(place{bucket: a.cfg.Store.Place(), prefix: a.cfg.Metadata.Prefix, adopt: a.cfg.Store.AdoptBucket})
+	todo, err := f.judge(place{bucket: c.cfg.Store.Place(), prefix: c.cfg.Metadata.Prefix, adopt: c.cfg.Store.AdoptBucket})
 	return f, todo, err
 }
 
-func (a *Agent) bucketFacts(ctx context.Context) (*bucketFacts, error) {
+// facts gathers what etcd and the bucket say.
+func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 	f := new(bucketFacts)
-	err := a.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
-		c, err := metadata.DecodeCluster(b)
-		f.cluster = c.ID
+	err := c.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
+		k, err := metadata.DecodeCluster(b)
+		f.cluster = k.ID
 		return err
 	})
 	if err == nil {
-		err = a.fromEtcd(ctx, metadata.KeyBucket, func(b []byte) error {
+		err = c.fromEtcd(ctx, metadata.KeyBucket, func(b []byte) error {
 			k, err := metadata.DecodeBucket(b)
 			f.known = &k
 			return err
@@ -124,19 +139,19 @@ func (a *Agent) bucketFacts(ctx context.Context) (*bucketFacts, error) {
 		return nil, err
 	}
 	var corrupt *tiering.CorruptError
-	f.marker, err = tiering.ReadMarker(ctx, a.deps.Objects)
+	f.marker, err = tiering.ReadMarker(ctx, c.deps.Objects)
 	if errors.As(err, &corrupt) {
 		f.damaged, err = err, nil
 	}
 	if err == nil && f.marker == nil && f.damaged == nil && f.known == nil {
-		err = a.unmarkedFacts(ctx, f)
+		err = c.unmarkedFacts(ctx, f)
 	}
 	return f, err
 }
 
 // fromEtcd reads a value, if it is there.
-func (a *Agent) fromEtcd(ctx context.Context, key string, decode func([]byte) error) error {
-	kv, err := a.deps.Meta.Get(ctx, key)
+func (c *bucketClaim) fromEtcd(ctx context.Context, key string, decode func([]byte) error) error {
+	kv, err := c.deps.Meta.Get(ctx, key)
 	if errors.Is(err, metadata.ErrNotFound) {
 		return nil
 	}
@@ -154,9 +169,9 @@ const lookFor = 4
 
 // unmarkedFacts looks into a bucket without a marker: a new one, or one from before there
 // were any.
-func (a *Agent) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
+func (c *bucketClaim) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 	for _, prefix := range []string{tiering.PrefixData, tiering.PrefixPages} {
-		err := a.deps.Objects.List(ctx, prefix, "", func(o s3store.Object) bool {
+		err := c.deps.Objects.List(ctx, prefix, "", func(o s3store.Object) bool {
 			if _, _, ok := tiering.ParseKey(o.Key); ok {
 				f.objects = o.Key
 			}
@@ -167,13 +182,13 @@ func (a *Agent) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 		}
 	}
 	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixDeleted} {
-		kvs, _, err := a.deps.Meta.List(ctx, prefix)
+		kvs, _, err := c.deps.Meta.List(ctx, prefix)
 		if err != nil {
 			return &metadataFailure{err}
 		}
 		f.topics = f.topics || len(kvs) > 0
 	}
-	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)
+	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixHeads)
 	if err != nil {
 		return &metadataFailure{err}
 	}
@@ -183,7 +198,7 @@ func (a *Agent) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 			continue
 		}
 		f.named++
-		if _, err = a.deps.Objects.Head(ctx, tiering.ObjectKey(h.Slices[len(h.Slices)-1].Object)); err == nil {
+		if _, err = c.deps.Objects.Head(ctx, tiering.ObjectKey(h.Slices[len(h.Slices)-1].Object)); err == nil {
 			f.found++
 		} else if !errors.Is(err, s3store.ErrNotFound) {
 			return err
@@ -195,73 +210,73 @@ func (a *Agent) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 // placeOf names a bucket and prefix for a cluster. All agents of a cluster with the same
 // settings get the same: where a store lets two of them write the marker at the same time,
 // it doesn't matter who was last.
-func (a *Agent) placeOf(cluster string) string {
-	s := a.cfg.Store
+func (c *bucketClaim) placeOf(cluster string) string {
+	s := c.cfg.Store
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", cluster, s.Bucket, s.Prefix, s.Directory))
 	return id.Topic(sum[:16]).String()
 }
 
-func (a *Agent) newMarker(f *bucketFacts) *tiering.Marker {
-	m := &tiering.Marker{Cluster: f.cluster, Place: a.placeOf(f.cluster), Created: a.deps.Now(), By: fmt.Sprintf("agent %v, %s", a.self, a.deps.Version)}
+func (c *bucketClaim) newMarker(f *bucketFacts) *tiering.Marker {
+	m := &tiering.Marker{Cluster: f.cluster, Place: c.placeOf(f.cluster), Created: c.deps.Now(), By: fmt.Sprintf("agent %v, %s", c.self, c.deps.Version)}
 	if f.known != nil {
 		m.Place = f.known.Place
 	}
 	return m
 }
 
-func (a *Agent) markBucket(ctx context.Context, f *bucketFacts) error {
-	m := a.newMarker(f)
-	if err := tiering.WriteMarker(ctx, a.deps.Objects, m); err != nil {
+func (c *bucketClaim) mark(ctx context.Context, f *bucketFacts) error {
+	m := c.newMarker(f)
+	if err := tiering.WriteMarker(ctx, c.deps.Objects, m); err != nil {
 		return fmt.Errorf("mark the bucket: %w", err)
 	}
-	a.log.Info("the bucket was marked as this cluster's", "bucket", a.cfg.Store.Place(), "cluster", m.Cluster, "key", tiering.MarkerKey)
+	c.log.Info("the bucket was marked as this cluster's", "bucket", c.cfg.Store.Place(), "cluster", m.Cluster, "key", tiering.MarkerKey)
 	return nil
 }
 
-// adoptBucket replaces a marker, as the settings say.
-func (a *Agent) adoptBucket(ctx context.Context, f *bucketFacts) error {
-	m := a.newMarker(f)
-	if err := tiering.ReplaceMarker(ctx, a.deps.Objects, m); err != nil {
+// adopt replaces a marker, as the settings say.
+func (c *bucketClaim) adopt(ctx context.Context, f *bucketFacts) error {
+	m := c.newMarker(f)
+	if err := tiering.ReplaceMarker(ctx, c.deps.Objects, m); err != nil {
 		return fmt.Errorf("mark the bucket: %w", err)
 	}
 	former := ""
 	if f.marker != nil {
 		former = f.marker.Cluster
 	}
-	a.log.Warn("the bucket was taken over from another cluster, as store.adopt_bucket says", "bucket", a.cfg.Store.Place(), "cluster", m.Cluster, "former", former)
+	c.log.Warn("the bucket was taken over from another cluster, as store.adopt_bucket says", "bucket", c.cfg.Store.Place(), "cluster", m.Cluster, "former", former)
 	return nil
 }
 
-// noteBucket lets etcd remember where the cluster's objects are.
-func (a *Agent) noteBucket(ctx context.Context, f *bucketFacts) error {
-	kv, err := a.deps.Meta.Get(ctx, metadata.KeyBucket)
+// note lets etcd remember where the cluster's objects are.
+func (c *bucketClaim) note(ctx context.Context, f *bucketFacts) error {
+	kv, err := c.deps.Meta.Get(ctx, metadata.KeyBucket)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return &metadataFailure{err}
 	}
 	if (err == nil) != (f.known != nil) {
 		return metadata.ErrConflict // another agent was quicker: look again
 	}
-	b := metadata.Bucket{Place: f.marker.Place, Name: a.cfg.Store.Place(), Since: a.deps.Now()}
-	_, err = a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: metadata.KeyBucket, Mod: kv.Mod}}, metadata.Put(metadata.KeyBucket, b.Encode()))
+	b := metadata.Bucket{Place: f.marker.Place, Name: c.cfg.Store.Place(), Since: c.deps.Now()}
+	_, err = c.deps.Meta.Txn(ctx, []metadata.Guard{{Key: metadata.KeyBucket, Mod: kv.Mod}}, metadata.Put(metadata.KeyBucket, b.Encode()))
 	if err != nil && !errors.Is(err, metadata.ErrConflict) {
 		return &metadataFailure{err}
 	}
 	return err
 }
 
-// checkLocalBucket refuses a directory as bucket where other agents have the cluster too,
+// checkLocal refuses a directory as bucket where other agents have the cluster too,
 // unless the settings say that it is shared.
-func (a *Agent) checkLocalBucket(ctx context.Context) error {
-	if a.cfg.Store.Driver != s3store.DriverDir || a.cfg.Store.AllowLocal {
+func (c *bucketClaim) checkLocal(ctx context.Context) error {
+	if c.cfg.Store.Driver != s3store.DriverDir || c.cfg.Store.AllowLocal {
 		return nil
 	}
-	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
+	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixAgents)
 	if err != nil {
 		return err
 	}
 	for _, kv := range kvs {
-		if b, err := metadata.ParseAgentKey(kv.Key); err == nil && b != a.self {
-			return fmt.Errorf("store.driver is dir (%s), and agent %v is registered in this cluster too: all agents need one bucket. If the directory is shared by all of them, such as over NFS, say so with store.allow_local: true", a.cfg.Store.Directory, b)
+		if b, err := metadata.ParseAgentKey(kv.Key); err == nil && b != c.self {
+			return fmt.Errorf("store.driver is dir (%s), and agent %v is registered in this cluster too: all agents need one bucket. If the directory is shared by all of them, such as over NFS, say so with store.allow_local: true", c.cfg.Store.Directory, b)
 		}
 	}
 	return nil

@@ -34,7 +34,7 @@ const (
 // unmarked is what store.adopt_bucket says of objects without a marker.
 const unmarked = "unmarked"
 
-// foreignBucket says that the bucket isn't this cluster's, or can't be known to be.
+// foreignBucket reports that the bucket isn't this cluster's, or can't be known to be.
 type foreignBucket struct{ text string }
 
 func (e *foreignBucket) Error() string { return e.text }
@@ -96,7 +96,7 @@ func (f *bucketFacts) foreign(at place) error {
 		at.bucket, f.marker.Cluster, f.marker.Created.UTC().Format(time.DateTime), f.marker.By, at.prefix, holds)
 }
 
-// refuse says what to check, and how to decide otherwise.
+// refuse reports what to check, and how to decide otherwise.
 func (at place) refuse(adopt, format string, args ...any) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, format, args...)

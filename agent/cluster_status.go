@@ -252,7 +252,7 @@ func (a *Agent) partitionOf(topic string, index int32) (id.Partition, error) {
 	return id.Partition{Topic: t.ID, Index: index}, nil
 }
 
-// noPartitionError says that a topic has fewer partitions.
+// noPartitionError reports that a topic has fewer partitions.
 type noPartitionError struct {
 	topic      string
 	index, has int32

@@ -82,7 +82,7 @@ type Config struct {
 	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
-// ProduceConfig says what is asked of producers.
+// ProduceConfig reports what is asked of producers.
 type ProduceConfig struct {
 	Validation string `yaml:"validation" doc:"how much of a produced batch is checked: strict reads every record, as Kafka does, so that no producer can store what consumers can't read; headers reads records only where a topic's settings demand it, for producers that are trusted"`
 }

@@ -58,7 +58,7 @@ func (a *Agent) keepEnsemble(ctx context.Context) {
 // be needed any more. While records are uploaded that happens anyway.
 const trimEvery = 2 * time.Second
 
-// hasLeftJournals says whether etcd still names a journal that this agent wrote and left.
+// hasLeftJournals reports whether etcd still names a journal that this agent wrote and left.
 func (a *Agent) hasLeftJournals() bool {
 	for j, rec := range a.view.Journals() {
 		if j.Writer == a.inc && rec.State == metadata.JournalSealed {

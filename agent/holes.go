@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,10 +56,7 @@ func (a *Agent) holeOf(e *tiering.HoleError, since time.Time) health.Hole {
 
 // partitionTopic is the topic's name, or its id.
 func (a *Agent) partitionTopic(p id.Partition) string {
-	if name := a.topicName(p.Topic); name != "" {
-		return name
-	}
-	return p.Topic.String()
+	return cmp.Or(a.topicName(p.Topic), p.Topic.String())
 }
 
 // TierHoles asks the bucket for every object that the topics' heads and manifests name, and
@@ -115,7 +113,7 @@ func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Hea
 		err := a.awaitLook(done, tick.C, func() error { return tell(admin.TierLook{Looked: looked.Load(), Total: total}) })
 		if err != nil {
 			cancel()
-			return fmt.Errorf("look at partition %s/%d: %w", a.partitionTopic(p), p.Index, err)
+			return fmt.Errorf("look at partition %s: %w", a.partitionName(p), err)
 		}
 		if len(found) > 0 && !a.sameHead(ctx, p, h) {
 			continue // what it named may have been deleted since; another look tells
@@ -215,7 +213,7 @@ func (a *Agent) TierSkip(ctx context.Context, topic string, index int32, from, t
 	return out, nil
 }
 
-// elsewhere says which agent is to be asked about a partition.
+// elsewhere reports which agent is to be asked about a partition.
 func (a *Agent) elsewhere(p id.Partition, topic string) error {
 	if o, ok := a.view.Owner(p); ok && o.Broker != a.self {
 		if l, live := a.view.Agent(o.Broker); live && l.HTTP != "" {

@@ -70,7 +70,7 @@ func (i *inspector) notReady() []string {
 	return self.NotReady()
 }
 
-// starting says what a start is about; "" once it is over.
+// starting reports what a start is about; "" once it is over.
 func (i *inspector) starting() string {
 	if i.a.hasStarted() {
 		return ""
@@ -197,7 +197,7 @@ func (a *Agent) memberLags() map[string][]health.MemberLag {
 }
 
 func (a *Agent) partitionName(p id.Partition) string {
-	return cmp.Or(a.topicName(p.Topic), p.Topic.String()) + "/" + strconv.Itoa(int(p.Index))
+	return a.partitionTopic(p) + "/" + strconv.Itoa(int(p.Index))
 }
 
 func (a *Agent) unservedReasons() (list []health.Reason) {

@@ -14,7 +14,7 @@ import (
 
 // join takes an incarnation and a session, and waits for the cluster's picture.
 func (a *Agent) join(ctx, life context.Context) error {
-	answers, err := a.joinBucket(ctx)
+	answers, err := a.bucket.join(ctx)
 	if err != nil {
 		return err
 	}
@@ -25,12 +25,9 @@ func (a *Agent) join(ctx, life context.Context) error {
 		return err
 	}
 	if answers {
-		if err := a.claimBucket(ctx); err != nil {
+		if err := a.bucket.finish(ctx); err != nil {
 			return err
 		}
-	}
-	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
-		return err
 	}
 	if err := a.evictFormerSelf(ctx); err != nil {
 		return err
@@ -104,12 +101,12 @@ func (a *Agent) evictFormerSelf(ctx context.Context) error {
 	}
 }
 
-// where says where another agent is, also of one that tells no address for others.
+// where reports where another agent is, also of one that tells no address for others.
 func where(other *metadata.Agent) string {
 	return cmp.Or(other.Host(), other.HTTP, "an unknown address")
 }
 
-// inTheWay gives a registered agent that has this one's broker id or its store, or nil.
+// inTheWay returns a registered agent that has this one's broker id or its store, or nil.
 func (a *Agent) inTheWay(ctx context.Context) (*cluster.Live, error) {
 	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
 	if err != nil {

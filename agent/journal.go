@@ -62,7 +62,7 @@ func (a *Agent) openJournal(ctx, _ context.Context) error {
 	}
 }
 
-// usable says how many agents can keep a journal, and of those that live and can't why.
+// usable reports how many agents can keep a journal, and of those that live and can't why.
 func (a *Agent) usable(n int) string {
 	text := fmt.Sprintf("%d live", n)
 	for _, l := range a.view.Agents() {

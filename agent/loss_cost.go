@@ -35,7 +35,7 @@ type LossCost struct {
 // lossPatience bounds the reading of what live members have.
 const lossPatience = 10 * time.Second
 
-// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
+// LossCost reports what giving up a journal may cost, or cluster.ErrNoLoss.
 func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
 	if !a.hasStarted() {
 		return nil, errStarting

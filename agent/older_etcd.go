@@ -19,14 +19,11 @@ const (
 	skippedProducers    = 1 << 32
 )
 
-// acceptOlder refuses an etcd that is older than it was, or, if it was told to, lets this
-// agent go on with it, and destroys nothing: objects in the bucket that the older etcd doesn't know are held, journals that it
-// doesn't know are set aside, and numbers that may have been given out are skipped. A crash
-// in between repeats it.
+// acceptOlder refuses an etcd that is older than it was. If the agent was told to accept it,
+// the agent goes on with it and destroys nothing: objects in the bucket that the older etcd
+// doesn't know are held, journals that it doesn't know are set aside, and numbers that may
+// have been given out are skipped. A crash in between repeats it.
 func (a *Agent) acceptOlder(ctx, _ context.Context) error {
-	if err := a.deps.FS.MkdirAll(a.cfg.DataDir); err != nil {
-		return err
-	}
 	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}
@@ -60,16 +57,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	if err := raise(ctx, a.deps.Meta, metadata.KeyProducers, func(n int64) int64 { return n + skippedProducers }); err != nil {
 		return err
 	}
-	return a.seen.forget(rev)
-}
-
-// forget notes that etcd is at rev, though it was further.
-func (s *seen) forget(rev metadata.Revision) error {
-	if err := vfs.WriteFile(s.fs, s.dir, seenFile, strconv.AppendInt(nil, int64(rev), 10)); err != nil {
-		return fmt.Errorf("note that etcd is at revision %d: %w", rev, err)
-	}
-	s.max.Store(int64(rev))
-	return nil
+	return a.seen.note(rev) // though it was further
 }
 
 // setAside moves the files of journals that aren't known to a directory of their own, and

@@ -162,7 +162,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		report, err := s3store.Probe(ctx, p.a.deps.Objects, random)
 		if err == nil {
-			err = p.a.claim(ctx)
+			err = p.a.bucket.claim(ctx)
 			if foreign := (*foreignBucket)(nil); errors.As(err, &foreign) {
 				p.a.die(err)
 				return false
@@ -183,7 +183,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 			return false
 		}
 		p.failed(err)
-		p.a.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.mu.bucket.Name, "err", err, "do", s3store.Advice(err))
+		p.a.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.a.cfg.Store.Place(), "err", err, "do", s3store.Advice(err))
 		if !p.sleep(ctx, wait) {
 			return false
 		}

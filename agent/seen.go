@@ -58,6 +58,12 @@ func (s *seen) check(before, rev metadata.Revision) error {
 	if rev <= s.newest() {
 		return nil
 	}
+	return s.note(rev)
+}
+
+// note makes rev the newest revision that was seen. The caller holds the token, or nobody
+// else uses s yet.
+func (s *seen) note(rev metadata.Revision) error {
 	if err := vfs.WriteFile(s.fs, s.dir, seenFile, strconv.AppendInt(nil, int64(rev), 10)); err != nil {
 		return fmt.Errorf("note that etcd has got to revision %d: %w", rev, err)
 	}

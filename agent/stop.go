@@ -105,10 +105,10 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askBucketFor)
 	defer cancel()
 	select {
-	case <-a.claimed:
+	case <-a.bucket.done:
 		return a.inspect.places.ping(ctx)
 	default:
-		return a.claim(ctx)
+		return a.bucket.claim(ctx)
 	}
 }
 

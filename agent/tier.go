@@ -59,7 +59,7 @@ func (a *Agent) runTier(life context.Context) {
 		go func() {
 			defer a.tier.done.Done()
 			select {
-			case <-a.claimed:
+			case <-a.bucket.done:
 			case <-ctx.Done(): // who waits for a flush is told
 			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {

@@ -19,7 +19,7 @@ type deadline struct {
 	work kafka.Work // of the request
 }
 
-// Value gives the request's work.
+// Value returns the request's work.
 func (d *deadline) Value(key any) any {
 	if key == (kafka.WorkKey{}) {
 		return &d.work

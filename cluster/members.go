@@ -39,20 +39,20 @@ func (v *View) memberEvent(kv metadata.KV, gone bool) error {
 	return err
 }
 
-// Members gives what is kept of all agents that belong to the cluster, alive or not.
+// Members returns what is kept of all agents that belong to the cluster, alive or not.
 func (v *View) Members() map[id.Broker]metadata.Member {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return maps.Clone(v.mu.members)
 }
 
-// Home gives the broker that had a store when it was last seen.
+// Home returns the broker that had a store when it was last seen.
 func (v *View) Home(s id.Store) (id.Broker, bool) {
 	h, ok := v.StoreHome(s)
 	return h.Broker, ok
 }
 
-// StoreHome gives where a store was when it was last seen.
+// StoreHome returns where a store was when it was last seen.
 func (v *View) StoreHome(s id.Store) (Home, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

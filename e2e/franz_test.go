@@ -35,15 +35,22 @@ func TestFranz(t *testing.T) {
 	cmd := exec.CommandContext(ctx, program, "-test.v", "-test.timeout=4m", "-test.skip="+franzSkips)
 	cmd.Dir = filepath.Join(strings.TrimSpace(string(dir)), "pkg", "kgo")
 	cmd.Env = append(os.Environ(), "KGO_SEEDS="+c.brokers(), "KGO_TEST_RF=3", "KGO_TEST_RECORDS=20000")
+	runTestsOf(t, "franz-go", cmd, 100)
+}
+
+// runTestsOf runs the tests of a client, of which at least so many are to pass and none to
+// fail.
+func runTestsOf(t *testing.T, client string, cmd *exec.Cmd, atLeast int) {
+	t.Helper()
 	from := time.Now()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		failed := regexp.MustCompile(`(?m)^ *--- FAIL.*$`).FindAllString(string(out), -1)
-		t.Errorf("franz-go's tests: %v\n%s\n%s", err, strings.Join(failed, "\n"), tail(string(out), 8000))
+		t.Errorf("%s's tests: %v\n%s\n%s", client, err, strings.Join(failed, "\n"), tail(string(out), 8000))
 	}
 	count := func(verdict string) int { return strings.Count("\n"+string(out), "\n--- "+verdict+": ") }
 	t.Logf("%d passed, %d failed, %d skipped themselves, in %v", count("PASS"), count("FAIL"), count("SKIP"), time.Since(from))
-	if count("PASS") < 100 {
+	if count("PASS") < atLeast {
 		t.Error("that is fewer than there are")
 	}
 }

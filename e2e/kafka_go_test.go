@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,17 +65,7 @@ func TestKafkaGo(t *testing.T) {
 	cmd := exec.CommandContext(ctx, "ip", inside(program, "-test.v", "-test.timeout=5m", "-test.skip="+kafkaGoSkips+"|"+kafkaGoFailsOnKafka)...)
 	cmd.Dir = strings.TrimSpace(dir)
 	cmd.Env = append(os.Environ(), "KAFKA_VERSION=4.3.1")
-	from := time.Now()
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		failed := regexp.MustCompile(`(?m)^ *--- FAIL.*$`).FindAllString(string(out), -1)
-		t.Errorf("kafka-go's tests: %v\n%s\n%s", err, strings.Join(failed, "\n"), tail(string(out), 8000))
-	}
-	count := func(verdict string) int { return strings.Count("\n"+string(out), "\n--- "+verdict+": ") }
-	t.Logf("%d passed, %d failed, %d skipped themselves, in %v", count("PASS"), count("FAIL"), count("SKIP"), time.Since(from))
-	if count("PASS") < 130 {
-		t.Error("that is fewer than there are")
-	}
+	runTestsOf(t, "kafka-go", cmd, 130)
 }
 
 // goIn runs the go command in a folder.

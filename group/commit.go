@@ -105,7 +105,7 @@ func (g *Group) stageCommit(e Commit) (errs [][]error, accepted int, touched map
 	return errs, accepted, touched
 }
 
-// admits says whether there is room for an offset.
+// admits reports whether there is room for an offset.
 func (g *Group) admits(topic string, c CommitPartition) error {
 	if characters(c.Metadata) > g.cfg.OffsetMetadataMaxBytes {
 		return ErrMetadataTooLarge

@@ -34,7 +34,7 @@ func (g *Group) progress() (all []Committed) {
 	return all
 }
 
-// Progress gives how far the groups of this agent got, without reading anything: as it was
+// Progress returns how far the groups of this agent got, without reading anything: as it was
 // stored last. It proves nothing of who coordinates them.
 func (c *Coordinator) Progress(ctx context.Context) (all []Progress, err error) {
 	for _, s := range c.owned() {

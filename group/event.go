@@ -179,7 +179,7 @@ type TopicsDeleted struct{ Gone map[id.Topic]string }
 // the group must Resign and be loaded anew.
 type Written struct{}
 
-// StoreAway says that the metadata store doesn't answer, or answers again. What waits for
+// StoreAway reports that the metadata store doesn't answer, or answers again. What waits for
 // it, and what would have to, is answered at once with ErrAway.
 type StoreAway struct{ Away bool }
 

@@ -3,6 +3,8 @@ package health
 import (
 	"fmt"
 	"time"
+
+	"varve/internal/say"
 )
 
 // Level is how bad something is.
@@ -62,7 +64,7 @@ type Answer struct {
 
 // Headline is the verdict in a line.
 func (a *Answer) Headline() string {
-	text := fmt.Sprintf("%s: %d of %s alive", a.Level, a.AgentsLive, Count(a.AgentsExpected, "agent"))
+	text := fmt.Sprintf("%s: %d of %s alive", a.Level, a.AgentsLive, say.Count(a.AgentsExpected, "agent"))
 	if !a.EtcdAwaySince.IsZero() {
 		text = fmt.Sprintf("%s: etcd does not answer; what follows is the last that was known at %s", a.Level, a.EtcdAwaySince.UTC().Format(time.DateTime))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"varve/internal/id"
+	"varve/internal/say"
 )
 
 // Short counts the open journals with fewer live members than they should have.
@@ -60,7 +61,7 @@ func (j *judge) told(x *Journal) map[string]MemberLag {
 	return out
 }
 
-// journals says which have fewer members than they should, and which wait.
+// journals reports which have fewer members than they should, and which wait.
 func (j *judge) journals() {
 	open := 0
 	for i := range j.s.Journals {
@@ -99,7 +100,7 @@ func (j *judge) hostOf(b id.Broker) string {
 	return ""
 }
 
-// why says what a journal that can't be recovered waits for.
+// why reports what a journal that can't be recovered waits for.
 func (j *judge) why(x *Journal, good []id.Store) string {
 	for i := range j.s.Agents {
 		if r := j.s.Agents[i].Report; r != nil {
@@ -136,7 +137,7 @@ func (j *judge) missing(x *Journal, good []id.Store) string {
 		case !at.Live:
 			text += ": not alive"
 		case m.Behind:
-			text += fmt.Sprintf(": %s behind", Bytes(m.LagBytes))
+			text += fmt.Sprintf(": %s behind", say.Bytes(m.LagBytes))
 		case m.Error != "":
 			text += ": not connected, " + j.without(m.Error, at)
 		default:

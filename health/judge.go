@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/say"
 )
 
 // Judge decides how well a cluster is.
@@ -53,7 +54,7 @@ func name(b id.Broker, host string) string {
 
 func (a *Agent) name() string { return name(a.Broker, a.Host) }
 
-// etcd says first that the picture is an old one. The agent that was asked is there in any
+// etcd reports first that the picture is an old one. The agent that was asked is there in any
 // case.
 func (j *judge) etcd() {
 	for i := range j.s.Agents {
@@ -95,7 +96,7 @@ func (j *judge) agents() {
 			drained = append(drained, Check{"agents", Healthy, fmt.Sprintf("%s is drained: it gets no partitions until 'varve cluster undrain %d'", a.name(), a.Broker), ""})
 		}
 	}
-	text := fmt.Sprintf("%d of %s alive", j.a.AgentsLive, Count(j.a.AgentsExpected, "agent"))
+	text := fmt.Sprintf("%d of %s alive", j.a.AgentsLive, say.Count(j.a.AgentsExpected, "agent"))
 	switch {
 	case j.a.AgentsLive == 0:
 		j.say("agents", Unavailable, j.known("start agents"), "no agent is alive")
@@ -107,7 +108,7 @@ func (j *judge) agents() {
 	j.a.Checks = append(append(j.a.Checks, bad...), drained...)
 }
 
-// amiss says what is wrong with an agent, and what to do; "" if nothing is.
+// amiss reports what is wrong with an agent, and what to do; "" if nothing is.
 func (j *judge) amiss(a *Agent, state string) (text, do string) {
 	last := "; it registered last at " + a.Registered.UTC().Format(time.DateTime)
 	forget := j.known(fmt.Sprintf("start it; or, if it won't come back, 'varve cluster forget %d'", a.Broker))
@@ -182,7 +183,7 @@ func (j *judge) partitions() {
 		j.say("partitions", Healthy, "", "%s", all(j.s.Partitions, "partition", "a leader"))
 	}
 	if j.s.SlotsFree > 0 {
-		j.say("groups", Unavailable, j.known("wait some seconds for failover"), "%s no coordinator: their consumer groups wait", Count(j.s.SlotsFree, "coordinator slot")+" "+has(j.s.SlotsFree))
+		j.say("groups", Unavailable, j.known("wait some seconds for failover"), "%s no coordinator: their consumer groups wait", say.Count(j.s.SlotsFree, "coordinator slot has", "coordinator slots have"))
 	}
 	for _, line := range why[:min(len(why), linesShown)] {
 		j.say("partitions", Unavailable, j.known("bring back the agent that it waits for"), "%s", line)
@@ -199,7 +200,7 @@ func are(n int) string {
 	return "are"
 }
 
-// all says that each of n things has something.
+// all reports that each of n things has something.
 func all(n int, what, it string) string {
 	switch n {
 	case 0:
@@ -244,10 +245,10 @@ func (j *judge) risk() {
 	}
 	text := "nothing waits for the bucket"
 	if j.a.AtRisk.Bytes > 0 {
-		text = fmt.Sprintf("%s only on agents' disks, the oldest for %v", Bytes(j.a.AtRisk.Bytes), age(j.a.AtRisk.OldestMs))
+		text = fmt.Sprintf("%s only on agents' disks, the oldest for %v", say.Bytes(j.a.AtRisk.Bytes), age(j.a.AtRisk.OldestMs))
 	}
 	if j.a.AtRisk.Unknown > 0 {
-		text = fmt.Sprintf("%s did not say; on the others: %s", Count(j.a.AtRisk.Unknown, "agent"), text)
+		text = fmt.Sprintf("%s did not say; on the others: %s", say.Count(j.a.AtRisk.Unknown, "agent"), text)
 	}
 	if j.riskUnknown(text) {
 		return
@@ -259,7 +260,7 @@ func (j *judge) risk() {
 	j.say("data at risk", Healthy, "", "%s", text)
 }
 
-// riskUnknown says that nobody who is alive knows what a dead agent's journal has that the
+// riskUnknown reports that nobody who is alive knows what a dead agent's journal has that the
 // bucket lacks.
 func (j *judge) riskUnknown(others string) bool {
 	var waits []string
@@ -289,7 +290,7 @@ func age(ms int64) time.Duration {
 	return (time.Duration(ms) * time.Millisecond).Round(100 * time.Millisecond)
 }
 
-// places says which agents can't reach the bucket or etcd.
+// places reports which agents can't reach the bucket or etcd.
 func (j *judge) places() {
 	for _, what := range []struct {
 		name, do string
@@ -315,12 +316,12 @@ func (j *judge) places() {
 			}
 		}
 		if bad == 0 && asked > 0 {
-			j.say(what.name, Healthy, "", "answers %s", Count(asked, "agent"))
+			j.say(what.name, Healthy, "", "answers %s", say.Count(asked, "agent"))
 		}
 	}
 }
 
-// tier says which records can't be read, or soon will not be.
+// tier reports which records can't be read, or soon will not be.
 func (j *judge) tier() {
 	for i := range j.s.Agents {
 		if r := j.s.Agents[i].Report; r != nil && r.BucketDanger != "" {
@@ -335,11 +336,11 @@ func (j *judge) tier() {
 		}
 		h := &a.Report.Holes[0]
 		j.say("tier", Degraded, "'varve tier holes' lists them: bring the objects back, or give the records up with 'varve tier skip'",
-			"%s can't read %s of records, such as %s: %s", a.name(), Count(a.Report.HoleCount, "range"), h.String(), h.Why)
+			"%s can't read %s of records, such as %s: %s", a.name(), say.Count(a.Report.HoleCount, "range"), h.String(), h.Why)
 	}
 }
 
-// disks says which are short of room.
+// disks reports which are short of room.
 func (j *judge) disks() {
 	least, of := int64(-1), ""
 	for i := range j.s.Agents {
@@ -352,7 +353,7 @@ func (j *judge) disks() {
 		case d.Full != "":
 			j.say("disk", Unavailable, "make room on that disk, or give it a larger one", "%s: %s", a.name(), d.Full)
 		case d.Low:
-			j.say("disk", Degraded, "make room on that disk; producers are slowed down", "%s has %s free of %s, and keeps %s of that (journal.reserve_bytes)", a.name(), Bytes(d.FreeBytes), Bytes(d.TotalBytes), Bytes(d.ReserveBytes))
+			j.say("disk", Degraded, "make room on that disk; producers are slowed down", "%s has %s free of %s, and keeps %s of that (journal.reserve_bytes)", a.name(), say.Bytes(d.FreeBytes), say.Bytes(d.TotalBytes), say.Bytes(d.ReserveBytes))
 		case least < 0 || d.FreeBytes < least:
 			least, of = d.FreeBytes, a.name()
 		}
@@ -361,11 +362,11 @@ func (j *judge) disks() {
 		}
 	}
 	if least >= 0 {
-		j.say("disk", Healthy, "", "%s free at least, on %s", Bytes(least), of)
+		j.say("disk", Healthy, "", "%s free at least, on %s", say.Bytes(least), of)
 	}
 }
 
-// clocks says which agents' clocks are off.
+// clocks reports which agents' clocks are off.
 func (j *judge) clocks() {
 	known, fine := 0, true
 	for i := range j.s.Agents {
@@ -386,7 +387,7 @@ func (j *judge) clocks() {
 	}
 }
 
-// sorted gives the names of agents in order.
+// sorted returns the names of agents in order.
 func sorted(names []string) string {
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), ", ")

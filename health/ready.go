@@ -3,6 +3,8 @@ package health
 import (
 	"fmt"
 	"time"
+
+	"varve/internal/say"
 )
 
 // Self is what an agent's readiness is made of.
@@ -35,13 +37,13 @@ func (s *Self) NotReady() (why []string) {
 		why = append(why, "the bucket has never worked for this agent: "+s.FirstBucket)
 	}
 	if s.Recovering > 0 {
-		why = append(why, fmt.Sprintf("%s %s no leader yet, which this agent had before it started", Count(s.Recovering, "partition"), has(s.Recovering)))
+		why = append(why, fmt.Sprintf("%s no leader yet, which this agent had before it started", say.Count(s.Recovering, "partition has", "partitions have")))
 	}
 	switch {
 	case s.Unserved.What != "":
-		why = append(why, fmt.Sprintf("%s that this agent owns can't be served yet; %s: %s", Count(s.Opening, "partition"), s.Unserved.What, s.Unserved.Why))
+		why = append(why, fmt.Sprintf("%s that this agent owns can't be served yet; %s: %s", say.Count(s.Opening, "partition"), s.Unserved.What, s.Unserved.Why))
 	case s.Opening > 0:
-		why = append(why, "this agent is opening "+Count(s.Opening, "partition")+" that it owns")
+		why = append(why, "this agent is opening "+say.Count(s.Opening, "partition")+" that it owns")
 	}
 	if s.Full != "" {
 		why = append(why, s.Full)
@@ -49,13 +51,6 @@ func (s *Self) NotReady() (why []string) {
 		why = append(why, "the journal is full: producers are refused until the bucket takes what waits")
 	}
 	return why
-}
-
-func has(n int) string {
-	if n == 1 {
-		return "has"
-	}
-	return "have"
 }
 
 // Remarks lists what is not as it should be with an agent that may well be ready.
@@ -72,11 +67,11 @@ func (r *Report) Remarks() (notes []string) {
 		notes = append(notes, "etcd does not answer: "+r.Etcd.Error)
 	}
 	if r.Disk.Low && r.Disk.Full == "" {
-		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", Bytes(r.Disk.FreeBytes), Bytes(r.Disk.ReserveBytes)))
+		notes = append(notes, fmt.Sprintf("the disk is nearly full: %s are free, %s of them reserved; producers are slowed down", say.Bytes(r.Disk.FreeBytes), say.Bytes(r.Disk.ReserveBytes)))
 	}
 	notes = append(notes, r.Clocks.off()...)
 	if r.HoleCount > 0 {
-		notes = append(notes, fmt.Sprintf("%s of records can't be read, such as %s: %s", Count(r.HoleCount, "range"), r.Holes[0].String(), r.Holes[0].Why))
+		notes = append(notes, fmt.Sprintf("%s of records can't be read, such as %s: %s", say.Count(r.HoleCount, "range"), r.Holes[0].String(), r.Holes[0].Why))
 	}
 	for _, s := range r.Stuck {
 		notes = append(notes, "partition "+s.What+" can't be uploaded: "+s.Why)
@@ -88,7 +83,7 @@ func (r *Report) Remarks() (notes []string) {
 // whole seconds is this exact.
 const SkewLimit = 5 * time.Second
 
-// off says which clocks are too far from the agent's.
+// off reports which clocks are too far from the agent's.
 func (c *Clocks) off() (lines []string) {
 	for _, other := range []struct {
 		name string
@@ -107,25 +102,4 @@ func (c *Clocks) off() (lines []string) {
 		}
 	}
 	return lines
-}
-
-// Count writes a number and what is counted.
-func Count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// Bytes writes a size for people.
-func Bytes(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), 0
-	for f >= 999.95 && unit < 5 {
-		f /= 1000
-		unit++
-	}
-	return fmt.Sprintf("%.1f %cB", f, " kMGTP"[unit])
 }

@@ -105,7 +105,7 @@ type Clocks struct {
 	BucketMs *int64 `json:"bucket_ms"`
 }
 
-// Reason says why something waits.
+// Reason reports why something waits.
 type Reason struct {
 	What string `json:"what"`
 	Why  string `json:"why"`

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Clock gives the time of one of etcd's servers, in whole seconds, as its HTTP answers
+// Clock returns the time of one of etcd's servers, in whole seconds, as its HTTP answers
 // tell it.
 func (s *etcdStore) Clock(ctx context.Context) (time.Time, error) {
 	secure, err := s.cfg.client()

@@ -18,7 +18,7 @@ type dirLock struct {
 	once sync.Once
 }
 
-// InUseError says that another process has the directory.
+// InUseError reports that another process has the directory.
 type InUseError struct {
 	Dir string
 	PID string // of the process, if it is known

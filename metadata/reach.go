@@ -22,7 +22,7 @@ func (e *untrustedError) Unwrap() error { return e.err }
 // reachPatience bounds a try to reach one endpoint.
 const reachPatience = 2 * time.Second
 
-// unreached says why no endpoint answers, which etcd's client keeps to itself; nil if one
+// unreached reports why no endpoint answers, which etcd's client keeps to itself; nil if one
 // can be reached. It is an untrustedError if all that can be reached refuse by TLS.
 func unreached(ctx context.Context, cfg Config) error {
 	var errs []error

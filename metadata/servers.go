@@ -154,7 +154,7 @@ func renewOver(ctx context.Context, c *clientv3.Client, l Lease) error {
 	return err
 }
 
-// newServers gives the store's endpoints.
+// newServers returns the store's endpoints.
 func (s *etcdStore) newServers() *servers {
 	out := &servers{route: s.reroute}
 	for _, e := range s.cfg.Endpoints {

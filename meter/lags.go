@@ -23,7 +23,7 @@ type Group struct {
 	Committed []Committed
 }
 
-// Lags tells how far the groups of this agent are behind, at the moment that it is asked.
+// Lags reports how far the groups of this agent are behind, at the moment that it is asked.
 type Lags struct {
 	most   int
 	groups func(ctx context.Context) ([]Group, error)

@@ -67,7 +67,7 @@ func NewTopics(most int, name func(id.Topic) string, sizes func() map[id.Topic]S
 	return m
 }
 
-// Of gives a topic's counters.
+// Of returns a topic's counters.
 func (m *Topics) Of(t id.Topic) *Traffic {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Advice says what to check when a store doesn't work, in words of the settings; "" if the
+// Advice reports what to check when a store doesn't work, in words of the settings; "" if the
 // error doesn't tell.
 func Advice(err error) string {
 	if err == nil {

@@ -77,7 +77,7 @@ func (r *Rules) apply(rules []rule, prefix string) {
 	slices.Sort(r.Live)
 }
 
-// Danger says of rules that records will be lost; "" if none will.
+// Danger reports how the rules will lose records; "" if they won't.
 func (r *Rules) Danger() string {
 	if len(r.Live) == 0 {
 		return ""
@@ -85,7 +85,7 @@ func (r *Rules) Danger() string {
 	return fmt.Sprintf("lifecycle rules of the bucket delete or move objects that are in use (%s): take them off, or away from this prefix; retention is Varve's", strings.Join(r.Live, ", "))
 }
 
-// Cost says of rules that deleted objects stay, and what to do; "" if they don't.
+// Cost reports that deleted objects stay, and what to do; "" if they don't.
 func (r *Rules) Cost() string {
 	switch {
 	case r.Versioned && r.Locked && !r.Noncurrent:

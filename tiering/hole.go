@@ -16,7 +16,7 @@ import (
 // gone or not what was written. It comes within a *HoleError.
 var ErrHole = errors.New("records of the tier can't be read")
 
-// HoleError says which records of a partition can't be read, and why.
+// HoleError reports which records of a partition can't be read, and why.
 type HoleError struct {
 	Partition id.Partition
 	From, To  int64  // offsets; To is the one behind the last
@@ -35,7 +35,7 @@ func (e *HoleError) Same(o *HoleError) bool {
 	return e != nil && o != nil && e.Partition == o.Partition && e.From == o.From && e.To == o.To && e.Key == o.Key
 }
 
-// unreadable says of an error that the object itself is at fault, and not that the bucket
+// unreadable reports whether the object itself is at fault, and not that the bucket
 // doesn't answer, or that another release wrote it.
 func unreadable(err error) bool {
 	var corrupt *CorruptError
@@ -74,7 +74,7 @@ type holes struct {
 	known []heldHole
 }
 
-// at gives a hole that holds an offset, if one is known and was looked at just now.
+// at returns a hole that holds an offset, if one is known and was looked at just now.
 func (l *holes) at(p id.Partition, offset int64) *HoleError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -135,7 +135,7 @@ func (r *Reader) Holes() []Hole {
 	return all
 }
 
-// HoleAt gives a known hole that holds an offset, if it was looked at within a second: who
+// HoleAt returns a known hole that holds an offset, if it was looked at within a second: who
 // asks again and again costs the bucket no request each time.
 func (r *Reader) HoleAt(p id.Partition, offset int64) *HoleError {
 	e := r.holes.at(p, offset)

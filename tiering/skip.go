@@ -86,7 +86,7 @@ func (m *mender) mend(ctx context.Context) (*edit, error) {
 	return e, nil
 }
 
-// page gives the page that stands in for one; level is the one it has to have, -1 for any.
+// page returns the page that replaces the one at at. It has this level; -1: any.
 func (m *mender) page(ctx context.Context, t *tree, at metadata.Page, s span, level int) (c child, changed bool, err error) {
 	p, err := m.d.loadPage(ctx, m.p, at)
 	if err != nil {

@@ -82,7 +82,7 @@ func (e *fullError) Error() string {
 	return fmt.Sprintf("disk full: producers are refused until there is space (%d MB free, %d MB kept by journal.reserve_bytes)", e.free/1e6, e.reserve/1e6)
 }
 
-// isFull says that an error is the disk's lack of room, not the budget's.
+// isFull reports that an error is the disk's lack of room, not the budget's.
 func isFull(err error) bool {
 	var full *fullError
 	return errors.As(err, &full) || errors.Is(err, syscall.ENOSPC)

@@ -11,20 +11,28 @@ import (
 	"varve/internal/vfs"
 )
 
+// shortDisk gives a journal on a disk whose capacity a test sets, which keeps room for one
+// file free, and the log.
+func shortDisk(t *testing.T) (*vfs.Memory, *Store, *Writer, *strings.Builder) {
+	t.Helper()
+	cfg := small()
+	cfg.ReserveBytes = cfg.FileBytes
+	disk, said := vfs.NewMemory(), new(strings.Builder)
+	s, err := Open(cfg, Options{FS: disk, Log: slog.New(slog.NewTextHandler(said, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := createJournal(t, s, 1)
+	synctest.Wait()
+	return disk, s, w, said
+}
+
 // TestRoom: producers are slowed down before the last byte, a disk without room says so once,
 // however many appends are refused, and all of that ends when there is room.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := small()
-		cfg.ReserveBytes = cfg.FileBytes
-		disk := vfs.NewMemory()
-		var said strings.Builder
-		s, err := Open(cfg, Options{FS: disk, Log: slog.New(slog.NewTextHandler(&said, nil))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := createJournal(t, s, 1)
-		synctest.Wait()
+		disk, s, w, said := shortDisk(t)
+		cfg := s.cfg
 		if r := s.Room(); r.Low || r.Full != "" || s.Pressure() != 0 {
 			t.Fatalf("%+v, pressure %v", r, s.Pressure())
 		}
@@ -53,7 +61,7 @@ func TestRoom(t *testing.T) {
 			t.Errorf("%d refused, %+v", refused, r)
 		}
 		if n := strings.Count(said.String(), "level=ERROR"); n != 1 {
-			t.Errorf("%d errors in the log:\n%s", n, &said)
+			t.Errorf("%d errors in the log:\n%s", n, said)
 		}
 		disk.Capacity = 1 << 40
 		for s.Room().Full != "" {
@@ -74,16 +82,7 @@ func TestRoom(t *testing.T) {
 // TestFullWithoutBudget: a disk stays full, whatever else refuses a file meanwhile.
 func TestFullWithoutBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := small()
-		cfg.ReserveBytes = cfg.FileBytes
-		disk := vfs.NewMemory()
-		var said strings.Builder
-		s, err := Open(cfg, Options{FS: disk, Log: slog.New(slog.NewTextHandler(&said, nil))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w := createJournal(t, s, 1)
-		synctest.Wait()
+		disk, s, w, said := shortDisk(t)
 		disk.Capacity = 1
 		signal(s.work) // the janitor sees it
 		synctest.Wait()
@@ -96,11 +95,11 @@ func TestFullWithoutBudget(t *testing.T) {
 		}
 		o.n.Wait()
 		full := s.Room().Full
-		s.weight.Store(cfg.HardBytes) // the budget is used up as well
+		s.weight.Store(s.cfg.HardBytes) // the budget is used up as well
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()
 		if r := s.Room(); full == "" || r.Full != full || strings.Contains(said.String(), "has space") {
-			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, &said)
+			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, said)
 		}
 		disk.Capacity = 1 << 40
 		signal(s.work) // the janitor sees it

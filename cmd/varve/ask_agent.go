@@ -31,7 +31,7 @@ func (e *awayError) Error() string {
 }
 func (e *awayError) Unwrap() error { return e.err }
 
-// startingError says that an agent serves nothing yet, and what it waits for.
+// startingError reports that an agent serves nothing yet, and what it waits for.
 type startingError struct{ why string }
 
 func (e startingError) Error() string { return "it is starting: " + e.why }

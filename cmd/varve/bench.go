@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"varve/internal/bench"
+	"varve/internal/say"
 )
 
 // benchFlags are the flags of a benchmark.
@@ -162,7 +163,7 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 		return sayKafka("bench "+m.name, err, "")
 	}
 	if created {
-		fmt.Fprintf(stderr, "created topic %s with %s\n", b.cfg.Topic, count(b.partitions, "partition"))
+		fmt.Fprintf(stderr, "created topic %s with %s\n", b.cfg.Topic, say.Count(b.partitions, "partition"))
 	}
 	b.cfg.Meter = new(bench.Meter)
 	shown := startProgress(stderr, progress{meter: b.cfg.Meter, total: b.cfg.Bytes, limit: b.cfg.Duration})
@@ -180,7 +181,7 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 		err = b.out.write(out, r, func(t *table) { printResult(t, r) })
 	}
 	if err == nil && r.Errors > 0 {
-		return fmt.Errorf("bench %s: %s, the first: %s", m.name, count(r.Errors, "error"), r.FirstError)
+		return fmt.Errorf("bench %s: %s, the first: %s", m.name, say.Count(r.Errors, "error"), r.FirstError)
 	}
 	return err
 }
@@ -197,13 +198,13 @@ func parseAcks(text string) (int16, error) {
 }
 
 func printResult(t *table, r *bench.Result) {
-	t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", count(r.Records, "record"), r.MB, r.Seconds))
+	t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", say.Count(r.Records, "record"), r.MB, r.Seconds))
 	t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
 	if r.Requests > 0 {
 		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
 	}
 	if r.Mode == "moves" {
-		t.row("moved", fmt.Sprintf("%s in %.2f s", count(r.Partitions, "partition"), r.Seconds))
+		t.row("moved", fmt.Sprintf("%s in %.2f s", say.Count(r.Partitions, "partition"), r.Seconds))
 	}
 	if r.FirstMs > 0 {
 		t.row("first record", fmt.Sprintf("after %.1f ms", r.FirstMs))
@@ -212,7 +213,7 @@ func printResult(t *table, r *bench.Result) {
 		t.row("broker", fmt.Sprintf("%.2f CPU s/GB", r.CPUPerGB), fmt.Sprintf("%.2f cores", r.CPUCores), fmt.Sprintf("%.0f MB resident", r.RSSMB))
 	}
 	if r.Mode == "e2e" {
-		t.row("received", count(r.Received, "record"))
+		t.row("received", say.Count(r.Received, "record"))
 	}
 	if r.Latency != nil || r.EndToEnd != nil || r.Gap != nil {
 		t.gap()

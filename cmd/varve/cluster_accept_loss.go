@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/agent"
-	"varve/health"
+	"varve/internal/say"
 )
 
 func clusterAcceptLossCommand() *cobra.Command {
@@ -85,7 +85,7 @@ func sayCost(w io.Writer, c *agent.LossCost) {
 	for _, m := range c.Members {
 		fmt.Fprintf(w, "  %s\n", memberLine(&m))
 	}
-	fmt.Fprintf(w, "The newest records of %s may lie in it", health.Count(c.Partitions, "partition"))
+	fmt.Fprintf(w, "The newest records of %s may lie in it", say.Count(c.Partitions, "partition"))
 	if len(c.Topics) > 0 {
 		fmt.Fprintf(w, " (%s)", topicsLine(c))
 	}
@@ -106,7 +106,7 @@ func topicsLine(c *agent.LossCost) string {
 	return text
 }
 
-// memberLine says of a member where it was, and what it has.
+// memberLine describes a member: where it was, and what it has.
 func memberLine(m *agent.MemberStatus) string {
 	text := "a store of an agent that is not known (" + m.Store + ")"
 	if m.Broker >= 0 {
@@ -123,7 +123,7 @@ func memberLine(m *agent.MemberStatus) string {
 	return text + ": not alive; if its disk is still there, start it: then nothing is lost"
 }
 
-// leftLine says what stays, and what may be lost, as far as anybody knows.
+// leftLine reports what stays, and what may be lost, as far as anybody knows.
 func leftLine(c *agent.LossCost) string {
 	when := func(ms int64) string {
 		at := time.UnixMilli(ms)
@@ -133,23 +133,16 @@ func leftLine(c *agent.LossCost) string {
 	switch {
 	case c.NewestKeptMs >= 0:
 		text = fmt.Sprintf("Live agents have %s of it (%s) that are not in the bucket yet, the newest of %s: these stay. What may be lost was written after that",
-			health.Count(int(c.KeptRecords), "record"), byteSize(c.KeptBytes), when(c.NewestKeptMs))
+			say.Count(int(c.KeptRecords), "record"), say.Bytes(c.KeptBytes), when(c.NewestKeptMs))
 	case c.TieredMs >= 0:
 		text = fmt.Sprintf("Live agents have nothing of it that is not in the bucket. The newest record of these partitions in the bucket is of %s: what may be lost was written after that", when(c.TieredMs))
 	default:
 		text = "Live agents have nothing of it, and the bucket nothing of these partitions: all of them may be lost"
 	}
 	if c.LostEntries >= 0 {
-		return text + fmt.Sprintf(": %s in all.", entries(c.LostEntries))
+		return text + fmt.Sprintf(": %s in all.", say.Count(c.LostEntries, "entry", "entries"))
 	}
 	return text + "; how much that was, only the members that are gone know. It may be nothing."
-}
-
-func entries(n int64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }
 
 // confirmName asks for the name of what is at stake.
@@ -165,23 +158,16 @@ func confirmName(in io.Reader, w io.Writer, what, name string) error {
 	return nil
 }
 
-func areEntries(n int64) string {
-	if n == 1 {
-		return "1 entry is"
-	}
-	return fmt.Sprintf("%d entries are", n)
-}
-
 func saidLoss(l *agent.Loss) string {
 	switch {
 	case l.Whole:
-		return fmt.Sprintf("journal %s: nothing was lost, all of it (%s) is there", l.Journal, entries(int64(l.Kept)))
+		return fmt.Sprintf("journal %s: nothing was lost, all of it (%s) is there", l.Journal, say.Count(int64(l.Kept), "entry", "entries"))
 	case l.Gone && l.Lost >= 0:
-		return fmt.Sprintf("journal %s: nothing of it was left, %s lost", l.Journal, areEntries(l.Lost))
+		return fmt.Sprintf("journal %s: nothing of it was left, %s lost", l.Journal, say.Count(l.Lost, "entry is", "entries are"))
 	case l.Gone:
 		return fmt.Sprintf("journal %s: nothing of it was left", l.Journal)
 	case l.Lost >= 0:
-		return fmt.Sprintf("journal %s: %d entries are kept, %s lost", l.Journal, l.Kept, areEntries(l.Lost))
+		return fmt.Sprintf("journal %s: %d entries are kept, %s lost", l.Journal, l.Kept, say.Count(l.Lost, "entry is", "entries are"))
 	}
 	return fmt.Sprintf("journal %s: %d entries are kept. Whether there were more is not known; if so, they are lost. Offsets that are passed over are in the logs ('records are lost') and in varve_partition_lost_records_total", l.Journal, l.Kept)
 }

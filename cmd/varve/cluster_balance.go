@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/internal/say"
 )
 
 func clusterBalanceCommand() *cobra.Command {
@@ -25,7 +26,9 @@ an operator put partitions since then they stay. It returns when the moves are a
 			if err != nil {
 				return err
 			}
-			return out.write(c.OutOrStdout(), b, func(t *table) { t.row(fmt.Sprintf("%s being moved", count(b.Moves, "partition is", "partitions are"))) })
+			return out.write(c.OutOrStdout(), b, func(t *table) {
+				t.row(fmt.Sprintf("%s being moved", say.Count(b.Moves, "partition is", "partitions are")))
+			})
 		},
 	}
 	at.add(c)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/internal/say"
 )
 
 // drainedAgent is what cluster drain and undrain tell.
@@ -120,7 +121,7 @@ func (d *drainedAgent) text(waited bool) string {
 	if waited {
 		return fmt.Sprintf("agent %d is drained: it is safe to stop", d.Broker)
 	}
-	return fmt.Sprintf("draining agent %d: %s and %s to move", d.Broker, count(d.Partitions, "partition"), count(d.Slots, "coordinator slot"))
+	return fmt.Sprintf("draining agent %d: %s and %s to move", d.Broker, say.Count(d.Partitions, "partition"), say.Count(d.Slots, "coordinator slot"))
 }
 
 // await waits until nothing is left on an agent that stopping it would make wait.
@@ -140,7 +141,7 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 			if d.Stoppable {
 				return d, nil
 			}
-			text := fmt.Sprintf("%s and %s to move", count(d.Partitions, "partition"), count(d.Slots, "coordinator slot"))
+			text := fmt.Sprintf("%s and %s to move", say.Count(d.Partitions, "partition"), say.Count(d.Slots, "coordinator slot"))
 			if d.Partitions == 0 && d.Slots == 0 {
 				text = "waiting for journals to have enough members without it"
 			}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"varve/internal/say"
 )
 
 // clusterInfo is what cluster info tells: what Kafka's clients see.
@@ -56,7 +58,7 @@ func clusterInfoCommand() *cobra.Command {
 			return i, nil
 		},
 		show: func(t *table, i *clusterInfo) {
-			t.row("cluster "+i.Cluster, count(i.Topics, "topic"), count(i.Partitions, "partition"), strconv.Itoa(i.Leaderless)+" without leader")
+			t.row("cluster "+i.Cluster, say.Count(i.Topics, "topic"), say.Count(i.Partitions, "partition"), strconv.Itoa(i.Leaderless)+" without leader")
 			t.gap()
 			t.row("BROKER", "ADDRESS", "RACK")
 			for _, b := range i.Brokers {

@@ -13,6 +13,7 @@ import (
 
 	"varve/agent"
 	"varve/health"
+	"varve/internal/say"
 )
 
 // clusterState is what cluster status tells.
@@ -121,7 +122,7 @@ func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
 }
 
 func (s *clusterState) print(t *table) {
-	t.row(fmt.Sprintf("cluster %s  controller %s  %s  %s  %d without leader", s.Cluster, number(s.Controller), health.Count(s.Topics, "topic"), health.Count(s.Partitions, "partition"), s.Leaderless))
+	t.row(fmt.Sprintf("cluster %s  controller %s  %s  %s  %d without leader", s.Cluster, number(s.Controller), say.Count(s.Topics, "topic"), say.Count(s.Partitions, "partition"), s.Leaderless))
 	t.gap()
 	t.row("BROKER", "ADDRESS", "RACK", "LEADS")
 	for _, b := range s.Brokers {
@@ -133,9 +134,9 @@ func (s *clusterState) print(t *table) {
 		t.row("version", a.Version)
 		t.row("incarnation", a.Incarnation)
 		t.row("partitions owned, of deleted topics too", a.Partitions)
-		t.row("waiting for upload", byteSize(a.UntieredBytes)+ageOf(a.OldestUntieredMs))
-		t.row("journal", fmt.Sprintf("%s, pressure %.0f %%", byteSize(a.JournalBytes), a.JournalPressure*100))
-		t.row("in the bucket", byteSize(a.TierBytes))
+		t.row("waiting for upload", say.Bytes(a.UntieredBytes)+ageOf(a.OldestUntieredMs))
+		t.row("journal", fmt.Sprintf("%s, pressure %.0f %%", say.Bytes(a.JournalBytes), a.JournalPressure*100))
+		t.row("in the bucket", say.Bytes(a.TierBytes))
 		for _, why := range a.NotReady {
 			t.row("NOT READY", why)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"varve/agent"
 	"varve/health"
+	"varve/internal/say"
 )
 
 // agentState is what one agent says of itself.
@@ -70,9 +71,9 @@ func (s *clusterState) printView(t *table) {
 	for i, a := range s.View.Agents {
 		waits, journal := dash, dash
 		if st := s.Agents[i].Status; st != nil {
-			waits, journal = byteSize(st.UntieredBytes)+ageOf(st.OldestUntieredMs), fmt.Sprintf("%.0f %% full", st.JournalPressure*100)
+			waits, journal = say.Bytes(st.UntieredBytes)+ageOf(st.OldestUntieredMs), fmt.Sprintf("%.0f %% full", st.JournalPressure*100)
 		}
-		t.row(a.Broker, stateOf(a), a.Partitions, a.Slots, byteSize(a.BytesPerSec), a.ReqsPerSec, waits, journal)
+		t.row(a.Broker, stateOf(a), a.Partitions, a.Slots, say.Bytes(a.BytesPerSec), a.ReqsPerSec, waits, journal)
 	}
 	t.gap()
 	t.row("JOURNAL", "AGENT", "STATE", "QUORUM", "MEMBERS")
@@ -85,7 +86,7 @@ func (s *clusterState) printView(t *table) {
 	}
 	if s.View.MovesTotal > 0 {
 		t.gap()
-		t.row("moving: " + health.Count(s.View.MovesTotal, "partition"))
+		t.row("moving: " + say.Count(s.View.MovesTotal, "partition"))
 	}
 	if s.Health != nil {
 		t.gap()
@@ -138,14 +139,14 @@ func (s *clusterState) membersOf(j agent.JournalStatus) []string {
 		case told && !l.Own && l.ConnectedMs == 0:
 			text += " (not connected)"
 		case told && l.LagBytes > 0:
-			text += fmt.Sprintf(" (%s behind)", byteSize(l.LagBytes))
+			text += fmt.Sprintf(" (%s behind)", say.Bytes(l.LagBytes))
 		}
 		out = append(out, text)
 	}
 	return out
 }
 
-// problems says which agents' own pages could not be read. What waits, and why, is in Health.
+// problems reports which agents' own pages could not be read. What waits, and why, is in Health.
 func (s *clusterState) problems() (lines []string) {
 	for _, a := range s.Agents {
 		if a.Problem != "" {

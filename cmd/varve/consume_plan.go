@@ -115,7 +115,7 @@ func (p *readPlan) compare(at int64, b bounds) {
 	}
 }
 
-// beyond says that an offset is not there; where that is so everywhere there is nothing
+// beyond reports that an offset is not there; where that is so everywhere there is nothing
 // to read.
 func (p *readPlan) beyond(stderr io.Writer, follow bool) error {
 	list := p.outside

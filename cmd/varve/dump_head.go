@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/internal/say"
 	"varve/metadata"
 	"varve/tiering"
 )
@@ -212,7 +213,7 @@ func dumpHead(topic string, partition int32, kv metadata.KV, h *metadata.Head) h
 
 func (d *headDump) print(t *table) {
 	t.row(fmt.Sprintf("partition %d of %s  broker %d, incarnation %d  epoch %d  revision %d", d.Partition, d.Topic, d.Broker, d.Owner, d.Epoch, d.Revision))
-	t.row(fmt.Sprintf("log start %d  tiered up to %d  %s in the bucket", d.LogStart, d.TieredEnd, byteSize(d.TieredBytes)))
+	t.row(fmt.Sprintf("log start %d  tiered up to %d  %s in the bucket", d.LogStart, d.TieredEnd, say.Bytes(d.TieredBytes)))
 	for _, l := range d.Chain {
 		t.row(fmt.Sprintf("from %d on: journals of incarnation %d, epoch %d", l.Start, l.Writer, l.Epoch))
 	}
@@ -220,7 +221,7 @@ func (d *headDump) print(t *table) {
 		t.row(fmt.Sprintf("epoch %d begins at %d", e.Epoch, e.Start))
 	}
 	if m := d.Manifest; m != nil {
-		t.row(fmt.Sprintf("manifest %s: %d slices, offsets %d to %d, %s", m.Key, m.Slices, m.Base, m.End, byteSize(m.Bytes)))
+		t.row(fmt.Sprintf("manifest %s: %d slices, offsets %d to %d, %s", m.Key, m.Slices, m.Base, m.End, say.Bytes(m.Bytes)))
 	}
 	if len(d.Slices) == 0 {
 		return
@@ -228,6 +229,6 @@ func (d *headDump) print(t *table) {
 	t.gap()
 	t.row("SLICE IN", "FROM", "TO", "OLDEST", "NEWEST", "SIZE")
 	for _, s := range d.Slices {
-		t.row(s.Key, s.Base, s.End, timeText(s.MinTime), timeText(s.MaxTime), byteSize(s.Bytes))
+		t.row(s.Key, s.Base, s.End, timeText(s.MinTime), timeText(s.MaxTime), say.Bytes(s.Bytes))
 	}
 }

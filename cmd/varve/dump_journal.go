@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/internal/id"
+	"varve/internal/say"
 	"varve/internal/vfs"
 	"varve/wal"
 )
@@ -71,7 +72,7 @@ the last intact entry of a file is unused space, or a write that was not finishe
 				err = out.write(c.OutOrStdout(), d.journals, d.table)
 			}
 			if err == nil && d.problems > 0 {
-				err = fmt.Errorf("%s found in %s", count(d.problems, "problem was", "problems were"), dir)
+				err = fmt.Errorf("%s found in %s", say.Count(d.problems, "problem was", "problems were"), dir)
 			}
 			return err
 		},
@@ -206,7 +207,7 @@ func (d *journalDump) table(t *table) {
 		t.gap()
 		t.row("FILE", "SIZE", "USED", "ENTRIES", "FIRST", "LAST", "APPENDS", "RECORDS")
 		for _, f := range j.Files {
-			t.row(filepath.Base(f.Path), byteSize(f.Bytes), byteSize(f.UsedTo), f.Entries, f.First, f.Last, f.Appends, fmt.Sprint(f.Records)+inParentheses(f.Problem))
+			t.row(filepath.Base(f.Path), say.Bytes(f.Bytes), say.Bytes(f.UsedTo), f.Entries, f.First, f.Last, f.Appends, fmt.Sprint(f.Records)+inParentheses(f.Problem))
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// lateError says that something took too long.
+// lateError reports that something took too long.
 type lateError struct{ text string }
 
 func (e lateError) Error() string { return e.text }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/internal/say"
 )
 
 // groupDetail is what group describe tells.
@@ -114,7 +116,7 @@ func describeGroup(l kadm.DescribedGroupLag) groupDetail {
 }
 
 func (d groupDetail) print(t *table) {
-	t.row(fmt.Sprintf("group %s  state %s  protocol %s  coordinator %d  %s  lag %d", d.Group, d.State, orDash(d.Protocol), d.Coordinator, count(len(d.Members), "member"), d.Lag))
+	t.row(fmt.Sprintf("group %s  state %s  protocol %s  coordinator %d  %s  lag %d", d.Group, d.State, orDash(d.Protocol), d.Coordinator, say.Count(len(d.Members), "member"), d.Lag))
 	if len(d.Partitions) > 0 {
 		t.gap()
 		t.row("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER")

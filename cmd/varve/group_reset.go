@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"varve/internal/say"
 )
 
 // resetFlags are the flags of group reset.
@@ -30,9 +32,34 @@ type resetRow struct {
 	Partition int32  `json:"partition"`
 	From      int64  `json:"from"` // -1: nothing was committed
 	To        int64  `json:"to"`
-	Done      bool   `json:"done"`
-	Error     string `json:"error,omitempty"`
-	Note      string `json:"note,omitempty"` // why it isn't the offset that was asked for
+	outcome
+	Note string `json:"note,omitempty"` // why it isn't the offset that was asked for
+}
+
+// outcome is what became of one partition's change.
+type outcome struct {
+	Done  bool   `json:"done"`
+	Error string `json:"error,omitempty"`
+}
+
+// settle notes a broker's answer to what was asked, and returns its error in plain words.
+func (o *outcome) settle(err error, what string) error {
+	if o.Done = err == nil; o.Done {
+		return nil
+	}
+	o.Error = err.Error()
+	return sayKafka(what, err, "")
+}
+
+// result is what a table shows: would, if nothing was done.
+func (o *outcome) result(would, done string) string {
+	switch {
+	case o.Error != "":
+		return o.Error
+	case o.Done:
+		return done
+	}
+	return would
 }
 
 func groupResetCommand() *cobra.Command {
@@ -157,11 +184,8 @@ func (f *resetFlags) reset(ctx context.Context, adm *kadm.Client, group string, 
 	var errs []error
 	for i := range rows {
 		r := &rows[i]
-		a, ok := answers.Lookup(r.Topic, r.Partition)
-		r.Done = ok && a.Err == nil
-		if ok && a.Err != nil {
-			r.Error = a.Err.Error()
-			errs = append(errs, sayKafka(fmt.Sprintf("reset partition %d of %s", r.Partition, r.Topic), a.Err, ""))
+		if a, ok := answers.Lookup(r.Topic, r.Partition); ok {
+			errs = append(errs, r.settle(a.Err, fmt.Sprintf("reset partition %d of %s", r.Partition, r.Topic)))
 		}
 	}
 	return rows, errors.Join(errs...)
@@ -174,7 +198,7 @@ func idle(ctx context.Context, adm *kadm.Client, group string) error {
 		return sayKafka("group "+group, err, "")
 	}
 	if n := len(found[group].Members); n > 0 {
-		return fmt.Errorf("group %s has %s: stop its consumers first, or they would overwrite the new offsets", group, count(n, "member"))
+		return fmt.Errorf("group %s has %s: stop its consumers first, or they would overwrite the new offsets", group, say.Count(n, "member"))
 	}
 	return nil
 }
@@ -231,18 +255,11 @@ func (f *resetFlags) print(t *table, rows []resetRow) {
 	}
 	t.row("TOPIC", "PARTITION", "FROM", "TO", "RESULT")
 	for _, r := range rows {
-		result := "would be set"
-		switch {
-		case r.Error != "":
-			result = r.Error
-		case r.Done:
-			result = "set"
-		}
 		shift := ""
 		if r.From >= 0 {
 			shift = " (" + signed(r.To-r.From) + ")"
 		}
-		t.row(r.Topic, r.Partition, number(r.From), strconv.FormatInt(r.To, 10)+shift, result+inParentheses(r.Note))
+		t.row(r.Topic, r.Partition, number(r.From), strconv.FormatInt(r.To, 10)+shift, r.result("would be set", "set")+inParentheses(r.Note))
 	}
 	if !f.execute {
 		t.gap()

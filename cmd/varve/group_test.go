@@ -54,7 +54,7 @@ func TestGroupReset(t *testing.T) {
 		return decode[[]resetRow](t, must(t, "", "group reset g --json "+flags))
 	}
 	dry := reset("--all-topics --shift -10")
-	if len(dry) != 2 || dry[0] != (resetRow{"orders", 0, 100, 90, false, "", ""}) || dry[1] != (resetRow{"orders", 1, 50, 40, false, "", ""}) {
+	if len(dry) != 2 || dry[0] != (resetRow{"orders", 0, 100, 90, outcome{}, ""}) || dry[1] != (resetRow{"orders", 1, 50, 40, outcome{}, ""}) {
 		t.Errorf("dry run %+v", dry)
 	}
 	wants(t, command(t, "", "group reset g --all-topics --to-earliest"), exitOK, "would be set", "0 (-100)", "Nothing was changed")

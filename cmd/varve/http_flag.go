@@ -20,7 +20,7 @@ const defaultHTTP = "127.0.0.1:9644"
 // requestTimeout is the default of --timeout.
 const requestTimeout = 30 * time.Second
 
-// httpFlag says which agent a command asks over HTTP.
+// httpFlag reports which agent a command asks over HTTP.
 type httpFlag struct {
 	addr    string
 	timeout time.Duration

@@ -17,7 +17,7 @@ func TestTrimSeekAndDeleteOffsets(t *testing.T) {
 	must(t, "", "consume orders --group g")
 	wants(t, command(t, "", "topic trim orders:0 --before 40"), exitOK, "would be deleted", "Nothing was deleted")
 	rows := decode[[]trimmedPartition](t, must(t, "", "topic trim orders:0 --before 40 --execute --json"))
-	if len(rows) != 1 || rows[0] != (trimmedPartition{Topic: "orders", To: 40, Done: true}) {
+	if len(rows) != 1 || rows[0] != (trimmedPartition{Topic: "orders", To: 40, outcome: outcome{Done: true}}) {
 		t.Errorf("trimmed %+v", rows)
 	}
 	if out := must(t, "", "consume orders -p 0"); strings.Count(out, "\n") != 60 {

@@ -115,31 +115,6 @@ func brokerList(ids []int32) string {
 	return orDash(strings.Join(out, ","))
 }
 
-// byteSize shows a size in the unit that suits.
-func byteSize(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n), 0
-	for f >= 999.95 && unit < 5 {
-		f /= 1000
-		unit++
-	}
-	return fmt.Sprintf("%.1f %cB", f, " kMGTP"[unit])
-}
-
-// count says how many of something there are; plural is needed where it is more than an s.
-func count[N ~int | ~int32 | ~int64](n N, one string, plural ...string) string {
-	switch {
-	case n == 1:
-	case len(plural) > 0:
-		one = plural[0]
-	default:
-		one += "s"
-	}
-	return fmt.Sprintf("%d %s", n, one)
-}
-
 // shape describes the JSON of a type, a field a line.
 func shape(t reflect.Type, indent string) string {
 	switch t.Kind() {

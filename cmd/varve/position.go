@@ -21,7 +21,7 @@ const rangeHelp = positionHelp + `.
 Two of them with a colon between are a range: from the first until before the second, such as
 10:20, :end, -100:end, @2026-01-31:@2026-02-01, '@-2h:@-1h'`
 
-// position says where in every partition to begin, or to end.
+// position reports where in every partition to begin, or to end.
 type position struct {
 	kind positionKind
 	n    int64 // offset, number of records, or ms since 1970
@@ -90,7 +90,7 @@ func parseSpan(text string, now time.Time) (span, error) {
 	return span{}, noPosition(text, rangeHelp)
 }
 
-// backwards says whether the end is before the beginning, wherever the log begins and ends.
+// backwards reports whether the end is before the beginning, wherever the log begins and ends.
 func (s span) backwards() bool {
 	if s.from.kind == atLast {
 		return s.to.kind == atLast && s.from.n < s.to.n
@@ -117,7 +117,7 @@ func half(text, before string, now time.Time, empty position) (position, bool) {
 	return positionOf(text, now)
 }
 
-// bounded says whether there is an end of its own.
+// bounded reports whether there is an end of its own.
 func (s span) bounded() bool { return s.to.kind != 0 }
 
 // bounds are a topic's offsets, of the first record and after the last.
@@ -177,7 +177,7 @@ func (p position) resolve(ctx context.Context, adm *kadm.Client, b bounds, topic
 	return out, nil
 }
 
-// outside says how an offset is beyond what a partition holds, or nothing.
+// outside reports how an offset is beyond what a partition holds, or nothing.
 func outside(at, start, end int64) string {
 	switch {
 	case at > end:

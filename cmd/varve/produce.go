@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/internal/say"
 )
 
 // produceFlags are the flags of produce.
@@ -198,7 +200,7 @@ func (p *produceFlags) run(ctx context.Context, topic string, in io.Reader, out,
 	if p.out.on {
 		err = errors.Join(err, writeJSON(out, sum))
 	} else {
-		fmt.Fprintf(stderr, "%s, %s, %s/s\n", count(sum.Records, "record"), byteSize(sum.Bytes), byteSize(int64(float64(sum.Bytes)/sum.Seconds)))
+		fmt.Fprintf(stderr, "%s, %s, %s/s\n", say.Count(sum.Records, "record"), say.Bytes(sum.Bytes), say.Bytes(int64(float64(sum.Bytes)/sum.Seconds)))
 	}
 	return err
 }

@@ -111,7 +111,7 @@ func sized(b []byte) int {
 // varint is the size of a length in zigzag varint.
 func varint(n int) int { return (bits.Len64(uint64(n)<<1|1) + 6) / 7 }
 
-// errTooLarge says that a record doesn't fit its topic.
+// errTooLarge reports that a record doesn't fit its topic.
 type errTooLarge struct {
 	value, batch, limit int // batch is the size of a batch of the record alone
 	topic               string
@@ -150,7 +150,7 @@ func naming(ctx context.Context, r *kgo.Record) context.Context {
 	return context.WithValue(ctx, partitionKey{}, r.Partition)
 }
 
-// namedBy gives the partition that a record names.
+// namedBy returns the partition that a record names.
 func namedBy(r *kgo.Record) (p int32, ok bool) {
 	if r.Context != nil {
 		p, ok = r.Context.Value(partitionKey{}).(int32)

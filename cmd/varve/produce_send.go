@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"varve/internal/bench"
+	"varve/internal/say"
 )
 
 // maxBuffered bounds the records that wait for an acknowledgement.
@@ -35,7 +36,7 @@ type producing struct {
 	err   error // what became of it
 }
 
-// errSilent says that nothing was acknowledged in time.
+// errSilent reports that nothing was acknowledged in time.
 var errSilent = errors.New("no acknowledgement")
 
 func (w *producing) open(ctx context.Context) (err error) {
@@ -174,9 +175,9 @@ func (w *producing) failure() (int64, error) {
 	return w.first, w.err
 }
 
-// explain says which lines are in the topic, and why the others are not.
+// explain reports which lines are in the topic, and why the others are not.
 func (w *producing) explain(first int64, err error) error {
-	what := fmt.Sprintf("produce: %s not written, the first is line %d", count(w.failed.Load(), "record was", "records were"), first)
+	what := fmt.Sprintf("produce: %s not written, the first is line %d", say.Count(w.failed.Load(), "record was", "records were"), first)
 	after := w.meter.Records.Load() - (first - 1)
 	switch {
 	case first == 1 && after <= 0:

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"varve/internal/bench"
+	"varve/internal/say"
 )
 
 // progress shows on a terminal how far long work is. The zero deadline and a
@@ -61,7 +62,7 @@ func (p *progress) run() {
 
 func (p *progress) line(took time.Duration) string {
 	bytes, records := p.meter.Bytes.Load(), p.meter.Records.Load()
-	text := fmt.Sprintf("%s, %s, %s/s", count(records, "record"), byteSize(bytes), byteSize(int64(float64(bytes)/took.Seconds())))
+	text := fmt.Sprintf("%s, %s, %s/s", say.Count(records, "record"), say.Bytes(bytes), say.Bytes(int64(float64(bytes)/took.Seconds())))
 	done := bytes
 	if p.done != nil {
 		done = p.done()

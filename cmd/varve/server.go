@@ -16,7 +16,7 @@ import (
 	"varve/internal/settings"
 )
 
-// signalsHelp says what signals do.
+// signalsHelp reports what signals do.
 const signalsHelp = `SIGHUP reads the settings again: log.level, and the
 certificates between agents, change at once; the log names the others that changed and need a
 restart. SIGUSR1 switches debug logging on, and off again.`
@@ -94,7 +94,7 @@ func (s *server) setLevel(text string) error {
 	return nil
 }
 
-// listen says which setting chooses another address when one is taken.
+// listen reports which setting chooses another address when one is taken.
 func (s *server) listen(network, addr string) (net.Listener, error) {
 	l, err := net.Listen(network, addr)
 	if errors.Is(err, syscall.EADDRINUSE) {

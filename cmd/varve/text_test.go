@@ -90,14 +90,6 @@ func FuzzTexts(f *testing.F) {
 	})
 }
 
-func TestByteSize(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 999_949: "999.9 kB", 999_950: "1.0 MB", 67_108_864: "67.1 MB", 1 << 62: "4611.7 PB"} {
-		if got := byteSize(n); got != want {
-			t.Errorf("%d is %s, want %s", n, got, want)
-		}
-	}
-}
-
 func TestProgressTellsRateAndTimeToGo(t *testing.T) {
 	var m bench.Meter
 	m.Bytes.Store(10_000_000)

@@ -17,6 +17,7 @@ import (
 
 	"varve/admin"
 	"varve/health"
+	"varve/internal/say"
 )
 
 func tierCommand() *cobra.Command {
@@ -125,9 +126,9 @@ func lookForHoles(c *cobra.Command, addr string, topics []string) ([]health.Hole
 	return nil, &awayError{addr, errors.Join(errors.New("its answer broke off"), lines.Err(), context.Cause(ctx))}
 }
 
-// lookLine says how far a look is.
+// lookLine reports how far a look is.
 func lookLine(l *admin.TierLook, holes int, took time.Duration) string {
-	text := fmt.Sprintf("%d of %d slices, %.0f/s, %s", l.Looked, l.Total, float64(l.Looked)/took.Seconds(), health.Count(holes, "hole"))
+	text := fmt.Sprintf("%d of %d slices, %.0f/s, %s", l.Looked, l.Total, float64(l.Looked)/took.Seconds(), say.Count(holes, "hole"))
 	if l.Looked > 0 {
 		left := time.Duration(float64(took) * float64(max(0, l.Total-l.Looked)) / float64(l.Looked))
 		text += fmt.Sprintf(", %v to go", left.Round(time.Second))

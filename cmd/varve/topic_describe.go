@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+
+	"varve/internal/say"
 )
 
 // topicDetail is what topic describe tells.
@@ -158,7 +160,7 @@ func configDetails(list []kadm.Config, all bool) []configDetail {
 }
 
 func (d topicDetail) print(t *table) {
-	t.row(fmt.Sprintf("topic %s  id %s  %s  %s", d.Topic, orDash(d.ID), count(len(d.Partitions), "partition"), records(d.Records)))
+	t.row(fmt.Sprintf("topic %s  id %s  %s  %s", d.Topic, orDash(d.ID), say.Count(len(d.Partitions), "partition"), records(d.Records)))
 	t.gap()
 	t.row("PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "START", "LOCAL", "TIERED", "END")
 	for _, p := range d.Partitions {
@@ -178,7 +180,7 @@ func (d topicDetail) print(t *table) {
 	}
 }
 
-// leaderless says that partitions have no leader: they can neither be written nor read.
+// leaderless reports that partitions have no leader: they can neither be written nor read.
 func (d topicDetail) leaderless() error {
 	n := 0
 	for _, p := range d.Partitions {
@@ -189,13 +191,13 @@ func (d topicDetail) leaderless() error {
 	if n == 0 {
 		return nil
 	}
-	return sayKafka("topic "+d.Topic, kerr.LeaderNotAvailable, fmt.Sprintf("%s no leader; 'varve cluster health' says why", count(n, "partition has", "partitions have")))
+	return sayKafka("topic "+d.Topic, kerr.LeaderNotAvailable, fmt.Sprintf("%s no leader; 'varve cluster health' says why", say.Count(n, "partition has", "partitions have")))
 }
 
-// records says how many there are.
+// records reports how many there are.
 func records(n int64) string {
 	if n < 0 {
 		return dash + " records"
 	}
-	return count(n, "record")
+	return say.Count(n, "record")
 }

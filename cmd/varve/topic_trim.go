@@ -17,8 +17,7 @@ type trimmedPartition struct {
 	Partition int32  `json:"partition"`
 	Start     int64  `json:"start_offset"` // before
 	To        int64  `json:"to"`           // the first offset that is kept
-	Done      bool   `json:"done"`
-	Error     string `json:"error,omitempty"`
+	outcome
 }
 
 // trimFlags are the flags of topic trim.
@@ -95,11 +94,8 @@ func (f *trimFlags) trim(ctx context.Context, adm *kadm.Client, args []string) (
 	var errs []error
 	for i := range rows {
 		r := &rows[i]
-		a, ok := answers.Lookup(r.Topic, r.Partition)
-		r.Done = ok && a.Err == nil
-		if ok && a.Err != nil {
-			r.Error = a.Err.Error()
-			errs = append(errs, sayKafka(fmt.Sprintf("trim partition %d of %s", r.Partition, r.Topic), a.Err, ""))
+		if a, ok := answers.Lookup(r.Topic, r.Partition); ok {
+			errs = append(errs, r.settle(a.Err, fmt.Sprintf("trim partition %d of %s", r.Partition, r.Topic)))
 		}
 	}
 	return rows, errors.Join(errs...)
@@ -108,14 +104,7 @@ func (f *trimFlags) trim(ctx context.Context, adm *kadm.Client, args []string) (
 func (f *trimFlags) print(t *table, rows []trimmedPartition) {
 	t.row("TOPIC", "PARTITION", "START", "NEW START", "RECORDS", "RESULT")
 	for _, r := range rows {
-		result := "would be deleted"
-		switch {
-		case r.Error != "":
-			result = r.Error
-		case r.Done:
-			result = "deleted"
-		}
-		t.row(r.Topic, r.Partition, r.Start, r.To, strconv.FormatInt(r.To-r.Start, 10), result)
+		t.row(r.Topic, r.Partition, r.Start, r.To, strconv.FormatInt(r.To-r.Start, 10), r.result("would be deleted", "deleted"))
 	}
 	if !f.execute {
 		t.gap()

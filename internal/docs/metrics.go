@@ -19,7 +19,7 @@ type Metric struct {
 // described is the text form of a prometheus.Desc, which tells nothing otherwise.
 var described = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{[^}]*\}, variableLabels: \{([^}]*)\}\}$`)
 
-// MetricTypes gives the types of the families that have a value now, by name.
+// MetricTypes returns the types of the families that have a value now, by name.
 func MetricTypes(r *prometheus.Registry) (map[string]string, error) {
 	families, err := r.Gather()
 	if err != nil {

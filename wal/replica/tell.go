@@ -35,7 +35,7 @@ func (l *local) tell(ctx context.Context, q *request) ([]byte, error) {
 	return b, err
 }
 
-// AllMembers gives the members of every journal that this agent writes, or wrote and
+// AllMembers returns the members of every journal that this agent writes, or wrote and
 // keeps still.
 func (n *Node) AllMembers() map[id.Journal][]Member {
 	out := map[id.Journal][]Member{}
