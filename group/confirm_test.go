@@ -13,15 +13,17 @@ import (
 	"varve/metadata"
 )
 
-// countingReader counts how often a key is read, but for the one that tells whether the
-// store is there.
+// countingReader counts how often a key is read, and lets reads wait while the gate's
+// token is away. The key that tells whether the store is there passes.
 type countingReader struct {
 	Reader
 	gets atomic.Int64
+	gate chan struct{} // has one token
 }
 
 func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
 	if key != metadata.KeyCluster {
+		r.gate <- <-r.gate
 		r.gets.Add(1)
 	}
 	return r.Reader.Get(ctx, key)
@@ -35,7 +37,8 @@ func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 	rev, err := d.store.Txn(d.t.Context(), nil, metadata.Put(key, []byte("ours")))
 	want(d.t, "slot", err, nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	r := &countingReader{Reader: d.store}
+	r := &countingReader{Reader: d.store, gate: make(chan struct{}, 1)}
+	r.gate <- struct{}{}
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
 	d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
 	guard := metadata.Guard{Key: key, Mod: rev}
@@ -106,24 +109,12 @@ func TestNoOffsetIsNotSaidWhileAway(t *testing.T) {
 	})
 }
 
-// slowReader answers Get when it is let.
-type slowReader struct {
-	*countingReader
-	let chan struct{}
-}
-
-func (r *slowReader) Get(ctx context.Context, key string) (metadata.KV, error) {
-	<-r.let
-	return r.countingReader.Get(ctx, key)
-}
-
 // Who asks at the same time shares a question, that began after all of them asked.
 func TestConfirmationsAreShared(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		r, _ := d.guarded("g")
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "u", 5)).Err, nil)
-		slow := &slowReader{r, make(chan struct{})}
-		d.reader = slow
+		token := <-r.gate
 		var all sync.WaitGroup
 		ask := func() {
 			_, err := d.Fetch(t.Context(), "g", askedT, false)
@@ -137,7 +128,7 @@ func TestConfirmationsAreShared(t *testing.T) {
 			all.Go(ask)
 		}
 		synctest.Wait()
-		close(slow.let)
+		r.gate <- token
 		all.Wait()
 		if n := r.gets.Load(); n != 2 {
 			t.Errorf("%d questions", n)

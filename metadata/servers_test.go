@@ -22,8 +22,10 @@ func TestEtcdServerHangs(t *testing.T) {
 	watch := s.Watch(t.Context(), "k")
 	<-watch
 	for _, leads := range []bool{true, false} {
+		const changed = "etcd servers that answer have changed"
+		before := log.count(changed)
 		hang(t, etcds, leads, func() {
-			for began := time.Now(); time.Since(began) < 3*ttl; {
+			for began := time.Now(); time.Since(began) < 3*ttl || log.count(changed) == before; {
 				delivered(t, s, watch)
 				select {
 				case <-n.Lost():
@@ -32,9 +34,9 @@ func TestEtcdServerHangs(t *testing.T) {
 				}
 			}
 		})
-	}
-	if log.count("etcd servers that answer have changed") < 3 {
-		t.Errorf("servers that hang and come back are not told: %s", &log.buf)
+		for log.count(changed) < before+2 { // the next one to hang may be the same
+			delivered(t, s, watch)
+		}
 	}
 }
 
