@@ -21,6 +21,12 @@ type countingReader struct {
 	gate chan struct{} // has one token
 }
 
+func counted(r Reader) *countingReader {
+	c := &countingReader{Reader: r, gate: make(chan struct{}, 1)}
+	c.gate <- struct{}{}
+	return c
+}
+
 func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
 	if key != metadata.KeyCluster {
 		r.gate <- <-r.gate
@@ -37,8 +43,7 @@ func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 	rev, err := d.store.Txn(d.t.Context(), nil, metadata.Put(key, []byte("ours")))
 	want(d.t, "slot", err, nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	r := &countingReader{Reader: d.store, gate: make(chan struct{}, 1)}
-	r.gate <- struct{}{}
+	r := counted(d.store)
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
 	d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
 	guard := metadata.Guard{Key: key, Mod: rev}

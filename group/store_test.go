@@ -56,7 +56,7 @@ func TestUndecodableGroupIsReadRarely(t *testing.T) {
 		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte("what is this?")))
 		want(t, "put", err, nil)
 		d.stop()
-		r := &countingReader{Reader: d.store}
+		r := counted(d.store)
 		log := slog.New(slog.DiscardHandler)
 		d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
 		d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
