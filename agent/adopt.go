@@ -10,6 +10,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/metadata"
 	"varve/partition"
 	"varve/wal"
@@ -86,14 +87,18 @@ func (a *Agent) findTails(all []*candidate, journals map[id.Journal]cluster.Jour
 	}
 	mine := a.journal.ID()
 	for _, c := range all {
-		for _, l := range c.head.Chain {
+		chain := c.head.Chain
+		if mutate.On(mutate.ForgetChain) {
+			chain = chain[max(0, len(chain)-2):]
+		}
+		for _, l := range chain {
 			if l.Epoch == c.head.Epoch {
 				continue
 			}
 			for _, t := range by[l.Writer] {
 				switch {
 				case t.Journal == mine:
-				case t.rec.State != metadata.JournalSealed:
+				case t.rec.State != metadata.JournalSealed && !mutate.On(mutate.TrustLease):
 					c.why = fmt.Errorf("journal %v holds its newest records, and is %v", t.Journal, t.rec.State)
 				case t.rec.End > 0:
 					c.tails = append(c.tails, t)

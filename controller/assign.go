@@ -11,6 +11,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/metadata"
 )
 
@@ -73,7 +74,7 @@ func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
 		for i := range partitions {
 			at := id.Partition{Topic: t, Index: i}
 			o := p.owners[at]
-			if o.Incarnation == 0 && !deleted || o.Incarnation != 0 && !p.unsealed[o.Incarnation] && c.dead(ctx, p, o.Incarnation, o.Broker) {
+			if o.Incarnation == 0 && !deleted || o.Incarnation != 0 && (!p.unsealed[o.Incarnation] || mutate.On(mutate.TrustLease)) && c.dead(ctx, p, o.Incarnation, o.Broker) {
 				found = append(found, orphan{at, o})
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/metadata"
 	"varve/tiering"
 	"varve/wal"
@@ -82,7 +83,11 @@ func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
 func (p *Partition) Needs(each func(j id.Journal, from wal.Pos)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.tail.needs(p.mu.head.TieredEnd, each)
+	tiered := p.mu.head.TieredEnd
+	if mutate.On(mutate.TrimUntiered) {
+		tiered = p.mu.high
+	}
+	p.mu.tail.needs(tiered, each)
 }
 
 // Commit alters the head and stores it, guarded by the revision of the last
@@ -117,7 +122,11 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 	}
 	head.Trim()
 	key := metadata.HeadKey(p.id)
-	now, err := p.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, head.Encode()))
+	guards := []metadata.Guard{{Key: key, Mod: rev}}
+	if mutate.On(mutate.UnguardedHeads) {
+		guards = nil
+	}
+	now, err := p.deps.Heads.Write(ctx, guards, metadata.Put(key, head.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {
 		return p.conflict(ctx, key, rev)
 	}

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// patch changes one text in a file, which must hold it exactly once.
+// patch changes one text in a file of the Go runtime, which must hold it exactly once.
 type patch struct {
-	file     string // in the module, or, if it begins with $GOROOT, there
+	file     string // under $GOROOT/src
 	old, new string
 }
 
@@ -31,15 +31,15 @@ type patch struct {
 //     otherwise;
 //   - garbage collection: only while the bubble stands still, before its time goes on.
 var exactly = []patch{
-	{"$GOROOT/src/runtime/rand.go", "func randinit() {\n", `func randinit() {
+	{"runtime/rand.go", "func randinit() {\n", `func randinit() {
 	startupRand = simStartup[:]
 `},
-	{"$GOROOT/src/runtime/rand.go", "func rand() uint64 {\n", `func rand() uint64 {
+	{"runtime/rand.go", "func rand() uint64 {\n", `func rand() uint64 {
 	if simState != 0 && getg().bubble != nil {
 		return simNext()
 	}
 `},
-	{"$GOROOT/src/runtime/rand.go", "var readRandomFailed bool\n", `var readRandomFailed bool
+	{"runtime/rand.go", "var readRandomFailed bool\n", `var readRandomFailed bool
 
 var (
 	simStartup = [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
@@ -60,33 +60,33 @@ func simNext() uint64 {
 	return z ^ z>>31
 }
 `},
-	{"$GOROOT/src/runtime/select.go", "cheaprandn(uint32(norder + 1))", "randn(uint32(norder + 1))"},
-	{"$GOROOT/src/runtime/time.go", "t.rand = cheaprand()", "t.rand = rand32()"},
-	{"$GOROOT/src/runtime/alg.go", "	useAeshash = true\n", `	for i := range hashkey {
+	{"runtime/select.go", "cheaprandn(uint32(norder + 1))", "randn(uint32(norder + 1))"},
+	{"runtime/time.go", "t.rand = cheaprand()", "t.rand = rand32()"},
+	{"runtime/alg.go", "	useAeshash = true\n", `	for i := range hashkey {
 		hashkey[i] = uintptr(bootstrapRand())
 	}
 	return
 `},
-	{"$GOROOT/src/runtime/hash64.go", "	a := r8(p)\n	return mix(m5^8,", `	a := r8(p)
+	{"runtime/hash64.go", "	a := r8(p)\n	return mix(m5^8,", `	a := r8(p)
 	if a>>32 != 0 {
 		return seed // perhaps an address
 	}
 	return mix(m5^8,`},
-	{"$GOROOT/src/internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
-	{"$GOROOT/src/runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
-	{"$GOROOT/src/runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
-	{"$GOROOT/src/runtime/proc.go", "		// Retake the P if it's there for more than 1 sysmon tick (at least 20us).\n", `		if simState != 0 {
+	{"internal/sync/mutex.go", "starvationThresholdNs = 1e6", "starvationThresholdNs = 1e18"},
+	{"runtime/proc.go", "if pp.schedtick%61 == 0 && !sched.runq.empty() {", "if false {"},
+	{"runtime/proc.go", "const forcePreemptNS = 10 * 1000 * 1000", "const forcePreemptNS = 1 << 60"},
+	{"runtime/proc.go", "		// Retake the P if it's there for more than 1 sysmon tick (at least 20us).\n", `		if simState != 0 {
 			thread.resume()
 			goto done
 		}
 `},
-	{"$GOROOT/src/runtime/proc.go", "if randomizeScheduler && next && randn(2) == 0 {", "if simState != 0 && gp.bubble == nil {"},
-	{"$GOROOT/src/runtime/runtime2.go", "runq     [256]guintptr", "runq     [8192]guintptr"},
-	{"$GOROOT/src/runtime/proc.go", "batch *[256]guintptr", "batch *[8192]guintptr"},
-	{"$GOROOT/src/runtime/proc.go", "	var batch [len(pp.runq)/2 + 1]*g\n", `	throw("sim: the queue of goroutines is too short")
+	{"runtime/proc.go", "if randomizeScheduler && next && randn(2) == 0 {", "if simState != 0 && gp.bubble == nil {"},
+	{"runtime/runtime2.go", "runq     [256]guintptr", "runq     [8192]guintptr"},
+	{"runtime/proc.go", "batch *[256]guintptr", "batch *[8192]guintptr"},
+	{"runtime/proc.go", "	var batch [len(pp.runq)/2 + 1]*g\n", `	throw("sim: the queue of goroutines is too short")
 	var batch *[len(pp.runq)/2 + 1]*g
 `},
-	{"$GOROOT/src/runtime/synctest.go", "		bubble.now = next\n", `		bubble.now = next
+	{"runtime/synctest.go", "		bubble.now = next\n", `		bubble.now = next
 		if simState != 0 && next/1e10 != simCollected {
 			simCollected = next / 1e10
 			unlock(&bubble.mu)
@@ -98,8 +98,8 @@ func simNext() uint64 {
 `},
 }
 
-// build makes this package's test binary out of patched sources.
-func build(t testing.TB, name string, patches ...patch) string {
+// build makes this package's test binary with a runtime that repeats itself.
+func build(t testing.TB, tags ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	root, err := exec.Command("go", "env", "GOROOT").Output()
@@ -107,15 +107,8 @@ func build(t testing.TB, name string, patches ...patch) string {
 		t.Fatal(err)
 	}
 	texts := map[string]string{}
-	for _, p := range patches {
-		file, inRoot := strings.CutPrefix(p.file, "$GOROOT/")
-		at := "../" + file
-		if inRoot {
-			at = filepath.Join(strings.TrimSpace(string(root)), file)
-		}
-		if at, err = filepath.Abs(at); err != nil {
-			t.Fatal(err)
-		}
+	for _, p := range exactly {
+		at := filepath.Join(strings.TrimSpace(string(root)), "src", p.file)
 		if texts[at] == "" {
 			b, err := os.ReadFile(at)
 			if err != nil {
@@ -143,9 +136,9 @@ func build(t testing.TB, name string, patches ...patch) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := filepath.Join(dir, name+".test")
-	if out, err := exec.Command("go", "test", "-c", "-tags", "exact", "-overlay", filepath.Join(dir, "overlay.json"), "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("build %s: %v\n%s", name, err, out)
+	bin := filepath.Join(dir, "sim.test")
+	if out, err := exec.Command("go", "test", "-c", "-tags", strings.Join(append(tags, "exact"), ","), "-overlay", filepath.Join(dir, "overlay.json"), "-o", bin, ".").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return bin
 }

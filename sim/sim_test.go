@@ -67,7 +67,7 @@ const fewRuns = 8
 // others follow it. VARVE_SIM_FIRST gives the first; VARVE_SIM_SEED is one seed to be
 // repeated and shown.
 func TestSimulation(t *testing.T) {
-	bin := build(t, "sim", exactly...)
+	bin := build(t)
 	if seed := number(t, "VARVE_SIM_SEED", 0); seed != 0 {
 		out, err := play(bin, seed, settings()...)
 		t.Logf("%s", out)

@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/internal/vfs"
 )
 
@@ -320,7 +321,11 @@ func (f *Follower) sync() error {
 	started, n := f.store.clock(), 0
 	for len(f.fresh) > 0 {
 		u := &f.fresh[0]
-		if err := u.file.f.Sync(); err != nil {
+		var err error
+		if !mutate.On(mutate.AckBeforeSync) {
+			err = u.file.f.Sync()
+		}
+		if err != nil {
 			err = fmt.Errorf("sync journal %v: %w", f.id, err)
 			f.store.fail(err)
 			return err

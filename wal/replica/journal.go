@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/wal"
 )
 
@@ -109,6 +110,9 @@ func (x *journal) advance() {
 
 // index is the quorum-th highest of the durable numbers: the commit index.
 func index(durable []uint64, quorum int) uint64 {
+	if mutate.On(mutate.AckBelowQuorum) {
+		quorum--
+	}
 	slices.Sort(durable)
 	return durable[len(durable)-quorum]
 }
