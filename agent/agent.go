@@ -14,7 +14,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -417,30 +416,6 @@ func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Sou
 		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyCluster}}, metadata.Put(metadata.KeyCluster, c.Encode()))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return "", err
-		}
-	}
-}
-
-// takeIncarnation takes the next number.
-func takeIncarnation(ctx context.Context, store metadata.Store) (id.Incarnation, error) {
-	for {
-		kv, err := store.Get(ctx, metadata.KeyIncarnation)
-		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
-			return 0, err
-		}
-		n := uint64(0)
-		if err == nil {
-			if n, err = strconv.ParseUint(string(kv.Value), 10, 64); err != nil {
-				return 0, fmt.Errorf("incarnation counter: %w", err)
-			}
-		}
-		n++
-		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyIncarnation, Mod: kv.Mod}}, metadata.Put(metadata.KeyIncarnation, strconv.AppendUint(nil, n, 10)))
-		if err == nil {
-			return id.Incarnation(n), nil
-		}
-		if !errors.Is(err, metadata.ErrConflict) {
-			return 0, err
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/cluster"
+	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
 )
@@ -32,9 +33,11 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if err := a.evictFormerSelf(ctx); err != nil {
 		return err
 	}
-	if a.inc, err = takeIncarnation(ctx, a.deps.Meta); err != nil {
+	last, err := metadata.Add(ctx, a.deps.Meta, metadata.KeyIncarnation, 1)
+	if err != nil {
 		return err
 	}
+	a.inc = id.Incarnation(last + 1)
 	s, err := a.deps.Meta.Session(ctx, a.cfg.SessionTTL)
 	if err != nil {
 		return err

@@ -1,3 +1,7 @@
+// Produce, versions 0 to 13: 3 transactional ids (KIP-98), 7 zstd (KIP-110), 8 errors by
+// record (KIP-467), 10 the present leader in the answer (KIP-951), 11
+// TRANSACTION_ABORTABLE (KIP-890), 13 topic ids (KIP-516).
+
 package broker
 
 import (
@@ -276,12 +280,12 @@ func (s *produceSlot) fill(p *kmsg.ProduceResponseTopicPartition, index int32, r
 	}
 	if code == kerr.NotLeaderForPartition {
 		b := s.call.c.b
-		b.hintProduce(s.call.c, s.at, p, resp)
+		b.hintProduce(s.call.request.caller, s.at, p, resp)
 	}
 }
 
 // hintProduce names the present leader (KIP-951).
-func (b *Broker) hintProduce(c *conn, at id.Partition, p *kmsg.ProduceResponseTopicPartition, resp *kmsg.ProduceResponse) {
+func (b *Broker) hintProduce(c *caller, at id.Partition, p *kmsg.ProduceResponseTopicPartition, resp *kmsg.ProduceResponse) {
 	o, ok := b.otherOwner(at)
 	if !ok || resp.Version < 10 {
 		return

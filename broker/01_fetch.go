@@ -1,3 +1,9 @@
+// Fetch, versions 4 to 18: 4 isolation levels (KIP-98), 5 log start offsets (KIP-107), 7
+// sessions (KIP-227), 9 leader epochs (KIP-320), 10 zstd (KIP-110), 11 racks (KIP-392),
+// 12 diverging epochs (KIP-595), 13 topic ids (KIP-516), 14 offsets moved to tiered
+// storage (KIP-405), 15 replica state (KIP-903), 16 the present leader (KIP-951), 17
+// directory ids (KIP-853), 18 high watermarks of followers (KIP-1166).
+
 package broker
 
 import (

@@ -202,7 +202,7 @@ func (call *fetchCall) encodeEndpoints(p *pieces) {
 	agents := call.b.deps.View.Agents()
 	in.length(len(agents))
 	for _, a := range agents {
-		host, port, rack, _ := call.b.endpoint(call.c, a.Broker)
+		host, port, rack, _ := call.b.endpoint(call.r.caller, a.Broker)
 		in.i32(int32(a.Broker))
 		in.str(host)
 		in.i32(port)

@@ -1,3 +1,8 @@
+// ListOffsets, versions 1 to 11: 2 isolation levels (KIP-98), 4 leader epochs (KIP-320),
+// 7 the largest timestamp (KIP-734), 8 the earliest local offset (KIP-405), 9 the latest
+// tiered one (KIP-1005), 10 a timeout (KIP-1075), 11 the earliest offset that waits for
+// upload (KIP-1023).
+
 package broker
 
 import (
@@ -24,7 +29,7 @@ const (
 	atEarliestWait  = -6 // KIP-1023: the first offset that is not in the tier
 )
 
-func (b *Broker) listOffsets(ctx context.Context, _ *conn, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
+func (b *Broker) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -58,18 +63,6 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	}
 	rp.Offset, rp.Timestamp, rp.LeaderEpoch = found.Offset, found.Time, int32(found.Epoch)
 	return rp
-}
-
-// partitionOf gives an owned partition by its topic's name.
-func (b *Broker) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
-	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
-	if err != nil {
-		return nil, err
-	}
-	if index < 0 || index >= t.Partitions {
-		return nil, kerr.UnknownTopicOrPartition
-	}
-	return b.opening.partition(ctx, arrived, id.Partition{Topic: t.ID, Index: index})
 }
 
 var nowhere = tiering.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
@@ -158,132 +151,4 @@ func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.S
 		return best, nil
 	}
 	return nowhere, nil
-}
-
-func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *conn, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
-	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
-	all, arrived := newSeveral(), time.Now()
-	for _, t := range req.Topics {
-		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
-		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
-		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	all.wait()
-	return resp
-}
-
-func (b *Broker) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
-	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
-	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
-	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
-	if err == nil {
-		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
-	}
-	if err != nil {
-		rp.ErrorCode = codeOf(err).Code
-		return rp
-	}
-	found, end, known := p.EpochEnd(id.Epoch(want.LeaderEpoch))
-	if !known {
-		if found, end, known, err = b.deps.Tier.EpochEnd(ctx, p.Head(), p.ID(), id.Epoch(want.LeaderEpoch)); err != nil {
-			rp.ErrorCode = codeOf(err).Code
-			return rp
-		}
-		if !known {
-			return rp
-		}
-	}
-	rp.LeaderEpoch, rp.EndOffset = int32(found), end
-	return rp
-}
-
-func (b *Broker) deleteRecords(ctx context.Context, _ *conn, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
-	resp := kmsg.NewPtrDeleteRecordsResponse()
-	ctx, cancel := patience(ctx, req.TimeoutMillis)
-	defer cancel()
-	all, arrived := newSeveral(), time.Now()
-	for _, t := range req.Topics {
-		rt := kmsg.NewDeleteRecordsResponseTopic()
-		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
-		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	all.wait()
-	return resp
-}
-
-func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
-	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
-	rp.Partition, rp.LowWatermark = want.Partition, -1
-	low, err := b.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
-	if err != nil {
-		rp.ErrorCode = codeOf(err).Code
-	} else {
-		rp.LowWatermark = low
-	}
-	return rp
-}
-
-// deleteTo moves a log start; -1 stands for the high watermark.
-func (b *Broker) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
-	p, err := b.partitionOf(ctx, arrived, topic, index)
-	if err != nil {
-		return -1, err
-	}
-	s := p.State()
-	if offset == -1 {
-		offset = s.High
-	}
-	if offset < 0 || offset > s.High {
-		return -1, kerr.OffsetOutOfRange
-	}
-	if offset > s.LogStart {
-		if err := b.deps.Tier.DeleteTo(ctx, p, offset); err != nil {
-			return -1, err
-		}
-	}
-	return p.LogStart(), nil
-}
-
-// describeProducers lists the idempotent producers of partitions (KIP-664).
-func (b *Broker) describeProducers(ctx context.Context, _ *conn, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
-	resp := kmsg.NewPtrDescribeProducersResponse()
-	arrived := time.Now()
-	for _, t := range req.Topics {
-		rt := kmsg.NewDescribeProducersResponseTopic()
-		rt.Topic = t.Topic
-		for _, index := range t.Partitions {
-			rp := kmsg.NewDescribeProducersResponseTopicPartition()
-			rp.Partition = index
-			p, err := b.partitionOf(ctx, arrived, t.Topic, index)
-			if err != nil {
-				rp.ErrorCode = codeOf(err).Code
-				rp.ErrorMessage = said(err)
-			} else {
-				rp.ActiveProducers = producersOf(p)
-			}
-			rt.Partitions = append(rt.Partitions, rp)
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	return resp
-}
-
-func producersOf(p *partition.Partition) []kmsg.DescribeProducersResponseTopicPartitionActiveProducer {
-	var out []kmsg.DescribeProducersResponseTopicPartitionActiveProducer
-	for _, k := range p.Producers() {
-		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
-		a.ProducerID, a.ProducerEpoch, a.LastTimestamp = k.ID, int32(k.Epoch), k.Timestamp
-		a.LastSequence, a.CoordinatorEpoch, a.CurrentTxnStartOffset = -1, -1, -1
-		if n := len(k.Batches); n > 0 {
-			a.LastSequence = k.Batches[n-1].LastSequence
-		}
-		out = append(out, a)
-	}
-	return out
 }

@@ -1,9 +1,13 @@
+// Metadata, versions 0 to 13: 4 creation of topics can be declined, 5 offline replicas
+// (KIP-112), 7 leader epochs (KIP-320), 8 authorized operations (KIP-430), 10 and 12
+// topic ids (KIP-516), 11 no operations on the cluster (KIP-700), 13 an error of the
+// whole answer (KIP-1102).
+
 package broker
 
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -16,11 +20,11 @@ import (
 // noOperations says that authorized operations were not asked for.
 const noOperations = -2147483648
 
-func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
+func (b *Broker) metadata(ctx context.Context, c *caller, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.Version = req.Version
 	for _, a := range b.deps.View.Agents() {
-		if host, port, rack, ok := pick(a, c.listener, c.nc.LocalAddr()); ok {
+		if host, port, rack, ok := pick(a, c.listener, c.reached); ok {
 			n := kmsg.NewMetadataResponseBroker()
 			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
 			resp.Brokers = append(resp.Brokers, n)
@@ -39,7 +43,7 @@ func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataReques
 	defer cancel()
 	create := b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation)
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, b.oneTopic(ctx, req.Version, &req.Topics[i], create))
+		resp.Topics = append(resp.Topics, b.oneTopic(ctx, c, req.Version, &req.Topics[i], create))
 	}
 	return resp
 }
@@ -49,7 +53,7 @@ func (b *Broker) metadata(ctx context.Context, c *conn, req *kmsg.MetadataReques
 const createPatience = 3 * time.Second
 
 // oneTopic answers for a topic that was asked for by name or id.
-func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
+func (b *Broker) oneTopic(ctx context.Context, c *caller, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
 	byID := want.Topic == nil
 	var name string
 	if !byID {
@@ -59,7 +63,7 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && (cluster.CheckTopicName(name) != nil || cluster.IsInternal(name)) {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
-		t, err = b.autoCreate(ctx, name)
+		t, err = b.autoCreate(ctx, c, name)
 		if err != nil && ctx.Err() != nil {
 			err = kerr.LeaderNotAvailable // again later
 		}
@@ -79,7 +83,7 @@ func (b *Broker) oneTopic(ctx context.Context, version int16, want *kmsg.Metadat
 // autoCreate makes a topic with the defaults; a race with somebody else who does
 // is won either way. A client that asks for a topic which was just deleted may want to see that
 // it is gone: as in Kafka, which tells of no new topic at once, it is told to ask again.
-func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, error) {
+func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
 	deleted := b.justDeleted(name)
 	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
@@ -91,7 +95,7 @@ func (b *Broker) autoCreate(ctx context.Context, name string) (*cluster.Topic, e
 		}
 		return nil, err
 	}
-	b.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, askedBy(ctx))
+	b.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, c.attr())
 	b.awaitServed(ctx, t)
 	if deleted {
 		return nil, kerr.LeaderNotAvailable
@@ -141,96 +145,4 @@ func (b *Broker) partitionMetadata(at id.Partition, ensembles map[id.Incarnation
 		p.Replicas, p.ISR, p.OfflineReplicas = e.Replicas, e.Live, e.Offline
 	}
 	return p
-}
-
-func (b *Broker) describeCluster(_ context.Context, c *conn, req *kmsg.DescribeClusterRequest) *kmsg.DescribeClusterResponse {
-	resp := kmsg.NewPtrDescribeClusterResponse()
-	resp.EndpointType = 1
-	resp.ClusterAuthorizedOperations = noOperations
-	if req.Version >= 1 && req.EndpointType != 1 {
-		resp.ErrorCode = kerr.MismatchedEndpointType.Code
-		resp.ErrorMessage = said(errors.New("this is a broker, not a controller listener"))
-		return resp
-	}
-	resp.ClusterID, resp.ControllerID = b.deps.ClusterID, b.controller()
-	for _, a := range b.deps.View.Agents() {
-		if host, port, rack, ok := pick(a, c.listener, c.nc.LocalAddr()); ok {
-			n := kmsg.NewDescribeClusterResponseBroker()
-			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
-			resp.Brokers = append(resp.Brokers, n)
-		}
-	}
-	return resp
-}
-
-// maxDescribed is how many partitions one answer describes (Kafka's
-// max.request.partition.size.limit).
-const maxDescribed = 2000
-
-func (b *Broker) describeTopicPartitions(ctx context.Context, c *conn, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
-	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
-	names := make([]string, 0, len(req.Topics))
-	for _, t := range req.Topics {
-		names = append(names, t.Topic)
-	}
-	if len(names) == 0 {
-		for _, t := range b.deps.View.Topics() {
-			names = append(names, t.Name)
-		}
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	left := int32(maxDescribed)
-	if req.ResponsePartitionLimit > 0 {
-		left = min(left, req.ResponsePartitionLimit)
-	}
-	for _, name := range names {
-		from := int32(0)
-		if cur := req.Cursor; cur != nil {
-			if name < cur.Topic {
-				continue
-			}
-			if name == cur.Topic {
-				from = cur.Partition
-			}
-		}
-		if left == 0 {
-			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
-			break
-		}
-		t, next := b.describeTopic(ctx, name, from, left)
-		resp.Topics = append(resp.Topics, t)
-		left -= int32(len(t.Partitions))
-		if next >= 0 {
-			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: next}
-			break
-		}
-	}
-	return resp
-}
-
-// describeTopic describes at most limit partitions; next is the first that did
-// not fit, or -1.
-func (b *Broker) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
-	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
-	d.Topic, d.AuthorizedOperations = &name, noOperations
-	t, err := b.opening.topic(ctx, false, name, id.Topic{})
-	if err != nil {
-		d.ErrorCode = codeOf(err).Code
-		return d, -1
-	}
-	d.TopicID = t.ID
-	ensembles := b.deps.View.Ensembles()
-	for i := max(0, from); i < t.Partitions; i++ {
-		if int32(len(d.Partitions)) == limit {
-			return d, i
-		}
-		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i}, ensembles)
-		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
-		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
-		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas
-		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // null upsets the Java client
-		d.Partitions = append(d.Partitions, p)
-	}
-	return d, -1
 }

@@ -1,3 +1,6 @@
+// OffsetCommit, versions 2 to 10: 6 leader epochs (KIP-320), 7 static members (KIP-345),
+// 9 groups of the new protocol (KIP-848), 10 topic ids (KIP-848).
+
 package broker
 
 import (
@@ -17,7 +20,7 @@ const maxRetention = 100 * 365 * 24 * time.Hour
 
 // offsetCommit stores what exists of what a client sent, and answers when it is
 // durable.
-func (g *groupAPIs) offsetCommit(ctx context.Context, _ groupClient, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
+func (g *groupAPIs) offsetCommit(ctx context.Context, _ *caller, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
 	commit := group.Commit{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
 		Retention: commitRetention(req), NewErrors: req.Version >= 9}

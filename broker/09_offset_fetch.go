@@ -1,3 +1,7 @@
+// OffsetFetch, versions 1 to 10: 2 all offsets of a group, 5 leader epochs (KIP-320), 7
+// only stable offsets (KIP-447), 8 several groups (KIP-709), 9 groups of the new protocol
+// (KIP-848), 10 topic ids (KIP-848).
+
 package broker
 
 import (
@@ -13,7 +17,7 @@ import (
 
 // offsetFetch reads committed offsets: of one group up to version 7, of many
 // from version 8. A group that does not exist has none.
-func (g *groupAPIs) offsetFetch(ctx context.Context, _ groupClient, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+func (g *groupAPIs) offsetFetch(ctx context.Context, _ *caller, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	if req.Version < 8 {
 		g.fetchOne(ctx, req, resp)

@@ -1,3 +1,6 @@
+// FindCoordinator, versions 0 to 6: 1 kinds of coordinators (KIP-98), 4 several keys
+// (KIP-699), 6 share groups (KIP-932), of which there are none yet.
+
 package broker
 
 import (
@@ -17,7 +20,7 @@ const (
 // findCoordinator names the agents that coordinate groups. A transactional producer is
 // refused for good. librdkafka, which asks in versions below 4, repeats itself for ever
 // after any error but that of a missing permission, so that is what it gets.
-func (g *groupAPIs) findCoordinator(_ context.Context, c groupClient, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
+func (g *groupAPIs) findCoordinator(_ context.Context, c *caller, req *kmsg.FindCoordinatorRequest) *kmsg.FindCoordinatorResponse {
 	resp := req.ResponseKind().(*kmsg.FindCoordinatorResponse)
 	if req.Version < 4 {
 		r := g.coordinatorOf(c, req.CoordinatorType, req.CoordinatorKey)
@@ -33,7 +36,7 @@ func (g *groupAPIs) findCoordinator(_ context.Context, c groupClient, req *kmsg.
 	return resp
 }
 
-func (g *groupAPIs) coordinatorOf(c groupClient, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
+func (g *groupAPIs) coordinatorOf(c *caller, kind int8, key string) kmsg.FindCoordinatorResponseCoordinator {
 	r := kmsg.NewFindCoordinatorResponseCoordinator()
 	r.Key, r.NodeID, r.Port = key, -1, -1
 	refuse := func(e *kerr.Error, message string) kmsg.FindCoordinatorResponseCoordinator {

@@ -1,3 +1,7 @@
+// JoinGroup, versions 0 to 9: 1 rebalance timeouts (KIP-62), 4 member ids first
+// (KIP-394), 5 static members (KIP-345), 7 protocol types (KIP-559), 8 reasons (KIP-800),
+// 9 leaders that needn't assign (KIP-814).
+
 package broker
 
 import (
@@ -10,9 +14,9 @@ import (
 )
 
 // joinGroup waits until the group's next generation begins.
-func (g *groupAPIs) joinGroup(ctx context.Context, c groupClient, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
+func (g *groupAPIs) joinGroup(ctx context.Context, c *caller, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
 	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
-	join := group.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.id, ClientHost: "/" + c.host,
+	join := group.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.clientID, ClientHost: "/" + c.host,
 		SessionTimeout: millis(req.SessionTimeoutMillis), RebalanceTimeout: millis(req.RebalanceTimeoutMillis),
 		ProtocolType: req.ProtocolType, RequireMemberID: req.Version >= 4, CanSkip: req.Version >= 9}
 	if req.Version < 1 {

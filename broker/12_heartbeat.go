@@ -1,3 +1,5 @@
+// Heartbeat, versions 0 to 4: 3 static members (KIP-345).
+
 package broker
 
 import (
@@ -9,7 +11,7 @@ import (
 )
 
 // heartbeat keeps a member's session and tells it of a rebalance.
-func (g *groupAPIs) heartbeat(ctx context.Context, _ groupClient, req *kmsg.HeartbeatRequest) *kmsg.HeartbeatResponse {
+func (g *groupAPIs) heartbeat(ctx context.Context, _ *caller, req *kmsg.HeartbeatRequest) *kmsg.HeartbeatResponse {
 	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
 	resp.ErrorCode = groupCode(g.groups.Heartbeat(ctx, req.Group, group.Heartbeat{
 		MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation}))

@@ -1,3 +1,6 @@
+// LeaveGroup, versions 0 to 5: 3 several members, static ones too (KIP-345), 5 reasons
+// (KIP-800).
+
 package broker
 
 import (
@@ -9,7 +12,7 @@ import (
 )
 
 // leaveGroup removes one member, or many from version 3.
-func (g *groupAPIs) leaveGroup(ctx context.Context, _ groupClient, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
+func (g *groupAPIs) leaveGroup(ctx context.Context, _ *caller, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
 	members := req.Members
 	if req.Version < 3 {

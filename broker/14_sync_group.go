@@ -1,3 +1,5 @@
+// SyncGroup, versions 0 to 5: 3 static members (KIP-345), 5 protocol types (KIP-559).
+
 package broker
 
 import (
@@ -19,7 +21,7 @@ func syncCode(err error) int16 {
 }
 
 // syncGroup waits for the leader's assignment.
-func (g *groupAPIs) syncGroup(ctx context.Context, _ groupClient, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
+func (g *groupAPIs) syncGroup(ctx context.Context, _ *caller, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
 	resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
 	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
 		resp.ErrorCode = kerr.InconsistentGroupProtocol.Code

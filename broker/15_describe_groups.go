@@ -1,3 +1,6 @@
+// DescribeGroups, versions 0 to 6: 3 authorized operations (KIP-430), 4 static members
+// (KIP-345), 6 GROUP_ID_NOT_FOUND (KIP-1043).
+
 package broker
 
 import (
@@ -15,7 +18,7 @@ import (
 const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
 
 // describeGroups shows groups and their members.
-func (g *groupAPIs) describeGroups(ctx context.Context, _ groupClient, req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
+func (g *groupAPIs) describeGroups(ctx context.Context, _ *caller, req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	for _, name := range req.Groups {
 		resp.Groups = append(resp.Groups, g.describeGroup(ctx, req, name))

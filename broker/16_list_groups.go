@@ -1,3 +1,5 @@
+// ListGroups, versions 0 to 5: 4 filters by state (KIP-518), 5 by type (KIP-848).
+
 package broker
 
 import (
@@ -12,7 +14,7 @@ import (
 
 // listGroups shows the groups that this agent coordinates, of the states and
 // types that are asked for.
-func (g *groupAPIs) listGroups(ctx context.Context, _ groupClient, req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
+func (g *groupAPIs) listGroups(ctx context.Context, _ *caller, req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
 	all, err := g.groups.List(ctx)
 	if err != nil {

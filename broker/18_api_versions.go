@@ -1,3 +1,6 @@
+// ApiVersions, versions 0 to 4: 3 names of clients and features (KIP-511, KIP-584), 4
+// features with a minimum of 0.
+
 package broker
 
 import (
@@ -11,14 +14,13 @@ import (
 // clientName is what a client may call itself (KIP-511).
 var clientName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
 
-func (b *Broker) apiVersions(_ context.Context, c *conn, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
+func (b *Broker) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= 3 {
 		if !clientName.MatchString(req.ClientSoftwareName) || !clientName.MatchString(req.ClientSoftwareVersion) {
 			resp.ErrorCode = kerr.InvalidRequest.Code
 			return resp
 		}
-		c.software = req.ClientSoftwareName + " " + req.ClientSoftwareVersion
 	}
 	resp.ApiKeys = b.versions()
 	return resp

@@ -1,3 +1,6 @@
+// CreateTopics, versions 2 to 7: 4 default numbers of partitions and replicas (KIP-464),
+// 5 the topic in the answer (KIP-525), 7 topic ids (KIP-516).
+
 package broker
 
 import (
@@ -12,7 +15,7 @@ import (
 	"varve/metadata"
 )
 
-func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+func (b *Broker) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -33,7 +36,7 @@ func (b *Broker) createTopics(ctx context.Context, _ *conn, req *kmsg.CreateTopi
 			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
 		}
 		if err == nil {
-			made, err = b.createTopic(ctx, t, req.ValidateOnly)
+			made, err = b.createTopic(ctx, c, t, req.ValidateOnly)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
@@ -79,7 +82,7 @@ func (b *Broker) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
 }
 
 // createTopic makes one topic, or says whether it could be made.
-func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
+func (b *Broker) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
 	partitions, err := b.shape(t)
 	if err != nil {
 		return nil, err
@@ -99,7 +102,7 @@ func (b *Broker) createTopic(ctx context.Context, t *kmsg.CreateTopicsRequestTop
 	if err != nil {
 		return nil, err
 	}
-	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions, askedBy(ctx))
+	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions, c.attr())
 	b.warnOfCompaction(t.Topic, config)
 	return made, nil
 }
@@ -176,76 +179,4 @@ func (b *Broker) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.
 		c.Name, c.Value, c.Source = d.Name, &value, int8(sourceOf(from))
 		rt.Configs = append(rt.Configs, c)
 	}
-}
-
-func (b *Broker) deleteTopics(ctx context.Context, _ *conn, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
-	resp := kmsg.NewPtrDeleteTopicsResponse()
-	ctx, cancel := patience(ctx, req.TimeoutMillis)
-	defer cancel()
-	wants := req.Topics
-	for _, name := range req.TopicNames {
-		wants = append(wants, kmsg.DeleteTopicsRequestTopic{Topic: &name})
-	}
-	for _, want := range wants {
-		rt := kmsg.NewDeleteTopicsResponseTopic()
-		rt.Topic, rt.TopicID = want.Topic, want.TopicID
-		var name string
-		if want.Topic != nil {
-			name = *want.Topic
-		}
-		var t *cluster.Topic
-		err := error(kerr.InvalidRequest)
-		if want.Topic == nil || want.TopicID == (id.Topic{}) {
-			t, err = b.opening.topic(ctx, want.Topic == nil, name, want.TopicID)
-		}
-		if err == nil {
-			rt.Topic, rt.TopicID = &t.Name, t.ID
-			err = b.deps.View.DeleteTopic(ctx, t.Name)
-		}
-		if err != nil {
-			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
-		} else {
-			b.log.Info("topic deleted", "topic", t.Name, "id", t.ID, askedBy(ctx))
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	return resp
-}
-
-func (b *Broker) createPartitions(ctx context.Context, _ *conn, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
-	resp := kmsg.NewPtrCreatePartitionsResponse()
-	ctx, cancel := patience(ctx, req.TimeoutMillis)
-	defer cancel()
-	for i := range req.Topics {
-		rt := kmsg.NewCreatePartitionsResponseTopic()
-		rt.Topic = req.Topics[i].Topic
-		if err := b.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
-			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
-		}
-		resp.Topics = append(resp.Topics, rt)
-	}
-	return resp
-}
-
-func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
-	t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
-	if err != nil {
-		return err
-	}
-	if err := cluster.CheckAddPartitions(t, want.Count); err != nil {
-		return err
-	}
-	if n := len(want.Assignment); n > 0 && int32(n) != want.Count-t.Partitions {
-		return refuse(kerr.InvalidReplicaAssignment, "Increasing the number of partitions by %d but %d assignments provided", want.Count-t.Partitions, n)
-	}
-	if validateOnly {
-		return nil
-	}
-	if err := b.deps.View.AddPartitions(ctx, want.Topic, want.Count); err != nil {
-		return err
-	}
-	if t, err = b.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
-		b.awaitServed(ctx, t)
-	}
-	return nil
 }

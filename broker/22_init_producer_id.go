@@ -1,14 +1,17 @@
+// InitProducerID, versions 0 to 5: 3 epochs are bumped (KIP-360), 4 PRODUCER_FENCED
+// (KIP-588), 5 TRANSACTION_ABORTABLE (KIP-890).
+
 package broker
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/singleflight"
 
 	"varve/metadata"
 )
@@ -20,80 +23,56 @@ const producerBlock = 1000
 // producerIDs gives out producer ids, each once in the life of the cluster.
 type producerIDs struct {
 	store metadata.Store
-	mu    sync.Mutex
-	next  int64
-	end   int64
-	busy  chan struct{} // not nil while a block is being taken; closed then
+	asks  singleflight.Group
+
+	mu struct {
+		sync.Mutex
+		next, end int64
+	}
 }
 
-// take gives the next id. Only one caller asks etcd for a block; the others wait.
+// take returns the next id. One caller at a time asks etcd for a block; the others wait.
 func (ids *producerIDs) take(ctx context.Context) (int64, error) {
 	for {
-		ids.mu.Lock()
-		if ids.next < ids.end {
-			n := ids.next
-			ids.next++
-			ids.mu.Unlock()
+		if n, ok := ids.left(); ok {
 			return n, nil
 		}
-		busy := ids.busy
-		if busy == nil {
-			ids.busy = make(chan struct{})
-		}
-		ids.mu.Unlock()
-		if busy == nil {
-			if err := ids.refill(ctx); err != nil {
-				return 0, err
-			}
-			continue
-		}
-		select {
-		case <-busy:
-		case <-ctx.Done():
-			return 0, ctx.Err()
-		}
-	}
-}
-
-func (ids *producerIDs) refill(ctx context.Context) error {
-	first, err := takeProducerBlock(ctx, ids.store)
-	ids.mu.Lock()
-	defer ids.mu.Unlock()
-	close(ids.busy)
-	ids.busy = nil
-	if err == nil {
-		ids.next, ids.end = first, first+producerBlock
-	}
-	return err
-}
-
-func takeProducerBlock(ctx context.Context, store metadata.Store) (int64, error) {
-	for {
-		kv, err := store.Get(ctx, metadata.KeyProducers)
-		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
-			return 0, fmt.Errorf("read producer ids: %w", err)
-		}
-		first := int64(0)
-		if err == nil {
-			if first, err = strconv.ParseInt(string(kv.Value), 10, 64); err != nil {
-				return 0, fmt.Errorf("producer ids: %w", err)
-			}
-		}
-		next := strconv.AppendInt(nil, first+producerBlock, 10)
-		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyProducers, Mod: kv.Mod}}, metadata.Put(metadata.KeyProducers, next))
-		if errors.Is(err, metadata.ErrConflict) {
-			continue
+		_, err, _ := ids.asks.Do("", func() (any, error) { return nil, ids.refill(ctx) })
+		if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+			continue // the caller that asked is gone
 		}
 		if err != nil {
-			return 0, fmt.Errorf("take producer ids: %w", err)
+			return 0, err
 		}
-		return first, nil
 	}
+}
+
+// left returns an id of the block that was taken last.
+func (ids *producerIDs) left() (n int64, ok bool) {
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	if ids.mu.next == ids.mu.end {
+		return 0, false
+	}
+	ids.mu.next++
+	return ids.mu.next - 1, true
+}
+
+// refill takes the next block.
+func (ids *producerIDs) refill(ctx context.Context) error {
+	first, err := metadata.Add(ctx, ids.store, metadata.KeyProducers, producerBlock)
+	if err != nil {
+		return fmt.Errorf("take producer ids: %w", err)
+	}
+	ids.mu.Lock()
+	defer ids.mu.Unlock()
+	ids.mu.next, ids.mu.end = int64(first), int64(first)+producerBlock
+	return nil
 }
 
 // initProducerID gives a new id. An idempotent producer that lost its way gets one
 // too: without a transactional id Kafka keeps no epochs (KIP-360).
-func (b *Broker) initProducerID(ctx context.Context, _ *conn, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
+func (b *Broker) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
 	resp := kmsg.NewPtrInitProducerIDResponse()
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	if req.TransactionalID != nil {

@@ -1,3 +1,6 @@
+// DescribeACLs, versions 1 to 3: 1 prefixed patterns (KIP-290), 3 user resources
+// (KIP-373).
+
 package broker
 
 import (
@@ -11,28 +14,8 @@ import (
 // look for its code, SECURITY_DISABLED, and go on without.
 var noAuthorizer = "No Authorizer is configured."
 
-func describeACLs(_ context.Context, _ *conn, req *kmsg.DescribeACLsRequest) *kmsg.DescribeACLsResponse {
+func describeACLs(_ context.Context, _ *caller, req *kmsg.DescribeACLsRequest) *kmsg.DescribeACLsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeACLsResponse)
 	resp.ErrorCode, resp.ErrorMessage = kerr.SecurityDisabled.Code, &noAuthorizer
-	return resp
-}
-
-func createACLs(_ context.Context, _ *conn, req *kmsg.CreateACLsRequest) *kmsg.CreateACLsResponse {
-	resp := req.ResponseKind().(*kmsg.CreateACLsResponse)
-	for range req.Creations {
-		r := kmsg.NewCreateACLsResponseResult()
-		r.ErrorCode, r.ErrorMessage = kerr.SecurityDisabled.Code, &noAuthorizer
-		resp.Results = append(resp.Results, r)
-	}
-	return resp
-}
-
-func deleteACLs(_ context.Context, _ *conn, req *kmsg.DeleteACLsRequest) *kmsg.DeleteACLsResponse {
-	resp := req.ResponseKind().(*kmsg.DeleteACLsResponse)
-	for range req.Filters {
-		r := kmsg.NewDeleteACLsResponseResult()
-		r.ErrorCode, r.ErrorMessage = kerr.SecurityDisabled.Code, &noAuthorizer
-		resp.Results = append(resp.Results, r)
-	}
 	return resp
 }

@@ -1,3 +1,6 @@
+// DescribeConfigs, versions 1 to 4: 1 sources and synonyms (KIP-226), 3 types and
+// documentation (KIP-569).
+
 package broker
 
 import (
@@ -40,7 +43,7 @@ type setting struct {
 
 type synonym struct{ name, value, from string }
 
-func (b *Broker) describeConfigs(ctx context.Context, _ *conn, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
+func (b *Broker) describeConfigs(ctx context.Context, _ *caller, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]

@@ -1,9 +1,10 @@
+// AlterConfigs, versions 0 to 2: 0 all settings of a resource are replaced (KIP-133).
+
 package broker
 
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -13,7 +14,7 @@ import (
 	"varve/metadata"
 )
 
-func (b *Broker) alterConfigs(ctx context.Context, _ *conn, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
+func (b *Broker) alterConfigs(ctx context.Context, _ *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	resp := kmsg.NewPtrAlterConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
@@ -35,75 +36,6 @@ func (b *Broker) alterConfigs(ctx context.Context, _ *conn, req *kmsg.AlterConfi
 		resp.Resources = append(resp.Resources, rr)
 	}
 	return resp
-}
-
-func (b *Broker) incrementalAlterConfigs(ctx context.Context, _ *conn, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
-	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
-	for i := range req.Resources {
-		r := &req.Resources[i]
-		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
-		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := b.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
-			return b.increment(s, r)
-		})
-		if err != nil {
-			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
-		}
-		resp.Resources = append(resp.Resources, rr)
-	}
-	return resp
-}
-
-// increment applies set, delete, append and subtract (KIP-339).
-func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
-	seen := map[string]bool{}
-	for _, c := range r.Configs {
-		if seen[c.Name] {
-			return refuse(kerr.InvalidRequest, "Due to multiple occurrences of the config key %s", c.Name)
-		}
-		seen[c.Name] = true
-		if c.Op == kmsg.IncrementalAlterConfigOpDelete {
-			delete(s, c.Name)
-			continue
-		}
-		if c.Value == nil {
-			return refuse(kerr.InvalidRequest, "Null value not supported for %s", c.Name)
-		}
-		if c.Op == kmsg.IncrementalAlterConfigOpSet {
-			s[c.Name] = *c.Value
-			continue
-		}
-		list, err := b.changeList(r.ResourceType, s, c.Name, *c.Value, c.Op)
-		if err != nil {
-			return err
-		}
-		s[c.Name] = list
-	}
-	return nil
-}
-
-func (b *Broker) changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
-	d := cluster.Find(definitionsOf(kind), name)
-	if d == nil {
-		return "", refuse(cluster.ErrUnknownConfig, "Unknown configuration %s", name)
-	}
-	if d.Type != cluster.TypeList {
-		return "", refuse(kerr.InvalidConfig, "Config value append/subtract is not allowed for config key: %s", name)
-	}
-	now, ok := s[name]
-	if !ok {
-		now = d.Default
-	}
-	list := cluster.SplitList(now)
-	for _, e := range cluster.SplitList(value) {
-		has := slices.Contains(list, e)
-		if op == kmsg.IncrementalAlterConfigOpAppend && !has {
-			list = append(list, e)
-		} else if op == kmsg.IncrementalAlterConfigOpSubtract && has {
-			list = slices.DeleteFunc(list, func(x string) bool { return x == e })
-		}
-	}
-	return cluster.JoinList(list), nil
 }
 
 func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {

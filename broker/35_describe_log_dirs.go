@@ -1,3 +1,6 @@
+// DescribeLogDirs, versions 1 to 5: 3 an error of the whole answer (KIP-784), 4 size and
+// free space of a volume (KIP-827), 5 cordoned directories (KIP-1066).
+
 package broker
 
 import (
@@ -14,7 +17,7 @@ const tierDir = "tier"
 
 // describeLogDirs shows two directories: the journals' on this agent's disk, and
 // the tier, which holds the history of the partitions that the agent owns.
-func (b *Broker) describeLogDirs(ctx context.Context, _ *conn, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+func (b *Broker) describeLogDirs(ctx context.Context, _ *caller, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
 	local, tier := kmsg.NewDescribeLogDirsResponseDir(), kmsg.NewDescribeLogDirsResponseDir()
 	local.Dir, tier.Dir = b.deps.DataDir, tierDir

@@ -1,3 +1,5 @@
+// DeleteGroups, versions 0 to 2: 0 groups are deleted (KIP-229).
+
 package broker
 
 import (
@@ -7,7 +9,7 @@ import (
 )
 
 // deleteGroups removes groups without members and their offsets.
-func (g *groupAPIs) deleteGroups(ctx context.Context, _ groupClient, req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
+func (g *groupAPIs) deleteGroups(ctx context.Context, _ *caller, req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
 	for _, name := range req.Groups {
 		rg := kmsg.NewDeleteGroupsResponseGroup()

@@ -1,3 +1,6 @@
+// ElectLeaders, versions 0 to 2: 0 preferred leaders (KIP-183), 1 unclean elections
+// (KIP-460).
+
 package broker
 
 import (
@@ -15,7 +18,7 @@ import (
 // replicas, which is what a preferred leader is, and a partition without an owner
 // gets one as soon as its newest records are safe. Never is a leader chosen that
 // lacks records: an operator gives them up with "varve cluster accept-loss".
-func (b *Broker) electLeaders(ctx context.Context, _ *conn, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := kmsg.NewPtrElectLeadersResponse()
 	wanted := req.Topics
 	if wanted == nil { // all, of which only those that go wrong are told

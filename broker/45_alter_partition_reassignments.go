@@ -1,3 +1,6 @@
+// AlterPartitionAssignments, versions 0 to 1: 0 reassignments (KIP-455), 1 the number of
+// replicas may be kept (KIP-860).
+
 package broker
 
 import (
@@ -13,7 +16,7 @@ import (
 // the first replica of a target is to be the new owner. Which agents keep its records
 // beside it is not the partition's affair, but that of its owner's journal; the other
 // replicas are checked and otherwise ignored.
-func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *conn, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
+func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
 	resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
 	ctx, cancel := patience(ctx, req.TimeoutMillis)

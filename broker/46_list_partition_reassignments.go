@@ -1,3 +1,5 @@
+// ListPartitionReassignments, versions 0 to 0: 0 reassignments (KIP-455).
+
 package broker
 
 import (
@@ -12,7 +14,7 @@ import (
 )
 
 // listPartitionReassignments tells which moves are under way.
-func (b *Broker) listPartitionReassignments(ctx context.Context, _ *conn, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
+func (b *Broker) listPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
 	resp := kmsg.NewPtrListPartitionReassignmentsResponse()
 	moves := b.deps.View.Moves()
 	ensembles := b.deps.View.Ensembles()

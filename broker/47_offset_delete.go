@@ -1,3 +1,5 @@
+// OffsetDelete, versions 0 to 0: 0 offsets are deleted (KIP-496).
+
 package broker
 
 import (
@@ -11,7 +13,7 @@ import (
 )
 
 // offsetDelete forgets offsets of topics that the group does not read.
-func (g *groupAPIs) offsetDelete(ctx context.Context, _ groupClient, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
+func (g *groupAPIs) offsetDelete(ctx context.Context, _ *caller, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
 	var wanted []group.TopicPartitions
 	var accepted [][]*int16

@@ -21,9 +21,7 @@ import (
 type conn struct {
 	b        *Broker
 	nc       net.Conn
-	listener string
-	clientID string
-	software string // name and version, as the client said in ApiVersions
+	caller   *caller // of the frame being worked on
 	out      chan *response
 	wake     chan struct{} // an answer became ready
 	gone     chan struct{} // closed when nobody is to be answered any more
@@ -42,6 +40,7 @@ type request struct {
 	kafka.RequestHeader
 	body    kafka.RequestBody
 	api     *api
+	caller  *caller
 	arrived time.Time
 }
 
@@ -102,11 +101,11 @@ func (c *conn) note(err error) {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
 	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow):
 		c.b.metrics.badConns.Inc()
-		if unsaid, ok := c.b.badClients.say(hostOf(c.nc), time.Now()); ok {
-			c.b.log.Warn("connection closed", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err, "not_logged", unsaid)
+		if unsaid, ok := c.b.badClients.say(c.caller.host, time.Now()); ok {
+			c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err, "not_logged", unsaid)
 		}
 	default:
-		c.b.log.Debug("connection ended", "client", c.nc.RemoteAddr(), "client_id", c.clientID, "err", err)
+		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err)
 	}
 }
 
@@ -157,8 +156,8 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 	if err != nil {
 		return err
 	}
-	c.clientID = h.ClientID
-	req := &request{RequestHeader: h, body: body, api: c.b.apis[h.Key], arrived: time.Now()}
+	c.caller = c.caller.named(h.ClientID)
+	req := &request{RequestHeader: h, body: body, api: c.b.apis[h.Key], caller: c.caller, arrived: time.Now()}
 	if err := c.dispatch(ctx, req); err != nil {
 		return err
 	}
@@ -294,7 +293,7 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	if r.api.waits {
 		release()
 	}
-	return r.api.serve(ctx, c, req), nil
+	return r.api.serve(ctx, r.caller, req), nil
 }
 
 // send queues an answer that is ready.

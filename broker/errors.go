@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"varve/cluster"
+	"varve/group"
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
@@ -14,11 +15,28 @@ import (
 	"varve/wal"
 )
 
-// codes maps our errors to Kafka's, the first that matches.
-var codes = []struct {
+// codeTable maps our errors to Kafka's: the first that matches counts.
+type codeTable []struct {
 	err  error
 	code *kerr.Error
-}{
+}
+
+// of returns Kafka's error for one of ours. An error that isn't in the table is otherwise.
+func (t codeTable) of(err error, otherwise *kerr.Error) *kerr.Error {
+	var k *kerr.Error
+	if errors.As(err, &k) {
+		return k
+	}
+	for _, c := range t {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return otherwise
+}
+
+// codes are those of requests about topics and their records.
+var codes = codeTable{
 	{partition.ErrFencedEpoch, kerr.FencedLeaderEpoch},
 	{partition.ErrUnknownEpoch, kerr.UnknownLeaderEpoch},
 	{partition.ErrOutOfRange, kerr.OffsetOutOfRange},
@@ -54,19 +72,46 @@ var codes = []struct {
 	{context.Canceled, kerr.RequestTimedOut},
 }
 
-// codeOf gives Kafka's error for one of ours; what is unknown is a storage error,
-// which clients repeat.
-func codeOf(err error) *kerr.Error {
-	var k *kerr.Error
-	if errors.As(err, &k) {
-		return k
+// codeOf returns Kafka's error for one of ours. One that isn't known is a storage error,
+// after which clients try again.
+func codeOf(err error) *kerr.Error { return codes.of(err, kerr.KafkaStorageError) }
+
+// groupCodes are those of requests about groups. While etcd doesn't answer it is
+// COORDINATOR_LOAD_IN_PROGRESS: clients try again after a while, at the same agent. With
+// COORDINATOR_NOT_AVAILABLE they would drop the connection's requests, heartbeats among
+// them, and look for another coordinator.
+var groupCodes = codeTable{
+	{group.ErrNotCoordinator, kerr.NotCoordinator},
+	{group.ErrLoading, kerr.CoordinatorLoadInProgress},
+	{group.ErrUnavailable, kerr.CoordinatorNotAvailable},
+	{group.ErrInvalidGroup, kerr.InvalidGroupID},
+	{group.ErrGroupNotFound, kerr.GroupIDNotFound},
+	{group.ErrNonEmpty, kerr.NonEmptyGroup},
+	{group.ErrUnknownMember, kerr.UnknownMemberID},
+	{group.ErrFenced, kerr.FencedInstanceID},
+	{group.ErrMemberIDRequired, kerr.MemberIDRequired},
+	{group.ErrIllegalGeneration, kerr.IllegalGeneration},
+	{group.ErrRebalance, kerr.RebalanceInProgress},
+	{group.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
+	{group.ErrSessionTimeout, kerr.InvalidSessionTimeout},
+	{group.ErrMaxSize, kerr.GroupMaxSizeReached},
+	{group.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
+	{group.ErrOffsetsTooLarge, kerr.InvalidCommitOffsetSize},
+	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
+	{group.ErrRecordTooLarge, kerr.UnknownServerError},
+	{group.ErrAway, kerr.CoordinatorLoadInProgress},
+	{metadata.ErrUnavailable, kerr.CoordinatorLoadInProgress},
+	{context.Canceled, kerr.CoordinatorNotAvailable},
+	{context.DeadlineExceeded, kerr.CoordinatorLoadInProgress},
+}
+
+// groupCode returns Kafka's code for an error of the coordinator, 0 for none. One that
+// isn't known comes from the store, and clients try again.
+func groupCode(err error) int16 {
+	if err == nil {
+		return 0
 	}
-	for _, c := range codes {
-		if errors.Is(err, c.err) {
-			return c.code
-		}
-	}
-	return kerr.KafkaStorageError
+	return groupCodes.of(err, kerr.CoordinatorNotAvailable).Code
 }
 
 // refuse says in words what goes back to the client beside code, one of Kafka's errors

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"context"
 	"net"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -10,32 +9,21 @@ import (
 	"varve/internal/id"
 )
 
-// onGroup adapts a handler of a group's request.
-func onGroup[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, groupClient, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
-	return func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response {
-		host, _, err := net.SplitHostPort(c.nc.RemoteAddr().String())
-		if err != nil {
-			host = c.nc.RemoteAddr().String()
-		}
-		return f(ctx, groupClient{id: c.clientID, host: host, listener: c.listener, reached: c.nc.LocalAddr()}, req.(Req))
-	}
-}
-
 // groupTable lists the APIs of consumer groups.
 func groupTable(b *Broker) []*api {
 	g := &groupAPIs{groups: b.deps.Groups, topics: b.opening, coordinators: b}
 	return []*api{
-		{key: kmsg.OffsetCommit, min: 2, max: 10, serve: onGroup(g.offsetCommit), check: checkCommit, most: func(c *Config) int { return min(c.MaxCommitBytes, c.MaxRequestBytes) }},
-		{key: kmsg.OffsetFetch, min: 1, max: 10, serve: onGroup(g.offsetFetch)},
-		{key: kmsg.FindCoordinator, min: 0, max: 6, serve: onGroup(g.findCoordinator), note: "groups; no transactional ids"},
-		{key: kmsg.JoinGroup, min: 0, max: 9, serve: onGroup(g.joinGroup), waits: true},
-		{key: kmsg.Heartbeat, min: 0, max: 4, serve: onGroup(g.heartbeat)},
-		{key: kmsg.LeaveGroup, min: 0, max: 5, serve: onGroup(g.leaveGroup)},
-		{key: kmsg.SyncGroup, min: 0, max: 5, serve: onGroup(g.syncGroup), waits: true},
-		{key: kmsg.DescribeGroups, min: 0, max: 6, serve: onGroup(g.describeGroups), note: "classic groups"},
-		{key: kmsg.ListGroups, min: 0, max: 5, serve: onGroup(g.listGroups), note: "classic groups"},
-		{key: kmsg.OffsetDelete, min: 0, max: 0, serve: onGroup(g.offsetDelete)},
-		{key: kmsg.DeleteGroups, min: 0, max: 2, serve: onGroup(g.deleteGroups)},
+		{key: kmsg.OffsetCommit, min: 2, max: 10, needs: []access{{opRead, onGroup}, {opRead, onTopic}}, serve: on(g.offsetCommit), check: checkCommit, most: func(c *Config) int { return min(c.MaxCommitBytes, c.MaxRequestBytes) }},
+		{key: kmsg.OffsetFetch, min: 1, max: 10, needs: []access{{opDescribe, onGroup}, {opDescribe, onTopic}}, serve: on(g.offsetFetch)},
+		{key: kmsg.FindCoordinator, min: 0, max: 6, needs: []access{{opDescribe, onGroup}}, serve: on(g.findCoordinator), note: "groups; no transactional ids"},
+		{key: kmsg.JoinGroup, min: 0, max: 9, needs: []access{{opRead, onGroup}}, serve: on(g.joinGroup), waits: true},
+		{key: kmsg.Heartbeat, min: 0, max: 4, needs: []access{{opRead, onGroup}}, serve: on(g.heartbeat)},
+		{key: kmsg.LeaveGroup, min: 0, max: 5, needs: []access{{opRead, onGroup}}, serve: on(g.leaveGroup)},
+		{key: kmsg.SyncGroup, min: 0, max: 5, needs: []access{{opRead, onGroup}}, serve: on(g.syncGroup), waits: true},
+		{key: kmsg.DescribeGroups, min: 0, max: 6, needs: []access{{opDescribe, onGroup}}, serve: on(g.describeGroups), note: "classic groups"},
+		{key: kmsg.ListGroups, min: 0, max: 5, needs: []access{{opDescribe, onGroup}}, serve: on(g.listGroups), note: "classic groups"},
+		{key: kmsg.OffsetDelete, min: 0, max: 0, needs: []access{{opDelete, onGroup}, {opRead, onTopic}}, serve: on(g.offsetDelete)},
+		{key: kmsg.DeleteGroups, min: 0, max: 2, needs: []access{{opDelete, onGroup}}, serve: on(g.deleteGroups)},
 	}
 }
 

@@ -75,7 +75,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 
 // call sends a request in a version and gives what a client reads.
 func call[Req kmsg.Request, Resp kmsg.Response](g *groupTest, version int16, req Req,
-	serve func(context.Context, groupClient, Req) Resp) Resp {
+	serve func(context.Context, *caller, Req) Resp) Resp {
 	g.Helper()
 	req.SetVersion(version)
 	read := kmsg.RequestForKey(req.Key()).(Req)
@@ -83,7 +83,7 @@ func call[Req kmsg.Request, Resp kmsg.Response](g *groupTest, version int16, req
 	if err := read.ReadFrom(req.AppendTo(nil)); err != nil {
 		g.Fatalf("%T v%d: %v", req, version, err)
 	}
-	resp := serve(g.Context(), groupClient{id: "client", host: "10.0.0.1", listener: "PLAINTEXT"}, read)
+	resp := serve(g.Context(), &caller{clientID: "client", host: "10.0.0.1", listener: "PLAINTEXT"}, read)
 	if resp.GetVersion() != version {
 		g.Fatalf("%T has version %d, not %d", resp, resp.GetVersion(), version)
 	}

@@ -27,7 +27,7 @@ func newConnections(cfg Config) *connections {
 
 // add admits a connection if there is room.
 func (cs *connections) add(c *conn) bool {
-	ip := hostOf(c.nc)
+	ip := c.caller.host
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if len(cs.mu.open) >= cs.max || cs.mu.byIP[ip] >= cs.perIP {
@@ -95,12 +95,12 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 }
 
 func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
-	c := &conn{b: b, nc: nc, listener: name, gone: make(chan struct{}), wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
+	c := &conn{b: b, nc: nc, caller: newCaller(nc, name), gone: make(chan struct{}), wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
 	c.fetching <- struct{}{}
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
-		if unsaid, ok := b.refusedClients.say(hostOf(nc), time.Now()); ok {
-			b.log.Warn("connection refused: too many connections", "listener", name, "client", nc.RemoteAddr(), "not_logged", unsaid)
+		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {
+			b.log.Warn("connection refused: too many connections", "listener", name, "client", c.caller.addr, "not_logged", unsaid)
 		}
 		nc.Close()
 		return

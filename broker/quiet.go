@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"net"
 	"sync"
 	"time"
 )
@@ -59,13 +58,4 @@ func (q *quiet) forget(now time.Time) {
 			delete(q.by, address)
 		}
 	}
-}
-
-// hostOf is the address of a connection's client, without its port.
-func hostOf(nc net.Conn) string {
-	host, _, err := net.SplitHostPort(nc.RemoteAddr().String())
-	if err != nil {
-		return nc.RemoteAddr().String()
-	}
-	return host
 }

@@ -19,7 +19,7 @@ type api struct {
 	min, max int16
 	// serve answers a request; nil is no answer. It runs on the connection's reading
 	// goroutine: the next request of the connection waits for it.
-	serve func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response
+	serve func(ctx context.Context, c *caller, req kmsg.Request) kmsg.Response
 	// raw, instead of serve, queues its own answer, so that requests of one
 	// connection can overlap.
 	raw func(ctx context.Context, c *conn, r *request) error
@@ -31,6 +31,8 @@ type api struct {
 	// check, if not nil, walks through a request before it is decoded, so that its counts
 	// are known to be true, and decoding takes little more memory than its bytes.
 	check func(body []byte, version int16) error
+	// needs lists what the caller must be allowed.
+	needs []access
 	note  string // for docs/apis.md
 }
 
@@ -49,38 +51,38 @@ func (a *api) limit(c *Config) int {
 }
 
 // on adapts a handler of one request type.
-func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *conn, Req) Resp) func(context.Context, *conn, kmsg.Request) kmsg.Response {
-	return func(ctx context.Context, c *conn, req kmsg.Request) kmsg.Response {
-		return f(withAsker(ctx, c), c, req.(Req))
+func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *caller, Req) Resp) func(context.Context, *caller, kmsg.Request) kmsg.Response {
+	return func(ctx context.Context, c *caller, req kmsg.Request) kmsg.Response {
+		return f(ctx, c, req.(Req))
 	}
 }
 
 func apiTable(b *Broker) map[int16]*api {
 	rows := []*api{
-		{key: kmsg.Produce, min: 0, max: 13, raw: b.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
-		{key: kmsg.Fetch, min: 4, max: 18, raw: b.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
-		{key: kmsg.ListOffsets, min: 1, max: 11, serve: on(b.listOffsets)},
-		{key: kmsg.Metadata, min: 0, max: 13, serve: on(b.metadata)},
+		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTopic}}, raw: b.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
+		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: b.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
+		{key: kmsg.ListOffsets, min: 1, max: 11, needs: []access{{opDescribe, onTopic}}, serve: on(b.listOffsets)},
+		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onTopic}}, serve: on(b.metadata)},
 		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(b.apiVersions)},
-		{key: kmsg.CreateTopics, min: 2, max: 7, serve: on(b.createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, serve: on(b.deleteTopics)},
-		{key: kmsg.DeleteRecords, min: 0, max: 2, serve: on(b.deleteRecords)},
-		{key: kmsg.InitProducerID, min: 0, max: 5, serve: on(b.initProducerID), note: "idempotent producers; no transactional ids"},
-		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, serve: on(b.offsetForLeaderEpoch)},
-		{key: kmsg.DescribeACLs, min: 1, max: 3, serve: on(describeACLs), note: noACLs},
-		{key: kmsg.CreateACLs, min: 1, max: 3, serve: on(createACLs), note: noACLs},
-		{key: kmsg.DeleteACLs, min: 1, max: 3, serve: on(deleteACLs), note: noACLs},
-		{key: kmsg.DescribeConfigs, min: 1, max: 4, serve: on(b.describeConfigs), note: configKinds},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, serve: on(b.alterConfigs), note: configKinds},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, serve: on(b.incrementalAlterConfigs), note: configKinds},
-		{key: kmsg.DescribeLogDirs, min: 1, max: 5, serve: on(b.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
-		{key: kmsg.CreatePartitions, min: 0, max: 3, serve: on(b.createPartitions)},
-		{key: kmsg.ElectLeaders, min: 0, max: 2, serve: on(b.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
-		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, serve: on(b.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
-		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, serve: on(b.listPartitionReassignments)},
-		{key: kmsg.DescribeCluster, min: 0, max: 2, serve: on(b.describeCluster)},
-		{key: kmsg.DescribeProducers, min: 0, max: 0, serve: on(b.describeProducers)},
-		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, serve: on(b.describeTopicPartitions)},
+		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onTopic}}, serve: on(b.createTopics)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onTopic}}, serve: on(b.deleteTopics)},
+		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(b.deleteRecords)},
+		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opIdempotentWrite, onCluster}}, serve: on(b.initProducerID), note: "idempotent producers; no transactional ids"},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opDescribe, onTopic}}, serve: on(b.offsetForLeaderEpoch)},
+		{key: kmsg.DescribeACLs, min: 1, max: 3, needs: []access{{opDescribe, onCluster}}, serve: on(describeACLs), note: noACLs},
+		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(createACLs), note: noACLs},
+		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(deleteACLs), note: noACLs},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, needs: []access{{opDescribeConfigs, onTopic}, {opDescribeConfigs, onGroup}, {opDescribeConfigs, onCluster}}, serve: on(b.describeConfigs), note: configKinds},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(b.alterConfigs), note: configKinds},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(b.incrementalAlterConfigs), note: configKinds},
+		{key: kmsg.DescribeLogDirs, min: 1, max: 5, needs: []access{{opDescribe, onCluster}}, serve: on(b.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, needs: []access{{opAlter, onTopic}}, serve: on(b.createPartitions)},
+		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(b.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
+		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(b.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
+		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(b.listPartitionReassignments)},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(b.describeCluster)},
+		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(b.describeProducers)},
+		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(b.describeTopicPartitions)},
 	}
 	rows = append(rows, groupTable(b)...)
 	table := map[int16]*api{}
@@ -94,7 +96,8 @@ func apiTable(b *Broker) map[int16]*api {
 type TableRow struct {
 	Key      int16
 	Name     string
-	Min, Max int16 // versions
+	Min, Max int16  // versions
+	Needs    string // what the caller must be allowed
 	Note     string
 }
 
@@ -104,7 +107,7 @@ func Table() []TableRow {
 	b.apis = apiTable(b)
 	var out []TableRow
 	for _, a := range b.rows() {
-		out = append(out, TableRow{int16(a.key), a.key.Name(), a.min, a.max, a.note})
+		out = append(out, TableRow{int16(a.key), a.key.Name(), a.min, a.max, needed(a.needs), a.note})
 	}
 	return out
 }

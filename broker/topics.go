@@ -5,17 +5,20 @@ import (
 	"net"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
+
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/partition"
 )
 
-// endpoint gives the address of an agent for clients of c's listener.
-func (b *Broker) endpoint(c *conn, broker id.Broker) (host string, port int32, rack *string, ok bool) {
+// endpoint gives the address of an agent for a caller's listener.
+func (b *Broker) endpoint(c *caller, broker id.Broker) (host string, port int32, rack *string, ok bool) {
 	for _, a := range b.deps.View.Agents() {
 		if a.Broker != broker {
 			continue
 		}
-		return pick(a, c.listener, c.nc.LocalAddr())
+		return pick(a, c.listener, c.reached)
 	}
 	return "", 0, nil, false
 }
@@ -86,3 +89,15 @@ func (b *Broker) awaitServed(ctx context.Context, topics ...*cluster.Topic) {
 
 // servedPatience bounds the wait for the owners of new partitions.
 const servedPatience = 5 * time.Second
+
+// partitionOf gives an owned partition by its topic's name.
+func (b *Broker) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
+	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
+	if err != nil {
+		return nil, err
+	}
+	if index < 0 || index >= t.Partitions {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	return b.opening.partition(ctx, arrived, id.Partition{Topic: t.ID, Index: index})
+}

@@ -10,6 +10,7 @@ type API struct {
 	Key      int16
 	Name     string
 	Min, Max int16
+	Needs    string
 	Note     string
 }
 
@@ -22,13 +23,14 @@ func APIs(rows []API) string {
 The %d requests of Apache Kafka's protocol that an agent serves, with their versions. ApiVersions
 advertises exactly these, with the ranges of Apache Kafka 4.3; what
 is not in this list is refused by closing the connection, as Kafka does; a too new ApiVersions is
-answered. Requests whose note begins with "answers" are served only to say a clear no.
+answered. Requests whose note begins with "answers" are served only to say a clear no. The column
+"needs" has the operations that Kafka's authorizer asks for; everything is allowed yet.
 
 `, len(rows))
-	row(&b, "key", "request", "versions", "note")
-	b.WriteString("|--:|---|---|---|\n")
+	row(&b, "key", "request", "versions", "needs", "note")
+	b.WriteString("|--:|---|---|---|---|\n")
 	for _, r := range rows {
-		row(&b, fmt.Sprint(r.Key), r.Name, fmt.Sprintf("%d to %d", r.Min, r.Max), cell(r.Note))
+		row(&b, fmt.Sprint(r.Key), r.Name, fmt.Sprintf("%d to %d", r.Min, r.Max), r.Needs, cell(r.Note))
 	}
 	return b.String()
 }

@@ -46,7 +46,7 @@ func TestCommandsAreListedWithFlagsAndExamples(t *testing.T) {
 }
 
 func TestAPIsAreListed(t *testing.T) {
-	if page := APIs([]API{{3, "Metadata", 0, 13, "x<y"}}); !strings.Contains(page, "| 3 | Metadata | 0 to 13 | x&lt;y |\n") || !strings.Contains(page, "The 1 requests") {
+	if page := APIs([]API{{3, "Metadata", 0, 13, "DESCRIBE TOPIC", "x<y"}}); !strings.Contains(page, "| 3 | Metadata | 0 to 13 | DESCRIBE TOPIC | x&lt;y |\n") || !strings.Contains(page, "The 1 requests") {
 		t.Errorf("the page is:\n%s", page)
 	}
 }

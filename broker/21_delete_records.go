@@ -1,0 +1,61 @@
+// DeleteRecords, versions 0 to 2: 0 log starts are moved by hand (KIP-107).
+
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func (b *Broker) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+	resp := kmsg.NewPtrDeleteRecordsResponse()
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	all, arrived := newSeveral(), time.Now()
+	for _, t := range req.Topics {
+		rt := kmsg.NewDeleteRecordsResponseTopic()
+		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
+		for i := range t.Partitions {
+			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	all.wait()
+	return resp
+}
+
+func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
+	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
+	rp.Partition, rp.LowWatermark = want.Partition, -1
+	low, err := b.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
+	if err != nil {
+		rp.ErrorCode = codeOf(err).Code
+	} else {
+		rp.LowWatermark = low
+	}
+	return rp
+}
+
+// deleteTo moves a log start; -1 stands for the high watermark.
+func (b *Broker) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
+	p, err := b.partitionOf(ctx, arrived, topic, index)
+	if err != nil {
+		return -1, err
+	}
+	s := p.State()
+	if offset == -1 {
+		offset = s.High
+	}
+	if offset < 0 || offset > s.High {
+		return -1, kerr.OffsetOutOfRange
+	}
+	if offset > s.LogStart {
+		if err := b.deps.Tier.DeleteTo(ctx, p, offset); err != nil {
+			return -1, err
+		}
+	}
+	return p.LogStart(), nil
+}

@@ -1,0 +1,53 @@
+// OffsetForLeaderEpoch, versions 2 to 4: 2 current leader epochs (KIP-320), 3 replica
+// ids.
+
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/id"
+)
+
+func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
+	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
+	all, arrived := newSeveral(), time.Now()
+	for _, t := range req.Topics {
+		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
+		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
+		for i := range t.Partitions {
+			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	all.wait()
+	return resp
+}
+
+func (b *Broker) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
+	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
+	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
+	if err == nil {
+		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
+	}
+	if err != nil {
+		rp.ErrorCode = codeOf(err).Code
+		return rp
+	}
+	found, end, known := p.EpochEnd(id.Epoch(want.LeaderEpoch))
+	if !known {
+		if found, end, known, err = b.deps.Tier.EpochEnd(ctx, p.Head(), p.ID(), id.Epoch(want.LeaderEpoch)); err != nil {
+			rp.ErrorCode = codeOf(err).Code
+			return rp
+		}
+		if !known {
+			return rp
+		}
+	}
+	rp.LeaderEpoch, rp.EndOffset = int32(found), end
+	return rp
+}

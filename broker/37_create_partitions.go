@@ -1,0 +1,52 @@
+// CreatePartitions, versions 0 to 3: 0 partitions are added (KIP-195), 3
+// THROTTLING_QUOTA_EXCEEDED (KIP-599).
+
+package broker
+
+import (
+	"context"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+func (b *Broker) createPartitions(ctx context.Context, _ *caller, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+	resp := kmsg.NewPtrCreatePartitionsResponse()
+	ctx, cancel := patience(ctx, req.TimeoutMillis)
+	defer cancel()
+	for i := range req.Topics {
+		rt := kmsg.NewCreatePartitionsResponseTopic()
+		rt.Topic = req.Topics[i].Topic
+		if err := b.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
+			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
+	if err != nil {
+		return err
+	}
+	if err := cluster.CheckAddPartitions(t, want.Count); err != nil {
+		return err
+	}
+	if n := len(want.Assignment); n > 0 && int32(n) != want.Count-t.Partitions {
+		return refuse(kerr.InvalidReplicaAssignment, "Increasing the number of partitions by %d but %d assignments provided", want.Count-t.Partitions, n)
+	}
+	if validateOnly {
+		return nil
+	}
+	if err := b.deps.View.AddPartitions(ctx, want.Topic, want.Count); err != nil {
+		return err
+	}
+	if t, err = b.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
+		b.awaitServed(ctx, t)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+// DescribeProducers, versions 0 to 0: 0 producers of partitions (KIP-664).
+
+package broker
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/partition"
+)
+
+// describeProducers lists the idempotent producers of partitions (KIP-664).
+func (b *Broker) describeProducers(ctx context.Context, _ *caller, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
+	resp := kmsg.NewPtrDescribeProducersResponse()
+	arrived := time.Now()
+	for _, t := range req.Topics {
+		rt := kmsg.NewDescribeProducersResponseTopic()
+		rt.Topic = t.Topic
+		for _, index := range t.Partitions {
+			rp := kmsg.NewDescribeProducersResponseTopicPartition()
+			rp.Partition = index
+			p, err := b.partitionOf(ctx, arrived, t.Topic, index)
+			if err != nil {
+				rp.ErrorCode = codeOf(err).Code
+				rp.ErrorMessage = said(err)
+			} else {
+				rp.ActiveProducers = producersOf(p)
+			}
+			rt.Partitions = append(rt.Partitions, rp)
+		}
+		resp.Topics = append(resp.Topics, rt)
+	}
+	return resp
+}
+
+func producersOf(p *partition.Partition) []kmsg.DescribeProducersResponseTopicPartitionActiveProducer {
+	var out []kmsg.DescribeProducersResponseTopicPartitionActiveProducer
+	for _, k := range p.Producers() {
+		a := kmsg.NewDescribeProducersResponseTopicPartitionActiveProducer()
+		a.ProducerID, a.ProducerEpoch, a.LastTimestamp = k.ID, int32(k.Epoch), k.Timestamp
+		a.LastSequence, a.CoordinatorEpoch, a.CurrentTxnStartOffset = -1, -1, -1
+		if n := len(k.Batches); n > 0 {
+			a.LastSequence = k.Batches[n-1].LastSequence
+		}
+		out = append(out, a)
+	}
+	return out
+}

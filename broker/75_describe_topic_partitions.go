@@ -1,0 +1,84 @@
+// DescribeTopicPartitions, versions 0 to 0: 0 pages of a topic's partitions (KIP-966).
+
+package broker
+
+import (
+	"context"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/internal/id"
+)
+
+// maxDescribed is how many partitions one answer describes (Kafka's
+// max.request.partition.size.limit).
+const maxDescribed = 2000
+
+func (b *Broker) describeTopicPartitions(ctx context.Context, c *caller, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
+	names := make([]string, 0, len(req.Topics))
+	for _, t := range req.Topics {
+		names = append(names, t.Topic)
+	}
+	if len(names) == 0 {
+		for _, t := range b.deps.View.Topics() {
+			names = append(names, t.Name)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	left := int32(maxDescribed)
+	if req.ResponsePartitionLimit > 0 {
+		left = min(left, req.ResponsePartitionLimit)
+	}
+	for _, name := range names {
+		from := int32(0)
+		if cur := req.Cursor; cur != nil {
+			if name < cur.Topic {
+				continue
+			}
+			if name == cur.Topic {
+				from = cur.Partition
+			}
+		}
+		if left == 0 {
+			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
+			break
+		}
+		t, next := b.describeTopic(ctx, name, from, left)
+		resp.Topics = append(resp.Topics, t)
+		left -= int32(len(t.Partitions))
+		if next >= 0 {
+			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: next}
+			break
+		}
+	}
+	return resp
+}
+
+// describeTopic describes at most limit partitions; next is the first that did
+// not fit, or -1.
+func (b *Broker) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
+	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
+	d.Topic, d.AuthorizedOperations = &name, noOperations
+	t, err := b.opening.topic(ctx, false, name, id.Topic{})
+	if err != nil {
+		d.ErrorCode = codeOf(err).Code
+		return d, -1
+	}
+	d.TopicID = t.ID
+	ensembles := b.deps.View.Ensembles()
+	for i := max(0, from); i < t.Partitions; i++ {
+		if int32(len(d.Partitions)) == limit {
+			return d, i
+		}
+		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i}, ensembles)
+		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
+		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
+		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas
+		p.EligibleLeaderReplicas, p.LastKnownELR = []int32{}, []int32{} // null upsets the Java client
+		d.Partitions = append(d.Partitions, p)
+	}
+	return d, -1
+}

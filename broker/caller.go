@@ -1,0 +1,50 @@
+package broker
+
+import (
+	"log/slog"
+	"net"
+)
+
+// caller is the client whose request is served: what authorization, quotas, logs and
+// answers with addresses need of it. A caller doesn't change: requests that are still
+// worked on keep theirs.
+type caller struct {
+	principal string   // as Kafka's KafkaPrincipal is written
+	clientID  string   // from the request's header
+	addr      string   // host and port
+	host      string   // addr without the port
+	reached   net.Addr // the address at which the client reached this agent
+	listener  string   // by name
+}
+
+// anonymous is the principal of a connection without authentication.
+const anonymous = "User:ANONYMOUS"
+
+func newCaller(nc net.Conn, listener string) *caller {
+	a := nc.RemoteAddr()
+	return &caller{principal: anonymous, addr: a.String(), host: hostOf(a), reached: nc.LocalAddr(), listener: listener}
+}
+
+// named returns the caller with the client id of its next request.
+func (c *caller) named(clientID string) *caller {
+	if c.clientID == clientID {
+		return c
+	}
+	next := *c
+	next.clientID = clientID
+	return &next
+}
+
+// hostOf returns an address without its port.
+func hostOf(a net.Addr) string {
+	host, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return host
+}
+
+// attr is a log line's attribute that tells who asked.
+func (c *caller) attr() slog.Attr {
+	return slog.Group("client", slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", c.clientID))
+}
