@@ -84,7 +84,7 @@ func (d *darkWorld) until(what string, ok func() bool) {
 
 func (d *darkWorld) topic(name string) *cluster.Topic {
 	d.t.Helper()
-	topic, err := d.view.CreateTopic(d.t.Context(), name, 1, nil)
+	topic, err := d.editor.CreateTopic(d.t.Context(), name, 1, nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}

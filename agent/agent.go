@@ -73,6 +73,7 @@ type Agent struct {
 	store  *wal.Store
 	heads  *metadata.Writer
 	view   *cluster.View
+	editor *cluster.Editor
 
 	session      atomic.Pointer[metadata.Session]
 	journal      *wal.Writer
@@ -295,7 +296,7 @@ func (a *Agent) serve(_, life context.Context) error {
 	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Remote: a.local.asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
-		View: a.view, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
+		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
 	})
 	if err != nil {

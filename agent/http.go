@@ -59,7 +59,7 @@ func (a *Agent) stands(at string) { a.awaits.Store(&at) }
 
 // Undelete brings a deleted topic back within the undelete window.
 func (a *Agent) Undelete(ctx context.Context, name string) error {
-	t, err := a.view.Undelete(ctx, name, a.cfg.Garbage.UndeleteWindow)
+	t, err := a.editor.Undelete(ctx, name, a.cfg.Garbage.UndeleteWindow)
 	if err != nil {
 		return err
 	}

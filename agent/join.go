@@ -46,7 +46,8 @@ func (a *Agent) join(ctx, life context.Context) error {
 	writing := metadata.DefaultWriterConfig()
 	writing.Random = a.random.Split()
 	a.heads = metadata.NewWriter(a.deps.Meta, writing, a.log.With("part", "metadata"), a.deps.Registry)
-	a.view = cluster.NewView(a.deps.Meta, a.log, a.random.Split())
+	a.view = cluster.NewView(a.deps.Meta, a.log)
+	a.editor = cluster.NewEditor(a.view, a.deps.Meta, a.random.Split())
 	a.run(func() { a.view.Run(life) })
 	select {
 	case <-a.view.Ready():

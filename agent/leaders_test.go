@@ -58,7 +58,7 @@ func TestLeaderHints(t *testing.T) {
 	topic, _ := one.view.Topic("t")
 	at := id.Partition{Topic: topic.ID}
 	o, _ := one.view.Owner(at)
-	if err := one.view.ChangeMoves(t.Context(), map[id.Partition]id.Broker{at: 3 - o.Broker}); err != nil {
+	if err := one.editor.ChangeMoves(t.Context(), map[id.Partition]id.Broker{at: 3 - o.Broker}); err != nil {
 		t.Fatal(err)
 	}
 	two.until("moved", func() bool { n, ok := two.view.Owner(at); return ok && n.Broker != o.Broker })

@@ -99,7 +99,7 @@ func TestNothingToCancel(t *testing.T) {
 	topic, _ := one.view.Topic("t")
 	at := id.Partition{Topic: topic.ID}
 	o, _ := one.view.Owner(at)
-	if err := one.view.ChangeMoves(context.Background(), map[id.Partition]id.Broker{at: 3 - o.Broker}); err != nil {
+	if err := one.editor.ChangeMoves(context.Background(), map[id.Partition]id.Broker{at: 3 - o.Broker}); err != nil {
 		t.Fatal(err)
 	}
 	one.until("moved", func() bool { n, ok := one.view.Owner(at); return ok && n.Broker != o.Broker })

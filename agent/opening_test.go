@@ -130,7 +130,7 @@ func TestOwnersServeAtOnce(t *testing.T) {
 				}
 				continue
 			}
-			if err := two.view.ChangeMoves(t.Context(), map[id.Partition]id.Broker{at: 2}); err != nil {
+			if err := two.editor.ChangeMoves(t.Context(), map[id.Partition]id.Broker{at: 2}); err != nil {
 				t.Fatal(err)
 			}
 			one.until("moved", func() bool { o, ok := one.view.Owner(at); return ok && o.Broker == 2 })

@@ -19,7 +19,7 @@ type Balanced struct {
 // Balance asks for the moves after which all agents have equally many partitions.
 func (a *Agent) Balance(ctx context.Context) (any, error) {
 	to := controller.Level(a.view)
-	if err := a.view.ChangeMoves(ctx, to); err != nil {
+	if err := a.editor.ChangeMoves(ctx, to); err != nil {
 		return nil, err
 	}
 	a.log.Info("balancing requested by an operator", "moves", len(to), "client", admin.Client(ctx))
@@ -31,7 +31,7 @@ func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
 	if _, live := a.view.Agent(id.Broker(broker)); drained && !live {
 		return fmt.Errorf("broker %d: %w", broker, cluster.ErrUnknownAgent)
 	}
-	if err := a.view.SetDrained(ctx, id.Broker(broker), drained); err != nil {
+	if err := a.editor.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err
 	}
 	a.log.Info("agent changed by an operator", "broker", broker, "drained", drained, "client", admin.Client(ctx))
@@ -40,7 +40,7 @@ func (a *Agent) Drain(ctx context.Context, broker int32, drained bool) error {
 
 // Forget ends the waiting for an agent that won't come back.
 func (a *Agent) Forget(ctx context.Context, broker int32) error {
-	if err := a.view.Forget(ctx, id.Broker(broker)); err != nil {
+	if err := a.editor.Forget(ctx, id.Broker(broker)); err != nil {
 		return err
 	}
 	a.log.Info("agent forgotten by an operator", "broker", broker, "client", admin.Client(ctx))
@@ -61,7 +61,7 @@ func (a *Agent) MovePartition(ctx context.Context, topic string, index, to int32
 		heir = id.NoBroker // it is there
 	}
 	a.log.Info("move requested by an operator", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
-	return a.view.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
+	return a.editor.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
 }
 
 // hasStarted says whether all parts are there.

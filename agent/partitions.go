@@ -49,7 +49,7 @@ func (a *Agent) servePartitions(ctx context.Context) {
 	closed := false // something that this agent owns isn't open yet
 	tries, live, known, now := map[id.Partition]*try{}, a.incarnations(), a.view.Journals(), a.deps.Now()
 	each := func(t *cluster.Topic) {
-		settings := a.view.PartitionSettings(t, a.self.String())
+		settings := partitionSettings(a.view, t, a.self.String())
 		for i := range t.Partitions {
 			at := id.Partition{Topic: t.ID, Index: i}
 			o, _ := a.view.Owner(at)
@@ -105,7 +105,7 @@ func (a *Agent) candidates(ctx context.Context, fresh map[*cluster.Topic][]int32
 		writers[j.Writer] = j.Writer != a.inc
 	}
 	for t, indexes := range fresh {
-		settings := a.view.PartitionSettings(t, a.self.String())
+		settings := partitionSettings(a.view, t, a.self.String())
 		heads, err := a.headsOf(ctx, t, indexes)
 		_, exists := a.view.TopicByID(t.ID)
 		for _, i := range indexes {

@@ -120,7 +120,7 @@ func TestListReassignments(t *testing.T) {
 	one.stopControl() // which would drop a wish that nobody can fulfil
 	one.controlling.Wait()
 	topic, _ := one.view.Topic("t")
-	if err := one.view.ChangeMoves(t.Context(), map[id.Partition]id.Broker{{Topic: topic.ID}: 7}); err != nil {
+	if err := one.editor.ChangeMoves(t.Context(), map[id.Partition]id.Broker{{Topic: topic.ID}: 7}); err != nil {
 		t.Fatal(err)
 	}
 	for name, only := range map[string][]kmsg.ListPartitionReassignmentsRequestTopic{"all": nil, "one": {{Topic: "t", Partitions: []int32{0}}}} {

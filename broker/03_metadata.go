@@ -85,7 +85,7 @@ func (b *Broker) oneTopic(ctx context.Context, c *caller, version int16, want *k
 // it is gone: as in Kafka, which tells of no new topic at once, it is told to ask again.
 func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
 	deleted := b.justDeleted(name)
-	t, err := b.deps.View.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
+	t, err := b.deps.Editor.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
 		return b.opening.topic(ctx, false, name, id.Topic{})
 	}

@@ -96,9 +96,9 @@ func (b *Broker) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopic
 	}
 	if validateOnly {
 		made := metadata.Topic{ID: id.NewTopic(b.deps.Random), Partitions: partitions, Config: config} // Kafka makes up an id, too
-		return &cluster.Topic{Name: t.Topic, Topic: made}, b.deps.View.CheckCreate(t.Topic, partitions, config)
+		return &cluster.Topic{Name: t.Topic, Topic: made}, b.deps.Editor.CheckCreate(t.Topic, partitions, config)
 	}
-	made, err := b.deps.View.CreateTopic(ctx, t.Topic, partitions, config)
+	made, err := b.deps.Editor.CreateTopic(ctx, t.Topic, partitions, config)
 	if err != nil {
 		return nil, err
 	}

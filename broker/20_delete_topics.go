@@ -34,7 +34,7 @@ func (b *Broker) deleteTopics(ctx context.Context, c *caller, req *kmsg.DeleteTo
 		}
 		if err == nil {
 			rt.Topic, rt.TopicID = &t.Name, t.ID
-			err = b.deps.View.DeleteTopic(ctx, t.Name)
+			err = b.deps.Editor.DeleteTopic(ctx, t.Name)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)

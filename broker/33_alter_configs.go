@@ -70,16 +70,16 @@ func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name s
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
 		before, _ := b.deps.View.Topic(name)
-		err = b.deps.View.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
+		err = b.deps.Editor.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
 		if after, ok := b.deps.View.Topic(name); err == nil && ok && (before == nil || before.Config["cleanup.policy"] != after.Config["cleanup.policy"]) {
 			b.warnOfCompaction(name, after.Config)
 		}
 	case kmsg.ConfigResourceTypeBroker:
 		if err = b.checkBroker(name); err == nil {
-			err = b.deps.View.AlterBroker(ctx, name, checked(b.checkBrokerConfig))
+			err = b.deps.Editor.AlterBroker(ctx, name, checked(b.checkBrokerConfig))
 		}
 	case kmsg.ConfigResourceTypeGroupConfig:
-		err = b.deps.View.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
+		err = b.deps.Editor.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
 	default:
 		err = refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 	}

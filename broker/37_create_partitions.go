@@ -42,7 +42,7 @@ func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsR
 	if validateOnly {
 		return nil
 	}
-	if err := b.deps.View.AddPartitions(ctx, want.Topic, want.Count); err != nil {
+	if err := b.deps.Editor.AddPartitions(ctx, want.Topic, want.Count); err != nil {
 		return err
 	}
 	if t, err = b.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {

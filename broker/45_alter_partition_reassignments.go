@@ -38,7 +38,7 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	if err := b.deps.View.ChangeMoves(ctx, moves); err != nil {
+	if err := b.deps.Editor.ChangeMoves(ctx, moves); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
 	}
 	return resp

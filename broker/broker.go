@@ -53,6 +53,7 @@ type Tier interface {
 // Deps are what a broker needs from the agent.
 type Deps struct {
 	View       *cluster.View
+	Editor     *cluster.Editor
 	Store      metadata.Store
 	Partitions Partitions
 	Tier       Tier

@@ -31,7 +31,7 @@ func TestOneRequestIsHeldOnce(t *testing.T) {
 		topic := id.Topic{1}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		view := cluster.NewView(store, slog.New(slog.DiscardHandler), nil)
+		view := cluster.NewView(store, slog.New(slog.DiscardHandler))
 		go view.Run(ctx)
 		agent := metadata.Agent{Incarnation: 5}
 		head := metadata.Head{Owner: 5, Broker: 1}
@@ -97,7 +97,7 @@ func (s *slowStore) Get(ctx context.Context, _ string) (metadata.KV, error) {
 func TestSlowEtcdIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStore{}
-		o := newOpening(&Deps{View: cluster.NewView(nil, nil, nil), Store: store})
+		o := newOpening(&Deps{View: cluster.NewView(nil, nil), Store: store})
 		began := time.Now()
 		for i := range 50 {
 			if _, err := o.topic(t.Context(), false, fmt.Sprint("unknown-", i), id.Topic{}); err != kerr.UnknownTopicOrPartition {

@@ -1,10 +1,6 @@
 package cluster
 
 import (
-	"context"
-	"fmt"
-	"maps"
-
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -23,27 +19,11 @@ func (v *View) settle(s id.Store, h Home) {
 	}
 }
 
-func (v *View) memberEvent(kv metadata.KV, gone bool) error {
-	b, err := metadata.ParseMemberKey(kv.Key)
-	if err != nil || gone {
-		delete(v.mu.members, b)
-		return err
-	}
-	m, err := metadata.DecodeMember(kv.Value)
-	if err == nil {
-		v.mu.members[b] = m
-		for _, s := range m.Stores {
-			v.settle(s.Store, Home{b, s.Incarnation, s.Host})
-		}
-	}
-	return err
-}
-
 // Members returns what is kept of all agents that belong to the cluster, alive or not.
 func (v *View) Members() map[id.Broker]metadata.Member {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return maps.Clone(v.mu.members)
+	return v.mu.members.copied()
 }
 
 // Home returns the broker that had a store when it was last seen.
@@ -69,22 +49,15 @@ func (v *View) Moved(s id.Store) bool {
 	if !known {
 		return false
 	}
-	now := v.mu.agents[h.Broker]
+	now := v.mu.agents.rows[h.Broker]
 	return now.Incarnation > h.Incarnation && now.Store != s
 }
 
-// Forget removes an agent that won't come back from those that are expected.
-func (v *View) Forget(ctx context.Context, b id.Broker) error {
-	if _, live := v.Agent(b); live {
-		return Refuse(ErrNoAgent, "agent %d is alive: stop it first, or drain it", b)
+func (v *View) memberChanged(b id.Broker, _, now *metadata.Member) {
+	if now == nil {
+		return
 	}
-	if _, known := v.Members()[b]; !known {
-		return Refuse(ErrUnknownAgent, "agent %d is not known", b)
+	for _, s := range now.Stores {
+		v.settle(s.Store, Home{b, s.Incarnation, s.Host})
 	}
-	guards := []metadata.Guard{{Key: metadata.AgentKey(b)}} // it may come back just now
-	rev, err := v.store.Txn(ctx, guards, metadata.Delete(metadata.MemberKey(b)), metadata.Delete(metadata.DrainKey(b)))
-	if err != nil {
-		return fmt.Errorf("forget agent %d: %w", b, err)
-	}
-	return v.Await(ctx, metadata.PrefixMembers, rev)
 }

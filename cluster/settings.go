@@ -3,13 +3,10 @@ package cluster
 import (
 	"math"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
-	"varve/kafka"
 	"varve/metadata"
-	"varve/partition"
 )
 
 // Type is a setting's type, with the numbers of DescribeConfigs.
@@ -189,33 +186,21 @@ func (v *View) Lookup(topic metadata.Settings, broker string, d *Definition) (va
 	return d.Default, ""
 }
 
-// PartitionSettings gives what appends and retention need of a topic's settings.
-func (v *View) PartitionSettings(t *Topic, broker string) *partition.Settings {
-	get := func(name string) string {
-		s, _ := v.Lookup(t.Config, broker, Find(topicDefinitions, name))
-		return s
-	}
-	number := func(name string) int64 {
-		n, _ := strconv.ParseInt(strings.TrimSpace(get(name)), 10, 64)
-		return n
-	}
-	s := &partition.Settings{
-		Topic:            t.Name,
-		MaxMessageBytes:  number("max.message.bytes"),
-		LogAppendTime:    get("message.timestamp.type") == "LogAppendTime",
-		TimestampBefore:  number("message.timestamp.before.max.ms"),
-		TimestampAfter:   number("message.timestamp.after.max.ms"),
-		RetentionMs:      number("retention.ms"),
-		RetentionBytes:   max(number("retention.bytes"), -1),
-		ProducerExpiryMs: 86400000,
-		MinInSync:        int(number("min.insync.replicas")),
-	}
-	policy := SplitList(get("cleanup.policy"))
-	s.Compact, s.Delete = slices.Contains(policy, "compact"), slices.Contains(policy, "delete")
-	codec := get("compression.type")
-	s.KeepCompression = codec == "producer"
-	if !s.KeepCompression {
-		s.Compression, _ = kafka.ParseCodec(codec) // it was checked when it was set
-	}
-	return s
+// BrokerSettings gives the dynamic settings of a broker; "" for those of all.
+func (v *View) BrokerSettings(broker string) metadata.Settings {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.settings.rows[configured{"broker", broker}]
+}
+
+// GroupSettings gives the dynamic settings of a group.
+func (v *View) GroupSettings(group string) metadata.Settings {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.settings.rows[configured{"group", group}]
+}
+
+func parseConfigured(key string) (c configured, err error) {
+	c.kind, c.name, err = metadata.ParseConfigKey(key)
+	return c, err
 }

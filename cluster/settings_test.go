@@ -83,15 +83,3 @@ func TestDefinitionsAreSound(t *testing.T) {
 		}
 	}
 }
-
-// An empty policy keeps everything; a negative size is no limit; "compact" alone drops
-// nothing by time.
-func TestPoliciesOfPartitions(t *testing.T) {
-	for policy, want := range map[string][2]bool{"": {false, false}, "delete": {false, true}, "compact": {true, false}, "compact,delete": {true, true}} {
-		topic := &Topic{Name: "t", Topic: metadata.Topic{Config: metadata.Settings{"cleanup.policy": policy, "retention.bytes": "-5"}}}
-		s := new(View).PartitionSettings(topic, "1")
-		if s.Compact != want[0] || s.Delete != want[1] || s.RetentionBytes != -1 {
-			t.Errorf("%q: %+v", policy, s)
-		}
-	}
-}

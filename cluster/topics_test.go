@@ -14,7 +14,7 @@ func TestIsTopicAsksTheStore(t *testing.T) {
 	memory := metadata.NewMemory()
 	store := memory.Open()
 	defer store.Close()
-	v := NewView(store, slog.New(slog.DiscardHandler), nil) // it never runs: it knows nothing
+	v := NewView(store, slog.New(slog.DiscardHandler)) // it never runs: it knows nothing
 	topic := metadata.Topic{ID: id.Topic{1}, Partitions: 1}
 	if _, err := store.Txn(t.Context(), nil, metadata.Put(metadata.TopicKey("t"), topic.Encode())); err != nil {
 		t.Fatal(err)

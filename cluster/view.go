@@ -12,65 +12,36 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
-	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
 )
 
-// Owner says who leads a partition; a zero Incarnation is nobody.
-type Owner struct {
-	Incarnation id.Incarnation
-	Broker      id.Broker
-	Epoch       id.Epoch
-}
-
-// Role is who has a part that one agent has at a time, and since which revision; a
-// zero Incarnation is nobody.
-type Role struct {
-	metadata.Role
-	Mod metadata.Revision
-}
-
-// Journal is a journal's record as of one moment. It must not be changed.
-type Journal struct {
-	metadata.Journal
-	Mod metadata.Revision
-}
-
-// Topic is a topic as of one moment. It must not be changed.
-type Topic struct {
-	Name string
-	metadata.Topic
-	Mod metadata.Revision
-}
-
-// View is the agent's picture of the cluster.
+// View is the agent's picture of the cluster. It follows a table for each kind of record.
 type View struct {
-	store  metadata.Store
-	log    *slog.Logger
-	random *chance.Source
+	store metadata.Store
+	log   *slog.Logger
+	kinds map[string]records // by prefix
 
 	mu struct {
 		sync.RWMutex
-		agents  map[id.Broker]Live
-		journal map[id.Journal]Journal
-		slots   map[int]Role
-		control Role
+		agents     *table[id.Broker, Live]
+		journals   *table[id.Journal, Journal]
+		slots      *table[int, Role]
+		controller *table[struct{}, Role]
+		members    *table[id.Broker, metadata.Member]
+		topics     *table[string, *Topic]
+		deleted    *table[id.Topic, metadata.DeletedTopic]
+		owners     *table[id.Partition, Owner]
+		moves      *table[id.Partition, Move]
+		drained    *table[id.Broker, bool]
+		loads      *table[id.Broker, metadata.Load]
+		settings   *table[configured, metadata.Settings]
+
 		homes   map[id.Store]Home // where each store was last seen
-		members map[id.Broker]metadata.Member
-		topics  map[string]*Topic
 		byID    map[id.Topic]*Topic
-		deleted map[id.Topic]metadata.DeletedTopic
-		owners  map[id.Partition]Owner
-		moves   map[id.Partition]Move
-		drained map[id.Broker]bool
-		loads   map[id.Broker]metadata.Load
-		brokers map[string]metadata.Settings // dynamic settings, "" for all
-		groups  map[string]metadata.Settings
-		rev     map[string]metadata.Revision // by prefix watched
+		rev     map[string]metadata.Revision // by prefix
 		broken  map[string]bool              // keys whose value could not be read
 		changed chan struct{}                // closed and replaced at every change
 	}
@@ -78,44 +49,49 @@ type View struct {
 	done  sync.WaitGroup
 }
 
-// watched are the prefixes that a View follows.
-var watched = []string{metadata.PrefixAgents, metadata.KeyController, metadata.PrefixSlots, metadata.PrefixJournals, metadata.PrefixTopics, metadata.PrefixDeleted, metadata.PrefixConfigs, metadata.PrefixHeads,
-	metadata.PrefixMoves, metadata.PrefixDrained, metadata.PrefixLoads, metadata.PrefixMembers}
+// configured is what dynamic settings belong to.
+type configured struct{ kind, name string }
 
-// NewView makes a view; Run fills it. random makes the ids of topics; nil is the
-// system's.
-func NewView(store metadata.Store, log *slog.Logger, random *chance.Source) *View {
-	v := &View{store: store, log: log, random: random, ready: make(chan struct{})}
-	v.mu.agents = map[id.Broker]Live{}
-	v.mu.journal = map[id.Journal]Journal{}
-	v.mu.slots = map[int]Role{}
-	v.mu.homes = map[id.Store]Home{}
-	v.mu.members = map[id.Broker]metadata.Member{}
-	v.mu.topics = map[string]*Topic{}
-	v.mu.byID = map[id.Topic]*Topic{}
-	v.mu.deleted = map[id.Topic]metadata.DeletedTopic{}
-	v.mu.owners = map[id.Partition]Owner{}
-	v.mu.moves = map[id.Partition]Move{}
-	v.mu.drained = map[id.Broker]bool{}
-	v.mu.loads = map[id.Broker]metadata.Load{}
-	v.mu.brokers = map[string]metadata.Settings{}
-	v.mu.groups = map[string]metadata.Settings{}
-	v.mu.rev = map[string]metadata.Revision{}
-	v.mu.broken = map[string]bool{}
-	v.mu.changed = make(chan struct{})
+// NewView makes a view; Run fills it.
+func NewView(store metadata.Store, log *slog.Logger) *View {
+	v := &View{store: store, log: log, ready: make(chan struct{})}
+	m := &v.mu
+	m.homes, m.byID, m.rev, m.broken = map[id.Store]Home{}, map[id.Topic]*Topic{}, map[string]metadata.Revision{}, map[string]bool{}
+	m.changed = make(chan struct{})
+	m.agents = newTable(metadata.ParseAgentKey, decodeLive)
+	m.agents.changed = v.agentChanged
+	m.journals = newTable(metadata.ParseJournalKey, decodeJournal)
+	m.slots = newTable(metadata.ParseSlotKey, decodeRole[int])
+	m.controller = newTable(only(metadata.KeyController), decodeRole[struct{}])
+	m.members = newTable(metadata.ParseMemberKey, plain[id.Broker](metadata.DecodeMember))
+	m.members.changed = v.memberChanged
+	m.topics = newTable(metadata.ParseTopicKey, decodeTopic)
+	m.topics.changed = v.topicChanged
+	m.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
+	m.owners = newTable(metadata.ParseHeadKey, decodeOwner)
+	m.owners.silent = func(before, now Owner) bool { return before == now } // the owner's own bookkeeping
+	m.moves = newTable(metadata.ParseMoveKey, decodeMove)
+	m.drained = newTable(metadata.ParseDrainKey, decodeDrained)
+	m.loads = newTable(metadata.ParseLoadKey, plain[id.Broker](metadata.DecodeLoad))
+	m.loads.silent = func(metadata.Load, metadata.Load) bool { return true } // whoever needs them looks now and then
+	m.settings = newTable(parseConfigured, plain[configured](metadata.DecodeSettings))
+	v.kinds = map[string]records{
+		metadata.PrefixAgents: m.agents, metadata.PrefixJournals: m.journals, metadata.PrefixSlots: m.slots,
+		metadata.KeyController: m.controller, metadata.PrefixMembers: m.members, metadata.PrefixTopics: m.topics,
+		metadata.PrefixDeleted: m.deleted, metadata.PrefixHeads: m.owners, metadata.PrefixMoves: m.moves,
+		metadata.PrefixDrained: m.drained, metadata.PrefixLoads: m.loads, metadata.PrefixConfigs: m.settings,
+	}
 	return v
 }
 
 // Run follows the store until ctx ends.
 func (v *View) Run(ctx context.Context) {
-	for _, prefix := range watched {
-		v.done.Add(1)
-		go func() {
-			defer v.done.Done()
+	for _, prefix := range slices.Sorted(maps.Keys(v.kinds)) {
+		v.done.Go(func() {
 			for batch := range v.store.Watch(ctx, prefix) {
 				v.apply(prefix, batch)
 			}
-		}()
+		})
 	}
 	v.done.Wait()
 }
@@ -161,10 +137,10 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 	defer v.mu.Unlock()
 	news := batch.Reset
 	if batch.Reset {
-		v.forget(prefix)
+		v.kinds[prefix].clear()
 	}
 	for _, e := range batch.Events {
-		changed, err := v.event(prefix, e)
+		changed, err := v.kinds[prefix].apply(e)
 		if err != nil {
 			v.log.Error("metadata entry ignored", "key", e.KV.Key, "err", err)
 			v.mu.broken[e.KV.Key] = true
@@ -179,7 +155,7 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 	}
 	close(v.mu.changed)
 	v.mu.changed = make(chan struct{})
-	if len(v.mu.rev) == len(watched) {
+	if len(v.mu.rev) == len(v.kinds) {
 		select {
 		case <-v.ready:
 		default:
@@ -194,330 +170,4 @@ func (v *View) Unreadable() bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return len(v.mu.broken) > 0
-}
-
-func (v *View) forget(prefix string) {
-	switch prefix {
-	case metadata.PrefixAgents:
-		clear(v.mu.agents)
-	case metadata.KeyController:
-		v.mu.control = Role{}
-	case metadata.PrefixSlots:
-		clear(v.mu.slots)
-	case metadata.PrefixJournals:
-		clear(v.mu.journal)
-	case metadata.PrefixTopics:
-		clear(v.mu.topics)
-		clear(v.mu.byID)
-	case metadata.PrefixDeleted:
-		clear(v.mu.deleted)
-	case metadata.PrefixConfigs:
-		clear(v.mu.brokers)
-		clear(v.mu.groups)
-	case metadata.PrefixHeads:
-		clear(v.mu.owners)
-	case metadata.PrefixMoves:
-		clear(v.mu.moves)
-	case metadata.PrefixDrained:
-		clear(v.mu.drained)
-	case metadata.PrefixLoads:
-		clear(v.mu.loads)
-	case metadata.PrefixMembers:
-		clear(v.mu.members)
-	}
-}
-
-// event takes one change; changed says whether anybody could see it.
-func (v *View) event(prefix string, e metadata.Event) (changed bool, err error) {
-	gone := e.Type == metadata.EventDelete
-	switch prefix {
-	case metadata.PrefixAgents:
-		return true, v.agentEvent(e.KV, gone)
-	case metadata.KeyController:
-		return true, v.controllerEvent(e.KV, gone)
-	case metadata.PrefixSlots:
-		return true, v.slotEvent(e.KV, gone)
-	case metadata.PrefixJournals:
-		return true, v.journalEvent(e.KV, gone)
-	case metadata.PrefixTopics:
-		return true, v.topicEvent(e.KV, gone)
-	case metadata.PrefixDeleted:
-		return true, v.deletedEvent(e.KV, gone)
-	case metadata.PrefixConfigs:
-		return true, v.configEvent(e.KV, gone)
-	case metadata.PrefixMoves:
-		return true, v.moveEvent(e.KV, gone)
-	case metadata.PrefixDrained:
-		return true, v.drainEvent(e.KV, gone)
-	case metadata.PrefixLoads:
-		return false, v.loadEvent(e.KV, gone)
-	case metadata.PrefixMembers:
-		return true, v.memberEvent(e.KV, gone)
-	}
-	return v.headEvent(e.KV, gone)
-}
-
-func (v *View) agentEvent(kv metadata.KV, gone bool) error {
-	b, err := metadata.ParseAgentKey(kv.Key)
-	if err != nil || gone {
-		delete(v.mu.agents, b)
-		return err
-	}
-	a, err := metadata.DecodeAgent(kv.Value)
-	if err == nil {
-		v.mu.agents[b] = Live{b, a, kv.Lease}
-		v.settle(a.Store, Home{b, a.Incarnation, a.Host()})
-	}
-	return err
-}
-
-func (v *View) controllerEvent(kv metadata.KV, gone bool) error {
-	r, err := role(kv, gone)
-	if err == nil && kv.Key == metadata.KeyController {
-		v.mu.control = r
-	}
-	return err
-}
-
-func (v *View) slotEvent(kv metadata.KV, gone bool) error {
-	slot, err := metadata.ParseSlotKey(kv.Key)
-	if err != nil {
-		return err
-	}
-	r, err := role(kv, gone)
-	if err == nil {
-		v.mu.slots[slot] = r
-	}
-	return err
-}
-
-func role(kv metadata.KV, gone bool) (r Role, err error) {
-	if !gone {
-		r.Mod = kv.Mod
-		r.Role, err = metadata.DecodeRole(kv.Value)
-	}
-	return r, err
-}
-
-func (v *View) journalEvent(kv metadata.KV, gone bool) error {
-	j, err := metadata.ParseJournalKey(kv.Key)
-	if err != nil || gone {
-		delete(v.mu.journal, j)
-		return err
-	}
-	rec, err := metadata.DecodeJournal(kv.Value)
-	if err == nil {
-		v.mu.journal[j] = Journal{rec, kv.Mod}
-	}
-	return err
-}
-
-func (v *View) topicEvent(kv metadata.KV, gone bool) error {
-	name, err := metadata.ParseTopicKey(kv.Key)
-	if err != nil {
-		return err
-	}
-	var t metadata.Topic
-	if !gone {
-		if t, err = metadata.DecodeTopic(kv.Value); err != nil {
-			return err // what was known stays: it is not deleted
-		}
-	}
-	if old := v.mu.topics[name]; old != nil {
-		delete(v.mu.topics, name)
-		delete(v.mu.byID, old.ID)
-	}
-	if !gone {
-		n := &Topic{name, t, kv.Mod}
-		v.mu.topics[name], v.mu.byID[t.ID] = n, n
-	}
-	return nil
-}
-
-func (v *View) deletedEvent(kv metadata.KV, gone bool) error {
-	t, err := metadata.ParseDeletedKey(kv.Key)
-	if err != nil || gone {
-		delete(v.mu.deleted, t)
-		return err
-	}
-	d, err := metadata.DecodeDeletedTopic(kv.Value)
-	if err == nil {
-		v.mu.deleted[t] = d
-	}
-	return err
-}
-
-func (v *View) configEvent(kv metadata.KV, gone bool) error {
-	kind, name, err := metadata.ParseConfigKey(kv.Key)
-	if err != nil {
-		return err
-	}
-	m := v.mu.brokers
-	if kind == "group" {
-		m = v.mu.groups
-	}
-	if gone {
-		delete(m, name)
-		return nil
-	}
-	s, err := metadata.DecodeSettings(kv.Value)
-	if err == nil {
-		m[name] = s
-	}
-	return err
-}
-
-func (v *View) headEvent(kv metadata.KV, gone bool) (changed bool, err error) {
-	p, err := metadata.ParseHeadKey(kv.Key)
-	if err != nil || gone {
-		delete(v.mu.owners, p)
-		return true, err
-	}
-	h, err := metadata.DecodeOwner(kv.Value)
-	if err != nil {
-		return false, err
-	}
-	now := Owner{h.Owner, h.Broker, h.Epoch}
-	changed = v.mu.owners[p] != now
-	v.mu.owners[p] = now
-	return changed, nil
-}
-
-// Topic looks a topic up by name.
-func (v *View) Topic(name string) (*Topic, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	t, ok := v.mu.topics[name]
-	return t, ok
-}
-
-// TopicByID looks a topic up by id.
-func (v *View) TopicByID(t id.Topic) (*Topic, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	n, ok := v.mu.byID[t]
-	return n, ok
-}
-
-// Topics lists all topics in order of names.
-func (v *View) Topics() []*Topic {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(v.mu.topics), func(a, b *Topic) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// Deleted lists the topics whose data is still kept.
-func (v *View) Deleted() map[id.Topic]metadata.DeletedTopic {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return maps.Clone(v.mu.deleted)
-}
-
-// Owner says who leads a partition. The owner of record is shown as long as it
-// lives: ok is false if nobody owns it, or its agent is gone.
-func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	o, ok = v.mu.owners[p]
-	return o, ok && o.Incarnation != 0 && v.mu.agents[o.Broker].Incarnation == o.Incarnation
-}
-
-// Live is one live agent.
-type Live struct {
-	Broker id.Broker
-	metadata.Agent
-	Lease metadata.Lease
-}
-
-// Alive says whether an incarnation has a session.
-func (v *View) Alive(i id.Incarnation, b id.Broker) bool {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return i != 0 && v.mu.agents[b].Incarnation == i
-}
-
-// Agent gives a live agent.
-func (v *View) Agent(b id.Broker) (Live, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	a, ok := v.mu.agents[b]
-	return a, ok
-}
-
-// Succeeded says whether a later incarnation lives under an agent's broker id, which
-// is taken only when the former agent is gone.
-func (v *View) Succeeded(i id.Incarnation, b id.Broker) bool {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.agents[b].Incarnation > i
-}
-
-// Store gives the live agent that has a store.
-func (v *View) Store(s id.Store) (Live, bool) {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	for _, a := range v.mu.agents {
-		if a.Store == s {
-			return a, true
-		}
-	}
-	return Live{}, false
-}
-
-// Controller says which agent is the controller.
-func (v *View) Controller() Role {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.control
-}
-
-// Slots gives the owners of the coordinator slots.
-func (v *View) Slots() map[int]Role {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return maps.Clone(v.mu.slots)
-}
-
-// Slot gives the owner of a coordinator slot.
-func (v *View) Slot(slot int) Role {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.slots[slot]
-}
-
-// Journals gives the records of all journals.
-func (v *View) Journals() map[id.Journal]Journal {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return maps.Clone(v.mu.journal)
-}
-
-// Owners gives who owns each partition, dead or alive.
-func (v *View) Owners() map[id.Partition]Owner {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return maps.Clone(v.mu.owners)
-}
-
-// Agents lists the live agents by broker id.
-func (v *View) Agents() []Live {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	out := slices.Collect(maps.Values(v.mu.agents))
-	slices.SortFunc(out, func(a, b Live) int { return int(a.Broker) - int(b.Broker) })
-	return out
-}
-
-// BrokerSettings gives the dynamic settings of a broker; "" for those of all.
-func (v *View) BrokerSettings(broker string) metadata.Settings {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.brokers[broker]
-}
-
-// GroupSettings gives the dynamic settings of a group.
-func (v *View) GroupSettings(group string) metadata.Settings {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.groups[group]
 }

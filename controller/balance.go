@@ -74,7 +74,7 @@ func (c *Controller) balance(ctx context.Context, p *picture) {
 		return
 	}
 	c.background("balance", func() {
-		if err := c.deps.View.ChangeMoves(ctx, to); err != nil && ctx.Err() == nil {
+		if err := c.deps.Editor.ChangeMoves(ctx, to); err != nil && ctx.Err() == nil {
 			c.log.Warn("balancing deferred", "err", err)
 			return
 		}

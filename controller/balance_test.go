@@ -110,7 +110,7 @@ func TestDrain(t *testing.T) {
 		w.control(1, 11, nil)
 		w.obey(10 * time.Millisecond)
 		w.within(time.Second, "served", func() bool { return w.served(topic, 30) })
-		w.must(w.view.SetDrained(w.ctx, 2, true))
+		w.must(w.editor.SetDrained(w.ctx, 2, true))
 		slots := func(b id.Broker) (n int) {
 			for _, r := range w.view.Slots() {
 				if r.Broker == b {
@@ -125,7 +125,7 @@ func TestDrain(t *testing.T) {
 		if n := w.owns(more, 10)[2]; n != 0 {
 			t.Errorf("it was given %d new partitions", n)
 		}
-		w.must(w.view.SetDrained(w.ctx, 2, false))
+		w.must(w.editor.SetDrained(w.ctx, 2, false))
 		w.within(10*time.Second, "it has its share", func() bool { return w.owns(topic, 30)[2]+w.owns(more, 10)[2] >= 10 && slots(2) >= 2 })
 	})
 }
@@ -140,7 +140,7 @@ func TestUnrestDoesNotLastForEver(t *testing.T) {
 		w.control(1, 11, nil)
 		w.obey(10 * time.Millisecond)
 		w.within(time.Second, "served", func() bool { return w.served(topic, 90) })
-		w.must(w.view.SetDrained(w.ctx, 2, true))
+		w.must(w.editor.SetDrained(w.ctx, 2, true))
 		w.within(5*time.Second, "it has nothing", func() bool { return w.owns(topic, 90)[2] == 0 })
 		w.join(4, 14, 2, 4, 1, 3)
 		w.holds(unrestFor/2, "nothing moves", func() bool { return len(w.view.Moves()) == 0 && w.owns(topic, 90)[4] == 0 })
@@ -178,7 +178,7 @@ func TestOperatorsPlacementStays(t *testing.T) {
 		for i := range int32(90) {
 			to[id.Partition{Topic: topic, Index: i}] = 3
 		}
-		w.must(w.view.ChangeMoves(w.ctx, to))
+		w.must(w.editor.ChangeMoves(w.ctx, to))
 		w.within(5*time.Second, "moved", func() bool { return w.owns(topic, 90)[3] == 90 })
 		w.holds(30*time.Second, "they stay", func() bool { return w.owns(topic, 90)[3] == 90 })
 		w.join(4, 14, 2, 4, 1, 2)
@@ -196,7 +196,7 @@ func TestMovesAreDropped(t *testing.T) {
 		"came true": {1, func(w *world) {}},
 		"dead":      {2, func(w *world) { w.kill(2) }},
 		"stopping":  {2, func(w *world) { w.leaves(2, 12) }},
-		"drained":   {2, func(w *world) { w.must(w.view.SetDrained(w.ctx, 2, true)) }},
+		"drained":   {2, func(w *world) { w.must(w.editor.SetDrained(w.ctx, 2, true)) }},
 		"deleted":   {2, func(w *world) { w.txn(metadata.Delete(metadata.TopicKey("t1"))) }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestMovesAreDropped(t *testing.T) {
 				if x.to != 1 {
 					w.control(3, 13, nil)
 				}
-				w.must(w.view.ChangeMoves(w.ctx, map[id.Partition]id.Broker{at: x.to}))
+				w.must(w.editor.ChangeMoves(w.ctx, map[id.Partition]id.Broker{at: x.to}))
 				if x.to != 1 {
 					w.holds(5*time.Second, "it stays", func() bool { return len(w.view.Moves()) == 1 })
 				} else {
@@ -244,7 +244,7 @@ func (w *world) skewed(stuck bool) {
 	before, patience := 0, settleFor+skewFor
 	if stuck {
 		before, patience = 1, patience+unrestFor
-		w.must(w.view.ChangeMoves(w.ctx, map[id.Partition]id.Broker{{Topic: other}: 3}))
+		w.must(w.editor.ChangeMoves(w.ctx, map[id.Partition]id.Broker{{Topic: other}: 3}))
 	}
 	w.control(3, 13, nil)
 	w.holds(settleFor+skewFor-time.Second, "nothing moves", func() bool { return len(w.view.Moves()) == before })

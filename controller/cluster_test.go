@@ -148,13 +148,14 @@ func (f *stores) Recruit(ctx context.Context, j id.Journal, epoch uint64, from, 
 
 // world is a cluster without agents: what controllers see of them.
 type world struct {
-	t     *testing.T
-	ctx   context.Context
-	meta  *metadata.Memory
-	store *metadata.MemoryStore
-	peers *stores
-	view  *cluster.View // the test's own
-	lease map[id.Broker]metadata.Session
+	t      *testing.T
+	ctx    context.Context
+	meta   *metadata.Memory
+	store  *metadata.MemoryStore
+	peers  *stores
+	view   *cluster.View // the test's own
+	editor *cluster.Editor
+	lease  map[id.Broker]metadata.Session
 }
 
 // inWorld runs a test in fake time.
@@ -164,7 +165,8 @@ func inWorld(t *testing.T, f func(w *world)) {
 		ctx, cancel := context.WithCancel(context.Background())
 		w := &world{t: t, ctx: ctx, meta: metadata.NewMemory(), peers: &stores{mu: new(sync.Mutex), by: map[id.Store]*member{}}, lease: map[id.Broker]metadata.Session{}}
 		w.store = w.meta.Open()
-		w.view = cluster.NewView(w.store, slog.New(slog.DiscardHandler), nil)
+		w.view = cluster.NewView(w.store, slog.New(slog.DiscardHandler))
+		w.editor = cluster.NewEditor(w.view, w.store, nil)
 		go w.view.Run(ctx)
 		<-w.view.Ready()
 		t.Cleanup(func() {
@@ -372,10 +374,10 @@ func (w *world) controller(b id.Broker, i id.Incarnation, step func(string) erro
 	r.cancel = cancel
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	r.heads = metadata.NewWriter(r.meta, metadata.DefaultWriterConfig(), log, nil)
-	view := cluster.NewView(w.store, log, nil)
+	view := cluster.NewView(w.store, log)
 	go view.Run(ctx)
 	<-view.Ready()
-	r.Controller = New(Deps{Self: b, Incarnation: i, View: view, Store: r.meta, Writer: r.heads, Lease: session.Lease, Peers: peers, Slots: 8, Grace: grace, Log: log})
+	r.Controller = New(Deps{Self: b, Incarnation: i, View: view, Editor: cluster.NewEditor(view, r.meta, nil), Store: r.meta, Writer: r.heads, Lease: session.Lease, Peers: peers, Slots: 8, Grace: grace, Log: log})
 	w.t.Cleanup(r.stop)
 	return r, ctx
 }

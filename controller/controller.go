@@ -52,6 +52,7 @@ type Deps struct {
 	Self        id.Broker
 	Incarnation id.Incarnation
 	View        *cluster.View
+	Editor      *cluster.Editor
 	Store       metadata.Store
 	Writer      Writer
 	// Lease is the agent's present session; the controller's key goes with it.

@@ -25,7 +25,7 @@ var ranks = map[string]int{
 	"varve/partition":           3,
 	"varve/meter":               1,
 	"varve/health":              1,
-	"varve/cluster":             4,
+	"varve/cluster":             2,
 	"varve/broker":              5,
 	"varve/admin":               5,
 	"varve/controller":          5,

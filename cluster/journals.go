@@ -5,6 +5,24 @@ import (
 	"varve/metadata"
 )
 
+// Journal is a journal's record as of one moment. It must not be changed.
+type Journal struct {
+	metadata.Journal
+	Mod metadata.Revision
+}
+
+// Journals gives the records of all journals.
+func (v *View) Journals() map[id.Journal]Journal {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.journals.copied()
+}
+
+func decodeJournal(_ id.Journal, kv metadata.KV) (Journal, error) {
+	rec, err := metadata.DecodeJournal(kv.Value)
+	return Journal{rec, kv.Mod}, err
+}
+
 // Ensemble is who keeps the open journal of an incarnation, and so the newest records
 // of all its partitions; Kafka's clients see it as replicas.
 type Ensemble struct {
@@ -17,8 +35,8 @@ type Ensemble struct {
 func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	out := make(map[id.Incarnation]Ensemble, len(v.mu.agents))
-	for j, rec := range v.mu.journal {
+	out := make(map[id.Incarnation]Ensemble, len(v.mu.agents.rows))
+	for j, rec := range v.mu.journals.rows {
 		if rec.State == metadata.JournalOpen {
 			out[j.Writer] = v.ensemble(&rec)
 		}
@@ -30,7 +48,7 @@ func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	for j, rec := range v.mu.journal {
+	for j, rec := range v.mu.journals.rows {
 		if j.Writer == i && rec.State == metadata.JournalOpen {
 			return v.ensemble(&rec)
 		}
@@ -43,12 +61,12 @@ func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 func (v *View) LiveMembers(i id.Incarnation) (n int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	for j, rec := range v.mu.journal {
+	for j, rec := range v.mu.journals.rows {
 		if j.Writer != i || rec.State != metadata.JournalOpen {
 			continue
 		}
 		for _, s := range rec.Ensemble {
-			if h, known := v.mu.homes[s]; known && v.mu.agents[h.Broker].Store == s {
+			if h, known := v.mu.homes[s]; known && v.mu.agents.rows[h.Broker].Store == s {
 				n++
 			}
 		}
@@ -63,7 +81,7 @@ func (v *View) ensemble(rec *Journal) (e Ensemble) {
 			continue // nobody remembers who had it
 		}
 		e.Replicas = append(e.Replicas, int32(h.Broker))
-		if v.mu.agents[h.Broker].Store == s {
+		if v.mu.agents.rows[h.Broker].Store == s {
 			e.Live = append(e.Live, int32(h.Broker))
 		} else {
 			e.Offline = append(e.Offline, int32(h.Broker))

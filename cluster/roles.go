@@ -1,0 +1,37 @@
+package cluster
+
+import "varve/metadata"
+
+// Role is who has a part that one agent has at a time, and since which revision; a
+// zero Incarnation is nobody.
+type Role struct {
+	metadata.Role
+	Mod metadata.Revision
+}
+
+// Controller says which agent is the controller.
+func (v *View) Controller() Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.controller.rows[struct{}{}]
+}
+
+// Slots gives the owners of the coordinator slots.
+func (v *View) Slots() map[int]Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.slots.copied()
+}
+
+// Slot gives the owner of a coordinator slot.
+func (v *View) Slot(slot int) Role {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.mu.slots.rows[slot]
+}
+
+func decodeRole[K any](_ K, kv metadata.KV) (r Role, err error) {
+	r.Mod = kv.Mod
+	r.Role, err = metadata.DecodeRole(kv.Value)
+	return r, err
+}
