@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,14 +104,12 @@ func (a *Agent) findTails(all []*candidate, journals map[id.Journal]cluster.Jour
 				}
 			}
 		}
-		slices.SortFunc(c.tails, compareTails)
+		slices.SortFunc(c.tails, tail.compare)
 		c.tails = slices.CompactFunc(c.tails, func(x, y tail) bool { return x.Journal == y.Journal })
 	}
 }
 
-func compareTails(x, y tail) int {
-	return cmp.Or(cmp.Compare(x.Writer, y.Writer), cmp.Compare(x.Seq, y.Seq))
-}
+func (t tail) compare(o tail) int { return t.Journal.Compare(o.Journal) }
 
 // readTail reads the directories of one journal, from this disk if it has all of it. A
 // journal that can't be read now makes the partitions wait that it may hold a part of.

@@ -87,7 +87,7 @@ func (a *Agent) beginAdopting(ctx context.Context, all []*candidate, live []id.I
 			by[t.Journal][c.p.ID()] = c
 		}
 	}
-	slices.SortFunc(tails, compareTails)
+	slices.SortFunc(tails, tail.compare)
 	a.run(func() { a.readTails(ctx, tails, by, lost) })
 }
 
@@ -139,7 +139,7 @@ func (d *adopting) hand(done []*candidate) {
 	if len(done) == 0 {
 		return
 	}
-	slices.SortFunc(done, func(x, y *candidate) int { return comparePartitions(x.p.ID(), y.p.ID()) })
+	slices.SortFunc(done, func(x, y *candidate) int { return x.p.ID().Compare(y.p.ID()) })
 	d.mu.Lock()
 	d.done = append(d.done, done...)
 	d.mu.Unlock()

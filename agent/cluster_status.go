@@ -119,7 +119,7 @@ func (a *Agent) journalStatuses(s *ClusterStatus) {
 	for j := range journals {
 		order = append(order, j)
 	}
-	slices.SortFunc(order, func(x, y id.Journal) int { return cmp.Or(cmp.Compare(x.Writer, y.Writer), cmp.Compare(x.Seq, y.Seq)) })
+	slices.SortFunc(order, id.Journal.Compare)
 	for _, j := range order {
 		s.Journals = append(s.Journals, a.journalStatus(j, journals[j].Journal))
 	}
@@ -146,7 +146,7 @@ func (a *Agent) moveStatuses(s *ClusterStatus) {
 	for p := range moves {
 		at = append(at, p)
 	}
-	slices.SortFunc(at, comparePartitions)
+	slices.SortFunc(at, id.Partition.Compare)
 	for _, p := range at[:min(len(at), movesShown)] {
 		from := id.NoBroker
 		if o, ok := a.view.Owner(p); ok {

@@ -345,7 +345,7 @@ func (i *inspector) journals(s *health.Snapshot) {
 		}
 	}
 	slices.SortFunc(s.Journals, func(x, y health.Journal) int {
-		return cmp.Or(cmp.Compare(x.ID.Writer, y.ID.Writer), cmp.Compare(x.ID.Seq, y.ID.Seq))
+		return x.ID.Compare(y.ID)
 	})
 }
 

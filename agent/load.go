@@ -65,7 +65,7 @@ func (m *rates) read(now time.Time, all []*partition.Partition) metadata.Load {
 	}
 	m.at, m.seen = now, seen
 	slices.SortFunc(l.Hot, func(x, y metadata.Hot) int {
-		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(y.Requests, x.Requests), comparePartitions(x.Partition, y.Partition))
+		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(y.Requests, x.Requests), x.Partition.Compare(y.Partition))
 	})
 	l.Hot = l.Hot[:min(len(l.Hot), metadata.MaxHot)]
 	return l

@@ -33,7 +33,7 @@ func (a *Agent) move(ctx context.Context, patience time.Duration, to map[*partit
 	case <-round.Done():
 		return 0
 	}
-	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return comparePartitions(x.ID(), y.ID()) })
+	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return x.ID().Compare(y.ID()) })
 	for some := range slices.Chunk(a.uploaded(round, patience/2, all), moveAtOnce) {
 		moved += a.flip(ctx, round, some, to)
 	}
@@ -60,10 +60,6 @@ func (a *Agent) uploaded(ctx context.Context, patience time.Duration, all []*par
 	}
 	a.log.Warn("partitions not handed over: they could not be uploaded", "partitions", len(all)-len(ready), "of", len(all))
 	return ready
-}
-
-func comparePartitions(x, y id.Partition) int {
-	return cmp.Or(slices.Compare(x.Topic[:], y.Topic[:]), cmp.Compare(x.Index, y.Index))
 }
 
 // flip makes partitions stand still, uploads the rest and changes their heads. They

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
@@ -24,28 +25,26 @@ type metrics struct {
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
+	auto := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		byAPI: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_requests_total", Help: "Requests by API."}, []string{"api"}),
-		byLatency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "varve_kafka_request_seconds", Help: "Time from a request's arrival to its answer being written, waiting included.",
+		byAPI: auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_requests_total", Help: "Requests by API."}, []string{"api"}),
+		byLatency: auto.NewHistogramVec(prometheus.HistogramOpts{Name: "varve_kafka_request_seconds", Help: "Time from a request's arrival to its answer being written, waiting included.",
 			Buckets: prometheus.ExponentialBuckets(0.0001, 2.5, 14)}, []string{"api"}),
-		errors:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_errors_total", Help: "Error codes in answers to produce and fetch requests, by partition."}, []string{"api", "error"}),
+		errors:   auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_errors_total", Help: "Error codes in answers to produce and fetch requests, by partition."}, []string{"api", "error"}),
 		badConns: counter("varve_kafka_bad_connections_total", "Connections closed for malformed or late requests."),
-		conns:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "varve_kafka_connections", Help: "Open client connections."}),
+		conns:    auto.NewGauge(prometheus.GaugeOpts{Name: "varve_kafka_connections", Help: "Open client connections."}),
 		refused:  counter("varve_kafka_refused_connections_total", "Connections refused because there were too many."),
 		inBytes:  counter("varve_kafka_received_bytes_total", "Bytes of requests."),
 		outBytes: counter("varve_kafka_sent_bytes_total", "Bytes of answers."),
 		records:  counter("varve_produced_records_total", "Records acknowledged."),
 		produced: counter("varve_produced_bytes_total", "Bytes of record batches acknowledged."),
-		fetched:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by source (local, tier)."}, []string{"from"}),
+		fetched:  auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by source (local, tier)."}, []string{"from"}),
 		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were throttled because the journal was filling up."),
 	}
 	m.fetchedLocal, m.fetchedTier = m.fetched.WithLabelValues("local"), m.fetched.WithLabelValues("tier")
-	if r != nil {
-		r.MustRegister(m.byAPI, m.byLatency, m.errors, m.badConns, m.conns, m.refused, m.inBytes, m.outBytes, m.records, m.produced, m.fetched, m.throttle)
-	}
 	return m
 }
 

@@ -85,9 +85,7 @@ func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
 	for t, d := range p.deleted {
 		each(t, d.Topic.Partitions, true) // what isn't in the tier yet is to be uploaded
 	}
-	slices.SortFunc(found, func(a, b orphan) int {
-		return cmp.Or(slices.Compare(a.partition.Topic[:], b.partition.Topic[:]), cmp.Compare(a.partition.Index, b.partition.Index))
-	})
+	slices.SortFunc(found, func(a, b orphan) int { return a.partition.Compare(b.partition) })
 	return found
 }
 

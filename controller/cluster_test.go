@@ -189,10 +189,12 @@ func (w *world) must(err error) {
 	}
 }
 
+// txn stores something, and returns when all views show it.
 func (w *world) txn(ops ...metadata.Op) {
 	w.t.Helper()
 	_, err := w.store.Txn(w.ctx, nil, ops...)
 	w.must(err)
+	synctest.Wait()
 }
 
 // join registers an agent whose incarnation opens a journal that some brokers keep.

@@ -9,7 +9,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -262,9 +261,7 @@ func (p *picture) alive(i id.Incarnation, b id.Broker) bool {
 // ordered lists the journals in order, so that the same picture leads to the same
 // steps.
 func (p *picture) ordered() []id.Journal {
-	return slices.SortedFunc(maps.Keys(p.journals), func(a, b id.Journal) int {
-		return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
-	})
+	return slices.SortedFunc(maps.Keys(p.journals), id.Journal.Compare)
 }
 
 // Waiting says which journals wait to be recovered, and for what; empty if this

@@ -1,6 +1,9 @@
 package group
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // metrics are what the coordinator counts; a nil registerer leaves them
 // unregistered.
@@ -13,15 +16,16 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	m := &metrics{
-		groups: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		groups: auto.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "varve_group_groups", Help: "Groups that this agent coordinates, by state."}, []string{"state"}),
-		loaded: prometheus.NewGauge(prometheus.GaugeOpts{
+		loaded: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "varve_group_loaded", Help: "Groups loaded into memory."}),
-		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+		commitSeconds: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "varve_group_commit_seconds", Help: "Time of offset commits, from the request to the answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
 		conflicts: counter("varve_group_store_failures_total", "Failed writes of groups, after which the group was reloaded."),
@@ -35,12 +39,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	for s := Dead; s <= Stable; s++ {
 		m.groups.WithLabelValues(s.String()) // so that a rate can be taken from the start
-	}
-	if reg != nil {
-		reg.MustRegister(m.groups, m.loaded, m.commitSeconds, m.conflicts)
-		for _, c := range m.counts {
-			reg.MustRegister(c)
-		}
 	}
 	return m
 }

@@ -1,6 +1,9 @@
 package metadata
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 // writerMetrics are what a Writer counts; a nil registerer leaves them
 // unregistered.
@@ -14,23 +17,21 @@ type writerMetrics struct {
 }
 
 func newWriterMetrics(reg prometheus.Registerer) *writerMetrics {
+	auto := promauto.With(reg)
 	m := &writerMetrics{
-		txns: prometheus.NewCounter(prometheus.CounterOpts{
+		txns: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_transactions_total", Help: "Transactions that the batching writer sent."}),
-		ops: prometheus.NewHistogram(prometheus.HistogramOpts{
+		ops: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "varve_metadata_writer_transaction_ops", Help: "Writes in each transaction of the batching writer.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 8)}),
-		coalesced: prometheus.NewCounter(prometheus.CounterOpts{
+		coalesced: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_coalesced_total", Help: "Values replaced by newer ones before they were sent."}),
-		splits: prometheus.NewCounter(prometheus.CounterOpts{
+		splits: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_splits_total", Help: "Transactions that were split because a guard of one group failed."}),
-		retries: prometheus.NewCounter(prometheus.CounterOpts{
+		retries: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_writer_retries_total", Help: "Transactions that were sent again after an outage."}),
-		queued: prometheus.NewGauge(prometheus.GaugeOpts{
+		queued: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "varve_metadata_writer_queued", Help: "Groups of writes waiting to be sent."}),
-	}
-	if reg != nil {
-		reg.MustRegister(m.txns, m.ops, m.coalesced, m.splits, m.retries, m.queued)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // storeMetrics are what the etcd store counts; a nil registerer leaves them
@@ -19,25 +20,23 @@ type storeMetrics struct {
 }
 
 func newStoreMetrics(reg prometheus.Registerer) *storeMetrics {
+	auto := promauto.With(reg)
 	m := &storeMetrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+		requests: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "varve_metadata_requests_total", Help: "Requests to the metadata store, by operation."}, []string{"op"}),
-		errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+		errors: auto.NewCounterVec(prometheus.CounterOpts{
 			Name: "varve_metadata_errors_total", Help: "Failed requests to the metadata store, by operation and kind."}, []string{"op", "kind"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		seconds: auto.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "varve_metadata_request_seconds", Help: "Time of requests to the metadata store, by operation.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}, []string{"op"}),
-		resets: prometheus.NewCounter(prometheus.CounterOpts{
+		resets: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_watch_resets_total", Help: "Watches that lost their position and reloaded the whole state."}),
-		outages: prometheus.NewCounter(prometheus.CounterOpts{
+		outages: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_outages_total", Help: "Times that the metadata store became unavailable."}),
-		lost: prometheus.NewCounter(prometheus.CounterOpts{
+		lost: auto.NewCounter(prometheus.CounterOpts{
 			Name: "varve_metadata_sessions_lost_total", Help: "Sessions whose lease the metadata store ended."}),
-		unavailable: prometheus.NewGauge(prometheus.GaugeOpts{
+		unavailable: auto.NewGauge(prometheus.GaugeOpts{
 			Name: "varve_metadata_unavailable", Help: "1 while the metadata store can't be reached, else 0."}),
-	}
-	if reg != nil {
-		reg.MustRegister(m.requests, m.errors, m.seconds, m.resets, m.outages, m.lost, m.unavailable)
 	}
 	return m
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
@@ -17,29 +18,25 @@ type metrics struct {
 }
 
 func newMetrics(r prometheus.Registerer, s *Store) *metrics {
+	auto := promauto.With(r)
 	m := &metrics{
-		entries: prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_journal_entries_total", Help: "Entries (group commits) written to the journal."}),
-		appends: prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_journal_appends_total", Help: "Record batches written to the journal."}),
-		bytes:   prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_journal_written_bytes_total", Help: "Bytes written to the journal, headers and padding included."}),
-		sync: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_journal_write_seconds", Help: "Time to write and sync one or more entries (a group commit).",
+		entries: auto.NewCounter(prometheus.CounterOpts{Name: "varve_journal_entries_total", Help: "Entries (group commits) written to the journal."}),
+		appends: auto.NewCounter(prometheus.CounterOpts{Name: "varve_journal_appends_total", Help: "Record batches written to the journal."}),
+		bytes:   auto.NewCounter(prometheus.CounterOpts{Name: "varve_journal_written_bytes_total", Help: "Bytes written to the journal, headers and padding included."}),
+		sync: auto.NewHistogram(prometheus.HistogramOpts{Name: "varve_journal_write_seconds", Help: "Time to write and sync one or more entries (a group commit).",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16)}),
-		followSync: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_journal_follow_sync_seconds", Help: "Time to sync entries received from other agents' journals.",
+		followSync: auto.NewHistogram(prometheus.HistogramOpts{Name: "varve_journal_follow_sync_seconds", Help: "Time to sync entries received from other agents' journals.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16)}),
-		readBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_journal_read_bytes_total", Help: "Bytes read from the journal, by source."}, []string{"from"}),
+		readBytes: auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_journal_read_bytes_total", Help: "Bytes read from the journal, by source."}, []string{"from"}),
 	}
 	for _, from := range []string{"memory", "readahead", "disk"} {
 		m.readBytes.WithLabelValues(from) // shown before the first
 	}
-	if r == nil {
-		return m
-	}
-	r.MustRegister(m.entries, m.appends, m.bytes, m.sync, m.followSync, m.readBytes,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_untrimmed_bytes", Help: "Size of journal files with records that are not in the tier yet."},
-			func() float64 { return float64(s.Untrimmed()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_spare_bytes", Help: "Size of empty journal files kept for reuse."},
-			func() float64 { return float64(int64(s.spareCount()) * s.cfg.FileBytes) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_pressure", Help: "Position of the data waiting for upload between journal.soft_bytes (0) and journal.hard_bytes (1)."}, s.Pressure),
-	)
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_untrimmed_bytes", Help: "Size of journal files with records that are not in the tier yet."},
+		func() float64 { return float64(s.Untrimmed()) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_spare_bytes", Help: "Size of empty journal files kept for reuse."},
+		func() float64 { return float64(int64(s.spareCount()) * s.cfg.FileBytes) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_pressure", Help: "Position of the data waiting for upload between journal.soft_bytes (0) and journal.hard_bytes (1)."}, s.Pressure)
 	return m
 }
 

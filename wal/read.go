@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -73,7 +74,7 @@ func (s *Store) file(j id.Journal, num uint32) *file {
 	if held == nil {
 		return nil
 	}
-	i, ok := slices.BinarySearchFunc(held.files, num, func(f *file, n uint32) int { return compare(f.num, n) })
+	i, ok := slices.BinarySearchFunc(held.files, num, func(f *file, n uint32) int { return cmp.Compare(f.num, n) })
 	if !ok {
 		return nil
 	}

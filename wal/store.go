@@ -304,23 +304,8 @@ func (s *Store) Journals() []id.Journal {
 			js = append(js, j)
 		}
 	}
-	slices.SortFunc(js, func(a, b id.Journal) int {
-		if a.Writer != b.Writer {
-			return compare(a.Writer, b.Writer)
-		}
-		return compare(a.Seq, b.Seq)
-	})
+	slices.SortFunc(js, id.Journal.Compare)
 	return js
-}
-
-func compare[T ~uint32 | ~uint64](a, b T) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Space says how many bytes are free on the journal's disk, and how many there

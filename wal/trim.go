@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -116,10 +117,7 @@ func (s *Store) oldestTrimmed() *file {
 }
 
 func olderFile(a, b *file) bool {
-	if a.journal != b.journal {
-		return a.journal.Writer < b.journal.Writer || a.journal.Writer == b.journal.Writer && a.journal.Seq < b.journal.Seq
-	}
-	return a.num < b.num
+	return cmp.Or(a.journal.Compare(b.journal), cmp.Compare(a.num, b.num)) < 0
 }
 
 // recycleFile makes a spare of a file, or removes it.

@@ -3,6 +3,8 @@
 package id
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -39,6 +41,11 @@ func (i Incarnation) String() string { return strconv.FormatUint(uint64(i), 10) 
 type Journal struct {
 	Writer Incarnation
 	Seq    uint32
+}
+
+// Compare orders journals by writer, and those of one writer as they were begun.
+func (j Journal) Compare(o Journal) int {
+	return cmp.Or(cmp.Compare(j.Writer, o.Writer), cmp.Compare(j.Seq, o.Seq))
 }
 
 func (j Journal) String() string { return fmt.Sprintf("%d-%d", j.Writer, j.Seq) }
@@ -103,6 +110,11 @@ func ParseTopicHex(s string) (t Topic, err error) {
 type Partition struct {
 	Topic Topic
 	Index int32
+}
+
+// Compare orders partitions by topic id, and those of one topic by number.
+func (p Partition) Compare(o Partition) int {
+	return cmp.Or(bytes.Compare(p.Topic[:], o.Topic[:]), cmp.Compare(p.Index, o.Index))
 }
 
 func (p Partition) String() string { return fmt.Sprintf("%s/%d", p.Topic, p.Index) }

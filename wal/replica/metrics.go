@@ -2,6 +2,7 @@ package replica
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"varve/internal/id"
 )
@@ -18,11 +19,12 @@ type metrics struct {
 }
 
 func newMetrics(r prometheus.Registerer, n *Node) *metrics {
+	auto := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help})
 	}
 	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help}, labels)
+		return auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help}, labels)
 	}
 	m := &metrics{
 		sent:     counter("sent_bytes_total", "Bytes sent to other agents' stores, frames included."),
@@ -39,10 +41,9 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 	for _, reason := range []string{"too_many", "tls", "hello"} {
 		m.refused.WithLabelValues(reason) // shown before the first
 	}
-	if r == nil {
-		return m
+	if r != nil {
+		r.MustRegister(lagCollector{n})
 	}
-	r.MustRegister(m.sent, m.received, m.durable, m.connects, m.lost, m.fences, m.copies, m.copied, m.skips, m.refused, lagCollector{n})
 	return m
 }
 
