@@ -44,7 +44,7 @@ func (c *Controller) reach(ctx context.Context, members []id.Store, enough int) 
 	return fmt.Errorf("%d of %d members answered, %d must: %w", heard, len(members), enough, inOrder(members, missing))
 }
 
-// recover is DESIGN 4, steps 1 to 5. It may end at any point and be begun again, here
+// recover does steps 1 to 5 of "Recovery" in docs/design/0005. It may end at any point and be begun again, here
 // or elsewhere.
 func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Journal) (end uint64, err error) {
 	w, q := len(rec.Ensemble), int(rec.Quorum)

@@ -19,7 +19,7 @@ var errCrashed = errors.New("the controller's process is gone")
 
 // TestRecoveryGoesOn: a controller dies before or after any of its writes and calls;
 // another goes on, the end is what was acknowledged, Q members hold all of it, and each
-// partition and slot gets one heir (DESIGN 4, steps 1 to 6).
+// partition and slot gets one heir (docs/design/0005).
 func TestRecoveryGoesOn(t *testing.T) {
 	for n := 0; ; n++ {
 		steps := 0

@@ -125,7 +125,7 @@ func (m *Memory) Open(name string, mode Mode) (File, error) {
 	if mode&Truncate != 0 {
 		node.data = nil
 	}
-	return &memFile{m, name, node, mode&Direct != 0}, nil
+	return &memFile{m, name, node, mode}, nil
 }
 
 func (m *Memory) Remove(name string) error {
@@ -249,10 +249,10 @@ func (l memLock) Close() error {
 }
 
 type memFile struct {
-	m      *Memory
-	name   string
-	node   *inode
-	direct bool
+	m    *Memory
+	name string
+	node *inode
+	mode Mode
 }
 
 func (f *memFile) ReadAt(p []byte, off int64) (int, error) {
@@ -275,7 +275,10 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.m.fault("write", f.name); err != nil {
 		return 0, err
 	}
-	if f.direct && (off%BlockBytes != 0 || len(p)%BlockBytes != 0) {
+	if f.mode&ReadOnly != 0 {
+		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.EBADF}
+	}
+	if f.mode&Direct != 0 && (off%BlockBytes != 0 || len(p)%BlockBytes != 0) {
 		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.EINVAL}
 	}
 	f.m.mu.Lock()
