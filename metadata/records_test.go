@@ -40,6 +40,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
 	{"agent", sampleAgent, sampleAgent.Encode,
 		func(b []byte) (any, error) { return DecodeAgent(b) }, func(v any) []byte { return v.(Agent).Encode() }},
+	{"role", Role{4, 9}, Role{4, 9}.Encode,
+		func(b []byte) (any, error) { return DecodeRole(b) }, func(v any) []byte { return v.(Role).Encode() }},
 	{"journal", sampleJournal, sampleJournal.Encode,
 		func(b []byte) (any, error) { return DecodeJournal(b) }, func(v any) []byte { return v.(Journal).Encode() }},
 	{"topic", sampleTopic, sampleTopic.Encode,

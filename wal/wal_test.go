@@ -96,11 +96,15 @@ func body(n int64, size int) []byte {
 // add appends number n of the size, waiting for room.
 func (o *outcome) add(t testing.TB, w *Writer, n int64, size int) error {
 	b := body(n, size)
-	rec := Record{Base: n, Count: 1, BodyCRC: sum(b[BodySumFrom:]), ProducerID: -1}
+	return o.append(w, &Record{Base: n, Count: 1, BodyCRC: sum(b[BodySumFrom:]), ProducerID: -1}, b)
+}
+
+// append waits for room.
+func (o *outcome) append(w *Writer, rec *Record, b []byte) error {
 	o.n.Add(1)
 	for {
 		room := w.Room()
-		err := w.Append(&rec, b, owner{o, n})
+		err := w.Append(rec, b, owner{o, rec.Base})
 		if err == nil {
 			return nil
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -14,26 +13,14 @@ import (
 	"varve/broker"
 	"varve/cluster"
 	"varve/internal/docs"
+	"varve/internal/golden"
 	"varve/internal/settings"
 )
-
-// update renews what is generated instead of comparing it.
-var update = flag.Bool("update", false, "write generated pages and golden files anew")
 
 // page compares a generated page with docs/, or renews it.
 func page(t *testing.T, name, want string) {
 	t.Helper()
-	path := filepath.Join("..", "..", "docs", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(path)
-	if err != nil || string(got) != want {
-		t.Errorf("docs/%s is not up to date (%v): renew it with 'make docs'", name, err)
-	}
+	golden.Check(t, filepath.Join("..", "..", "docs", name), want) // 'make docs' renews them
 }
 
 func TestDocsOfSettings(t *testing.T) {

@@ -10,26 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	"varve/internal/golden"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/wal"
 )
-
-// golden compares text with a file in testdata, or renews the file.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || string(want) != got {
-		t.Errorf("testdata/%s differs (%v); -update writes it anew. It is now:\n%s", name, err, got)
-	}
-}
 
 // told waits for an append.
 type told chan error
@@ -93,7 +78,7 @@ func TestDumpJournal(t *testing.T) {
 	said := func(flags string) string {
 		return strings.ReplaceAll(must(t, "", "dump journal "+dir+flags), dir, "DATA")
 	}
-	golden(t, "dump-journal.txt", said("")+"\n"+said(" --appends")+"\n"+said("/journal --journal 12-1 --json"))
+	golden.Check(t, "testdata/dump-journal.txt", said("")+"\n"+said(" --appends")+"\n"+said("/journal --journal 12-1 --json"))
 	wants(t, command(t, "", "dump journal "+dir+" --journal 7-1"), exitNotFound, "no such journals")
 	wants(t, command(t, "", "dump journal "+dir+"/nothing"), exitUsage, "nothing")
 	wants(t, command(t, "", "dump journal "+dir+" --entries --json"), exitUsage, "files only")
@@ -105,7 +90,7 @@ func TestDumpJournal(t *testing.T) {
 
 func TestDumpObjectFile(t *testing.T) {
 	object := filepath.Join("..", "..", "tiering", "testdata", "object-v1.bin")
-	golden(t, "dump-object.txt", must(t, "", "dump object --batches "+object))
+	golden.Check(t, "testdata/dump-object.txt", must(t, "", "dump object --batches "+object))
 	b, err := os.ReadFile(object)
 	if err != nil {
 		t.Fatal(err)

@@ -55,7 +55,7 @@ var fences = []struct {
 	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"os", "files are reached through internal/vfs", []string{
-		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs",
+		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs", "varve/internal/golden",
 		"varve/cmd", "varve/e2e", "varve/bench", "varve/internal/bench",
 		"varve/s3store",  // the driver for a directory, and files of certificates
 		"varve/metadata", // the embedded etcd's directory, and files of certificates
@@ -67,7 +67,7 @@ var fences = []struct {
 		"varve/internal/vfs", // what a crash keeps; the caller gives the source
 		"varve/s3store",      // the pauses of a decorator that the agent is handed
 	}},
-	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
+	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/internal/golden", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
 }
 
 const chanceOnly = "a simulated cluster follows from its seed, so randomness comes from agent.Deps, through internal/chance"
