@@ -28,6 +28,8 @@ func (s *Store) janitor(ctx context.Context) {
 		}
 		s.recycle()
 		s.squeeze()
+		s.cache.tidy()
+		s.behind.cache.tidy()
 		s.prepare()
 		s.writeIndexes()
 	}

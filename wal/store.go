@@ -106,7 +106,7 @@ func Open(cfg Config, o Options) (*Store, error) {
 		return nil, fmt.Errorf("lock journal directory %s: %w", cfg.Dir, err)
 	}
 	s := &Store{cfg: cfg, fs: o.FS, log: o.Log, fatal: o.Fatal, clock: o.Clock, random: o.Random, lock: lock,
-		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes), work: make(chan struct{}, 1)}
+		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes, time.Now), work: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
@@ -144,6 +144,8 @@ func (s *Store) Close() error {
 		f.retire()
 		f.close()
 	}
+	s.cache.close()
+	s.behind.cache.close()
 	return s.lock.Close()
 }
 

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"sync"
+	"time"
 
 	"varve/internal/id"
 )
@@ -39,7 +40,7 @@ type stretches struct {
 const maxTouched = 256
 
 func newStretches(s *Store, limit int64) *stretches {
-	st := &stretches{store: s, cache: newCache(limit, stretchBytes)}
+	st := &stretches{store: s, cache: newCache(limit, stretchBytes, time.Now)}
 	st.mu.loading = map[stretch]chan struct{}{}
 	st.mu.touched = map[stretch]struct{}{}
 	return st

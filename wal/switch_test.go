@@ -502,7 +502,7 @@ func TestDroppedJournalFreesItsMemory(t *testing.T) {
 		synctest.Wait()
 		s.cache.mu.Lock()
 		for _, k := range s.cache.mu.chunks {
-			if n := k.pending.Load(); k.journal == j && n > 0 {
+			if n := k.pending.Load(); k.at.journal == j && n > 0 {
 				t.Errorf("a chunk of the dropped journal waits for %d entries", n)
 			}
 		}
