@@ -104,7 +104,7 @@ func TestDumpJournal(t *testing.T) {
 }
 
 func TestDumpObjectFile(t *testing.T) {
-	object := filepath.Join("..", "..", "tiering", "testdata", "object-v1.bin")
+	object := filepath.Join("..", "..", "tiering", "object", "testdata", "object-v1.bin")
 	golden(t, "dump-object.txt", must(t, "", "dump object --batches "+object))
 	b, err := os.ReadFile(object)
 	if err != nil {
