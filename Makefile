@@ -99,5 +99,5 @@ lint: ## static analysis
 
 .PHONY: bench
 bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka
-	$(GO) test -run xxx -bench . -benchtime 1s ./kafka ./wal ./partition ./tiering
+	$(GO) test -run xxx -bench . -benchtime 1s ./kafka ./wal ./partition ./tiering/...
 	bench/compare

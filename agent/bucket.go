@@ -12,7 +12,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
-	"varve/tiering"
+	"varve/tiering/marker"
+	"varve/tiering/object"
 )
 
 // How long a start waits for the bucket's answer: it can do without, as uploads wait until
@@ -138,8 +139,8 @@ func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 	if err != nil {
 		return nil, err
 	}
-	var corrupt *tiering.CorruptError
-	f.marker, err = tiering.ReadMarker(ctx, c.deps.Objects)
+	var corrupt *object.CorruptError
+	f.marker, err = marker.Read(ctx, c.deps.Objects)
 	if errors.As(err, &corrupt) {
 		f.damaged, err = err, nil
 	}
@@ -170,9 +171,9 @@ const lookFor = 4
 // unmarkedFacts looks into a bucket without a marker: a new one, or one from before there
 // were any.
 func (c *bucketClaim) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
-	for _, prefix := range []string{tiering.PrefixData, tiering.PrefixPages} {
+	for _, prefix := range []string{object.PrefixData, object.PrefixPages} {
 		err := c.deps.Objects.List(ctx, prefix, "", func(o s3store.Object) bool {
-			if _, _, ok := tiering.ParseKey(o.Key); ok {
+			if _, _, ok := object.ParseKey(o.Key); ok {
 				f.objects = o.Key
 			}
 			return f.objects == ""
@@ -198,7 +199,7 @@ func (c *bucketClaim) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 			continue
 		}
 		f.named++
-		if _, err = c.deps.Objects.Head(ctx, tiering.ObjectKey(h.Slices[len(h.Slices)-1].Object)); err == nil {
+		if _, err = c.deps.Objects.Head(ctx, object.Key(h.Slices[len(h.Slices)-1].Object)); err == nil {
 			f.found++
 		} else if !errors.Is(err, s3store.ErrNotFound) {
 			return err
@@ -216,8 +217,8 @@ func (c *bucketClaim) placeOf(cluster string) string {
 	return id.Topic(sum[:16]).String()
 }
 
-func (c *bucketClaim) newMarker(f *bucketFacts) *tiering.Marker {
-	m := &tiering.Marker{Cluster: f.cluster, Place: c.placeOf(f.cluster), Created: c.deps.Now(), By: fmt.Sprintf("agent %v, %s", c.self, c.deps.Version)}
+func (c *bucketClaim) newMarker(f *bucketFacts) *marker.Marker {
+	m := &marker.Marker{Cluster: f.cluster, Place: c.placeOf(f.cluster), Created: c.deps.Now(), By: fmt.Sprintf("agent %v, %s", c.self, c.deps.Version)}
 	if f.known != nil {
 		m.Place = f.known.Place
 	}
@@ -226,17 +227,17 @@ func (c *bucketClaim) newMarker(f *bucketFacts) *tiering.Marker {
 
 func (c *bucketClaim) mark(ctx context.Context, f *bucketFacts) error {
 	m := c.newMarker(f)
-	if err := tiering.WriteMarker(ctx, c.deps.Objects, m); err != nil {
+	if err := marker.Write(ctx, c.deps.Objects, m); err != nil {
 		return fmt.Errorf("mark the bucket: %w", err)
 	}
-	c.log.Info("the bucket was marked as this cluster's", "bucket", c.cfg.Store.Place(), "cluster", m.Cluster, "key", tiering.MarkerKey)
+	c.log.Info("the bucket was marked as this cluster's", "bucket", c.cfg.Store.Place(), "cluster", m.Cluster, "key", marker.Key)
 	return nil
 }
 
 // adopt replaces a marker, as the settings say.
 func (c *bucketClaim) adopt(ctx context.Context, f *bucketFacts) error {
 	m := c.newMarker(f)
-	if err := tiering.ReplaceMarker(ctx, c.deps.Objects, m); err != nil {
+	if err := marker.Replace(ctx, c.deps.Objects, m); err != nil {
 		return fmt.Errorf("mark the bucket: %w", err)
 	}
 	former := ""

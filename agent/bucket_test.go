@@ -16,13 +16,14 @@ import (
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
-	"varve/tiering"
+	"varve/tiering/marker"
+	"varve/tiering/object"
 )
 
 // TestWhoseBucket goes through what may be known of a bucket, and what is decided.
 func TestWhoseBucket(t *testing.T) {
-	mark := func(cluster, place string) *tiering.Marker {
-		return &tiering.Marker{Cluster: cluster, Place: place, By: "agent 7, v1"}
+	mark := func(cluster, place string) *marker.Marker {
+		return &marker.Marker{Cluster: cluster, Place: place, By: "agent 7, v1"}
 	}
 	known := func(place string) *metadata.Bucket {
 		return &metadata.Bucket{Place: place, Name: "minio http://h/there"}
@@ -128,7 +129,7 @@ func TestAnotherClustersBucket(t *testing.T) {
 	}
 	two.change = func(c *Config) { c.Store.AdoptBucket = cluster }
 	two.start()
-	if m, err := tiering.ReadMarker(t.Context(), w.bucket); err != nil || m.Cluster != second.id {
+	if m, err := marker.Read(t.Context(), w.bucket); err != nil || m.Cluster != second.id {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
@@ -167,14 +168,14 @@ func TestBucketFromBeforeMarkers(t *testing.T) {
 	if _, err := store.Txn(t.Context(), nil, metadata.Delete(metadata.KeyBucket)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.bucket.Delete(t.Context(), []string{tiering.MarkerKey}); err != nil {
+	if err := w.bucket.Delete(t.Context(), []string{marker.Key}); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.refused(metadata.NewMemory(), nil); !strings.Contains(err.Error(), "no topic") {
 		t.Errorf("%v", err)
 	}
 	a = w.start()
-	m, err := tiering.ReadMarker(t.Context(), w.bucket)
+	m, err := marker.Read(t.Context(), w.bucket)
 	if err != nil || m == nil || m.Cluster != a.id {
 		t.Fatalf("%+v, %v", m, err)
 	}
@@ -198,7 +199,7 @@ func TestBucketLookedAtLater(t *testing.T) {
 	two.bucket = s3store.WithFaults(w.bucket, func(c s3store.Call) (f s3store.Fault) {
 		if away.Load() {
 			f.Before = io.ErrUnexpectedEOF
-		} else if c.Op == s3store.OpPutIfAbsent && strings.HasPrefix(c.Key, tiering.PrefixData) {
+		} else if c.Op == s3store.OpPutIfAbsent && strings.HasPrefix(c.Key, object.PrefixData) {
 			wrote.Store(true)
 		}
 		return f

@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/marker"
 )
 
 // bucketFacts is what is known of whose the bucket is.
 type bucketFacts struct {
 	cluster string           // that etcd holds; "": none yet
 	known   *metadata.Bucket // what etcd remembers of the cluster's bucket; nil: nothing
-	marker  *tiering.Marker  // nil: the bucket has none
+	marker  *marker.Marker   // nil: the bucket has none
 	damaged error            // something that can't be read is in the marker's place
 	objects string           // key of an object that some cluster wrote; looked for where nothing else tells
 	topics  bool             // etcd has topics, or did
@@ -52,7 +52,7 @@ func (f *bucketFacts) judge(at place) (claim, error) {
 	case f.damaged != nil && at.adopt == unmarked:
 		return claimAdopt, nil
 	case f.damaged != nil:
-		return 0, at.refuse(unmarked, "the bucket %s has no readable marker of its cluster: %v. Something else may have written %q there", at.bucket, f.damaged, tiering.MarkerKey)
+		return 0, at.refuse(unmarked, "the bucket %s has no readable marker of its cluster: %v. Something else may have written %q there", at.bucket, f.damaged, marker.Key)
 	case f.marker == nil:
 		return f.judgeUnmarked(at)
 	case f.marker.Cluster != f.cluster:

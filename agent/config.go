@@ -14,7 +14,10 @@ import (
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
-	"varve/tiering"
+	"varve/tiering/garbage"
+	"varve/tiering/read"
+	"varve/tiering/retain"
+	"varve/tiering/upload"
 	"varve/wal"
 	"varve/wal/replica"
 )
@@ -63,23 +66,23 @@ type Config struct {
 	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
 	AcceptOlderEtcd bool `yaml:"-"`
 
-	HTTP            string                `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
-	HTTPHosts       []string              `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
-	Pprof           bool                  `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
-	SessionTTL      time.Duration         `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
-	ShutdownTimeout time.Duration         `yaml:"shutdown_timeout" doc:"longest time that a stop takes, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
-	Log             LogConfig             `yaml:"log" doc:"what is logged"`
-	Kafka           broker.Config         `yaml:"kafka" doc:"limits of Kafka's protocol"`
-	Produce         ProduceConfig         `yaml:"produce" doc:"what is asked of producers"`
-	Journal         wal.Config            `yaml:"journal" doc:"the write-ahead log"`
-	Metadata        metadata.Config       `yaml:"etcd" doc:"the metadata store"`
-	Groups          group.Config          `yaml:"groups" doc:"consumer groups"`
-	Store           s3store.Config        `yaml:"store" doc:"the object store"`
-	Upload          tiering.UploadConfig  `yaml:"upload" doc:"how records move to the bucket"`
-	Read            tiering.ReaderConfig  `yaml:"read" doc:"how records are read back from the bucket"`
-	Retention       tiering.KeeperConfig  `yaml:"retention" doc:"when old records go"`
-	Metrics         MetricsConfig         `yaml:"metrics" doc:"how many series the metrics have"`
-	Garbage         tiering.GarbageConfig `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
+	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
+	HTTPHosts       []string        `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
+	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
+	SessionTTL      time.Duration   `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
+	ShutdownTimeout time.Duration   `yaml:"shutdown_timeout" doc:"longest time that a stop takes, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
+	Log             LogConfig       `yaml:"log" doc:"what is logged"`
+	Kafka           broker.Config   `yaml:"kafka" doc:"limits of Kafka's protocol"`
+	Produce         ProduceConfig   `yaml:"produce" doc:"what is asked of producers"`
+	Journal         wal.Config      `yaml:"journal" doc:"the write-ahead log"`
+	Metadata        metadata.Config `yaml:"etcd" doc:"the metadata store"`
+	Groups          group.Config    `yaml:"groups" doc:"consumer groups"`
+	Store           s3store.Config  `yaml:"store" doc:"the object store"`
+	Upload          upload.Config   `yaml:"upload" doc:"how records move to the bucket"`
+	Read            read.Config     `yaml:"read" doc:"how records are read back from the bucket"`
+	Retention       retain.Config   `yaml:"retention" doc:"when old records go"`
+	Metrics         MetricsConfig   `yaml:"metrics" doc:"how many series the metrics have"`
+	Garbage         garbage.Config  `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
 
 // ProduceConfig reports what is asked of producers.
@@ -103,7 +106,7 @@ func DefaultConfig() Config {
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
 		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
-		Upload: tiering.DefaultUploadConfig(), Read: tiering.DefaultReaderConfig(), Retention: tiering.DefaultKeeperConfig(), Garbage: tiering.DefaultGarbageConfig(),
+		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
 		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
 	}
 	return c

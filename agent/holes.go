@@ -16,7 +16,9 @@ import (
 	"varve/health"
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/manifest"
+	"varve/tiering/object"
+	"varve/tiering/read"
 )
 
 // holesAgain is how often known holes are looked at again.
@@ -42,7 +44,7 @@ func (a *Agent) watchHoles(ctx context.Context) {
 func (a *Agent) canRead(ctx context.Context, p id.Partition, offset int64) error {
 	owned := a.owned.Get(p)
 	if owned == nil {
-		return tiering.ErrNotOwner
+		return manifest.ErrNotOwner
 	}
 	h := owned.Head()
 	d, err := a.tier.Read(ctx, h, p, max(offset, h.LogStart), 1)
@@ -50,7 +52,7 @@ func (a *Agent) canRead(ctx context.Context, p id.Partition, offset int64) error
 	return err
 }
 
-func (a *Agent) holeOf(e *tiering.HoleError, since time.Time) health.Hole {
+func (a *Agent) holeOf(e *object.HoleError, since time.Time) health.Hole {
 	return health.Hole{Topic: a.partitionTopic(e.Partition), Partition: e.Partition.Index, From: e.From, To: e.To, Object: e.Key, Why: e.Err.Error(), Since: since}
 }
 
@@ -101,10 +103,10 @@ func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Hea
 	defer tick.Stop()
 	for p, h := range heads {
 		var mu sync.Mutex
-		var found []*tiering.HoleError
+		var found []*object.HoleError
 		done := make(chan error, 1)
 		go func() {
-			done <- looker.Look(ctx, h, p, func(n int64) { looked.Add(n) }, func(e *tiering.HoleError) {
+			done <- looker.Look(ctx, h, p, func(n int64) { looked.Add(n) }, func(e *object.HoleError) {
 				mu.Lock()
 				found = append(found, e)
 				mu.Unlock()
@@ -196,8 +198,8 @@ func (a *Agent) TierSkip(ctx context.Context, topic string, index int32, from, t
 	if owned == nil {
 		return nil, a.elsewhere(p, topic)
 	}
-	gone, err := a.tier.keep.Skip(ctx, owned, from, to)
-	if errors.Is(err, tiering.ErrReadable) {
+	gone, err := a.tier.skip.Skip(ctx, owned, from, to)
+	if errors.Is(err, read.ErrReadable) {
 		return nil, &admin.RefusedError{Err: err}
 	}
 	if err != nil {

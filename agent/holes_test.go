@@ -14,7 +14,7 @@ import (
 
 	"varve/admin"
 	"varve/health"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // fetchAt reads a partition from an offset until it gets records or an error.
@@ -62,7 +62,7 @@ func TestHoleInTheTier(t *testing.T) {
 	}
 	a = w.start()
 	lost := a.owned.all()[0].Head().Slices[1]
-	key := tiering.ObjectKey(lost.Object)
+	key := object.Key(lost.Object)
 	body, err := w.bucket.Get(t.Context(), key, 0, -1)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/manifest"
 )
 
 // moveAtOnce is how many partitions stand still together while they move: they share
@@ -124,7 +124,7 @@ func (a *Agent) takeBack(ctx context.Context, p *partition.Partition) {
 			p.Resume()
 			return
 		}
-		if errors.Is(err, tiering.ErrNotOwner) {
+		if errors.Is(err, manifest.ErrNotOwner) {
 			a.lose(p)
 			return
 		}

@@ -13,7 +13,7 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/manifest"
 )
 
 // open serves partitions of which no tail is to be adopted, and begins to adopt those of
@@ -101,7 +101,7 @@ func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
 		for _, p := range all {
 			for ctx.Err() == nil {
 				err := p.Commit(ctx, func(*metadata.Head) error { return nil })
-				if err == nil || errors.Is(err, tiering.ErrNotOwner) {
+				if err == nil || errors.Is(err, manifest.ErrNotOwner) {
 					break
 				}
 				select {

@@ -7,44 +7,54 @@ import (
 	"sync"
 
 	"varve/internal/id"
+	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/garbage"
+	"varve/tiering/manifest"
+	"varve/tiering/read"
+	"varve/tiering/retain"
+	"varve/tiering/upload"
 )
 
 // tier is this agent's side of the bucket.
 type tier struct {
-	*tiering.Reader
-	upload  *tiering.Uploader
-	keep    *tiering.Keeper
-	collect *tiering.Collector
+	*read.Reader
+	upload  *upload.Uploader
+	keep    *retain.Retention
+	skip    *read.Skipper
+	collect *garbage.Collector
 	end     context.CancelFunc
 	done    sync.WaitGroup
 }
 
 func (a *Agent) openTier(_, life context.Context) error {
 	t := new(tier)
-	names := tiering.NewNames(a.inc)
-	t.Reader = tiering.NewReader(a.deps.Objects, a.cfg.Read, a.deps.Registry)
-	t.upload = tiering.NewUploader(a.cfg.Upload, tiering.UploadDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Topic: a.topicName,
+	names := manifest.NewObjectIDs(a.inc, metadata.FirstTimed)
+	t.Reader = read.New(a.deps.Objects, a.cfg.Read, a.deps.Registry)
+	t.upload = upload.New(a.cfg.Upload, upload.Deps{
+		Store: a.deps.Objects, Pages: t.Reader, IDs: names, Sources: a.uploads, Topic: a.topicName,
 		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, OnCommitted: func() { a.trim(life) },
 		Random: a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
 	})
-	t.collect = tiering.NewCollector(a.cfg.Garbage, tiering.GarbageDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
+	t.collect = garbage.New(a.cfg.Garbage, garbage.Deps{
+		Store: a.deps.Objects, Pages: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
 			if i == a.inc {
 				return names.Floor()
 			}
 			return 0
 		}, Log: a.log.With("part", "garbage"), Registerer: a.deps.Registry,
 	})
-	t.keep = tiering.NewKeeper(a.cfg.Retention, tiering.KeeperDeps{
-		Store: a.deps.Objects, Reader: t.Reader, Names: names, Sources: a.sources, Retention: a.retention, Remember: a.remember, Topic: a.topicName,
-		Clock: a.millis, Dropped: t.collect.Offer, Random: a.random.Split(), Log: a.log.With("part", "retention"), Registerer: a.deps.Registry,
+	random, log := a.random.Split(), a.log.With("part", "retention")
+	t.keep = retain.New(a.cfg.Retention, retain.Deps{
+		Store: a.deps.Objects, Reader: t.Reader, IDs: names, Sources: a.retained, Limits: a.retention, Remember: a.remember, Topic: a.topicName,
+		Clock: a.millis, Dropped: t.collect.Offer, Random: random, Log: log, Registerer: a.deps.Registry,
+	})
+	t.skip = read.NewSkipper(t.Reader, read.SkipDeps{
+		Store: a.deps.Objects, IDs: names, Topic: a.topicName, Clock: a.millis, Dropped: t.collect.Offer, Random: random, Log: log,
 	})
 	a.tier = t
-	random := a.random.Split()
-	a.run(func() { a.inspect.places.watchBucket(life, random) })
+	watching := a.random.Split()
+	a.run(func() { a.inspect.places.watchBucket(life, watching) })
 	a.run(func() { a.inspect.places.watchClocks(life) })
 	return nil
 }
@@ -70,13 +80,13 @@ func (a *Agent) runTier(life context.Context) {
 }
 
 // retention gives what a partition's topic keeps, if it deletes at all.
-func (a *Agent) retention(p id.Partition) (keep tiering.Retention, ok bool) {
+func (a *Agent) retention(p id.Partition) (keep retain.Limits, ok bool) {
 	owned := a.owned.Get(p)
 	if owned == nil {
 		return keep, false
 	}
 	s := owned.Settings()
-	return tiering.Retention{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
+	return retain.Limits{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
 }
 
 // remember gives for how long a partition's producers are remembered, in ms.
@@ -87,8 +97,20 @@ func (a *Agent) remember(p id.Partition) int64 {
 	return 0
 }
 
-func (a *Agent) sources() iter.Seq[tiering.Source] {
-	return func(yield func(tiering.Source) bool) {
+// uploads returns the owned partitions, for the uploader.
+func (a *Agent) uploads() iter.Seq[upload.Source] {
+	return func(yield func(upload.Source) bool) {
+		for _, p := range a.owned.all() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// retained returns the owned partitions, for retention.
+func (a *Agent) retained() iter.Seq[retain.Source] {
+	return func(yield func(retain.Source) bool) {
 		for _, p := range a.owned.all() {
 			if !yield(p) {
 				return

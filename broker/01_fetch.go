@@ -20,7 +20,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/read"
 )
 
 // fetchCall is a fetch request being worked on.
@@ -42,8 +42,8 @@ type fetchPart struct {
 	err   error
 	state partition.State
 	data  partition.Data
-	tier  bool         // the offset lies in the tier only
-	far   tiering.Data // what was read from there
+	tier  bool      // the offset lies in the tier only
+	far   read.Data // what was read from there
 }
 
 // fetch answers with what there is, or waits until there is enough. It queues
@@ -267,6 +267,6 @@ func (call *fetchCall) releaseAll() {
 	for _, fp := range call.parts {
 		fp.data.Release()
 		fp.far.Release()
-		fp.data, fp.far = partition.Data{}, tiering.Data{}
+		fp.data, fp.far = partition.Data{}, read.Data{}
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"time"
 
-	"varve/tiering"
+	"varve/tiering/object"
+	"varve/tiering/read"
 )
 
 // secondLook is after how long an object that seems to be gone is looked for again: a
@@ -21,7 +22,7 @@ func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
 		fp.err = known
 		return
 	}
-	var found, before *tiering.HoleError
+	var found, before *object.HoleError
 	for {
 		fp.far, fp.err = b.deps.Tier.Read(ctx, fp.p.Head(), p, offset, limit)
 		if !errors.As(fp.err, &found) || found.Same(before) {
@@ -36,10 +37,10 @@ func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
 		}
 	}
 	switch {
-	case fp.err == nil || errors.Is(fp.err, tiering.ErrBelowStart):
-	case errors.Is(fp.err, tiering.ErrBusy) || errors.Is(fp.err, context.DeadlineExceeded):
+	case fp.err == nil || errors.Is(fp.err, read.ErrBelowStart):
+	case errors.Is(fp.err, read.ErrBusy) || errors.Is(fp.err, context.DeadlineExceeded):
 		fp.err = nil // nothing this time; the client asks again
-	case errors.Is(fp.err, tiering.ErrHole):
+	case errors.Is(fp.err, object.ErrHole):
 		fp.fell(ctx, b, found)
 	default:
 		b.log.Warn("read from the tier failed", "topic", fp.topic.Name, "partition", fp.want.partition, "offset", offset, "err", fp.err)
@@ -48,7 +49,7 @@ func (fp *fetchPart) readTier(ctx context.Context, b *Broker, limit int) {
 
 // fell notes a hole, if this agent still owns the partition: the head of one that doesn't
 // may name what the owner has given up long since.
-func (fp *fetchPart) fell(ctx context.Context, b *Broker, e *tiering.HoleError) {
+func (fp *fetchPart) fell(ctx context.Context, b *Broker, e *object.HoleError) {
 	if err := fp.p.Confirm(ctx); err != nil {
 		fp.err = err
 		return

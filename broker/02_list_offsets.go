@@ -15,7 +15,7 @@ import (
 
 	"varve/internal/id"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/object"
 	"varve/wal"
 )
 
@@ -53,7 +53,7 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
-	var found tiering.Stamp
+	var found object.Stamp
 	if err == nil {
 		found, err = b.offsetAt(ctx, p, want.Timestamp)
 	}
@@ -65,16 +65,16 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	return rp
 }
 
-var nowhere = tiering.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
+var nowhere = object.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
-func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (tiering.Stamp, error) {
+func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (object.Stamp, error) {
 	s := p.State()
-	place := func(offset int64) (tiering.Stamp, error) {
-		return tiering.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
+	place := func(offset int64) (object.Stamp, error) {
+		return object.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
 	}
 	switch at {
 	case atLatest:
-		return tiering.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
+		return object.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
 	case atEarliest:
 		return place(s.LogStart)
 	case atEarliestLocal:
@@ -110,7 +110,7 @@ func (b *Broker) epochAt(ctx context.Context, p *partition.Partition, offset int
 }
 
 // firstSince looks in the tier first if part of the log lies only there.
-func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (tiering.Stamp, error) {
+func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (object.Stamp, error) {
 	from := s.LogStart
 	if s.LocalStart <= s.LogStart {
 		found, ok, err := p.FindTime(ctx, from, at)
@@ -128,14 +128,14 @@ func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s parti
 	return orNowhere(p.FindTime(ctx, from, at))
 }
 
-func orNowhere(found tiering.Stamp, ok bool, err error) (tiering.Stamp, error) {
+func orNowhere(found object.Stamp, ok bool, err error) (object.Stamp, error) {
 	if err != nil || ok {
 		return found, err
 	}
 	return nowhere, nil
 }
 
-func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (tiering.Stamp, error) {
+func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (object.Stamp, error) {
 	best, found, err := p.MaxTime(ctx)
 	if err != nil {
 		return nowhere, err

@@ -21,7 +21,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/object"
+	"varve/tiering/read"
 	"varve/wal"
 )
 
@@ -34,17 +35,17 @@ type Partitions interface {
 	Changed() <-chan struct{}
 }
 
-// Tier reads what no local journal holds (tiering.Reader), and moves log starts.
+// Tier reads what no local journal holds (read.Reader), and moves log starts.
 type Tier interface {
-	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (tiering.Data, error)
+	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (read.Data, error)
 	// HoleAt gives a hole that holds the offset, if it is known and was looked at just now.
-	HoleAt(p id.Partition, offset int64) *tiering.HoleError
+	HoleAt(p id.Partition, offset int64) *object.HoleError
 	// FoundHole notes a hole; it reports whether this is news.
-	FoundHole(e *tiering.HoleError, now time.Time) bool
+	FoundHole(e *object.HoleError, now time.Time) bool
 	// Share is how many bytes one answer should ask for by now.
 	Share() int
-	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (tiering.Stamp, bool, error)
-	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (tiering.Stamp, bool, error)
+	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (object.Stamp, bool, error)
+	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (object.Stamp, bool, error)
 	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
 	// DeleteTo moves the log start of an owned partition to offset.
 	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error

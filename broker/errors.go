@@ -11,7 +11,9 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/manifest"
+	"varve/tiering/object"
+	"varve/tiering/read"
 	"varve/wal"
 )
 
@@ -45,12 +47,12 @@ var codes = codeTable{
 	{partition.ErrTimestamp, kerr.InvalidTimestamp},
 	{partition.ErrTransactional, kerr.InvalidTxnState},
 	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
-	{tiering.ErrNotOwner, kerr.NotLeaderForPartition},
-	{tiering.ErrBelowStart, kerr.OffsetOutOfRange},
+	{manifest.ErrNotOwner, kerr.NotLeaderForPartition},
+	{read.ErrBelowStart, kerr.OffsetOutOfRange},
 	// As Kafka's remote storage answers. Consumers of librdkafka and franz-go hand it to the
 	// application, Java's warns at each fetch and names partition and offset. KAFKA_STORAGE_ERROR
 	// is repeated in silence by all three, CORRUPT_MESSAGE by franz-go.
-	{tiering.ErrHole, kerr.UnknownServerError},
+	{object.ErrHole, kerr.UnknownServerError},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},
 	{kafka.ErrCodec, kerr.UnsupportedCompressionType},

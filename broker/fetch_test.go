@@ -16,7 +16,8 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering"
+	"varve/tiering/object"
+	"varve/tiering/read"
 	"varve/wal"
 )
 
@@ -79,12 +80,12 @@ type busyTier struct {
 
 func (b busyTier) Share() int { return 1 << 20 }
 
-func (b busyTier) HoleAt(id.Partition, int64) *tiering.HoleError { return nil }
-func (b busyTier) FoundHole(*tiering.HoleError, time.Time) bool  { return true }
+func (b busyTier) HoleAt(id.Partition, int64) *object.HoleError { return nil }
+func (b busyTier) FoundHole(*object.HoleError, time.Time) bool  { return true }
 
-func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d tiering.Data, err error) {
+func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d read.Data, err error) {
 	b.f.far++
-	return d, tiering.ErrBusy
+	return d, read.ErrBusy
 }
 
 // produce commits a batch in a partition and gives its size.

@@ -11,7 +11,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/oddbatch"
 	"varve/kafka"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // TestOddBatches: of some hundred batches, most of them wrong in one way, the same are
@@ -68,7 +68,7 @@ func (b *bench) outcome(c oddbatch.Case, made int64) (o oddbatch.Outcome) {
 	defer d.Release()
 	stored := kafka.Batch(bytes.Join(d.Pieces, nil))
 	o.Stored, o.Body, o.Offsets = oddbatch.Header(stored, made), oddbatch.Body(stored), map[string]string{}
-	show := func(at string, found tiering.Stamp, ok bool, err error) {
+	show := func(at string, found object.Stamp, ok bool, err error) {
 		switch {
 		case err != nil:
 			o.Offsets[at] = err.Error()

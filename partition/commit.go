@@ -10,13 +10,14 @@ import (
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/manifest"
+	"varve/tiering/object"
 	"varve/wal"
 )
 
 // Pending gives what is committed and not in the tier, at most about limit
 // bytes.
-func (p *Partition) Pending(limit int64) tiering.Run {
+func (p *Partition) Pending(limit int64) object.Run {
 	run, all := p.pending(limit)
 	if n := len(run.Batches); n > 0 {
 		run.Producers = snapshot(all, run.Batches[n-1].End)
@@ -25,7 +26,7 @@ func (p *Partition) Pending(limit int64) tiering.Run {
 }
 
 // pending is Pending without the producers, and these as they are.
-func (p *Partition) pending(limit int64) (run tiering.Run, all []entry) {
+func (p *Partition) pending(limit int64) (run object.Run, all []entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var size int64
@@ -34,8 +35,8 @@ func (p *Partition) pending(limit int64) (run tiering.Run, all []entry) {
 		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
 			break
 		}
-		run.Batches = append(run.Batches, tiering.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
-			Location: tiering.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
+		run.Batches = append(run.Batches, object.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
+			Location: object.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
 	}
 	if len(run.Batches) > 0 {
 		all = p.mu.producers.copy()
@@ -74,7 +75,7 @@ func (p *Partition) reachedTier(from, end int64) {
 }
 
 // Read fills buf with a pending batch.
-func (p *Partition) Read(_ context.Context, b tiering.Batch, buf []byte) error {
+func (p *Partition) Read(_ context.Context, b object.Batch, buf []byte) error {
 	return p.readAt(buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
 }
 
@@ -114,7 +115,7 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 	old, rev, closed := p.mu.head, p.mu.rev, p.mu.closed
 	p.mu.Unlock()
 	if closed != nil {
-		return false, tiering.ErrNotOwner
+		return false, manifest.ErrNotOwner
 	}
 	head := cloneHead(old)
 	if err := change(head); err != nil {
@@ -152,7 +153,7 @@ func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revis
 		}
 	}
 	p.Close()
-	return false, tiering.ErrNotOwner
+	return false, manifest.ErrNotOwner
 }
 
 // confirmPatience bounds the wait for etcd's answer.

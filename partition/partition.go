@@ -17,7 +17,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/meter"
-	"varve/tiering"
+	"varve/tiering/manifest"
+	"varve/tiering/object"
 	"varve/wal"
 )
 
@@ -68,9 +69,9 @@ type Reader interface {
 }
 
 // Snapshots reads the producers of the newest slice in the tier
-// (tiering.Reader).
+// (read.Reader).
 type Snapshots interface {
-	Producers(ctx context.Context, head *metadata.Head, p id.Partition) ([]tiering.Producer, error)
+	Producers(ctx context.Context, head *metadata.Head, p id.Partition) ([]object.Producer, error)
 }
 
 // Deps are what partitions of one agent share.
@@ -159,7 +160,7 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 // ID is the partition's.
 func (p *Partition) ID() id.Partition { return p.id }
 
-// Partition is ID, for tiering.Source.
+// Partition is ID, for manifest.Owned.
 func (p *Partition) Partition() id.Partition { return p.id }
 
 // Configure changes the topic's settings.
@@ -306,7 +307,7 @@ func (p *Partition) localStart() int64 {
 }
 
 // Producers lists the idempotent producers that are known, for DescribeProducers.
-func (p *Partition) Producers() []tiering.Producer {
+func (p *Partition) Producers() []object.Producer {
 	p.mu.Lock()
 	all, end := p.mu.producers.copy(), p.mu.next
 	p.mu.Unlock()
@@ -347,7 +348,7 @@ func (p *Partition) Head() *metadata.Head {
 	return p.mu.head
 }
 
-var _ tiering.Source = (*Partition)(nil)
+var _ manifest.Owned = (*Partition)(nil)
 
 // batchLimit bounds what a batch may decompress to: a multiple of what it may be.
 func batchLimit(s *Settings) int { return max(64<<20, 16*int(s.MaxMessageBytes)) }

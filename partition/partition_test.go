@@ -14,7 +14,8 @@ import (
 	"varve/internal/vfs"
 	"varve/kafka"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/manifest"
+	"varve/tiering/object"
 	"varve/wal"
 )
 
@@ -29,8 +30,8 @@ type bench struct {
 	deps  *Deps
 	now   int64
 	inc   id.Incarnation
-	tier  []tiering.Producer // what the tier remembers
-	down  bool               // the tier is away
+	tier  []object.Producer // what the tier remembers
+	down  bool              // the tier is away
 }
 
 var (
@@ -77,7 +78,7 @@ func (b *bench) close() {
 }
 
 // Producers is the tier's snapshot.
-func (b *bench) Producers(context.Context, *metadata.Head, id.Partition) ([]tiering.Producer, error) {
+func (b *bench) Producers(context.Context, *metadata.Head, id.Partition) ([]object.Producer, error) {
 	if b.down {
 		return nil, errors.New("the bucket is away")
 	}
@@ -345,7 +346,7 @@ func (s *stalled) release() {
 
 func TestTheTierRemembersProducers(t *testing.T) {
 	b := newBench(t)
-	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []tiering.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
+	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []object.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
 	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
 		t.Fatal(err)
@@ -378,7 +379,7 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := p.Commit(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil })
-	if !errors.Is(err, tiering.ErrNotOwner) {
+	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatalf("commit: %v", err)
 	}
 	if r := produce(p, 1, -1, -1, -1); !errors.Is(r.err, ErrNotOwner) {

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"varve/kafka"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // keepBatches is how many of a producer's last batches are remembered, as many
@@ -26,13 +26,13 @@ type producers struct {
 
 type producer struct {
 	epoch   int16
-	n       int8                               // of batches
-	time    int64                              // when its newest batch was appended, ms
-	batches [keepBatches]tiering.ProducerBatch // oldest first
+	n       int8                              // of batches
+	time    int64                             // when its newest batch was appended, ms
+	batches [keepBatches]object.ProducerBatch // oldest first
 }
 
 // load adds what the tier remembers; what is known already is newer.
-func (ps *producers) load(known []tiering.Producer) {
+func (ps *producers) load(known []object.Producer) {
 	ps.whole = true
 	for _, k := range known {
 		p := ps.get(k.ID)
@@ -47,7 +47,7 @@ func (ps *producers) load(known []tiering.Producer) {
 }
 
 // older puts batches in front of those that are known.
-func (p *producer) older(batches []tiering.ProducerBatch) {
+func (p *producer) older(batches []object.ProducerBatch) {
 	newer := p.batches
 	known := newer[:p.n]
 	p.n = 0
@@ -86,7 +86,7 @@ func (ps *producers) get(pid int64) *producer {
 	return p
 }
 
-func (p *producer) push(b tiering.ProducerBatch) {
+func (p *producer) push(b object.ProducerBatch) {
 	if int(p.n) == keepBatches {
 		copy(p.batches[:], p.batches[1:])
 		p.n--
@@ -97,7 +97,7 @@ func (p *producer) push(b tiering.ProducerBatch) {
 
 // check decides about a batch of an idempotent producer: a repetition of one of
 // the last batches gives that one, anything that doesn't follow is an error.
-func (ps *producers) check(b kafka.Batch) (repeated *tiering.ProducerBatch, err error) {
+func (ps *producers) check(b kafka.Batch) (repeated *object.ProducerBatch, err error) {
 	p := ps.by[b.ProducerID()]
 	if p == nil {
 		return nil, nil // unknown or expired: any sequence begins anew (KIP-360)
@@ -137,7 +137,7 @@ func (ps *producers) note(pid int64, epoch int16, seq, lastDelta int32, base, ti
 	}
 	p.time = time
 	if seq >= 0 {
-		p.push(tiering.ProducerBatch{FirstSequence: seq, LastSequence: kafka.AddSequence(seq, lastDelta), Base: base})
+		p.push(object.ProducerBatch{FirstSequence: seq, LastSequence: kafka.AddSequence(seq, lastDelta), Base: base})
 	}
 }
 
@@ -186,9 +186,9 @@ func (ps *producers) copy() []entry {
 }
 
 // snapshot gives what was known when end was the end of the log, in order of ids.
-func snapshot(all []entry, end int64) []tiering.Producer {
+func snapshot(all []entry, end int64) []object.Producer {
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
-	out := make([]tiering.Producer, 0, len(all))
+	out := make([]object.Producer, 0, len(all))
 	for i := range all {
 		p := &all[i]
 		n := 0
@@ -196,7 +196,7 @@ func snapshot(all []entry, end int64) []tiering.Producer {
 			n++
 		}
 		if n > 0 || p.n == 0 {
-			out = append(out, tiering.Producer{ID: p.id, Epoch: p.epoch, Timestamp: p.time, Batches: p.batches[:n:n]})
+			out = append(out, object.Producer{ID: p.id, Epoch: p.epoch, Timestamp: p.time, Batches: p.batches[:n:n]})
 		}
 	}
 	return out

@@ -6,7 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/manifest"
 	"varve/wal"
 )
 
@@ -25,7 +25,7 @@ func TestLostHeadIsNotUploaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 1; return nil })
-	if !errors.Is(err, tiering.ErrNotOwner) {
+	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatal(err)
 	}
 	if n, oldest := p.PendingBytes(); n != 0 || oldest != 0 {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/kafka"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // recallPatience bounds the one read of the tier that an append or an upload may
@@ -46,7 +46,7 @@ func (p *Partition) Recall(ctx context.Context) error {
 			return nil
 		}
 		found, err := p.deps.Snapshots.Producers(ctx, head, p.id)
-		if errors.Is(err, tiering.ErrGone) && p.Head() != head {
+		if errors.Is(err, object.ErrGone) && p.Head() != head {
 			continue // a newer slice took its place meanwhile
 		}
 		if err != nil && !lost(err) {
@@ -66,8 +66,8 @@ func (p *Partition) Recall(ctx context.Context) error {
 
 // lost says of an error of the tier that to ask again is no use.
 func lost(err error) bool {
-	var corrupt *tiering.CorruptError
-	return errors.Is(err, tiering.ErrGone) || errors.As(err, &corrupt) && !errors.Is(err, tiering.ErrVersion)
+	var corrupt *object.CorruptError
+	return errors.Is(err, object.ErrGone) || errors.As(err, &corrupt) && !errors.Is(err, object.ErrVersion)
 }
 
 // forgot tells that the memory of producers is lost.

@@ -10,12 +10,12 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // adopted gives a partition whose tier ends at 100 and whose journal holds what
 // the producers then wrote, each batch of one record.
-func adoptedPartition(b *bench, journal ...tiering.Producer) *Partition {
+func adoptedPartition(b *bench, journal ...object.Producer) *Partition {
 	b.t.Helper()
 	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
 	if _, err := b.meta.Txn(b.t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
@@ -38,9 +38,9 @@ func adoptedPartition(b *bench, journal ...tiering.Producer) *Partition {
 	return p
 }
 
-func batches(first, n int32, base int64) (out []tiering.ProducerBatch) {
+func batches(first, n int32, base int64) (out []object.ProducerBatch) {
 	for i := range n {
-		out = append(out, tiering.ProducerBatch{FirstSequence: first + i, LastSequence: first + i, Base: base + int64(i)})
+		out = append(out, object.ProducerBatch{FirstSequence: first + i, LastSequence: first + i, Base: base + int64(i)})
 	}
 	return out
 }
@@ -49,8 +49,8 @@ func batches(first, n int32, base int64) (out []tiering.ProducerBatch) {
 // known again, and repeated batches stored once.
 func TestProducersOfTierAndJournalAreJoined(t *testing.T) {
 	b := newBench(t)
-	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}, {ID: 9, Epoch: 1, Timestamp: b.now, Batches: batches(7, 1, 90)}}
-	p := adoptedPartition(b, tiering.Producer{ID: 8, Epoch: 2, Batches: batches(10, 2, 100)}, tiering.Producer{ID: 9, Epoch: 3, Batches: batches(0, 1, 102)})
+	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}, {ID: 9, Epoch: 1, Timestamp: b.now, Batches: batches(7, 1, 90)}}
+	p := adoptedPartition(b, object.Producer{ID: 8, Epoch: 2, Batches: batches(10, 2, 100)}, object.Producer{ID: 9, Epoch: 3, Batches: batches(0, 1, 102)})
 	b.down = true
 	if r := produce(p, 1, 8, 2, 8); r.err == nil {
 		t.Errorf("with the tier away: %+v", r)
@@ -76,8 +76,8 @@ func TestProducersOfTierAndJournalAreJoined(t *testing.T) {
 // that did not come back yet.
 func TestPendingKnowsAllProducers(t *testing.T) {
 	b := newBench(t)
-	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
-	p := adoptedPartition(b, tiering.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
+	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	p := adoptedPartition(b, object.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
 	if err := p.Recall(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -98,19 +98,19 @@ type replaced struct {
 	n int
 }
 
-func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]tiering.Producer, error) {
+func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error) {
 	if r.n++; r.n > 1 {
 		return r.Snapshots.Producers(ctx, h, p)
 	}
 	if err := r.p.Commit(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
 		return nil, err
 	}
-	return nil, fmt.Errorf("newest slice: %w", tiering.ErrGone)
+	return nil, fmt.Errorf("newest slice: %w", object.ErrGone)
 }
 
 func TestRecallFollowsTheHead(t *testing.T) {
 	b := newBench(t)
-	b.tier = []tiering.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
 	p := adoptedPartition(b)
 	b.deps.Snapshots = &replaced{Snapshots: b, p: p}
 	if err := p.Recall(t.Context()); err != nil {
@@ -124,7 +124,7 @@ func TestRecallFollowsTheHead(t *testing.T) {
 // failing is a tier that gives an error instead of producers.
 type failing struct{ err error }
 
-func (f failing) Producers(context.Context, *metadata.Head, id.Partition) ([]tiering.Producer, error) {
+func (f failing) Producers(context.Context, *metadata.Head, id.Partition) ([]object.Producer, error) {
 	return nil, f.err
 }
 
@@ -150,14 +150,14 @@ func TestRecallGivesUpWhatIsLost(t *testing.T) {
 		err  error
 		lost bool
 	}{
-		"gone":    {fmt.Errorf("newest slice: %w", tiering.ErrGone), true},
-		"corrupt": {fmt.Errorf("newest slice: %w", &tiering.CorruptError{Key: "k", Err: errors.New("checksum")}), true},
-		"newer":   {&tiering.CorruptError{Key: "k", Err: tiering.ErrVersion}, false},
+		"gone":    {fmt.Errorf("newest slice: %w", object.ErrGone), true},
+		"corrupt": {fmt.Errorf("newest slice: %w", &object.CorruptError{Key: "k", Err: errors.New("checksum")}), true},
+		"newer":   {&object.CorruptError{Key: "k", Err: object.ErrVersion}, false},
 		"away":    {errors.New("the bucket is away"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			p := adoptedPartition(b, tiering.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
+			p := adoptedPartition(b, object.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
 			reg := prometheus.NewRegistry()
 			b.deps.Snapshots, b.deps.Metrics = failing{c.err}, NewMetrics(reg)
 			r := produce(p, 1, 8, 2, 9) // of a producer that only the tier may know

@@ -7,25 +7,25 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // FindTime returns the first committed record in the local journals, from an offset on,
 // whose timestamp is at least at, if there is one. wal.ErrGone: what would have to be
 // looked into lies in the tier only. A batch whose largest timestamp only its producer
 // knows is looked into as well.
-func (p *Partition) FindTime(ctx context.Context, from, at int64) (tiering.Stamp, bool, error) {
+func (p *Partition) FindTime(ctx context.Context, from, at int64) (object.Stamp, bool, error) {
 	start, s := p.readable()
 	start = max(start, from)
 	from = start
 	for {
 		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
 		if hit == nil || ctx.Err() != nil {
-			return tiering.Stamp{}, false, ctx.Err()
+			return object.Stamp{}, false, ctx.Err()
 		}
 		b, err := p.batch(hit)
 		if err != nil {
-			return tiering.Stamp{}, false, err
+			return object.Stamp{}, false, err
 		}
 		p.learn(hit, b, s)
 		found, ok, err := FindInBatch(b, batchLimit(s), start, at)
@@ -92,7 +92,7 @@ var errFound = errors.New("found")
 
 // FindInBatch gives the first record from offset start on with a timestamp of at
 // least at.
-func FindInBatch(b kafka.Batch, limit int, start, at int64) (found tiering.Stamp, ok bool, err error) {
+func FindInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp, ok bool, err error) {
 	err = b.Records(limit, func(r *kafka.Record) error {
 		if r.Offset >= start && r.Timestamp >= at {
 			found = stampOf(b, r)
@@ -106,15 +106,15 @@ func FindInBatch(b kafka.Batch, limit int, start, at int64) (found tiering.Stamp
 	return found, false, err
 }
 
-func stampOf(b kafka.Batch, r *kafka.Record) tiering.Stamp {
-	return tiering.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
+func stampOf(b kafka.Batch, r *kafka.Record) object.Stamp {
+	return object.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
 }
 
 // MaxTime returns the record with the largest timestamp in the local journals, the
 // first of them if there are several. Batches are found by their largest timestamps; those
 // that reach below the log start, and those whose largest timestamp only the producer
 // knows, are read. What the tier has is left to it: its files may be gone here.
-func (p *Partition) MaxTime(ctx context.Context) (best tiering.Stamp, ok bool, err error) {
+func (p *Partition) MaxTime(ctx context.Context) (best object.Stamp, ok bool, err error) {
 	start, s := p.readable()
 	start = max(start, p.Head().TieredEnd)
 	best.Time = -1
@@ -145,7 +145,7 @@ func (p *Partition) MaxTime(ctx context.Context) (best tiering.Stamp, ok bool, e
 
 // newerIn returns the first record with the largest timestamp of best and of a batch's
 // records from offset start on.
-func (p *Partition) newerIn(l *located, s *Settings, start int64, best tiering.Stamp) (tiering.Stamp, error) {
+func (p *Partition) newerIn(l *located, s *Settings, start int64, best object.Stamp) (object.Stamp, error) {
 	found, err := p.newestIn(l, s, start)
 	if err == nil && (found.Time > best.Time || found.Time == best.Time && found.Time >= 0 && found.Offset < best.Offset) {
 		best = found
@@ -155,7 +155,7 @@ func (p *Partition) newerIn(l *located, s *Settings, start int64, best tiering.S
 
 // newestIn gives the first record with a batch's largest timestamp, from offset
 // start on; its time is -1 if there is none.
-func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest tiering.Stamp, err error) {
+func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest object.Stamp, err error) {
 	newest.Time = -1
 	b, err := p.batch(l)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 func timed(codec kafka.Codec, times ...int64) kafka.Batch {
@@ -57,7 +57,7 @@ func TestLookupsByTimeAgainstRecords(t *testing.T) {
 			}
 		}
 		newest := slices.Max(readable)
-		want := tiering.Stamp{Offset: start + int64(slices.Index(readable, newest)), Time: newest}
+		want := object.Stamp{Offset: start + int64(slices.Index(readable, newest)), Time: newest}
 		if found, ok, err := p.MaxTime(t.Context()); err != nil || ok != (newest >= 0) || ok && found != want {
 			t.Fatalf("seed %d, newest from %d: %+v, %v, %v; want %+v", seed, start, found, ok, err, want)
 		}

@@ -88,10 +88,10 @@ func TestDocsOfMetrics(t *testing.T) {
 func TestDocsOfFormats(t *testing.T) {
 	formats := []docs.Format{
 		{Title: "Journal files", Path: "wal/format.go"},
-		{Title: "Objects in the bucket", Path: "tiering/format.go"},
-		{Title: "Manifest pages", Path: "tiering/page.go"},
-		{Title: "Keys in the bucket", Path: "tiering/key.go"},
-		{Title: "The cluster's marker in the bucket", Path: "tiering/marker.go"},
+		{Title: "Objects in the bucket", Path: "tiering/object/format.go"},
+		{Title: "Manifest pages", Path: "tiering/manifest/page.go"},
+		{Title: "Keys in the bucket", Path: "tiering/object/key.go"},
+		{Title: "The cluster's marker in the bucket", Path: "tiering/marker/marker.go"},
 		{Title: "Keys in etcd", Path: "metadata/keys.go"},
 		{Title: "Record batches (Kafka's)", Path: "kafka/batch.go"},
 	}

@@ -16,7 +16,7 @@ import (
 	"varve/agent"
 	"varve/internal/say"
 	"varve/metadata"
-	"varve/tiering"
+	"varve/tiering/object"
 )
 
 // headDump is what dump head tells of a partition.
@@ -203,10 +203,10 @@ func dumpHead(topic string, partition int32, kv metadata.KV, h *metadata.Head) h
 		d.Epochs = append(d.Epochs, epochLink{int32(e.Epoch), e.Start})
 	}
 	if m := h.Manifest; m.Slices > 0 {
-		d.Manifest = &manifest{tiering.PageKey(m.Root.Object), m.Base, m.End, m.Slices, m.Bytes}
+		d.Manifest = &manifest{object.PageKey(m.Root.Object), m.Base, m.End, m.Slices, m.Bytes}
 	}
 	for _, s := range h.Slices {
-		d.Slices = append(d.Slices, sliceDump{tiering.ObjectKey(s.Object), s.Base, s.End, s.MinTime, s.MaxTime, s.Bytes})
+		d.Slices = append(d.Slices, sliceDump{object.Key(s.Object), s.Base, s.End, s.MinTime, s.MaxTime, s.Bytes})
 	}
 	return d
 }

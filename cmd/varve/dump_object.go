@@ -16,12 +16,13 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
-	"varve/tiering"
+	"varve/tiering/marker"
+	"varve/tiering/object"
 )
 
 func dumpObjectCommand() *cobra.Command {
 	var stores storesFlags
-	var opts tiering.DumpOptions
+	var opts object.DumpOptions
 	c := &cobra.Command{
 		Use:   "object FILE|KEY|NAME",
 		Short: "Show what an object of the bucket holds",
@@ -40,7 +41,7 @@ the way. The key varve-cluster shows whose the bucket is.`,
 				if info.IsDir() {
 					return usagef("%s is a directory", args[0])
 				}
-				return sayObject(args[0], tiering.Dump(c.OutOrStdout(), f, info.Size(), opts))
+				return sayObject(args[0], object.Dump(c.OutOrStdout(), f, info.Size(), opts))
 			}
 			return dumpStored(c, &stores, args[0], opts)
 		},
@@ -59,11 +60,11 @@ func sayObject(name string, err error) error {
 }
 
 // dumpStored dumps an object of the configured store.
-func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering.DumpOptions) error {
+func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts object.DumpOptions) error {
 	ctx := c.Context()
 	key := name
 	if o, ok := parseObject(name); ok {
-		key = tiering.ObjectKey(o)
+		key = object.Key(o)
 	}
 	cfg, err := stores.load()
 	if err != nil {
@@ -77,7 +78,7 @@ func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer store.Close()
-	if key == tiering.MarkerKey {
+	if key == marker.Key {
 		return dumpMarker(c, store)
 	}
 	found, err := store.Head(ctx, key)
@@ -87,17 +88,17 @@ func dumpStored(c *cobra.Command, stores *storesFlags, name string, opts tiering
 	if err != nil {
 		return fmt.Errorf("object %s: %w", key, err)
 	}
-	return sayObject(key, tiering.Dump(c.OutOrStdout(), &ranges{ctx, store, key}, found.Size, opts))
+	return sayObject(key, object.Dump(c.OutOrStdout(), &ranges{ctx, store, key}, found.Size, opts))
 }
 
 // dumpMarker shows whose a bucket is.
 func dumpMarker(c *cobra.Command, store s3store.Store) error {
-	m, err := tiering.ReadMarker(c.Context(), store)
+	m, err := marker.Read(c.Context(), store)
 	if err != nil {
 		return fmt.Errorf("the cluster's marker: %w", err)
 	}
 	if m == nil {
-		return notFoundError{"the bucket has no cluster's marker (" + tiering.MarkerKey + ")"}
+		return notFoundError{"the bucket has no cluster's marker (" + marker.Key + ")"}
 	}
 	fmt.Fprintf(c.OutOrStdout(), "cluster %s, place %s, marked %s by %s\n", m.Cluster, m.Place, m.Created.UTC().Format(time.RFC3339), m.By)
 	return nil

@@ -89,7 +89,7 @@ func TestDumpJournal(t *testing.T) {
 }
 
 func TestDumpObjectFile(t *testing.T) {
-	object := filepath.Join("..", "..", "tiering", "testdata", "object-v1.bin")
+	object := filepath.Join("..", "..", "tiering", "object", "testdata", "object-v1.bin")
 	golden.Check(t, "testdata/dump-object.txt", must(t, "", "dump object --batches "+object))
 	b, err := os.ReadFile(object)
 	if err != nil {

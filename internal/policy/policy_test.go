@@ -21,7 +21,14 @@ var ranks = map[string]int{
 	"varve/s3store":             1,
 	"varve/metadata":            1,
 	"varve/group":               1,
-	"varve/tiering":             2,
+	"varve/tiering/object":      2,
+	"varve/tiering/manifest":    2,
+	"varve/tiering/marker":      2,
+	"varve/tiering/read":        2,
+	"varve/tiering/upload":      2,
+	"varve/tiering/retain":      2,
+	"varve/tiering/garbage":     2,
+	"varve/tiering/tiertest":    2,
 	"varve/partition":           3,
 	"varve/meter":               1,
 	"varve/health":              1,
@@ -39,7 +46,14 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
-	"varve/group": {"varve/metadata"},
+	"varve/group":            {"varve/metadata"},
+	"varve/tiering/manifest": {"varve/tiering/object"},
+	"varve/tiering/marker":   {"varve/tiering/object"},
+	"varve/tiering/read":     {"varve/tiering/object", "varve/tiering/manifest"},
+	"varve/tiering/upload":   {"varve/tiering/object", "varve/tiering/manifest"},
+	"varve/tiering/retain":   {"varve/tiering/object", "varve/tiering/manifest"},
+	"varve/tiering/garbage":  {"varve/tiering/object", "varve/tiering/manifest"},
+	"varve/tiering/tiertest": {"varve/tiering/object", "varve/tiering/manifest"},
 }
 
 // fences keeps a library to the packages that hide it from the others; tests may
@@ -63,11 +77,11 @@ var fences = []struct {
 	{"crypto/rand", chanceOnly, []string{"varve/internal/chance"}},
 	{"math/rand", chanceOnly, nil},
 	{"math/rand/v2", chanceOnly, []string{
-		"varve/internal/chance", "varve/internal/testserver", "varve/internal/bench",
+		"varve/internal/chance", "varve/internal/testserver", "varve/internal/bench", "varve/tiering/tiertest",
 		"varve/internal/vfs", // what a crash keeps; the caller gives the source
 		"varve/s3store",      // the pauses of a decorator that the agent is handed
 	}},
-	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/internal/golden", "varve/s3store/storetest", "varve/metadata/storetest", "varve/e2e"}},
+	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/internal/golden", "varve/s3store/storetest", "varve/metadata/storetest", "varve/tiering/tiertest", "varve/e2e"}},
 }
 
 const chanceOnly = "a simulated cluster follows from its seed, so randomness comes from agent.Deps, through internal/chance"

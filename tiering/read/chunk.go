@@ -1,0 +1,203 @@
+package read
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/metadata"
+	"varve/tiering/object"
+)
+
+// errNoWait: something would have to wait for memory.
+var errNoWait = errors.New("memory is short")
+
+// quit is what ends waiting for a load that isn't to wait for memory.
+func (r *Reader) quit(wait bool) <-chan struct{} {
+	if wait {
+		return nil
+	}
+	return r.memory.shortage()
+}
+
+// chunk gives an aligned piece of an object. Unless wait is set it ends as
+// errNoWait where memory isn't free; that is for whom holds some.
+func (r *Reader) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
+	key := cacheKey{kindChunk, o, number}
+	for {
+		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
+			return r.loadChunk(ctx, o, number, wait)
+		})
+		if wait && errors.Is(err, errNoWait) {
+			continue // the load belonged to somebody who didn't want to wait
+		}
+		return b, err
+	}
+}
+
+func (r *Reader) loadChunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, int64, error) {
+	size := r.cfg.ChunkBytes
+	b := r.memory.try(size)
+	if b == nil {
+		if !wait {
+			return nil, 0, errNoWait
+		}
+		patience, cancel := context.WithTimeoutCause(ctx, r.cfg.MemoryWait, ErrBusy)
+		defer cancel()
+		var err error
+		if b, err = r.memory.get(patience, size); err != nil {
+			return nil, 0, context.Cause(patience)
+		}
+	}
+	b, err := r.fetch.read(ctx, object.Key(o), number*int64(size), b)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(b.b) <= size/2 {
+		// The end of an object: don't let it hold a whole chunk's memory.
+		small := r.memory.force(len(b.b))
+		copy(small.b, b.b)
+		b.release()
+		b = small
+	}
+	return b, b.cap, nil
+}
+
+// gather copies bytes of an object that may lie in several chunks.
+func (r *Reader) gather(ctx context.Context, o metadata.Object, at int64, p []byte, wait bool) error {
+	size := int64(r.cfg.ChunkBytes)
+	for len(p) > 0 {
+		b, err := r.chunk(ctx, o, at/size, wait)
+		if err != nil {
+			return err
+		}
+		from := at % size
+		if from >= int64(len(b.b)) {
+			b.release()
+			return &object.CorruptError{Key: object.Key(o), At: at, Err: errors.New("the object ends before this")}
+		}
+		n := copy(p, b.b[from:])
+		b.release()
+		p, at = p[n:], at+int64(n)
+	}
+	return nil
+}
+
+// forget drops the chunks that hold a part of an object which proved wrong.
+func (r *Reader) forget(o metadata.Object, at, length int64) {
+	size := int64(r.cfg.ChunkBytes)
+	for n := at / size; n <= (at+length-1)/size; n++ {
+		r.chunks.drop(cacheKey{kindChunk, o, n})
+	}
+}
+
+// block gives a block's record batches, checked, with the buffer that they lie
+// in. A block that proves wrong is read once more, from the bucket.
+func (r *Reader) block(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+	p, b, err := r.blockOnce(ctx, o, k, wait)
+	var corrupt *object.CorruptError
+	if !errors.As(err, &corrupt) {
+		return p, b, err
+	}
+	r.forget(o, k.At, int64(k.Stored))
+	p, b, err = r.blockOnce(ctx, o, k, wait)
+	if errors.As(err, &corrupt) {
+		r.metrics.corrupt.Inc()
+	}
+	return p, b, err
+}
+
+func (r *Reader) blockOnce(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+	size := int64(r.cfg.ChunkBytes)
+	from, to := k.At/size, (k.At+int64(k.Stored)-1)/size
+	if from != to || k.Codec != object.CodecRaw {
+		b, err := r.ownBlock(ctx, o, k, wait)
+		if err != nil {
+			return nil, nil, err
+		}
+		return b.b, b, nil
+	}
+	b, err := r.chunk(ctx, o, from, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	at := k.At % size
+	if at+int64(k.Stored) > int64(len(b.b)) {
+		b.release()
+		return nil, nil, &object.CorruptError{Key: object.Key(o), At: k.At, Err: errors.New("the object ends within this block")}
+	}
+	p := b.b[at : at+int64(k.Stored)]
+	if err := b.check(at, func() error { return k.Verify(o, p) }); err != nil {
+		b.release()
+		return nil, nil, err
+	}
+	return p, b, nil
+}
+
+// ownBlock gives a block that is compressed or lies across chunks in a buffer of
+// its own, which is cached.
+func (r *Reader) ownBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+	key := cacheKey{kindBlock, o, k.At}
+	for {
+		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
+			b, err := r.makeBlock(ctx, o, k, wait)
+			return b, int64(k.Raw), err
+		})
+		if wait && errors.Is(err, errNoWait) {
+			continue
+		}
+		return b, err
+	}
+}
+
+func (r *Reader) makeBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+	stored, release, err := r.stored(ctx, o, k, wait)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if err := k.Verify(o, stored); err != nil {
+		return nil, err
+	}
+	// Only from here on memory is counted: nobody waits while holding some.
+	if k.Codec == object.CodecRaw {
+		return r.memory.adopt(stored), nil
+	}
+	b := r.memory.force(int(k.Raw))
+	if err := r.inflate(o, k, stored, b.b); err != nil {
+		b.release()
+		return nil, err
+	}
+	return b, nil
+}
+
+// stored gives a block as it lies in the object, until release: in its chunk, or
+// copied if it lies across chunks.
+func (r *Reader) stored(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
+	size := int64(r.cfg.ChunkBytes)
+	from := k.At % size
+	if from+int64(k.Stored) > size {
+		p := make([]byte, k.Stored)
+		return p, func() {}, r.gather(ctx, o, k.At, p, wait)
+	}
+	b, err := r.chunk(ctx, o, k.At/size, wait)
+	if err != nil {
+		return nil, nil, err
+	}
+	if from+int64(k.Stored) > int64(len(b.b)) {
+		b.release()
+		return nil, nil, &object.CorruptError{Key: object.Key(o), At: k.At, Err: errors.New("the object ends within this block")}
+	}
+	return b.b[from : from+int64(k.Stored)], b.release, nil
+}
+
+func (r *Reader) inflate(o metadata.Object, k *object.Block, stored, raw []byte) error {
+	out, err := r.unzip.DecodeAll(stored, raw[:0:len(raw)])
+	if err == nil && len(out) != len(raw) {
+		err = fmt.Errorf("%d bytes, want %d", len(out), len(raw))
+	}
+	if err != nil {
+		return &object.CorruptError{Key: object.Key(o), At: k.At, Err: fmt.Errorf("decompress block: %w", err)}
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"varve/metadata"
+	"varve/tiering/manifest"
+)
+
+// keepInHead is how many of the newest slices stay in a head when it is folded.
+const keepInHead = metadata.MaxHeadSlices / 4
+
+var (
+	// errUnwanted: the head doesn't end where the slices begin.
+	errUnwanted = errors.New("head ends elsewhere")
+	// errUnfolded: the manifest's newest pages couldn't be read.
+	errUnfolded = errors.New("the head is full and the manifest can't be read")
+)
+
+// foldAttempts is how often a manifest is tried to be read before the upload is left to
+// another pass: this one, and so every other partition, waits meanwhile.
+const foldAttempts = 3
+
+// commit makes the parts of an upload the newest slices of the partition's head. It
+// doesn't give up before ctx ends, but for what can't be read.
+func (u *Uploader) commit(ctx context.Context, t *partitionUpload) outcome {
+	if t.err() != nil {
+		if ctx.Err() != nil {
+			return stopped
+		}
+		return unread
+	}
+	// Pages of attempts that failed stay open until it is known how it ended.
+	d := u.pageWriter()
+	o := u.commitTill(ctx, t, d)
+	if o != stopped {
+		d.Settle()
+	}
+	return o
+}
+
+func (u *Uploader) commitTill(ctx context.Context, t *partitionUpload, d *manifest.PageWriter) outcome {
+	sent := false // from then on the outcome has to be known
+	for attempt := 0; ; attempt++ {
+		err := u.commitOnce(ctx, t, d)
+		unfolded := errors.Is(err, errUnfolded)
+		sent = sent || !unfolded && !errors.Is(err, manifest.ErrStale)
+		switch {
+		case err == nil:
+			u.put.Recovered("metadata")
+			return committed
+		case errors.Is(err, manifest.ErrNotOwner):
+			return gone
+		case errors.Is(err, errUnwanted):
+			u.deps.Log.Warn("uploaded records are not wanted any more", "partition", t.source.Partition(), "err", err)
+			return gone
+		case ctx.Err() != nil:
+			return stopped
+		case errors.Is(err, manifest.ErrStale):
+			continue
+		case !sent && attempt+1 >= foldAttempts:
+			t.unfolded = err
+			return unread
+		}
+		u.metrics.errors.WithLabelValues("commit").Inc()
+		u.put.Failing("metadata", err)
+		if u.put.Pause(ctx, attempt) != nil {
+			return stopped
+		}
+	}
+}
+
+func (u *Uploader) commitOnce(ctx context.Context, t *partitionUpload, d *manifest.PageWriter) error {
+	added := make([]metadata.Slice, len(t.parts))
+	for i, p := range t.parts {
+		added[i] = p.slice
+	}
+	was := t.source.Head()
+	if was.TieredEnd != added[0].Base {
+		return fmt.Errorf("tier of %v ends at %d, slices begin at %d: %w", t.source.Partition(), was.TieredEnd, added[0].Base, errUnwanted)
+	}
+	e := manifest.NewEdit(was)
+	e.Slices, e.End = append(e.Slices, added...), added[len(added)-1].End
+	e.Forget(was.LogStart)
+	if n := len(e.Slices) - keepInHead; len(e.Slices) > metadata.MaxHeadSlices {
+		p := t.source.Partition()
+		m, err := manifest.NewTree(d, p, u.deps.Topic(p.Topic)).Fold(ctx, e.Manifest, e.Slices[:n])
+		if err != nil {
+			return fmt.Errorf("%v: %w: %w", p, errUnfolded, err)
+		}
+		m.Bytes = e.Manifest.Bytes
+		for i := range e.Slices[:n] {
+			if s := &e.Slices[i]; s.End > was.LogStart {
+				m.Bytes += s.Bytes
+			}
+		}
+		e.Manifest, e.Slices = m, e.Slices[n:]
+	}
+	return e.Commit(ctx, t.source)
+}
+
+// foldable says why a head that is about to be full can't be folded, if it can't: what
+// failed before isn't uploaded again only to fail again.
+func (u *Uploader) foldable(ctx context.Context, s Source) error {
+	h := s.Head()
+	if h.Manifest.Slices == 0 || len(h.Slices) <= metadata.MaxHeadSlices/2 {
+		return nil
+	}
+	d := u.pageWriter()
+	for at := h.Manifest.Root; ; {
+		g, err := d.Page(ctx, s.Partition(), at)
+		if err != nil {
+			return fmt.Errorf("%v: %w: %w", s.Partition(), errUnfolded, err)
+		}
+		if g.Level == 0 {
+			return nil
+		}
+		at = g.Children[len(g.Children)-1].Page
+	}
+}
+
+func (u *Uploader) pageWriter() *manifest.PageWriter {
+	return manifest.NewPageWriter(u.deps.Pages, u.put, u.deps.IDs, u.metrics.pages.Inc)
+}

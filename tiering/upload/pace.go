@@ -1,0 +1,47 @@
+package upload
+
+import (
+	"context"
+
+	"golang.org/x/time/rate"
+)
+
+// Uploading takes processor time and bandwidth that producers want, and it can
+// wait: a burst is spread over the time that records may wait anyhow. The slowest
+// pace drains a bundle in a few seconds; each batch waits for a share of the burst.
+const (
+	minPace   = 16 << 20 // bytes a second
+	paceBurst = 4 << 20
+)
+
+// stages is how often each byte keeps the pace: when it is loaded, and when it
+// becomes part of an object.
+const stages = 2
+
+// setPace spreads what waits over the time that it may wait. In a hurry there is
+// no limit but the configured one.
+func (u *Uploader) setPace(waiting int64, hurry bool) {
+	limit := rate.Limit(stages * max(minPace, float64(waiting)/u.cfg.MaxAge.Seconds()))
+	if hurry {
+		limit = rate.Inf
+	}
+	if most := u.cfg.BytesPerSecond; most > 0 {
+		limit = min(limit, rate.Limit(stages*most))
+	}
+	u.pace.SetLimit(limit)
+}
+
+// keepPace waits until n bytes may go through one more stage, unless somebody waits for a flush.
+func (u *Uploader) keepPace(ctx context.Context, n int) error {
+	if u.urgent.Load() > 0 && u.cfg.BytesPerSecond == 0 {
+		return ctx.Err()
+	}
+	for n > 0 {
+		step := min(n, paceBurst)
+		if err := u.pace.WaitN(ctx, step); err != nil {
+			return err
+		}
+		n -= step
+	}
+	return nil
+}
