@@ -118,17 +118,14 @@ func (d *decoder) fast() (done bool, err error) {
 			break
 		}
 		e = lit[acc&litMask]
-		if back < 16 || length > 32 {
+		if back < 8 || length > 32 {
 			copyMatch(out, at, from, length)
 		} else {
-			w := out[at : at+32]
-			r := out[from : from+32]
+			w, r := out[at:at+32], out[from:from+32]
 			binary.LittleEndian.PutUint64(w, binary.LittleEndian.Uint64(r))
 			binary.LittleEndian.PutUint64(w[8:], binary.LittleEndian.Uint64(r[8:]))
-			if length > 16 {
-				binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(r[16:]))
-				binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(r[24:]))
-			}
+			binary.LittleEndian.PutUint64(w[16:], binary.LittleEndian.Uint64(r[16:]))
+			binary.LittleEndian.PutUint64(w[24:], binary.LittleEndian.Uint64(r[24:]))
 		}
 		at += length
 	}

@@ -37,9 +37,9 @@ const (
 	window = 32 << 10
 	// maxMatch is the length of the longest match.
 	maxMatch = 258
-	// slack is room beyond the last symbol that the fast loop needs: a match, the literals
-	// before it, and the overrun of its last word.
-	slack = maxMatch + 4 + 16
+	// slack is the room that the fast loop needs: the literals before a match, the match, and
+	// the words that are copied beyond its end.
+	slack = 2 + maxMatch + 32
 	// maxRatio is how many bytes one byte of deflate can stand for: two bits for a match of
 	// 258 bytes.
 	maxRatio = 1032

@@ -97,19 +97,20 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// Short periods are copied in words, too.
+// Matches that repeat themselves are copied in words, too: by the fast loop if there are more
+// bytes after them, else by the careful one.
 func TestPeriods(t *testing.T) {
-	for period := 1; period <= 40; period++ {
-		for n := period; n < period+600; n += 41 {
-			plain := bytes.Repeat(noise(period), n/period+1)[:n]
-			packed := zip(t, 9, plain)
-			out, err := Append(make([]byte, 0, n), packed, n)
-			if err != nil || !bytes.Equal(out, plain) {
-				t.Fatalf("period %d, %d bytes: %v", period, n, err)
-			}
-			out, err = Append(make([]byte, 0, n+slack), packed, n)
-			if err != nil || !bytes.Equal(out, plain) {
-				t.Fatalf("period %d, %d bytes, with room: %v", period, n, err)
+	for period := 1; period <= 20; period++ {
+		for n := period; n < period+600; n += 1 + (n-period)/10 {
+			for _, more := range []int{0, 100} {
+				plain := append(bytes.Repeat(noise(period), n/period+1)[:n], noise(more)...)
+				packed := zip(t, 9, plain)
+				for _, room := range []int{len(plain), len(plain) + slack} {
+					out, err := Append(make([]byte, 0, room), packed, len(plain))
+					if err != nil || !bytes.Equal(out, plain) {
+						t.Fatalf("period %d, %d bytes, %d more, room %d: %v", period, n, more, room, err)
+					}
+				}
 			}
 		}
 	}
