@@ -15,6 +15,12 @@ type records interface {
 	apply(e metadata.Event) (news bool, err error)
 }
 
+// kind is a kind of records, with the prefix of its keys.
+type kind struct {
+	prefix  string
+	records records
+}
+
 // table holds the records of one kind, decoded, by what their keys name. The view's lock
 // guards it.
 type table[K comparable, V any] struct {

@@ -10,8 +10,6 @@ package cluster
 import (
 	"context"
 	"log/slog"
-	"maps"
-	"slices"
 	"sync"
 
 	"varve/internal/id"
@@ -22,7 +20,7 @@ import (
 type View struct {
 	store metadata.Store
 	log   *slog.Logger
-	kinds map[string]records // by prefix
+	kinds []kind
 
 	mu struct {
 		sync.RWMutex
@@ -75,21 +73,20 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	m.loads = newTable(metadata.ParseLoadKey, plain[id.Broker](metadata.DecodeLoad))
 	m.loads.silent = func(metadata.Load, metadata.Load) bool { return true } // whoever needs them looks now and then
 	m.settings = newTable(parseConfigured, plain[configured](metadata.DecodeSettings))
-	v.kinds = map[string]records{
-		metadata.PrefixAgents: m.agents, metadata.PrefixJournals: m.journals, metadata.PrefixSlots: m.slots,
-		metadata.KeyController: m.controller, metadata.PrefixMembers: m.members, metadata.PrefixTopics: m.topics,
-		metadata.PrefixDeleted: m.deleted, metadata.PrefixHeads: m.owners, metadata.PrefixMoves: m.moves,
-		metadata.PrefixDrained: m.drained, metadata.PrefixLoads: m.loads, metadata.PrefixConfigs: m.settings,
-	}
+	// What others refer to comes first: changes of one transaction are mostly seen in this order.
+	v.kinds = []kind{{metadata.PrefixAgents, m.agents}, {metadata.KeyController, m.controller}, {metadata.PrefixSlots, m.slots},
+		{metadata.PrefixJournals, m.journals}, {metadata.PrefixTopics, m.topics}, {metadata.PrefixDeleted, m.deleted},
+		{metadata.PrefixConfigs, m.settings}, {metadata.PrefixHeads, m.owners}, {metadata.PrefixMoves, m.moves},
+		{metadata.PrefixDrained, m.drained}, {metadata.PrefixLoads, m.loads}, {metadata.PrefixMembers, m.members}}
 	return v
 }
 
 // Run follows the store until ctx ends.
 func (v *View) Run(ctx context.Context) {
-	for _, prefix := range slices.Sorted(maps.Keys(v.kinds)) {
+	for _, k := range v.kinds {
 		v.done.Go(func() {
-			for batch := range v.store.Watch(ctx, prefix) {
-				v.apply(prefix, batch)
+			for batch := range v.store.Watch(ctx, k.prefix) {
+				v.apply(k, batch)
 			}
 		})
 	}
@@ -132,15 +129,15 @@ func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) 
 	}
 }
 
-func (v *View) apply(prefix string, batch metadata.Batch) {
+func (v *View) apply(k kind, batch metadata.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	news := batch.Reset
 	if batch.Reset {
-		v.kinds[prefix].clear()
+		k.records.clear()
 	}
 	for _, e := range batch.Events {
-		changed, err := v.kinds[prefix].apply(e)
+		changed, err := k.records.apply(e)
 		if err != nil {
 			v.log.Error("metadata entry ignored", "key", e.KV.Key, "err", err)
 			v.mu.broken[e.KV.Key] = true
@@ -149,7 +146,7 @@ func (v *View) apply(prefix string, batch metadata.Batch) {
 		}
 		news = news || changed
 	}
-	v.mu.rev[prefix] = max(v.mu.rev[prefix], batch.Rev)
+	v.mu.rev[k.prefix] = max(v.mu.rev[k.prefix], batch.Rev)
 	if !news {
 		return // an agent's own bookkeeping
 	}

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
 	"github.com/pierrec/lz4/v4"
+
+	"varve/internal/inflate"
 )
 
 // Codec is how a batch's records are compressed.
@@ -51,9 +52,7 @@ func ParseCodec(s string) (Codec, error) {
 // Costly coders are kept for reuse; they hold neither goroutines nor channels.
 var (
 	gzipWriters = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
-	gzipReaders = sync.Pool{New: func() any { return new(gzip.Reader) }}
 	lz4Writers  = sync.Pool{New: func() any { return lz4.NewWriter(nil) }}
-	lz4Readers  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 )
 
 // must is for constructors that fail only on options that are wrong.
@@ -102,8 +101,8 @@ func compressTo(w resetWriter, dst, body []byte) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// errLimit stops a decompression that would grow beyond the caller's limit.
-var errLimit = errors.New("decompressed size is over the limit")
+// errLimit stops a decompression that would grow beyond the caller's limit, with any codec.
+var errLimit = inflate.ErrLimit
 
 // Decompress returns body decompressed; with None it is body itself. Anything
 // that would be larger than limit bytes is ErrTooLarge, found out before the
@@ -131,84 +130,34 @@ func decompress(c Codec, dst, body []byte, limit int, room func(int)) ([]byte, e
 // instead of the memory that a buffer takes while it grows.
 const smallOutput = 4 << 20
 
+// unpackers are how the codecs decompress: append appends to dst, which it grows, and size
+// returns only how much that would be. More than limit bytes are errLimit.
+var unpackers = map[Codec]struct {
+	append func(dst, body []byte, limit int) ([]byte, error)
+	size   func(body []byte, limit int) (int, error)
+}{
+	Gzip:   {inflate.Append, inflate.Size},
+	Snappy: {unsnappy, sizeSnappy},
+	Lz4:    {unlz4, sizeLz4},
+	Zstd:   {unzstd, sizeZstd},
+}
+
 func unpack(c Codec, dst, body []byte, limit int, room func(int)) ([]byte, error) {
-	switch c {
-	case None:
+	if c == None {
 		return body, nil
-	case Snappy:
-		return unsnappy(dst, body, limit, room)
 	}
-	var out []byte
-	err := stream(c, body, func(r io.Reader) (err error) {
-		out, err = readLimited(r, dst, len(body), min(limit, smallOutput))
-		return err
-	})
-	if !errors.Is(err, errLimit) || limit <= smallOutput {
+	codec, ok := unpackers[c]
+	if !ok {
+		return nil, fmt.Errorf("%v: %w", c, ErrCodec)
+	}
+	out, err := codec.append(dst, body, min(limit, smallOutput))
+	if !errors.Is(err, errLimit) {
 		return out, err
 	}
-	var n int64
-	err = stream(c, body, func(r io.Reader) (err error) {
-		n, err = io.Copy(io.Discard, io.LimitReader(r, int64(limit)+1))
-		return err
-	})
+	n, err := codec.size(body, limit)
 	if err != nil {
 		return nil, err
 	}
-	if n > int64(limit) {
-		return nil, errLimit
-	}
-	room(int(n))
-	out = make([]byte, n)
-	err = stream(c, body, func(r io.Reader) error {
-		_, err := io.ReadFull(r, out)
-		return err
-	})
-	return out, err
-}
-
-// stream reads what body is decompressed to.
-func stream(c Codec, body []byte, read func(io.Reader) error) error {
-	switch c {
-	case Gzip:
-		r := gzipReaders.Get().(*gzip.Reader)
-		defer gzipReaders.Put(r)
-		if err := r.Reset(bytes.NewReader(body)); err != nil {
-			return err
-		}
-		return read(r)
-	case Lz4:
-		if err := checkLz4(body); err != nil {
-			return err
-		}
-		r := lz4Readers.Get().(*lz4.Reader)
-		defer lz4Readers.Put(r)
-		r.Reset(bytes.NewReader(body))
-		return read(r)
-	case Zstd:
-		return unzstd(body, read)
-	}
-	return fmt.Errorf("%v: %w", c, ErrCodec)
-}
-
-// readLimited reads all of r, at most limit bytes, into dst. size is how long what r
-// decompresses is.
-func readLimited(r io.Reader, dst []byte, size, limit int) ([]byte, error) {
-	if cap(dst) == 0 {
-		dst = make([]byte, 0, min(4*size, limit)+bytes.MinRead)
-	}
-	for {
-		if len(dst) == cap(dst) {
-			dst = slices.Grow(dst, min(cap(dst), limit)+bytes.MinRead)
-		}
-		n, err := r.Read(dst[len(dst):cap(dst)])
-		dst = dst[:len(dst)+n]
-		switch {
-		case len(dst) > limit:
-			return nil, errLimit
-		case err == io.EOF:
-			return dst, nil
-		case err != nil:
-			return nil, err
-		}
-	}
+	room(n)
+	return codec.append(make([]byte, 0, n), body, n)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 
@@ -68,34 +69,55 @@ func TestZstdWindows(t *testing.T) {
 	}
 }
 
-func BenchmarkCodec(b *testing.B) {
-	var body []byte
-	for i := range 1000 {
-		body = fmt.Appendf(body, "%d GET /orders/%d?customer=%d 200 %d bytes\n", 1_790_000_000+i, i*i%977, i*7919%10007, i*31%4099)
+// logLines are records of words and numbers, as log lines have them.
+func logLines(n int) []byte {
+	r := rand.New(rand.NewPCG(1, 2))
+	words := []string{"GET", "POST", "/api/v1/orders", "/api/v1/users", "200", "404", "status", "latency_ms", "user_id", "region", "eu-west-1", "us-east-1", "cart", "checkout"}
+	var b []byte
+	for len(b) < n {
+		b = fmt.Appendf(b, "%s=%d ", words[r.IntN(len(words))], r.IntN(100_000))
 	}
-	small, err := Compress(Zstd, nil, body)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Run("zstd", func(b *testing.B) {
-		b.SetBytes(int64(len(body)))
-		b.RunParallel(func(pb *testing.PB) {
-			var dst []byte
-			for pb.Next() {
-				dst, _ = Compress(Zstd, dst[:0], body)
-			}
+	return b[:n]
+}
+
+func BenchmarkCompress(b *testing.B) {
+	body := logLines(64 << 10)
+	for c := Gzip; c <= Zstd; c++ {
+		b.Run(c.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			b.RunParallel(func(pb *testing.PB) {
+				var dst []byte
+				for pb.Next() {
+					dst, _ = Compress(c, dst[:0], body)
+				}
+			})
 		})
-	})
-	b.Run("unzstd", func(b *testing.B) {
-		b.SetBytes(int64(len(body)))
-		b.RunParallel(func(pb *testing.PB) {
-			for pb.Next() {
-				if _, err := Decompress(Zstd, small, 1<<20); err != nil {
-					b.Error(err)
+	}
+}
+
+// BenchmarkOpen opens several batches in turn, so that the processor can't learn them.
+func BenchmarkOpen(b *testing.B) {
+	const size, several = 64 << 10, 32
+	plain := logLines(size * several)
+	for c := Gzip; c <= Zstd; c++ {
+		var batches [several]Batch
+		for i := range batches {
+			batch, err := Build(c, []NewRecord{{Value: plain[i*size:][:size]}}, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			batches[i] = batch
+		}
+		b.Run(c.String(), func(b *testing.B) {
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for i := range b.N {
+				if err := batches[i%several].Open(64<<20, func(Body) error { return nil }); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})
-	})
+	}
 }
 
 // A frame that declares a large window for a few bytes, as zstd's highest levels do, takes
