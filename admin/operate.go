@@ -101,7 +101,7 @@ func number(text, what string) (int32, error) {
 	return int32(n), nil
 }
 
-// answer gives the value, or says in text what is wrong.
+// answer returns the value, or says in text what is wrong.
 func answer(w http.ResponseWriter, v any, err error) {
 	var bad *badError
 	switch {

@@ -133,7 +133,7 @@ func (a *Agent) readTail(ctx context.Context, t tail, by map[id.Partition]*candi
 	return content{}, fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up: %w", t.Journal, err)
 }
 
-// source gives a store that has all of a journal: this one, if it is not the one that
+// source returns a store that has all of a journal: this one, if it is not the one that
 // just failed, or another that is live.
 func (a *Agent) source(t tail, not id.Store) (id.Store, error) {
 	var others []id.Store
@@ -153,7 +153,7 @@ func (a *Agent) source(t tail, not id.Store) (id.Store, error) {
 // say nothing.
 const tailPatience = 5 * time.Second
 
-// readFrom gives what a store has of a journal for the partitions.
+// readFrom returns what a store has of a journal for the partitions.
 func (a *Agent) readFrom(ctx context.Context, t tail, from id.Store, by map[id.Partition]*candidate) (content, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

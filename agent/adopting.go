@@ -44,7 +44,7 @@ func newAdopting() *adopting {
 	return &adopting{ready: make(chan struct{}, 1), slots: make(chan struct{}, adoptAtOnce), tries: map[id.Partition]*try{}}
 }
 
-// waits says whether a partition whose owner here has that epoch is to be left alone:
+// waits reports whether a partition whose owner here has that epoch is to be left alone:
 // its tails are being read, or could not be read just now.
 func (t *try) waits(epoch id.Epoch, now time.Time, live []id.Incarnation, known map[id.Journal]cluster.Journal) bool {
 	if t == nil || t.c.head.Epoch < epoch {
@@ -56,7 +56,7 @@ func (t *try) waits(epoch id.Epoch, now time.Time, live []id.Incarnation, known 
 	return now.Before(t.until) && slices.Equal(t.live, live) && !newer(t.c.tails, known)
 }
 
-// newer says whether a record of a tail is newer than the one that it was read by.
+// newer reports whether a record of a tail is newer than the one that it was read by.
 func newer(tails []tail, known map[id.Journal]cluster.Journal) bool {
 	return slices.ContainsFunc(tails, func(t tail) bool { return known[t.Journal].Mod > t.rec.Mod })
 }
@@ -149,7 +149,7 @@ func (d *adopting) hand(done []*candidate) {
 	}
 }
 
-// adopted gives the partitions whose tails were adopted, if they are still this agent's
+// adopted returns the partitions whose tails were adopted, if they are still this agent's
 // as they were.
 func (a *Agent) adopted(known map[id.Journal]cluster.Journal) (ready []*candidate) {
 	d := a.adopting
@@ -191,7 +191,7 @@ func (a *Agent) reachTails(all []*candidate) {
 	}
 }
 
-// cutSince says whether a loss was accepted in a journal after it was read.
+// cutSince reports whether a loss was accepted in a journal after it was read.
 func cutSince(tails []tail, known map[id.Journal]cluster.Journal) error {
 	for _, t := range tails {
 		if rec, ok := known[t.Journal]; ok && rec.State == metadata.JournalSealed && rec.End < t.rec.End {

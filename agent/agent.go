@@ -282,7 +282,7 @@ func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) 
 	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
 }
 
-// Addresses gives where the listeners are bound, by name.
+// Addresses returns where the listeners are bound, by name.
 func (a *Agent) Addresses() map[string]string {
 	out := map[string]string{}
 	for i, l := range a.listeners {
@@ -361,7 +361,7 @@ func (a *Agent) slotsFree() bool {
 // firstPatience is how long a start waits for its first partitions.
 const firstPatience = 2 * time.Second
 
-// awaited says whether this agent owns something that it doesn't serve yet.
+// awaited reports whether this agent owns something that it doesn't serve yet.
 func (a *Agent) awaited() bool {
 	for p, o := range a.view.Owners() {
 		if _, exists := a.view.TopicByID(p.Topic); exists && o.Incarnation == a.inc && a.owned.Get(p) == nil {

@@ -363,7 +363,7 @@ func TestTopicComesBackWhileItIsUploaded(t *testing.T) {
 	a.consume("t", 210)
 }
 
-// retiring says whether a partition is marked as one that ends.
+// retiring reports whether a partition is marked as one that ends.
 func (r *running) retiring(p *partition.Partition) bool {
 	r.owned.mu.RLock()
 	defer r.owned.mu.RUnlock()

@@ -78,7 +78,7 @@ type MoveStatus struct {
 // movesShown bounds the list of moves in an answer.
 const movesShown = 1000
 
-// Cluster gives the cluster as this agent sees it.
+// Cluster returns the cluster as this agent sees it.
 func (a *Agent) Cluster() any { return a.clusterStatus() }
 
 func (a *Agent) clusterStatus() *ClusterStatus {
@@ -192,7 +192,7 @@ type Reason struct {
 // reasonsShown bounds a list of reasons.
 const reasonsShown = 100
 
-// Journals gives how this agent's journal is kept, and what waits.
+// Journals returns how this agent's journal is kept, and what waits.
 func (a *Agent) Journals() any {
 	j := a.journal.ID()
 	s := &JournalsStatus{Broker: int32(a.self), Journal: j.String(), Members: []LagStatus{}, Waiting: []Reason{}, Unserved: []Reason{}}

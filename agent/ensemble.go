@@ -68,7 +68,7 @@ func (a *Agent) hasLeftJournals() bool {
 	return false
 }
 
-// betterEnsemble gives members that would be better than the present ones, and how
+// betterEnsemble returns members that would be better than the present ones, and how
 // long to wait for these to come back; nil if there are none. A drained member makes
 // room for one that isn't; another drained one would be no better.
 func (a *Agent) betterEnsemble(rec *cluster.Journal) (next []id.Store, patience time.Duration) {

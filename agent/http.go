@@ -115,7 +115,7 @@ type StuckPartition struct {
 	Why       string    `json:"why"`
 }
 
-// Status gives the agent's state.
+// Status returns the agent's state.
 func (a *Agent) Status() any {
 	s := Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
 		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),

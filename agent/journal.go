@@ -226,7 +226,7 @@ func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
 	a.log.Info("journal deleted: all of it is in the bucket", "journal", j)
 }
 
-// mayForget says whether a journal that the picture lacks is gone for good. All of it
+// mayForget reports whether a journal that the picture lacks is gone for good. All of it
 // is read from etcd anew, later than the journal was joined here.
 func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 	before := a.seen.newest()

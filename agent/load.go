@@ -43,7 +43,7 @@ type rates struct {
 	seen map[id.Partition]partition.Work
 }
 
-// read gives the rates since the last time. A partition that is new here counts from
+// read returns the rates since the last time. A partition that is new here counts from
 // the next time on.
 func (m *rates) read(now time.Time, all []*partition.Partition) metadata.Load {
 	l := metadata.Load{Partitions: int64(len(all))}

@@ -74,7 +74,7 @@ func (l *local) follow(j id.Journal, end uint64, at id.Store, keepers []id.Store
 	l.remote[j] = r
 }
 
-// asks says whether a read of a journal asks peers.
+// asks reports whether a read of a journal asks peers.
 func (l *local) asks(j id.Journal) bool {
 	l.mu.RLock()
 	defer l.mu.RUnlock()

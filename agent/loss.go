@@ -38,7 +38,7 @@ func (a *Agent) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bo
 	return false
 }
 
-// passEnd does the same where nothing that is left lies behind the gap, but a later
+// passEnd does the same where nothing that is left lies after the gap, but a later
 // owner has stored where its epoch began.
 func (a *Agent) passEnd(c *candidate, lost map[id.Incarnation]bool) {
 	to := next{base: c.p.State().End}

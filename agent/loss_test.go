@@ -162,7 +162,7 @@ func TestLossInTheMiddle(t *testing.T) {
 	}
 }
 
-// TestLossBeforeAnEmptyEnd: nothing that is left lies behind what was lost, but a later
+// TestLossBeforeAnEmptyEnd: nothing that is left lies after what was lost, but a later
 // owner stored where it began: the offsets before are not given again.
 func TestLossBeforeAnEmptyEnd(t *testing.T) {
 	w, _ := chained(t)

@@ -89,7 +89,7 @@ func (m *meddled) Revoke(ctx context.Context, l metadata.Lease) error {
 	return m.Store.Revoke(ctx, l)
 }
 
-// puts gives the value that a transaction writes to a key, or nil.
+// puts returns the value that a transaction writes to a key, or nil.
 func puts(ops []metadata.Op, key string) []byte {
 	for _, o := range ops {
 		if o.Key == key && !o.Delete {

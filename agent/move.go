@@ -40,7 +40,7 @@ func (a *Agent) move(ctx context.Context, patience time.Duration, to map[*partit
 	return moved
 }
 
-// uploaded gives the partitions of which the tier has what there was at the call: all,
+// uploaded returns the partitions of which the tier has what there was at the call: all,
 // or those that got so far within patience. One that can't be uploaded holds up no
 // other.
 func (a *Agent) uploaded(ctx context.Context, patience time.Duration, all []*partition.Partition) (ready []*partition.Partition) {
@@ -168,7 +168,7 @@ func (a *Agent) heirs() []cluster.Live {
 	return able
 }
 
-// leave gives all partitions to the other agents before this one stops; the
+// leave hands all partitions to the other agents before this one stops; the
 // controller takes the coordinator slots, as it is told that this agent leaves.
 //
 // Without time to upload they are given away by the controller, when the journal is sealed

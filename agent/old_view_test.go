@@ -61,7 +61,7 @@ func apart(b metadata.Batch) (parts []metadata.Batch) {
 	return parts
 }
 
-// isOthers says whether a change makes other the owner.
+// isOthers reports whether a change makes other the owner.
 func isOthers(b metadata.Batch) bool {
 	if len(b.Events) == 0 {
 		return false

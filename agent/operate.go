@@ -64,7 +64,7 @@ func (a *Agent) MovePartition(ctx context.Context, topic string, index, to int32
 	return a.editor.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
 }
 
-// hasStarted says whether all parts are there.
+// hasStarted reports whether all parts are there.
 func (a *Agent) hasStarted() bool {
 	select {
 	case <-a.started:

@@ -25,7 +25,7 @@ func newOwned() *owned {
 	return &owned{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}, opened: make(chan struct{})}
 }
 
-// Get gives a partition, or nil.
+// Get returns a partition, or nil.
 func (o *owned) Get(p id.Partition) *partition.Partition {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -83,7 +83,7 @@ func (o *owned) keep(p *partition.Partition) {
 	}
 }
 
-// wasRetired says whether a partition was retired; no more once its topic exists
+// wasRetired reports whether a partition was retired; no more once its topic exists
 // again.
 func (o *owned) wasRetired(p id.Partition, exists bool) bool {
 	o.mu.Lock()

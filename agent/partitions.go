@@ -124,7 +124,7 @@ func (a *Agent) candidates(ctx context.Context, fresh map[*cluster.Topic][]int32
 	return all
 }
 
-// isTiered says whether the tier has all of a partition whose topic was deleted before
+// isTiered reports whether the tier has all of a partition whose topic was deleted before
 // this agent began: no journal is left that its chain names. There is nothing to open
 // it for.
 func (a *Agent) isTiered(kv metadata.KV, writers map[id.Incarnation]bool) bool {
@@ -228,7 +228,7 @@ func (a *Agent) retired(ctx context.Context, p *partition.Partition) bool {
 	return true
 }
 
-// purged says whether nothing is left of a deleted topic in etcd: the time in which it
+// purged reports whether nothing is left of a deleted topic in etcd: the time in which it
 // could be brought back is over, and what was not uploaded of it is wanted by nobody.
 func (a *Agent) purged(ctx context.Context, t id.Topic) bool {
 	if _, ok := a.view.Deleted()[t]; ok {
@@ -242,7 +242,7 @@ func (a *Agent) purged(ctx context.Context, t id.Topic) bool {
 	return a.checkSeen(before, rev) == nil
 }
 
-// gone says whether a partition of a deleted topic was uploaded and closed; it is
+// gone reports whether a partition of a deleted topic was uploaded and closed; it is
 // opened again when the topic is brought back.
 func (a *Agent) gone(at id.Partition) bool {
 	_, exists := a.view.TopicByID(at.Topic)

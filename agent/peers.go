@@ -34,7 +34,7 @@ func (k *addresses) get(s id.Store) (string, bool) {
 	return addr.(string), true
 }
 
-// resolve gives where a store's agent is, or was last.
+// resolve returns where a store's agent is, or was last.
 func (a *Agent) resolve(s id.Store) (string, bool) {
 	if live, ok := a.view.Store(s); ok && live.Peer != "" {
 		a.known.note(s, live.Peer)

@@ -246,7 +246,7 @@ func (p *places) watchClocks(ctx context.Context) {
 
 // clock is a metadata.Store that can tell its server's time.
 type clock interface {
-	// Clock gives the server's time, which is read in whole seconds.
+	// Clock returns the server's time, which is read in whole seconds.
 	Clock(ctx context.Context) (time.Time, error)
 }
 

@@ -20,7 +20,7 @@ type seen struct {
 	max atomic.Int64  // the newest revision that is on disk
 }
 
-// errOlder says that etcd is behind what was read from it before.
+// errOlder says that etcd is older than what was read from it before.
 var errOlder = errors.New("etcd is older than it was")
 
 const seenFile = "etcd-revision"

@@ -189,7 +189,7 @@ func (a *Agent) trim(ctx context.Context) {
 	}
 }
 
-// neededElsewhere says whether a partition that isn't open here may have a part of its
+// neededElsewhere reports whether a partition that isn't open here may have a part of its
 // tail in this incarnation's journals.
 func (a *Agent) neededElsewhere(ctx context.Context) bool {
 	kvs, _, err := a.deps.Meta.List(ctx, metadata.PrefixHeads)

@@ -34,7 +34,7 @@ func (a *Agent) watchQuorum(ctx context.Context) {
 	}
 }
 
-// stranded says whether a quorum of the own journal's members has sessions, but is
+// stranded reports whether a quorum of the own journal's members has sessions, but is
 // not connected.
 func (a *Agent) stranded() bool {
 	connected, live := 0, 0

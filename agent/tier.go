@@ -79,7 +79,7 @@ func (a *Agent) runTier(life context.Context) {
 	}
 }
 
-// retention gives what a partition's topic keeps, if it deletes at all.
+// retention returns what a partition's topic keeps, if it deletes at all.
 func (a *Agent) retention(p id.Partition) (keep retain.Limits, ok bool) {
 	owned := a.owned.Get(p)
 	if owned == nil {
@@ -89,7 +89,7 @@ func (a *Agent) retention(p id.Partition) (keep retain.Limits, ok bool) {
 	return retain.Limits{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
 }
 
-// remember gives for how long a partition's producers are remembered, in ms.
+// remember returns for how long a partition's producers are remembered, in ms.
 func (a *Agent) remember(p id.Partition) int64 {
 	if owned := a.owned.Get(p); owned != nil {
 		return owned.Settings().ProducerExpiryMs

@@ -124,7 +124,7 @@ func (call *fetchCall) collect(ctx context.Context) {
 	call.read(ctx)
 }
 
-// available says whether enough can be read, or something answered at once,
+// available reports whether enough can be read, or something answered at once,
 // without reading.
 func (call *fetchCall) available(need int64) bool {
 	for _, fp := range call.parts {

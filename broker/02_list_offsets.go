@@ -95,7 +95,7 @@ func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64)
 	return b.firstSince(ctx, p, s, at)
 }
 
-// epochAt gives the leader epoch of the record at offset, as far as it is known.
+// epochAt returns the leader epoch of the record at offset, as far as it is known.
 func (b *Broker) epochAt(ctx context.Context, p *partition.Partition, offset int64, newest id.Epoch) id.Epoch {
 	starts := p.Head().Epochs
 	for i := len(starts) - 1; i >= 0; i-- {

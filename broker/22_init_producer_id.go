@@ -70,7 +70,7 @@ func (ids *producerIDs) refill(ctx context.Context) error {
 	return nil
 }
 
-// initProducerID gives a new id. An idempotent producer that lost its way gets one
+// initProducerID returns a new id. An idempotent producer that lost its way gets one
 // too: without a transactional id Kafka keeps no epochs (KIP-360).
 func (b *Broker) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
 	resp := kmsg.NewPtrInitProducerIDResponse()

@@ -28,7 +28,7 @@ import (
 
 // Partitions are those that this agent owns.
 type Partitions interface {
-	// Get gives an owned partition, or nil.
+	// Get returns an owned partition, or nil.
 	Get(p id.Partition) *partition.Partition
 	// Changed returns a channel that is closed when the next partition is served. Take it
 	// before looking.
@@ -38,7 +38,7 @@ type Partitions interface {
 // Tier reads what no local journal holds (read.Reader), and moves log starts.
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (read.Data, error)
-	// HoleAt gives a hole that holds the offset, if it is known and was looked at just now.
+	// HoleAt returns a hole that holds the offset, if it is known and was looked at just now.
 	HoleAt(p id.Partition, offset int64) *object.HoleError
 	// FoundHole notes a hole; it reports whether this is news.
 	FoundHole(e *object.HoleError, now time.Time) bool

@@ -122,7 +122,7 @@ func refuse(code error, format string, args ...any) error {
 	return cluster.Refuse(code, format, args...)
 }
 
-// said gives an error's text for a field that may be null. One of Kafka's errors that
+// said returns an error's text for a field that may be null. One of Kafka's errors that
 // nobody said more about has Kafka's own text.
 func said(err error) *string {
 	s := err.Error()

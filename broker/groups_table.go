@@ -27,7 +27,7 @@ func groupTable(b *Broker) []*api {
 	}
 }
 
-// Coordinator gives the agent that coordinates a group: the owner of its slot.
+// Coordinator returns the agent that coordinates a group: the owner of its slot.
 func (b *Broker) Coordinator(name, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool) {
 	owner := b.deps.View.Slot(group.SlotOf(name))
 	a, ok := b.deps.View.Agent(owner.Broker)

@@ -50,7 +50,7 @@ type saidState struct {
 
 func (w *fetchWant) key() wantKey { return wantKey{w.name, w.topic, w.partition} }
 
-// told says whether an answer must name the partition, and remembers it as told.
+// told reports whether an answer must name the partition, and remembers it as told.
 // The first answer of a session names all.
 func (s *fetchSession) told(fp *fetchPart) bool {
 	k := fp.want.key()
@@ -60,7 +60,7 @@ func (s *fetchSession) told(fp *fetchPart) bool {
 	return !ok || fp.bytes() > 0 || now.failed || before != now
 }
 
-// turn gives the partition to begin with, another one each time.
+// turn returns the partition to begin with, another one each time.
 func (s *fetchSession) turn(n int) int {
 	s.next++
 	return s.next % n
@@ -85,7 +85,7 @@ func newSessions(limit int, now func() time.Time, random *chance.Source) *sessio
 	return &sessions{max: limit, now: now, random: random, by: map[int32]*fetchSession{}}
 }
 
-// open gives what the request wants, all things considered, and its session, or
+// open returns what the request wants, all things considered, and its session, or
 // nil if it has none.
 func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, error) {
 	if req.Version < 7 || req.SessionEpoch == -1 {

@@ -112,7 +112,7 @@ func Table() []TableRow {
 	return out
 }
 
-// rows gives the table in order of keys.
+// rows returns the table in order of keys.
 func (b *Broker) rows() []*api {
 	var rows []*api
 	for _, a := range b.apis {
@@ -122,7 +122,7 @@ func (b *Broker) rows() []*api {
 	return rows
 }
 
-// flexible says whether a request of this version has tagged fields in its
+// flexible reports whether a request of this version has tagged fields in its
 // header. Versions that are not served don't matter: they get no further.
 func (b *Broker) flexible(key, version int16) bool {
 	a := b.apis[key]

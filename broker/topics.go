@@ -12,7 +12,7 @@ import (
 	"varve/partition"
 )
 
-// endpoint gives the address of an agent for a caller's listener.
+// endpoint returns the address of an agent for a caller's listener.
 func (b *Broker) endpoint(c *caller, broker id.Broker) (host string, port int32, rack *string, ok bool) {
 	for _, a := range b.deps.View.Agents() {
 		if a.Broker != broker {
@@ -45,7 +45,7 @@ func pick(a cluster.Live, listener string, reached net.Addr) (host string, port 
 	return "", 0, rack, false
 }
 
-// otherOwner gives the owner of a partition that isn't served here. While the picture
+// otherOwner returns the owner of a partition that isn't served here. While the picture
 // still names this agent, or names it already, nobody is named: the client would come
 // straight back.
 func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
@@ -68,7 +68,7 @@ func (b *Broker) controller() int32 {
 // changeTimeout bounds a change of metadata when the client's own limit is absurd.
 const changeTimeout = 30 * time.Second
 
-// patience gives a context for a change that the client waits millis for.
+// patience returns a context for a change that the client waits millis for.
 func patience(ctx context.Context, millis int32) (context.Context, context.CancelFunc) {
 	d := time.Duration(millis) * time.Millisecond
 	if d <= 0 || d > changeTimeout {
@@ -90,7 +90,7 @@ func (b *Broker) awaitServed(ctx context.Context, topics ...*cluster.Topic) {
 // servedPatience bounds the wait for the owners of new partitions.
 const servedPatience = 5 * time.Second
 
-// partitionOf gives an owned partition by its topic's name.
+// partitionOf returns an owned partition by its topic's name.
 func (b *Broker) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
 	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil {

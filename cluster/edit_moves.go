@@ -60,7 +60,7 @@ func (e *Editor) awaitMoves(ctx context.Context, rev metadata.Revision) error {
 	return nil
 }
 
-// SetDrained says whether an agent is to own nothing, and waits until the view shows
+// SetDrained sets whether an agent is to own nothing, and waits until the view shows
 // it.
 func (e *Editor) SetDrained(ctx context.Context, b id.Broker, drained bool) error {
 	key := metadata.DrainKey(b)

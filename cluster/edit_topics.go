@@ -12,7 +12,7 @@ import (
 	"varve/metadata"
 )
 
-// CheckCreate says whether a topic could be created so, without creating it.
+// CheckCreate reports whether a topic could be created so, without creating it.
 func (e *Editor) CheckCreate(name string, partitions int32, config metadata.Settings) error {
 	if err := CheckTopicName(name); err != nil {
 		return err

@@ -11,7 +11,7 @@ type Journal struct {
 	Mod metadata.Revision
 }
 
-// Journals gives the records of all journals.
+// Journals returns the records of all journals.
 func (v *View) Journals() map[id.Journal]Journal {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -31,7 +31,7 @@ type Ensemble struct {
 	Offline  []int32
 }
 
-// Ensembles gives the ensembles of all incarnations that have an open journal.
+// Ensembles returns the ensembles of all incarnations that have an open journal.
 func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -44,7 +44,7 @@ func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 	return out
 }
 
-// Ensemble gives the ensemble of one incarnation.
+// Ensemble returns the ensemble of one incarnation.
 func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -15,14 +15,14 @@ type Live struct {
 	Lease metadata.Lease
 }
 
-// Alive says whether an incarnation has a session.
+// Alive reports whether an incarnation has a session.
 func (v *View) Alive(i id.Incarnation, b id.Broker) bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return i != 0 && v.mu.agents.rows[b].Incarnation == i
 }
 
-// Agent gives a live agent.
+// Agent returns a live agent.
 func (v *View) Agent(b id.Broker) (Live, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -30,7 +30,7 @@ func (v *View) Agent(b id.Broker) (Live, bool) {
 	return a, ok
 }
 
-// Succeeded says whether a later incarnation lives under an agent's broker id, which
+// Succeeded reports whether a later incarnation lives under an agent's broker id, which
 // is taken only when the former agent is gone.
 func (v *View) Succeeded(i id.Incarnation, b id.Broker) bool {
 	v.mu.RLock()
@@ -38,7 +38,7 @@ func (v *View) Succeeded(i id.Incarnation, b id.Broker) bool {
 	return v.mu.agents.rows[b].Incarnation > i
 }
 
-// Store gives the live agent that has a store.
+// Store returns the live agent that has a store.
 func (v *View) Store(s id.Store) (Live, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -24,28 +24,28 @@ var ErrUnknownAgent = Refuse(ErrNoAgent, "no such agent is alive")
 // live agent has all of it.
 var ErrNoLoss = errors.New("no loss to accept")
 
-// Moves gives the moves that are under way.
+// Moves returns the moves that are under way.
 func (v *View) Moves() map[id.Partition]Move {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.moves.copied()
 }
 
-// Drained gives the agents that are to own nothing, dead or alive.
+// Drained returns the agents that are to own nothing, dead or alive.
 func (v *View) Drained() map[id.Broker]bool {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.drained.copied()
 }
 
-// Loads gives what the live agents last said that they have to do.
+// Loads returns what the live agents last said that they have to do.
 func (v *View) Loads() map[id.Broker]metadata.Load {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.loads.copied()
 }
 
-// Taker gives the live agent that could be given something: neither leaving nor
+// Taker returns the live agent that could be given something: neither leaving nor
 // drained. Else ErrNoAgent says why not.
 func (v *View) Taker(b id.Broker) (Live, error) {
 	v.mu.RLock()

@@ -21,7 +21,7 @@ func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 	return o, ok && o.Incarnation != 0 && v.mu.agents.rows[o.Broker].Incarnation == o.Incarnation
 }
 
-// Owners gives who owns each partition, dead or alive.
+// Owners returns who owns each partition, dead or alive.
 func (v *View) Owners() map[id.Partition]Owner {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

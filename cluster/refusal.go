@@ -17,5 +17,5 @@ func Refuse(reason error, format string, args ...any) error {
 
 func (r *Refusal) Error() string { return r.Text }
 
-// Unwrap gives the reason.
+// Unwrap returns the reason.
 func (r *Refusal) Unwrap() error { return r.Reason }

@@ -16,14 +16,14 @@ func (v *View) Controller() Role {
 	return v.mu.controller.rows[struct{}{}]
 }
 
-// Slots gives the owners of the coordinator slots.
+// Slots returns the owners of the coordinator slots.
 func (v *View) Slots() map[int]Role {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.slots.copied()
 }
 
-// Slot gives the owner of a coordinator slot.
+// Slot returns the owner of a coordinator slot.
 func (v *View) Slot(slot int) Role {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

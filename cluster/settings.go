@@ -168,7 +168,7 @@ func Find(defs []Definition, name string) *Definition {
 	return nil
 }
 
-// Lookup gives a topic setting's value and, of the names it may be set by, the
+// Lookup returns a topic setting's value and, of the names it may be set by, the
 // one that decided: the topic's own, a broker's (dynamic, then the one of all
 // brokers), or "" for the default.
 func (v *View) Lookup(topic metadata.Settings, broker string, d *Definition) (value, from string) {
@@ -186,14 +186,14 @@ func (v *View) Lookup(topic metadata.Settings, broker string, d *Definition) (va
 	return d.Default, ""
 }
 
-// BrokerSettings gives the dynamic settings of a broker; "" for those of all.
+// BrokerSettings returns the dynamic settings of a broker; "" for those of all.
 func (v *View) BrokerSettings(broker string) metadata.Settings {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.settings.rows[configured{"broker", broker}]
 }
 
-// GroupSettings gives the dynamic settings of a group.
+// GroupSettings returns the dynamic settings of a group.
 func (v *View) GroupSettings(group string) metadata.Settings {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -10,7 +10,7 @@ import (
 	"varve/metadata"
 )
 
-// Check says whether value is allowed.
+// Check reports whether value is allowed.
 func (d *Definition) Check(value string) error {
 	why := d.problem(value)
 	if why == "" && d.Also != nil {
@@ -114,7 +114,7 @@ func check(defs []Definition, s metadata.Settings) error {
 	return nil
 }
 
-// CheckTopicConfig says whether a topic may have these settings. It gives the values
+// CheckTopicConfig reports whether a topic may have these settings. It gives the values
 // their canonical form.
 func CheckTopicConfig(s metadata.Settings) error {
 	if err := check(topicDefinitions, s); err != nil {
@@ -139,10 +139,10 @@ func checkLags(s metadata.Settings, least, most string) error {
 	return nil
 }
 
-// CheckBrokerConfig says whether a broker, or all, may have these settings. It gives
+// CheckBrokerConfig reports whether a broker, or all, may have these settings. It gives
 // the values their canonical form.
 func CheckBrokerConfig(s metadata.Settings) error { return check(brokerDefinitions, s) }
 
-// CheckGroupConfig says whether a group may have these settings. It gives the values
+// CheckGroupConfig reports whether a group may have these settings. It gives the values
 // their canonical form.
 func CheckGroupConfig(s metadata.Settings) error { return check(groupDefinitions, s) }

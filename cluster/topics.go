@@ -62,7 +62,7 @@ func IsInternal(name string) bool {
 // collides is what two names share if metrics could not tell them apart.
 func collides(name string) string { return strings.ReplaceAll(name, ".", "_") }
 
-// CheckAddPartitions says whether a topic can be raised to total partitions.
+// CheckAddPartitions reports whether a topic can be raised to total partitions.
 func CheckAddPartitions(t *Topic, total int32) error {
 	switch {
 	case total == t.Partitions:
@@ -112,7 +112,7 @@ func (v *View) Deleted() map[id.Topic]metadata.DeletedTopic {
 	return v.mu.deleted.copied()
 }
 
-// IsTopic says whether the topic of that name is this one. That it is not is said only
+// IsTopic reports whether the topic of that name is this one. That it is not is said only
 // as the store has it: the view may lag.
 func (v *View) IsTopic(ctx context.Context, name string, t id.Topic) (bool, error) {
 	if known, ok := v.Topic(name); ok && known.ID == t {

@@ -104,7 +104,7 @@ func (v *View) Touch() {
 	v.mu.changed = make(chan struct{})
 }
 
-// Changed gives a channel that is closed at the next change. Take it before
+// Changed returns a channel that is closed at the next change. Take it before
 // looking.
 func (v *View) Changed() <-chan struct{} {
 	v.mu.RLock()

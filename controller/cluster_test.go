@@ -427,7 +427,7 @@ func (w *world) holds(d time.Duration, what string, ok func() bool) {
 	}
 }
 
-// served says whether live agents own all partitions of a topic.
+// served reports whether live agents own all partitions of a topic.
 func (w *world) served(t id.Topic, partitions int32) bool {
 	for i := range partitions {
 		if _, ok := w.view.Owner(id.Partition{Topic: t, Index: i}); !ok {

@@ -119,7 +119,7 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// elected says whether this agent is the controller, trying to become it if nobody
+// elected reports whether this agent is the controller, trying to become it if nobody
 // is.
 func (c *Controller) elected(ctx context.Context) bool {
 	held := c.deps.View.Controller()
@@ -253,7 +253,7 @@ func pictureOf(v *cluster.View) *picture {
 
 func (c *Controller) picture() *picture { return pictureOf(c.deps.View) }
 
-// alive says whether an owner has a session.
+// alive reports whether an owner has a session.
 func (p *picture) alive(i id.Incarnation, b id.Broker) bool {
 	return i != 0 && slices.ContainsFunc(p.live, func(a cluster.Live) bool { return a.Broker == b && a.Incarnation == i })
 }
@@ -276,7 +276,7 @@ func (c *Controller) Waiting() map[id.Journal]string {
 	return out
 }
 
-// Active says whether this agent is the controller.
+// Active reports whether this agent is the controller.
 func (c *Controller) Active() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 type Cost struct {
 	Journal id.Journal
 	Record  cluster.Journal
-	// Partitions may have their newest records in it: those behind what the tier has,
+	// Partitions may have their newest records in it: those after what the tier has,
 	// as far as no live member has them, would be lost.
 	Partitions []id.Partition
 	// Tiered is up to which offset the tier has each of them.

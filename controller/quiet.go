@@ -80,7 +80,7 @@ func incarnations(agents []cluster.Live) (list []id.Incarnation) {
 	return list
 }
 
-// calm says whether partitions may be moved for balance.
+// calm reports whether partitions may be moved for balance.
 func (q *quiet) calm() bool { return !q.since.IsZero() && time.Since(q.since) >= settleFor }
 
 // unrest is an incarnation that comes, leaves or dies, or whose partitions wait for an

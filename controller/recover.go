@@ -20,7 +20,7 @@ import (
 // and the reading of a journal's tail.
 const fencePatience = 10 * time.Second
 
-// reach says whether enough members answer at all, before anything is written anywhere:
+// reach reports whether enough members answer at all, before anything is written anywhere:
 // those of a journal that waits for lost disks never will.
 func (c *Controller) reach(ctx context.Context, members []id.Store, enough int) error {
 	answers := make(chan answer, len(members))

@@ -27,7 +27,7 @@ const pingPatience = 500 * time.Millisecond
 // clients that it has can find it.
 const strandedGraces = 5
 
-// dead says whether an incarnation is to be replaced. A lease that ended while etcd
+// dead reports whether an incarnation is to be replaced. A lease that ended while etcd
 // was away is no death: the agent itself is asked first, and its peers. Who has no journal that may
 // still grow can't acknowledge anything, and needn't be asked. A wrong verdict costs
 // a failover and nothing else.
@@ -86,7 +86,7 @@ func (c *Controller) ask(ctx context.Context, i id.Incarnation, s *suspect) {
 	}
 }
 
-// hear gives the incarnation that answers at the store of i. Its peers are asked at the
+// hear returns the incarnation that answers at the store of i. Its peers are asked at the
 // same time: one that finds i there is as good, since it may be only this agent that can't
 // reach it. That costs no time: who is silent for this agent has pingPatience anyhow.
 func (c *Controller) hear(ctx context.Context, i id.Incarnation) (id.Incarnation, error) {

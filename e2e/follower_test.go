@@ -26,7 +26,7 @@ type follower struct {
 
 	mu        sync.Mutex
 	seen      map[int32]map[int64]uint64 // partition -> offset -> hash of the value
-	next      map[int32]int64            // behind the last offset that was seen
+	next      map[int32]int64            // after the last offset that was seen
 	committed map[int32]int64            // as was confirmed
 	commits   int
 	again     int // records that came more than once

@@ -248,7 +248,7 @@ func poll(t *testing.T, patience time.Duration, what string, try func() error) {
 	}
 }
 
-// freeAddr gives a loopback address that nobody listens on at this moment, below
+// freeAddr returns a loopback address that nobody listens on at this moment, below
 // the range of ports that clients are given.
 func freeAddr(t *testing.T) string {
 	t.Helper()

@@ -30,13 +30,13 @@ type link struct {
 	all   sync.WaitGroup
 }
 
-// newLink gives a proxy to an address; the test ends it.
+// newLink returns a proxy to an address; the test ends it.
 func newLink(t *testing.T, to string) *link {
 	t.Helper()
 	return linkAt(t, freeAddr(t), to)
 }
 
-// linkAt gives a proxy that listens at one address to another.
+// linkAt returns a proxy that listens at one address to another.
 func linkAt(t *testing.T, at, to string) *link {
 	t.Helper()
 	l := &link{to: to, cut: map[int]bool{}, heal: make(chan struct{}), conns: map[net.Conn]struct{}{}}

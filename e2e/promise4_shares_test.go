@@ -65,7 +65,7 @@ func (c *cluster) awaitShare(m *member, fits func(partitions, slots int) bool) {
 	})
 }
 
-// leaders gives the leader of every partition, as the brokers tell.
+// leaders returns the leader of every partition, as the brokers tell.
 func (l *ledger) leaders() map[int32]int32 {
 	l.t.Helper()
 	topics, err := kadm.NewClient(l.cl).ListTopics(l.t.Context(), l.topic)

@@ -120,7 +120,7 @@ func allOfEtcdGone(t *testing.T, outage time.Duration) {
 	f.check()
 }
 
-// epochs gives the leader epochs of all partitions; each change of owner raises one.
+// epochs returns the leader epochs of all partitions; each change of owner raises one.
 func (l *ledger) epochs() map[int32]int32 {
 	l.t.Helper()
 	topics, err := kadm.NewClient(l.cl).ListTopics(l.t.Context(), l.topic)

@@ -31,7 +31,7 @@ rm -rf package
 mv corpus.part corpus.txt
 `
 
-// corpus gives the file, made once.
+// corpus returns the file, made once.
 func corpus(t *testing.T) string {
 	t.Helper()
 	cache, err := os.UserCacheDir()

@@ -73,7 +73,7 @@ func (b Batch) IsControl() bool       { return b.Attributes()&attrControl != 0 }
 // before compaction.
 func (b Batch) LastOffset() int64 { return b.BaseOffset() + int64(b.LastDelta()) }
 
-// NextOffset is the offset behind the batch.
+// NextOffset is the offset after the batch.
 func (b Batch) NextOffset() int64 { return b.LastOffset() + 1 }
 
 // Size is the size in bytes that the header claims.

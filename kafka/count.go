@@ -9,7 +9,7 @@ const (
 	headEnd  = countAt + 4
 )
 
-// CountRecords sums up the records of whole batches that lie one behind another, in pieces
+// CountRecords sums up the records of whole batches that lie one after another, in pieces
 // that may begin and end anywhere. It reads their headers only.
 func CountRecords(pieces [][]byte) (n int64) {
 	var head [headEnd]byte

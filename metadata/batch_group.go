@@ -54,7 +54,7 @@ func (g *group) keys() iter.Seq2[string, bool] {
 	}
 }
 
-// wanted says whether any caller still waits; if not, the last reason.
+// wanted reports whether any caller still waits; if not, the last reason.
 func (g *group) wanted() error {
 	var err error
 	for _, c := range g.callers {
@@ -68,7 +68,7 @@ func (g *group) wanted() error {
 // keyLocks are keys in use: by one that writes (-1), or by as many as guard.
 type keyLocks map[string]int
 
-// free says whether the group can have all its keys.
+// free reports whether the group can have all its keys.
 func (l keyLocks) free(g *group) bool {
 	for key, writes := range g.keys() {
 		if n := l[key]; n < 0 || n > 0 && writes {

@@ -74,7 +74,7 @@ func (p *packer) add(g *group) bool {
 	return true
 }
 
-// agrees says whether the group's guards ask the same of a key as those in the
+// agrees reports whether the group's guards ask the same of a key as those in the
 // pack: if not, one of them loses, and had better not take the others along.
 func (p *packer) agrees(g *group) bool {
 	for _, gd := range g.guards {

@@ -38,7 +38,7 @@ func (o Object) String() string { return fmt.Sprintf("%d-%d", o.Writer, o.Seq) }
 type Slice struct {
 	Object   Object
 	Base     int64    // first offset
-	End      int64    // the offset behind the last
+	End      int64    // the offset after the last
 	MinTime  int64    // smallest of its batches' first timestamps, in ms; records may be older; -1 if none has one
 	MaxTime  int64    // largest timestamp of all its records, in ms; a hint unless Object.TimesKnown
 	MinEpoch id.Epoch // leader epochs of the first and last batch
@@ -59,7 +59,7 @@ type Page struct {
 type Manifest struct {
 	Root   Page
 	Base   int64 // first offset it covers
-	End    int64 // the offset behind the last
+	End    int64 // the offset after the last
 	Slices int64
 	Bytes  int64 // of those of its slices that end above the log start
 }
@@ -237,7 +237,7 @@ func DecodeOwner(b []byte) (h Head, err error) {
 	return h, nil
 }
 
-// Written says whether a batch of an epoch in a journal of the writer is the
+// Written reports whether a batch of an epoch in a journal of the writer is the
 // partition's, as far as the chain knows.
 func (h *Head) Written(writer id.Incarnation, epoch id.Epoch) bool {
 	for _, l := range h.Chain {

@@ -20,7 +20,7 @@ type Tidier interface {
 	// Compact makes the store forget what keys held before a revision. A watch that is
 	// further behind gets a Reset.
 	Compact(ctx context.Context, rev Revision) error
-	// Reclaim says whether the store refused writes for want of room. If so, its history
+	// Reclaim reports whether the store refused writes for want of room. If so, its history
 	// is gone now, its files are smaller, and it takes writes again.
 	Reclaim(ctx context.Context) (bool, error)
 }

@@ -15,7 +15,7 @@ import (
 	"varve/wal"
 )
 
-// Pending gives what is committed and not in the tier, at most about limit
+// Pending returns what is committed and not in the tier, at most about limit
 // bytes.
 func (p *Partition) Pending(limit int64) object.Run {
 	run, all := p.pending(limit)

@@ -36,7 +36,7 @@ func (p *Partition) resume() {
 	}
 }
 
-// unpaused gives a channel that is closed when appends may be tried again.
+// unpaused returns a channel that is closed when appends may be tried again.
 func (p *Partition) unpaused() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -88,7 +88,7 @@ type Deps struct {
 	// TrustHeaders leaves the records of a batch unread where the topic's settings
 	// don't demand it (produce.validation=headers).
 	TrustHeaders bool
-	// Traffic gives the counters of a topic; nil: none are kept.
+	// Traffic returns the counters of a topic; nil: none are kept.
 	Traffic func(id.Topic) *meter.Traffic
 }
 
@@ -289,7 +289,7 @@ type State struct {
 	TierBytes  int64
 }
 
-// State gives a consistent picture.
+// State returns a consistent picture.
 func (p *Partition) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()

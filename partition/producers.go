@@ -175,7 +175,7 @@ type entry struct {
 	producer
 }
 
-// copy gives all of them, in any order. It is as much as is done of a snapshot while
+// copy returns all of them, in any order. It is as much as is done of a snapshot while
 // appends wait.
 func (ps *producers) copy() []entry {
 	all := make([]entry, 0, len(ps.by))
@@ -185,7 +185,7 @@ func (ps *producers) copy() []entry {
 	return all
 }
 
-// snapshot gives what was known when end was the end of the log, in order of ids.
+// snapshot returns what was known when end was the end of the log, in order of ids.
 func snapshot(all []entry, end int64) []object.Producer {
 	slices.SortFunc(all, func(a, b entry) int { return cmp.Compare(a.id, b.id) })
 	out := make([]object.Producer, 0, len(all))

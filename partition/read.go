@@ -65,7 +65,7 @@ func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (
 	return batches, false, s, nil
 }
 
-// Remote says whether what lies at offset has to be asked of a peer, which may take long.
+// Remote reports whether what lies at offset has to be asked of a peer, which may take long.
 func (p *Partition) Remote(offset int64) bool {
 	if p.deps.Remote == nil {
 		return false
@@ -132,7 +132,7 @@ func (p *Partition) take(d *Data, batches []located) (n int, err error) {
 	return n, p.piece(d, batches[0].journal, batches[0].pos, size)
 }
 
-// adjoining says how many of the first batches lie one behind another, and how
+// adjoining says how many of the first batches lie one after another, and how
 // many bytes they are together.
 func adjoining(batches []located) (n, size int) {
 	first := &batches[0]
@@ -161,7 +161,7 @@ func (p *Partition) piece(d *Data, j id.Journal, pos wal.Pos, size int) error {
 	return nil
 }
 
-// EpochEnd gives the largest epoch that is at most e and the offset at which it
+// EpochEnd returns the largest epoch that is at most e and the offset at which it
 // ended (KIP-101, KIP-320). known is false if e is older than all epochs that
 // the head remembers; then the tier knows.
 func (p *Partition) EpochEnd(e id.Epoch) (found id.Epoch, end int64, known bool) {

@@ -13,7 +13,7 @@ import (
 	"varve/tiering/object"
 )
 
-// adopted gives a partition whose tier ends at 100 and whose journal holds what
+// adopted returns a partition whose tier ends at 100 and whose journal holds what
 // the producers then wrote, each batch of one record.
 func adoptedPartition(b *bench, journal ...object.Producer) *Partition {
 	b.t.Helper()

@@ -60,14 +60,14 @@ func (p *Partition) learn(l *located, b kafka.Batch, s *Settings) {
 	}
 }
 
-// readable gives the log start and the settings.
+// readable returns the log start and the settings.
 func (p *Partition) readable() (start int64, s *Settings) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.logStart, p.mu.settings
 }
 
-// firstBatch gives the first batch, from the one that holds offset on, that is
+// firstBatch returns the first batch, from the one that holds offset on, that is
 // wanted.
 func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) *located {
 	p.mu.Lock()
@@ -90,7 +90,7 @@ func (p *Partition) batch(l *located) (kafka.Batch, error) {
 
 var errFound = errors.New("found")
 
-// FindInBatch gives the first record from offset start on with a timestamp of at
+// FindInBatch returns the first record from offset start on with a timestamp of at
 // least at.
 func FindInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp, ok bool, err error) {
 	err = b.Records(limit, func(r *kafka.Record) error {
@@ -153,7 +153,7 @@ func (p *Partition) newerIn(l *located, s *Settings, start int64, best object.St
 	return best, err
 }
 
-// newestIn gives the first record with a batch's largest timestamp, from offset
+// newestIn returns the first record with a batch's largest timestamp, from offset
 // start on; its time is -1 if there is none.
 func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest object.Stamp, err error) {
 	newest.Time = -1

@@ -25,7 +25,7 @@ func timed(codec kafka.Codec, times ...int64) kafka.Batch {
 }
 
 // Whatever order timestamps come in and wherever the log starts, a look-up by
-// time gives what a search through all records would.
+// time returns what a search through all records would.
 func TestLookupsByTimeAgainstRecords(t *testing.T) {
 	for seed := range uint64(20) {
 		b := newBench(t)

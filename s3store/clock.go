@@ -101,7 +101,7 @@ func (t *signingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// sign gives the request with a signature of that time. A request without one, or whose
+// sign gives the request a signature of that time. A request without one, or whose
 // body carries signatures of its own, stays as it is.
 func (t *signingTransport) sign(r *http.Request, at time.Time) (*http.Request, error) {
 	const hashHeader = "X-Amz-Content-Sha256"

@@ -46,7 +46,7 @@ type retrying struct {
 }
 
 // WithRetry repeats calls after transient errors, never after a sentinel or when
-// ctx is over. A listing goes on behind the last key that it delivered, and a
+// ctx is over. A listing goes on after the last key that it delivered, and a
 // stream of Get from the byte where it broke.
 //
 // A PutIfAbsent that meets ErrExists after an attempt whose outcome is unknown

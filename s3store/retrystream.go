@@ -67,7 +67,7 @@ func (s *retryStream) attempt(p []byte) (int, error) {
 		}
 		err := s.open()
 		if s.started && errors.Is(err, ErrRange) {
-			return 0, io.EOF // it broke behind the last byte
+			return 0, io.EOF // it broke after the last byte
 		}
 		if err != nil {
 			s.body = nil

@@ -54,7 +54,7 @@ type call struct {
 
 const requestTimeout = 4 * time.Second
 
-// conn gives a live connection to an address.
+// conn returns a live connection to an address.
 func (c *client) conn(ctx context.Context, addr string) (*kconn, error) {
 	c.mu.Lock()
 	k := c.conns[addr]
@@ -230,7 +230,7 @@ func (c *client) refresh(ctx context.Context) {
 	}
 }
 
-// leader gives a partition's leader, as far as it is known.
+// leader returns a partition's leader, as far as it is known.
 func (c *client) leader(ctx context.Context, p int32) (string, error) {
 	for ctx.Err() == nil {
 		c.mu.Lock()

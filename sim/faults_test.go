@@ -288,7 +288,7 @@ func (w *world) heal(ctx context.Context) {
 	_ = sleep(ctx, time.Second)
 }
 
-// mayLose says whether the promise covers the loss of this host's disk now: with Q of
+// mayLose reports whether the promise covers the loss of this host's disk now: with Q of
 // 2, one store of each journal may be lost, and the next one only when no journal
 // counts on the former any more. Everything that etcd names has to be there.
 func (w *world) mayLose(h *host) bool {

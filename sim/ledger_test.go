@@ -38,7 +38,7 @@ func (l *ledger) sent(p *producer, b *sent) {
 	l.sentBy[p.String()] = append(l.sentBy[p.String()], b.values...)
 }
 
-// heard says whether anything of a producer was acknowledged.
+// heard reports whether anything of a producer was acknowledged.
 func (l *ledger) heard(p *producer) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *ledger) note(who string, partition int32, offset int64, value string) {
 	}
 }
 
-// end is the offset behind all that was acknowledged or read of a partition.
+// end is the offset after all that was acknowledged or read of a partition.
 func (l *ledger) end(partition int32) (end int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -64,7 +64,7 @@ func (n *network) change(f func()) {
 
 func pair(a, b node) [2]node { return [2]node{min(a, b), max(a, b)} }
 
-// blocked says whether nothing gets from a to b now; the lock is held.
+// blocked reports whether nothing gets from a to b now; the lock is held.
 func (n *network) blocked(a, b node) bool { return n.cut[pair(a, b)] || n.dark[a] || n.dark[b] }
 
 func (n *network) setCut(a, b node, is bool) {
@@ -105,7 +105,7 @@ func (n *network) breakSome(which func(*conn) bool) {
 	})
 }
 
-// lighten gives a host its power back: what it had open before is reset.
+// lighten restores a host's power: what it had open before is reset.
 func (n *network) lighten(who node) {
 	n.change(func() {
 		n.dark[who] = false
@@ -341,7 +341,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	}
 }
 
-// read gives what has arrived, or waits once.
+// read returns what has arrived, or waits once.
 func (c *conn) read(b []byte) (int, error) {
 	c.n.mu.Lock()
 	defer c.n.mu.Unlock()

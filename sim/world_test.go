@@ -229,7 +229,7 @@ func (w *world) awaitTier(ctx context.Context) {
 	})
 }
 
-// journalsForgotten says whether etcd names no journal any more: then the tier alone
+// journalsForgotten reports whether etcd names no journal any more: then the tier alone
 // has everything. A journal that is named is looked for on disks.
 func (w *world) journalsForgotten(ctx context.Context) bool {
 	m := w.meta.Open()

@@ -61,7 +61,7 @@ func newCache(limit, chunkSize int64, clock func() time.Time) *cache {
 	return c
 }
 
-// take gives an empty chunk of at least size bytes for the file from start on,
+// take returns an empty chunk of at least size bytes for the file from start on,
 // or nil if all the memory is waiting for the disk or a quorum. With over it may
 // go beyond the limit.
 func (c *cache) take(j id.Journal, file uint32, start, size int64, over bool) *chunk {
@@ -230,7 +230,7 @@ func (v *View) Release() {
 	}
 }
 
-// find gives the chunk that holds n bytes from pos on.
+// find returns the chunk that holds n bytes from pos on.
 func (c *cache) find(j id.Journal, pos Pos, n int) *chunk {
 	in := c.mu.files[fileOf{j, pos.file()}]
 	for i := len(in) - 1; i >= 0; i-- {
@@ -271,7 +271,7 @@ func (c *cache) rest(j id.Journal, pos Pos) (View, bool) {
 	return View{k.buf[pos.off()-k.start : filled : filled], k, c}, true
 }
 
-// has says whether the byte at pos is here.
+// has reports whether the byte at pos is here.
 func (c *cache) has(j id.Journal, pos Pos) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

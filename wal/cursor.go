@@ -17,7 +17,7 @@ type Cursor struct {
 	buf   []byte
 }
 
-// Run is some whole entries that lie one behind another. It must be released.
+// Run is some whole entries that lie one after another. It must be released.
 type Run struct {
 	Bytes       []byte
 	First, Last uint64
@@ -33,7 +33,7 @@ func (r *Run) Release() {
 // errEnough ends a walk early.
 var errEnough = errors.New("enough")
 
-// Cursor stands behind entry number after. The journal was recovered, or is
+// Cursor stands after entry number after. The journal was recovered, or is
 // followed or written here. ErrGone says that the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	c := &Cursor{store: s, id: j, next: after + 1}
@@ -66,7 +66,7 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	return c, nil
 }
 
-// behind is the place behind an entry that is closed and not settled.
+// behind is the place after an entry that is closed and not settled.
 func (w *Writer) behind(j id.Journal, number uint64) (pos Pos, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -78,7 +78,7 @@ func (w *Writer) behind(j id.Journal, number uint64) (pos Pos, ok bool) {
 	return e.header.pos + Pos(e.header.length), true
 }
 
-// behindStored is the place behind an entry that is in a file's directories.
+// behindStored is the place after an entry that is in a file's directories.
 func (s *Store) behindStored(j id.Journal, number uint64) (pos Pos, err error) {
 	files, _, err := s.filesOf(j)
 	if err != nil {
@@ -116,13 +116,13 @@ func (s *Store) behindStored(j id.Journal, number uint64) (pos Pos, err error) {
 	return 0, fmt.Errorf("journal %v entry %d: %w", j, number, ErrGone)
 }
 
-// At is the place behind what was read.
+// At is the place after what was read.
 func (c *Cursor) At() Pos { return c.pos }
 
 // After is the number of the entry before the next.
 func (c *Cursor) After() uint64 { return c.next - 1 }
 
-// Next gives the next entries up to number upTo, which must be closed or durable,
+// Next returns the next entries up to number upTo, which must be closed or durable,
 // together at most limit bytes but at least one. Empty: there are none up to there.
 // The run is valid until the next call of Next.
 func (c *Cursor) Next(upTo uint64, limit int) (Run, error) {
@@ -216,7 +216,7 @@ func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
 	return c.advance(Run{Bytes: c.buf[:n], First: c.next, Last: last}, pos), nil
 }
 
-// grown gives b with at least n bytes of length.
+// grown returns b with at least n bytes of length.
 func grown(b []byte, n int) []byte {
 	if n <= len(b) {
 		return b

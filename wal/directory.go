@@ -28,9 +28,9 @@ func (s *Store) Directories(j id.Journal) *Directories { return &Directories{sto
 // Journal is the one that is read.
 func (d *Directories) Journal() id.Journal { return d.id }
 
-// Next gives the directories of the entries behind number after, as many as a MiB
+// Next returns the directories of the entries with numbers above after, as many as a MiB
 // holds, in the form that ParseDirectories reads; empty if there are none. It goes on
-// quickly behind what it gave last, and may be asked for any place.
+// quickly after what it gave last, and may be asked for any place.
 func (d *Directories) Next(after uint64) ([]byte, error) {
 	files, end, err := d.store.filesOf(d.id)
 	if err != nil {
@@ -82,7 +82,7 @@ func (d *Directories) turnTo(f *file, after uint64) error {
 	return nil
 }
 
-// gather adds what is held, from behind number after up to end, until out is full.
+// gather adds what is held, from after number after up to end, until out is full.
 func (d *Directories) gather(out []byte, after, end uint64) (_ []byte, full bool, err error) {
 	for d.at < len(d.dirs) {
 		number, n, err := nextDirectory(d.dirs[d.at:])
@@ -110,7 +110,7 @@ func (d *Directories) gather(out []byte, after, end uint64) (_ []byte, full bool
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
 
-// filesOf gives a journal's files, and the last entry to be read from them: not
+// filesOf returns a journal's files, and the last entry to be read from them: not
 // beyond where it was decided to end, nor what is added from now on.
 func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
 	h, err := s.member(j)

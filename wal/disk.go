@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// batch is a row of closed entries that lie one behind another: one write and one
+// batch is a row of closed entries that lie one after another: one write and one
 // sync. It refers to no entry, since those may be settled or carried over
 // meanwhile.
 type batch struct {
@@ -47,7 +47,7 @@ func (l *lane) run() {
 	}
 }
 
-// next gives what is to be written, closing the open entry if nothing else waits.
+// next returns what is to be written, closing the open entry if nothing else waits.
 // over says that nothing ever will be.
 func (l *lane) next() (b batch, ok, over bool) {
 	l.w.mu.Lock()

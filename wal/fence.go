@@ -108,7 +108,7 @@ func (s *Store) Seal(j id.Journal, end uint64) error {
 	})
 }
 
-// admit says whether entries up to last may be written by who has that epoch: 0 is
+// admit reports whether entries up to last may be written by who has that epoch: 0 is
 // the writer, others are recoverers. The gate is held.
 func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
 	if err := s.intact(); err != nil {

@@ -167,7 +167,7 @@ func joinDirs(dirs, more []byte) []byte {
 	return append(dirs, more[indexHeadBytes:]...)
 }
 
-// checkIndexHead says whether an index begins here.
+// checkIndexHead reports whether an index begins here.
 func checkIndexHead(dirs []byte) error {
 	if len(dirs) < indexHeadBytes || string(dirs[:len(indexMagic)]) != indexMagic {
 		return fmt.Errorf("no index of a journal file: %w", errNoEntry)
@@ -181,7 +181,7 @@ func checkIndexHead(dirs []byte) error {
 // dirHeadBytes is what stands before an entry's directory in an index.
 const dirHeadBytes = 8 + 8 + 4 + 4 + 4
 
-// nextDirectory gives the number of the entry at the front of b, and how many bytes
+// nextDirectory returns the number of the entry at the front of b, and how many bytes
 // of the index are the entry's.
 func nextDirectory(b []byte) (number uint64, n int, err error) {
 	if len(b) < dirHeadBytes {

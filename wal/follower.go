@@ -73,7 +73,7 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	return f, nil
 }
 
-// openFollower finds the place behind the last entry; the gate is held.
+// openFollower finds the place after the last entry; the gate is held.
 func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 	f := &Follower{store: s, id: j, held: h, room: make(chan struct{}, 1)}
 	f.files = &supply{store: s, journal: j, size: s.fileBytes(h), freed: func() { signal(f.room) }}
@@ -104,7 +104,7 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 	return f, nil
 }
 
-// locate finds the file and the place behind the last entry, and the file behind
+// locate finds the file and the place after the last entry, and the file behind
 // that, if it is there.
 func (f *Follower) locate() (next *file, err error) {
 	s, h := f.store, f.held
@@ -137,7 +137,7 @@ func (f *Follower) locate() (next *file, err error) {
 	return next, nil
 }
 
-// Append takes whole entries that lie one behind another, as the writer closed
+// Append takes whole entries that lie one after another, as the writer closed
 // them, checks every byte of them, and writes those that are new; Sync makes them
 // durable. The epoch is 0 for the writer, and a recoverer's for its copies: another
 // than that which fenced the journal is ErrFenced. It waits for the next file to be
@@ -263,7 +263,7 @@ func (f *Follower) place(h *header) error {
 	return nil
 }
 
-// fits counts the entries that lie in this file, one behind another, and count in a
+// fits counts the entries that lie in this file, one after another, and count in a
 // sealed journal.
 func (f *Follower) fits(run []received) int {
 	m := f.store.metaOf(f.held)

@@ -462,7 +462,7 @@ func TestSealedJournalTakesWhatLiesBelowItsEnd(t *testing.T) {
 	}
 }
 
-// ahead gives a pair whose writer is beyond the follower's second file, while the disk
+// ahead returns a pair whose writer is beyond the follower's second file, while the disk
 // makes no third one until slow is closed.
 func ahead(t *testing.T) (p *pair, slow chan struct{}) {
 	disk := vfs.NewMemory()
@@ -727,7 +727,7 @@ func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
 	})
 }
 
-// TestNothingIsReadBehindTheEnd: what stands in a member's file behind its last entry is
+// TestNothingIsReadBehindTheEnd: what stands in a member's file after its last entry is
 // no part of the journal.
 func TestNothingIsReadBehindTheEnd(t *testing.T) {
 	p := newPair(t)

@@ -28,7 +28,7 @@ import (
 //	| header, 64 bytes   |
 //	+--------------------+ 64
 //	| bodies of appends, |
-//	| one behind another |
+//	| one after another  |
 //	+--------------------+ directory offset
 //	| directory: records |
 //	| of 96 bytes each   |
@@ -50,7 +50,7 @@ import (
 //	56 crc        uint32  CRC-32C of the directory
 //	60 crc        uint32  CRC-32C of bytes 0 to 59
 //
-// The directory stands behind the bodies, not before them: a body's place is
+// The directory stands after the bodies, not before them: a body's place is
 // then final as soon as it is copied, and the header, written last, says where
 // the directory is. A body carries its own CRC-32C from byte 21 on (a record
 // batch's); the directory holds that and one of the bytes before, so that every
@@ -61,11 +61,11 @@ import (
 // An entry is written by one call and synced before the next is written. So the
 // first number that is missing or damaged ends the journal, unless an intact
 // entry behind it says that the number was durable: that is damage, not a torn
-// tail, and recovery refuses to guess. Old data behind the end never counts,
+// tail, and recovery refuses to guess. Old data after the end never counts,
 // for it has another id, or a position or number that does not follow.
 //
 // When a file is full and its entries are committed, their directories are
-// written once more, one behind another, to "<journal>.<file>.idx", so that a
+// written once more, one after another, to "<journal>.<file>.idx", so that a
 // start reads those instead of the file.
 //
 // Files are trimmed from the front; the numbers of what is left have no gap. A copy
@@ -150,7 +150,7 @@ type Record struct {
 	TimeKnown bool
 }
 
-// End is the offset behind the append.
+// End is the offset after the append.
 func (r *Record) End() int64 { return r.Base + int64(r.LastDelta) + 1 }
 
 func appendRecord(dst []byte, r *Record) []byte {

@@ -34,7 +34,7 @@ func inspected(t *testing.T, fs vfs.FS) string {
 }
 
 // written makes a journal with n appends of 20 KiB each, one an entry, sealed at
-// epoch 3 behind the last.
+// epoch 3 after the last.
 func written(t *testing.T, n int64) *vfs.Memory {
 	t.Helper()
 	fs := vfs.NewMemory()

@@ -66,7 +66,7 @@ func joinAgain(j id.Journal, was, m meta) error {
 	return nil
 }
 
-// member gives what is held of a journal that was joined, or ErrUnknown. After a failed
+// member returns what is held of a journal that was joined, or ErrUnknown. After a failed
 // sync nobody gets it.
 func (s *Store) member(j id.Journal) (*journal, error) {
 	if err := s.intact(); err != nil {

@@ -88,7 +88,7 @@ func (l *lane) add(rec *Record, body []byte, owner Owner) error {
 	return nil
 }
 
-// entryFor gives the open entry with room for n more bytes, opening one if need
+// entryFor returns the open entry with room for n more bytes, opening one if need
 // be.
 func (l *lane) entryFor(n int64) (*entry, error) {
 	if e := l.open; e != nil {
@@ -162,7 +162,7 @@ func (l *lane) closeEntry() {
 	}
 }
 
-// nth gives a closed entry that is not settled.
+// nth returns a closed entry that is not settled.
 func (l *lane) nth(number uint64) *entry { return l.line[number-l.line[0].number] }
 
 // settle lets go of entries that are both committed and on this disk.

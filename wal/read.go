@@ -8,7 +8,7 @@ import (
 	"varve/internal/id"
 )
 
-// View gives n committed bytes from pos on in place: from the tail cache, or from
+// View returns n committed bytes from pos on in place: from the tail cache, or from
 // what is read for those who lag, if that is worth while.
 func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 	v, ok := s.cache.view(j, pos, n)
@@ -25,7 +25,7 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 
 // ReadAt fills p with committed bytes from pos on, from memory or from disk.
 // ErrGone says that they were trimmed and recycled, or never were here: what stands in
-// a file behind the last entry are zeroes, or what was there before the file was the
+// a file after the last entry are zeroes, or what was there before the file was the
 // journal's.
 func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	if s.cache.read(j, p, pos) {
@@ -47,7 +47,7 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	return nil
 }
 
-// beyond says whether a place lies behind the last entry on this disk, if that is known.
+// beyond reports whether a place lies after the last entry on this disk, if that is known.
 // An entry that is committed and not on this disk yet is in memory.
 func (s *Store) beyond(j id.Journal, end Pos) bool {
 	s.mu.Lock()
@@ -107,7 +107,7 @@ func (s *Store) Entries(j id.Journal, each func(*Entry) error) error {
 	return nil
 }
 
-// dirsOf gives the directories of a file, from memory or its index.
+// dirsOf returns the directories of a file, from memory or its index.
 func (s *Store) dirsOf(f *file) ([]byte, error) {
 	s.mu.Lock()
 	dirs, indexed := f.dirs, f.indexed

@@ -82,7 +82,7 @@ type scanner struct {
 	journal id.Journal
 	last    uint64 // number of the last intact entry
 	first   bool   // whether an entry was met
-	tail    Pos    // behind the last intact entry
+	tail    Pos    // after the last intact entry
 	origin  *file  // the first that is there: it holds the first entry, or there is none
 	from    floor  // where the journal begins here, unless it was trimmed since
 	buf     []byte
@@ -200,7 +200,7 @@ func readUpTo(f *file, p []byte, at int64) error {
 	return err
 }
 
-// checkRest looks behind the end for proof that it is not the end.
+// checkRest looks after the end for proof that it is not the end.
 func (sc *scanner) checkRest(files []*file) error {
 	if sc.torn == nil {
 		return nil
@@ -222,7 +222,7 @@ func (sc *scanner) checkRest(files []*file) error {
 
 const searchStep = 1 << 20
 
-// intact says whether a whole entry stands at a place. A header alone proves
+// intact reports whether a whole entry stands at a place. A header alone proves
 // nothing: it may be what a client put into a record.
 func (sc *scanner) intact(f *file, at int64) bool {
 	_, _, err := sc.entry(f, at)

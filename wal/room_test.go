@@ -11,7 +11,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// shortDisk gives a journal on a disk whose capacity a test sets, which keeps room for one
+// shortDisk returns a journal on a disk whose capacity a test sets, which keeps room for one
 // file free, and the log.
 func shortDisk(t *testing.T) (*vfs.Memory, *Store, *Writer, *strings.Builder) {
 	t.Helper()

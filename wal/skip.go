@@ -118,7 +118,7 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 	return f.skip(to)
 }
 
-// behind is the place behind what was synced; the gate is held.
+// behind is the place after what was synced; the gate is held.
 func (f *Follower) behind() Pos {
 	f.store.mu.Lock()
 	defer f.store.mu.Unlock()

@@ -22,13 +22,13 @@ func (s *Store) spareCount() int {
 	return len(s.mu.spares)
 }
 
-// short says whether hardly more of the disk is free than what has to stay free.
+// short reports whether hardly more of the disk is free than what has to stay free.
 func (s *Store) short() bool {
 	free, _, err := s.fs.Space(s.cfg.Dir)
 	return err == nil && free < s.cfg.ReserveBytes+2*s.cfg.FileBytes
 }
 
-// keepsSpare says whether a file of that size, which nobody needs, becomes a spare.
+// keepsSpare reports whether a file of that size, which nobody needs, becomes a spare.
 func (s *Store) keepsSpare(size int64) bool {
 	n := s.spareCount()
 	return size == s.cfg.FileBytes && (n < fewSpares || int64(n+1)*size <= s.cfg.SpareBytes && !s.short())
@@ -53,7 +53,7 @@ func (s *Store) addSpare(path string) {
 	s.mu.Unlock()
 }
 
-// takeSpare gives the path of a spare for a file of that size; "" if there is none.
+// takeSpare returns the path of a spare for a file of that size; "" if there is none.
 func (s *Store) takeSpare(size int64) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -285,7 +285,7 @@ func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {
 	return s.fs.Open(path, mode)
 }
 
-// held gives the journal's entry, made if need be; s.mu is held or not yet shared.
+// held returns the journal's entry, made if need be; s.mu is held or not yet shared.
 func (s *Store) held(j id.Journal) *journal {
 	h := s.mu.journals[j]
 	if h == nil {

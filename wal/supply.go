@@ -35,7 +35,7 @@ func (p *supply) want(num uint32) {
 	signal(s.work)
 }
 
-// take gives the file that was wanted, if it is there.
+// take returns the file that was wanted, if it is there.
 func (p *supply) take() *file {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *supply) why() error {
 	return errBusy
 }
 
-// failing says whether the file can't be had at this moment.
+// failing reports whether the file can't be had at this moment.
 func (p *supply) failing() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,7 +85,7 @@ func (p *supply) end() {
 	s.mu.Unlock()
 }
 
-// without gives a new slice, since the janitor walks through the old.
+// without returns a new slice, since the janitor walks through the old.
 func without(all []*supply, p *supply) (rest []*supply) {
 	for _, x := range all {
 		if x != p {

@@ -147,7 +147,7 @@ func (s *Store) removeFile(f *file) error {
 	return vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
 }
 
-// isStuck says whether a file of the journal could not be removed; s.mu is held.
+// isStuck reports whether a file of the journal could not be removed; s.mu is held.
 func (s *Store) isStuck(j id.Journal) bool {
 	return slices.ContainsFunc(s.mu.stuck, func(f *file) bool { return f.journal == j })
 }

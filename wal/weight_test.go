@@ -10,7 +10,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// counted gives the appends that the store counts in a journal's files.
+// counted returns the appends that the store counts in a journal's files.
 func (s *Store) counted(w *Writer) (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -117,7 +117,7 @@ func (w *Writer) Wait(ctx context.Context, room <-chan struct{}) error {
 	}
 }
 
-// Room gives a channel that is closed when room may have become free. Take it
+// Room returns a channel that is closed when room may have become free. Take it
 // before the Append that might be busy.
 func (w *Writer) Room() <-chan struct{} {
 	w.mu.Lock()

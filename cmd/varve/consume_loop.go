@@ -45,7 +45,7 @@ func (a *assigned) change(parts map[string][]int32, own bool) {
 	a.ever = a.ever || own
 }
 
-// mine says whether a partition is this member's; nothing is known before the
+// mine reports whether a partition is this member's; nothing is known before the
 // first assignment.
 func (a *assigned) mine(topic string, p int32) (mine, known bool) {
 	a.mu.Lock()
@@ -127,7 +127,7 @@ func (r *consuming) print(cl *kgo.Client, fs kgo.Fetches) (enough bool, err erro
 	return false, nil
 }
 
-// troubles gives the first error that waiting doesn't mend.
+// troubles returns the first error that waiting doesn't mend.
 func (r *consuming) troubles(fs kgo.Fetches) (bad error) {
 	fs.EachError(func(topic string, p int32, err error) {
 		if bad != nil || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || kerr.IsRetriable(err) && !errors.Is(err, kerr.UnknownTopicOrPartition) {
@@ -142,7 +142,7 @@ func (r *consuming) troubles(fs kgo.Fetches) (bad error) {
 	return bad
 }
 
-// finished says whether all that is ours was read up to its end.
+// finished reports whether all that is ours was read up to its end.
 func (r *consuming) finished() bool {
 	all := true
 	r.plan.end.Each(func(end kadm.Offset) {

@@ -25,7 +25,7 @@ func (s *storesFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&s.data, "data", "", "the data directory of 'varve dev', instead of a configuration")
 }
 
-// load gives the configuration with the settings of etcd and the object store.
+// load returns the configuration with the settings of etcd and the object store.
 func (s *storesFlags) load() (agent.Config, error) {
 	cfg := agent.DefaultConfig()
 	if s.data != "" {

@@ -61,7 +61,7 @@ func groupDescribeCommand() *cobra.Command {
 	})
 }
 
-// describeGroups gives what it could find and the errors of the rest.
+// describeGroups returns what it could find and the errors of the rest.
 func describeGroups(ctx context.Context, adm *kadm.Client, names []string) ([]groupDetail, error) {
 	lags, err := adm.Lag(ctx, names...)
 	if err != nil {

@@ -151,7 +151,7 @@ func hidden(c *cobra.Command) *cobra.Command {
 	return c
 }
 
-// alsoCalled gives a command more names.
+// alsoCalled adds names to a command.
 func alsoCalled(c *cobra.Command, names ...string) *cobra.Command {
 	c.Aliases = append(c.Aliases, names...)
 	return c

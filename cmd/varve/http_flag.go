@@ -29,7 +29,7 @@ type httpFlag struct {
 // timeoutKey is where a command's context has the bound of each request.
 type timeoutKey struct{}
 
-// add gives a command the flag, and a --timeout of each request if it has none.
+// add adds the flag to a command, and a --timeout of each request if it has none.
 func (h *httpFlag) add(c *cobra.Command) {
 	h.addAddress(c)
 	f := c.Flags()
@@ -46,7 +46,7 @@ func (h *httpFlag) add(c *cobra.Command) {
 	}
 }
 
-// addAddress gives a command the flag alone.
+// addAddress adds the flag alone to a command.
 func (h *httpFlag) addAddress(c *cobra.Command) {
 	h.addr = defaultHTTP
 	if addr := os.Getenv(httpVariable); addr != "" {

@@ -33,7 +33,7 @@ func (k *kafkaFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&k.timeout, "timeout", requestTimeout, "request timeout")
 }
 
-// seeds gives the brokers' addresses.
+// seeds returns the brokers' addresses.
 func (k *kafkaFlags) seeds() ([]string, error) {
 	text := k.brokers
 	if text == "" {

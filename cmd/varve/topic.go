@@ -91,7 +91,7 @@ func pairs(list []string, flag string) (map[string]*string, error) {
 	return out, nil
 }
 
-// asNamed gives the answers in the order in which the topics were named.
+// asNamed returns the answers in the order in which the topics were named.
 func asNamed[T any](names []string, answers map[string]T) (all []T) {
 	given := map[string]bool{}
 	for _, name := range names {

@@ -71,7 +71,7 @@ defaults, or all with --all-configs.`,
 	return c
 }
 
-// describeTopics gives what it could find and the errors of the rest.
+// describeTopics returns what it could find and the errors of the rest.
 func describeTopics(ctx context.Context, adm *kadm.Client, names []string, allConfigs bool) ([]topicDetail, error) {
 	found, err := adm.ListTopicsWithInternal(ctx, names...)
 	if err != nil {

@@ -92,7 +92,7 @@ func start(t *testing.T, name, binary string, env map[string]string, ready wait.
 	return c
 }
 
-// address gives a free port of loopback.
+// address returns a free port of loopback.
 func address(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

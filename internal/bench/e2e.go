@@ -157,7 +157,7 @@ func (e *endToEnd) await(ctx context.Context) {
 	}
 }
 
-// isEnd says whether an error of a poll is only that its context ended.
+// isEnd reports whether an error of a poll is only that its context ended.
 func isEnd(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, kgo.ErrClientClosed)
 }

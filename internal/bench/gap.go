@@ -138,7 +138,7 @@ func (g *gapRun) send(ctx context.Context, cl *kgo.Client, p *probe, partition i
 	})
 }
 
-// gaps gives the distribution over partitions of the longest gap of each, and how many
+// gaps returns the distribution over partitions of the longest gap of each, and how many
 // took nothing at all. Nothing may be pending.
 func (g *gapRun) gaps(end time.Time) (h *histogram, silent int) {
 	h = new(histogram)

@@ -73,7 +73,7 @@ const (
 	batchPrefix = 12
 )
 
-// walk gives the offset behind the last whole batch of fetched bytes (from if
+// walk returns the offset after the last whole batch of fetched bytes (from if
 // there is none) and how many records there are.
 func walk(b []byte, from int64) (next, records int64) {
 	next = from

@@ -55,14 +55,14 @@ func (s *Source) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Uint64 gives a number; it makes Source a source of math/rand/v2.
+// Uint64 returns a number; it makes Source a source of math/rand/v2.
 func (s *Source) Uint64() uint64 {
 	var b [8]byte
 	_, _ = s.Read(b[:]) // never fails
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Spread gives a pause from half of d to d, so that those who failed together
+// Spread returns a pause from half of d to d, so that those who failed together
 // don't return together.
 func (s *Source) Spread(d time.Duration) time.Duration {
 	if d <= 1 {

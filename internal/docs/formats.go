@@ -35,7 +35,7 @@ func Formats(formats []Format) (string, error) {
 	return b.String(), nil
 }
 
-// descriptions gives the long comments of a file, without that of the package.
+// descriptions returns the long comments of a file, without that of the package.
 func descriptions(f *ast.File) (texts []string) {
 	for _, g := range f.Comments {
 		if g != f.Doc && len(strings.Split(g.Text(), "\n")) >= formatLines {

@@ -115,7 +115,7 @@ func list(t *testing.T) []listed {
 
 func within(path, prefix string) bool { return path == prefix || strings.HasPrefix(path, prefix+"/") }
 
-// place gives the prefix under which a package is ranked.
+// place returns the prefix under which a package is ranked.
 func place(path string) (best string, rank int, ok bool) {
 	for prefix, r := range ranks {
 		if within(path, prefix) && len(prefix) > len(best) {

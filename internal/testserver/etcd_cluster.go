@@ -73,7 +73,7 @@ func (c *EtcdCluster) Start() error { return c.each(func(m *EtcdServer) error { 
 // Close ends all members and gives their ports back.
 func (c *EtcdCluster) Close() error { return c.each(func(m *EtcdServer) error { return m.Close() }) }
 
-// Leader gives the member that leads.
+// Leader returns the member that leads.
 func (c *EtcdCluster) Leader(ctx context.Context) (*EtcdServer, error) {
 	for _, m := range c.Members {
 		if m.Pid() == 0 {

@@ -50,7 +50,7 @@ func NewMemory() *Memory {
 	return m
 }
 
-// Crash gives what a disk would hold after a loss of power at this moment. The
+// Crash returns what a disk would hold after a loss of power at this moment. The
 // old file system must not be used any more.
 func (m *Memory) Crash(r *rand.Rand) *Memory {
 	m.mu.Lock()

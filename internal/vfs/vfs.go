@@ -23,7 +23,7 @@ type FS interface {
 	Remove(name string) error
 	// Rename replaces what is at to.
 	Rename(from, to string) error
-	// List gives the names in a directory, sorted.
+	// List returns the names in a directory, sorted.
 	List(dir string) ([]string, error)
 	MkdirAll(dir string) error
 	// SyncDir makes creations, renames and removals in dir durable.

@@ -16,13 +16,13 @@ import (
 // ErrShort is in the chain of every error of a Reader.
 var ErrShort = errors.New("encoded value is short or malformed")
 
-// AppendBytes appends b behind its length as an unsigned varint.
+// AppendBytes appends b after its length as an unsigned varint.
 func AppendBytes(dst, b []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(b)))
 	return append(dst, b...)
 }
 
-// AppendString appends s behind its length as an unsigned varint.
+// AppendString appends s after its length as an unsigned varint.
 func AppendString(dst []byte, s string) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(s)))
 	return append(dst, s...)

@@ -383,7 +383,7 @@ func (l *load) many(w *wal.Writer, n int) {
 	}
 }
 
-// check says whether the books are in order.
+// check reports whether the books are in order.
 func (l *load) check() {
 	l.t.Helper()
 	l.mu.Lock()

@@ -93,7 +93,7 @@ func (c *conn) expect(k kind, wait time.Duration) ([]byte, error) {
 	return b, err
 }
 
-// ended says whether err is only the end of a connection.
+// ended reports whether err is only the end of a connection.
 func ended(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }

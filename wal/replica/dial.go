@@ -154,7 +154,7 @@ func (n *Node) admit(c net.Conn) {
 	n.serve(newConn(c, n.metrics))
 }
 
-// warnsNow says whether it is time for another line about who was refused: whoever tries
+// warnsNow reports whether it is time for another line about who was refused: whoever tries
 // again and again must not fill the log.
 func (n *Node) warnsNow() bool {
 	n.mu.Lock()

@@ -84,7 +84,7 @@ func (f *following) run() {
 	}
 }
 
-// leave says whether the stream was the journal's newest.
+// leave reports whether the stream was the journal's newest.
 func (f *following) leave() bool {
 	f.n.mu.Lock()
 	defer f.n.mu.Unlock()

@@ -42,7 +42,7 @@ type kind uint8
 
 const (
 	kindHello   kind = iota + 1 // either side's first
-	kindEntries                 // of a stream: whole entries, one behind another
+	kindEntries                 // of a stream: whole entries, one after another
 	kindBeat                    // of a stream: nothing to send, and alive
 	kindTrim                    // of a stream: position and number, see wal.Store.TrimBefore
 	kindAck                     // of a member: the number up to which all is durable

@@ -119,7 +119,7 @@ func (in *intake) put(p piece) {
 	poke(in.wake)
 }
 
-// adjacent says whether q begins where p ends, in the same memory.
+// adjacent reports whether q begins where p ends, in the same memory.
 func adjacent(p, q []byte) bool {
 	return cap(p) > len(p) && &p[:len(p)+1][len(p)] == &q[0]
 }
@@ -137,7 +137,7 @@ func (in *intake) drain() error {
 	}
 }
 
-// take gives what has gathered, as much as lies in one piece; false after close. It
+// take returns what has gathered, as much as lies in one piece; false after close. It
 // must be given back with done before the next.
 func (in *intake) take() ([]byte, bool) {
 	for {

@@ -86,7 +86,7 @@ func (l *local) read(q *request) ([]byte, error) {
 	return b, l.n.d.Store.ReadAt(q.journal, b, wal.Pos(q.a))
 }
 
-// directories gives the directories of entries behind number a.
+// directories returns the directories of entries after number a.
 func (l *local) directories(at *session, q *request) ([]byte, error) {
 	if _, err := l.n.d.Store.Last(q.journal); err != nil { // reads what is to be told
 		return nil, err
@@ -97,7 +97,7 @@ func (l *local) directories(at *session, q *request) ([]byte, error) {
 	return at.directories.Next(q.a)
 }
 
-// entries gives whole entries behind number a, at most up to b.
+// entries returns whole entries after number a, at most up to b.
 func (l *local) entries(at *session, q *request) ([]byte, error) {
 	s := l.n.d.Store
 	last, err := s.Last(q.journal)

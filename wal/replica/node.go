@@ -23,9 +23,9 @@ type Deps struct {
 	Registry    prometheus.Registerer // nil: no metrics are registered
 	// Dial connects to an agent's replication listener.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
-	// Resolve gives the address of the agent that has the store; false: nobody does.
+	// Resolve returns the address of the agent that has the store; false: nobody does.
 	Resolve func(id.Store) (addr string, ok bool)
-	// Home gives the broker that has a store, or had it last, for metrics; nil: not known.
+	// Home returns the broker that has a store, or had it last, for metrics; nil: not known.
 	Home func(id.Store) (id.Broker, bool)
 	// Lost is told that a connection with the agent of that store ended, or could not
 	// be made, without being closed here: reset, refused, silent. It must not block.
@@ -108,7 +108,7 @@ func (n *Node) run(f func()) bool {
 	return true
 }
 
-// Changed gives a channel that is closed when something changed that Members shows:
+// Changed returns a channel that is closed when something changed that Members shows:
 // a member was lost, came back, fell behind or caught up, or refuses. Take it before
 // looking.
 func (n *Node) Changed() <-chan struct{} {

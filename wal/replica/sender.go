@@ -15,7 +15,7 @@ import (
 
 // sender keeps one other member of a journal supplied: it connects, sends entries as
 // they are closed without waiting for the ones before, and takes acknowledgements.
-// After a reconnect it goes on behind what the member has.
+// After a reconnect it goes on after what the member has.
 type sender struct {
 	x    *journal
 	to   id.Store
@@ -164,7 +164,7 @@ func (s *sender) disconnected(err error) {
 	}
 }
 
-// weigh tells if the member fell behind its bound, or came back well within.
+// weigh tells if the member fell after its bound, or came back well within.
 func (s *sender) weigh() {
 	m := s.member()
 	limit := s.x.n.cfg.MaxLagBytes

@@ -18,7 +18,7 @@ import (
 // errAstray: a member claims what the journal never had.
 var errAstray = errors.New("the member has what the journal has not")
 
-// stand gives a cursor behind entry after, or behind the last one that was trimmed;
+// stand returns a cursor after entry after, or after the last one that was trimmed;
 // then skip is set.
 func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
 	store := s.x.n.d.Store

@@ -303,7 +303,7 @@ func TestTrimReachesMembers(t *testing.T) {
 	})
 }
 
-// lagLabels gives the labels of all series of members.
+// lagLabels returns the labels of all series of members.
 func lagLabels(t *testing.T, n *Node) (all []map[string]string) {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()

@@ -20,7 +20,7 @@ type TLSConfig struct {
 	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's key; all three or none"`
 }
 
-// On says whether TLS is wanted.
+// On reports whether TLS is wanted.
 func (c TLSConfig) On() bool { return c != TLSConfig{} }
 
 // Validate names all that is missing.
