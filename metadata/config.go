@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
+
+	"varve/internal/tlsfile"
+	"varve/internal/vfs"
 )
 
 // Config says how to reach etcd.
@@ -170,17 +172,13 @@ func (c Config) client() (*tls.Config, error) {
 		InsecureSkipVerify: c.TLS.InsecureSkipVerify,
 	}
 	if c.TLS.CAFile != "" {
-		pem, err := os.ReadFile(c.TLS.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("tls.ca_file: %w", err)
-		}
 		t.RootCAs = x509.NewCertPool()
-		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("tls.ca_file: %q holds no PEM certificate", c.TLS.CAFile)
+		if err := tlsfile.AddAuthorities(t.RootCAs, vfs.OS{}, c.TLS.CAFile); err != nil {
+			return nil, fmt.Errorf("tls.ca_file: %w", err)
 		}
 	}
 	if c.TLS.CertFile != "" {
-		cert, err := tls.LoadX509KeyPair(c.TLS.CertFile, c.TLS.KeyFile)
+		cert, err := tlsfile.KeyPair(vfs.OS{}, c.TLS.CertFile, c.TLS.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("tls.cert_file, tls.key_file: %w", err)
 		}

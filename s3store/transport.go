@@ -5,8 +5,10 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net/http"
-	"os"
 	"time"
+
+	"varve/internal/tlsfile"
+	"varve/internal/vfs"
 )
 
 // tune sets up an HTTP transport for few hosts and large bodies.
@@ -30,12 +32,8 @@ func (c Config) tune(tr *http.Transport) error {
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	pem, err := os.ReadFile(c.TLS.CAFile)
-	if err != nil {
+	if err := tlsfile.AddAuthorities(pool, vfs.OS{}, c.TLS.CAFile); err != nil {
 		return fmt.Errorf("tls.ca_file: %w", err)
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return fmt.Errorf("tls.ca_file: %q holds no PEM certificate", c.TLS.CAFile)
 	}
 	tr.TLSClientConfig.RootCAs = pool
 	return nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync/atomic"
 
+	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
 
@@ -52,25 +53,19 @@ func newTLS(server, client *tls.Config) *TLS {
 // Take uses what the other one has read, for connections from now on.
 func (t *TLS) Take(other *TLS) { t.now.Store(other.now.Load()) }
 
-// maxPEM bounds the files.
-const maxPEM = 1 << 20
-
 // Load reads the files.
 func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
-	var pem [3][]byte
-	for i, name := range []string{c.CAFile, c.CertFile, c.KeyFile} {
-		var err error
-		if pem[i], err = vfs.ReadFile(fs, name, maxPEM); err != nil {
-			return nil, fmt.Errorf("peer.tls: read %s: %w", name, err)
-		}
-	}
 	authority := x509.NewCertPool()
-	if !authority.AppendCertsFromPEM(pem[0]) {
-		return nil, fmt.Errorf("peer.tls.ca_file: %s holds no PEM certificate", c.CAFile)
+	errAuthority := tlsfile.AddAuthorities(authority, fs, c.CAFile)
+	if errAuthority != nil {
+		errAuthority = fmt.Errorf("peer.tls.ca_file: %w", errAuthority)
 	}
-	own, err := tls.X509KeyPair(pem[1], pem[2])
-	if err != nil {
-		return nil, fmt.Errorf("peer.tls: %s and %s: %w", c.CertFile, c.KeyFile, err)
+	own, errOwn := tlsfile.KeyPair(fs, c.CertFile, c.KeyFile)
+	if errOwn != nil {
+		errOwn = fmt.Errorf("peer.tls.cert_file, peer.tls.key_file: %w", errOwn)
+	}
+	if err := errors.Join(errAuthority, errOwn); err != nil {
+		return nil, err
 	}
 	return newTLS(
 		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority},
