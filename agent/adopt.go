@@ -146,7 +146,7 @@ func (a *Agent) source(t tail, not id.Store) (id.Store, error) {
 			others = append(others, s)
 		}
 	}
-	return a.local.search(t.Journal, t.rec.End, others, not)
+	return a.tails.Search(t.Journal, t.rec.End, others, not)
 }
 
 // tailPatience bounds how long a store that is asked for a journal's directories may

@@ -185,7 +185,7 @@ func (a *Agent) reachTails(all []*candidate) {
 		for _, t := range c.tails {
 			if at := c.from[t.Journal]; !seen[t.Journal] && at != a.store.ID() {
 				seen[t.Journal] = true
-				a.local.follow(t.Journal, t.rec.End, at, t.rec.Keepers())
+				a.tails.Follow(t.Journal, t.rec.End, at, t.rec.Keepers())
 			}
 		}
 	}

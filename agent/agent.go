@@ -88,7 +88,7 @@ type Agent struct {
 	shunned      sync.Map // id.Store -> refusal
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // leases that this agent ended
-	local        *local
+	tails        *replica.Tails
 	adoptions    adoptions
 	adopting     *adopting
 	seen         seen
@@ -293,7 +293,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.local, Remote: a.local.asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,

@@ -172,7 +172,7 @@ func (a *Agent) ensemble() []id.Store {
 // forgotten. It ends this agent if its own journal was sealed by others.
 func (a *Agent) keepJournals(ctx context.Context) {
 	known := a.view.Journals()
-	a.local.keep(known)
+	a.tails.Keep(func(j id.Journal) bool { _, ok := known[j]; return ok })
 	mine := a.journal.ID()
 	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen && !a.sealing.Load() && !a.movedOn(known, mine) {
 		a.die(fmt.Errorf("journal %v is %v: %w", mine, rec.State, errReplaced))

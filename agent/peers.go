@@ -82,7 +82,7 @@ func (a *Agent) openPeers(_, life context.Context) error {
 		return err
 	}
 	a.peers = node
-	a.local = newLocal(a.store, node, a.deps.Now)
+	a.tails = replica.NewTails(a.store, node, a.deps.Now)
 	if a.peerListener != nil {
 		a.run(func() {
 			if err := node.Serve(life, a.peerListener); err != nil && life.Err() == nil {

@@ -1,15 +1,15 @@
-package agent
+package replica
 
 import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"varve/cluster"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/wal"
@@ -42,6 +42,11 @@ func (s *shelf) ReadAt(_ context.Context, at id.Store, _ id.Journal, p []byte, _
 	return nil
 }
 
+// keep tells the tails which journals the cluster knows.
+func (t *Tails) keep(known ...id.Journal) {
+	t.Keep(func(j id.Journal) bool { return slices.Contains(known, j) })
+}
+
 // TestRemoteTailIsReadWhereItIs: when the peer where an adopted tail is read is gone,
 // another that has all of it takes its place, and none that has less; who finds none
 // doesn't wait again for each read.
@@ -49,9 +54,9 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 	first, short, whole := id.Store{1}, id.Store{2}, id.Store{3}
 	peers := &shelf{last: map[id.Store]uint64{first: 10, short: 9, whole: 10}}
 	now := time.Unix(1000, 0)
-	l := newLocal(nil, peers, func() time.Time { return now })
+	l := NewTails(nil, peers, func() time.Time { return now })
 	j := id.Journal{Writer: 7, Seq: 1}
-	l.follow(j, 10, first, []id.Store{first, short, whole})
+	l.Follow(j, 10, first, []id.Store{first, short, whole})
 	read := func() (id.Store, error) {
 		var b [1]byte
 		err := l.ReadAt(j, b[:], wal.First)
@@ -77,7 +82,7 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 		t.Errorf("asked %d times more at once: %v", peers.asked.Load()-asked, err)
 	}
 	peers.last[first], peers.rotten = 10, id.Store{} // it comes back
-	now = now.Add(pauseMin)
+	now = now.Add(tailPauseMin)
 	if at, err := read(); at != first || err != nil {
 		t.Errorf("come back, read at %v: %v", at, err)
 	}
@@ -87,7 +92,7 @@ func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 			t.Error("read where it is not")
 		}
 		peers.last[first] = 10
-		now = now.Add(pauseMin)
+		now = now.Add(tailPauseMin)
 		if at, err := read(); at != first || err != nil {
 			t.Errorf("come back once more, read at %v: %v", at, err)
 		}
@@ -110,14 +115,14 @@ func disk(t *testing.T) *wal.Store {
 // TestRemoteTailsAreForgotten: a journal that the picture of the cluster doesn't show
 // any more is read in the tier; one that it doesn't show yet isn't.
 func TestRemoteTailsAreForgotten(t *testing.T) {
-	l := newLocal(disk(t), &shelf{}, time.Now)
+	l := NewTails(disk(t), &shelf{}, time.Now)
 	j := id.Journal{Writer: 7, Seq: 1}
-	l.follow(j, 10, id.Store{1}, nil)
+	l.Follow(j, 10, id.Store{1}, nil)
 	for _, step := range []struct {
-		known map[id.Journal]cluster.Journal
+		known []id.Journal
 		reads bool
-	}{{nil, true}, {map[id.Journal]cluster.Journal{j: {}}, true}, {nil, false}} {
-		if l.keep(step.known); l.isRemote(j) != step.reads || l.asks(j) != step.reads {
+	}{{nil, true}, {[]id.Journal{j}, true}, {nil, false}} {
+		if l.keep(step.known...); l.isRemote(j) != step.reads || l.Asks(j) != step.reads {
 			t.Errorf("with %d journals known, remote: %v", len(step.known), !step.reads)
 		}
 	}
@@ -135,8 +140,8 @@ func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 	if _, err := s.Follow(j); err != nil { // nothing has come yet
 		t.Fatal(err)
 	}
-	l := newLocal(s, &shelf{last: map[id.Store]uint64{{1}: 10}}, time.Now)
-	l.follow(j, 10, id.Store{1}, nil)
+	l := NewTails(s, &shelf{last: map[id.Store]uint64{{1}: 10}}, time.Now)
+	l.Follow(j, 10, id.Store{1}, nil)
 	read := func() error {
 		if v, ok := l.View(j, wal.First, 64); ok {
 			v.Release()
@@ -144,13 +149,13 @@ func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 		}
 		return l.ReadAt(j, make([]byte, 64), wal.First)
 	}
-	l.keep(map[id.Journal]cluster.Journal{j: {}})
+	l.keep(j)
 	if err := read(); err != nil {
 		t.Fatal(err)
 	}
-	l.keep(nil)
-	l.follow(j, 10, id.Store{1}, nil) // by who adopted from it meanwhile
-	if l.asks(j) {
+	l.keep()
+	l.Follow(j, 10, id.Store{1}, nil) // by who adopted from it meanwhile
+	if l.Asks(j) {
 		t.Error("peers are asked for what the tier has")
 	}
 	if err := read(); !errors.Is(err, wal.ErrGone) || l.Floor(j) != ^wal.Pos(0) {
@@ -160,7 +165,7 @@ func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Drop(j)
-	for late := time.After(patience); l.isRemote(j); l.keep(nil) {
+	for late := time.After(2 * time.Minute); l.isRemote(j); l.keep() {
 		if err := read(); !errors.Is(err, wal.ErrGone) {
 			t.Fatalf("dropped: %v", err)
 		}
