@@ -92,11 +92,11 @@ func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 // of it are not in the tier yet; oldest is the time of the oldest slice that stays,
 // -1 if that isn't known.
 func (r *Retention) cut(ctx context.Context, h *metadata.Head, p id.Partition, keep Limits, waiting, now int64) (start, oldest int64, err error) {
-	live, err := manifest.CountLive(ctx, r.deps.Reader, p, h.Manifest, h.LogStart)
+	live, err := manifest.LiveBytes(ctx, r.deps.Reader, p, h.Manifest, h.LogStart)
 	if err != nil {
 		return h.LogStart, -1, err
 	}
-	tiered := h.TieredBytes() - h.Manifest.Bytes + live.Bytes
+	tiered := h.TieredBytes() - h.Manifest.Bytes + live
 	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.aged(ctx, s) })
 	met := false
 	if h.Manifest.Slices > 0 {
