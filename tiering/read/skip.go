@@ -201,7 +201,7 @@ func (m *repair) slice(ctx context.Context, s *metadata.Slice) (made metadata.Sl
 	x, parts := (*object.Index)(nil), []left{}
 	err = r.present(ctx, s.Object) // caches may still have some of it
 	if err == nil {
-		x, err = r.index(ctx, s)
+		x, err = r.parts.index(ctx, s)
 	}
 	if err == nil {
 		parts, err = m.blocks(ctx, r, s, x)
@@ -230,7 +230,7 @@ func (m *repair) slice(ctx context.Context, s *metadata.Slice) (made metadata.Sl
 func (m *repair) blocks(ctx context.Context, r *Reader, s *metadata.Slice, x *object.Index) (parts []left, err error) {
 	for i := range x.Blocks {
 		k := &x.Blocks[i]
-		p, b, err := r.block(ctx, s.Object, k, true)
+		p, b, err := r.parts.block(ctx, s.Object, k, true)
 		switch {
 		case err == nil:
 			parts = append(parts, left{k.Base, k.End, slices.Clone(p)})
@@ -299,7 +299,7 @@ func (m *repair) remembered(ctx context.Context, s *metadata.Slice, x *object.In
 	if newest {
 		producers = []object.Producer{}
 		if x != nil && x.StateLen > 0 {
-			if known, err := m.k.reader.state(ctx, s.Object, x); err == nil {
+			if known, err := m.k.reader.parts.state(ctx, s.Object, x); err == nil {
 				producers = known
 			}
 		}

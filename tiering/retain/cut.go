@@ -17,9 +17,6 @@ type Limits struct {
 	Bytes int64 // of a partition, at least so much is kept (retention.bytes)
 }
 
-// Unlimited says that nothing ever goes.
-func (l Limits) Unlimited() bool { return l.Ms < 0 && l.Bytes < 0 }
-
 // cutter finds how far a log may be cut from its start: whole slices, oldest
 // first, as long as each is too old or more than enough is behind it. A slice
 // without timestamps is as old as its object, as a segment is for Kafka.

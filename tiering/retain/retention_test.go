@@ -239,11 +239,6 @@ func TestRetentionBesideUploads(t *testing.T) {
 	w.CheckHistory(s, h.LogStart, 1000)
 }
 
-func ExampleLimits() {
-	fmt.Println(Limits{Ms: -1, Bytes: -1}.Unlimited())
-	// Output: true
-}
-
 // Records without timestamps go by the age of their object, and one look-up that
 // fails holds back only what it is about.
 func TestRetentionWithoutTimestamps(t *testing.T) {
