@@ -2,7 +2,9 @@
 (***************************************************************************)
 (* One partition among several incarnations: owners and epochs, the chain  *)
 (* of ranges in journals, adoption, heirs that die before their upload,    *)
-(* moves on purpose, uploads to the tier and trimming.                     *)
+(* moves on purpose, uploads to the tier and trimming; and what else       *)
+(* changes the tier beside uploads: retention, and rewriters that replace  *)
+(* slices by others with the same records.                                 *)
 (*                                                                         *)
 (* A journal is here what Journal.tla is checked to be: while it is open   *)
 (* its entries are committed in order; at some moment its end is decided,  *)
@@ -19,10 +21,13 @@ CONSTANTS
     Agents,     \* incarnations are 1..Agents; 1 is the first owner
     Records,    \* offsets are 1..Records
     Epochs,     \* the last epoch
+    Rewrites,   \* how many rewrites begin
+    Cuts,       \* the highest log start, as the last offset that is gone
     Break       \* names of rules that are off
 
 VARIABLES
-    head,       \* etcd: owner, epoch, chain of [writer, epoch], tier: what it names in the bucket
+    head,       \* etcd: owner, epoch, chain of [writer, epoch], slices that it names in the bucket, end
+                \* of the tier, start: the last offset that retention gave up
     state,      \* [incarnation -> its journals are "none", "open" or "sealed"]
     log,        \* [incarnation -> sequence of [epoch, offset]]: the partition's records in its journals
     committed,  \* [incarnation -> how many of log are committed, as it knows]
@@ -32,23 +37,32 @@ VARIABLES
     view,       \* [incarnation -> the partition as it believes it is: contents by offset]
     quiet,      \* the incarnations that paused the partition to move it
     object,     \* [incarnation -> end of what it has put into the bucket and not yet committed; 0 none]
+    edits,      \* rewrites whose object is in the bucket and not yet committed
+    rewritten,  \* how many rewrites have begun
+    gone,       \* objects that the collector may have deleted
     acked,      \* {<<offset, content>>} acknowledged
     shown       \* {<<offset, content>>} shown by heirs
 
-vars == <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, acked, shown>>
+tier == <<edits, rewritten, gone>>
+vars == <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, gone, acked, shown>>
 Broken(rule) == rule \in Break
 All == 1..Agents
-Pairs(contents) == {<<o, contents[o]>> : o \in 1..Len(contents)}
-Tiered == Len(head.tier)
+Tiered == head.end
+Last(slice) == slice.first + Len(slice.by) - 1
+Named(slices) == {slices[k].object : k \in 1..Len(slices)}
+
+\* What a list of slices holds, as {<<offset, content>>}.
+Held(slices) == UNION {{<<slices[k].first + n - 1, slices[k].by[n]>> : n \in 1..Len(slices[k].by)} : k \in 1..Len(slices)}
+Above(pairs, start) == {p \in pairs : p[1] > start}
 
 Init ==
-    /\ head = [owner |-> 1, epoch |-> 1, chain |-> <<[writer |-> 1, epoch |-> 1]>>, tier |-> <<>>]
+    /\ head = [owner |-> 1, epoch |-> 1, chain |-> <<[writer |-> 1, epoch |-> 1]>>, slices |-> <<>>, end |-> 0, start |-> 0]
     /\ state = [i \in All |-> IF i = 1 THEN "open" ELSE "none"]
     /\ log = [i \in All |-> <<>>]
     /\ committed = [i \in All |-> 0] /\ end = committed /\ trimmed = committed /\ object = committed
     /\ epoch = [i \in All |-> IF i = 1 THEN 1 ELSE 0]
     /\ view = [i \in All |-> <<>>]
-    /\ quiet = {} /\ acked = {} /\ shown = {}
+    /\ quiet = {} /\ acked = {} /\ shown = {} /\ edits = {} /\ rewritten = 0 /\ gone = {}
 
 (***************************************************************************)
 (* Reading the chain.                                                      *)
@@ -72,8 +86,13 @@ Follow(chain) ==
 By(tail) == [k \in 1..Len(tail) |-> tail[k].by]
 Dense(tail) == \A k \in 1..Len(tail) : tail[k].offset = Tiered + k
 
-\* What the partition is, as etcd, the bucket and the journals have it.
-History == head.tier \o By(Follow(head.chain))
+\* What the partition is, as etcd, the bucket and the journals have it: {<<offset, content>>}.
+History == Held(head.slices) \cup {<<r.offset, r.by>> : r \in {Follow(head.chain)[k] : k \in 1..Len(Follow(head.chain))}}
+
+\* The tier by offset, for its next owner. What retention gave up is <<>>.
+Contents == [o \in 1..Tiered |->
+    IF \E p \in Held(head.slices) : p[1] = o THEN (CHOOSE p \in Held(head.slices) : p[1] = o)[2] ELSE <<>>]
+Pairs(contents) == {<<o, contents[o]>> : o \in {o \in 1..Len(contents) : contents[o] # <<>>}}
 
 (***************************************************************************)
 (* Owners, and those that believe they are.                                *)
@@ -82,13 +101,13 @@ History == head.tier \o By(Follow(head.chain))
 Open(i) ==
     /\ state[i] = "none"
     /\ state' = [state EXCEPT ![i] = "open"]
-    /\ UNCHANGED <<head, log, committed, end, trimmed, epoch, view, quiet, object, acked, shown>>
+    /\ UNCHANGED <<head, log, committed, end, trimmed, epoch, view, quiet, object, tier, acked, shown>>
 
 Append1(i) ==
     /\ epoch[i] > 0 /\ i \notin quiet /\ state[i] # "none" /\ Len(view[i]) < Records
     /\ log' = [log EXCEPT ![i] = Append(@, [epoch |-> epoch[i], offset |-> Len(view[i]) + 1])]
     /\ view' = [view EXCEPT ![i] = Append(@, <<i, epoch[i]>>)]
-    /\ UNCHANGED <<head, state, committed, end, trimmed, epoch, quiet, object, acked, shown>>
+    /\ UNCHANGED <<head, state, committed, end, trimmed, epoch, quiet, object, tier, acked, shown>>
 
 \* Also late: an answer that was under way when the journal was sealed.
 Commit(i) ==
@@ -97,8 +116,9 @@ Commit(i) ==
     IN  /\ n <= Len(log[i]) /\ (state[i] = "open" \/ n <= end[i])
         /\ committed' = [committed EXCEPT ![i] = n]
         /\ acked' = acked \cup {<<r.offset, <<i, r.epoch>>>>}
-        /\ UNCHANGED <<head, state, log, end, trimmed, epoch, view, quiet, object, shown>>
+        /\ UNCHANGED <<head, state, log, end, trimmed, epoch, view, quiet, object, tier, shown>>
 
+Uploaded(i, to) == <<"upload", i, epoch[i], to>>
 HighWatermark(i) == Len(view[i]) - (Len(log[i]) - committed[i])
 
 (***************************************************************************)
@@ -109,7 +129,11 @@ Recover(i) ==
     /\ state[i] = "open"
     /\ state' = [state EXCEPT ![i] = "sealed"]
     /\ \E n \in committed[i]..Len(log[i]) : end' = [end EXCEPT ![i] = n]
-    /\ UNCHANGED <<head, log, committed, trimmed, epoch, view, quiet, object, acked, shown>>
+    /\ UNCHANGED <<head, log, committed, trimmed, epoch, view, quiet, object, tier, acked, shown>>
+
+\* What an incarnation has in the bucket that no head names. The collector spares it as long
+\* as that is the owner.
+Pending(i) == {Uploaded(i, object[i])} \cup {<<"rewrite", e.n>> : e \in {e \in edits : e.by = i}}
 
 Given(i) == [head EXCEPT !.owner = i, !.epoch = @ + 1,
                          !.chain = Append(@, [writer |-> i, epoch |-> head.epoch + 1])]
@@ -121,7 +145,8 @@ Assign(i) ==
     /\ state[head.owner] # "open" \/ Broken("trust the lease")
     /\ state[i] # "none" \/ Broken("assign before a journal")
     /\ head' = Given(i)
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, acked, shown>>
+    /\ gone' = gone \cup Pending(head.owner)
+    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
 
 Adopt(i) ==
     LET chain == IF Broken("last link only") 
@@ -130,11 +155,11 @@ Adopt(i) ==
         tail == Follow(chain)
     IN  /\ head.owner = i /\ epoch[i] # head.epoch /\ Len(head.chain) > 0
         /\ epoch' = [epoch EXCEPT ![i] = head.epoch]
-        /\ view' = [view EXCEPT ![i] = head.tier \o By(tail)]
+        /\ view' = [view EXCEPT ![i] = Contents \o By(tail)]
         /\ shown' = shown \cup Pairs(view'[i])
         /\ quiet' = quiet \ {i}
         /\ object' = [object EXCEPT ![i] = 0]   \* an upload of an earlier epoch can't commit any more
-        /\ UNCHANGED <<head, state, log, committed, end, trimmed, acked>>
+        /\ UNCHANGED <<head, state, log, committed, end, trimmed, tier, acked>>
 
 (***************************************************************************)
 (* The tier.                                                               *)
@@ -144,7 +169,7 @@ Put(i) ==
     LET to == IF Broken("upload uncommitted") THEN Len(view[i]) ELSE HighWatermark(i)
     IN  /\ epoch[i] > 0 /\ object[i] = 0 /\ to > Tiered
         /\ object' = [object EXCEPT ![i] = to]
-        /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, acked, shown>>
+        /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
 
 \* Links before the owner's go once the tier has all of them.
 Pruned(chain, tiered) ==
@@ -153,16 +178,18 @@ Pruned(chain, tiered) ==
         keep(link) == link = chain[Len(chain)] \/ rest(link)
     IN  SelectSeq(chain, keep)
 
+Slice(i, from) == [first |-> from, by |-> SubSeq(view[i], from, object[i]), object |-> Uploaded(i, object[i]), done |-> {}]
+
 CommitHead(i) ==
     /\ object[i] > 0
     /\ object' = [object EXCEPT ![i] = 0]
     /\ IF head.owner = i /\ head.epoch = epoch[i] /\ object[i] > Tiered
-       THEN head' = [head EXCEPT !.tier = SubSeq(view[i], 1, object[i]), !.chain = Pruned(@, object[i])]
+       THEN head' = [head EXCEPT !.slices = Append(@, Slice(i, Tiered + 1)), !.end = object[i], !.chain = Pruned(@, object[i])]
        ELSE IF Broken("commit unguarded")
-       THEN head' = [owner |-> i, epoch |-> epoch[i], tier |-> SubSeq(view[i], 1, object[i]),
+       THEN head' = [owner |-> i, epoch |-> epoch[i], slices |-> <<Slice(i, 1)>>, end |-> object[i], start |-> head.start,
                      chain |-> <<[writer |-> i, epoch |-> epoch[i]]>>]
        ELSE head' = head
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, acked, shown>>
+    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
 
 Trim(w) ==
     LET n == trimmed[w] + 1
@@ -170,7 +197,60 @@ Trim(w) ==
     IN  /\ n <= Len(log[w])
         /\ offset <= Tiered \/ (Broken("trim before commit") /\ \E i \in All : offset <= object[i])
         /\ trimmed' = [trimmed EXCEPT ![w] = n]
-        /\ UNCHANGED <<head, state, log, committed, end, epoch, view, quiet, object, acked, shown>>
+        /\ UNCHANGED <<head, state, log, committed, end, epoch, view, quiet, object, tier, acked, shown>>
+
+(***************************************************************************)
+(* What else changes the tier. What a head stops to name is gone at once:  *)
+(* the collector can't be quicker.                                         *)
+(***************************************************************************)
+
+\* Retention and DeleteRecords give up whole slices, from the start of the log on.
+Cut(i, to) ==
+    LET kept == SelectSeq(head.slices, LAMBDA slice : Last(slice) > to)
+    IN  /\ head.owner = i /\ epoch[i] = head.epoch /\ to > head.start /\ to <= Tiered
+        /\ head' = [head EXCEPT !.slices = kept, !.start = to]
+        /\ gone' = gone \cup (Named(head.slices) \ Named(kept))
+        /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
+
+\* A rewriter reads some slices and puts one object in their place, which takes long: all
+\* else goes on meanwhile.
+Rewrite(i, a, b) ==
+    /\ rewritten < Rewrites /\ head.owner = i /\ epoch[i] = head.epoch
+    /\ rewritten' = rewritten + 1
+    /\ edits' = edits \cup {[by |-> i, epoch |-> epoch[i], n |-> rewritten', was |-> SubSeq(head.slices, a, b), seen |-> head.end,
+                              head |-> IF Broken("write back what was read") THEN head ELSE <<>>]}
+    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, gone, acked, shown>>
+
+RECURSIVE Joined(_)
+Joined(slices) == IF slices = <<>> THEN <<>> ELSE Head(slices).by \o Joined(Tail(slices))
+Rewritten(e) == [first |-> e.was[1].first, by |-> Joined(e.was), object |-> <<"rewrite", e.n>>,
+                 done |-> {e.n} \cup UNION {e.was[k].done : k \in 1..Len(e.was)}]
+
+\* Where slices follow each other in a list.
+Places(slices, was) == {k \in 1..(Len(slices) - Len(was) + 1) : SubSeq(slices, k, k + Len(was) - 1) = was}
+Replaced(slices, was, new) ==
+    LET k == CHOOSE k \in Places(slices, was) : TRUE
+    IN  SubSeq(slices, 1, k - 1) \o <<new>> \o SubSeq(slices, k + Len(was), Len(slices))
+\* The range is replaced whatever it consists of by now.
+Covered(slices, new) ==
+    SelectSeq(slices, LAMBDA s : Last(s) < new.first) \o <<new>> \o SelectSeq(slices, LAMBDA s : s.first > Last(new))
+
+\* The newest head changes in the replaced range only, and only if that still consists of
+\* what was read.
+CommitRewrite(e) ==
+    LET new == Rewritten(e)
+        owns == (head.owner = e.by /\ head.epoch = e.epoch) \/ Broken("rewrite unguarded")
+        same == Places(head.slices, e.was) # {}
+    IN  /\ edits' = edits \ {e}
+        /\ IF owns /\ Broken("write back what was read")
+           THEN head' = [head EXCEPT !.slices = Replaced(e.head.slices, e.was, new), !.end = e.head.end, !.start = e.head.start]
+           ELSE IF owns /\ same
+           THEN head' = [head EXCEPT !.slices = Replaced(@, e.was, new)]
+           ELSE IF owns /\ Broken("replace by offsets")
+           THEN head' = [head EXCEPT !.slices = Covered(@, new)]
+           ELSE head' = head
+        /\ gone' = gone \cup ((Named(head.slices) \cup {new.object}) \ Named(head'.slices))
+        /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, rewritten, acked, shown>>
 
 (***************************************************************************)
 (* Moving on purpose: flush, then flip. Nobody needs to be dead.           *)
@@ -179,7 +259,7 @@ Trim(w) ==
 Pause(i) ==
     /\ head.owner = i /\ epoch[i] = head.epoch /\ i \notin quiet
     /\ quiet' = quiet \cup {i}
-    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, acked, shown>>
+    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
 
 Flip(i, k) ==
     /\ i \in quiet /\ head.owner = i /\ epoch[i] = head.epoch /\ i # k /\ head.epoch < Epochs
@@ -187,7 +267,8 @@ Flip(i, k) ==
     /\ Tiered = HighWatermark(i)
     /\ state[k] # "none"
     /\ head' = [Given(k) EXCEPT !.chain = <<[writer |-> k, epoch |-> head.epoch + 1]>>]
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, acked, shown>>
+    /\ gone' = gone \cup Pending(i)
+    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
 
 \* An answer of etcd that didn't come is no "no". The owner goes on only when it
 \* has read that it still is the owner, at a revision after which the flip can't
@@ -195,13 +276,16 @@ Flip(i, k) ==
 Resume(i) ==
     /\ Broken("resume without an answer") /\ i \in quiet
     /\ quiet' = quiet \ {i}
-    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, acked, shown>>
+    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
 
 Next ==
     \E i \in All :
         \/ Open(i) \/ Append1(i) \/ Commit(i) \/ Recover(i) \/ Assign(i) \/ Adopt(i)
         \/ Put(i) \/ CommitHead(i) \/ Trim(i) \/ Pause(i) \/ Resume(i)
         \/ \E k \in All : Flip(i, k)
+        \/ \E to \in 1..Cuts : Cut(i, to)
+        \/ \E a \in 1..Len(head.slices) : \E b \in a..Len(head.slices) : Rewrite(i, a, b)
+        \/ \E e \in edits : e.by = i /\ CommitRewrite(e)
 
 Spec == Init /\ [][Next]_vars
 
@@ -209,21 +293,35 @@ Spec == Init /\ [][Next]_vars
 (* The promises.                                                           *)
 (***************************************************************************)
 
-AckedIsKept == acked \subseteq Pairs(History)
-NoTakeBacks == shown \subseteq Pairs(History)
+AckedIsKept == Above(acked, head.start) \subseteq History
+NoTakeBacks == Above(shown, head.start) \subseteq History
 OneHistory ==
     /\ Dense(Follow(head.chain))
+    /\ \A k \in 1..(Len(head.slices) - 1) : head.slices[k + 1].first = Last(head.slices[k]) + 1
+    /\ Tiered > head.start => /\ head.slices # <<>>
+                              /\ head.slices[1].first <= head.start + 1 /\ Last(head.slices[Len(head.slices)]) = Tiered
     /\ \A a, b \in acked \cup shown : a[1] = b[1] => a[2] = b[2]
+
+\* What a head names is in the bucket.
+NothingDangles == Named(head.slices) \cap gone = {}
 
 \* Not a promise: that it is broken shows that the model gets somewhere. A third
 \* owner inherits what two before it acknowledged and didn't upload.
 NeverInheritedTwice ==
-    ~(head.tier = <<>> /\ Len(History) = 2 /\ acked = Pairs(History) /\ shown = acked
-      /\ History[1][1] # History[2][1] /\ head.owner \notin {History[1][1], History[2][1]})
+    ~(/\ Tiered = 0 /\ acked = History /\ shown = acked
+      /\ \E a, b \in acked : a[2][1] # b[2][1] /\ head.owner \notin {a[2][1], b[2][1]})
 
-\* What the tier has stays, and owners follow each other.
+\* Nor is this: a rewrite is committed on a head with an upload and a cut that it hasn't seen.
+NeverRebased == [][~\E e \in edits : e \notin edits' /\ head' # head /\ e.seen < head.end /\ head.start > 0]_vars
+
+\* What the tier has stays, but for what retention gives up, and owners follow each other.
 Final ==
-    [][/\ Len(head.tier) <= Len(head'.tier)
-       /\ SubSeq(head'.tier, 1, Len(head.tier)) = head.tier
+    [][/\ head.end <= head'.end /\ head.start <= head'.start
+       /\ Above(Held(head.slices), head'.start) \subseteq Held(head'.slices)
        /\ head'.epoch >= head.epoch]_vars
+
+\* What one rewrite did no other undoes.
+RewritesStay ==
+    [][\A k \in 1..Len(head.slices) : \A n \in head.slices[k].done :
+        Last(head.slices[k]) <= head'.start \/ \E m \in 1..Len(head'.slices) : n \in head'.slices[m].done]_vars
 =============================================================================

@@ -2,6 +2,7 @@ package garbage
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
@@ -9,7 +10,9 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/s3store"
+	"varve/tiering/manifest"
 	"varve/tiering/object"
+	"varve/tiering/retain"
 	"varve/tiering/tiertest"
 )
 
@@ -117,4 +120,42 @@ func TestCollectorBesideAMove(t *testing.T) {
 	if key := object.Key(s.Head().Slices[0].Object); !w.there(key) {
 		t.Errorf("%s is named by the head, and gone", key)
 	}
+}
+
+// A slow edit of a range of which retention takes a part is refused, and leaves nothing but
+// orphans, which are collected.
+func TestRefusedEditLeavesOrphans(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.Source(1, 0)
+	for range 6 {
+		s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 0, w.Now.Millis())
+		w.Flush()
+	}
+	was := s.Head().Slices[1:4]
+	made := was[0]
+	made.End, made.Object = was[2].End, w.IDs.Next()
+	edit := manifest.Edit{From: made.Base, To: made.End, Was: was, Now: []metadata.Slice{made}}
+	key := w.orphan(made.Object, s.ID, false)
+	c := w.collector(eager())
+	if err := w.retention(&retain.Limits{Ms: -1, Bytes: -1}, c.Offer).DeleteTo(t.Context(), s, was[1].End); err != nil {
+		t.Fatal(err)
+	}
+	w.collect(c)
+	if !w.there(key) {
+		t.Error("it was collected although it could be committed")
+	}
+	pages := w.PageWriter(w.reader)
+	if _, _, err := edit.Commit(t.Context(), s, pages, ""); !errors.Is(err, manifest.ErrChanged) {
+		t.Fatalf("it ends with %v", err)
+	}
+	pages.Settle()
+	w.IDs.Settle(made.Object)
+	w.collect(c)
+	if w.there(key) {
+		t.Error("the orphan stays")
+	}
+	if n := len(w.ObjectsIn(object.PrefixData)); n != 3 {
+		t.Errorf("%d objects are left, want the 3 that are named", n)
+	}
+	w.CheckHistory(s, s.Head().LogStart, 1000)
 }

@@ -7,20 +7,26 @@ import (
 	"varve/metadata"
 )
 
-// Live is what a manifest holds from a log start on.
-type Live struct {
-	Bytes int64 // of its slices that end above
-	Dead  int64 // number of its slices that end at or below
+// live is what a manifest holds from a log start on.
+type live struct {
+	bytes int64 // of its slices that end above
+	dead  int64 // number of its slices that end at or below
 }
 
-// CountLive reads the pages on the way to the log start.
-func CountLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifest, start int64) (Live, error) {
-	l := Live{Bytes: m.Bytes}
+// LiveBytes returns the size of a manifest's slices that end above a log start.
+func LiveBytes(ctx context.Context, pages Pages, p id.Partition, m metadata.Manifest, start int64) (int64, error) {
+	l, err := countLive(ctx, pages, p, m, start)
+	return l.bytes, err
+}
+
+// countLive reads the pages on the way to the log start.
+func countLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifest, start int64) (live, error) {
+	l := live{bytes: m.Bytes}
 	switch {
 	case m.Slices == 0 || m.Base >= start:
 		return l, nil
 	case m.End <= start:
-		return Live{Dead: m.Slices}, nil
+		return live{dead: m.Slices}, nil
 	}
 	for at, root := m.Root, true; at.Object.Writer != 0; root = false {
 		g, err := io.Page(ctx, p, at)
@@ -28,7 +34,7 @@ func CountLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifes
 			return l, err
 		}
 		if root {
-			l.Bytes = g.sum().Bytes
+			l.bytes = g.sum().Bytes
 		}
 		at = l.below(g, start)
 	}
@@ -37,11 +43,11 @@ func CountLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifes
 
 // below takes off what a page lists below the log start, and gives the page in
 // which that lies.
-func (l *Live) below(g *Page, start int64) (next metadata.Page) {
+func (l *live) below(g *Page, start int64) (next metadata.Page) {
 	for i := range g.Slices {
 		if s := &g.Slices[i]; s.End <= start {
-			l.Dead++
-			l.Bytes -= s.Bytes
+			l.dead++
+			l.bytes -= s.Bytes
 		}
 	}
 	for i := range g.Children {
@@ -52,8 +58,8 @@ func (l *Live) below(g *Page, start int64) (next metadata.Page) {
 			}
 			break
 		}
-		l.Dead += c.Slices
-		l.Bytes -= c.Bytes
+		l.dead += c.Slices
+		l.bytes -= c.Bytes
 	}
 	return metadata.Page{}
 }

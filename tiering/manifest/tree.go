@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sort"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -23,103 +22,158 @@ type PageStore interface {
 	storePage(ctx context.Context, p *Page) (metadata.Page, error)
 }
 
-// Tree changes a partition's manifest, copy on write.
-type Tree struct {
+// tree changes a partition's manifest, copy on write.
+type tree struct {
 	io        PageStore
 	partition id.Partition
 	topic     string
 }
 
-// NewTree makes the tree of a partition's manifest. topic is its name, or "".
-func NewTree(io PageStore, p id.Partition, topic string) *Tree { return &Tree{io, p, topic} }
+// newTree makes the tree of a partition's manifest. topic is its name, or "".
+func newTree(io PageStore, p id.Partition, topic string) *tree { return &tree{io, p, topic} }
 
-// Fold adds slices behind a manifest's last. It rewrites one page of each level.
-func (t *Tree) Fold(ctx context.Context, m metadata.Manifest, add []metadata.Slice) (metadata.Manifest, error) {
+// fold adds slices after a manifest's last. It rewrites one page of each level.
+func (t *tree) fold(ctx context.Context, m metadata.Manifest, add []metadata.Slice) (metadata.Manifest, error) {
 	if len(add) == 0 {
 		return m, nil
 	}
 	if m.Slices > 0 && m.End != add[0].Base {
 		return m, fmt.Errorf("fold slice at %d behind a manifest that ends at %d: %w", add[0].Base, m.End, object.ErrInconsistent)
 	}
-	tops, level, err := t.grow(ctx, m.Root, add)
-	for err == nil && len(tops) > 1 {
-		level++
-		tops, err = t.writeChildren(ctx, level, nil, tops)
+	return t.replace(ctx, m, &run{from: m.End, to: m.End, now: add})
+}
+
+// trim drops all slices that end at or below to.
+func (t *tree) trim(ctx context.Context, m metadata.Manifest, to int64) (metadata.Manifest, error) {
+	if m.Slices == 0 || m.Base >= to {
+		return m, nil
 	}
+	return t.replace(ctx, m, &run{from: m.Base, to: to, any: true})
+}
+
+// replace puts other slices in the place of a run, as far as the manifest holds it.
+func (t *tree) replace(ctx context.Context, m metadata.Manifest, r *run) (metadata.Manifest, error) {
+	if r.any && m.End <= r.to {
+		return metadata.Manifest{}, nil
+	}
+	p, old, err := t.spliced(ctx, m.Root, r, true)
 	if err != nil {
 		return m, err
 	}
-	return Of(tops[0]), nil
+	if p.Level > 0 && len(p.Children) == 1 {
+		return t.lower(ctx, p.Children[0], p.Level-1)
+	}
+	tops, err := t.writeAll(ctx, p, old, m.Root)
+	for level := p.Level + 1; err == nil && len(tops) > 1; level++ {
+		tops, err = t.writeAll(ctx, &Page{Level: level, Children: tops}, nil, metadata.Page{})
+	}
+	if err != nil || len(tops) == 0 {
+		return metadata.Manifest{}, err
+	}
+	return manifestOf(tops[0]), nil
 }
 
-// Of returns the manifest with a root.
-func Of(root Child) metadata.Manifest {
+// lower returns the manifest whose root is a page; one with a single child gives way to that.
+func (t *tree) lower(ctx context.Context, c Child, level uint8) (metadata.Manifest, error) {
+	for ; level > 0; level-- {
+		p, err := t.io.Page(ctx, t.partition, c.Page)
+		if err != nil {
+			return metadata.Manifest{}, err
+		}
+		if len(p.Children) > 1 {
+			break
+		}
+		c = p.Children[0]
+	}
+	return manifestOf(c), nil
+}
+
+// manifestOf returns the manifest with a root.
+func manifestOf(root Child) metadata.Manifest {
 	return metadata.Manifest{Root: root.Page, Base: root.Base, End: root.End, Slices: root.Slices, Bytes: root.Bytes}
 }
 
-// grow adds slices to the rightmost leaf below a page; it gives the pages, of one
-// level, that stand in its place.
-func (t *Tree) grow(ctx context.Context, at metadata.Page, add []metadata.Slice) ([]Child, uint8, error) {
-	if at.Object.Writer == 0 {
-		made, err := t.writeSlices(ctx, nil, add)
-		return made, 0, err
+// spliced returns what a page lists once the run is replaced, with as many entries as that
+// takes, and the page as it was. last says that it is the rightmost of its level.
+func (t *tree) spliced(ctx context.Context, at metadata.Page, r *run, last bool) (p, old *Page, err error) {
+	if at.Object.Writer == 0 || r.takeLost(at) {
+		return &Page{Slices: r.place(nil)}, nil, nil
 	}
-	p, err := t.io.Page(ctx, t.partition, at)
-	if err != nil {
-		return nil, 0, err
+	if old, err = t.io.Page(ctx, t.partition, at); err != nil {
+		return nil, nil, err
 	}
+	p = &Page{Level: old.Level}
 	if p.Level == 0 {
-		if len(p.Slices) == PageEntries {
-			made, err := t.writeSlices(ctx, []Child{t.Known(p, at)}, add)
-			return made, 0, err
+		if p.Slices, err = r.in(old.Slices); err == nil && last && r.appends() {
+			p.Slices = r.place(p.Slices)
 		}
-		made, err := t.writeSlices(ctx, nil, append(slices.Clone(p.Slices), add...))
-		return made, 0, err
+		return p, old, err
 	}
-	last := len(p.Children) - 1
-	below, _, err := t.grow(ctx, p.Children[last].Page, add)
-	if err != nil {
-		return nil, 0, err
+	for i := range old.Children {
+		c := &old.Children[i]
+		end := last && i == len(old.Children)-1
+		switch {
+		case r.spares(c) && !(end && r.appends()):
+			p.Children = append(p.Children, *c)
+		case r.any && c.End <= r.to: // all of it is dropped
+		default:
+			made, err := t.child(ctx, c.Page, old.Level-1, r, end)
+			if err != nil {
+				return nil, nil, err
+			}
+			p.Children = append(p.Children, made...)
+		}
 	}
-	if last+1 == PageEntries && below[0].Page == p.Children[last].Page {
-		made, err := t.writeChildren(ctx, p.Level, []Child{t.Known(p, at)}, below[1:])
-		return made, p.Level, err
-	}
-	made, err := t.writeChildren(ctx, p.Level, nil, append(slices.Clone(p.Children[:last]), below...))
-	return made, p.Level, err
+	return p, old, nil
 }
 
-// Known is the page as it is, when nothing in it changes.
-func (t *Tree) Known(p *Page, at metadata.Page) Child {
+// child returns the pages of a level that stand in a page's place.
+func (t *tree) child(ctx context.Context, at metadata.Page, level uint8, r *run, last bool) ([]Child, error) {
+	p, old, err := t.spliced(ctx, at, r, last)
+	if err != nil {
+		return nil, err
+	}
+	made, err := t.writeAll(ctx, p, old, at)
+	for l := p.Level + 1; err == nil && l <= level; l++ {
+		made, err = t.writeAll(ctx, &Page{Level: l, Children: made}, nil, metadata.Page{})
+	}
+	return made, err
+}
+
+// writeAll stores what a page lists as one page or more, none if it lists nothing. One that
+// is still as it was is not written again.
+func (t *tree) writeAll(ctx context.Context, p, old *Page, at metadata.Page) (made []Child, err error) {
+	add := func(part *Page) error {
+		if old != nil && slices.Equal(part.Slices, old.Slices) && slices.Equal(part.Children, old.Children) {
+			made = append(made, t.known(old, at))
+			return nil
+		}
+		c, err := t.write(ctx, part)
+		made = append(made, c)
+		return err
+	}
+	for list := range slices.Chunk(p.Slices, PageEntries) {
+		if err := add(&Page{Slices: list}); err != nil {
+			return nil, err
+		}
+	}
+	for list := range slices.Chunk(p.Children, PageEntries) {
+		if err := add(&Page{Level: p.Level, Children: list}); err != nil {
+			return nil, err
+		}
+	}
+	return made, nil
+}
+
+// known is the page as it is, when nothing in it changes.
+func (t *tree) known(p *Page, at metadata.Page) Child {
 	c := p.sum()
 	c.Page = at
 	return c
 }
 
-func (t *Tree) writeSlices(ctx context.Context, before []Child, all []metadata.Slice) ([]Child, error) {
-	for part := range slices.Chunk(all, PageEntries) {
-		c, err := t.Write(ctx, &Page{Slices: part})
-		if err != nil {
-			return nil, err
-		}
-		before = append(before, c)
-	}
-	return before, nil
-}
-
-func (t *Tree) writeChildren(ctx context.Context, level uint8, before, all []Child) ([]Child, error) {
-	for part := range slices.Chunk(all, PageEntries) {
-		c, err := t.Write(ctx, &Page{Level: level, Children: part})
-		if err != nil {
-			return nil, err
-		}
-		before = append(before, c)
-	}
-	return before, nil
-}
-
-// Write stores a page, and returns it as its parent knows it, with all that it covers.
-func (t *Tree) Write(ctx context.Context, p *Page) (c Child, err error) {
+// write stores a page.
+func (t *tree) write(ctx context.Context, p *Page) (c Child, err error) {
 	p.Partition, p.Topic = t.partition, t.topic
 	if err := p.check(); err != nil {
 		return c, fmt.Errorf("write page of %v: %w", t.partition, err)
@@ -127,66 +181,4 @@ func (t *Tree) Write(ctx context.Context, p *Page) (c Child, err error) {
 	c = p.sum()
 	c.Page, err = t.io.storePage(ctx, p)
 	return c, err
-}
-
-// Trim drops all slices that end at or below to.
-func (t *Tree) Trim(ctx context.Context, m metadata.Manifest, to int64) (metadata.Manifest, error) {
-	if m.Root.Object.Writer == 0 || m.Base >= to {
-		return m, nil
-	}
-	if m.End <= to {
-		return metadata.Manifest{}, nil
-	}
-	root, err := t.cut(ctx, m.Root, to)
-	if err != nil {
-		return m, err
-	}
-	return Of(root), nil
-}
-
-// cut gives the page that stands in a page's place without what ends at or below
-// to; something is left. A page with a single child gives way to that.
-func (t *Tree) cut(ctx context.Context, at metadata.Page, to int64) (Child, error) {
-	p, err := t.io.Page(ctx, t.partition, at)
-	if err != nil {
-		return Child{}, err
-	}
-	n := sort.Search(len(p.Slices)+len(p.Children), func(i int) bool { _, end := p.Bounds(i); return end > to })
-	if p.Level == 0 {
-		if n == 0 {
-			return t.Known(p, at), nil
-		}
-		return t.Write(ctx, &Page{Slices: p.Slices[n:]})
-	}
-	left := slices.Clone(p.Children[n:])
-	if left[0].Base < to {
-		first, err := t.cutBelow(ctx, p.Level, left[0], to, len(left) == 1)
-		if err != nil {
-			return Child{}, err
-		}
-		left[0] = first
-	}
-	switch {
-	case len(left) == 1:
-		return left[0], nil
-	case n == 0 && left[0].Page == p.Children[0].Page:
-		return t.Known(p, at), nil
-	}
-	return t.Write(ctx, &Page{Level: p.Level, Children: left})
-}
-
-// cutBelow cuts a child. Unless it is alone it has to stay one level below its
-// parent, however few children it is left with.
-func (t *Tree) cutBelow(ctx context.Context, level uint8, c Child, to int64, alone bool) (Child, error) {
-	cut, err := t.cut(ctx, c.Page, to)
-	if err != nil || alone || level == 1 {
-		return cut, err
-	}
-	p, err := t.io.Page(ctx, t.partition, cut.Page)
-	for err == nil && p.Level+1 < level {
-		if cut, err = t.Write(ctx, &Page{Level: p.Level + 1, Children: []Child{cut}}); err == nil {
-			p, err = t.io.Page(ctx, t.partition, cut.Page)
-		}
-	}
-	return cut, err
 }

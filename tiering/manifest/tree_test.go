@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"varve/internal/id"
@@ -13,6 +14,7 @@ import (
 // memoryPages keeps pages as the bucket does: encoded.
 type memoryPages struct {
 	t      testing.TB
+	mu     sync.Mutex
 	pages  map[metadata.Page][]byte
 	loads  int
 	stores int
@@ -20,6 +22,8 @@ type memoryPages struct {
 }
 
 func (m *memoryPages) Page(_ context.Context, _ id.Partition, at metadata.Page) (*Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.loads++
 	g, err := DecodePage(m.pages[at])
 	if err != nil {
@@ -30,6 +34,8 @@ func (m *memoryPages) Page(_ context.Context, _ id.Partition, at metadata.Page) 
 
 func (m *memoryPages) storePage(_ context.Context, p *Page) (metadata.Page, error) {
 	b := p.encode()
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.stores++
 	m.bytes += len(b)
 	at := metadata.Page{Object: metadata.Object{Writer: 1, Seq: metadata.FirstTimed + uint64(m.stores)}, Len: int32(len(b))}
@@ -51,7 +57,7 @@ func TestTreeAgainstList(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rng := newRand(seed)
 			io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
-			tr := &Tree{io: io, topic: "t"}
+			tr := newTree(io, id.Partition{}, "t")
 			var m metadata.Manifest
 			var want []metadata.Slice
 			next := int64(0)
@@ -61,11 +67,11 @@ func TestTreeAgainstList(t *testing.T) {
 					add := someSlices(next, []int{1, 48, 700, 5000}[rng.IntN(4)])
 					next = add[len(add)-1].End
 					want = append(want, add...)
-					m, err = tr.Fold(t.Context(), m, add)
+					m, err = tr.fold(t.Context(), m, add)
 				} else if len(want) > 0 {
 					to := want[rng.IntN(len(want))].Base + rng.Int64N(11)
 					want = slices.DeleteFunc(want, func(s metadata.Slice) bool { return s.End <= to })
-					m, err = tr.Trim(t.Context(), m, to)
+					m, err = tr.trim(t.Context(), m, to)
 				}
 				if err != nil {
 					t.Fatal(err)
@@ -95,22 +101,22 @@ func checkManifest(t *testing.T, io *memoryPages, m metadata.Manifest, want []me
 // Deep trees stay right when they are cut down to little: levels are consistent.
 func TestDeepTree(t *testing.T) {
 	io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
-	tr := &Tree{io: io}
+	tr := newTree(io, id.Partition{}, "")
 	n := PageEntries*PageEntries + 3*PageEntries
 	all := someSlices(0, n)
-	m, err := tr.Fold(t.Context(), metadata.Manifest{}, all)
+	m, err := tr.fold(t.Context(), metadata.Manifest{}, all)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if g, _ := io.Page(t.Context(), id.Partition{}, m.Root); g.Level != 2 {
 		t.Fatalf("root has level %d", g.Level)
 	}
-	m, err = tr.Trim(t.Context(), m, all[PageEntries*PageEntries-5].Base)
+	m, err = tr.trim(t.Context(), m, all[PageEntries*PageEntries-5].Base)
 	if err != nil {
 		t.Fatal(err)
 	}
 	more := someSlices(all[n-1].End, 100)
-	if m, err = tr.Fold(t.Context(), m, more); err != nil {
+	if m, err = tr.fold(t.Context(), m, more); err != nil {
 		t.Fatal(err)
 	}
 	checkManifest(t, io, m, append(slices.Clone(all[PageEntries*PageEntries-5:]), more...))

@@ -61,8 +61,8 @@ func (m *Marker) Encode() []byte {
 
 var errNoMarker = errors.New("it is not a cluster's marker")
 
-// Decode reads what Encode writes.
-func Decode(b []byte) (*Marker, error) {
+// decode reads what Encode writes.
+func decode(b []byte) (*Marker, error) {
 	const head, tail = len(magic) + 4, 4
 	if len(b) < head+tail || len(b) > maxBytes || string(b[:len(magic)]) != magic {
 		return nil, &object.CorruptError{Key: Key, At: 0, Err: errNoMarker}
@@ -101,7 +101,7 @@ func Read(ctx context.Context, store s3store.Store) (*Marker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Decode(b)
+	return decode(b)
 }
 
 // Write writes the marker where there is none: s3store.ErrExists if there is. A

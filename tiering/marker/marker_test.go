@@ -22,7 +22,7 @@ func TestGoldenMarker(t *testing.T) {
 	if got := hex.EncodeToString(made); got != golden {
 		t.Errorf("a marker is written as\n%s", got)
 	}
-	m, err := Decode(made)
+	m, err := decode(made)
 	if err != nil || m.Cluster != sample.Cluster || m.Place != sample.Place || !m.Created.Equal(sample.Created) || m.By != sample.By {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -37,17 +37,17 @@ func TestDamagedMarker(t *testing.T) {
 		damaged[at] ^= 0x10
 		for _, b := range [][]byte{damaged, made[:at]} {
 			var corrupt *object.CorruptError
-			if _, err := Decode(b); !errors.As(err, &corrupt) {
+			if _, err := decode(b); !errors.As(err, &corrupt) {
 				t.Fatalf("byte %d: %v", at, err)
 			}
 		}
 	}
 	later := bytes.Clone(made)
 	later[8] = 2
-	if _, err := Decode(later); !errors.Is(err, object.ErrVersion) {
+	if _, err := decode(later); !errors.Is(err, object.ErrVersion) {
 		t.Errorf("a later version: %v", err)
 	}
-	if _, err := Decode(make([]byte, maxBytes+1)); err == nil {
+	if _, err := decode(make([]byte, maxBytes+1)); err == nil {
 		t.Error("it may have any size")
 	}
 }
@@ -55,7 +55,7 @@ func TestDamagedMarker(t *testing.T) {
 func FuzzMarker(f *testing.F) {
 	f.Add(sample.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if m, err := Decode(b); err == nil && !bytes.Equal(m.Encode(), b) {
+		if m, err := decode(b); err == nil && !bytes.Equal(m.Encode(), b) {
 			t.Errorf("%x is read as %+v", b, m)
 		}
 	})

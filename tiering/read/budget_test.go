@@ -39,7 +39,7 @@ func TestMemoryBudget(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				for n := w.reader.memory.inUse(); ; {
+				for n := w.reader.parts.memory.inUse(); ; {
 					if was := most.Load(); n <= was || most.CompareAndSwap(was, n) {
 						break
 					}
@@ -86,7 +86,7 @@ func TestSlowClientsLeaveMemoryForOthers(t *testing.T) {
 			t.Errorf("one slow client leaves a share of %d", share)
 		}
 		for i := range int64(32) { // so many partitions, each in a chunk of its own
-			if int(i)*LeastShare > share {
+			if int(i)*leastShare > share {
 				break
 			}
 			d, err := w.reader.Read(t.Context(), slow.Head(), slow.ID, i*12, share/32)
@@ -97,7 +97,7 @@ func TestSlowClientsLeaveMemoryForOthers(t *testing.T) {
 		}
 		d, err := w.reader.Read(t.Context(), other.Head(), other.ID, 0, w.reader.Share())
 		if err != nil {
-			t.Fatalf("another reader beside %d slow clients: %v, %d bytes in use", client+1, err, w.reader.memory.inUse())
+			t.Fatalf("another reader beside %d slow clients: %v, %d bytes in use", client+1, err, w.reader.parts.memory.inUse())
 		}
 		d.Release()
 	}
@@ -113,7 +113,7 @@ func TestSlowClientsLeaveMemoryForOthers(t *testing.T) {
 			lent[i].Release()
 		}
 	}
-	if n := w.reader.memory.mu.lent; n != 0 {
+	if n := w.reader.parts.memory.mu.lent; n != 0 {
 		t.Errorf("%d bytes are counted as lent", n)
 	}
 }

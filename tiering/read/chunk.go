@@ -13,20 +13,20 @@ import (
 var errNoWait = errors.New("memory is short")
 
 // quit is what ends waiting for a load that isn't to wait for memory.
-func (r *Reader) quit(wait bool) <-chan struct{} {
+func (l *parts) quit(wait bool) <-chan struct{} {
 	if wait {
 		return nil
 	}
-	return r.memory.shortage()
+	return l.memory.shortage()
 }
 
 // chunk gives an aligned piece of an object. Unless wait is set it ends as
 // errNoWait where memory isn't free; that is for whom holds some.
-func (r *Reader) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
+func (l *parts) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
 	key := cacheKey{kindChunk, o, number}
 	for {
-		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
-			return r.loadChunk(ctx, o, number, wait)
+		b, err := l.chunks.get(ctx, key, l.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
+			return l.loadChunk(ctx, o, number, wait)
 		})
 		if wait && errors.Is(err, errNoWait) {
 			continue // the load belonged to somebody who didn't want to wait
@@ -35,27 +35,27 @@ func (r *Reader) chunk(ctx context.Context, o metadata.Object, number int64, wai
 	}
 }
 
-func (r *Reader) loadChunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, int64, error) {
-	size := r.cfg.ChunkBytes
-	b := r.memory.try(size)
+func (l *parts) loadChunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, int64, error) {
+	size := l.cfg.ChunkBytes
+	b := l.memory.try(size)
 	if b == nil {
 		if !wait {
 			return nil, 0, errNoWait
 		}
-		patience, cancel := context.WithTimeoutCause(ctx, r.cfg.MemoryWait, ErrBusy)
+		patience, cancel := context.WithTimeoutCause(ctx, l.cfg.MemoryWait, ErrBusy)
 		defer cancel()
 		var err error
-		if b, err = r.memory.get(patience, size); err != nil {
+		if b, err = l.memory.get(patience, size); err != nil {
 			return nil, 0, context.Cause(patience)
 		}
 	}
-	b, err := r.fetch.read(ctx, object.Key(o), number*int64(size), b)
+	b, err := l.fetch.read(ctx, object.Key(o), number*int64(size), b)
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(b.b) <= size/2 {
 		// The end of an object: don't let it hold a whole chunk's memory.
-		small := r.memory.force(len(b.b))
+		small := l.memory.force(len(b.b))
 		copy(small.b, b.b)
 		b.release()
 		b = small
@@ -64,10 +64,10 @@ func (r *Reader) loadChunk(ctx context.Context, o metadata.Object, number int64,
 }
 
 // gather copies bytes of an object that may lie in several chunks.
-func (r *Reader) gather(ctx context.Context, o metadata.Object, at int64, p []byte, wait bool) error {
-	size := int64(r.cfg.ChunkBytes)
+func (l *parts) gather(ctx context.Context, o metadata.Object, at int64, p []byte, wait bool) error {
+	size := int64(l.cfg.ChunkBytes)
 	for len(p) > 0 {
-		b, err := r.chunk(ctx, o, at/size, wait)
+		b, err := l.chunk(ctx, o, at/size, wait)
 		if err != nil {
 			return err
 		}
@@ -84,40 +84,40 @@ func (r *Reader) gather(ctx context.Context, o metadata.Object, at int64, p []by
 }
 
 // forget drops the chunks that hold a part of an object which proved wrong.
-func (r *Reader) forget(o metadata.Object, at, length int64) {
-	size := int64(r.cfg.ChunkBytes)
+func (l *parts) forget(o metadata.Object, at, length int64) {
+	size := int64(l.cfg.ChunkBytes)
 	for n := at / size; n <= (at+length-1)/size; n++ {
-		r.chunks.drop(cacheKey{kindChunk, o, n})
+		l.chunks.drop(cacheKey{kindChunk, o, n})
 	}
 }
 
 // block gives a block's record batches, checked, with the buffer that they lie
 // in. A block that proves wrong is read once more, from the bucket.
-func (r *Reader) block(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
-	p, b, err := r.blockOnce(ctx, o, k, wait)
+func (l *parts) block(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+	p, b, err := l.blockOnce(ctx, o, k, wait)
 	var corrupt *object.CorruptError
 	if !errors.As(err, &corrupt) {
 		return p, b, err
 	}
-	r.forget(o, k.At, int64(k.Stored))
-	p, b, err = r.blockOnce(ctx, o, k, wait)
+	l.forget(o, k.At, int64(k.Stored))
+	p, b, err = l.blockOnce(ctx, o, k, wait)
 	if errors.As(err, &corrupt) {
-		r.metrics.corrupt.Inc()
+		l.metrics.corrupt.Inc()
 	}
 	return p, b, err
 }
 
-func (r *Reader) blockOnce(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
-	size := int64(r.cfg.ChunkBytes)
+func (l *parts) blockOnce(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+	size := int64(l.cfg.ChunkBytes)
 	from, to := k.At/size, (k.At+int64(k.Stored)-1)/size
 	if from != to || k.Codec != object.CodecRaw {
-		b, err := r.ownBlock(ctx, o, k, wait)
+		b, err := l.ownBlock(ctx, o, k, wait)
 		if err != nil {
 			return nil, nil, err
 		}
 		return b.b, b, nil
 	}
-	b, err := r.chunk(ctx, o, from, wait)
+	b, err := l.chunk(ctx, o, from, wait)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,11 +136,11 @@ func (r *Reader) blockOnce(ctx context.Context, o metadata.Object, k *object.Blo
 
 // ownBlock gives a block that is compressed or lies across chunks in a buffer of
 // its own, which is cached.
-func (r *Reader) ownBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+func (l *parts) ownBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
 	key := cacheKey{kindBlock, o, k.At}
 	for {
-		b, err := r.chunks.get(ctx, key, r.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
-			b, err := r.makeBlock(ctx, o, k, wait)
+		b, err := l.chunks.get(ctx, key, l.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
+			b, err := l.makeBlock(ctx, o, k, wait)
 			return b, int64(k.Raw), err
 		})
 		if wait && errors.Is(err, errNoWait) {
@@ -150,8 +150,8 @@ func (r *Reader) ownBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 	}
 }
 
-func (r *Reader) makeBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
-	stored, release, err := r.stored(ctx, o, k, wait)
+func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+	stored, release, err := l.stored(ctx, o, k, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -161,10 +161,10 @@ func (r *Reader) makeBlock(ctx context.Context, o metadata.Object, k *object.Blo
 	}
 	// Only from here on memory is counted: nobody waits while holding some.
 	if k.Codec == object.CodecRaw {
-		return r.memory.adopt(stored), nil
+		return l.memory.adopt(stored), nil
 	}
-	b := r.memory.force(int(k.Raw))
-	if err := r.inflate(o, k, stored, b.b); err != nil {
+	b := l.memory.force(int(k.Raw))
+	if err := l.inflate(o, k, stored, b.b); err != nil {
 		b.release()
 		return nil, err
 	}
@@ -173,14 +173,14 @@ func (r *Reader) makeBlock(ctx context.Context, o metadata.Object, k *object.Blo
 
 // stored gives a block as it lies in the object, until release: in its chunk, or
 // copied if it lies across chunks.
-func (r *Reader) stored(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
-	size := int64(r.cfg.ChunkBytes)
+func (l *parts) stored(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
+	size := int64(l.cfg.ChunkBytes)
 	from := k.At % size
 	if from+int64(k.Stored) > size {
 		p := make([]byte, k.Stored)
-		return p, func() {}, r.gather(ctx, o, k.At, p, wait)
+		return p, func() {}, l.gather(ctx, o, k.At, p, wait)
 	}
-	b, err := r.chunk(ctx, o, k.At/size, wait)
+	b, err := l.chunk(ctx, o, k.At/size, wait)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,8 +191,8 @@ func (r *Reader) stored(ctx context.Context, o metadata.Object, k *object.Block,
 	return b.b[from : from+int64(k.Stored)], b.release, nil
 }
 
-func (r *Reader) inflate(o metadata.Object, k *object.Block, stored, raw []byte) error {
-	out, err := r.unzip.DecodeAll(stored, raw[:0:len(raw)])
+func (l *parts) inflate(o metadata.Object, k *object.Block, stored, raw []byte) error {
+	out, err := l.unzip.DecodeAll(stored, raw[:0:len(raw)])
 	if err == nil && len(out) != len(raw) {
 		err = fmt.Errorf("%d bytes, want %d", len(out), len(raw))
 	}
@@ -200,4 +200,11 @@ func (r *Reader) inflate(o metadata.Object, k *object.Block, stored, raw []byte)
 		return &object.CorruptError{Key: object.Key(o), At: k.At, Err: fmt.Errorf("decompress block: %w", err)}
 	}
 	return nil
+}
+
+// prefetch starts to load a chunk, if memory is free; it says whether it had to.
+func (l *parts) prefetch(o metadata.Object, number int64) bool {
+	return l.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
+		return l.loadChunk(ctx, o, number, false)
+	})
 }

@@ -41,7 +41,7 @@ func (r *Reader) FindTime(ctx context.Context, h *metadata.Head, p id.Partition,
 
 // findInSlice looks into the blocks that may hold such a record.
 func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at int64) (found object.Stamp, ok bool, err error) {
-	x, err := r.index(ctx, s)
+	x, err := r.parts.index(ctx, s)
 	if err != nil {
 		return found, false, err
 	}
@@ -75,7 +75,7 @@ func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at i
 }
 
 func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *object.Block, each func(kafka.Batch) error) error {
-	p, b, err := r.block(ctx, o, k, true)
+	p, b, err := r.parts.block(ctx, o, k, true)
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (r *Reader) NewestIn(ctx context.Context, s *metadata.Slice) (int64, error)
 // newestIn returns the largest timestamp of a slice's records, -1 if none has one. It reads
 // them all if the slice's timestamps are hints, and remembers what it found.
 func (r *Reader) newestIn(ctx context.Context, s *metadata.Slice) (int64, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindNewest, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
+	v, err := r.parts.meta.get(ctx, cacheKey{kindNewest, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
 		newest, err := r.maxTimeFrom(ctx, s, s.Base)
 		return newest, 64, err
 	})
@@ -172,7 +172,7 @@ func (r *Reader) newestIn(ctx context.Context, s *metadata.Slice) (int64, error)
 // maxTimeFrom returns the largest timestamp of a slice's records from offset start on.
 func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64) (int64, error) {
 	newest := int64(-1)
-	x, err := r.index(ctx, s)
+	x, err := r.parts.index(ctx, s)
 	if err != nil {
 		return newest, err
 	}
@@ -231,7 +231,7 @@ func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition,
 	if hit == nil {
 		return id.NoEpoch, -1, false, err
 	}
-	x, err := r.index(ctx, hit)
+	x, err := r.parts.index(ctx, hit)
 	if err != nil {
 		return id.NoEpoch, -1, false, err
 	}
@@ -267,14 +267,14 @@ func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition
 	if err != nil {
 		return nil, err
 	}
-	x, err := r.index(ctx, &run[0])
+	x, err := r.parts.index(ctx, &run[0])
 	if err != nil {
 		return nil, err
 	}
 	if x.StateLen == 0 {
 		return nil, &object.CorruptError{Key: object.Key(run[0].Object), At: run[0].IndexAt, Err: errors.New("the newest slice has no producer state")}
 	}
-	return r.state(ctx, run[0].Object, x)
+	return r.parts.state(ctx, run[0].Object, x)
 }
 
 // AbortedIn gives the aborted transactions that overlap [from, to) in the tier, in
@@ -287,7 +287,7 @@ func (r *Reader) AbortedIn(ctx context.Context, h *metadata.Head, p id.Partition
 	var all []object.Aborted
 	seen := map[object.Aborted]bool{}
 	err := manifest.Walk(ctx, r, h, p, max(from, h.LogStart), func(s manifest.Span) bool { return s.Base < to }, func(s *metadata.Slice) error {
-		x, err := r.index(ctx, s)
+		x, err := r.parts.index(ctx, s)
 		if err != nil {
 			return err
 		}

@@ -178,7 +178,7 @@ func (w *world) look(s *tiertest.Source) (all []*object.HoleError) {
 func TestDamagedBlock(t *testing.T) {
 	w, s := tiered(t, testConfig(), 1, 40, 2, 60_000)
 	before, x := w.readWhole(s), w.walkAll(s)[0]
-	index, err := w.reader.index(t.Context(), &x)
+	index, err := w.reader.parts.index(t.Context(), &x)
 	if err != nil || len(index.Blocks) < 4 {
 		t.Fatalf("%+v, %v", index, err)
 	}

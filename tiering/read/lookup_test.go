@@ -3,7 +3,6 @@ package read
 import (
 	"testing"
 
-	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
 	"varve/tiering/manifest"
@@ -23,21 +22,22 @@ func TestLookupCost(t *testing.T) {
 		}
 		return s3store.Fault{}
 	}
-	p := id.Partition{Topic: id.Topic{1}}
-	d := w.PageWriter(w.reader)
-	tr := manifest.NewTree(d, p, "")
+	s := w.Source(1, 0)
 	all := tiertest.Slices(0, 100_000)
-	m, err := tr.Fold(t.Context(), metadata.Manifest{}, all)
-	if err != nil {
-		t.Fatal(err)
+	add := func(list []metadata.Slice) {
+		e := manifest.Edit{From: list[0].Base, To: list[0].Base, Now: list}
+		if _, _, err := e.Commit(t.Context(), s, w.PageWriter(w.reader), "t"); err != nil {
+			t.Fatal(err)
+		}
 	}
-	h := &metadata.Head{Manifest: m, TieredEnd: m.End}
+	add(all)
+	h := s.Head()
 	rng := tiertest.Rand(1)
 	for range 200 {
 		cold := New(w.Store, testConfig().reader, nil)
 		gets, bytes = 0, 0
 		i := rng.IntN(len(all))
-		run, err := manifest.Locate(t.Context(), cold, h, p, all[i].Base+rng.Int64N(10))
+		run, err := manifest.Locate(t.Context(), cold, h, s.ID, all[i].Base+rng.Int64N(10))
 		if err != nil || run[0] != all[i] {
 			t.Fatalf("slice %d: found %v: %v", i, run[0], err)
 		}
@@ -47,9 +47,7 @@ func TestLookupCost(t *testing.T) {
 		cold.Close()
 	}
 	before := len(w.ObjectsIn(object.PrefixPages))
-	if _, err := tr.Fold(t.Context(), m, tiertest.Slices(m.End, 48)); err != nil {
-		t.Fatal(err)
-	}
+	add(tiertest.Slices(h.TieredEnd, metadata.MaxHeadSlices))
 	if n := len(w.ObjectsIn(object.PrefixPages)) - before; n > 2 {
 		t.Errorf("a fold wrote %d pages", n)
 	}

@@ -93,10 +93,10 @@ func TestWaiterGetsWhatOnlyTheCacheHolds(t *testing.T) {
 		}
 		w.Flush()
 		o := s.Head().Slices[0].Object
-		w.reader.memory.evict(cfg.reader.MemoryBytes)
+		w.reader.parts.memory.evict(cfg.reader.MemoryBytes)
 		var held []*buffer
 		for n := range chunks - 1 {
-			b, err := w.reader.chunk(t.Context(), o, int64(n), true)
+			b, err := w.reader.parts.chunk(t.Context(), o, int64(n), true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,7 +105,7 @@ func TestWaiterGetsWhatOnlyTheCacheHolds(t *testing.T) {
 		w.Faults = func(s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Second} } // fake
 		got := make(chan error, 2)
 		read := func(n int) {
-			b, err := w.reader.chunk(t.Context(), o, int64(n), true)
+			b, err := w.reader.parts.chunk(t.Context(), o, int64(n), true)
 			if err == nil {
 				b.release()
 			}

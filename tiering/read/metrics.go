@@ -49,9 +49,9 @@ func newMetrics(reg prometheus.Registerer, r *Reader) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_holes", Help: "Known ranges of records that can't be read: an object is gone or damaged. 'varve tier holes' lists them."},
 			func() float64 { return float64(len(r.holes.list())) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_memory_bytes", Help: "Memory that reads of the tier hold."},
-			func() float64 { return float64(r.memory.inUse()) }),
+			func() float64 { return float64(r.parts.memory.inUse()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_meta_bytes", Help: "Memory of cached indexes and manifest pages."},
-			func() float64 { return float64(r.meta.cost()) }))
+			func() float64 { return float64(r.parts.meta.cost()) }))
 	return m
 }
 

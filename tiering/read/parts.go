@@ -4,18 +4,52 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/klauspost/compress/zstd"
+
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
 
+// parts loads parts of objects through the caches: chunks and blocks, indexes, producer
+// states and pages. Each is checked before it is given out.
+type parts struct {
+	cfg     *Config
+	metrics *metrics
+	memory  *memory
+	fetch   *fetcher
+	chunks  *cache[*buffer] // chunks and blocks
+	meta    *cache[any]     // *object.Index, []object.Producer, *manifest.Page
+	unzip   *zstd.Decoder
+}
+
+// newParts makes the caches. Loads run in goroutines that start begins, until ctx ends.
+func newParts(ctx context.Context, store s3store.Store, cfg *Config, m *metrics, start func(func())) *parts {
+	l := &parts{cfg: cfg, metrics: m, memory: newMemory(cfg.MemoryBytes, cfg.ChunkBytes), unzip: object.NewDecompressor()}
+	l.fetch = newFetcher(store, cfg, l.memory, start)
+	l.fetch.metrics = m
+	// A quarter of the memory is never cached, so that who waits for room gets it
+	// by what others release, without anybody having to make room for them.
+	l.chunks = newCache(ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, m.looked)
+	l.memory.evict = l.chunks.evict
+	l.meta = newCache(ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, m.looked)
+	return l
+}
+
+// close drops what is cached, when no load is under way any more.
+func (l *parts) close() {
+	l.chunks.clear()
+	l.unzip.Close()
+}
+
 // small reads a part of an object, or a page, that is decoded and cached as such.
-func (r *Reader) small(ctx context.Context, key string, at int64, n int32) (*buffer, error) {
+func (l *parts) small(ctx context.Context, key string, at int64, n int32) (*buffer, error) {
 	if n <= 0 || n > object.MaxSealedBytes {
 		return nil, &object.CorruptError{Key: key, At: at, Err: fmt.Errorf("length %d is out of bounds", n)}
 	}
-	b, err := r.fetch.read(ctx, key, at, r.memory.force(int(n)))
+	b, err := l.fetch.read(ctx, key, at, l.memory.force(int(n)))
 	if err != nil {
 		return nil, err
 	}
@@ -29,9 +63,9 @@ func (r *Reader) small(ctx context.Context, key string, at int64, n int32) (*buf
 
 // index gives a slice's index. That of a small slice comes with the chunk in which
 // its blocks are, and which will be wanted next.
-func (r *Reader) index(ctx context.Context, s *metadata.Slice) (*object.Index, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
-		x, err := r.loadIndex(ctx, s)
+func (l *parts) index(ctx context.Context, s *metadata.Slice) (*object.Index, error) {
+	v, err := l.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
+		x, err := l.loadIndex(ctx, s)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -47,19 +81,19 @@ func (r *Reader) index(ctx context.Context, s *metadata.Slice) (*object.Index, e
 	return x, nil
 }
 
-func (r *Reader) loadIndex(ctx context.Context, s *metadata.Slice) (x *object.Index, err error) {
+func (l *parts) loadIndex(ctx context.Context, s *metadata.Slice) (x *object.Index, err error) {
 	key := object.Key(s.Object)
-	if s.IndexLen > 0 && s.Bytes+int64(s.IndexLen) <= int64(r.cfg.ChunkBytes) {
+	if s.IndexLen > 0 && s.Bytes+int64(s.IndexLen) <= int64(l.cfg.ChunkBytes) {
 		p := make([]byte, s.IndexLen)
-		if err := r.gather(ctx, s.Object, s.IndexAt, p, true); err != nil {
+		if err := l.gather(ctx, s.Object, s.IndexAt, p, true); err != nil {
 			return nil, err
 		}
 		if x, err = object.DecodeIndex(p, s.IndexAt); err == nil {
 			return x, nil
 		}
-		r.forget(s.Object, s.IndexAt, int64(s.IndexLen))
+		l.forget(s.Object, s.IndexAt, int64(s.IndexLen))
 	}
-	err = r.decoded(ctx, key, s.IndexAt, s.IndexLen, func(p []byte) error {
+	err = l.decoded(ctx, key, s.IndexAt, s.IndexLen, func(p []byte) error {
 		x, err = object.DecodeIndex(p, s.IndexAt)
 		return err
 	})
@@ -67,10 +101,10 @@ func (r *Reader) loadIndex(ctx context.Context, s *metadata.Slice) (x *object.In
 }
 
 // decoded reads bytes and decodes them, once more if they prove wrong.
-func (r *Reader) decoded(ctx context.Context, key string, at int64, n int32, decode func([]byte) error) error {
+func (l *parts) decoded(ctx context.Context, key string, at int64, n int32, decode func([]byte) error) error {
 	var bad error
 	for range 2 {
-		b, err := r.small(ctx, key, at, n)
+		b, err := l.small(ctx, key, at, n)
 		if err != nil {
 			return err
 		}
@@ -80,15 +114,15 @@ func (r *Reader) decoded(ctx context.Context, key string, at int64, n int32, dec
 			return nil
 		}
 	}
-	r.metrics.corrupt.Inc()
+	l.metrics.corrupt.Inc()
 	return &object.CorruptError{Key: key, At: at, Err: bad}
 }
 
 // state gives the producers of a slice that has a state.
-func (r *Reader) state(ctx context.Context, o metadata.Object, x *object.Index) ([]object.Producer, error) {
-	v, err := r.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, nil, func(ctx context.Context) (any, int64, error) {
+func (l *parts) state(ctx context.Context, o metadata.Object, x *object.Index) ([]object.Producer, error) {
+	v, err := l.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, nil, func(ctx context.Context) (any, int64, error) {
 		var producers []object.Producer
-		err := r.decoded(ctx, object.Key(o), x.StateAt, x.StateLen, func(p []byte) (err error) {
+		err := l.decoded(ctx, object.Key(o), x.StateAt, x.StateLen, func(p []byte) (err error) {
 			producers, err = object.DecodeState(p)
 			return err
 		})
@@ -100,15 +134,11 @@ func (r *Reader) state(ctx context.Context, o metadata.Object, x *object.Index) 
 	return v.([]object.Producer), nil
 }
 
-// Page returns a page of a partition's manifest. It implements Pages.
-func (r *Reader) Page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
-	if err := r.enter(); err != nil {
-		return nil, err
-	}
-	defer r.leave()
-	v, err := r.meta.get(ctx, cacheKey{kindPage, at.Object, 0}, nil, func(ctx context.Context) (any, int64, error) {
+// page returns a page of a partition's manifest.
+func (l *parts) page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
+	v, err := l.meta.get(ctx, cacheKey{kindPage, at.Object, 0}, nil, func(ctx context.Context) (any, int64, error) {
 		var g *manifest.Page
-		err := r.decoded(ctx, object.PageKey(at.Object), 0, at.Len, func(b []byte) (err error) {
+		err := l.decoded(ctx, object.PageKey(at.Object), 0, at.Len, func(b []byte) (err error) {
 			g, err = manifest.DecodePage(b)
 			return err
 		})

@@ -33,12 +33,12 @@ func (d *Data) Release() {
 	d.lent, d.Pieces, d.Bytes = nil, nil, 0
 }
 
-// LeastShare is the least that Share gives.
-const LeastShare = 64 << 10
+// leastShare is the least that Share gives.
+const leastShare = 64 << 10
 
 // Share is how many bytes one answer should ask for by now. Answers hold memory until
 // their clients have taken them: the more is held already, the less.
-func (r *Reader) Share() int { return max(LeastShare, r.memory.share()) }
+func (r *Reader) Share() int { return max(leastShare, r.parts.memory.share()) }
 
 // Read gives the batches from the one that holds offset on, at most limit bytes but
 // at least one batch, as they were produced. It crosses slices. Where memory is
@@ -90,7 +90,7 @@ func (r *Reader) fill(ctx context.Context, d *Data, h *metadata.Head, p id.Parti
 }
 
 func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limit int) error {
-	x, err := r.index(ctx, s)
+	x, err := r.parts.index(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limi
 	r.want(s.Object, blocks, int64(limit-d.Bytes))
 	for i := range blocks {
 		k := &blocks[i]
-		p, b, err := r.block(ctx, s.Object, k, d.Bytes == 0)
+		p, b, err := r.parts.block(ctx, s.Object, k, d.Bytes == 0)
 		if err != nil {
 			if !errors.Is(err, object.ErrGone) { // the rest of the object may be readable
 				err = object.WrapHole(x.Partition, k.Base, k.End, object.Key(s.Object), err)
@@ -133,7 +133,7 @@ func (r *Reader) want(o metadata.Object, blocks []object.Block, limit int64) {
 		k := &blocks[i]
 		for n := k.At / int64(r.cfg.ChunkBytes); n <= (k.At+int64(k.Stored)-1)/int64(r.cfg.ChunkBytes); n++ {
 			if n != last {
-				r.prefetch(o, n)
+				r.parts.prefetch(o, n)
 				last = n
 			}
 		}
@@ -141,13 +141,6 @@ func (r *Reader) want(o metadata.Object, blocks []object.Block, limit int64) {
 			return
 		}
 	}
-}
-
-// prefetch starts to load a chunk, if memory is free; it says whether it had to.
-func (r *Reader) prefetch(o metadata.Object, number int64) bool {
-	return r.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
-		return r.loadChunk(ctx, o, number, false)
-	})
 }
 
 // take adds what is wanted of a block; errFull if that isn't all of it.

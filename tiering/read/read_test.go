@@ -221,7 +221,7 @@ func TestReadCancelled(t *testing.T) {
 			t.Errorf("it took %v", d)
 		}
 		synctest.Wait()
-		if n := w.reader.memory.inUse(); n != 0 {
+		if n := w.reader.parts.memory.inUse(); n != 0 {
 			t.Errorf("%d bytes are still held for nobody", n)
 		}
 	})

@@ -99,7 +99,7 @@ func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, ne
 			return
 		}
 		for i := 0; i < len(run) && window > 0; i++ {
-			x, err := r.index(ctx, &run[i])
+			x, err := r.parts.index(ctx, &run[i])
 			if err != nil {
 				return
 			}
@@ -117,7 +117,7 @@ func (r *Reader) aheadIn(o metadata.Object, blocks []object.Block, window int64)
 	for i := 0; i < len(blocks) && window > 0; i++ {
 		k := &blocks[i]
 		if n := (k.At + int64(k.Stored) - 1) / int64(r.cfg.ChunkBytes); n != last {
-			if r.prefetch(o, n) {
+			if r.parts.prefetch(o, n) {
 				r.metrics.ahead.Inc()
 			}
 			last = n

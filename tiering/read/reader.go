@@ -10,11 +10,12 @@ import (
 	"context"
 	"sync"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/internal/id"
+	"varve/metadata"
 	"varve/s3store"
-	"varve/tiering/object"
+	"varve/tiering/manifest"
 )
 
 // Reader reads what is in the tier. It has a budget of its own: memory, requests
@@ -23,11 +24,7 @@ type Reader struct {
 	cfg     Config
 	store   s3store.Store
 	metrics *metrics
-	memory  *memory
-	fetch   *fetcher
-	chunks  *cache[*buffer] // chunks and blocks
-	meta    *cache[any]     // *Index, []Producer, *page
-	unzip   *zstd.Decoder
+	parts   *parts
 	streams streams
 	holes   holes
 
@@ -50,16 +47,8 @@ func New(store s3store.Store, cfg Config, reg prometheus.Registerer) *Reader {
 	r := &Reader{cfg: cfg, store: store}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	start := func(f func()) { r.wg.Go(f) }
-	r.memory = newMemory(cfg.MemoryBytes, cfg.ChunkBytes)
 	r.metrics = newMetrics(reg, r)
-	r.fetch = newFetcher(store, &r.cfg, r.memory, start)
-	r.fetch.metrics = r.metrics
-	// A quarter of the memory is never cached, so that who waits for room gets it
-	// by what others release, without anybody having to make room for them.
-	r.chunks = newCache(r.ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, r.metrics.looked)
-	r.memory.evict = r.chunks.evict
-	r.meta = newCache(r.ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, r.metrics.looked)
-	r.unzip = object.NewDecompressor()
+	r.parts = newParts(r.ctx, store, &r.cfg, r.metrics, start)
 	r.streams.init()
 	return r
 }
@@ -72,8 +61,7 @@ func (r *Reader) Close() {
 	r.mu.Unlock()
 	r.cancel()
 	r.wg.Wait()
-	r.chunks.clear()
-	r.unzip.Close()
+	r.parts.close()
 }
 
 // enter begins a call; it ends with leave.
@@ -88,3 +76,12 @@ func (r *Reader) enter() error {
 }
 
 func (r *Reader) leave() { r.wg.Done() }
+
+// Page returns a page of a partition's manifest. It implements manifest.Pages.
+func (r *Reader) Page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	defer r.leave()
+	return r.parts.page(ctx, p, at)
+}

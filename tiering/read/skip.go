@@ -67,11 +67,11 @@ func (k *Skipper) Skip(ctx context.Context, s manifest.Owned, from, to int64) ([
 			d.Settle()
 			return nil, err
 		}
-		err = e.Commit(ctx, s)
+		_, _, err = e.Commit(ctx, s, d, k.deps.Topic(p.Topic))
 		if ctx.Err() == nil {
 			d.Settle()
 		}
-		if errors.Is(err, manifest.ErrStale) {
+		if errors.Is(err, manifest.ErrChanged) {
 			continue
 		}
 		if err != nil {
@@ -93,87 +93,82 @@ type repair struct {
 	from, to int64
 	gone     []object.HoleError
 	dropped  []metadata.Object
+
+	edit manifest.Edit    // from the first slice that is replaced to the last
+	rest []metadata.Slice // those after it that stay
 }
 
 func (m *repair) mend(ctx context.Context) (*manifest.Edit, error) {
-	e := manifest.NewEdit(m.h)
-	if m.h.Manifest.Slices > 0 && m.h.Manifest.End > m.from {
-		t := manifest.NewTree(m.d, m.p, m.k.deps.Topic(m.p.Topic))
-		root, changed, err := m.page(ctx, t, m.h.Manifest.Root, manifest.Span{Base: m.h.Manifest.Base, End: m.h.Manifest.End, MinTime: -1, MaxTime: -1}, -1)
-		if err != nil {
-			return nil, err
-		}
-		if changed {
-			e.Manifest = manifest.Of(root)
-			l, err := manifest.CountLive(ctx, m.d, m.p, e.Manifest, e.Start)
-			if err != nil {
-				return nil, err
-			}
-			e.Manifest.Bytes = l.Bytes
-		}
-	}
-	for i := range e.Slices {
-		if _, err := m.slice(ctx, &e.Slices[i]); err != nil {
+	if t := &m.h.Manifest; t.Slices > 0 && t.End > m.from {
+		if err := m.page(ctx, t.Root, manifest.Span{Base: t.Base, End: t.End, MinTime: -1, MaxTime: -1}); err != nil {
 			return nil, err
 		}
 	}
-	return e, nil
+	return &m.edit, m.slices(ctx, m.h.Slices)
 }
 
-// page returns the page that replaces the one at at. It has this level; -1: any.
-func (m *repair) page(ctx context.Context, t *manifest.Tree, at metadata.Page, s manifest.Span, level int) (c manifest.Child, changed bool, err error) {
+// page goes through all that a page leads to.
+func (m *repair) page(ctx context.Context, at metadata.Page, s manifest.Span) error {
 	p, err := m.d.Page(ctx, m.p, at)
+	if object.Unreadable(err) {
+		return m.lostPage(ctx, at, s, err)
+	}
 	if err != nil {
-		if !object.Unreadable(err) {
-			return c, false, err
-		}
-		c, err = m.lostPage(ctx, t, s, object.PageKey(at.Object), level, err)
-		return c, true, err
+		return err
 	}
-	mended := manifest.Page{Level: p.Level, Slices: slices.Clone(p.Slices), Children: slices.Clone(p.Children)}
-	for i := range mended.Slices {
-		one, err := m.slice(ctx, &mended.Slices[i])
-		if err != nil {
-			return c, false, err
-		}
-		changed = changed || one
-	}
-	for i := range mended.Children {
-		k := &mended.Children[i]
+	for i := range p.Children {
+		k := &p.Children[i]
 		if k.End <= m.from || k.Base >= m.to {
 			continue
 		}
-		made, one, err := m.page(ctx, t, k.Page, k.Span, int(p.Level)-1)
+		if err := m.page(ctx, k.Page, k.Span); err != nil {
+			return err
+		}
+	}
+	return m.slices(ctx, p.Slices)
+}
+
+func (m *repair) slices(ctx context.Context, list []metadata.Slice) error {
+	for i := range list {
+		s := &list[i]
+		if s.End <= m.from || s.Base >= m.to {
+			continue
+		}
+		made, changed, err := m.slice(ctx, s)
 		if err != nil {
-			return c, false, err
+			return err
 		}
-		if one {
-			*k, changed = made, true
+		if changed {
+			m.replace(s.Base, made)
+			m.edit.Was = append(m.edit.Was, *s)
+		} else if len(m.edit.Now) > 0 {
+			m.rest = append(m.rest, *s)
 		}
 	}
-	if !changed {
-		return t.Known(p, at), false, nil
+	return nil
+}
+
+// replace extends the edit to a range of which one slice is made.
+func (m *repair) replace(base int64, made metadata.Slice) {
+	if len(m.edit.Now) == 0 {
+		m.edit.From = base
 	}
-	c, err = t.Write(ctx, &mended)
-	return c, true, err
+	m.edit.Was, m.edit.Now = append(m.edit.Was, m.rest...), append(append(m.edit.Now, m.rest...), made)
+	m.edit.To, m.rest = made.End, nil
 }
 
 // lostPage stands in for a page and all that it led to.
-func (m *repair) lostPage(ctx context.Context, t *manifest.Tree, s manifest.Span, key string, level int, why error) (c manifest.Child, err error) {
-	if err := m.give(s.Base, s.End, key, why); err != nil {
-		return c, err
+func (m *repair) lostPage(ctx context.Context, at metadata.Page, s manifest.Span, why error) error {
+	if err := m.give(s.Base, s.End, object.PageKey(at.Object), why); err != nil {
+		return err
 	}
 	made, err := m.store(ctx, &metadata.Slice{Base: s.Base, End: s.End, MinTime: s.MinTime, MaxTime: s.MaxTime, MinEpoch: s.MinEpoch, MaxEpoch: s.MaxEpoch}, nil, []left{}, false)
 	if err != nil {
-		return c, err
+		return err
 	}
-	if c, err = t.Write(ctx, &manifest.Page{Slices: []metadata.Slice{made}}); err != nil {
-		return c, err
-	}
-	for l := 1; l <= level && err == nil; l++ {
-		c, err = t.Write(ctx, &manifest.Page{Level: uint8(l), Children: []manifest.Child{c}})
-	}
-	return c, err
+	m.replace(s.Base, made)
+	m.edit.Lost = append(m.edit.Lost, at)
+	return nil
 }
 
 // give notes that a range is given up, if all of it that consumers may read was named.
@@ -192,51 +187,50 @@ type left struct {
 	batches   []byte // nil: lost
 }
 
-// slice replaces one by what can be read of it, if that isn't all.
-func (m *repair) slice(ctx context.Context, s *metadata.Slice) (changed bool, err error) {
-	if s.End <= m.from || s.Base >= m.to || s.End <= m.h.LogStart {
-		return false, nil
+// slice returns what can be read of one, if that isn't all.
+func (m *repair) slice(ctx context.Context, s *metadata.Slice) (made metadata.Slice, changed bool, err error) {
+	if s.End <= m.h.LogStart {
+		return made, false, nil
 	}
 	r := m.k.reader
 	if err := r.enter(); err != nil {
-		return false, err
+		return made, false, err
 	}
 	defer r.leave()
 	key := object.Key(s.Object)
 	x, parts := (*object.Index)(nil), []left{}
 	err = r.present(ctx, s.Object) // caches may still have some of it
 	if err == nil {
-		x, err = r.index(ctx, s)
+		x, err = r.parts.index(ctx, s)
 	}
 	if err == nil {
 		parts, err = m.blocks(ctx, r, s, x)
 	}
 	switch {
 	case err == nil && !slices.ContainsFunc(parts, func(p left) bool { return p.batches == nil }):
-		return false, nil
+		return made, false, nil
 	case err == nil:
 	case !object.Unreadable(err):
-		return false, err
+		return made, false, err
 	default:
 		x, parts = nil, nil
 		if err := m.give(s.Base, s.End, key, err); err != nil {
-			return false, err
+			return made, false, err
 		}
 	}
-	made, err := m.store(ctx, s, x, parts, s.End == m.h.TieredEnd)
+	made, err = m.store(ctx, s, x, parts, s.End == m.h.TieredEnd)
 	if err != nil {
-		return false, err
+		return made, false, err
 	}
 	m.dropped = append(m.dropped, s.Object)
-	*s = made
-	return true, nil
+	return made, true, nil
 }
 
 // blocks reads all blocks of a slice; those that can't be read are given up.
 func (m *repair) blocks(ctx context.Context, r *Reader, s *metadata.Slice, x *object.Index) (parts []left, err error) {
 	for i := range x.Blocks {
 		k := &x.Blocks[i]
-		p, b, err := r.block(ctx, s.Object, k, true)
+		p, b, err := r.parts.block(ctx, s.Object, k, true)
 		switch {
 		case err == nil:
 			parts = append(parts, left{k.Base, k.End, slices.Clone(p)})
@@ -305,7 +299,7 @@ func (m *repair) remembered(ctx context.Context, s *metadata.Slice, x *object.In
 	if newest {
 		producers = []object.Producer{}
 		if x != nil && x.StateLen > 0 {
-			if known, err := m.k.reader.state(ctx, s.Object, x); err == nil {
+			if known, err := m.k.reader.parts.state(ctx, s.Object, x); err == nil {
 				producers = known
 			}
 		}

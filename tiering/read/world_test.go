@@ -48,7 +48,7 @@ func (w *world) begin(cfg worldConfig) {
 		Topic: func(t id.Topic) string { return fmt.Sprintf("topic-%x", t[0]) }, Clock: w.Now.Millis})
 	w.Serve(w.upload, w.readSome, func() {
 		w.reader.Close()
-		if n := w.reader.memory.inUse(); n != 0 {
+		if n := w.reader.parts.memory.inUse(); n != 0 {
 			w.T.Errorf("%d bytes of the reader's memory were never released", n)
 		}
 	})

@@ -17,9 +17,6 @@ type Limits struct {
 	Bytes int64 // of a partition, at least so much is kept (retention.bytes)
 }
 
-// Unlimited says that nothing ever goes.
-func (l Limits) Unlimited() bool { return l.Ms < 0 && l.Bytes < 0 }
-
 // cutter finds how far a log may be cut from its start: whole slices, oldest
 // first, as long as each is too old or more than enough is behind it. A slice
 // without timestamps is as old as its object, as a segment is for Kafka.
@@ -92,11 +89,11 @@ func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 // of it are not in the tier yet; oldest is the time of the oldest slice that stays,
 // -1 if that isn't known.
 func (r *Retention) cut(ctx context.Context, h *metadata.Head, p id.Partition, keep Limits, waiting, now int64) (start, oldest int64, err error) {
-	live, err := manifest.CountLive(ctx, r.deps.Reader, p, h.Manifest, h.LogStart)
+	live, err := manifest.LiveBytes(ctx, r.deps.Reader, p, h.Manifest, h.LogStart)
 	if err != nil {
 		return h.LogStart, -1, err
 	}
-	tiered := h.TieredBytes() - h.Manifest.Bytes + live.Bytes
+	tiered := h.TieredBytes() - h.Manifest.Bytes + live
 	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.aged(ctx, s) })
 	met := false
 	if h.Manifest.Slices > 0 {

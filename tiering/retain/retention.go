@@ -211,63 +211,43 @@ func (r *Retention) look(ctx context.Context, s Source) (due, error) {
 // ctx is for the commit, whose outcome has to be known; step for what can be left.
 // until is when the newest slice, if it stays for its producers only, may go.
 func (r *Retention) moveTo(ctx, step context.Context, s Source, start int64) (until int64, err error) {
+	p := s.Partition()
 	for {
 		h := s.Head()
-		start := max(start, h.LogStart)
-		p := s.Partition()
-		e := manifest.NewEdit(h)
-		e.Start = start
-		e.Forget(start)
-		until = r.forgetProducers(step, e, p)
-		d := manifest.NewPageWriter(r.deps.Reader, r.put, r.deps.IDs, func() {})
-		if e.Manifest, err = r.trim(step, d, p, e.Manifest, start); err != nil {
-			d.Settle()
-			return 0, err
+		e := manifest.Edit{Start: max(start, h.LogStart), Trim: trimAtLeast}
+		e.Deadline, _ = step.Deadline()
+		until = r.forgetProducers(step, h, &e, p)
+		err = r.commit(ctx, step, s, &e)
+		if !errors.Is(err, manifest.ErrChanged) {
+			return until, err
 		}
-		if start == h.LogStart && e.Manifest == h.Manifest && len(e.Slices) == len(h.Slices) {
-			return until, nil
-		}
-		dropped := r.droppedBy(step, h, p, start)
-		if n := len(h.Slices); n > 0 && len(e.Slices) == 0 {
-			dropped = append(dropped, h.Slices[n-1].Object)
-		}
-		err = e.Commit(ctx, s)
-		if ctx.Err() == nil {
-			d.Settle()
-		}
-		if errors.Is(err, manifest.ErrStale) {
-			continue
-		}
-		if err == nil {
-			r.committed(h, e, dropped)
-		}
-		return until, err
 	}
 }
 
-// trim drops what a manifest lists below the log start, if that is enough to be
-// worth it, and counts what it holds above.
-func (r *Retention) trim(ctx context.Context, d *manifest.PageWriter, p id.Partition, m metadata.Manifest, start int64) (metadata.Manifest, error) {
-	l, err := manifest.CountLive(ctx, d, p, m, start)
-	if err != nil {
-		return m, err
+// commit commits an edit, and tells of what it dropped.
+func (r *Retention) commit(ctx, step context.Context, s manifest.Owned, e *manifest.Edit) error {
+	p := s.Partition()
+	d := manifest.NewPageWriter(r.deps.Reader, r.put, r.deps.IDs, func() {})
+	was, now, err := e.Commit(ctx, s, d, r.deps.Topic(p.Topic))
+	if ctx.Err() == nil {
+		d.Settle()
 	}
-	if l.Dead >= trimAtLeast {
-		return manifest.NewTree(d, p, r.deps.Topic(p.Topic)).Trim(ctx, m, start)
+	if err == nil {
+		r.committed(step, was, now, p)
 	}
-	m.Bytes = l.Bytes
-	return m, nil
+	return err
 }
 
-// forgetProducers drops the newest slice too, if all of it is below the log start
-// and nobody may come back of those it remembers. Otherwise it says when that will
-// be.
-func (r *Retention) forgetProducers(ctx context.Context, e *manifest.Edit, p id.Partition) (until int64) {
+// forgetProducers lets an edit drop the newest slice too, if all of the tier is below the
+// log start and nobody may come back of the producers that it remembers. Otherwise it returns
+// when that will be.
+func (r *Retention) forgetProducers(ctx context.Context, h *metadata.Head, e *manifest.Edit, p id.Partition) (until int64) {
 	until = math.MaxInt64
-	if e.Start < e.End || len(e.Slices) != 1 {
+	n := len(h.Slices)
+	if e.Start < h.TieredEnd || n == 0 {
 		return until
 	}
-	producers, err := r.deps.Reader.Producers(ctx, e.Was, p)
+	producers, err := r.deps.Reader.Producers(ctx, h, p)
 	if err != nil {
 		return 0 // not known: it stays, and the next pass looks again
 	}
@@ -281,16 +261,20 @@ func (r *Retention) forgetProducers(ctx context.Context, e *manifest.Edit, p id.
 			return at
 		}
 	}
-	e.Slices = nil
+	e.From, e.To, e.Was = h.Slices[0].Base, h.Slices[n-1].End, h.Slices
 	return until
 }
 
-func (r *Retention) committed(was *metadata.Head, e *manifest.Edit, dropped []metadata.Object) {
-	if e.Start > was.LogStart {
+func (r *Retention) committed(ctx context.Context, was, now *metadata.Head, p id.Partition) {
+	if now.LogStart > was.LogStart {
 		r.cuts.Inc()
 	}
-	if e.Manifest != was.Manifest {
+	if now.Manifest != was.Manifest {
 		r.trims.Inc()
+	}
+	dropped := r.droppedBy(ctx, was, p, now.LogStart)
+	if n := len(was.Slices); n > 0 && len(now.Slices) == 0 {
+		dropped = append(dropped, was.Slices[n-1].Object)
 	}
 	if r.deps.Dropped != nil && len(dropped) > 0 {
 		r.deps.Dropped(dropped)
@@ -322,26 +306,11 @@ func (r *Retention) droppedBy(ctx context.Context, h *metadata.Head, p id.Partit
 // which is for the caller to see to (DeleteRecords). What lies below is not read
 // any more from when it returns without error.
 func (r *Retention) DeleteTo(ctx context.Context, s manifest.Owned, offset int64) error {
-	for {
-		h := s.Head()
-		if offset <= h.LogStart {
-			return nil
-		}
-		e := manifest.NewEdit(h)
-		e.Start = offset
-		e.Forget(offset)
-		if l, err := manifest.CountLive(ctx, r.deps.Reader, s.Partition(), e.Manifest, offset); err == nil {
-			e.Manifest.Bytes = l.Bytes // else retention's next pass does it
-		}
-		dropped := r.droppedBy(ctx, h, s.Partition(), offset)
-		err := e.Commit(ctx, s)
-		if errors.Is(err, manifest.ErrStale) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("delete records of %v below %d: %w", s.Partition(), offset, err)
-		}
-		r.committed(h, e, dropped)
+	if offset <= s.Head().LogStart {
 		return nil
 	}
+	if err := r.commit(ctx, ctx, s, &manifest.Edit{Start: offset}); err != nil {
+		return fmt.Errorf("delete records of %v below %d: %w", s.Partition(), offset, err)
+	}
+	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
 	"varve/s3store"
@@ -88,13 +87,14 @@ func TestCutAgainstList(t *testing.T) {
 	}
 	k := w.retention(&Limits{-1, -1}, nil)
 	k.deps.Store = dated{w.Store}
-	p := id.Partition{Topic: id.Topic{1}}
-	m, err := manifest.NewTree(w.PageWriter(w.reader), p, "t").Fold(t.Context(), metadata.Manifest{}, all[:4950])
-	if err != nil {
+	s := w.Source(1, 0)
+	e := manifest.Edit{Now: all}
+	if _, _, err := e.Commit(t.Context(), s, w.PageWriter(w.reader), "t"); err != nil {
 		t.Fatal(err)
 	}
 	for range 300 {
-		h := &metadata.Head{Manifest: m, Slices: all[4950:], TieredEnd: 50000, LogStart: rng.Int64N(640)}
+		h := *s.Head()
+		h.LogStart = rng.Int64N(640)
 		keep := Limits{Ms: rng.Int64N(60000) - 1, Bytes: rng.Int64N(800_000) - 1}
 		if rng.IntN(3) == 0 {
 			keep.Ms = -1
@@ -102,7 +102,7 @@ func TestCutAgainstList(t *testing.T) {
 			keep.Bytes = -1
 		}
 		now, waiting := rng.Int64N(60000), rng.Int64N(1000)
-		got, _, err := k.cut(t.Context(), h, p, keep, waiting, now)
+		got, _, err := k.cut(t.Context(), &h, s.ID, keep, waiting, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,11 +237,6 @@ func TestRetentionBesideUploads(t *testing.T) {
 		t.Errorf("log is %d to %d", h.LogStart, h.TieredEnd)
 	}
 	w.CheckHistory(s, h.LogStart, 1000)
-}
-
-func ExampleLimits() {
-	fmt.Println(Limits{Ms: -1, Bytes: -1}.Unlimited())
-	// Output: true
 }
 
 // Records without timestamps go by the age of their object, and one look-up that

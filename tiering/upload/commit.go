@@ -9,15 +9,8 @@ import (
 	"varve/tiering/manifest"
 )
 
-// keepInHead is how many of the newest slices stay in a head when it is folded.
-const keepInHead = metadata.MaxHeadSlices / 4
-
-var (
-	// errUnwanted: the head doesn't end where the slices begin.
-	errUnwanted = errors.New("head ends elsewhere")
-	// errUnfolded: the manifest's newest pages couldn't be read.
-	errUnfolded = errors.New("the head is full and the manifest can't be read")
-)
+// errUnfolded: the manifest's newest pages couldn't be read.
+var errUnfolded = errors.New("the head is full and the manifest can't be read")
 
 // foldAttempts is how often a manifest is tried to be read before the upload is left to
 // another pass: this one, and so every other partition, waits meanwhile.
@@ -46,20 +39,18 @@ func (u *Uploader) commitTill(ctx context.Context, t *partitionUpload, d *manife
 	for attempt := 0; ; attempt++ {
 		err := u.commitOnce(ctx, t, d)
 		unfolded := errors.Is(err, errUnfolded)
-		sent = sent || !unfolded && !errors.Is(err, manifest.ErrStale)
+		sent = sent || !unfolded
 		switch {
 		case err == nil:
 			u.put.Recovered("metadata")
 			return committed
 		case errors.Is(err, manifest.ErrNotOwner):
 			return gone
-		case errors.Is(err, errUnwanted):
+		case errors.Is(err, manifest.ErrElsewhere):
 			u.deps.Log.Warn("uploaded records are not wanted any more", "partition", t.source.Partition(), "err", err)
 			return gone
 		case ctx.Err() != nil:
 			return stopped
-		case errors.Is(err, manifest.ErrStale):
-			continue
 		case !sent && attempt+1 >= foldAttempts:
 			t.unfolded = err
 			return unread
@@ -77,28 +68,14 @@ func (u *Uploader) commitOnce(ctx context.Context, t *partitionUpload, d *manife
 	for i, p := range t.parts {
 		added[i] = p.slice
 	}
-	was := t.source.Head()
-	if was.TieredEnd != added[0].Base {
-		return fmt.Errorf("tier of %v ends at %d, slices begin at %d: %w", t.source.Partition(), was.TieredEnd, added[0].Base, errUnwanted)
+	p := t.source.Partition()
+	e := manifest.Edit{From: added[0].Base, To: added[0].Base, Now: added}
+	_, _, err := e.Commit(ctx, t.source, d, u.deps.Topic(p.Topic))
+	var pages *manifest.PagesError
+	if errors.As(err, &pages) {
+		return fmt.Errorf("%v: %w: %w", p, errUnfolded, err)
 	}
-	e := manifest.NewEdit(was)
-	e.Slices, e.End = append(e.Slices, added...), added[len(added)-1].End
-	e.Forget(was.LogStart)
-	if n := len(e.Slices) - keepInHead; len(e.Slices) > metadata.MaxHeadSlices {
-		p := t.source.Partition()
-		m, err := manifest.NewTree(d, p, u.deps.Topic(p.Topic)).Fold(ctx, e.Manifest, e.Slices[:n])
-		if err != nil {
-			return fmt.Errorf("%v: %w: %w", p, errUnfolded, err)
-		}
-		m.Bytes = e.Manifest.Bytes
-		for i := range e.Slices[:n] {
-			if s := &e.Slices[i]; s.End > was.LogStart {
-				m.Bytes += s.Bytes
-			}
-		}
-		e.Manifest, e.Slices = m, e.Slices[n:]
-	}
-	return e.Commit(ctx, t.source)
+	return err
 }
 
 // foldable says why a head that is about to be full can't be folded, if it can't: what

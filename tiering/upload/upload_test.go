@@ -239,33 +239,6 @@ func TestDumpUploaded(t *testing.T) {
 	}
 }
 
-// A commit that was prepared on another head than the one there is changes nothing.
-func TestStaleCommit(t *testing.T) {
-	w := newWorld(t, testConfig())
-	s := w.Source(1, 0)
-	for range 3 {
-		s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 0, w.Now.Millis())
-		w.Flush()
-	}
-	was := s.Head()
-	e := manifest.NewEdit(was)
-	e.Start = 1
-	for name, change := range map[string]func(h *metadata.Head){
-		"slices":   func(h *metadata.Head) { h.Slices = h.Slices[1:] },
-		"manifest": func(h *metadata.Head) { h.Manifest.Slices++ },
-		"end":      func(h *metadata.Head) { h.TieredEnd++ },
-	} {
-		other := *was
-		change(&other)
-		s.Mu.Lock()
-		s.Mu.Head = &other
-		s.Mu.Unlock()
-		if err := e.Commit(t.Context(), s); !errors.Is(err, manifest.ErrStale) {
-			t.Errorf("%s changed: %v", name, err)
-		}
-	}
-}
-
 // A flush is heard between passes, also where producers keep up with the bucket so that
 // one follows the other.
 func TestFlushUnderLoad(t *testing.T) {
@@ -299,4 +272,35 @@ func TestFlushUnderLoad(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// An upload between the beginning of a slow edit and its commit keeps both: readers get what
+// was produced, out of the objects of both.
+func TestUploadBesideASlowEdit(t *testing.T) {
+	w := newWorld(t, testConfig())
+	s := w.Source(1, 0)
+	rng := tiertest.Rand(1)
+	for range 5 {
+		s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 2, 100, 1), 0, w.Now.Millis())
+		w.Flush()
+	}
+	was := s.Head().Slices[1:3]
+	edit := manifest.Edit{From: was[0].Base, To: was[1].End, Was: was}
+	for _, one := range was { // the same bytes, in other objects
+		copied := one
+		copied.Object = w.IDs.Next()
+		if err := w.Bucket.Put(t.Context(), object.Key(copied.Object), bytes.NewReader(w.ObjectBytes(object.Key(one.Object)))); err != nil {
+			t.Fatal(err)
+		}
+		edit.Now = append(edit.Now, copied)
+	}
+	s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 2, 100, 1), 0, w.Now.Millis())
+	w.Flush()
+	if _, _, err := edit.Commit(t.Context(), s, w.PageWriter(w.reader), ""); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.Head(); len(h.Slices) != 6 || h.Slices[1] != edit.Now[0] || h.Slices[2] != edit.Now[1] || h.TieredEnd != 12 {
+		t.Errorf("the head is %+v", h)
+	}
+	w.CheckHistory(s, 0, 1000)
 }
