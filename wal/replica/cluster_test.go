@@ -12,6 +12,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -366,11 +367,18 @@ func (l *load) add(ctx context.Context, w *wal.Writer, size int) error {
 	}
 }
 
-// store appends a number of bodies, and returns when their owners were told.
+// store appends a number of bodies, and returns when their owners were told and the writer
+// shows the last of them as committed, which it does after.
 func (l *load) store(w *wal.Writer, n int) {
 	l.t.Helper()
 	l.many(w, n)
 	l.n.Wait()
+	l.mu.Lock()
+	last, told := l.places[l.sent-1]
+	l.mu.Unlock()
+	for told && w.ID() == last.j && w.Committed() < last.num && w.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // many appends a number of bodies.
