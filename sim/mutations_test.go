@@ -36,7 +36,7 @@ var mutations = []mutation{
 	{mutate.TrustLease, 1, true},
 	{mutate.CountWiped, 158, false},
 	{mutate.ForgetChain, 15, false},
-	{mutate.SealUncopied, 746, false},
+	{mutate.SealUncopied, 930, false},
 }
 
 // TestMutations: each way to break the protocol is caught within a bounded number of
