@@ -20,7 +20,7 @@ type seen struct {
 	max atomic.Int64  // the newest revision that is on disk
 }
 
-// errOlder says that etcd is older than what was read from it before.
+// errOlder: etcd is at a lower revision than one that was read from it before.
 var errOlder = errors.New("etcd is older than it was")
 
 const seenFile = "etcd-revision"
@@ -61,8 +61,8 @@ func (s *seen) check(before, rev metadata.Revision) error {
 	return s.note(rev)
 }
 
-// note makes rev the newest revision that was seen. The caller holds the token, or nobody
-// else uses s yet.
+// note stores rev as the newest revision that was seen. The caller holds the token, or is
+// the only user of s so far.
 func (s *seen) note(rev metadata.Revision) error {
 	if err := vfs.WriteFile(s.fs, s.dir, seenFile, strconv.AppendInt(nil, int64(rev), 10)); err != nil {
 		return fmt.Errorf("note that etcd has got to revision %d: %w", rev, err)

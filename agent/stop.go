@@ -77,9 +77,9 @@ const (
 )
 
 // bucketTakes reports whether it is worth the time to upload. If not, the partitions are
-// given away at once: what isn't in the bucket lies in the journal, on other agents' disks
-// too, and their next owners read it there. Where nobody takes them over, the bucket is
-// waited for as long as there is time.
+// given away at once: what isn't in the bucket is in the journal, which other agents keep
+// as well, and the next owners read it there. If no agent can take the partitions over, it
+// waits for the bucket as long as there is time.
 func (a *Agent) bucketTakes(ctx context.Context) bool {
 	for {
 		err := a.bucketAnswers(ctx)

@@ -10,8 +10,8 @@ import (
 	"varve/wal"
 )
 
-// trim tells the own journal what is needed no more, and lets etcd forget own ones
-// that were sealed and of which nothing is. Those of others are for the controller.
+// trim tells the own journal which entries are no longer needed, and deletes from etcd the
+// own sealed journals of which none are. Journals of other agents are for the controller.
 func (a *Agent) trim(ctx context.Context) {
 	// Before looking at what is needed: what comes later is needed too, and a journal
 	// that was sealed by then gets nothing more.

@@ -219,8 +219,9 @@ func (b *budgetReader) Read(p []byte) (int, error) {
 // memory of all connections.
 const heldRate = 16
 
-// move moves the deadline by the time that what arrived may take. It is never further away
-// than the request timeout: what came fast gives no credit for a stop.
+// move extends the deadline by the time that the bytes which arrived may take at the least
+// rate. It is never further away than the request timeout, so that a client which was fast
+// at first can't stop for longer.
 func (b *budgetReader) move(now time.Time) {
 	rate := time.Duration(b.c.b.cfg.MinRequestRate)
 	if b.held {

@@ -93,7 +93,7 @@ func (s *slowStore) Get(ctx context.Context, _ string) (metadata.KV, error) {
 	}
 }
 
-// A request with many names that nobody knows waits for a slow etcd once.
+// A request with many unknown names waits for a slow etcd once.
 func TestSlowEtcdIsAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &slowStore{}

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/golang/snappy"
-	"github.com/klauspost/compress/s2"
 )
 
 // xerial is the magic of the framing that Java's snappy streams have.
@@ -25,7 +24,7 @@ func unsnappy(dst, body []byte, limit int) ([]byte, error) {
 	at := len(dst)
 	out := slices.Grow(dst, total)[:at+total]
 	err = snappyBlocks(body, func(block []byte) error {
-		n, err := s2.DecodedLen(block)
+		n, err := snappy.DecodedLen(block)
 		if err == nil {
 			_, err = snappy.Decode(out[at:at+n], block)
 			at += n
@@ -38,7 +37,7 @@ func unsnappy(dst, body []byte, limit int) ([]byte, error) {
 // sizeSnappy returns what the lengths of body's blocks add up to, unless that is more than limit.
 func sizeSnappy(body []byte, limit int) (total int, err error) {
 	err = snappyBlocks(body, func(block []byte) error {
-		n, err := s2.DecodedLen(block)
+		n, err := snappy.DecodedLen(block)
 		if err == nil && n > limit-total {
 			err = errLimit
 		}

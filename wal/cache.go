@@ -97,7 +97,7 @@ func (c *cache) empty(size int64) *chunk {
 		return k
 	}
 	for len(c.mu.free) > 0 && c.mu.bytes+c.mu.pinned+c.mu.idle+size > c.mu.limit {
-		c.dropFree()
+		c.dropFree().Free()
 	}
 	mem := offheap.New(int(size))
 	return &chunk{mem: mem, buf: mem.Bytes()}
@@ -149,12 +149,12 @@ func (c *cache) giveBack(k *chunk) {
 	k.mem.Free()
 }
 
-// dropFree frees the chunk that has been free for longest.
-func (c *cache) dropFree() {
+// dropFree takes out the chunk that has been free for longest.
+func (c *cache) dropFree() *offheap.Buffer {
 	k := c.mu.free[0]
 	c.mu.free = slices.Delete(c.mu.free, 0, 1)
 	c.mu.idle -= k.size()
-	k.mem.Free()
+	return k.mem
 }
 
 // Memory that wasn't used for this long goes back to the system.
@@ -163,8 +163,16 @@ const (
 	unfilled    = 5 * time.Second  // of free chunks
 )
 
-// tidy frees what was not used for a while.
+// tidy frees what was not used for a while. It unmaps without the lock: a second's worth of
+// chunks takes milliseconds.
 func (c *cache) tidy() {
+	for _, mem := range c.unused() {
+		mem.Free()
+	}
+}
+
+// unused evicts what was not used for a while, and takes out what has been free for a while.
+func (c *cache) unused() (all []*offheap.Buffer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.clock()
@@ -176,8 +184,9 @@ func (c *cache) tidy() {
 		}
 	}
 	for len(c.mu.free) > 0 && now.Sub(c.mu.free[0].used) >= unfilled {
-		c.dropFree()
+		all = append(all, c.dropFree())
 	}
+	return all
 }
 
 // close frees what has no readers; the last reader of each other chunk frees it. Chunks of
@@ -191,7 +200,7 @@ func (c *cache) close() {
 		c.remove(len(c.mu.chunks) - 1)
 	}
 	for len(c.mu.free) > 0 {
-		c.dropFree()
+		c.dropFree().Free()
 	}
 }
 

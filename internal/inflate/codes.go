@@ -166,7 +166,7 @@ func (d *decoder) careful() (done bool, err error) {
 		if _, err := d.take(litBits); err != nil {
 			return false, err
 		}
-		e = d.lit[(uint64(e>>16)+d.acc&(1<<(e>>8&15)-1))&4095]
+		e = d.lit[(uint64(e>>16)+d.acc&(1<<(e>>8&15)-1))&uint64(len(d.lit)-1)]
 	}
 	bits, err := d.take(uint(e & 63))
 	if err != nil {
@@ -191,12 +191,12 @@ func (d *decoder) careful() (done bool, err error) {
 // match decodes the distance of a match of n bytes, and copies it.
 func (d *decoder) match(n int) error {
 	d.refill()
-	e := d.dist[d.acc&(1<<distBits-1)]
+	e := d.dist[d.acc&distMask]
 	if e&isSubtable != 0 {
 		if _, err := d.take(distBits); err != nil {
 			return err
 		}
-		e = d.dist[(uint64(e>>16)+d.acc&(1<<(e>>8&15)-1))&511]
+		e = d.dist[(uint64(e>>16)+d.acc&(1<<(e>>8&15)-1))&uint64(len(d.dist)-1)]
 	}
 	if e&isSpecial != 0 {
 		return ErrCorrupt

@@ -1,6 +1,9 @@
 package garbage
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
 
 type metrics struct {
 	looked  *prometheus.CounterVec
@@ -12,11 +15,12 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, c *Collector) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_garbage_" + name, Help: help})
 	}
 	m := &metrics{
-		looked:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects examined by garbage collection, by verdict."}, []string{"verdict"}),
+		looked:  auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_garbage_judged_total", Help: "Objects examined by garbage collection, by verdict."}, []string{"verdict"}),
 		deleted: counter("deleted_objects_total", "Objects that were deleted."),
 		freed:   counter("deleted_bytes_total", "Bytes of objects that were deleted."),
 		cycles:  counter("cycles_total", "Complete passes over the bucket."),
@@ -26,10 +30,7 @@ func newMetrics(reg prometheus.Registerer, c *Collector) *metrics {
 	for _, name := range verdictNames {
 		m.looked.WithLabelValues(name)
 	}
-	if reg != nil {
-		reg.MustRegister(m.looked, m.deleted, m.freed, m.cycles, m.errors, m.passed,
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_damaged_objects", Help: "Objects that the garbage collection found cut, swapped or unreadable when it looked last; the log names each once."},
-				func() float64 { return float64(c.damaged.count()) }))
-	}
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_damaged_objects", Help: "Objects that the garbage collection found cut, swapped or unreadable when it looked last; the log names each once."},
+		func() float64 { return float64(c.damaged.count()) })
 	return m
 }

@@ -50,11 +50,7 @@ type Aborted struct {
 
 // Compare orders locations as they were written.
 func (l Location) Compare(m Location) int {
-	return cmp.Or(compareJournals(l.Journal, m.Journal), cmp.Compare(l.Pos, m.Pos))
-}
-
-func compareJournals(a, b id.Journal) int {
-	return cmp.Or(cmp.Compare(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+	return cmp.Or(l.Journal.Compare(m.Journal), cmp.Compare(l.Pos, m.Pos))
 }
 
 // Run is a contiguous run of a partition's batches, taken at one moment.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
@@ -20,8 +21,9 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, r *Reader) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_read_" + name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_read_" + name, Help: help})
 	}
 	m := &metrics{
 		requests: counter("requests_total", "GET requests to the bucket, hedges and retries included."),
@@ -30,10 +32,10 @@ func newMetrics(reg prometheus.Registerer, r *Reader) *metrics {
 		failures: counter("request_errors_total", "GET requests that failed."),
 		ahead:    counter("readahead_chunks_total", "Chunks read ahead for sequential readers."),
 		corrupt:  counter("corrupt_total", "Parts of objects with wrong content."),
-		refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_hole_reads_refused_total", Help: "Fetches refused because the records can't be read: their object is gone or damaged."}),
-		hedges:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Hedged requests, by whether they were faster than the first."}, []string{"won"}),
-		lookups:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
-		latency: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
+		refused:  auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_hole_reads_refused_total", Help: "Fetches refused because the records can't be read: their object is gone or damaged."}),
+		hedges:   auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_hedges_total", Help: "Hedged requests, by whether they were faster than the first."}, []string{"won"}),
+		lookups:  auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_read_cache_total", Help: "Look-ups in the read caches."}, []string{"kind", "hit"}),
+		latency: auto.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_read_request_seconds", Help: "Time of one GET request, with its bytes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)}),
 	}
 	for _, yes := range []bool{true, false} {
@@ -42,16 +44,12 @@ func newMetrics(reg prometheus.Registerer, r *Reader) *metrics {
 			m.lookups.WithLabelValues(kind, yesNo(yes))
 		}
 	}
-	if reg == nil {
-		return m
-	}
-	reg.MustRegister(m.requests, m.bytes, m.served, m.failures, m.ahead, m.corrupt, m.refused, m.hedges, m.lookups, m.latency,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_holes", Help: "Known ranges of records that can't be read: an object is gone or damaged. 'varve tier holes' lists them."},
-			func() float64 { return float64(len(r.holes.list())) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_memory_bytes", Help: "Memory that reads of the tier hold."},
-			func() float64 { return float64(r.parts.memory.inUse()) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_meta_bytes", Help: "Memory of cached indexes and manifest pages."},
-			func() float64 { return float64(r.parts.meta.cost()) }))
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_holes", Help: "Known ranges of records that can't be read: an object is gone or damaged. 'varve tier holes' lists them."},
+		func() float64 { return float64(len(r.holes.list())) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_memory_bytes", Help: "Memory that reads of the tier hold."},
+		func() float64 { return float64(r.parts.memory.inUse()) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tier_read_meta_bytes", Help: "Memory of cached indexes and manifest pages."},
+		func() float64 { return float64(r.parts.meta.cost()) })
 	return m
 }
 

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"varve/internal/chance"
 	"varve/internal/id"
@@ -122,16 +123,14 @@ func New(cfg Config, deps Deps) *Retention {
 	if err := cfg.Validate(); err != nil {
 		panic("retain: config: " + err.Error())
 	}
+	auto := promauto.With(deps.Registerer)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_retention_" + name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_retention_" + name, Help: help})
 	}
 	r := &Retention{cfg: cfg, deps: deps, due: map[id.Partition]due{},
 		cuts:     counter("cuts_total", "Times that retention moved a log start offset."),
 		trims:    counter("trims_total", "Manifests rewritten without entries below the log start offset."),
 		failures: counter("errors_total", "Failed attempts to apply retention to a partition."),
-	}
-	if deps.Registerer != nil {
-		deps.Registerer.MustRegister(r.cuts, r.trims, r.failures)
 	}
 	r.put = manifest.NewPutter(deps.Store, deps.Log, deps.Random, 500*time.Millisecond, 10*time.Second, func(error) {}, func() int64 { return 0 })
 	return r

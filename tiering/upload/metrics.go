@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 type metrics struct {
@@ -19,11 +20,12 @@ type metrics struct {
 }
 
 func newMetrics(reg prometheus.Registerer, u *Uploader) *metrics {
+	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help})
+		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help})
 	}
 	vec := func(name, label, help string, values ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label})
+		c := auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help}, []string{label})
 		for _, v := range values {
 			c.WithLabelValues(v) // shown as 0, so that an increase is seen from the first on
 		}
@@ -37,11 +39,11 @@ func newMetrics(reg prometheus.Registerer, u *Uploader) *metrics {
 		pages:   counter("pages_total", "Manifest pages that were written."),
 		commits: vec("commits_total", "outcome", "Commits of partition heads, by outcome.", slices.Collect(maps.Values(outcomeNames))...),
 		errors:  vec("errors_total", "step", "Failures by step: read, put, commit.", "read", "put", "commit"),
-		put: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
+		put: auto.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15)}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.objects, m.slices, m.raw, m.stored, m.pages, m.commits, m.errors, m.put, uploadState{u})
+		reg.MustRegister(uploadState{u})
 	}
 	return m
 }

@@ -81,9 +81,9 @@ func (r *uploadPass) run(ctx context.Context, uploads []objectUpload) {
 	r.wg.Wait()
 }
 
-// arrived notes that an object is in the bucket and gives what can be committed.
-// An upload of which a part couldn't be read is given up for now, as is everything
-// when err says that ctx ended.
+// arrived notes that an object is in the bucket, and returns the partitions that can be
+// committed. A partition of which a part could not be read waits for the next pass; if ctx
+// ended, all do.
 func (r *uploadPass) arrived(t *objectUpload, object metadata.Object, err error) (ready []*partitionUpload) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
