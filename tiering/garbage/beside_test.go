@@ -101,7 +101,7 @@ func TestCollectorBesideAMove(t *testing.T) {
 	w.orphan(dropped, s.ID, true)
 	c.Offer([]metadata.Object{dropped})
 	var once sync.Once
-	w.Faults = func(call s3store.Call) s3store.Fault {
+	w.Inject(func(call s3store.Call) s3store.Fault {
 		if call.Op == s3store.OpList { // the pass knows the head by what was offered
 			once.Do(func() {
 				if err := s.Commit(t.Context(), func(h *metadata.Head) error { h.Give(w.IDs.Writer(), 1); return nil }); err != nil {
@@ -112,7 +112,7 @@ func TestCollectorBesideAMove(t *testing.T) {
 			})
 		}
 		return s3store.Fault{}
-	}
+	})
 	w.collect(c)
 	if w.there(object.Key(dropped)) {
 		t.Error("the pass didn't judge what was offered")

@@ -228,19 +228,19 @@ func TestCollectorErrors(t *testing.T) {
 	named := w.named()
 	c := w.collector(eager())
 	rng := tiertest.Rand(8)
-	w.Faults = func(s3store.Call) s3store.Fault {
+	w.Inject(func(s3store.Call) s3store.Fault {
 		if rng.IntN(8) == 0 {
 			return s3store.Fault{Before: tiertest.ErrInjected}
 		}
 		return s3store.Fault{}
-	}
+	})
 	failed := 0
 	for range 50 {
 		if c.Pass(t.Context()) != nil {
 			failed++
 		}
 	}
-	w.Faults = nil
+	w.Inject(nil)
 	w.collect(c)
 	w.collect(c)
 	if failed == 0 || w.there(garbage) {

@@ -58,12 +58,12 @@ func TestSweepPassesOverWhatFails(t *testing.T) {
 			before := w.orphan(metadata.Object{Writer: 3, Seq: 1}, id.Partition{Topic: topic}, false)
 			bad := w.orphan(metadata.Object{Writer: 3, Seq: 2}, id.Partition{Topic: topic}, false)
 			behind := w.orphan(metadata.Object{Writer: 3, Seq: 3}, id.Partition{Topic: topic}, false)
-			w.Faults = func(call s3store.Call) s3store.Fault {
+			w.Inject(func(call s3store.Call) s3store.Fault {
 				if call.Op == s3store.OpGet && call.Key == bad {
 					return s3store.Fault{Before: c.err}
 				}
 				return s3store.Fault{}
-			}
+			})
 			collector := w.collector(eager())
 			for n := 1; n <= c.passes; n++ {
 				if err := collector.Pass(t.Context()); (err != nil) != (n < c.passes) {
@@ -76,7 +76,7 @@ func TestSweepPassesOverWhatFails(t *testing.T) {
 			if !w.hasKey(record) {
 				t.Error("the deleted topic is forgotten, and what is left of it stays for ever")
 			}
-			w.Faults = nil
+			w.Inject(nil)
 			w.collect(collector)
 			w.collect(collector)
 			if w.there(bad) || w.hasKey(record) {
@@ -98,12 +98,12 @@ func TestOfferedObjectThatFails(t *testing.T) {
 		w.orphan(offered[n], s.ID, false)
 	}
 	bad := object.Key(offered[5])
-	w.Faults = func(call s3store.Call) s3store.Fault {
+	w.Inject(func(call s3store.Call) s3store.Fault {
 		if call.Key == bad && call.Op != s3store.OpDelete {
 			return s3store.Fault{Before: tiertest.ErrInjected}
 		}
 		return s3store.Fault{}
-	}
+	})
 	cfg := eager()
 	cfg.SweepObjects = 1
 	c := w.collector(cfg)

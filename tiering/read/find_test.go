@@ -41,7 +41,8 @@ func searches(t *testing.T, seed uint64) {
 			}
 		}
 		if from := rng.Int64N(s.Mu.Next); rng.IntN(3) == 0 {
-			s.Mu.Aborted = append(s.Mu.Aborted, object.Aborted{ProducerID: rng.Int64N(5), First: from, Last: from + rng.Int64N(s.Mu.Next-from)})
+			aborted := object.Aborted{ProducerID: rng.Int64N(5), First: from, Last: from + rng.Int64N(s.Mu.Next-from)}
+			s.Alter(func() { s.Mu.Aborted = append(s.Mu.Aborted, aborted) })
 		}
 		w.Flush()
 	}
@@ -120,7 +121,9 @@ func TestProducers(t *testing.T) {
 		for range 9 {
 			s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 60<<10, 1), 0, w.Now.Millis())
 		}
-		s.Mu.Producers = []object.Producer{{ID: int64(i), Epoch: 1, Timestamp: 5, Batches: []object.ProducerBatch{{FirstSequence: 1, LastSequence: 2, Base: 3}}}}
+		s.Alter(func() {
+			s.Mu.Producers = []object.Producer{{ID: int64(i), Epoch: 1, Timestamp: 5, Batches: []object.ProducerBatch{{FirstSequence: 1, LastSequence: 2, Base: 3}}}}
+		})
 		w.Flush()
 		got, err := w.reader.Producers(t.Context(), s.Head(), s.ID)
 		if err != nil || len(got) != 1 || got[0].ID != int64(i) || got[0].Batches[0].Base != 3 {

@@ -15,13 +15,13 @@ import (
 func TestLookupCost(t *testing.T) {
 	w := newWorld(t, testConfig())
 	gets, bytes := 0, int64(0)
-	w.Faults = func(c s3store.Call) s3store.Fault {
+	w.Inject(func(c s3store.Call) s3store.Fault {
 		if c.Op == s3store.OpGet {
 			gets++
 			bytes += c.Length
 		}
 		return s3store.Fault{}
-	}
+	})
 	s := w.Source(1, 0)
 	all := tiertest.Slices(0, 100_000)
 	add := func(list []metadata.Slice) {

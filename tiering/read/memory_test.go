@@ -102,7 +102,7 @@ func TestWaiterGetsWhatOnlyTheCacheHolds(t *testing.T) {
 			}
 			held = append(held, b)
 		}
-		w.Faults = func(s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Second} } // fake
+		w.Inject(func(s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Second} }) // fake
 		got := make(chan error, 2)
 		read := func(n int) {
 			b, err := w.reader.parts.chunk(t.Context(), o, int64(n), true)

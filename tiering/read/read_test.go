@@ -93,13 +93,13 @@ func TestSingleFlight(t *testing.T) {
 	w, s := tiered(t, cfg, 1, 4, 1, 20<<10)
 	var gets atomic.Int64
 	release := make(chan struct{})
-	w.Faults = func(c s3store.Call) s3store.Fault {
+	w.Inject(func(c s3store.Call) s3store.Fault {
 		if c.Op == s3store.OpGet {
 			gets.Add(1)
 			<-release
 		}
 		return s3store.Fault{}
-	}
+	})
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
@@ -124,13 +124,13 @@ func TestReplayRequests(t *testing.T) {
 	cfg.reader.HedgeAfter = 0
 	w, s := tiered(t, cfg, 2, 100, 1, 60<<10)
 	var gets, loaded atomic.Int64
-	w.Faults = func(c s3store.Call) s3store.Fault {
+	w.Inject(func(c s3store.Call) s3store.Fault {
 		if c.Op == s3store.OpGet {
 			gets.Add(1)
 			loaded.Add(c.Length)
 		}
 		return s3store.Fault{}
-	}
+	})
 	w.CheckHistory(s, 0, 50<<10)
 	size := int64(0)
 	for _, o := range s.Head().Slices {
@@ -147,12 +147,12 @@ func TestHedge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := tiered(t, testConfig(), 1, 4, 1, 20<<10)
 		var gets atomic.Int64
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			if c.Op == s3store.OpGet && gets.Add(1) == 1 {
 				return s3store.Fault{Cut: true, CutAfter: 100} // then hangs
 			}
 			return s3store.Fault{}
-		}
+		})
 		begun := time.Now()
 		w.CheckHistory(s, 0, 1<<20)
 		if d := time.Since(begun); d < w.reader.cfg.HedgeAfter || d > 2*w.reader.cfg.HedgeAfter {
@@ -172,10 +172,10 @@ func TestHedgesAreFew(t *testing.T) {
 		cfg.upload.SegmentBytes = 1 << 20
 		w, s := tiered(t, cfg, 1, 800, 1, 60<<10)
 		var gets atomic.Int64
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			gets.Add(1)
 			return s3store.Fault{Delay: 2 * time.Second}
-		}
+		})
 		w.CheckHistory(s, 0, 100<<10)
 		chunks := s.Head().TieredBytes() / int64(cfg.reader.ChunkBytes)
 		if n := gets.Load(); n > chunks*11/10+hedgeTokens+3 {
@@ -191,13 +191,13 @@ func TestDeadline(t *testing.T) {
 		cfg.reader.HedgeAfter = 0
 		w, s := tiered(t, cfg, 1, 4, 1, 20<<10)
 		hang := true
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			if c.Op == s3store.OpGet && hang {
 				hang = false
 				return s3store.Fault{Delay: 24 * time.Hour}
 			}
 			return s3store.Fault{}
-		}
+		})
 		begun := time.Now()
 		w.CheckHistory(s, 0, 1<<20)
 		if d := time.Since(begun); d < cfg.reader.RequestTimeout || d > 2*cfg.reader.RequestTimeout {
@@ -210,7 +210,7 @@ func TestDeadline(t *testing.T) {
 func TestReadCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, s := tiered(t, testConfig(), 1, 4, 1, 20<<10)
-		w.Faults = func(c s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Hour} }
+		w.Inject(func(c s3store.Call) s3store.Fault { return s3store.Fault{Delay: time.Hour} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		begun := time.Now()
@@ -279,13 +279,13 @@ func TestCutStreamIsNoCorruption(t *testing.T) {
 	s := w.Source(1, 0)
 	s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 1000, 1), 0, w.Now.Millis())
 	w.Flush()
-	w.Faults = func(c s3store.Call) s3store.Fault {
+	w.Inject(func(c s3store.Call) s3store.Fault {
 		return s3store.Fault{Cut: c.Op == s3store.OpGet, CutAfter: 40, CutError: fmt.Errorf("reset: %w", io.ErrUnexpectedEOF)}
-	}
+	})
 	var corrupt *object.CorruptError
 	if _, err := w.reader.Read(t.Context(), s.Head(), s.ID, 0, 1<<20); err == nil || errors.As(err, &corrupt) || !s3store.Transient(err) {
 		t.Errorf("read of a stream that is cut: %v", err)
 	}
-	w.Faults = nil
+	w.Inject(nil)
 	w.CheckHistory(s, 0, 1<<20)
 }

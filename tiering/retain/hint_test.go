@@ -38,11 +38,11 @@ func TestHintsLoseNothing(t *testing.T) {
 		w.Now.Set(100 * day)
 		now := w.Now.Millis()
 		s := w.Source(1, 0)
+		s.Alter(func() { s.Mu.TimeKnown = true }) // as that agent took them
 		keep := Limits{Ms: 7 * day, Bytes: -1}
 		k := w.retention(&keep, nil)
 		add := func(b kafka.Batch) {
 			s.Produce(b, 0, now)
-			s.Mu.Batches[len(s.Mu.Batches)-1].TimeKnown = true // as that agent took it
 			w.Flush()
 		}
 		add(misled(t, now-20*day, now-20*day, now-20*day, now-20*day)) // all old
@@ -57,6 +57,7 @@ func TestHintsLoseNothing(t *testing.T) {
 		}
 		w.Cancel()
 		w.IDs = reads // the agent begins anew, as one that reads records
+		s.Alter(func() { s.Mu.TimeKnown = false })
 		w.begin(testConfig())
 		s.Produce(misled(t, now-19*day, now-18*day, now+1), 0, now)
 		w.Flush()

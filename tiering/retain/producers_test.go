@@ -18,13 +18,13 @@ func TestRetentionGoesOnWithoutProducers(t *testing.T) {
 	w.Flush()
 	keep := Limits{-1, 0}
 	k := w.retention(&keep, nil)
-	w.Faults = func(s3store.Call) s3store.Fault { return s3store.Fault{Before: errors.New("away")} }
+	w.Inject(func(s3store.Call) s3store.Fault { return s3store.Fault{Before: errors.New("away")} })
 	k.cfg.StepTimeout = 1
 	k.Pass(t.Context())
 	if h := s.Head(); h.LogStart != 1 || len(h.Slices) != 1 {
 		t.Fatalf("head %+v", h)
 	}
-	w.Faults = nil
+	w.Inject(nil)
 	k.cfg.StepTimeout = DefaultConfig().StepTimeout
 	k.Pass(t.Context())
 	if h := s.Head(); len(h.Slices) != 0 {

@@ -154,7 +154,7 @@ func TestRetention(t *testing.T) {
 	}
 	w.CheckHistory(s, s.Head().LogStart, 1000)
 	gets := 0
-	w.Faults = func(s3store.Call) s3store.Fault { gets++; return s3store.Fault{} }
+	w.Inject(func(s3store.Call) s3store.Fault { gets++; return s3store.Fault{} })
 	for range 5 {
 		k.Pass(t.Context())
 	}
@@ -261,14 +261,14 @@ func TestRetentionWithoutTimestamps(t *testing.T) {
 	pass(0)
 	w.Now.Add(600_000)
 	asked := 0
-	w.Faults = func(c s3store.Call) (f s3store.Fault) {
+	w.Inject(func(c s3store.Call) (f s3store.Fault) {
 		if c.Op == s3store.OpHead {
 			if asked++; asked == 2 {
 				f.Before = errors.New("away")
 			}
 		}
 		return f
-	}
+	})
 	pass(1)
 	pass(3)
 }

@@ -36,6 +36,7 @@ type Source struct {
 		ReadErr   error
 		RecallErr error
 		Lost      bool
+		TimeKnown bool // what is said of the batches that come
 	}
 }
 
@@ -55,13 +56,20 @@ func NewSource(t testing.TB, heads *metadata.Writer, p id.Partition, owner id.In
 	return s
 }
 
+// Alter runs f, which changes what Mu guards, under its lock.
+func (s *Source) Alter(f func()) {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	f()
+}
+
 // Produce appends a batch, which waits for the tier from now on.
 func (s *Source) Produce(batch kafka.Batch, epoch id.Epoch, now int64) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	batch.SetBaseOffset(s.Mu.Next)
 	batch.SetLeaderEpoch(int32(epoch))
-	s.Mu.Batches = append(s.Mu.Batches, object.Batch{Base: s.Mu.Next, End: batch.NextOffset(), Size: int32(len(batch)), MaxTime: batch.MaxTimestamp(), Epoch: epoch,
+	s.Mu.Batches = append(s.Mu.Batches, object.Batch{Base: s.Mu.Next, End: batch.NextOffset(), Size: int32(len(batch)), MaxTime: batch.MaxTimestamp(), TimeKnown: s.Mu.TimeKnown, Epoch: epoch,
 		Location: object.Location{Journal: id.Journal{Writer: s.owner, Seq: 1}, Pos: uint64(len(s.Mu.Data))}})
 	s.Mu.Data = append(s.Mu.Data, batch)
 	s.Mu.Next = batch.NextOffset()

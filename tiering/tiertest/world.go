@@ -30,13 +30,13 @@ type World struct {
 	T       testing.TB
 	Bucket  s3store.Store // without faults
 	Store   s3store.Store // with faults
-	Faults  func(s3store.Call) s3store.Fault
 	Meta    *metadata.Memory
 	Heads   *metadata.Writer
 	IDs     *manifest.ObjectIDs
 	Sources []*Source // complete before the first flush
 	Now     clock
 
+	faults   atomic.Pointer[func(s3store.Call) s3store.Fault]
 	uploader uploads
 	read     readFunc
 	Start    func() // runs the uploader
@@ -64,10 +64,10 @@ func New(t testing.TB) *World {
 	w := &World{T: t, Bucket: s3store.NewMemory(), Meta: metadata.NewMemory(), IDs: manifest.NewObjectIDs(7, metadata.FirstTimed)}
 	w.Now.Set(1_000_000)
 	w.Store = s3store.WithFaults(w.Bucket, func(c s3store.Call) s3store.Fault {
-		if w.Faults == nil {
-			return s3store.Fault{}
+		if f := w.faults.Load(); f != nil && *f != nil {
+			return (*f)(c)
 		}
-		return w.Faults(c)
+		return s3store.Fault{}
 	})
 	handle := w.Meta.Open()
 	w.Heads = metadata.NewWriter(handle, metadata.DefaultWriterConfig(), slog.New(slog.DiscardHandler), nil)
@@ -77,6 +77,11 @@ func New(t testing.TB) *World {
 	})
 	return w
 }
+
+// Inject makes f decide which calls of Store fail, from now on. A nil f ends the
+// faults. A call that was made before may still run: a reader leaves requests
+// behind when its context ends.
+func (w *World) Inject(f func(s3store.Call) s3store.Fault) { w.faults.Store(&f) }
 
 // Serve gives the world what uploads and reads. The uploader runs from the first flush on, or
 // from start; ended is called when it has ended with the test.

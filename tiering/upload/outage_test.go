@@ -31,12 +31,12 @@ func TestOutage(t *testing.T) {
 		w := newWorld(t, cfg)
 		var down atomic.Bool
 		down.Store(true)
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			if down.Load() {
 				return s3store.Fault{Before: tiertest.ErrInjected}
 			}
 			return s3store.Fault{}
-		}
+		})
 		rng := tiertest.Rand(3)
 		s := w.Source(1, 0)
 		for range 20 {
@@ -94,7 +94,7 @@ func TestLostAnswers(t *testing.T) {
 		}
 		lost := map[string]bool{}
 		var mu sync.Mutex
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			mu.Lock()
 			defer mu.Unlock()
 			if c.Op == s3store.OpPutIfAbsent && c.Key != taken && !lost[c.Key] {
@@ -102,7 +102,7 @@ func TestLostAnswers(t *testing.T) {
 				return s3store.Fault{After: tiertest.ErrInjected}
 			}
 			return s3store.Fault{}
-		}
+		})
 		for i := range 3 {
 			s.Produce(tiertest.RandomBatch(t, tiertest.Rand(uint64(i)), kafka.None, 1, 3000, 1), 0, w.Now.Millis())
 			w.Flush()
@@ -128,7 +128,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 			rng := tiertest.Rand(uint64(crashAt))
 			var calls atomic.Int64
 			dead := make(chan struct{})
-			w.Faults = func(c s3store.Call) s3store.Fault {
+			w.Inject(func(c s3store.Call) s3store.Fault {
 				switch n := calls.Add(1); {
 				case n < int64(crashAt):
 					return s3store.Fault{}
@@ -139,7 +139,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 					}
 				}
 				return s3store.Fault{Before: tiertest.ErrInjected}
-			}
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			go func() { <-dead; cancel() }()
 			w.Start()
@@ -154,7 +154,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 				close(dead)
 			}
 			w.Cancel()
-			w.Faults = nil
+			w.Inject(nil)
 			// The next incarnation owns the partition and has the journal's tail.
 			kv, err := w.Meta.Open().Get(t.Context(), metadata.HeadKey(s.ID))
 			if err != nil {
@@ -189,7 +189,7 @@ func TestTakenAfterLostAnswer(t *testing.T) {
 		w := newWorld(t, testConfig())
 		s := w.Source(1, 0)
 		first := true
-		w.Faults = func(c s3store.Call) s3store.Fault {
+		w.Inject(func(c s3store.Call) s3store.Fault {
 			if c.Op == s3store.OpPutIfAbsent && first {
 				first = false
 				if err := w.Bucket.Put(t.Context(), c.Key, strings.NewReader("another's")); err != nil {
@@ -198,7 +198,7 @@ func TestTakenAfterLostAnswer(t *testing.T) {
 				return s3store.Fault{Before: tiertest.ErrInjected}
 			}
 			return s3store.Fault{}
-		}
+		})
 		s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 3000, 1), 0, w.Now.Millis())
 		w.Flush()
 		w.CheckHistory(s, 0, 100)

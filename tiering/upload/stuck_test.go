@@ -50,12 +50,12 @@ func TestWaitingMovesInAnOutage(t *testing.T) {
 		}
 		var away atomic.Bool
 		away.Store(true)
-		w.Faults = func(s3store.Call) (f s3store.Fault) {
+		w.Inject(func(s3store.Call) (f s3store.Fault) {
 			if away.Load() {
 				f.Before = tiertest.ErrInjected
 			}
 			return f
-		}
+		})
 		produce()
 		w.Start()
 		var bytes, oldest float64
