@@ -53,7 +53,7 @@ func (g *Group) joinAway(e Join) bool {
 		g.reply(e.Ticket, g.joined(m, g.leader == id))
 		return true
 	case id != "":
-		g.timers.set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
+		g.timers.Set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
 	}
 	g.reply(e.Ticket, JoinReply{Err: ErrAway, MemberID: e.MemberID, Generation: -1})
 	return true

@@ -130,7 +130,7 @@ func (g *Group) retention() {
 	if !g.exists || g.deleting {
 		return
 	}
-	g.timers.set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
+	g.timers.Set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
 	n := g.expireOffsets()
 	if n > 0 {
 		g.note("%d offsets expired", n)

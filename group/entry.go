@@ -1,7 +1,6 @@
 package group
 
 import (
-	"container/heap"
 	"errors"
 	"maps"
 	"slices"
@@ -22,15 +21,13 @@ type entry struct {
 	tidying  bool // being read because something expires
 	waiting  []task
 	used     time.Time
-	wake     time.Time
-	index    int // in the slot's heap, -1 if not there
 	shown    State
 	size     int // of its members, as the coordinator counts it
 }
 
 // enter makes an entry; settle or a load shows it in the metrics.
 func (s *slot) enter(group string) *entry {
-	e := &entry{id: group, index: -1, mods: map[string]metadata.Revision{}, shown: Dead}
+	e := &entry{id: group, mods: map[string]metadata.Revision{}, shown: Dead}
 	s.entries[group] = e
 	s.c.metrics.groups.WithLabelValues(e.shown.String()).Inc()
 	return e
@@ -50,9 +47,7 @@ func (s *slot) weigh(e *entry) {
 func (s *slot) leave(e *entry) {
 	delete(s.entries, e.id)
 	s.weigh(e)
-	if e.index >= 0 {
-		heap.Remove(&s.wakes, e.index)
-	}
+	s.wakes.Cancel(e)
 	if e.g != nil {
 		s.c.metrics.loaded.Dec()
 	}

@@ -171,7 +171,7 @@ func (w *world) check() {
 		if m.sync != nil {
 			waiting[*m.sync] = true
 		}
-		if g.timers.byKey[timerKey{kind: timerSession, member: m.id}] == nil && m.join == nil && m.sync == nil {
+		if !g.timers.Has(timerKey{kind: timerSession, member: m.id}) && m.join == nil && m.sync == nil {
 			t.Fatalf("member %s of a group in %v has no session", m.id, g.state)
 		}
 	}
@@ -184,7 +184,7 @@ func (w *world) check() {
 	if g.leader != "" && g.byID[g.leader] == nil || g.leader == "" && len(g.members) > 0 {
 		t.Fatalf("leader %q of %d members", g.leader, len(g.members))
 	}
-	if g.state == PreparingRebalance && g.timers.byKey[timerKey{kind: timerJoin}] == nil {
+	if g.state == PreparingRebalance && !g.timers.Has(timerKey{kind: timerJoin}) {
 		t.Fatal("the join phase has no end")
 	}
 	if (g.state == Empty || g.state == Dead) && len(g.members) > 0 {

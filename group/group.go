@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"time"
 
+	"varve/internal/deadline"
 	"varve/metadata"
 )
 
@@ -78,7 +79,7 @@ type Group struct {
 	away      bool   // the store doesn't answer
 	deferred  string // why a rebalance is due when the store is back, "" if none is
 	assigning int32  // the generation whose assignment was given to the store last
-	timers    timers
+	timers    deadline.Heap[timerKey]
 	store
 }
 
@@ -101,7 +102,7 @@ func (g *Group) forget() {
 func (g *Group) create() {
 	g.exists = true
 	g.transition(Empty)
-	g.timers.set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
+	g.timers.Set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
 }
 
 // Step applies an event and returns what is to be done, in order.
@@ -148,7 +149,7 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 // tick runs what is due.
 func (g *Group) tick() {
 	for {
-		key, ok := g.timers.pop(g.now)
+		key, ok := g.timers.Pop(g.now)
 		if !ok {
 			return
 		}
@@ -170,7 +171,7 @@ func (g *Group) tick() {
 }
 
 // Wake is when the group next wants a Tick; zero if never.
-func (g *Group) Wake() time.Time { return g.timers.next() }
+func (g *Group) Wake() time.Time { return g.timers.Next() }
 
 // Exists says whether there is such a group.
 func (g *Group) Exists() bool { return g.exists }
@@ -252,7 +253,7 @@ func (g *Group) loaded() {
 	if due := g.Expiry(); g.state == Empty && !due.IsZero() && due.Before(check) {
 		check = due
 	}
-	g.timers.set(timerKey{kind: timerRetention}, check)
+	g.timers.Set(timerKey{kind: timerRetention}, check)
 	for _, m := range g.members {
 		g.extend(m, m.session)
 	}

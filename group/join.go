@@ -156,7 +156,7 @@ func (g *Group) joinNew(e Join) {
 		return
 	}
 	g.pending[id] = struct{}{}
-	g.timers.set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
+	g.timers.Set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
 	g.reply(e.Ticket, JoinReply{Err: ErrMemberIDRequired, MemberID: id, Generation: -1})
 }
 

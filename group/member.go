@@ -70,7 +70,7 @@ func (g *Group) add(m *member) {
 // out. What the member waits for is answered: if it is still there it can join
 // anew.
 func (g *Group) remove(id string) {
-	g.timers.cancel(timerKey{kind: timerSession, member: id})
+	g.timers.Cancel(timerKey{kind: timerSession, member: id})
 	delete(g.pending, id)
 	delete(g.unsynced, id)
 	m := g.byID[id]
@@ -95,7 +95,7 @@ func (g *Group) remove(id string) {
 
 // extend begins a member's session anew.
 func (g *Group) extend(m *member, d time.Duration) {
-	g.timers.set(timerKey{kind: timerSession, member: m.id}, g.now.Add(d))
+	g.timers.Set(timerKey{kind: timerSession, member: m.id}, g.now.Add(d))
 }
 
 // awaitJoin makes a Join wait; one that waits already gives way.

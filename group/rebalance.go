@@ -25,7 +25,7 @@ func (g *Group) prepare(why string) {
 		return
 	}
 	g.deferred = ""
-	g.timers.cancel(timerKey{kind: timerAssigned})
+	g.timers.Cancel(timerKey{kind: timerAssigned})
 	if g.state == CompletingRebalance {
 		for _, m := range g.members {
 			m.assignment = nil
@@ -33,7 +33,7 @@ func (g *Group) prepare(why string) {
 		g.propagate(ErrRebalance)
 	}
 	clear(g.unsynced)
-	g.timers.cancel(timerKey{kind: timerSync})
+	g.timers.Cancel(timerKey{kind: timerSync})
 	first := g.state == Empty
 	g.transition(PreparingRebalance)
 	g.note("preparing to rebalance generation %d: %s", g.generation, why)
@@ -52,7 +52,7 @@ func (g *Group) prepare(why string) {
 }
 
 func (g *Group) waitForJoins(d time.Duration) {
-	g.timers.set(timerKey{kind: timerJoin}, g.now.Add(d))
+	g.timers.Set(timerKey{kind: timerJoin}, g.now.Add(d))
 }
 
 // rebalanceTimeout is the longest that any member wants.
@@ -93,7 +93,7 @@ func (g *Group) joinOver() {
 // complete ends the join phase with the next generation. Dynamic members that
 // did not join are out; static ones stay until their session ends.
 func (g *Group) complete() {
-	g.timers.cancel(timerKey{kind: timerJoin})
+	g.timers.Cancel(timerKey{kind: timerJoin})
 	var absent []string
 	for _, m := range g.members {
 		if m.join == nil && m.instance == nil {
@@ -128,7 +128,7 @@ func (g *Group) complete() {
 		m.isNew = false
 		g.unsynced[m.id] = struct{}{}
 	}
-	g.timers.set(timerKey{kind: timerSync}, g.now.Add(g.rebalanceTimeout()))
+	g.timers.Set(timerKey{kind: timerSync}, g.now.Add(g.rebalanceTimeout()))
 }
 
 // electJoined makes sure that the leader is one who joined.

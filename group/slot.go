@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/deadline"
 	"varve/metadata"
 )
 
@@ -28,7 +29,7 @@ type slot struct {
 	results    chan func()
 	flying     int // goroutines that will bring a result
 	entries    map[string]*entry
-	wakes      entryHeap
+	wakes      deadline.Heap[*entry]
 	timer      *time.Timer
 	calls      map[Ticket]chan any
 	lastTicket Ticket

@@ -33,7 +33,7 @@ func (g *Group) replace(e Join, oldID, newID string) {
 
 // rename gives a member another id.
 func (g *Group) rename(m *member, id string) {
-	g.timers.cancel(timerKey{kind: timerSession, member: m.id})
+	g.timers.Cancel(timerKey{kind: timerSession, member: m.id})
 	delete(g.byID, m.id)
 	if _, awaited := g.unsynced[m.id]; awaited {
 		delete(g.unsynced, m.id)

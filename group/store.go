@@ -57,7 +57,7 @@ type wait struct {
 func (g *Group) newWait(parts int, done func(error)) *wait {
 	w := g.patientWait(parts, done)
 	w.patient = false
-	g.timers.set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
+	g.timers.Set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
 	return w
 }
 
@@ -80,7 +80,7 @@ func (g *Group) finish(w *wait, err error) {
 		return
 	}
 	delete(g.waits, w.id)
-	g.timers.cancel(timerKey{kind: timerWait, wait: w.id})
+	g.timers.Cancel(timerKey{kind: timerWait, wait: w.id})
 	w.done(err)
 }
 

@@ -11,7 +11,7 @@ func (g *Group) sync(e Sync) {
 	m := g.byID[e.MemberID]
 	delete(g.unsynced, m.id)
 	if len(g.unsynced) == 0 {
-		g.timers.cancel(timerKey{kind: timerSync})
+		g.timers.Cancel(timerKey{kind: timerSync})
 	}
 	if g.state == Stable {
 		g.reply(e.Ticket, g.synced(m, nil))
@@ -31,8 +31,8 @@ const syncPatience = 2 * time.Second
 // boundSync bounds the wait of Syncs whose assignment is being stored.
 func (g *Group) boundSync() {
 	key := timerKey{kind: timerAssigned}
-	if g.state == CompletingRebalance && g.assigning == g.generation && g.timers.byKey[key] == nil {
-		g.timers.set(key, g.now.Add(syncPatience))
+	if g.state == CompletingRebalance && g.assigning == g.generation && !g.timers.Has(key) {
+		g.timers.Set(key, g.now.Add(syncPatience))
 	}
 }
 
@@ -88,7 +88,7 @@ func (g *Group) assign(assignments map[string][]byte) {
 		for _, m := range g.members {
 			m.assignment = assignments[m.id]
 		}
-		g.timers.cancel(timerKey{kind: timerAssigned})
+		g.timers.Cancel(timerKey{kind: timerAssigned})
 		g.propagate(nil)
 		g.transition(Stable)
 		g.count(CountRebalances, 1)

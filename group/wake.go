@@ -1,15 +1,14 @@
 package group
 
 import (
-	"container/heap"
 	"time"
 )
 
 // arm sets the timer to the first deadline.
 func (s *slot) arm() {
 	d := time.Hour
-	if len(s.wakes) > 0 && !s.stopping {
-		d = time.Until(s.wakes[0].wake)
+	if first := s.wakes.Next(); !first.IsZero() && !s.stopping {
+		d = time.Until(first)
 	}
 	s.timer.Reset(max(d, 0))
 }
@@ -17,8 +16,11 @@ func (s *slot) arm() {
 // tick wakes the groups whose time has come.
 func (s *slot) tick() {
 	now := time.Now()
-	for len(s.wakes) > 0 && !s.wakes[0].wake.After(now) {
-		e := s.wakes[0]
+	for {
+		e, due := s.wakes.Pop(now)
+		if !due {
+			return
+		}
 		switch {
 		case e.loading:
 			s.schedule(e, now.Add(s.c.cfg.CommitTimeout))
@@ -38,35 +40,5 @@ func (s *slot) tick() {
 	}
 }
 
-// entryHeap orders entries by when they want to be woken.
-type entryHeap []*entry
-
-func (h entryHeap) Len() int           { return len(h) }
-func (h entryHeap) Less(i, j int) bool { return h[i].wake.Before(h[j].wake) }
-func (h entryHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-func (h *entryHeap) Push(x any) {
-	e := x.(*entry)
-	e.index = len(*h)
-	*h = append(*h, e)
-}
-func (h *entryHeap) Pop() any {
-	old := *h
-	e := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	e.index = -1
-	return e
-}
-
 // schedule sets when an entry is woken.
-func (s *slot) schedule(e *entry, at time.Time) {
-	e.wake = at
-	if e.index < 0 {
-		heap.Push(&s.wakes, e)
-		return
-	}
-	heap.Fix(&s.wakes, e.index)
-}
+func (s *slot) schedule(e *entry, at time.Time) { s.wakes.Set(e, at) }
