@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/group"
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -60,7 +61,7 @@ func commitRetention(req *kmsg.OffsetCommitRequest) time.Duration {
 
 // commitTopic checks one topic: its answer, what is to be committed, and where
 // the codes of that go.
-func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.OffsetCommitRequestTopic) (rt kmsg.OffsetCommitResponseTopic, ct group.CommitTopic, codes []*int16) {
+func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.OffsetCommitRequestTopic) (rt kmsg.OffsetCommitResponseTopic, ct offsets.CommitTopic, codes []*int16) {
 	rt = kmsg.NewOffsetCommitResponseTopic()
 	rt.Topic, rt.TopicID = t.Topic, t.TopicID
 	rt.Partitions = make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
@@ -85,7 +86,7 @@ func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.Offs
 			c.Metadata = *p.Metadata
 		}
 		ct.Topic = topic.Name
-		ct.Partitions = append(ct.Partitions, group.CommitPartition{Partition: p.Partition, OffsetCommit: c})
+		ct.Partitions = append(ct.Partitions, offsets.CommitPartition{Partition: p.Partition, OffsetCommit: c})
 		codes = append(codes, &rp.ErrorCode)
 	}
 	return rt, ct, codes

@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"varve/group"
+	"varve/group/offsets"
 	"varve/internal/id"
 )
 
@@ -41,12 +41,12 @@ func fetchCode(err error) int16 {
 
 // fetchOne serves versions 1 to 7.
 func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
-	var wanted []group.TopicPartitions
+	var wanted []offsets.TopicPartitions
 	if req.Topics != nil {
-		wanted = []group.TopicPartitions{}
+		wanted = []offsets.TopicPartitions{}
 	}
 	for _, t := range req.Topics {
-		wanted = append(wanted, group.TopicPartitions{Topic: t.Topic, Partitions: t.Partitions})
+		wanted = append(wanted, offsets.TopicPartitions{Topic: t.Topic, Partitions: t.Partitions})
 	}
 	fetched, err := g.groups.Fetch(ctx, req.Group, wanted, req.RequireStable)
 	if err != nil && req.Version >= 2 {
@@ -70,12 +70,12 @@ func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, 
 }
 
 // unfetched are no offsets for all that was asked for.
-func unfetched(wanted []group.TopicPartitions) []group.FetchedTopic {
-	out := make([]group.FetchedTopic, len(wanted))
+func unfetched(wanted []offsets.TopicPartitions) []offsets.FetchedTopic {
+	out := make([]offsets.FetchedTopic, len(wanted))
 	for i, t := range wanted {
 		out[i].Topic = t.Topic
 		for _, index := range t.Partitions {
-			out[i].Partitions = append(out[i].Partitions, group.Fetched{Partition: index, Offset: -1, LeaderEpoch: -1})
+			out[i].Partitions = append(out[i].Partitions, offsets.Fetched{Partition: index, Offset: -1, LeaderEpoch: -1})
 		}
 	}
 	return out
@@ -86,10 +86,10 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = rg.Group
 	byID := req.Version >= 10
-	var wanted []group.TopicPartitions
+	var wanted []offsets.TopicPartitions
 	var unknown []kmsg.OffsetFetchResponseGroupTopic
 	if rg.Topics != nil {
-		wanted = []group.TopicPartitions{}
+		wanted = []offsets.TopicPartitions{}
 	}
 	for i := range rg.Topics {
 		t := &rg.Topics[i]
@@ -103,7 +103,7 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 			}
 			name = topic.Name
 		}
-		wanted = append(wanted, group.TopicPartitions{Topic: name, Partitions: t.Partitions})
+		wanted = append(wanted, offsets.TopicPartitions{Topic: name, Partitions: t.Partitions})
 	}
 	fetched, err := g.groups.Fetch(ctx, rg.Group, wanted, req.RequireStable)
 	if err != nil {
@@ -122,7 +122,7 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 // errNoID: a topic of which offsets are kept has no id any more.
 var errNoID = errors.New("topic is gone")
 
-func (g *groupAPIs) fetchedTopic(ctx context.Context, byID bool, t group.FetchedTopic) (kmsg.OffsetFetchResponseGroupTopic, error) {
+func (g *groupAPIs) fetchedTopic(ctx context.Context, byID bool, t offsets.FetchedTopic) (kmsg.OffsetFetchResponseGroupTopic, error) {
 	rt := kmsg.NewOffsetFetchResponseGroupTopic()
 	rt.Topic = t.Topic
 	if byID {

@@ -8,14 +8,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"varve/group"
+	"varve/group/offsets"
 	"varve/internal/id"
 )
 
 // offsetDelete forgets offsets of topics that the group does not read.
 func (g *groupAPIs) offsetDelete(ctx context.Context, _ *caller, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
-	var wanted []group.TopicPartitions
+	var wanted []offsets.TopicPartitions
 	var accepted [][]*int16
 	for i := range req.Topics {
 		t := &req.Topics[i]
@@ -23,7 +23,7 @@ func (g *groupAPIs) offsetDelete(ctx context.Context, _ *caller, req *kmsg.Offse
 		rt.Topic = t.Topic
 		rt.Partitions = make([]kmsg.OffsetDeleteResponseTopicPartition, len(t.Partitions))
 		topic, err := g.topics.topic(ctx, false, t.Topic, id.Topic{})
-		w := group.TopicPartitions{Topic: t.Topic}
+		w := offsets.TopicPartitions{Topic: t.Topic}
 		var codes []*int16
 		for j, p := range t.Partitions {
 			rp := &rt.Partitions[j]

@@ -8,6 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/group"
+	"varve/group/offsets"
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
@@ -97,8 +98,8 @@ var groupCodes = codeTable{
 	{group.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
 	{group.ErrSessionTimeout, kerr.InvalidSessionTimeout},
 	{group.ErrMaxSize, kerr.GroupMaxSizeReached},
-	{group.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
-	{group.ErrOffsetsTooLarge, kerr.InvalidCommitOffsetSize},
+	{offsets.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
+	{offsets.ErrTooLarge, kerr.InvalidCommitOffsetSize},
 	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
 	{group.ErrRecordTooLarge, kerr.UnknownServerError},
 	{group.ErrAway, kerr.CoordinatorLoadInProgress},

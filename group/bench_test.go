@@ -39,7 +39,7 @@ func BenchmarkCommit(b *testing.B) {
 
 // BenchmarkHeartbeat is the cost of one heartbeat in a large group.
 func BenchmarkHeartbeat(b *testing.B) {
-	s := &script{cfg: DefaultConfig(), kept: map[Shard]metadata.Offsets{}, auto: true}
+	s := &script{cfg: DefaultConfig(), kept: newKept(b), auto: true}
 	s.g = New("g", &s.cfg)
 	for range 1000 {
 		s.command("join old")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"varve/group/offsets"
 )
 
 // Config are the coordinator's settings, by the names that Kafka has for them.
@@ -17,15 +19,8 @@ type Config struct {
 	// waits for more members: group.initial.rebalance.delay.ms.
 	InitialRebalanceDelay time.Duration `yaml:"initial_rebalance_delay" doc:"how long the first rebalance of an empty group waits for more members (group.initial.rebalance.delay.ms)"`
 	// MaxSize is how many members a group may have: group.max.size.
-	MaxSize int `yaml:"max_size" doc:"how many members a group may have (group.max.size)"`
-	// OffsetMetadataMaxBytes bounds the text beside an offset:
-	// offset.metadata.max.bytes.
-	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"bound of the text beside a committed offset, in characters (offset.metadata.max.bytes)"`
-	// OffsetsMaxBytes bounds the offsets of one group, with the texts beside them.
-	OffsetsMaxBytes int `yaml:"offsets_max_bytes" doc:"bound of what one group's committed offsets may take, with the texts beside them, in bytes (36 an offset, and its text); commits that need more are refused (INVALID_COMMIT_OFFSET_SIZE)"`
-	// OffsetsRetention is how long the offsets of a group without members are
-	// kept: offsets.retention.minutes.
-	OffsetsRetention time.Duration `yaml:"offsets_retention" doc:"how long the offsets of a group without members are kept (offsets.retention.minutes)"`
+	MaxSize        int `yaml:"max_size" doc:"how many members a group may have (group.max.size)"`
+	offsets.Config `yaml:",inline"`
 	// RetentionCheck is how often a group looks for expired offsets:
 	// offsets.retention.check.interval.ms.
 	RetentionCheck time.Duration `yaml:"retention_check" doc:"how often a group looks for expired offsets (offsets.retention.check.interval.ms)"`
@@ -47,7 +42,7 @@ func DefaultConfig() Config {
 	return Config{
 		MinSessionTimeout: 6 * time.Second, MaxSessionTimeout: 30 * time.Minute,
 		InitialRebalanceDelay: 3 * time.Second, MaxSize: math.MaxInt32,
-		OffsetMetadataMaxBytes: 4096, OffsetsMaxBytes: 32 << 20, OffsetsRetention: 7 * 24 * time.Hour, RetentionCheck: 10 * time.Minute,
+		Config: offsets.DefaultConfig(), RetentionCheck: 10 * time.Minute,
 		CommitTimeout: 2 * time.Second, UnloadAfter: 10 * time.Minute, NewMemberJoinTimeout: 5 * time.Minute,
 		StoreBytesPerSecond: 4 << 20,
 	}
@@ -64,7 +59,6 @@ func (c Config) Validate() error {
 		{"min_session_timeout", c.MinSessionTimeout, time.Millisecond, c.MaxSessionTimeout},
 		{"max_session_timeout", c.MaxSessionTimeout, time.Millisecond, math.MaxInt32 * time.Millisecond},
 		{"initial_rebalance_delay", c.InitialRebalanceDelay, 0, time.Hour},
-		{"offsets_retention", c.OffsetsRetention, time.Minute, 1 << 20 * time.Hour},
 		{"retention_check", c.RetentionCheck, time.Millisecond, 24 * time.Hour},
 		{"commit_timeout", c.CommitTimeout, time.Millisecond, time.Hour},
 		{"unload_after", c.UnloadAfter, time.Second, 24 * time.Hour},
@@ -80,11 +74,8 @@ func (c Config) Validate() error {
 	if c.StoreBytesPerSecond < 1<<10 {
 		bad("store_bytes_per_second: %d, allowed is at least 1024", c.StoreBytesPerSecond)
 	}
-	if c.OffsetMetadataMaxBytes < 0 || c.OffsetMetadataMaxBytes > maxMetadata {
-		bad("offset_metadata_max_bytes: %d, allowed is 0 to %d", c.OffsetMetadataMaxBytes, maxMetadata)
-	}
-	if c.OffsetsMaxBytes < 64<<10 || c.OffsetsMaxBytes > 1<<30 {
-		bad("offsets_max_bytes: %d, allowed is %d to %d", c.OffsetsMaxBytes, 64<<10, 1<<30)
+	if err := c.Config.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

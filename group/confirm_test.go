@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/group/offsets"
 	"varve/metadata"
 )
 
@@ -54,8 +55,8 @@ func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 }
 
 var (
-	askedT    = []TopicPartitions{{"t", []int32{0}}}
-	askedMore = []TopicPartitions{{"t", []int32{0, 1}}}
+	askedT    = []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}
+	askedMore = []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0, 1}}}
 )
 
 // Promise 3, of groups: a coordinator that was replaced and doesn't know it doesn't say
@@ -73,7 +74,7 @@ func TestReplacedCoordinatorAnswersNothing(t *testing.T) {
 		want(t, "taking the slot", err, nil)
 		for name, c := range map[string]struct {
 			group   string
-			topics  []TopicPartitions
+			topics  []offsets.TopicPartitions
 			settled bool
 			err     error
 		}{

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -91,12 +92,12 @@ func (d *driver) stable(group string) string {
 
 func commitOf(member string, generation int32, topic string, offset int64) Commit {
 	return Commit{MemberID: member, Generation: generation,
-		Topics: []CommitTopic{{topic, []CommitPartition{{0, metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1}}}}}}
+		Topics: []offsets.CommitTopic{{Topic: topic, Partitions: []offsets.CommitPartition{{Partition: 0, OffsetCommit: metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1}}}}}}
 }
 
 func (d *driver) offset(group, topic string) int64 {
 	d.t.Helper()
-	f, err := d.Fetch(d.t.Context(), group, []TopicPartitions{{topic, []int32{0}}}, false)
+	f, err := d.Fetch(d.t.Context(), group, []offsets.TopicPartitions{{Topic: topic, Partitions: []int32{0}}}, false)
 	if err != nil {
 		d.t.Fatalf("fetch: %v", err)
 	}
@@ -157,7 +158,7 @@ func TestStoreAway(t *testing.T) {
 		start = time.Now()
 		_, err := d.Fetch(t.Context(), "g", nil, true)
 		want(t, "fetch of settled offsets", err, ErrAway)
-		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []TopicPartitions{{"other", []int32{0}}}).Err, ErrAway)
+		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []offsets.TopicPartitions{{Topic: "other", Partitions: []int32{0}}}).Err, ErrAway)
 		want(t, "delete", d.Delete(t.Context(), "g"), ErrAway)
 		join := Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute, ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}
 		want(t, "join", d.Join(t.Context(), "g", join).Err, ErrAway)
@@ -342,15 +343,15 @@ func TestTopicsDeleted(t *testing.T) {
 
 // commitFor commits for the topic that bears the name now.
 func (d *driver) commitFor(topic string, partition int32, offset int64) Commit {
-	return Commit{Generation: -1, Topics: []CommitTopic{{topic, []CommitPartition{{partition,
-		metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Topic: d.topics[topic]}}}}}}
+	return Commit{Generation: -1, Topics: []offsets.CommitTopic{{Topic: topic, Partitions: []offsets.CommitPartition{{Partition: partition,
+		OffsetCommit: metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Topic: d.topics[topic]}}}}}}
 }
 
 // What was committed for a topic is never an offset of another that has its name now,
 // even if nobody was there to forget it; and of what isn't known nothing is said.
 func TestOffsetsOfAnEarlierTopic(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
-		both := []TopicPartitions{{"t", []int32{0, 1}}}
+		both := []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0, 1}}}
 		d.topics["t"] = id.Topic{1}
 		for p := range int32(2) {
 			want(t, "commit", d.Commit(t.Context(), "g", d.commitFor("t", p, 5)).Err, nil)
@@ -359,7 +360,7 @@ func TestOffsetsOfAnEarlierTopic(t *testing.T) {
 		d.restart()
 		want(t, "commit", d.Commit(t.Context(), "g", d.commitFor("t", 1, 7)).Err, nil)
 		f, err := d.Fetch(t.Context(), "g", both, false)
-		if err != nil || f[0].Partitions[0] != noOffset(0) || f[0].Partitions[1].Offset != 7 {
+		if err != nil || f[0].Partitions[0] != offsets.None(0) || f[0].Partitions[1].Offset != 7 {
 			t.Fatalf("offsets %+v, %v", f, err)
 		}
 		if f, err = d.Fetch(t.Context(), "g", nil, false); err != nil || len(f) != 1 || len(f[0].Partitions) != 1 {

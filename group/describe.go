@@ -1,9 +1,9 @@
 package group
 
 import (
-	"maps"
-	"slices"
 	"time"
+
+	"varve/group/offsets"
 )
 
 // Type is Kafka's name for groups of this protocol.
@@ -43,33 +43,21 @@ func (g *Group) Describe() Description {
 	return d
 }
 
-// Topics are those with durable offsets, in order.
-func (g *Group) Topics() []string {
+// fetch returns the group's durable offsets; a group that is being deleted has none.
+func (g *Group) fetch(topics []offsets.TopicPartitions) []offsets.FetchedTopic {
+	if g.deleting {
+		return offsets.New(&g.cfg.Config).Fetch(topics)
+	}
+	return g.offsets.Fetch(topics)
+}
+
+// progress returns what is durable in little memory: it is kept of groups that are not
+// loaded.
+func (g *Group) progress() []offsets.Committed {
 	if g.deleting {
 		return nil
 	}
-	var topics []string
-	for topic, t := range g.topicOffsets {
-		for _, p := range t.shards {
-			if len(p.durable) > 0 {
-				topics = append(topics, topic)
-				break
-			}
-		}
-	}
-	slices.Sort(topics)
-	return topics
-}
-
-// Partitions are a topic's with durable offsets, in order.
-func (g *Group) Partitions(topic string) (all []int32) {
-	if t := g.topicOffsets[topic]; t != nil {
-		for _, p := range t.shards {
-			all = slices.AppendSeq(all, maps.Keys(p.durable))
-		}
-	}
-	slices.Sort(all)
-	return all
+	return g.offsets.Progress()
 }
 
 // Listing is what ListGroups shows.
@@ -84,24 +72,12 @@ func (g *Group) List() Listing { return Listing{g.id, g.protocolType, g.state} }
 
 // Expiry is when the group next has an offset to forget, or itself; zero if it
 // can't be told.
-func (g *Group) Expiry() (at time.Time) {
-	if !g.anyOffset() {
+func (g *Group) Expiry() time.Time {
+	if !g.offsets.Any() {
 		return g.since.Add(g.cfg.RetentionCheck)
 	}
-	for _, p := range g.parts() {
-		for _, c := range p.durable {
-			from := c.Committed
-			if g.protocolType != "" {
-				from = g.since
-			}
-			end := from.Add(g.cfg.OffsetsRetention)
-			if !c.Expires.IsZero() {
-				end = c.Expires
-			}
-			if at.IsZero() || end.Before(at) {
-				at = end
-			}
-		}
+	if g.protocolType == "" {
+		return g.offsets.Expiry(time.Time{})
 	}
-	return at
+	return g.offsets.Expiry(g.since)
 }

@@ -2,10 +2,9 @@ package group
 
 import (
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
+	"varve/group/offsets"
 	"varve/metadata"
 )
 
@@ -13,9 +12,9 @@ import (
 // asked for in a while are kept in the store alone.
 type entry struct {
 	id       string
-	g        *Group      // nil: not in memory
-	listing  Listing     // while not in memory
-	progress []Committed // while not in memory
+	g        *Group              // nil: not in memory
+	listing  Listing             // while not in memory
+	progress []offsets.Committed // while not in memory
 	mods     map[string]metadata.Revision
 	loading  bool
 	tidying  bool // being read because something expires
@@ -69,11 +68,11 @@ func (s *slot) unload(e *entry, now time.Time) {
 	if !e.g.Idle() || now.Before(e.used.Add(s.c.cfg.UnloadAfter)) {
 		return
 	}
-	if !e.g.recorded && len(e.g.topicOffsets) == 0 {
+	if !e.g.recorded && e.g.offsets.Empty() {
 		s.leave(e) // it was never stored
 		return
 	}
-	if !e.g.anyOffset() {
+	if !e.g.offsets.Any() {
 		// It is about to be deleted.
 		s.schedule(e, e.g.Wake())
 		return
@@ -84,27 +83,12 @@ func (s *slot) unload(e *entry, now time.Time) {
 	s.c.metrics.loaded.Dec()
 }
 
-// transaction turns a Write into guards and operations.
-func (e *entry) transaction(w Write) (guards []metadata.Guard, ops []metadata.Op) {
-	record := metadata.GroupKey(e.id)
-	if w.Record != nil {
-		ops = append(ops, metadata.Put(record, w.Record.Encode()))
-	}
-	if w.Drop {
-		ops = append(ops, metadata.Delete(record))
-	}
-	for _, at := range slices.SortedFunc(maps.Keys(w.Offsets), Shard.compare) {
-		key := metadata.OffsetsShardKey(e.id, at.Topic, at.N)
-		if offsets := w.Offsets[at]; len(offsets) > 0 || slices.Contains(w.Kept, at) {
-			ops = append(ops, metadata.Put(key, offsets.Encode()))
-		} else {
-			ops = append(ops, metadata.Delete(key))
-		}
-	}
+// guards compare the keys of operations with their revisions that were seen last.
+func (e *entry) guards(ops []metadata.Op) (guards []metadata.Guard) {
 	for _, op := range ops {
 		guards = append(guards, metadata.Guard{Key: op.Key, Mod: e.mods[op.Key]})
 	}
-	return guards, ops
+	return guards
 }
 
 // stored takes note of the revisions of a transaction.

@@ -34,10 +34,6 @@ var (
 	ErrSessionTimeout = errors.New("the session timeout is out of bounds")
 	// ErrMaxSize: the group has as many members as it may.
 	ErrMaxSize = errors.New("the group has reached its maximum size")
-	// ErrMetadataTooLarge: an offset's metadata is longer than allowed.
-	ErrMetadataTooLarge = errors.New("the offset metadata is too large")
-	// ErrOffsetsTooLarge: the group's offsets would outgrow what it may have.
-	ErrOffsetsTooLarge = errors.New("the offsets of the group are too large")
 	// ErrSubscribed: the group reads the topic, whose offsets stay.
 	ErrSubscribed = errors.New("the group is subscribed to the topic")
 	// ErrRecordTooLarge: the group's members outgrow what one key may hold.

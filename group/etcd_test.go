@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/group"
+	"varve/group/offsets"
 	"varve/internal/testserver"
 	"varve/metadata"
 )
@@ -28,7 +29,7 @@ func TestRealEtcd(t *testing.T) {
 		c := group.Open(group.DefaultConfig(), store, writer, nil, nil, log, nil)
 		c.OwnSlots(map[int]metadata.Guard{group.SlotOf("g/ü"): {}})
 		for { // until the slot is read; the test's own time bounds it
-			f, err := c.Fetch(t.Context(), "g/ü", []group.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)
+			f, err := c.Fetch(t.Context(), "g/ü", []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)
 			if err != nil {
 				continue
 			}
@@ -38,9 +39,9 @@ func TestRealEtcd(t *testing.T) {
 			break
 		}
 		for n := range int64(10) {
-			p := group.CommitPartition{OffsetCommit: metadata.OffsetCommit{Offset: 10*round + n, LeaderEpoch: -1}}
+			p := offsets.CommitPartition{OffsetCommit: metadata.OffsetCommit{Offset: 10*round + n, LeaderEpoch: -1}}
 			r := c.Commit(t.Context(), "g/ü", group.Commit{Generation: -1,
-				Topics: []group.CommitTopic{{Topic: "t", Partitions: []group.CommitPartition{p}}}})
+				Topics: []offsets.CommitTopic{{Topic: "t", Partitions: []offsets.CommitPartition{p}}}})
 			if r.Err != nil {
 				t.Fatal(r.Err)
 			}

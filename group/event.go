@@ -3,6 +3,7 @@ package group
 import (
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -11,7 +12,7 @@ import (
 type Ticket uint64
 
 // Event is something that happens to a group: a request of the types below
-// that carry a Ticket, or one of Tick, Written, StoreAway, Loaded, TopicsDeleted, Resign.
+// that carry a Ticket, or one of Tick, Stored, StoreAway, Loaded, TopicsDeleted, Resign.
 type Event interface{ event() }
 
 // Protocol is one that a member can use, with the member's metadata for it.
@@ -113,20 +114,7 @@ type Commit struct {
 	Generation int32         // negative: not of a member
 	Retention  time.Duration // 0: the group's
 	NewErrors  bool          // the client knows ErrGroupNotFound here
-	Topics     []CommitTopic
-}
-
-// CommitTopic are offsets of one topic.
-type CommitTopic struct {
-	Topic      string
-	Partitions []CommitPartition
-}
-
-// CommitPartition is one partition's offset; Committed and Expires are set by
-// the coordinator.
-type CommitPartition struct {
-	Partition int32
-	metadata.OffsetCommit
+	Topics     []offsets.CommitTopic
 }
 
 // CommitReply answers a Commit: Err is for all of it; Errs are, in the order of
@@ -136,16 +124,10 @@ type CommitReply struct {
 	Errs [][]error
 }
 
-// TopicPartitions names partitions of one topic.
-type TopicPartitions struct {
-	Topic      string
-	Partitions []int32
-}
-
 // DeleteOffsets forgets committed offsets.
 type DeleteOffsets struct {
 	Ticket Ticket
-	Topics []TopicPartitions
+	Topics []offsets.TopicPartitions
 }
 
 // DeleteOffsetsReply answers a DeleteOffsets; Errs go by topic.
@@ -175,9 +157,9 @@ type Loaded struct{}
 // TopicsDeleted forgets all offsets of topics that are gone, given with their names.
 type TopicsDeleted struct{ Gone map[id.Topic]string }
 
-// Written says that a Write is durable. If one fails what is stored is not known:
+// Stored says that a Store is durable. If one fails what is stored is not known:
 // the group must Resign and be loaded anew.
-type Written struct{}
+type Stored struct{}
 
 // StoreAway reports that the metadata store doesn't answer, or answers again. What waits for
 // it, and what would have to, is answered at once with ErrAway.
@@ -198,11 +180,11 @@ func (Settle) event()        {}
 func (Tick) event()          {}
 func (Loaded) event()        {}
 func (TopicsDeleted) event() {}
-func (Written) event()       {}
+func (Stored) event()        {}
 func (StoreAway) event()     {}
 func (Resign) event()        {}
 
-// Effect is what a Step wants done: Reply, Write, Note or Count.
+// Effect is what a Step wants done: Reply, Store, Note or Count.
 type Effect interface{ effect() }
 
 // Reply answers the request of a Ticket with the reply type of its event.
@@ -211,13 +193,9 @@ type Reply struct {
 	Answer any
 }
 
-// Write stores values; a Written answers it, and until then there is no other.
-type Write struct {
-	Record  *metadata.Group            // nil: leave it as it is
-	Drop    bool                       // delete the record
-	Offsets map[Shard]metadata.Offsets // whole values; empty: delete the key
-	Kept    []Shard                    // whose keys stay though their values are empty
-}
+// Store has operations done in one transaction; a Stored answers it, and until then there is
+// no other.
+type Store struct{ Ops []metadata.Op }
 
 // Note is worth a line in the log.
 type Note struct {
@@ -248,6 +226,6 @@ func (m Metric) String() string {
 }
 
 func (Reply) effect() {}
-func (Write) effect() {}
+func (Store) effect() {}
 func (Note) effect()  {}
 func (Count) effect() {}

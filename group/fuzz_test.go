@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/internal/workbound"
 	"varve/metadata"
@@ -26,9 +27,8 @@ type world struct {
 	ids        []string
 	generation int32
 	leaders    map[int32]string
-	write      *Write
-	record     *metadata.Group
-	kept       map[Shard]metadata.Offsets
+	write      *Store
+	kept       *kept
 }
 
 func (w *world) byte() byte {
@@ -90,16 +90,16 @@ func (w *world) event() Event {
 		}
 		e := Commit{Ticket: w.ticket("commit"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen, Retention: time.Duration(w.pick(2)) * time.Hour}
 		for n := w.pick(3); n >= 0; n-- {
-			c := CommitPartition{Partition: int32(w.pick(4)) * 20}
+			c := offsets.CommitPartition{Partition: int32(w.pick(4)) * 20}
 			c.Offset = int64(w.last)
-			e.Topics = append(e.Topics, CommitTopic{string(rune('t' + w.pick(3))), []CommitPartition{c}})
+			e.Topics = append(e.Topics, offsets.CommitTopic{Topic: string(rune('t' + w.pick(3))), Partitions: []offsets.CommitPartition{c}})
 		}
 		return e
 	case 10:
 		if w.pick(2) == 0 {
 			return Delete{w.ticket("delete")}
 		}
-		return DeleteOffsets{w.ticket("delete offsets"), []TopicPartitions{{string(rune('t' + w.pick(3))), []int32{0, int32(w.pick(4)) * 20}}}}
+		return DeleteOffsets{w.ticket("delete offsets"), []offsets.TopicPartitions{{Topic: string(rune('t' + w.pick(3))), Partitions: []int32{0, int32(w.pick(4)) * 20}}}}
 	}
 	if w.pick(2) == 0 {
 		return TopicsDeleted{map[id.Topic]string{{}: "t"}}
@@ -113,7 +113,7 @@ func (w *world) step(e Event) {
 		switch f := f.(type) {
 		case Reply:
 			w.answered(f)
-		case Write:
+		case Store:
 			if w.write != nil {
 				w.t.Fatal("two writes under way")
 			}
@@ -191,7 +191,7 @@ func (w *world) check() {
 		t.Fatalf("%v with %d members", g.state, len(g.members))
 	}
 	for ticket, kind := range w.open {
-		if (kind == "join" || kind == "sync") != waiting[ticket] && len(g.waits) == 0 {
+		if (kind == "join" || kind == "sync") != waiting[ticket] && len(g.waits.byID) == 0 {
 			t.Fatalf("%s %d is not answered and nothing waits", kind, ticket)
 		}
 	}
@@ -207,21 +207,10 @@ func (w *world) settle() {
 		return
 	}
 	w.write = nil
-	if f.Record != nil {
-		w.record = f.Record
-	}
-	if f.Drop {
-		w.record = nil
-	}
-	for at, o := range f.Offsets {
-		w.kept[at] = maps.Clone(o)
-		if len(o) == 0 && !slices.Contains(f.Kept, at) {
-			delete(w.kept, at)
-		}
-	}
-	w.step(Written{})
+	w.kept.apply(f.Ops)
+	w.step(Stored{})
 	w.compare()
-	if len(w.kept) > 0 && w.record == nil && w.g.exists {
+	if len(w.kept.offsets) > 0 && w.kept.record == nil && w.g.exists {
 		w.t.Fatal("offsets are stored and the group is not")
 	}
 }
@@ -229,43 +218,14 @@ func (w *world) settle() {
 // compare holds what the group says is durable against what whoever reads the store now
 // would find, and counts what it takes.
 func (w *world) compare() {
-	read := New("g", &w.cfg)
-	read.adopt(clone(w.kept))
-	if got, want := durable(w.g), durable(read); !reflect.DeepEqual(got, want) {
+	got := offsets.Durable(w.g.offsets)
+	want := offsets.Durable(offsets.Load(&w.cfg.Config, w.kept.copy()))
+	if !reflect.DeepEqual(got, want) {
 		w.t.Fatalf("durable is %v, stored was %v", got, want)
 	}
-	size := 0
-	for at, p := range w.g.parts() {
-		own := 0
-		for _, c := range p.wanted() {
-			own += offsetSize(c)
-		}
-		if own != p.size {
-			w.t.Fatalf("shard %v takes %d bytes, %d are counted", at, own, p.size)
-		}
-		size += own
+	if err := offsets.Verify(w.g.offsets); err != nil {
+		w.t.Fatal(err)
 	}
-	if size != w.g.offsetsSize {
-		w.t.Fatalf("all offsets take %d bytes, %d are counted", size, w.g.offsetsSize)
-	}
-}
-
-func durable(g *Group) map[Shard]metadata.Offsets {
-	all := map[Shard]metadata.Offsets{}
-	for at, p := range g.parts() {
-		if len(p.durable) > 0 {
-			all[at] = p.durable
-		}
-	}
-	return all
-}
-
-func clone(kept map[Shard]metadata.Offsets) map[Shard]metadata.Offsets {
-	all := map[Shard]metadata.Offsets{}
-	for at, o := range kept {
-		all[at] = maps.Clone(o)
-	}
-	return all
 }
 
 // again begins anew with what is stored, perhaps as an earlier version stored it.
@@ -277,22 +237,23 @@ func (w *world) again() {
 	}
 	clear(w.open)
 	if w.pick(2) == 0 {
-		for _, at := range slices.SortedFunc(maps.Keys(w.kept), Shard.compare) {
-			all := Shard{Topic: at.Topic}
-			if at == all || w.kept[all] == nil {
+		kept := w.kept.offsets
+		for _, at := range slices.SortedFunc(maps.Keys(kept), offsets.Shard.Compare) {
+			all := offsets.Shard{Topic: at.Topic}
+			if at == all || kept[all] == nil {
 				continue
 			}
-			maps.Copy(w.kept[all], w.kept[at])
-			if w.pick(2) == 0 && len(w.kept[at]) > 0 {
-				delete(w.kept, at)
+			maps.Copy(kept[all], kept[at])
+			if w.pick(2) == 0 && len(kept[at]) > 0 {
+				delete(kept, at)
 				continue
 			}
-			w.kept[all][at.N*metadata.OffsetsShard+9] = metadata.OffsetCommit{Offset: 1} // it was deleted since
+			kept[all][at.N*metadata.OffsetsShard+9] = metadata.OffsetCommit{Offset: 1} // it was deleted since
 		}
 	}
 	w.write, w.generation = nil, 0
 	clear(w.leaders)
-	w.g = Load("g", &w.cfg, w.record, clone(w.kept))
+	w.g = w.kept.load(&w.cfg)
 	w.step(Loaded{})
 }
 
@@ -330,7 +291,7 @@ func (w *world) run() {
 
 func newWorld(t *testing.T, in []byte) *world {
 	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[Ticket]string{},
-		leaders: map[int32]string{}, kept: map[Shard]metadata.Offsets{}}
+		leaders: map[int32]string{}, kept: newKept(t)}
 	w.cfg.MaxSize = 3
 	w.g = New("g", &w.cfg)
 	return w

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/deadline"
 	"varve/metadata"
 )
@@ -80,6 +81,7 @@ type Group struct {
 	deferred  string // why a rebalance is due when the store is back, "" if none is
 	assigning int32  // the generation whose assignment was given to the store last
 	timers    deadline.Heap[timerKey]
+	offsets   *offsets.Offsets
 	store
 }
 
@@ -95,7 +97,7 @@ func New(id string, cfg *Config) *Group {
 func (g *Group) forget() {
 	*g = Group{id: g.id, cfg: g.cfg, now: g.now, out: g.out, away: g.away, byID: map[string]*member{}, static: map[string]string{},
 		pending: map[string]struct{}{}, unsynced: map[string]struct{}{}}
-	g.topicOffsets = map[string]*topicOffsets{}
+	g.offsets = offsets.New(&g.cfg.Config)
 }
 
 // create makes the group exist, empty.
@@ -131,8 +133,8 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 		g.loaded()
 	case TopicsDeleted:
 		g.topicsDeleted(e.Gone)
-	case Written:
-		g.written()
+	case Stored:
+		g.stored()
 	case StoreAway:
 		g.storeAway(e.Away)
 	case Resign:
@@ -141,7 +143,7 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 	}
 	g.flush()
 	if g.away {
-		g.failWaits(ErrAway)
+		g.waits.fail(ErrAway)
 	}
 	return g.out
 }
@@ -149,10 +151,15 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 // tick runs what is due.
 func (g *Group) tick() {
 	for {
-		key, ok := g.timers.Pop(g.now)
-		if !ok {
+		first := g.Wake()
+		if first.IsZero() || first.After(g.now) {
 			return
 		}
+		if first.Equal(g.waits.next()) {
+			g.waits.over(g.now)
+			continue
+		}
+		key, _ := g.timers.Pop(g.now)
 		switch key.kind {
 		case timerSession:
 			g.sessionOver(key.member)
@@ -160,8 +167,6 @@ func (g *Group) tick() {
 			g.joinOver()
 		case timerSync:
 			g.syncOver()
-		case timerWait:
-			g.waitOver(key.wait)
 		case timerRetention:
 			g.retention()
 		case timerAssigned:
@@ -171,7 +176,15 @@ func (g *Group) tick() {
 }
 
 // Wake is when the group next wants a Tick; zero if never.
-func (g *Group) Wake() time.Time { return g.timers.Next() }
+func (g *Group) Wake() time.Time { return earlier(g.timers.Next(), g.waits.next()) }
+
+// earlier returns the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
 
 // Exists says whether there is such a group.
 func (g *Group) Exists() bool { return g.exists }
@@ -181,7 +194,7 @@ func (g *Group) State() State { return g.state }
 
 // Idle says whether the group can be read from the store again as it is.
 func (g *Group) Idle() bool {
-	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || len(g.topicOffsets) == 0)
+	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || g.offsets.Empty())
 }
 
 func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
@@ -216,13 +229,13 @@ func (g *Group) in(states ...State) bool {
 
 // Load makes a group of what the store holds; rec is nil if there is no record.
 // Its first event must be Loaded.
-func Load(id string, cfg *Config, rec *metadata.Group, offsets map[Shard]metadata.Offsets) *Group {
+func Load(id string, cfg *Config, rec *metadata.Group, stored map[offsets.Shard]metadata.Offsets) *Group {
 	g := New(id, cfg)
-	if rec == nil && len(offsets) == 0 {
+	if rec == nil && len(stored) == 0 {
 		return g
 	}
 	g.exists, g.state = true, Empty
-	g.adopt(offsets)
+	g.offsets = offsets.Load(&cfg.Config, stored)
 	if rec == nil {
 		return g
 	}
@@ -268,5 +281,5 @@ func (g *Group) resign(err error) {
 		g.answerJoin(m, JoinReply{Err: err, MemberID: m.id, Generation: -1})
 		g.answerSync(m, SyncReply{Err: err})
 	}
-	g.failWaits(err)
+	g.waits.fail(err)
 }

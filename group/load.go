@@ -6,18 +6,19 @@ import (
 	"fmt"
 	"time"
 
+	"varve/group/offsets"
 	"varve/metadata"
 )
 
 // image is what the store holds of a group.
 type image struct {
 	record  *metadata.Group
-	offsets map[Shard]metadata.Offsets
+	offsets map[offsets.Shard]metadata.Offsets
 	mods    map[string]metadata.Revision
 }
 
 func newImage() *image {
-	return &image{offsets: map[Shard]metadata.Offsets{}, mods: map[string]metadata.Revision{}}
+	return &image{offsets: map[offsets.Shard]metadata.Offsets{}, mods: map[string]metadata.Revision{}}
 }
 
 func (m *image) addRecord(kv metadata.KV) error {
@@ -31,15 +32,11 @@ func (m *image) addRecord(kv metadata.KV) error {
 }
 
 func (m *image) addOffsets(kv metadata.KV) error {
-	_, topic, shard, err := metadata.ParseOffsetsKey(kv.Key)
+	at, value, err := offsets.Decode(kv)
 	if err != nil {
 		return err
 	}
-	offsets, err := metadata.DecodeOffsets(kv.Value)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", kv.Key, err)
-	}
-	m.offsets[Shard{topic, shard}] = offsets
+	m.offsets[at] = value
 	m.mods[kv.Key] = kv.Mod
 	return nil
 }

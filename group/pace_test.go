@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/group/offsets"
 	"varve/metadata"
 )
 
@@ -14,12 +15,12 @@ func TestCommitsKeepPace(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		d.cfg.StoreBytesPerSecond = pace
 		d.restart()
-		var parts []CommitPartition
+		var parts []offsets.CommitPartition
 		for p := range int32(partitions) {
-			parts = append(parts, CommitPartition{p, metadata.OffsetCommit{Offset: 1 << 40, LeaderEpoch: -1}})
+			parts = append(parts, offsets.CommitPartition{Partition: p, OffsetCommit: metadata.OffsetCommit{Offset: 1 << 40, LeaderEpoch: -1}})
 		}
-		commit := func(parts []CommitPartition) {
-			e := Commit{Generation: -1, Topics: []CommitTopic{{"t", parts}}}
+		commit := func(parts []offsets.CommitPartition) {
+			e := Commit{Generation: -1, Topics: []offsets.CommitTopic{{Topic: "t", Partitions: parts}}}
 			want(t, "commit", d.Commit(t.Context(), "g", e).Err, nil)
 		}
 		commit(parts)

@@ -7,15 +7,10 @@ import (
 	"fmt"
 	"slices"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
-
-// FetchedTopic are offsets of one topic.
-type FetchedTopic struct {
-	Topic      string
-	Partitions []Fetched
-}
 
 // Fetch reads offsets: those asked for, or all that there are if topics is nil.
 // With settled it waits for commits that are being stored. A group that does
@@ -24,7 +19,7 @@ type FetchedTopic struct {
 // A coordinator that was replaced and doesn't know it must not let a consumer begin
 // anew, nor a settled reader at an offset that has been passed: "no offset", and what
 // is settled, are answered only when the slot is confirmed to be still ours.
-func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
+func (c *Coordinator) Fetch(ctx context.Context, group string, topics []offsets.TopicPartitions, settled bool) ([]offsets.FetchedTopic, error) {
 	ctx, cancel := c.patient(ctx)
 	defer cancel()
 	found, err := c.fetch(ctx, group, topics, settled)
@@ -34,7 +29,7 @@ func (c *Coordinator) Fetch(ctx context.Context, group string, topics []TopicPar
 	return found, err
 }
 
-func (c *Coordinator) fetch(ctx context.Context, group string, topics []TopicPartitions, settled bool) ([]FetchedTopic, error) {
+func (c *Coordinator) fetch(ctx context.Context, group string, topics []offsets.TopicPartitions, settled bool) ([]offsets.FetchedTopic, error) {
 	if settled {
 		r, err := ask[SettleReply](ctx, c, group, func(t Ticket) Event { return Settle{t} })
 		if err = cmp.Or(err, r.Err); err != nil {
@@ -42,7 +37,7 @@ func (c *Coordinator) fetch(ctx context.Context, group string, topics []TopicPar
 		}
 	}
 	var from *slot
-	var found []FetchedTopic
+	var found []offsets.FetchedTopic
 	err := c.run(ctx, group, func(s *slot, e *entry) { from, found = s, e.g.fetch(topics) })
 	if err != nil {
 		return nil, err
@@ -60,38 +55,38 @@ func (c *Coordinator) fetch(ctx context.Context, group string, topics []TopicPar
 
 // current takes away what was committed for topics that were deleted; all of it if
 // nobody asked for these partitions.
-func (c *Coordinator) current(ctx context.Context, topics []FetchedTopic, entirely bool) ([]FetchedTopic, error) {
+func (c *Coordinator) current(ctx context.Context, topics []offsets.FetchedTopic, entirely bool) ([]offsets.FetchedTopic, error) {
 	for i := range topics {
 		t := &topics[i]
 		known := map[id.Topic]bool{{}: true} // committed before topics were noted
 		for j := range t.Partitions {
 			p := &t.Partitions[j]
-			is, seen := known[p.topic]
+			is, seen := known[p.ID]
 			if !seen {
 				var err error
-				if is, err = c.topics.IsTopic(ctx, t.Topic, p.topic); err != nil {
+				if is, err = c.topics.IsTopic(ctx, t.Topic, p.ID); err != nil {
 					return nil, err
 				}
-				known[p.topic] = is
+				known[p.ID] = is
 			}
 			if !is {
-				*p = noOffset(p.Partition)
+				*p = offsets.None(p.Partition)
 			}
 		}
 		if entirely {
-			t.Partitions = slices.DeleteFunc(t.Partitions, func(p Fetched) bool { return p.Offset < 0 })
+			t.Partitions = slices.DeleteFunc(t.Partitions, func(p offsets.Fetched) bool { return p.Offset < 0 })
 		}
 	}
 	if entirely {
-		topics = slices.DeleteFunc(topics, func(t FetchedTopic) bool { return len(t.Partitions) == 0 })
+		topics = slices.DeleteFunc(topics, func(t offsets.FetchedTopic) bool { return len(t.Partitions) == 0 })
 	}
 	return topics, nil
 }
 
 // lacks says whether a partition has no offset.
-func lacks(topics []FetchedTopic) bool {
-	return slices.ContainsFunc(topics, func(t FetchedTopic) bool {
-		return slices.ContainsFunc(t.Partitions, func(p Fetched) bool { return p.Offset < 0 })
+func lacks(topics []offsets.FetchedTopic) bool {
+	return slices.ContainsFunc(topics, func(t offsets.FetchedTopic) bool {
+		return slices.ContainsFunc(t.Partitions, func(p offsets.Fetched) bool { return p.Offset < 0 })
 	})
 }
 
@@ -102,22 +97,6 @@ func look[R any](ctx context.Context, c *Coordinator, group string, read func(*G
 		return r, err
 	}
 	return <-seen, nil
-}
-
-func (g *Group) fetch(topics []TopicPartitions) []FetchedTopic {
-	if topics == nil {
-		for _, topic := range g.Topics() {
-			topics = append(topics, TopicPartitions{topic, g.Partitions(topic)})
-		}
-	}
-	out := make([]FetchedTopic, len(topics))
-	for i, t := range topics {
-		out[i].Topic = t.Topic
-		for _, index := range t.Partitions {
-			out[i].Partitions = append(out[i].Partitions, g.Offset(t.Topic, index))
-		}
-	}
-	return out
 }
 
 // Describe shows a group; one that does not exist is Dead.
@@ -169,8 +148,8 @@ func (c *Coordinator) TopicsDeleted(ctx context.Context, gone map[id.Topic]strin
 		if _, err := c.slot(group); err != nil {
 			continue // another agent's
 		}
-		offsets, err := metadata.DecodeOffsets(kv.Value)
-		for _, o := range offsets {
+		value, err := metadata.DecodeOffsets(kv.Value)
+		for _, o := range value {
 			groups[group] = groups[group] || err == nil && gone[o.Topic] == topic
 		}
 	}

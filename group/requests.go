@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"varve/group/offsets"
+
 	"github.com/google/uuid"
 )
 
@@ -136,7 +138,7 @@ func (c *Coordinator) Commit(ctx context.Context, group string, e Commit) Commit
 }
 
 // DeleteOffsets forgets offsets of topics that the group doesn't read.
-func (c *Coordinator) DeleteOffsets(ctx context.Context, group string, topics []TopicPartitions) DeleteOffsetsReply {
+func (c *Coordinator) DeleteOffsets(ctx context.Context, group string, topics []offsets.TopicPartitions) DeleteOffsetsReply {
 	if group == "" {
 		return DeleteOffsetsReply{Err: ErrInvalidGroup}
 	}

@@ -3,15 +3,14 @@ package group
 import (
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -56,14 +55,13 @@ type script struct {
 	ticket Ticket
 	ids    int
 	auto   bool // writes are answered at once
-	stored *metadata.Group
-	kept   map[Shard]metadata.Offsets
-	write  *Write
+	kept   *kept
+	write  *Store
 	out    strings.Builder
 }
 
 func newScript(t *testing.T) *script {
-	s := &script{t: t, cfg: DefaultConfig(), start: time.UnixMilli(1_000_000), auto: true, kept: map[Shard]metadata.Offsets{}}
+	s := &script{t: t, cfg: DefaultConfig(), start: time.UnixMilli(1_000_000), auto: true, kept: newKept(t)}
 	s.now = s.start
 	s.g = New("g", &s.cfg)
 	return s
@@ -121,29 +119,20 @@ func (s *script) command(line string) {
 			s.settle()
 		}
 	case "old": // the store as an earlier version would have left it: one value for a topic
-		all := Shard{Topic: a["topic"]}
-		for at, o := range s.kept {
-			if at.Topic == all.Topic && at != all {
-				if s.kept[all] == nil {
-					s.kept[all] = metadata.Offsets{}
-				}
-				maps.Copy(s.kept[all], o)
-				delete(s.kept, at)
-			}
-		}
+		s.kept.age(offsets.Shard{Topic: a["topic"]})
 	case "away": // on or off: whether the store is known to be
 		_, on := a["on"]
 		s.step(StoreAway{on})
 	case "wait":
 		s.wait(a.dur("ms", 0))
 	case "restart":
-		s.g = Load("g", &s.cfg, s.stored, s.kept)
+		s.g = s.kept.load(&s.cfg)
 		s.write = nil
 		s.step(Loaded{})
 	case "state":
 		s.state()
 	case "offset":
-		f := s.g.Offset(a["topic"], a.num("p", 0))
+		f := s.g.fetch([]offsets.TopicPartitions{{Topic: a["topic"], Partitions: []int32{a.num("p", 0)}}})[0].Partitions[0]
 		s.printf("offset %d epoch %d %q", f.Offset, f.LeaderEpoch, f.Metadata)
 	case "resign":
 		s.step(Resign{ErrNotCoordinator})
@@ -217,10 +206,10 @@ func (s *script) event(verb string, a args) Event {
 	case "commit":
 		_, newer := a["new"]
 		return Commit{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", -1),
-			Retention: a.dur("retention", 0), NewErrors: newer, Topics: []CommitTopic{{a["topic"], []CommitPartition{
-				{a.num("p", 0), metadata.OffsetCommit{Offset: int64(a.num("offset", 0)), LeaderEpoch: id.Epoch(a.num("epoch", -1)), Metadata: a["meta"]}}}}}}
+			Retention: a.dur("retention", 0), NewErrors: newer, Topics: []offsets.CommitTopic{{Topic: a["topic"], Partitions: []offsets.CommitPartition{
+				{Partition: a.num("p", 0), OffsetCommit: metadata.OffsetCommit{Offset: int64(a.num("offset", 0)), LeaderEpoch: id.Epoch(a.num("epoch", -1)), Metadata: a["meta"]}}}}}}
 	case "delete-offsets":
-		return DeleteOffsets{t, []TopicPartitions{{a["topic"], []int32{a.num("p", 0)}}}}
+		return DeleteOffsets{t, []offsets.TopicPartitions{{Topic: a["topic"], Partitions: []int32{a.num("p", 0)}}}}
 	case "delete":
 		return Delete{t}
 	case "settle":
@@ -257,19 +246,8 @@ func (s *script) settle() {
 		s.printf("nothing is being written")
 		return
 	}
-	if w.Record != nil {
-		s.stored = w.Record
-	}
-	if w.Drop {
-		s.stored = nil
-	}
-	for at, o := range w.Offsets {
-		s.kept[at] = maps.Clone(o)
-		if len(o) == 0 && !slices.Contains(w.Kept, at) {
-			delete(s.kept, at)
-		}
-	}
-	s.step(Written{})
+	s.kept.apply(w.Ops)
+	s.step(Stored{})
 }
 
 // wait lets time pass, waking the group when it wants.
@@ -294,9 +272,9 @@ func (s *script) state() {
 	for _, m := range d.Members {
 		s.printf("member %s%s assignment %q", m.ID, instance(m.InstanceID), m.Assignment)
 	}
-	for _, topic := range s.g.Topics() {
-		for _, p := range s.g.Partitions(topic) {
-			s.printf("offset %s/%d %d", topic, p, s.g.Offset(topic, p).Offset)
+	for _, t := range s.g.fetch(nil) {
+		for _, p := range t.Partitions {
+			s.printf("offset %s/%d %d", t.Topic, p.Partition, p.Offset)
 		}
 	}
 }
@@ -328,46 +306,13 @@ func (s *script) effect(f Effect) {
 		s.printf("note: %s", f.Text)
 	case Count:
 		s.printf("count: %d %v", f.N, f.What)
-	case Write:
+	case Store:
 		if s.write != nil {
 			s.t.Fatal("a second write while one is under way")
 		}
 		s.write = &f
-		s.printf("write:%s", written(f))
+		s.printf("write:%s", s.kept.show(f.Ops))
 	}
-}
-
-func written(w Write) string {
-	var b strings.Builder
-	if w.Record != nil {
-		fmt.Fprintf(&b, " record(generation %d", w.Record.Generation)
-		for _, m := range w.Record.Members {
-			fmt.Fprintf(&b, " %s:%s", m.ID, m.Assignment)
-		}
-		b.WriteString(")")
-	}
-	if w.Drop {
-		b.WriteString(" drop record")
-	}
-	for _, at := range slices.SortedFunc(maps.Keys(w.Offsets), Shard.compare) {
-		for _, p := range slices.Sorted(maps.Keys(w.Offsets[at])) {
-			fmt.Fprintf(&b, " %s/%d=%d", at.Topic, p, w.Offsets[at][p].Offset)
-		}
-		if len(w.Offsets[at]) == 0 {
-			fmt.Fprintf(&b, " %s%s gone", at.Topic, shardName(at.N))
-		}
-		if slices.Contains(w.Kept, at) {
-			b.WriteString(" (kept)")
-		}
-	}
-	return b.String()
-}
-
-func shardName(n int32) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprint("#", n)
 }
 
 func answer(a any) string {

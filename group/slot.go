@@ -190,8 +190,8 @@ func (s *slot) apply(e *entry, effects []Effect) {
 				delete(s.calls, f.Ticket)
 				answers <- f.Answer // has room for one, and there is but one
 			}
-		case Write:
-			s.write(e, f)
+		case Store:
+			s.write(e, f.Ops)
 		case Note:
 			s.note(e, f)
 		case Count:
@@ -257,8 +257,8 @@ func (s *slot) list() (l []Listing) {
 
 // write stores a group's values, each guarded by the revision at which it was
 // last seen.
-func (s *slot) write(e *entry, w Write) {
-	guards, ops := e.transaction(w)
+func (s *slot) write(e *entry, ops []metadata.Op) {
+	guards := e.guards(ops)
 	if s.guard.Key != "" {
 		guards = append(guards, s.guard)
 	}
@@ -297,7 +297,7 @@ func (s *slot) wrote(e *entry, g *Group, ops []metadata.Op, rev metadata.Revisio
 	}
 	if err == nil {
 		e.stored(ops, rev)
-		s.step(e, Written{})
+		s.step(e, Stored{})
 		return
 	}
 	s.c.metrics.conflicts.Inc()

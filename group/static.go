@@ -51,7 +51,7 @@ func (g *Group) rename(m *member, id string) {
 // if it can't be stored the old id holds.
 func (g *Group) keepReplaced(m *member, canSkip bool, before member, leader string) {
 	generation, id, ticket := g.generation, m.id, *m.join
-	g.storeRecord(g.record(nil), g.newWait, func(err error) {
+	g.storeRecord(g.record(nil), g.await, func(err error) {
 		// A rebalance may have come in between, and answered.
 		if g.byID[id] != m || m.join == nil || *m.join != ticket || g.state != Stable || g.generation != generation {
 			return

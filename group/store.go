@@ -1,135 +1,63 @@
 package group
 
 import (
-	"cmp"
-	"maps"
-	"slices"
+	"time"
 
+	"varve/group/offsets"
 	"varve/metadata"
 )
 
-// Bounds of one Write, well within a transaction of the metadata store.
-const (
-	maxWriteShards = 64
-	maxWriteBytes  = 768 << 10
-	maxRecordBytes = 1 << 20
-)
+// maxRecordBytes bounds the record of a group, well within a transaction of the metadata
+// store.
+const maxRecordBytes = 1 << 20
 
-// store is what a group has stored and wants stored. Changes gather while a
-// Write is under way and form the next, so that any number of commits cost a
-// group one transaction at a time, in order.
+// store is what of a group's record is stored and is to be stored, and who waits for it
+// and for offsets. Changes gather while others are being stored and are stored next.
 type store struct {
-	topicOffsets map[string]*topicOffsets
-	offsetsSize  int     // of all offsets once all changes are stored
-	dirty        []Shard // to be written, oldest first
-	recorded     bool    // there is, or will be, a record
-
-	next struct {
+	recorded bool // there is, or will be, a record
+	next     struct {
 		record *metadata.Group
 		drop   bool
-		waits  []*wait
+		waits  []offsets.Waiter
 	}
-	flight *flight // the Write under way, if any
-
-	waits    map[uint64]*wait
-	lastWait uint64
+	flight *flight // what is being stored, if anything
+	waits  waits
 }
 
-// flight is a Write under way.
+// flight is what is being stored of the record.
 type flight struct {
-	shards []Shard
-	record bool
-	drop   bool
-	waits  []*wait // for the record
+	drop  bool
+	waits []offsets.Waiter
 }
 
-// wait is a request that waits for one or more values to be durable. Its done
-// is called once: with nil, or with what the group is resigned with, or with
-// ErrAway when its patience ends; then the values may yet be stored.
-type wait struct {
-	id      uint64
-	left    int
-	done    func(error)
-	patient bool // it waits for as long as the store is away
+// await makes a wait for as many values as parts, as long as requests wait for the store.
+func (g *Group) await(parts int, done func(error)) offsets.Waiter {
+	return g.waits.add(parts, g.now.Add(g.cfg.CommitTimeout), done)
 }
 
-// newWait makes a wait for parts values, as long as requests wait for the store.
-func (g *Group) newWait(parts int, done func(error)) *wait {
-	w := g.patientWait(parts, done)
-	w.patient = false
-	g.timers.Set(timerKey{kind: timerWait, wait: w.id}, g.now.Add(g.cfg.CommitTimeout))
-	return w
+// awaitLong makes a wait for as many values as parts, as long as it takes.
+func (g *Group) awaitLong(parts int, done func(error)) offsets.Waiter {
+	return g.waits.add(parts, time.Time{}, done)
 }
 
-// patientWait makes a wait for parts values, as long as it takes.
-func (g *Group) patientWait(parts int, done func(error)) *wait {
-	g.lastWait++
-	w := &wait{id: g.lastWait, left: parts, done: done, patient: true}
-	if g.waits == nil {
-		g.waits = map[uint64]*wait{}
-	}
-	g.waits[w.id] = w
-	return w
-}
-
-func (g *Group) finish(w *wait, err error) {
-	if g.waits[w.id] == nil {
-		return
-	}
-	if w.left--; err == nil && w.left > 0 {
-		return
-	}
-	delete(g.waits, w.id)
-	g.timers.Cancel(timerKey{kind: timerWait, wait: w.id})
-	w.done(err)
-}
-
-// waitOver is the end of a request's patience.
-func (g *Group) waitOver(id uint64) {
-	if w := g.waits[id]; w != nil {
-		g.finish(w, ErrAway)
-	}
-}
-
-// failWaits ends all waits; ErrAway ends those that have no patience.
-func (g *Group) failWaits(err error) {
-	for _, id := range slices.Sorted(maps.Keys(g.waits)) {
-		if w := g.waits[id]; w != nil && !(w.patient && err == ErrAway) {
-			g.finish(w, err)
-		}
-	}
-}
-
-// busy says whether something is not stored yet.
+// busy reports whether something is not stored yet.
 func (g *Group) busy() bool {
-	return g.flight != nil || len(g.dirty) > 0 || g.next.record != nil || g.next.drop
+	return g.flight != nil || g.offsets.Changed() || g.next.record != nil || g.next.drop
 }
 
 // settle is Settle: it waits for whatever has changed up to now.
 func (g *Group) settle(e Settle) {
-	var busy []*part
-	for _, p := range g.parts() {
-		if len(p.staged) > 0 || len(p.flight) > 0 {
-			busy = append(busy, p)
-		}
-	}
-	if len(busy) == 0 {
+	changed := g.offsets.Unstored()
+	if len(changed) == 0 {
 		g.reply(e.Ticket, SettleReply{})
 		return
 	}
-	w := g.newWait(len(busy), func(err error) { g.reply(e.Ticket, SettleReply{err}) })
-	for _, p := range busy {
-		if len(p.staged) > 0 {
-			p.stagedWaits = append(p.stagedWaits, w)
-		} else {
-			p.flightWaits = append(p.flightWaits, w)
-		}
-	}
+	g.offsets.Await(changed, g.await(len(changed), func(err error) { g.reply(e.Ticket, SettleReply{err}) }))
 }
 
 // storeRecord stores the group's record; done, if not nil, is told, after a wait of the
 // given kind.
-func (g *Group) storeRecord(rec *metadata.Group, wait func(int, func(error)) *wait, done func(error)) {
+func (g *Group) storeRecord(rec *metadata.Group, wait func(int, func(error)) offsets.Waiter, done func(error)) {
 	if recordSize(rec) > maxRecordBytes {
 		g.alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
 		if done != nil {
@@ -171,73 +99,40 @@ func recordSize(r *metadata.Group) int {
 	return n
 }
 
-// flush begins the next Write if there is something to write and none under
-// way. The record goes last when it is dropped, so that offsets never outlive
-// it unnoticed.
+// flush has what has changed stored, if anything has and nothing is being stored. The record
+// goes last when it is dropped, so that offsets never outlive it unnoticed.
 func (g *Group) flush() {
 	if g.flight != nil || !g.busy() {
 		return
 	}
 	f := &flight{}
-	w := Write{Offsets: map[Shard]metadata.Offsets{}}
-	size := 0
-	if g.next.record != nil && !g.next.drop {
-		f.record, w.Record = true, g.next.record
-		size = recordSize(w.Record)
+	key, size := metadata.GroupKey(g.id), 0
+	var ops []metadata.Op
+	put := g.next.record != nil && !g.next.drop
+	if put {
+		size = recordSize(g.next.record)
+		ops = append(ops, metadata.Put(key, g.next.record.Encode()))
 	}
-	for len(g.dirty) > 0 && len(f.shards) < maxWriteShards {
-		at := g.dirty[0]
-		p := g.part(at)
-		n := maxValueBytes + p.size + 2*len(metadata.OffsetsShardKey(g.id, at.Topic, at.N)) // a guard, and a write
-		if size += n; size > maxWriteBytes && size > n {
-			break
-		}
-		g.dirty = g.dirty[1:]
-		f.shards = append(f.shards, at)
-		w.Offsets[at] = p.wanted()
-		p.queued = false
-		p.flight, p.staged = p.staged, nil
-		p.flightWaits, p.stagedWaits = p.stagedWaits, nil
+	values := g.offsets.Store(g.id, size)
+	if f.drop = g.next.drop && g.offsets.Cleared(); f.drop {
+		ops = append(ops, metadata.Delete(key))
 	}
-	for _, at := range f.shards {
-		if g.topicOffsets[at.Topic].mixed && !slices.Contains(f.shards, Shard{Topic: at.Topic}) {
-			w.Kept = append(w.Kept, at)
-		}
-	}
-	if g.next.drop && len(g.dirty) == 0 && !g.mixed() {
-		f.drop, w.Drop = true, true
-	}
-	if f.record || f.drop {
+	if put || f.drop {
 		f.waits = g.next.waits
 		g.next.record, g.next.waits = nil, nil
 	}
 	g.flight = f
-	g.out = append(g.out, w)
+	g.out = append(g.out, Store{append(ops, values...)})
 }
 
-// written ends the Write under way.
-func (g *Group) written() {
+// stored is told that what was being stored is durable.
+func (g *Group) stored() {
 	f := g.flight
 	if f == nil {
 		return
 	}
 	g.flight = nil
-	var waits []*wait
-	for _, at := range f.shards {
-		p := g.part(at)
-		p.apply()
-		waits = append(waits, p.flightWaits...)
-		p.flight, p.flightWaits = nil, nil
-		g.unmix(at)
-	}
-	for _, at := range f.shards {
-		g.tidy(at)
-	}
-	waits = append(waits, f.waits...)
-	slices.SortStableFunc(waits, func(a, b *wait) int { return cmp.Compare(a.id, b.id) })
-	for _, w := range waits {
-		g.finish(w, nil)
-	}
+	g.waits.durable(append(g.offsets.Stored(), f.waits...))
 	if f.drop {
 		g.forget()
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -23,18 +24,18 @@ func TestLargeCommitsFitTransactions(t *testing.T) {
 		d.topics["t"] = id.Topic{1}
 		const partitions = 29_000
 		for from := 0; from < partitions; from += 5_000 {
-			c := CommitTopic{Topic: "t"}
+			c := offsets.CommitTopic{Topic: "t"}
 			for p := from; p < min(partitions, from+5_000); p++ {
-				c.Partitions = append(c.Partitions, CommitPartition{int32(p), metadata.OffsetCommit{Offset: math.MaxInt64, LeaderEpoch: math.MaxInt32, Topic: id.Topic{1}}})
+				c.Partitions = append(c.Partitions, offsets.CommitPartition{Partition: int32(p), OffsetCommit: metadata.OffsetCommit{Offset: math.MaxInt64, LeaderEpoch: math.MaxInt32, Topic: id.Topic{1}}})
 			}
-			r := d.Commit(t.Context(), "large", Commit{Generation: -1, Retention: time.Hour, Topics: []CommitTopic{c}})
+			r := d.Commit(t.Context(), "large", Commit{Generation: -1, Retention: time.Hour, Topics: []offsets.CommitTopic{c}})
 			want(t, "commit", r.Err, nil)
 			for _, err := range r.Errs[0] {
 				want(t, "commit of a partition", err, nil)
 			}
 		}
 		long := strings.Repeat("ü", 16_000) // a byte becomes three in a key
-		var topics []CommitTopic
+		var topics []offsets.CommitTopic
 		for n := range 100 {
 			topics = append(topics, commitOf("", -1, fmt.Sprint("t", n), int64(n)).Topics...)
 		}

@@ -73,7 +73,7 @@ func (g *Group) assign(assignments map[string][]byte) {
 	if assignments == nil {
 		assignments = map[string][]byte{}
 	}
-	g.storeRecord(g.record(assignments), g.patientWait, func(err error) {
+	g.storeRecord(g.record(assignments), g.awaitLong, func(err error) {
 		if g.state != CompletingRebalance || g.generation != generation {
 			return
 		}

@@ -7,7 +7,6 @@ const (
 	timerSession   timerKind = iota // of a member, or of an id that was given out
 	timerJoin                       // the end of the join phase
 	timerSync                       // the end of the sync phase
-	timerWait                       // a request's patience with the store
 	timerRetention                  // the next look at expired offsets
 	timerAssigned                   // the patience of Syncs with the store
 )
@@ -15,5 +14,4 @@ const (
 type timerKey struct {
 	kind   timerKind
 	member string // of timerSession
-	wait   uint64 // of timerWait
 }

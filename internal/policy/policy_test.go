@@ -20,7 +20,8 @@ var ranks = map[string]int{
 	"varve/wal/replica":         2,
 	"varve/s3store":             1,
 	"varve/metadata":            1,
-	"varve/group":               1,
+	"varve/group":               3,
+	"varve/group/offsets":       2,
 	"varve/tiering/object":      2,
 	"varve/tiering/manifest":    2,
 	"varve/tiering/marker":      2,
@@ -46,7 +47,6 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
-	"varve/group":            {"varve/metadata"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
 	"varve/tiering/read":     {"varve/tiering/object", "varve/tiering/manifest"},

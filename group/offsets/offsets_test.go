@@ -1,8 +1,8 @@
-package group
+package offsets
 
 import (
+	"errors"
 	"maps"
-	"slices"
 	"testing"
 	"time"
 
@@ -15,40 +15,38 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 	const shards, emptied = 130, 100
 	old := metadata.Offsets{}
 	for p := range int32(shards * metadata.OffsetsShard) {
-		old[p] = metadata.OffsetCommit{Offset: int64(p)}
+		old[p] = metadata.OffsetCommit{Offset: int64(p), Committed: time.UnixMilli(1e12)}
 	}
 	stored := map[Shard]metadata.Offsets{{Topic: "t"}: old}
-	cfg, now := DefaultConfig(), time.UnixMilli(1e12)
-	g := Load("g", &cfg, &metadata.Group{}, clone(stored))
-	var write *Write
-	step := func(e Event) {
-		for _, f := range g.Step(now, e) {
-			if w, ok := f.(Write); ok {
-				write = &w
-			}
-		}
-	}
-	step(Loaded{})
+	cfg := DefaultConfig()
+	o := Load(&cfg, clone(stored))
+	ops := o.Store("g", 0)
 	var gone []int32
 	for i := range int32(metadata.OffsetsShard) {
 		gone = append(gone, emptied*metadata.OffsetsShard+i)
 	}
-	step(DeleteOffsets{Ticket: 1, Topics: []TopicPartitions{{"t", gone}}})
+	o.Delete(TopicPartitions{"t", gone}, Shards{})
 	deleted := false
-	for n := 0; write != nil; n++ {
+	for n := 0; o.Changed(); n++ {
 		if n > 10 {
 			t.Fatal("it never ends")
 		}
-		w := *write
-		write = nil
-		for at, o := range w.Offsets {
-			stored[at] = maps.Clone(o)
-			if len(o) == 0 && !slices.Contains(w.Kept, at) {
-				delete(stored, at)
+		for _, op := range ops {
+			_, topic, shard, err := metadata.ParseOffsetsKey(op.Key)
+			if err != nil {
+				t.Fatal(err)
 			}
+			at := Shard{topic, shard}
 			deleted = deleted || at.N == emptied
+			if delete(stored, at); op.Delete {
+				continue
+			}
+			if at, stored[at], err = Decode(metadata.KV{Key: op.Key, Value: op.Value}); err != nil {
+				t.Fatal(err)
+			}
 		}
-		step(Written{})
+		o.Stored()
+		ops = o.Store("g", 0)
 		want := maps.Clone(old)
 		if deleted {
 			for _, p := range gone {
@@ -56,7 +54,7 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 			}
 		}
 		got := metadata.Offsets{}
-		for _, o := range durable(Load("g", &cfg, &metadata.Group{}, clone(stored))) {
+		for _, o := range Durable(Load(&cfg, clone(stored))) {
 			maps.Copy(got, o)
 		}
 		if !maps.Equal(got, want) {
@@ -72,26 +70,22 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 func TestOffsetsOfAGroupAreBounded(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.OffsetsMaxBytes = 64 << 10
-	g := New("g", &cfg)
-	commit := func(p int32, size int) error {
-		e := commitOf("", -1, "t", 1)
-		e.Topics[0].Partitions[0].Partition = p
-		e.Topics[0].Partitions[0].Metadata = string(make([]byte, size))
-		errs, _, _ := g.stageCommit(e)
-		return errs[0][0]
+	o := New(&cfg)
+	fill := func(p int32, size int) error {
+		return commit(o, p, 1, string(make([]byte, size)))
 	}
 	n := int32(0)
 	var err error
 	for ; err == nil; n++ {
-		err = commit(n, 1000)
+		err = fill(n, 1000)
 	}
-	want(t, "one too many", err, ErrOffsetsTooLarge)
+	want(t, "one too many", err, ErrTooLarge)
 	if most := int32(cfg.OffsetsMaxBytes / (1000 + maxOffsetBytes)); n-1 != most {
 		t.Errorf("%d fit, %d should", n-1, most)
 	}
-	want(t, "the same again", commit(0, 1000), nil)
-	want(t, "a smaller one", commit(1, 10), nil)
-	want(t, "one in its place", commit(n, 900), nil)
+	want(t, "the same again", fill(0, 1000), nil)
+	want(t, "a smaller one", fill(1, 10), nil)
+	want(t, "one in its place", fill(n, 900), nil)
 }
 
 // A shard fits into one value, however long the texts beside its offsets are.
@@ -103,18 +97,37 @@ func TestShardFitsOneValue(t *testing.T) {
 	for range maxMetadata {
 		text += "\u20ac"
 	}
-	g := New("g", &cfg)
+	o := New(&cfg)
 	for p := range int32(metadata.OffsetsShard) {
-		e := commitOf("", -1, "t", 1<<62)
-		e.Topics[0].Partitions[0].Partition, e.Topics[0].Partitions[0].Metadata = p, text
-		errs, _, _ := g.stageCommit(e)
-		want(t, "commit", errs[0][0], nil)
+		want(t, "commit", commit(o, p, 1<<62, text), nil)
 	}
-	if n := len(g.part(Shard{"t", 0}).wanted().Encode()); n > maxShardBytes {
+	if n := len(o.part(Shard{"t", 0}).wanted().Encode()); n > maxShardBytes {
 		t.Errorf("%d bytes", n)
 	}
 	cfg.OffsetMetadataMaxBytes++
 	if cfg.Validate() == nil {
 		t.Error("more is allowed")
+	}
+}
+
+// commit commits one partition's offset of the topic t.
+func commit(o *Offsets, partition int32, offset int64, text string) error {
+	c := CommitPartition{partition, metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Metadata: text}}
+	errs, _, _ := o.Commit(time.UnixMilli(1e12), 0, []CommitTopic{{"t", []CommitPartition{c}}})
+	return errs[0][0]
+}
+
+func clone(stored map[Shard]metadata.Offsets) map[Shard]metadata.Offsets {
+	all := map[Shard]metadata.Offsets{}
+	for at, o := range stored {
+		all[at] = maps.Clone(o)
+	}
+	return all
+}
+
+func want(t *testing.T, what string, err, wanted error) {
+	t.Helper()
+	if !errors.Is(err, wanted) || wanted == nil && err != nil {
+		t.Fatalf("%s: %v, want %v", what, err, wanted)
 	}
 }

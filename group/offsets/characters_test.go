@@ -1,4 +1,4 @@
-package group
+package offsets
 
 import (
 	"strings"

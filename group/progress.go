@@ -4,34 +4,13 @@ import (
 	"context"
 	"errors"
 
-	"varve/internal/id"
+	"varve/group/offsets"
 )
-
-// Committed is how far a group got in one partition.
-type Committed struct {
-	Topic     string
-	ID        id.Topic // that it was committed for; zero: not known
-	Partition int32
-	Offset    int64
-}
 
 // Progress is how far a group got.
 type Progress struct {
 	Group     string
-	Committed []Committed
-}
-
-// progress is what the group has committed, in little memory: it is kept of groups that
-// are not loaded.
-func (g *Group) progress() (all []Committed) {
-	for _, topic := range g.Topics() {
-		for _, index := range g.Partitions(topic) {
-			if f := g.Offset(topic, index); f.Offset >= 0 {
-				all = append(all, Committed{topic, f.topic, index, f.Offset})
-			}
-		}
-	}
-	return all
+	Committed []offsets.Committed
 }
 
 // Progress returns how far the groups of this agent got, without reading anything: as it was
