@@ -25,6 +25,7 @@ import (
 	"varve/broker"
 	"varve/cluster"
 	"varve/controller"
+	"varve/coordinator"
 	"varve/group"
 	"varve/internal/chance"
 	"varve/internal/id"
@@ -81,8 +82,8 @@ type Agent struct {
 	parts        *partition.Deps
 	broker       *broker.Broker
 	tier         *tier
-	groups       *group.Coordinator
-	slots        [group.Slots]metadata.Guard // held; only follow writes it
+	groups       *group.Groups
+	slots        [coordinator.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
 	shunned      sync.Map // id.Store -> refusal
@@ -350,7 +351,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 // slotsFree reports whether a coordinator slot has no agent: its consumer groups wait.
 func (a *Agent) slotsFree() bool {
 	slots := a.view.Slots()
-	for n := range group.Slots {
+	for n := range coordinator.Slots {
 		if o := slots[n]; !a.view.Alive(o.Incarnation, o.Broker) {
 			return true
 		}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"varve/cluster"
-	"varve/group"
+	"varve/coordinator"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -98,7 +98,7 @@ func (a *Agent) clusterStatus() *ClusterStatus {
 		slots[o.Incarnation]++
 	}
 	drained, loads := v.Drained(), v.Loads()
-	s.SlotsFree = group.Slots
+	s.SlotsFree = coordinator.Slots
 	for _, l := range v.Agents() {
 		n := AgentStatus{Broker: int32(l.Broker), Incarnation: uint64(l.Incarnation), Store: l.Store.String(), Rack: l.Rack, Version: l.Version, HTTP: l.HTTP,
 			Leaving: l.Leaving, Drained: drained[l.Broker], Partitions: partitions[l.Incarnation], Slots: slots[l.Incarnation]}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"varve/coordinator"
 	"varve/group"
 	"varve/internal/id"
 	"varve/metadata"
@@ -19,7 +20,7 @@ func (a *Agent) openGroups() {
 func (a *Agent) holdSlots(ctx context.Context) {
 	owners := a.view.Slots()
 	take := map[int]metadata.Guard{}
-	for n := range group.Slots {
+	for n := range coordinator.Slots {
 		o := owners[n]
 		mine := metadata.Guard{}
 		if o.Incarnation == a.inc {

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"varve/group"
+	"varve/coordinator"
 	"varve/health"
 	"varve/internal/id"
 	"varve/metadata"
@@ -216,7 +216,7 @@ func reasons(list []health.Reason) []health.Reason {
 // snapshot asks all live agents for their reports, at the same time.
 func (i *inspector) snapshot(ctx context.Context) *health.Snapshot {
 	a := i.a
-	s := &health.Snapshot{Now: a.deps.Now(), Cluster: a.id, AskedAgent: a.self, Agents: i.agents(), Factor: a.cfg.Replication.Factor, MaxAge: a.cfg.Upload.MaxAge, SlotsFree: group.Slots,
+	s := &health.Snapshot{Now: a.deps.Now(), Cluster: a.id, AskedAgent: a.self, Agents: i.agents(), Factor: a.cfg.Replication.Factor, MaxAge: a.cfg.Upload.MaxAge, SlotsFree: coordinator.Slots,
 		Leaderless: a.withoutLeader()}
 	for _, t := range a.view.Topics() {
 		s.Partitions += int(t.Partitions)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"varve/controller"
-	"varve/group"
+	"varve/coordinator"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/wal/replica"
@@ -137,7 +137,7 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 // runController stands for election.
 func (a *Agent) runController(life context.Context) {
 	a.control = controller.New(controller.Deps{
-		Self: a.self, Incarnation: a.inc, View: a.view, Editor: a.editor, Store: a.deps.Meta, Writer: a.heads, Peers: a.peers, Slots: group.Slots,
+		Self: a.self, Incarnation: a.inc, View: a.view, Editor: a.editor, Store: a.deps.Meta, Writer: a.heads, Peers: a.peers, Slots: coordinator.Slots,
 		Lease: func() metadata.Lease { return a.lease().Lease() }, Grace: a.cfg.SessionTTL,
 		Log: a.log.With("part", "controller"), Registry: a.deps.Registry,
 	})

@@ -59,7 +59,7 @@ type Deps struct {
 	Partitions Partitions
 	Tier       Tier
 	Journal    *wal.Store
-	Groups     *group.Coordinator
+	Groups     *group.Groups
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
 	Registry   prometheus.Registerer

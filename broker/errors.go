@@ -7,6 +7,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"varve/cluster"
+	"varve/coordinator"
 	"varve/group"
 	"varve/group/offsets"
 	"varve/kafka"
@@ -84,9 +85,9 @@ func codeOf(err error) *kerr.Error { return codes.of(err, kerr.KafkaStorageError
 // COORDINATOR_NOT_AVAILABLE they would drop the connection's requests, heartbeats among
 // them, and look for another coordinator.
 var groupCodes = codeTable{
-	{group.ErrNotCoordinator, kerr.NotCoordinator},
-	{group.ErrLoading, kerr.CoordinatorLoadInProgress},
-	{group.ErrUnavailable, kerr.CoordinatorNotAvailable},
+	{coordinator.ErrNotCoordinator, kerr.NotCoordinator},
+	{coordinator.ErrLoading, kerr.CoordinatorLoadInProgress},
+	{coordinator.ErrUnavailable, kerr.CoordinatorNotAvailable},
 	{group.ErrInvalidGroup, kerr.InvalidGroupID},
 	{group.ErrGroupNotFound, kerr.GroupIDNotFound},
 	{group.ErrNonEmpty, kerr.NonEmptyGroup},
@@ -102,7 +103,7 @@ var groupCodes = codeTable{
 	{offsets.ErrTooLarge, kerr.InvalidCommitOffsetSize},
 	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
 	{group.ErrRecordTooLarge, kerr.UnknownServerError},
-	{group.ErrAway, kerr.CoordinatorLoadInProgress},
+	{coordinator.ErrAway, kerr.CoordinatorLoadInProgress},
 	{metadata.ErrUnavailable, kerr.CoordinatorLoadInProgress},
 	{context.Canceled, kerr.CoordinatorNotAvailable},
 	{context.DeadlineExceeded, kerr.CoordinatorLoadInProgress},

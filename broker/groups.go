@@ -23,7 +23,7 @@ type groupCoordinators interface {
 
 // groupAPIs serves the requests of consumer groups.
 type groupAPIs struct {
-	groups       *group.Coordinator
+	groups       *group.Groups
 	topics       groupTopics
 	coordinators groupCoordinators
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"varve/group"
+	"varve/coordinator"
 	"varve/internal/id"
 )
 
@@ -29,7 +29,7 @@ func groupTable(b *Broker) []*api {
 
 // Coordinator returns the agent that coordinates a group: the owner of its slot.
 func (b *Broker) Coordinator(name, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool) {
-	owner := b.deps.View.Slot(group.SlotOf(name))
+	owner := b.deps.View.Slot(coordinator.SlotOf(name))
 	a, ok := b.deps.View.Agent(owner.Broker)
 	if !ok || a.Incarnation != owner.Incarnation {
 		return id.NoBroker, "", 0, false

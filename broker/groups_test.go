@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/cluster"
+	"varve/coordinator"
 	"varve/group"
 	"varve/internal/id"
 	"varve/metadata"
@@ -58,7 +59,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		cfg.OffsetMetadataMaxBytes = 8
 		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}
 		groups := group.Open(cfg, store, writer, fake, nil, log, nil)
-		for n := range group.Slots {
+		for n := range coordinator.Slots {
 			groups.OwnSlots(map[int]metadata.Guard{n: {}})
 		}
 		synctest.Wait()
@@ -450,7 +451,7 @@ func TestGroupCodes(t *testing.T) {
 // Nobody expects COORDINATOR_LOAD_IN_PROGRESS as the answer to SyncGroup: Java's consumer
 // would end with it.
 func TestSyncWhileStoreIsAway(t *testing.T) {
-	if code := syncCode(group.ErrAway); code != kerr.RebalanceInProgress.Code {
+	if code := syncCode(coordinator.ErrAway); code != kerr.RebalanceInProgress.Code {
 		t.Errorf("code %d", code)
 	}
 	if code := syncCode(group.ErrUnknownMember); code != kerr.UnknownMemberID.Code {

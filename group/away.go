@@ -1,5 +1,7 @@
 package group
 
+import "varve/coordinator"
+
 // storeAway is StoreAway: what the group does while the metadata store doesn't answer.
 // Members keep their sessions and assignments, and what they commit is stored later. A
 // rebalance would leave them without partitions for as long as its end can't be stored,
@@ -21,7 +23,7 @@ func (g *Group) postpone(why string) bool {
 		return false
 	}
 	if g.deferred == "" {
-		g.note("a rebalance waits until the metadata store is back: %s", why)
+		g.out.Note("a rebalance waits until the metadata store is back: %s", why)
 		g.deferred = why
 	}
 	return true
@@ -50,11 +52,11 @@ func (g *Group) joinAway(e Join) bool {
 		if g.leader == id {
 			g.postpone("leader " + id + " rejoined; client reason: " + reason(e.Reason))
 		}
-		g.reply(e.Ticket, g.joined(m, g.leader == id))
+		g.out.Reply(e.Ticket, g.joined(m, g.leader == id))
 		return true
 	case id != "":
-		g.timers.Set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
+		g.timers.Set(timerKey{kind: timerSession, member: id}, g.out.Now.Add(e.SessionTimeout))
 	}
-	g.reply(e.Ticket, JoinReply{Err: ErrAway, MemberID: e.MemberID, Generation: -1})
+	g.out.Reply(e.Ticket, JoinReply{Err: coordinator.ErrAway, MemberID: e.MemberID, Generation: -1})
 	return true
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"testing"
 
+	"varve/coordinator"
 	"varve/metadata"
 )
 
@@ -48,7 +49,7 @@ func BenchmarkHeartbeat(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		effects := s.g.Step(s.now, Heartbeat{MemberID: "c-u500", Generation: 1})
-		if err := effects[0].(Reply).Answer.(HeartbeatReply).Err; err != nil {
+		if err := effects[0].(coordinator.Reply).Answer.(HeartbeatReply).Err; err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,28 +3,29 @@ package group
 import (
 	"slices"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 )
 
 // commit is OffsetCommit.
 func (g *Group) commit(e Commit) {
 	if err := g.checkCommit(e); err != nil {
-		g.reply(e.Ticket, CommitReply{Err: err})
+		g.out.Reply(e.Ticket, CommitReply{Err: err})
 		return
 	}
 	if !g.exists {
 		g.create()
-		g.note("group is made by a commit without members")
+		g.out.Note("group is made by a commit without members")
 	}
 	if m := g.byID[e.MemberID]; m != nil {
 		g.extend(m, m.session)
 	}
-	errs, accepted, touched := g.offsets.Commit(g.now, e.Retention, e.Topics)
+	errs, accepted, touched := g.offsets.Commit(g.out.Now, e.Retention, e.Topics)
 	if slices.ContainsFunc(errs, func(of []error) bool { return slices.Contains(of, offsets.ErrTooLarge) }) {
-		g.alarm("commits are refused: the group's offsets and their metadata take %d bytes, groups.offsets_max_bytes is %d; delete offsets that nobody needs, or raise it", g.offsets.Size(), g.cfg.OffsetsMaxBytes)
+		g.out.Alarm("commits are refused: the group's offsets and their metadata take %d bytes, groups.offsets_max_bytes is %d; delete offsets that nobody needs, or raise it", g.offsets.Size(), g.cfg.OffsetsMaxBytes)
 	}
 	if accepted == 0 {
-		g.reply(e.Ticket, CommitReply{Errs: errs})
+		g.out.Reply(e.Ticket, CommitReply{Errs: errs})
 		return
 	}
 	values := len(touched)
@@ -34,11 +35,11 @@ func (g *Group) commit(e Commit) {
 	ticket := e.Ticket
 	w := g.await(values, func(err error) {
 		if err != nil {
-			g.reply(ticket, CommitReply{Err: err})
+			g.out.Reply(ticket, CommitReply{Err: err})
 			return
 		}
-		g.count(CountCommits, accepted)
-		g.reply(ticket, CommitReply{Errs: errs})
+		g.out.Count(CountCommits, accepted)
+		g.out.Reply(ticket, CommitReply{Errs: errs})
 	})
 	g.offsets.Await(touched, w)
 	if !g.recorded {
@@ -51,7 +52,7 @@ func (g *Group) commit(e Commit) {
 // checkCommit says whether who commits may.
 func (g *Group) checkCommit(e Commit) error {
 	if g.deleting {
-		return ErrAway
+		return coordinator.ErrAway
 	}
 	if !g.exists {
 		switch {

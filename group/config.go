@@ -6,10 +6,11 @@ import (
 	"math"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 )
 
-// Config are the coordinator's settings, by the names that Kafka has for them.
+// Config are the settings of groups, by the names that Kafka has for them.
 type Config struct {
 	// MinSessionTimeout and MaxSessionTimeout bound what a member may ask for:
 	// group.min.session.timeout.ms, group.max.session.timeout.ms.
@@ -78,4 +79,10 @@ func (c Config) Validate() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// driver are the coordinator's settings.
+func (c Config) driver() coordinator.Config {
+	return coordinator.Config{ReadTimeout: c.CommitTimeout, RereadAfter: c.RetentionCheck, UnloadAfter: c.UnloadAfter,
+		StoreBytesPerSecond: c.StoreBytesPerSecond}
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/metadata"
 )
@@ -17,12 +18,12 @@ import (
 // countingReader counts how often a key is read, and lets reads wait while the gate's
 // token is away. The key that tells whether the store is there passes.
 type countingReader struct {
-	Reader
+	coordinator.Reader
 	gets atomic.Int64
 	gate chan struct{} // has one token
 }
 
-func counted(r Reader) *countingReader {
+func counted(r coordinator.Reader) *countingReader {
 	c := &countingReader{Reader: r, gate: make(chan struct{}, 1)}
 	c.gate <- struct{}{}
 	return c
@@ -40,15 +41,15 @@ func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, erro
 func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 	d.t.Helper()
 	d.stop()
-	key := metadata.SlotKey(SlotOf(group))
+	key := metadata.SlotKey(coordinator.SlotOf(group))
 	rev, err := d.store.Txn(d.t.Context(), nil, metadata.Put(key, []byte("ours")))
 	want(d.t, "slot", err, nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	r := counted(d.store)
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-	d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
+	d.Groups = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
 	guard := metadata.Guard{Key: key, Mod: rev}
-	d.OwnSlots(map[int]metadata.Guard{SlotOf(group): guard})
+	d.OwnSlots(map[int]metadata.Guard{coordinator.SlotOf(group): guard})
 	synctest.Wait()
 	r.gets.Store(0)
 	return r, guard
@@ -79,9 +80,9 @@ func TestReplacedCoordinatorAnswersNothing(t *testing.T) {
 			err     error
 		}{
 			"an offset that is known": {"g", askedT, false, nil},
-			"the same, settled":       {"g", askedT, true, ErrNotCoordinator},
-			"no offset":               {"g", askedMore, false, ErrNotCoordinator},
-			"all there are":           {"g", nil, false, ErrNotCoordinator},
+			"the same, settled":       {"g", askedT, true, coordinator.ErrNotCoordinator},
+			"no offset":               {"g", askedMore, false, coordinator.ErrNotCoordinator},
+			"all there are":           {"g", nil, false, coordinator.ErrNotCoordinator},
 		} {
 			_, err := d.Fetch(t.Context(), c.group, c.topics, c.settled)
 			want(t, name, err, c.err)
@@ -89,7 +90,7 @@ func TestReplacedCoordinatorAnswersNothing(t *testing.T) {
 		_, err = d.store.Txn(t.Context(), nil, metadata.Delete(guard.Key))
 		want(t, "the slot's end", err, nil)
 		_, err = d.Fetch(t.Context(), "g", askedMore, false)
-		want(t, "no offset, and nobody's slot", err, ErrNotCoordinator)
+		want(t, "no offset, and nobody's slot", err, coordinator.ErrNotCoordinator)
 	})
 }
 
@@ -105,7 +106,7 @@ func TestNoOffsetIsNotSaidWhileAway(t *testing.T) {
 		}
 		begun := time.Now()
 		_, err := d.Fetch(t.Context(), "g", askedMore, false)
-		want(t, "no offset", err, ErrAway)
+		want(t, "no offset", err, coordinator.ErrAway)
 		if took := time.Since(begun); took > confirmPatience {
 			t.Errorf("took %v", took)
 		}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
 )
@@ -12,13 +13,13 @@ import (
 func (g *Group) deleteOffsets(e DeleteOffsets) {
 	switch {
 	case g.exists && g.away:
-		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrAway})
+		g.out.Reply(e.Ticket, DeleteOffsetsReply{Err: coordinator.ErrAway})
 		return
 	case !g.exists || g.deleting:
-		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrGroupNotFound})
+		g.out.Reply(e.Ticket, DeleteOffsetsReply{Err: ErrGroupNotFound})
 		return
 	case g.state != Empty && g.protocolType != consumerProtocol:
-		g.reply(e.Ticket, DeleteOffsetsReply{Err: ErrNonEmpty})
+		g.out.Reply(e.Ticket, DeleteOffsetsReply{Err: ErrNonEmpty})
 		return
 	}
 	errs := make([]error, len(e.Topics))
@@ -32,15 +33,15 @@ func (g *Group) deleteOffsets(e DeleteOffsets) {
 		n += g.offsets.Delete(t, touched)
 	}
 	if n == 0 {
-		g.reply(e.Ticket, DeleteOffsetsReply{Errs: errs})
+		g.out.Reply(e.Ticket, DeleteOffsetsReply{Errs: errs})
 		return
 	}
 	ticket := e.Ticket
 	w := g.await(len(touched), func(err error) {
 		if err == nil {
-			g.count(CountDeletedOffsets, n)
+			g.out.Count(CountDeletedOffsets, n)
 		}
-		g.reply(ticket, DeleteOffsetsReply{Err: err, Errs: errs})
+		g.out.Reply(ticket, DeleteOffsetsReply{Err: err, Errs: errs})
 	})
 	g.offsets.Await(touched, w)
 }
@@ -59,15 +60,15 @@ func (g *Group) subscribed(topic string) bool {
 func (g *Group) delete(e Delete) {
 	switch {
 	case g.exists && g.away:
-		g.reply(e.Ticket, DeleteReply{ErrAway})
+		g.out.Reply(e.Ticket, DeleteReply{coordinator.ErrAway})
 	case !g.exists || g.deleting:
-		g.reply(e.Ticket, DeleteReply{ErrGroupNotFound})
+		g.out.Reply(e.Ticket, DeleteReply{ErrGroupNotFound})
 	case g.state != Empty:
-		g.reply(e.Ticket, DeleteReply{ErrNonEmpty})
+		g.out.Reply(e.Ticket, DeleteReply{ErrNonEmpty})
 	default:
 		g.kill()
 		ticket := e.Ticket
-		g.next.waits = append(g.next.waits, g.await(1, func(err error) { g.reply(ticket, DeleteReply{err}) }))
+		g.next.waits = append(g.next.waits, g.await(1, func(err error) { g.out.Reply(ticket, DeleteReply{err}) }))
 	}
 }
 
@@ -79,14 +80,14 @@ func (g *Group) kill() {
 	g.offsets.DeleteAll()
 	g.deleting, g.next.drop = true, true
 	g.transition(Dead)
-	g.note("group is deleted")
+	g.out.Note("group is deleted")
 }
 
 // topicsDeleted forgets the offsets of topics that are gone, not those of another of
 // the same name.
 func (g *Group) topicsDeleted(gone map[id.Topic]string) {
 	if !g.deleting {
-		g.count(CountDeletedOffsets, g.offsets.DeleteTopics(gone))
+		g.out.Count(CountDeletedOffsets, g.offsets.DeleteTopics(gone))
 	}
 }
 
@@ -96,11 +97,11 @@ func (g *Group) retention() {
 	if !g.exists || g.deleting {
 		return
 	}
-	g.timers.Set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
+	g.timers.Set(timerKey{kind: timerRetention}, g.out.Now.Add(g.cfg.RetentionCheck))
 	n := g.expire()
 	if n > 0 {
-		g.note("%d offsets expired", n)
-		g.count(CountExpiredOffsets, n)
+		g.out.Note("%d offsets expired", n)
+		g.out.Count(CountExpiredOffsets, n)
 	}
 	if g.state == Empty && len(g.pending) == 0 && !g.offsets.Any() {
 		g.kill()
@@ -115,9 +116,9 @@ func (g *Group) expire() int {
 	byCommit := g.protocolType == "" || g.protocolType == consumerProtocol && g.topics != nil && g.state == Stable
 	switch {
 	case byState:
-		return g.offsets.Expire(g.now, g.since, g.subscribed)
+		return g.offsets.Expire(g.out.Now, g.since, g.subscribed)
 	case byCommit:
-		return g.offsets.Expire(g.now, time.Time{}, g.subscribed)
+		return g.offsets.Expire(g.out.Now, time.Time{}, g.subscribed)
 	}
 	return 0
 }

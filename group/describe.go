@@ -1,8 +1,6 @@
 package group
 
 import (
-	"time"
-
 	"varve/group/offsets"
 )
 
@@ -60,24 +58,5 @@ func (g *Group) progress() []offsets.Committed {
 	return g.offsets.Progress()
 }
 
-// Listing is what ListGroups shows.
-type Listing struct {
-	Group        string
-	ProtocolType string
-	State        State
-}
-
 // List shows the group in brief.
 func (g *Group) List() Listing { return Listing{g.id, g.protocolType, g.state} }
-
-// Expiry is when the group next has an offset to forget, or itself; zero if it
-// can't be told.
-func (g *Group) Expiry() time.Time {
-	if !g.offsets.Any() {
-		return g.since.Add(g.cfg.RetentionCheck)
-	}
-	if g.protocolType == "" {
-		return g.offsets.Expiry(time.Time{})
-	}
-	return g.offsets.Expiry(g.since)
-}

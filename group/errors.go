@@ -2,16 +2,9 @@ package group
 
 import "errors"
 
-// What a coordinator answers a request with; each is one of Kafka's errors.
+// What a group answers a request with, besides the errors of its coordinator and its
+// offsets; each is one of Kafka's errors.
 var (
-	// ErrNotCoordinator: another agent coordinates the group; look it up again.
-	ErrNotCoordinator = errors.New("this agent is not the coordinator of the group")
-	// ErrLoading: the group is being read; retry.
-	ErrLoading = errors.New("the group is being loaded")
-	// ErrAway: the metadata store doesn't answer; ask the same coordinator again.
-	ErrAway = errors.New("the metadata store does not answer")
-	// ErrUnavailable: the answer can't be had or made durable now; retry.
-	ErrUnavailable = errors.New("the group coordinator is not available")
 	// ErrInvalidGroup: the group's name can't be used for this request.
 	ErrInvalidGroup = errors.New("the group id is invalid")
 	// ErrGroupNotFound: there is no such group.

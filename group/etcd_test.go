@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/coordinator"
 	"varve/group"
 	"varve/group/offsets"
 	"varve/internal/testserver"
@@ -27,7 +28,7 @@ func TestRealEtcd(t *testing.T) {
 	for round := range int64(3) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		c := group.Open(group.DefaultConfig(), store, writer, nil, nil, log, nil)
-		c.OwnSlots(map[int]metadata.Guard{group.SlotOf("g/ü"): {}})
+		c.OwnSlots(map[int]metadata.Guard{coordinator.SlotOf("g/ü"): {}})
 		for { // until the slot is read; the test's own time bounds it
 			f, err := c.Fetch(t.Context(), "g/ü", []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0}}}, true)
 			if err != nil {

@@ -3,17 +3,10 @@ package group
 import (
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/metadata"
 )
-
-// Ticket names a request until it is answered, once, by a Reply.
-type Ticket uint64
-
-// Event is something that happens to a group: a request of the types below
-// that carry a Ticket, or one of Tick, Stored, StoreAway, Loaded, TopicsDeleted, Resign.
-type Event interface{ event() }
 
 // Protocol is one that a member can use, with the member's metadata for it.
 type Protocol struct {
@@ -23,7 +16,7 @@ type Protocol struct {
 
 // Join asks to be in the next generation.
 type Join struct {
-	Ticket           Ticket
+	Ticket           coordinator.Ticket
 	MemberID         string // "" if none was given out yet
 	InstanceID       *string
 	NewID            string // random; makes the id of a new member
@@ -59,7 +52,7 @@ type JoinedMember struct {
 
 // Sync asks for the member's assignment; the leader brings all of them.
 type Sync struct {
-	Ticket       Ticket
+	Ticket       coordinator.Ticket
 	MemberID     string
 	InstanceID   *string
 	Generation   int32
@@ -78,7 +71,7 @@ type SyncReply struct {
 
 // Heartbeat keeps a member's session.
 type Heartbeat struct {
-	Ticket     Ticket
+	Ticket     coordinator.Ticket
 	MemberID   string
 	InstanceID *string
 	Generation int32
@@ -89,7 +82,7 @@ type HeartbeatReply struct{ Err error }
 
 // Leave removes members.
 type Leave struct {
-	Ticket  Ticket
+	Ticket  coordinator.Ticket
 	Members []Leaving
 }
 
@@ -108,7 +101,7 @@ type LeaveReply struct {
 
 // Commit stores offsets for a member, or for anybody if the group has none.
 type Commit struct {
-	Ticket     Ticket
+	Ticket     coordinator.Ticket
 	MemberID   string
 	InstanceID *string
 	Generation int32         // negative: not of a member
@@ -126,7 +119,7 @@ type CommitReply struct {
 
 // DeleteOffsets forgets committed offsets.
 type DeleteOffsets struct {
-	Ticket Ticket
+	Ticket coordinator.Ticket
 	Topics []offsets.TopicPartitions
 }
 
@@ -137,95 +130,16 @@ type DeleteOffsetsReply struct {
 }
 
 // Delete removes an empty group and all its offsets.
-type Delete struct{ Ticket Ticket }
+type Delete struct{ Ticket coordinator.Ticket }
 
 // DeleteReply answers a Delete.
 type DeleteReply struct{ Err error }
 
 // Settle asks to wait until all offsets that were accepted are durable.
-type Settle struct{ Ticket Ticket }
+type Settle struct{ Ticket coordinator.Ticket }
 
 // SettleReply answers a Settle.
 type SettleReply struct{ Err error }
 
-// Tick is the passing of time; due at the group's Wake.
-type Tick struct{}
-
-// Loaded is the first event of a group that was read from the store.
-type Loaded struct{}
-
 // TopicsDeleted forgets all offsets of topics that are gone, given with their names.
 type TopicsDeleted struct{ Gone map[id.Topic]string }
-
-// Stored says that a Store is durable. If one fails what is stored is not known:
-// the group must Resign and be loaded anew.
-type Stored struct{}
-
-// StoreAway reports that the metadata store doesn't answer, or answers again. What waits for
-// it, and what would have to, is answered at once with ErrAway.
-type StoreAway struct{ Away bool }
-
-// Resign answers everything that is pending with Err; the group is not used
-// after it.
-type Resign struct{ Err error }
-
-func (Join) event()          {}
-func (Sync) event()          {}
-func (Heartbeat) event()     {}
-func (Leave) event()         {}
-func (Commit) event()        {}
-func (DeleteOffsets) event() {}
-func (Delete) event()        {}
-func (Settle) event()        {}
-func (Tick) event()          {}
-func (Loaded) event()        {}
-func (TopicsDeleted) event() {}
-func (Stored) event()        {}
-func (StoreAway) event()     {}
-func (Resign) event()        {}
-
-// Effect is what a Step wants done: Reply, Store, Note or Count.
-type Effect interface{ effect() }
-
-// Reply answers the request of a Ticket with the reply type of its event.
-type Reply struct {
-	Ticket Ticket
-	Answer any
-}
-
-// Store has operations done in one transaction; a Stored answers it, and until then there is
-// no other.
-type Store struct{ Ops []metadata.Op }
-
-// Note is worth a line in the log.
-type Note struct {
-	Text  string
-	Alarm bool // an operator has to do something
-}
-
-// Count adds to a metric.
-type Count struct {
-	What Metric
-	N    int
-}
-
-// Metric is something that is counted.
-type Metric uint8
-
-// What is counted.
-const (
-	CountRebalances Metric = iota
-	CountExpiredMembers
-	CountCommits
-	CountExpiredOffsets
-	CountDeletedOffsets
-)
-
-func (m Metric) String() string {
-	return [...]string{"rebalances", "expired members", "commits", "expired offsets", "deleted offsets"}[m]
-}
-
-func (Reply) effect() {}
-func (Store) effect() {}
-func (Note) effect()  {}
-func (Count) effect() {}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/internal/workbound"
@@ -22,12 +23,12 @@ type world struct {
 	cfg        Config
 	g          *Group
 	now        time.Time
-	open       map[Ticket]string // requests that were not answered
-	last       Ticket
+	open       map[coordinator.Ticket]string // requests that were not answered
+	last       coordinator.Ticket
 	ids        []string
 	generation int32
 	leaders    map[int32]string
-	write      *Store
+	write      *coordinator.Store
 	kept       *kept
 }
 
@@ -57,13 +58,13 @@ func (w *world) member() string {
 	return ""
 }
 
-func (w *world) ticket(kind string) Ticket {
+func (w *world) ticket(kind string) coordinator.Ticket {
 	w.last++
 	w.open[w.last] = kind
 	return w.last
 }
 
-func (w *world) event() Event {
+func (w *world) event() coordinator.Event {
 	gen := w.g.generation - int32(w.pick(8)/7)
 	switch w.pick(12) {
 	case 0, 1, 2, 3:
@@ -107,13 +108,13 @@ func (w *world) event() Event {
 	return Settle{w.ticket("settle")}
 }
 
-func (w *world) step(e Event) {
+func (w *world) step(e coordinator.Event) {
 	existed := w.g.exists
 	for _, f := range w.g.Step(w.now, e) {
 		switch f := f.(type) {
-		case Reply:
+		case coordinator.Reply:
 			w.answered(f)
-		case Store:
+		case coordinator.Store:
 			if w.write != nil {
 				w.t.Fatal("two writes under way")
 			}
@@ -127,7 +128,7 @@ func (w *world) step(e Event) {
 	w.check()
 }
 
-func (w *world) answered(r Reply) {
+func (w *world) answered(r coordinator.Reply) {
 	if _, ok := w.open[r.Ticket]; !ok {
 		w.t.Fatalf("ticket %d was answered twice, now %+v", r.Ticket, r.Answer)
 	}
@@ -157,7 +158,7 @@ func (w *world) check() {
 		t.Fatalf("generation fell from %d to %d", w.generation, g.generation)
 	}
 	w.generation = g.generation
-	waiting := map[Ticket]bool{}
+	waiting := map[coordinator.Ticket]bool{}
 	joins, size := 0, 0
 	for _, m := range g.members {
 		if g.byID[m.id] != m || m.instance != nil && g.static[*m.instance] != m.id {
@@ -195,7 +196,7 @@ func (w *world) check() {
 			t.Fatalf("%s %d is not answered and nothing waits", kind, ticket)
 		}
 	}
-	if g.busy() && w.write == nil {
+	if g.Busy() && w.write == nil {
 		t.Fatal("changes that nothing writes")
 	}
 }
@@ -208,7 +209,7 @@ func (w *world) settle() {
 	}
 	w.write = nil
 	w.kept.apply(f.Ops)
-	w.step(Stored{})
+	w.step(coordinator.Stored{})
 	w.compare()
 	if len(w.kept.offsets) > 0 && w.kept.record == nil && w.g.exists {
 		w.t.Fatal("offsets are stored and the group is not")
@@ -230,8 +231,8 @@ func (w *world) compare() {
 
 // again begins anew with what is stored, perhaps as an earlier version stored it.
 func (w *world) again() {
-	for _, f := range w.g.Step(w.now, Resign{ErrNotCoordinator}) {
-		if r, ok := f.(Reply); ok {
+	for _, f := range w.g.Step(w.now, coordinator.Resign{Err: coordinator.ErrNotCoordinator}) {
+		if r, ok := f.(coordinator.Reply); ok {
 			w.answered(r)
 		}
 	}
@@ -254,7 +255,7 @@ func (w *world) again() {
 	w.write, w.generation = nil, 0
 	clear(w.leaders)
 	w.g = w.kept.load(&w.cfg)
-	w.step(Loaded{})
+	w.step(coordinator.Loaded{})
 }
 
 func (w *world) run() {
@@ -262,16 +263,16 @@ func (w *world) run() {
 		switch w.pick(8) {
 		case 0:
 			w.now = w.now.Add(time.Duration(w.pick(8)) * time.Second)
-			w.step(Tick{})
+			w.step(coordinator.Tick{})
 		case 1:
 			w.now = w.now.Add(time.Duration(w.pick(256)) * time.Hour)
-			w.step(Tick{})
+			w.step(coordinator.Tick{})
 		case 2, 3:
 			w.settle()
 		case 4:
 			switch w.pick(8) {
 			case 0, 1:
-				w.step(StoreAway{!w.g.away})
+				w.step(coordinator.StoreAway{Away: !w.g.away})
 			case 2:
 				w.again()
 			default:
@@ -281,16 +282,16 @@ func (w *world) run() {
 			w.step(w.event())
 		}
 	}
-	w.step(Tick{})
-	for _, f := range w.g.Step(w.now, Resign{ErrNotCoordinator}) {
-		if r, ok := f.(Reply); ok {
+	w.step(coordinator.Tick{})
+	for _, f := range w.g.Step(w.now, coordinator.Resign{Err: coordinator.ErrNotCoordinator}) {
+		if r, ok := f.(coordinator.Reply); ok {
 			w.answered(r)
 		}
 	}
 }
 
 func newWorld(t *testing.T, in []byte) *world {
-	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[Ticket]string{},
+	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[coordinator.Ticket]string{},
 		leaders: map[int32]string{}, kept: newKept(t)}
 	w.cfg.MaxSize = 3
 	w.g = New("g", &w.cfg)

@@ -1,22 +1,10 @@
-// Package group coordinates consumer groups: Kafka's classic group protocol as
-// a pure state machine (Group), and a thin driver (Coordinator) that feeds it
-// requests and time and stores what has to last.
-//
-// It promises Apache Kafka's behaviour down to its errors; that an offset is
-// answered only when it is durable in the metadata store; that members of a
-// stable group go on through an outage of the store and a change of coordinator;
-// and that what another coordinator wrote is never overwritten, since every
-// write is guarded by the revision that was last seen. It never looks into
-// assignments, and never knows connections or Kafka's messages.
-//
-// Sources: Apache Kafka's group coordinator; KIP-62, KIP-134, KIP-211, KIP-345,
-// KIP-389, KIP-394, KIP-496, KIP-800, KIP-814.
 package group
 
 import (
 	"fmt"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/deadline"
 	"varve/metadata"
@@ -48,8 +36,7 @@ const consumerProtocol = "consumer"
 type Group struct {
 	id  string
 	cfg *Config
-	now time.Time // of the present Step
-	out []Effect  // of the present Step
+	out coordinator.Effects // of the present Step
 
 	exists   bool // Invariant: if not, nothing below is set
 	deleting bool // on the way out; Invariant: state is Dead
@@ -95,7 +82,7 @@ func New(id string, cfg *Config) *Group {
 
 // forget brings the group to where it does not exist.
 func (g *Group) forget() {
-	*g = Group{id: g.id, cfg: g.cfg, now: g.now, out: g.out, away: g.away, byID: map[string]*member{}, static: map[string]string{},
+	*g = Group{id: g.id, cfg: g.cfg, out: g.out, away: g.away, byID: map[string]*member{}, static: map[string]string{},
 		pending: map[string]struct{}{}, unsynced: map[string]struct{}{}}
 	g.offsets = offsets.New(&g.cfg.Config)
 }
@@ -104,19 +91,19 @@ func (g *Group) forget() {
 func (g *Group) create() {
 	g.exists = true
 	g.transition(Empty)
-	g.timers.Set(timerKey{kind: timerRetention}, g.now.Add(g.cfg.RetentionCheck))
+	g.timers.Set(timerKey{kind: timerRetention}, g.out.Now.Add(g.cfg.RetentionCheck))
 }
 
 // Step applies an event and returns what is to be done, in order.
-func (g *Group) Step(now time.Time, e Event) []Effect {
-	g.now, g.out = now, nil
+func (g *Group) Step(now time.Time, e coordinator.Event) []coordinator.Effect {
+	g.out.Begin(now)
 	switch e := e.(type) {
 	case Join:
 		g.join(e)
 	case Sync:
 		g.sync(e)
 	case Heartbeat:
-		g.reply(e.Ticket, HeartbeatReply{g.heartbeat(e)})
+		g.out.Reply(e.Ticket, HeartbeatReply{g.heartbeat(e)})
 	case Leave:
 		g.leave(e)
 	case Commit:
@@ -127,39 +114,39 @@ func (g *Group) Step(now time.Time, e Event) []Effect {
 		g.delete(e)
 	case Settle:
 		g.settle(e)
-	case Tick:
+	case coordinator.Tick:
 		g.tick()
-	case Loaded:
+	case coordinator.Loaded:
 		g.loaded()
 	case TopicsDeleted:
 		g.topicsDeleted(e.Gone)
-	case Stored:
+	case coordinator.Stored:
 		g.stored()
-	case StoreAway:
+	case coordinator.StoreAway:
 		g.storeAway(e.Away)
-	case Resign:
+	case coordinator.Resign:
 		g.resign(e.Err)
-		return g.out
+		return g.out.All()
 	}
 	g.flush()
 	if g.away {
-		g.waits.fail(ErrAway)
+		g.waits.fail(coordinator.ErrAway)
 	}
-	return g.out
+	return g.out.All()
 }
 
 // tick runs what is due.
 func (g *Group) tick() {
 	for {
 		first := g.Wake()
-		if first.IsZero() || first.After(g.now) {
+		if first.IsZero() || first.After(g.out.Now) {
 			return
 		}
 		if first.Equal(g.waits.next()) {
-			g.waits.over(g.now)
+			g.waits.over(g.out.Now)
 			continue
 		}
-		key, _ := g.timers.Pop(g.now)
+		key, _ := g.timers.Pop(g.out.Now)
 		switch key.kind {
 		case timerSession:
 			g.sessionOver(key.member)
@@ -175,47 +162,8 @@ func (g *Group) tick() {
 	}
 }
 
-// Wake is when the group next wants a Tick; zero if never.
-func (g *Group) Wake() time.Time { return earlier(g.timers.Next(), g.waits.next()) }
-
-// earlier returns the earlier of two times, of which zero is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// Exists says whether there is such a group.
-func (g *Group) Exists() bool { return g.exists }
-
-// State is the group's state.
-func (g *Group) State() State { return g.state }
-
-// Idle says whether the group can be read from the store again as it is.
-func (g *Group) Idle() bool {
-	return !g.exists || g.state == Empty && len(g.pending) == 0 && !g.busy() && (g.recorded || g.offsets.Empty())
-}
-
-func (g *Group) reply(t Ticket, answer any) { g.out = append(g.out, Reply{t, answer}) }
-
-func (g *Group) note(format string, args ...any) {
-	g.out = append(g.out, Note{fmt.Sprintf(format, args...), false})
-}
-
-// alarm is a note of what an operator has to do something about.
-func (g *Group) alarm(format string, args ...any) {
-	g.out = append(g.out, Note{fmt.Sprintf(format, args...), true})
-}
-
-func (g *Group) count(what Metric, n int) {
-	if n > 0 {
-		g.out = append(g.out, Count{what, n})
-	}
-}
-
 func (g *Group) transition(s State) {
-	g.previous, g.state, g.since = g.state, s, g.now
+	g.previous, g.state, g.since = g.state, s, g.out.Now
 }
 
 func (g *Group) in(states ...State) bool {
@@ -260,9 +208,9 @@ func (g *Group) loaded() {
 		return
 	}
 	if g.since.IsZero() {
-		g.since = g.now
+		g.since = g.out.Now
 	}
-	check := g.now.Add(g.cfg.RetentionCheck)
+	check := g.out.Now.Add(g.cfg.RetentionCheck)
 	if due := g.Expiry(); g.state == Empty && !due.IsZero() && due.Before(check) {
 		check = due
 	}

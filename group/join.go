@@ -2,6 +2,8 @@ package group
 
 import (
 	"slices"
+
+	"varve/coordinator"
 )
 
 // maxPending bounds how many ids may be given out that have not joined.
@@ -10,7 +12,7 @@ const maxPending = 1 << 14
 // join is JoinGroup.
 func (g *Group) join(e Join) {
 	refuse := func(id string, err error) {
-		g.reply(e.Ticket, JoinReply{Err: err, MemberID: id, Generation: -1})
+		g.out.Reply(e.Ticket, JoinReply{Err: err, MemberID: id, Generation: -1})
 	}
 	e.Protocols = distinct(e.Protocols)
 	if e.SessionTimeout < g.cfg.MinSessionTimeout || e.SessionTimeout > g.cfg.MaxSessionTimeout {
@@ -18,7 +20,7 @@ func (g *Group) join(e Join) {
 		return
 	}
 	if g.deleting {
-		refuse(e.MemberID, ErrAway)
+		refuse(e.MemberID, coordinator.ErrAway)
 		return
 	}
 	if !g.exists && e.MemberID != "" {
@@ -29,7 +31,7 @@ func (g *Group) join(e Join) {
 		return
 	}
 	if !g.holds(e) {
-		g.alarm("a member was refused: with what it brings along the group would be too large to be stored (%d bytes at most); let it have fewer members, or subscriptions that take less", maxRecordBytes)
+		g.out.Alarm("a member was refused: with what it brings along the group would be too large to be stored (%d bytes at most); let it have fewer members, or subscriptions that take less", maxRecordBytes)
 		refuse(e.MemberID, ErrRecordTooLarge)
 		return
 	}
@@ -152,12 +154,12 @@ func (g *Group) joinNew(e Join) {
 		return
 	}
 	if len(g.pending) >= maxPending {
-		g.reply(e.Ticket, JoinReply{Err: ErrMaxSize, Generation: -1})
+		g.out.Reply(e.Ticket, JoinReply{Err: ErrMaxSize, Generation: -1})
 		return
 	}
 	g.pending[id] = struct{}{}
-	g.timers.Set(timerKey{kind: timerSession, member: id}, g.now.Add(e.SessionTimeout))
-	g.reply(e.Ticket, JoinReply{Err: ErrMemberIDRequired, MemberID: id, Generation: -1})
+	g.timers.Set(timerKey{kind: timerSession, member: id}, g.out.Now.Add(e.SessionTimeout))
+	g.out.Reply(e.Ticket, JoinReply{Err: ErrMemberIDRequired, MemberID: id, Generation: -1})
 }
 
 // joinAgain is a Join by somebody who has an id.
@@ -167,7 +169,7 @@ func (g *Group) joinAgain(e Join) {
 		return
 	}
 	if err := g.check(e.MemberID, e.InstanceID); err != nil {
-		g.reply(e.Ticket, JoinReply{Err: err, MemberID: e.MemberID, Generation: -1})
+		g.out.Reply(e.Ticket, JoinReply{Err: err, MemberID: e.MemberID, Generation: -1})
 		return
 	}
 	m := g.byID[e.MemberID]
@@ -176,9 +178,9 @@ func (g *Group) joinAgain(e Join) {
 	switch {
 	case g.state == CompletingRebalance && same:
 		// The answer to its Join may have been lost.
-		g.reply(e.Ticket, g.joined(m, leader))
+		g.out.Reply(e.Ticket, g.joined(m, leader))
 	case g.state == Stable && same && !leader:
-		g.reply(e.Ticket, g.joined(m, false))
+		g.out.Reply(e.Ticket, g.joined(m, false))
 	case g.state == Stable && same:
 		// The leader may know of changes that the members' metadata don't show.
 		g.update(m, e)

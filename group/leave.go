@@ -1,11 +1,15 @@
 package group
 
-import "strings"
+import (
+	"strings"
+
+	"varve/coordinator"
+)
 
 // leave is LeaveGroup.
 func (g *Group) leave(e Leave) {
 	if g.deleting {
-		g.reply(e.Ticket, LeaveReply{Err: ErrAway})
+		g.out.Reply(e.Ticket, LeaveReply{Err: coordinator.ErrAway})
 		return
 	}
 	errs := make([]error, len(e.Members))
@@ -18,7 +22,7 @@ func (g *Group) leave(e Leave) {
 			gone = append(gone, id+" ("+reason(l.Reason)+")")
 		}
 	}
-	g.reply(e.Ticket, LeaveReply{Members: errs})
+	g.out.Reply(e.Ticket, LeaveReply{Members: errs})
 	if len(gone) == 0 {
 		return
 	}
@@ -27,7 +31,7 @@ func (g *Group) leave(e Leave) {
 		g.prepare(why)
 		return
 	}
-	g.note("%s", why)
+	g.out.Note("%s", why)
 	g.maybeComplete()
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"varve/coordinator"
 	"varve/metadata"
 )
 
@@ -18,10 +19,10 @@ type member struct {
 	session    time.Duration
 	protocols  []Protocol // in order of preference, no name twice
 	assignment []byte
-	size       int     // of what its Join brought along
-	isNew      bool    // has not had an answer to its first Join
-	join       *Ticket // the Join that waits, if any
-	sync       *Ticket // the Sync that waits, if any
+	size       int                 // of what its Join brought along
+	isNew      bool                // has not had an answer to its first Join
+	join       *coordinator.Ticket // the Join that waits, if any
+	sync       *coordinator.Ticket // the Sync that waits, if any
 }
 
 // memberOf is a member as it was stored.
@@ -95,11 +96,11 @@ func (g *Group) remove(id string) {
 
 // extend begins a member's session anew.
 func (g *Group) extend(m *member, d time.Duration) {
-	g.timers.Set(timerKey{kind: timerSession, member: m.id}, g.now.Add(d))
+	g.timers.Set(timerKey{kind: timerSession, member: m.id}, g.out.Now.Add(d))
 }
 
 // awaitJoin makes a Join wait; one that waits already gives way.
-func (g *Group) awaitJoin(m *member, t Ticket) {
+func (g *Group) awaitJoin(m *member, t coordinator.Ticket) {
 	g.answerJoin(m, JoinReply{Err: ErrRebalance, MemberID: m.id, Generation: -1})
 	m.join = &t
 	g.awaiting++
@@ -109,14 +110,14 @@ func (g *Group) answerJoin(m *member, r JoinReply) bool {
 	if m.join == nil {
 		return false
 	}
-	g.reply(*m.join, r)
+	g.out.Reply(*m.join, r)
 	m.join = nil
 	g.awaiting--
 	return true
 }
 
 // awaitSync makes a Sync wait; one that waits already gives way.
-func (g *Group) awaitSync(m *member, t Ticket) {
+func (g *Group) awaitSync(m *member, t coordinator.Ticket) {
 	g.answerSync(m, SyncReply{Err: ErrRebalance})
 	m.sync = &t
 }
@@ -125,7 +126,7 @@ func (g *Group) answerSync(m *member, r SyncReply) bool {
 	if m.sync == nil {
 		return false
 	}
-	g.reply(*m.sync, r)
+	g.out.Reply(*m.sync, r)
 	m.sync = nil
 	return true
 }
@@ -151,7 +152,7 @@ func (g *Group) check(id string, instance *string) error {
 // sessionOver is the end of a session's time.
 func (g *Group) sessionOver(id string) {
 	if _, given := g.pending[id]; given {
-		g.note("id %s was given out and not used within the session timeout", id)
+		g.out.Note("id %s was given out and not used within the session timeout", id)
 		g.remove(id)
 		if g.state == PreparingRebalance && g.allJoined() {
 			g.complete()
@@ -164,8 +165,8 @@ func (g *Group) sessionOver(id string) {
 	if m == nil || !m.isNew && (m.join != nil || m.sync != nil) {
 		return
 	}
-	g.note("member %s failed: no heartbeat within its session", id)
-	g.count(CountExpiredMembers, 1)
+	g.out.Note("member %s failed: no heartbeat within its session", id)
+	g.out.Count(CountExpiredMembers, 1)
 	g.remove(id)
 	switch {
 	case g.in(Stable, CompletingRebalance):

@@ -37,7 +37,7 @@ func TestMetrics(t *testing.T) {
 		d.stop()
 		d.start()
 		d.Close(t.Context())
-		d.Coordinator = Open(d.cfg, d.store, d.writer, d.topics, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), reg)
+		d.Groups = Open(d.cfg, d.store, d.writer, d.topics, nil, slog.New(slog.NewTextHandler(io.Discard, nil)), reg)
 		d.OwnSlots(allSlots())
 		synctest.Wait()
 		check := func(name, state string, want float64) {

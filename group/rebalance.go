@@ -36,7 +36,7 @@ func (g *Group) prepare(why string) {
 	g.timers.Cancel(timerKey{kind: timerSync})
 	first := g.state == Empty
 	g.transition(PreparingRebalance)
-	g.note("preparing to rebalance generation %d: %s", g.generation, why)
+	g.out.Note("preparing to rebalance generation %d: %s", g.generation, why)
 	g.joinFirst, g.joinMore = first, false
 	if first {
 		g.joinDelay = g.cfg.InitialRebalanceDelay
@@ -52,7 +52,7 @@ func (g *Group) prepare(why string) {
 }
 
 func (g *Group) waitForJoins(d time.Duration) {
-	g.timers.Set(timerKey{kind: timerJoin}, g.now.Add(d))
+	g.timers.Set(timerKey{kind: timerJoin}, g.out.Now.Add(d))
 }
 
 // rebalanceTimeout is the longest that any member wants.
@@ -104,10 +104,10 @@ func (g *Group) complete() {
 		g.remove(id)
 	}
 	if len(absent) > 0 {
-		g.note("members that did not rejoin in time are out: %s", strings.Join(absent, " "))
+		g.out.Note("members that did not rejoin in time are out: %s", strings.Join(absent, " "))
 	}
 	if len(g.members) > 0 && !g.electJoined() {
-		g.note("no member rejoined; waiting for their sessions to end")
+		g.out.Note("no member rejoined; waiting for their sessions to end")
 		g.waitForJoins(max(g.rebalanceTimeout(), time.Millisecond))
 		return
 	}
@@ -121,14 +121,14 @@ func (g *Group) complete() {
 	g.protocol = g.vote()
 	g.topics = g.subscriptions()
 	g.transition(CompletingRebalance)
-	g.note("generation %d has %d members, protocol %s", g.generation, len(g.members), g.protocol)
+	g.out.Note("generation %d has %d members, protocol %s", g.generation, len(g.members), g.protocol)
 	for _, m := range g.members {
 		g.answerJoin(m, g.joined(m, m.id == g.leader))
 		g.extend(m, m.session)
 		m.isNew = false
 		g.unsynced[m.id] = struct{}{}
 	}
-	g.timers.Set(timerKey{kind: timerSync}, g.now.Add(g.rebalanceTimeout()))
+	g.timers.Set(timerKey{kind: timerSync}, g.out.Now.Add(g.rebalanceTimeout()))
 }
 
 // electJoined makes sure that the leader is one who joined.
@@ -152,7 +152,7 @@ func (g *Group) emptied() {
 		g.topics = map[string]struct{}{}
 	}
 	g.transition(Empty)
-	g.note("generation %d is empty", g.generation)
+	g.out.Note("generation %d is empty", g.generation)
 	g.storeRecord(g.record(nil), nil, nil)
 }
 

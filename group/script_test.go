@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
@@ -52,11 +53,11 @@ type script struct {
 	g      *Group
 	now    time.Time
 	start  time.Time
-	ticket Ticket
+	ticket coordinator.Ticket
 	ids    int
 	auto   bool // writes are answered at once
 	kept   *kept
-	write  *Store
+	write  *coordinator.Store
 	out    strings.Builder
 }
 
@@ -122,20 +123,20 @@ func (s *script) command(line string) {
 		s.kept.age(offsets.Shard{Topic: a["topic"]})
 	case "away": // on or off: whether the store is known to be
 		_, on := a["on"]
-		s.step(StoreAway{on})
+		s.step(coordinator.StoreAway{Away: on})
 	case "wait":
 		s.wait(a.dur("ms", 0))
 	case "restart":
 		s.g = s.kept.load(&s.cfg)
 		s.write = nil
-		s.step(Loaded{})
+		s.step(coordinator.Loaded{})
 	case "state":
 		s.state()
 	case "offset":
 		f := s.g.fetch([]offsets.TopicPartitions{{Topic: a["topic"], Partitions: []int32{a.num("p", 0)}}})[0].Partitions[0]
 		s.printf("offset %d epoch %d %q", f.Offset, f.LeaderEpoch, f.Metadata)
 	case "resign":
-		s.step(Resign{ErrNotCoordinator})
+		s.step(coordinator.Resign{Err: coordinator.ErrNotCoordinator})
 	case "topic-deleted":
 		s.step(TopicsDeleted{map[id.Topic]string{{}: a["topic"]}})
 	default:
@@ -152,7 +153,7 @@ func (s *script) config(a args) {
 }
 
 // event makes the request that a line asks for.
-func (s *script) event(verb string, a args) Event {
+func (s *script) event(verb string, a args) coordinator.Event {
 	t := s.ticket
 	switch verb {
 	case "join":
@@ -229,7 +230,7 @@ func subscription(topics ...string) []byte {
 	return append(b, 0, 0, 0, 0)
 }
 
-func (s *script) step(e Event) {
+func (s *script) step(e coordinator.Event) {
 	for _, f := range s.g.Step(s.now, e) {
 		s.effect(f)
 	}
@@ -247,7 +248,7 @@ func (s *script) settle() {
 		return
 	}
 	s.kept.apply(w.Ops)
-	s.step(Stored{})
+	s.step(coordinator.Stored{})
 }
 
 // wait lets time pass, waking the group when it wants.
@@ -261,7 +262,7 @@ func (s *script) wait(d time.Duration) {
 		if wake.After(s.now) {
 			s.now = wake
 		}
-		s.step(Tick{})
+		s.step(coordinator.Tick{})
 	}
 	s.now = end
 }
@@ -298,15 +299,15 @@ func show(p *string) string {
 	return *p
 }
 
-func (s *script) effect(f Effect) {
+func (s *script) effect(f coordinator.Effect) {
 	switch f := f.(type) {
-	case Reply:
+	case coordinator.Reply:
 		s.printf("reply %d: %s", f.Ticket, answer(f.Answer))
-	case Note:
+	case coordinator.Note:
 		s.printf("note: %s", f.Text)
-	case Count:
+	case coordinator.Count:
 		s.printf("count: %d %v", f.N, f.What)
-	case Store:
+	case coordinator.Store:
 		if s.write != nil {
 			s.t.Fatal("a second write while one is under way")
 		}

@@ -8,7 +8,7 @@ import "time"
 func (g *Group) replace(e Join, oldID, newID string) {
 	m := g.byID[oldID]
 	before, leader := *m, g.leader
-	g.note("static member %s takes the place of %s", newID, oldID)
+	g.out.Note("static member %s takes the place of %s", newID, oldID)
 	g.answerJoin(m, JoinReply{Err: ErrFenced, MemberID: oldID, Generation: -1})
 	g.answerSync(m, SyncReply{Err: ErrFenced})
 	g.rename(m, newID)
@@ -76,7 +76,7 @@ func (g *Group) keepReplaced(m *member, canSkip bool, before member, leader stri
 
 // restore undoes a replacement.
 func (g *Group) restore(m *member, before member) {
-	g.note("static member %s could not be stored; %s stays", m.id, before.id)
+	g.out.Note("static member %s could not be stored; %s stays", m.id, before.id)
 	g.rename(m, before.id)
 	m.protocols, m.rebalance, m.session = before.protocols, before.rebalance, before.session
 	g.size += before.size - m.size

@@ -32,7 +32,7 @@ type flight struct {
 
 // await makes a wait for as many values as parts, as long as requests wait for the store.
 func (g *Group) await(parts int, done func(error)) offsets.Waiter {
-	return g.waits.add(parts, g.now.Add(g.cfg.CommitTimeout), done)
+	return g.waits.add(parts, g.out.Now.Add(g.cfg.CommitTimeout), done)
 }
 
 // awaitLong makes a wait for as many values as parts, as long as it takes.
@@ -40,26 +40,21 @@ func (g *Group) awaitLong(parts int, done func(error)) offsets.Waiter {
 	return g.waits.add(parts, time.Time{}, done)
 }
 
-// busy reports whether something is not stored yet.
-func (g *Group) busy() bool {
-	return g.flight != nil || g.offsets.Changed() || g.next.record != nil || g.next.drop
-}
-
 // settle is Settle: it waits for whatever has changed up to now.
 func (g *Group) settle(e Settle) {
 	changed := g.offsets.Unstored()
 	if len(changed) == 0 {
-		g.reply(e.Ticket, SettleReply{})
+		g.out.Reply(e.Ticket, SettleReply{})
 		return
 	}
-	g.offsets.Await(changed, g.await(len(changed), func(err error) { g.reply(e.Ticket, SettleReply{err}) }))
+	g.offsets.Await(changed, g.await(len(changed), func(err error) { g.out.Reply(e.Ticket, SettleReply{err}) }))
 }
 
 // storeRecord stores the group's record; done, if not nil, is told, after a wait of the
 // given kind.
 func (g *Group) storeRecord(rec *metadata.Group, wait func(int, func(error)) offsets.Waiter, done func(error)) {
 	if recordSize(rec) > maxRecordBytes {
-		g.alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
+		g.out.Alarm("the group's members bring along more than the %d bytes that can be stored of a group, so it is not stored: let it have fewer members, or subscriptions and assignments that take less", maxRecordBytes)
 		if done != nil {
 			done(ErrRecordTooLarge)
 		}
@@ -102,7 +97,7 @@ func recordSize(r *metadata.Group) int {
 // flush has what has changed stored, if anything has and nothing is being stored. The record
 // goes last when it is dropped, so that offsets never outlive it unnoticed.
 func (g *Group) flush() {
-	if g.flight != nil || !g.busy() {
+	if g.flight != nil || !g.Busy() {
 		return
 	}
 	f := &flight{}
@@ -122,7 +117,7 @@ func (g *Group) flush() {
 		g.next.record, g.next.waits = nil, nil
 	}
 	g.flight = f
-	g.out = append(g.out, Store{append(ops, values...)})
+	g.out.Store(append(ops, values...))
 }
 
 // stored is told that what was being stored is durable.

@@ -60,7 +60,7 @@ func TestUndecodableGroupIsReadRarely(t *testing.T) {
 		r := counted(d.store)
 		log := slog.New(slog.DiscardHandler)
 		d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-		d.Coordinator = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
+		d.Groups = Open(d.cfg, r, d.writer, d.topics, nil, log, nil)
 		d.OwnSlots(allSlots())
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()

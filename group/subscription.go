@@ -14,7 +14,7 @@ func (g *Group) subscriptions() map[string]struct{} {
 	topics := map[string]struct{}{}
 	for _, m := range g.members {
 		if err := readSubscription(m.metadata(g.protocol), topics); err != nil {
-			g.note("subscription of member %s is not understood: %v", m.id, err)
+			g.out.Note("subscription of member %s is not understood: %v", m.id, err)
 			return nil
 		}
 	}

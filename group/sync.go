@@ -1,11 +1,15 @@
 package group
 
-import "time"
+import (
+	"time"
+
+	"varve/coordinator"
+)
 
 // sync is SyncGroup.
 func (g *Group) sync(e Sync) {
 	if err := g.checkSync(e); err != nil {
-		g.reply(e.Ticket, SyncReply{Err: err})
+		g.out.Reply(e.Ticket, SyncReply{Err: err})
 		return
 	}
 	m := g.byID[e.MemberID]
@@ -14,7 +18,7 @@ func (g *Group) sync(e Sync) {
 		g.timers.Cancel(timerKey{kind: timerSync})
 	}
 	if g.state == Stable {
-		g.reply(e.Ticket, g.synced(m, nil))
+		g.out.Reply(e.Ticket, g.synced(m, nil))
 		return
 	}
 	g.awaitSync(m, e.Ticket)
@@ -32,7 +36,7 @@ const syncPatience = 2 * time.Second
 func (g *Group) boundSync() {
 	key := timerKey{kind: timerAssigned}
 	if g.state == CompletingRebalance && g.assigning == g.generation && !g.timers.Has(key) {
-		g.timers.Set(key, g.now.Add(syncPatience))
+		g.timers.Set(key, g.out.Now.Add(syncPatience))
 	}
 }
 
@@ -46,7 +50,7 @@ func (g *Group) assignLate() {
 
 func (g *Group) checkSync(e Sync) error {
 	if g.deleting {
-		return ErrAway
+		return coordinator.ErrAway
 	}
 	if !g.exists || g.state == Empty {
 		return ErrUnknownMember
@@ -91,15 +95,15 @@ func (g *Group) assign(assignments map[string][]byte) {
 		g.timers.Cancel(timerKey{kind: timerAssigned})
 		g.propagate(nil)
 		g.transition(Stable)
-		g.count(CountRebalances, 1)
-		g.note("generation %d is stable", g.generation)
+		g.out.Count(CountRebalances, 1)
+		g.out.Note("generation %d is stable", g.generation)
 	})
 }
 
 // heartbeat is Heartbeat.
 func (g *Group) heartbeat(e Heartbeat) error {
 	if g.deleting {
-		return ErrAway
+		return coordinator.ErrAway
 	}
 	if !g.exists {
 		return ErrUnknownMember

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/deadline"
 )
@@ -17,7 +18,7 @@ type waits struct {
 }
 
 // wait is a request that waits for one or more values. Its done is called once: with nil, or
-// with what the group is resigned with, or with ErrAway when its patience ends; then the
+// with what the group is resigned with, or with coordinator.ErrAway when its patience ends; then the
 // values may yet be stored.
 type wait struct {
 	left    int
@@ -45,7 +46,7 @@ func (w *waits) next() time.Time { return w.patience.Next() }
 // over ends one wait that has no patience left.
 func (w *waits) over(now time.Time) {
 	if id, due := w.patience.Pop(now); due {
-		w.end(id, ErrAway)
+		w.end(id, coordinator.ErrAway)
 	}
 }
 
@@ -71,10 +72,10 @@ func (w *waits) end(id offsets.Waiter, err error) {
 	o.done(err)
 }
 
-// fail ends all waits; ErrAway ends those that have no patience.
+// fail ends all waits; coordinator.ErrAway ends those that have no patience.
 func (w *waits) fail(err error) {
 	for _, id := range slices.Sorted(maps.Keys(w.byID)) {
-		if o := w.byID[id]; o != nil && !(o.patient && err == ErrAway) {
+		if o := w.byID[id]; o != nil && !(o.patient && err == coordinator.ErrAway) {
 			w.end(id, err)
 		}
 	}

@@ -22,6 +22,7 @@ var ranks = map[string]int{
 	"varve/metadata":            1,
 	"varve/group":               3,
 	"varve/group/offsets":       2,
+	"varve/coordinator":         2,
 	"varve/tiering/object":      2,
 	"varve/tiering/manifest":    2,
 	"varve/tiering/marker":      2,

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
@@ -18,7 +19,7 @@ import (
 
 // driver is a coordinator over a memory store, in a bubble of fake time.
 type driver struct {
-	*Coordinator
+	*Groups
 	t      *testing.T
 	memory *metadata.Memory
 	store  *metadata.MemoryStore
@@ -30,11 +31,18 @@ type driver struct {
 
 func allSlots() map[int]metadata.Guard {
 	all := map[int]metadata.Guard{}
-	for n := range Slots {
+	for n := range coordinator.Slots {
 		all[n] = metadata.Guard{}
 	}
 	return all
 }
+
+// How the coordinator watches the store, and how long requests wait for it.
+const (
+	probeEvery      = 500 * time.Millisecond
+	probePatience   = time.Second
+	confirmPatience = 2 * time.Second
+)
 
 // inBubble runs a test with a coordinator that owns all slots.
 func inBubble(t *testing.T, f func(*testing.T, *driver)) {
@@ -56,7 +64,7 @@ func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 func (d *driver) start() {
 	log := slog.New(slog.NewTextHandler(&d.said, &slog.HandlerOptions{Level: slog.LevelError}))
 	d.writer = metadata.NewWriter(d.store, metadata.DefaultWriterConfig(), log, nil)
-	d.Coordinator = Open(d.cfg, d.store, d.writer, d.topics, nil, log, nil)
+	d.Groups = Open(d.cfg, d.store, d.writer, d.topics, nil, log, nil)
 	d.OwnSlots(allSlots())
 	synctest.Wait()
 }
@@ -140,10 +148,10 @@ func TestStoreAway(t *testing.T) {
 		id := d.stable("g")
 		d.memory.SetAvailable(false)
 		start := time.Now()
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrAway)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrAway)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, coordinator.ErrAway)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, coordinator.ErrAway)
 		for range 100 { // heartbeats may be queued behind all of them
-			want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrAway)
+			want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, coordinator.ErrAway)
 		}
 		if waited := time.Since(start); waited > probeEvery+probePatience {
 			t.Fatalf("waited %v", waited)
@@ -157,12 +165,12 @@ func TestStoreAway(t *testing.T) {
 		}
 		start = time.Now()
 		_, err := d.Fetch(t.Context(), "g", nil, true)
-		want(t, "fetch of settled offsets", err, ErrAway)
-		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []offsets.TopicPartitions{{Topic: "other", Partitions: []int32{0}}}).Err, ErrAway)
-		want(t, "delete", d.Delete(t.Context(), "g"), ErrAway)
+		want(t, "fetch of settled offsets", err, coordinator.ErrAway)
+		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []offsets.TopicPartitions{{Topic: "other", Partitions: []int32{0}}}).Err, coordinator.ErrAway)
+		want(t, "delete", d.Delete(t.Context(), "g"), coordinator.ErrAway)
 		join := Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute, ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}
-		want(t, "join", d.Join(t.Context(), "g", join).Err, ErrAway)
-		want(t, "join of another group", d.Join(t.Context(), "h", join).Err, ErrAway)
+		want(t, "join", d.Join(t.Context(), "g", join).Err, coordinator.ErrAway)
+		want(t, "join of another group", d.Join(t.Context(), "h", join).Err, coordinator.ErrAway)
 		if waited := time.Since(start); waited > time.Second {
 			t.Fatalf("waited %v", waited)
 		}
@@ -198,7 +206,7 @@ func TestConflict(t *testing.T) {
 		other := metadata.Offsets{0: {Offset: 99, LeaderEpoch: -1, Committed: time.Now()}}
 		_, err := d.store.Txn(t.Context(), nil, metadata.Put(key, other.Encode()))
 		want(t, "foreign write", err, nil)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, ErrNotCoordinator)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, coordinator.ErrNotCoordinator)
 		if n := d.offset("g", "t"); n != 99 {
 			t.Fatalf("offset %d", n)
 		}
@@ -213,10 +221,11 @@ func TestUnloadAndExpiry(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
 		loaded := func() bool {
-			s, _ := d.slot("g")
-			in := make(chan bool)
-			want(t, "look", s.send(t.Context(), func() { in <- s.entries["g"] != nil && s.entries["g"].g != nil }), nil)
-			return <-in
+			in, err := coordinator.Survey(t.Context(), d.driver, func(group string, m coordinator.Machine, _ any) (string, bool) {
+				return group, group == "g" && m != nil
+			})
+			want(t, "look", err, nil)
+			return len(in) > 0
 		}
 		if !loaded() {
 			t.Fatal("not in memory")
@@ -256,12 +265,12 @@ func TestExpiryAfterRestart(t *testing.T) {
 	})
 }
 
-// Slots that are not owned, or not read yet, say so; a slot that is given up
+// coordinator.Slots that are not owned, or not read yet, say so; a slot that is given up
 // stores what it accepted and answers what waits.
 func TestSlots(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		id := d.stable("g")
-		n := SlotOf("g")
+		n := coordinator.SlotOf("g")
 		joined := make(chan JoinReply)
 		go func() {
 			joined <- d.Join(t.Context(), "g", Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
@@ -269,17 +278,17 @@ func TestSlots(t *testing.T) {
 		}()
 		synctest.Wait()
 		d.ReleaseSlot(t.Context(), n)
-		want(t, "waiting join", (<-joined).Err, ErrNotCoordinator)
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), ErrNotCoordinator)
+		want(t, "waiting join", (<-joined).Err, coordinator.ErrNotCoordinator)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), coordinator.ErrNotCoordinator)
 		if l, err := d.List(t.Context()); len(l) != 0 || err != nil {
 			t.Fatalf("listed %v, %v", l, err)
 		}
 		d.memory.SetAvailable(false)
 		d.OwnSlots(map[int]metadata.Guard{n: {}})
 		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, ErrLoading)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, coordinator.ErrLoading)
 		_, err := d.List(t.Context())
-		want(t, "list", err, ErrLoading)
+		want(t, "list", err, coordinator.ErrLoading)
 		d.memory.SetAvailable(true)
 		time.Sleep(3 * time.Second)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, nil)
@@ -299,7 +308,7 @@ func TestCloseWhileAway(t *testing.T) {
 			d.stop()
 			close(stopped)
 		}()
-		if err := <-answer; !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrNotCoordinator) {
+		if err := <-answer; !errors.Is(err, coordinator.ErrUnavailable) && !errors.Is(err, coordinator.ErrNotCoordinator) {
 			t.Fatalf("commit: %v", err)
 		}
 		<-stopped
@@ -421,7 +430,7 @@ func TestCorruptRecord(t *testing.T) {
 		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte{77}))
 		want(t, "write", err, nil)
 		d.restart()
-		want(t, "commit", d.Commit(t.Context(), "bad", commitOf("", -1, "t", 5)).Err, ErrLoading)
+		want(t, "commit", d.Commit(t.Context(), "bad", commitOf("", -1, "t", 5)).Err, coordinator.ErrLoading)
 		if n := d.offset("good", "t"); n != 5 {
 			t.Fatalf("offset %d", n)
 		}
@@ -434,9 +443,9 @@ func TestDeleteWhileAway(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 5)).Err, nil)
 		d.memory.SetAvailable(false)
-		want(t, "delete", d.Delete(t.Context(), "g"), ErrAway)
+		want(t, "delete", d.Delete(t.Context(), "g"), coordinator.ErrAway)
 		time.Sleep(d.cfg.UnloadAfter + d.cfg.RetentionCheck + time.Hour)
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, ErrAway)
+		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "t", 6)).Err, coordinator.ErrAway)
 		d.memory.SetAvailable(true)
 		time.Sleep(time.Minute)
 		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
@@ -478,7 +487,7 @@ func TestMembersBytesAreBounded(t *testing.T) {
 		for ; err == nil && n < 100; n++ {
 			err = join("many-"+string(rune('A'+n)), 3*maxRecordBytes).Err
 		}
-		want(t, "one group too many", err, ErrUnavailable)
+		want(t, "one group too many", err, coordinator.ErrUnavailable)
 		if n < 80 {
 			t.Errorf("no room for %d groups", n)
 		}
@@ -486,7 +495,7 @@ func TestMembersBytesAreBounded(t *testing.T) {
 		time.Sleep(time.Minute) // sessions end
 		want(t, "the next", join("next", 3*maxRecordBytes).Err, nil)
 		time.Sleep(time.Minute)
-		if n := d.members.Load(); n != 0 {
+		if n := d.driver.Size(); n != 0 {
 			t.Errorf("%d bytes are counted without members", n)
 		}
 	})

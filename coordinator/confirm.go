@@ -1,4 +1,4 @@
-package group
+package coordinator
 
 import (
 	"context"
@@ -9,19 +9,39 @@ import (
 	"varve/metadata"
 )
 
-// confirmPatience bounds the wait for the metadata store's answer.
-const confirmPatience = 2 * time.Second
+const (
+	// confirmPatience bounds the wait for the metadata store's answer.
+	confirmPatience = 2 * time.Second
+	// awayPatience is how long a request tries a store that is known to be away.
+	awayPatience = 50 * time.Millisecond
+)
+
+// Patient bounds how long a request waits for the metadata store's answer.
+func (c *Coordinator) Patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	d := confirmPatience
+	if c.away.Load() {
+		d = awayPatience
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+// unsure are those who ask whether a slot is still ours. One question is under way at a
+// time.
+type unsure struct {
+	asking bool
+	askers []chan error // wait for the next question
+}
 
 // confirm asks the metadata store whether the slot was still this coordinator's at a
-// moment after the call. ErrNotCoordinator if it was not, ErrAway if nobody
-// says. All who ask while a question is under way share the next one.
+// moment after the call. ErrNotCoordinator if it was not, ErrAway if the store doesn't
+// answer. All who ask while a question is under way share the next one.
 func (s *slot) confirm(ctx context.Context) error {
 	if s.guard.Key == "" {
 		return nil
 	}
 	answer := make(chan error, 1)
 	err := s.send(ctx, func() {
-		s.unsure = append(s.unsure, answer)
+		s.unsure.askers = append(s.unsure.askers, answer)
 		s.question()
 	})
 	if err != nil {
@@ -38,25 +58,25 @@ func (s *slot) confirm(ctx context.Context) error {
 // question asks for all who are unsure, one question at a time. It is the slot's
 // goroutine's, which takes every answer before it ends.
 func (s *slot) question() {
-	if s.asking || len(s.unsure) == 0 {
+	if s.unsure.asking || len(s.unsure.askers) == 0 {
 		return
 	}
-	askers := s.unsure
-	s.unsure, s.asking = nil, true
+	askers := s.unsure.askers
+	s.unsure = unsure{asking: true}
 	s.fly(func() func() {
 		err := s.stillOurs()
 		return func() {
 			for _, a := range askers {
 				a <- err // has room for it
 			}
-			s.asking = false
+			s.unsure.asking = false
 			s.question()
 		}
 	})
 }
 
 func (s *slot) stillOurs() error {
-	ctx, cancel := s.c.patient(s.ctx)
+	ctx, cancel := s.c.Patient(s.ctx)
 	defer cancel()
 	kv, err := s.c.reader.Get(ctx, s.guard.Key)
 	switch {

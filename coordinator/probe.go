@@ -1,4 +1,4 @@
-package group
+package coordinator
 
 import (
 	"context"
@@ -58,15 +58,15 @@ func (c *Coordinator) use() {
 	}
 }
 
-// note tells the groups whether the store is away.
+// note tells the machines whether the store is away.
 func (c *Coordinator) note(away bool) {
 	if c.ctx.Err() != nil {
 		return
 	}
 	if was := c.away.Swap(away); away && !was {
-		c.log.Warn("metadata store does not answer; commits and rebalances of groups wait, members keep what they have")
+		c.log.Warn(c.kind.AwayText)
 	} else if was && !away {
-		c.log.Info("metadata store answers again; commits and rebalances of groups go on")
+		c.log.Info(c.kind.BackText)
 	}
 	for _, s := range c.owned() {
 		_ = s.send(c.ctx, func() { s.storeAway(away) }) // one that is gone needs it no more
@@ -81,33 +81,18 @@ func (c *Coordinator) silent() bool {
 	return err != nil && !errors.Is(err, metadata.ErrNotFound)
 }
 
-// storeAway tells the groups in memory when the store went away, and when it is back.
+// storeAway tells the machines in memory when the store went away, and when it is back.
 func (s *slot) storeAway(away bool) {
 	if s.away == away {
 		return
 	}
 	s.away = away
-	for _, name := range slices.Sorted(maps.Keys(s.entries)) {
-		e := s.entries[name]
-		if e.g != nil {
+	for _, key := range slices.Sorted(maps.Keys(s.entries)) {
+		e := s.entries[key]
+		if e.m != nil {
 			s.step(e, StoreAway{away})
 		} else if away {
-			for _, t := range e.waiting {
-				t.fail(ErrLoading)
-			}
-			e.waiting = nil
+			e.failWaiting(ErrLoading)
 		}
 	}
 }
-
-// patient bounds how long a request waits for the store.
-func (c *Coordinator) patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	d := confirmPatience
-	if c.away.Load() {
-		d = awayPatience
-	}
-	return context.WithTimeout(ctx, d)
-}
-
-// awayPatience is how long a request tries a store that is known to be away.
-const awayPatience = 50 * time.Millisecond

@@ -1,0 +1,75 @@
+package coordinator
+
+import (
+	"context"
+	"time"
+
+	"varve/metadata"
+)
+
+// write has operations of a machine done, each guarded by the revision at which its key was
+// last seen.
+func (s *slot) write(e *entry, ops []metadata.Op) {
+	guards := e.guards(ops)
+	if s.guard.Key != "" {
+		guards = append(guards, s.guard)
+	}
+	m := e.m
+	s.fly(func() func() {
+		var rev metadata.Revision
+		err := s.c.keepPace(s.ctx, ops)
+		if err == nil {
+			rev, err = s.c.writer.Write(s.ctx, guards, ops...)
+		}
+		return func() { s.wrote(e, m, ops, rev, err) }
+	})
+}
+
+// keepPace waits until as much may be written. What a machine wants stored meanwhile goes
+// together in its next write.
+func (c *Coordinator) keepPace(ctx context.Context, ops []metadata.Op) error {
+	n := 0
+	for _, o := range ops {
+		n += len(o.Key) + len(o.Value)
+	}
+	return c.pace.WaitN(ctx, min(n, c.pace.Burst()))
+}
+
+// wrote is the end of a write. After a failure nothing is known for sure of
+// what the store holds: the machine is loaded anew.
+func (s *slot) wrote(e *entry, m Machine, ops []metadata.Op, rev metadata.Revision, err error) {
+	if e.m != m {
+		return
+	}
+	if err == nil {
+		e.stored(ops, rev)
+		s.step(e, Stored{})
+		return
+	}
+	s.c.kind.Metrics.StoreFailures.Inc()
+	s.c.log.Warn(s.c.kind.log("could not be stored; it is read anew"), s.c.kind.Name, e.key, "err", err)
+	s.apply(e, m.Step(time.Now(), Resign{answerTo(err)}))
+	s.drop(e)
+	if s.ctx.Err() == nil {
+		s.read(e)
+	}
+}
+
+// guards compare the keys of operations with their revisions that were seen last.
+func (e *entry) guards(ops []metadata.Op) (guards []metadata.Guard) {
+	for _, op := range ops {
+		guards = append(guards, metadata.Guard{Key: op.Key, Mod: e.mods[op.Key]})
+	}
+	return guards
+}
+
+// stored takes note of the revisions of a transaction.
+func (e *entry) stored(ops []metadata.Op, rev metadata.Revision) {
+	for _, op := range ops {
+		if op.Delete {
+			delete(e.mods, op.Key)
+		} else {
+			e.mods[op.Key] = rev
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package group
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"varve/coordinator"
+	"varve/group/offsets"
+)
+
+// Listing is what ListGroups shows.
+type Listing struct {
+	Group        string
+	ProtocolType string
+	State        State
+}
+
+// Describe shows a group; one that does not exist is Dead.
+func (g *Groups) Describe(ctx context.Context, group string) (Description, error) {
+	d, _, err := coordinator.Look(ctx, g.driver, group, (*Group).Describe)
+	return d, err
+}
+
+// List shows all groups that this agent coordinates, by name.
+func (g *Groups) List(ctx context.Context) ([]Listing, error) {
+	all, err := coordinator.Survey(ctx, g.driver, func(_ string, m coordinator.Machine, s any) (Listing, bool) {
+		if m == nil {
+			return s.(summary).listing, true
+		}
+		g := m.(*Group)
+		return g.List(), g.exists
+	})
+	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Group, b.Group) })
+	return all, err
+}
+
+// Progress is how far a group got.
+type Progress struct {
+	Group     string
+	Committed []offsets.Committed
+}
+
+// Progress returns how far the groups of this agent got, without reading anything: as it was
+// stored last. It proves nothing of who coordinates them.
+func (g *Groups) Progress(ctx context.Context) ([]Progress, error) {
+	return coordinator.Survey(ctx, g.driver, func(group string, m coordinator.Machine, s any) (Progress, bool) {
+		p := Progress{Group: group}
+		if m == nil {
+			p.Committed = s.(summary).committed
+		} else {
+			p.Committed = m.(*Group).progress()
+		}
+		return p, len(p.Committed) > 0
+	})
+}
