@@ -60,7 +60,7 @@ func (w *world) config() Config {
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Upload.MaxAge = time.Hour // only when asked, or by size
 	cfg.ShutdownTimeout = 10 * time.Second
-	cfg.Groups.InitialRebalanceDelay = 0
+	cfg.Groups.Members.InitialRebalanceDelay = 0
 	if w.change != nil {
 		w.change(&cfg)
 	}

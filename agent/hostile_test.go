@@ -224,7 +224,7 @@ func TestWaitingRequestsHoldUpNoOther(t *testing.T) {
 	w := newWorld(t)
 	w.change = func(c *Config) {
 		c.Kafka.MaxRequestBytes, c.Kafka.RequestMemoryBytes = 4<<20, 4<<20
-		c.Groups.InitialRebalanceDelay = time.Minute
+		c.Groups.Members.InitialRebalanceDelay = time.Minute
 	}
 	a := w.start()
 	for range 8 {

@@ -8,15 +8,15 @@ import (
 	"bytes"
 	"context"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"varve/group/classic"
 
-	"varve/group"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // joinGroup waits until the group's next generation begins.
 func (g *groupAPIs) joinGroup(ctx context.Context, c *caller, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
 	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
-	join := group.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.clientID, ClientHost: "/" + c.host,
+	join := classic.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.clientID, ClientHost: "/" + c.host,
 		SessionTimeout: millis(req.SessionTimeoutMillis), RebalanceTimeout: millis(req.RebalanceTimeoutMillis),
 		ProtocolType: req.ProtocolType, RequireMemberID: req.Version >= 4, CanSkip: req.Version >= 9}
 	if req.Version < 1 {
@@ -27,7 +27,7 @@ func (g *groupAPIs) joinGroup(ctx context.Context, c *caller, req *kmsg.JoinGrou
 	}
 	for _, p := range req.Protocols {
 		// A copy: a member keeps it for long, and not the whole request.
-		join.Protocols = append(join.Protocols, group.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)})
+		join.Protocols = append(join.Protocols, classic.Protocol{Name: p.Name, Metadata: bytes.Clone(p.Metadata)})
 	}
 	r := g.groups.Join(ctx, req.Group, join)
 	resp.ErrorCode, resp.MemberID, resp.Generation = groupCode(r.Err), r.MemberID, r.Generation

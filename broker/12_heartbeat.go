@@ -5,15 +5,15 @@ package broker
 import (
 	"context"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"varve/group/classic"
 
-	"varve/group"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // heartbeat keeps a member's session and tells it of a rebalance.
 func (g *groupAPIs) heartbeat(ctx context.Context, _ *caller, req *kmsg.HeartbeatRequest) *kmsg.HeartbeatResponse {
 	resp := req.ResponseKind().(*kmsg.HeartbeatResponse)
-	resp.ErrorCode = groupCode(g.groups.Heartbeat(ctx, req.Group, group.Heartbeat{
+	resp.ErrorCode = groupCode(g.groups.Heartbeat(ctx, req.Group, classic.Heartbeat{
 		MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation}))
 	return resp
 }

@@ -6,9 +6,9 @@ package broker
 import (
 	"context"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"varve/group/classic"
 
-	"varve/group"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // leaveGroup removes one member, or many from version 3.
@@ -18,9 +18,9 @@ func (g *groupAPIs) leaveGroup(ctx context.Context, _ *caller, req *kmsg.LeaveGr
 	if req.Version < 3 {
 		members = []kmsg.LeaveGroupRequestMember{{MemberID: req.MemberID}}
 	}
-	leave := group.Leave{}
+	leave := classic.Leave{}
 	for _, m := range members {
-		l := group.Leaving{MemberID: m.MemberID, InstanceID: m.InstanceID}
+		l := classic.Leaving{MemberID: m.MemberID, InstanceID: m.InstanceID}
 		if m.Reason != nil {
 			l.Reason = *m.Reason
 		}

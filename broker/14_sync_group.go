@@ -5,10 +5,10 @@ package broker
 import (
 	"context"
 
+	"varve/group/classic"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"varve/group"
 )
 
 // syncCode is a group's code. Clients don't expect COORDINATOR_LOAD_IN_PROGRESS here; as
@@ -27,7 +27,7 @@ func (g *groupAPIs) syncGroup(ctx context.Context, _ *caller, req *kmsg.SyncGrou
 		resp.ErrorCode = kerr.InconsistentGroupProtocol.Code
 		return resp
 	}
-	sync := group.Sync{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
+	sync := classic.Sync{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
 		ProtocolType: req.ProtocolType, Protocol: req.Protocol, Assignments: map[string][]byte{}}
 	for _, a := range req.GroupAssignment {
 		sync.Assignments[a.MemberID] = a.MemberAssignment

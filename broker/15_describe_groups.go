@@ -7,10 +7,10 @@ import (
 	"context"
 	"fmt"
 
+	"varve/group/classic"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"varve/group"
 )
 
 // groupOperations are Kafka's operations on groups, as a bit field by their
@@ -35,7 +35,7 @@ func (g *groupAPIs) describeGroup(ctx context.Context, req *kmsg.DescribeGroupsR
 		return rg
 	}
 	rg.State, rg.ProtocolType, rg.Protocol = d.State.String(), d.ProtocolType, d.Protocol
-	if d.State == group.Dead && req.Version >= 6 {
+	if d.State == classic.Dead && req.Version >= 6 {
 		rg.ErrorCode, rg.ErrorMessage = kerr.GroupIDNotFound.Code, kmsg.StringPtr(fmt.Sprintf("Group %s not found.", name))
 		return rg
 	}

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/twmb/franz-go/pkg/kmsg"
+	"varve/group/classic"
 
-	"varve/group"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // listGroups shows the groups that this agent coordinates, of the states and
@@ -24,7 +24,7 @@ func (g *groupAPIs) listGroups(ctx context.Context, _ *caller, req *kmsg.ListGro
 	wanted := func(filter []string, is string) bool {
 		return len(filter) == 0 || slices.ContainsFunc(filter, func(f string) bool { return strings.EqualFold(f, is) })
 	}
-	if !wanted(req.TypesFilter, group.Type) {
+	if !wanted(req.TypesFilter, classic.Type) {
 		return resp
 	}
 	for _, l := range all {
@@ -32,7 +32,7 @@ func (g *groupAPIs) listGroups(ctx context.Context, _ *caller, req *kmsg.ListGro
 			continue
 		}
 		rg := kmsg.NewListGroupsResponseGroup()
-		rg.Group, rg.ProtocolType, rg.GroupState, rg.GroupType = l.Group, l.ProtocolType, l.State.String(), group.Type
+		rg.Group, rg.ProtocolType, rg.GroupState, rg.GroupType = l.Group, l.ProtocolType, l.State.String(), classic.Type
 		resp.Groups = append(resp.Groups, rg)
 	}
 	return resp

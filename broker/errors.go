@@ -9,6 +9,7 @@ import (
 	"varve/cluster"
 	"varve/coordinator"
 	"varve/group"
+	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/kafka"
 	"varve/metadata"
@@ -91,18 +92,18 @@ var groupCodes = codeTable{
 	{group.ErrInvalidGroup, kerr.InvalidGroupID},
 	{group.ErrGroupNotFound, kerr.GroupIDNotFound},
 	{group.ErrNonEmpty, kerr.NonEmptyGroup},
-	{group.ErrUnknownMember, kerr.UnknownMemberID},
-	{group.ErrFenced, kerr.FencedInstanceID},
-	{group.ErrMemberIDRequired, kerr.MemberIDRequired},
-	{group.ErrIllegalGeneration, kerr.IllegalGeneration},
-	{group.ErrRebalance, kerr.RebalanceInProgress},
-	{group.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
-	{group.ErrSessionTimeout, kerr.InvalidSessionTimeout},
-	{group.ErrMaxSize, kerr.GroupMaxSizeReached},
+	{classic.ErrUnknownMember, kerr.UnknownMemberID},
+	{classic.ErrFenced, kerr.FencedInstanceID},
+	{classic.ErrMemberIDRequired, kerr.MemberIDRequired},
+	{classic.ErrIllegalGeneration, kerr.IllegalGeneration},
+	{classic.ErrRebalance, kerr.RebalanceInProgress},
+	{classic.ErrInconsistentProtocol, kerr.InconsistentGroupProtocol},
+	{classic.ErrSessionTimeout, kerr.InvalidSessionTimeout},
+	{classic.ErrMaxSize, kerr.GroupMaxSizeReached},
 	{offsets.ErrMetadataTooLarge, kerr.OffsetMetadataTooLarge},
 	{offsets.ErrTooLarge, kerr.InvalidCommitOffsetSize},
 	{group.ErrSubscribed, kerr.GroupSubscribedToTopic},
-	{group.ErrRecordTooLarge, kerr.UnknownServerError},
+	{classic.ErrRecordTooLarge, kerr.UnknownServerError},
 	{coordinator.ErrAway, kerr.CoordinatorLoadInProgress},
 	{metadata.ErrUnavailable, kerr.CoordinatorLoadInProgress},
 	{context.Canceled, kerr.CoordinatorNotAvailable},

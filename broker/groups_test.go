@@ -15,6 +15,7 @@ import (
 	"varve/cluster"
 	"varve/coordinator"
 	"varve/group"
+	"varve/group/classic"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -56,7 +57,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		log := slog.New(slog.NewTextHandler(io.Discard, nil))
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		cfg := group.DefaultConfig()
-		cfg.OffsetMetadataMaxBytes = 8
+		cfg.Offsets.OffsetMetadataMaxBytes = 8
 		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}
 		groups := group.Open(cfg, store, writer, fake, nil, log, nil)
 		for n := range coordinator.Slots {
@@ -454,7 +455,7 @@ func TestSyncWhileStoreIsAway(t *testing.T) {
 	if code := syncCode(coordinator.ErrAway); code != kerr.RebalanceInProgress.Code {
 		t.Errorf("code %d", code)
 	}
-	if code := syncCode(group.ErrUnknownMember); code != kerr.UnknownMemberID.Code {
+	if code := syncCode(classic.ErrUnknownMember); code != kerr.UnknownMemberID.Code {
 		t.Errorf("code %d", code)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/metadata"
 )
 
@@ -45,11 +46,11 @@ func BenchmarkHeartbeat(b *testing.B) {
 	for range 1000 {
 		s.command("join old")
 	}
-	s.wait(3 * s.cfg.InitialRebalanceDelay)
+	s.wait(3 * s.cfg.Members.InitialRebalanceDelay)
 	b.ReportAllocs()
 	for b.Loop() {
-		effects := s.g.Step(s.now, Heartbeat{MemberID: "c-u500", Generation: 1})
-		if err := effects[0].(coordinator.Reply).Answer.(HeartbeatReply).Err; err != nil {
+		effects := s.g.Step(s.now, classic.Heartbeat{MemberID: "c-u500", Generation: 1})
+		if err := effects[0].(coordinator.Reply).Answer.(classic.HeartbeatReply).Err; err != nil {
 			b.Fatal(err)
 		}
 	}

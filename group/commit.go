@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 )
 
@@ -13,70 +14,58 @@ func (g *Group) commit(e Commit) {
 		g.out.Reply(e.Ticket, CommitReply{Err: err})
 		return
 	}
-	if !g.exists {
-		g.create()
+	if !g.members.There() {
+		g.members.Create()
 		g.out.Note("group is made by a commit without members")
 	}
-	if m := g.byID[e.MemberID]; m != nil {
-		g.extend(m, m.session)
-	}
+	g.members.Seen(e.MemberID)
 	errs, accepted, touched := g.offsets.Commit(g.out.Now, e.Retention, e.Topics)
 	if slices.ContainsFunc(errs, func(of []error) bool { return slices.Contains(of, offsets.ErrTooLarge) }) {
-		g.out.Alarm("commits are refused: the group's offsets and their metadata take %d bytes, groups.offsets_max_bytes is %d; delete offsets that nobody needs, or raise it", g.offsets.Size(), g.cfg.OffsetsMaxBytes)
+		g.out.Alarm("commits are refused: the group's offsets and their metadata take %d bytes, groups.offsets_max_bytes is %d; delete offsets that nobody needs, or raise it", g.offsets.Size(), g.cfg.Offsets.OffsetsMaxBytes)
 	}
 	if accepted == 0 {
 		g.out.Reply(e.Ticket, CommitReply{Errs: errs})
 		return
 	}
 	values := len(touched)
-	if !g.recorded {
+	if !g.record.kept {
 		values++
 	}
-	ticket := e.Ticket
-	w := g.await(values, func(err error) {
+	w := g.record.await(values, func(err error) {
 		if err != nil {
-			g.out.Reply(ticket, CommitReply{Err: err})
+			g.out.Reply(e.Ticket, CommitReply{Err: err})
 			return
 		}
 		g.out.Count(CountCommits, accepted)
-		g.out.Reply(ticket, CommitReply{Errs: errs})
+		g.out.Reply(e.Ticket, CommitReply{Errs: errs})
 	})
 	g.offsets.Await(touched, w)
-	if !g.recorded {
-		g.recorded = true
-		g.next.record = g.record(nil)
-		g.next.waits = append(g.next.waits, w)
+	if !g.record.kept {
+		g.record.put(g.members.Record(), w)
 	}
 }
 
-// checkCommit says whether who commits may.
+// checkCommit reports whether who commits may.
 func (g *Group) checkCommit(e Commit) error {
-	if g.deleting {
+	switch {
+	case g.members.Ending():
 		return coordinator.ErrAway
-	}
-	if !g.exists {
-		switch {
-		case e.Generation < 0:
-			return nil
-		case e.NewErrors:
-			return ErrGroupNotFound
-		}
-		return ErrIllegalGeneration
-	}
-	if e.Generation < 0 && g.state == Empty {
+	case g.members.There():
+		return g.members.CheckCommit(e.MemberID, e.InstanceID, e.Generation)
+	case e.Generation < 0:
 		return nil
+	case e.NewErrors:
+		return ErrGroupNotFound
 	}
-	if e.Generation < 0 && e.MemberID == "" && e.InstanceID == nil {
-		return ErrUnknownMember
+	return classic.ErrIllegalGeneration
+}
+
+// settle is Settle: it waits for whatever has changed up to now.
+func (g *Group) settle(e Settle) {
+	changed := g.offsets.Unstored()
+	if len(changed) == 0 {
+		g.out.Reply(e.Ticket, SettleReply{})
+		return
 	}
-	if err := g.check(e.MemberID, e.InstanceID); err != nil {
-		return err
-	}
-	if e.Generation != g.generation {
-		return ErrIllegalGeneration
-	}
-	if g.state == CompletingRebalance {
-		return ErrRebalance
-	}
-	return nil
+	g.offsets.Await(changed, g.record.await(len(changed), func(err error) { g.out.Reply(e.Ticket, SettleReply{err}) }))
 }

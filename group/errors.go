@@ -3,7 +3,7 @@ package group
 import "errors"
 
 // What a group answers a request with, besides the errors of its coordinator and its
-// offsets; each is one of Kafka's errors.
+// parts; each is one of Kafka's errors.
 var (
 	// ErrInvalidGroup: the group's name can't be used for this request.
 	ErrInvalidGroup = errors.New("the group id is invalid")
@@ -11,24 +11,6 @@ var (
 	ErrGroupNotFound = errors.New("the group does not exist")
 	// ErrNonEmpty: the group has members.
 	ErrNonEmpty = errors.New("the group is not empty")
-	// ErrUnknownMember: the member is not one of the group; join anew.
-	ErrUnknownMember = errors.New("the member is not in the group")
-	// ErrFenced: another member has taken over the instance id (KIP-345).
-	ErrFenced = errors.New("the instance id belongs to another member")
-	// ErrMemberIDRequired: join again with the id that comes with this (KIP-394).
-	ErrMemberIDRequired = errors.New("the member must join with the given id")
-	// ErrIllegalGeneration: the generation is not the group's.
-	ErrIllegalGeneration = errors.New("the generation is not the group's current one")
-	// ErrRebalance: the group rebalances; join again.
-	ErrRebalance = errors.New("the group is rebalancing")
-	// ErrInconsistentProtocol: the member shares no protocol with the group.
-	ErrInconsistentProtocol = errors.New("the protocols are not consistent with the group's")
-	// ErrSessionTimeout: the session timeout is outside the configured bounds.
-	ErrSessionTimeout = errors.New("the session timeout is out of bounds")
-	// ErrMaxSize: the group has as many members as it may.
-	ErrMaxSize = errors.New("the group has reached its maximum size")
 	// ErrSubscribed: the group reads the topic, whose offsets stay.
 	ErrSubscribed = errors.New("the group is subscribed to the topic")
-	// ErrRecordTooLarge: the group's members outgrow what one key may hold.
-	ErrRecordTooLarge = errors.New("the group is too large to be stored")
 )

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/internal/workbound"
 	"varve/metadata"
 )
 
@@ -65,26 +65,27 @@ func (w *world) ticket(kind string) coordinator.Ticket {
 }
 
 func (w *world) event() coordinator.Event {
-	gen := w.g.generation - int32(w.pick(8)/7)
+	number, _, _ := w.g.members.Generation()
+	gen := number - int32(w.pick(8)/7)
 	switch w.pick(12) {
 	case 0, 1, 2, 3:
-		e := Join{Ticket: w.ticket("join"), MemberID: w.member(), InstanceID: w.instance(), NewID: fmt.Sprint(w.last), ClientID: "c",
+		e := classic.Join{Ticket: w.ticket("join"), MemberID: w.member(), InstanceID: w.instance(), NewID: fmt.Sprint(w.last), ClientID: "c",
 			SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Duration(w.pick(3)) * 10 * time.Second,
-			ProtocolType: consumerProtocol, RequireMemberID: w.pick(2) == 0, CanSkip: w.pick(2) == 0}
+			ProtocolType: classic.ConsumerProtocol, RequireMemberID: w.pick(2) == 0, CanSkip: w.pick(2) == 0}
 		for n := w.pick(3); n >= 0; n-- {
-			e.Protocols = append(e.Protocols, Protocol{string(rune('p' + w.pick(3))), subscription("t")[:w.pick(12)]})
+			e.Protocols = append(e.Protocols, classic.Protocol{Name: string(rune('p' + w.pick(3))), Metadata: subscription("t")[:w.pick(12)]})
 		}
 		return e
 	case 4, 5:
-		e := Sync{Ticket: w.ticket("sync"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen}
+		e := classic.Sync{Ticket: w.ticket("sync"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen}
 		if w.pick(2) == 0 {
 			e.Assignments = map[string][]byte{w.member(): {1}}
 		}
 		return e
 	case 6:
-		return Heartbeat{w.ticket("heartbeat"), w.member(), w.instance(), gen}
+		return classic.Heartbeat{Ticket: w.ticket("heartbeat"), MemberID: w.member(), InstanceID: w.instance(), Generation: gen}
 	case 7:
-		return Leave{w.ticket("leave"), []Leaving{{MemberID: w.member(), InstanceID: w.instance()}, {MemberID: w.member()}}}
+		return classic.Leave{Ticket: w.ticket("leave"), Members: []classic.Leaving{{MemberID: w.member(), InstanceID: w.instance()}, {MemberID: w.member()}}}
 	case 8, 9:
 		if w.pick(3) == 0 {
 			gen = -1
@@ -109,7 +110,7 @@ func (w *world) event() coordinator.Event {
 }
 
 func (w *world) step(e coordinator.Event) {
-	existed := w.g.exists
+	existed := w.g.members.There()
 	for _, f := range w.g.Step(w.now, e) {
 		switch f := f.(type) {
 		case coordinator.Reply:
@@ -121,7 +122,7 @@ func (w *world) step(e coordinator.Event) {
 			w.write = &f
 		}
 	}
-	if !existed || !w.g.exists {
+	if !existed || !w.g.members.There() {
 		w.generation = 0
 		clear(w.leaders)
 	}
@@ -133,7 +134,7 @@ func (w *world) answered(r coordinator.Reply) {
 		w.t.Fatalf("ticket %d was answered twice, now %+v", r.Ticket, r.Answer)
 	}
 	delete(w.open, r.Ticket)
-	j, ok := r.Answer.(JoinReply)
+	j, ok := r.Answer.(classic.JoinReply)
 	if !ok {
 		return
 	}
@@ -142,7 +143,7 @@ func (w *world) answered(r coordinator.Reply) {
 		w.ids = w.ids[max(0, len(w.ids)-8):]
 	}
 	if j.Err == nil && j.Leader == j.MemberID {
-		if old := w.leaders[j.Generation]; old != "" && old != j.MemberID && w.g.byID[old] != nil {
+		if old := w.leaders[j.Generation]; old != "" && old != j.MemberID && classic.IsMember(w.g.members, old) {
 			w.t.Fatalf("generation %d has leaders %s and %s", j.Generation, old, j.MemberID)
 		}
 		w.leaders[j.Generation] = j.MemberID
@@ -154,47 +155,22 @@ func (w *world) answered(r coordinator.Reply) {
 
 func (w *world) check() {
 	g, t := w.g, w.t
-	if g.generation < w.generation {
-		t.Fatalf("generation fell from %d to %d", w.generation, g.generation)
+	number, _, _ := g.members.Generation()
+	if number < w.generation {
+		t.Fatalf("generation fell from %d to %d", w.generation, number)
 	}
-	w.generation = g.generation
-	waiting := map[coordinator.Ticket]bool{}
-	joins, size := 0, 0
-	for _, m := range g.members {
-		if g.byID[m.id] != m || m.instance != nil && g.static[*m.instance] != m.id {
-			t.Fatalf("member %s is not indexed", m.id)
-		}
-		size += m.size
-		if m.join != nil {
-			joins++
-			waiting[*m.join] = true
-		}
-		if m.sync != nil {
-			waiting[*m.sync] = true
-		}
-		if !g.timers.Has(timerKey{kind: timerSession, member: m.id}) && m.join == nil && m.sync == nil {
-			t.Fatalf("member %s of a group in %v has no session", m.id, g.state)
-		}
-	}
-	if size != g.size {
-		t.Fatalf("members take %d bytes, %d are counted", size, g.size)
-	}
-	if joins != g.awaiting || len(g.byID) != len(g.members) {
-		t.Fatalf("%d members wait, %d are counted; %d members, %d indexed", joins, g.awaiting, len(g.members), len(g.byID))
-	}
-	if g.leader != "" && g.byID[g.leader] == nil || g.leader == "" && len(g.members) > 0 {
-		t.Fatalf("leader %q of %d members", g.leader, len(g.members))
-	}
-	if g.state == PreparingRebalance && !g.timers.Has(timerKey{kind: timerJoin}) {
-		t.Fatal("the join phase has no end")
-	}
-	if (g.state == Empty || g.state == Dead) && len(g.members) > 0 {
-		t.Fatalf("%v with %d members", g.state, len(g.members))
+	w.generation = number
+	waiting, err := classic.Verify(g.members)
+	if err != nil {
+		t.Fatal(err)
 	}
 	for ticket, kind := range w.open {
-		if (kind == "join" || kind == "sync") != waiting[ticket] && len(g.waits.byID) == 0 {
+		if (kind == "join" || kind == "sync") != waiting[ticket] && len(g.record.waits.byID) == 0 {
 			t.Fatalf("%s %d is not answered and nothing waits", kind, ticket)
 		}
+	}
+	if g.retention.IsZero() && g.members.There() {
+		t.Fatal("offsets never expire")
 	}
 	if g.Busy() && w.write == nil {
 		t.Fatal("changes that nothing writes")
@@ -211,7 +187,7 @@ func (w *world) settle() {
 	w.kept.apply(f.Ops)
 	w.step(coordinator.Stored{})
 	w.compare()
-	if len(w.kept.offsets) > 0 && w.kept.record == nil && w.g.exists {
+	if len(w.kept.offsets) > 0 && w.kept.record == nil && w.g.members.There() {
 		w.t.Fatal("offsets are stored and the group is not")
 	}
 }
@@ -220,7 +196,7 @@ func (w *world) settle() {
 // would find, and counts what it takes.
 func (w *world) compare() {
 	got := offsets.Durable(w.g.offsets)
-	want := offsets.Durable(offsets.Load(&w.cfg.Config, w.kept.copy()))
+	want := offsets.Durable(offsets.Load(&w.cfg.Offsets, w.kept.copy()))
 	if !reflect.DeepEqual(got, want) {
 		w.t.Fatalf("durable is %v, stored was %v", got, want)
 	}
@@ -293,7 +269,7 @@ func (w *world) run() {
 func newWorld(t *testing.T, in []byte) *world {
 	w := &world{t: t, in: in, cfg: DefaultConfig(), now: time.UnixMilli(1e12), open: map[coordinator.Ticket]string{},
 		leaders: map[int32]string{}, kept: newKept(t)}
-	w.cfg.MaxSize = 3
+	w.cfg.Members.MaxSize = 3
 	w.g = New("g", &w.cfg)
 	return w
 }
@@ -315,20 +291,6 @@ func FuzzGroup(f *testing.F) {
 			if kind == "join" || kind == "sync" {
 				t.Fatalf("%s %d was never answered", kind, ticket)
 			}
-		}
-	})
-}
-
-// FuzzSubscription decodes arbitrary member metadata.
-func FuzzSubscription(f *testing.F) {
-	f.Add(subscription("a", "topic"))
-	f.Add([]byte{0, 3, 0xff, 0xff, 0xff, 0xff})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		topics := map[string]struct{}{}
-		var err error
-		workbound.Check(t, len(b), func() { err = readSubscription(b, topics) })
-		if err == nil && len(topics) > len(b)/2 {
-			t.Fatalf("%d topics in %d bytes", len(topics), len(b))
 		}
 	})
 }

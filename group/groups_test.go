@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
@@ -49,7 +50,7 @@ func inBubble(t *testing.T, f func(*testing.T, *driver)) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &driver{t: t, memory: metadata.NewMemory(), topics: names{}, cfg: DefaultConfig()}
 		d.store = d.memory.Open()
-		d.cfg.InitialRebalanceDelay = 0
+		d.cfg.Members.InitialRebalanceDelay = 0
 		d.start()
 		defer func() {
 			d.stop()
@@ -86,12 +87,12 @@ func (d *driver) restart() {
 // stable makes a group with one member and says its id.
 func (d *driver) stable(group string) string {
 	d.t.Helper()
-	j := d.Join(d.t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
-		ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}})
+	j := d.Join(d.t.Context(), group, classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
+		ProtocolType: "consumer", Protocols: []classic.Protocol{{Name: "range", Metadata: subscription("t")}}})
 	if j.Err != nil {
 		d.t.Fatal(j.Err)
 	}
-	s := d.Sync(d.t.Context(), group, Sync{MemberID: j.MemberID, Generation: j.Generation, Assignments: map[string][]byte{j.MemberID: []byte("x")}})
+	s := d.Sync(d.t.Context(), group, classic.Sync{MemberID: j.MemberID, Generation: j.Generation, Assignments: map[string][]byte{j.MemberID: []byte("x")}})
 	if s.Err != nil || string(s.Assignment) != "x" {
 		d.t.Fatalf("sync: %+v", s)
 	}
@@ -126,18 +127,18 @@ func TestRestart(t *testing.T) {
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 42)).Err, nil)
 		want(t, "commit", d.Commit(t.Context(), "simple", commitOf("", -1, "t", 7)).Err, nil)
 		d.restart()
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), nil)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "u", 43)).Err, nil)
 		if a, b, c := d.offset("g", "t"), d.offset("g", "u"), d.offset("simple", "t"); a != 42 || b != 43 || c != 7 {
 			t.Fatalf("offsets %d %d %d", a, b, c)
 		}
 		l, err := d.List(t.Context())
 		want(t, "list", err, nil)
-		if !slices.Equal(l, []Listing{{"g", "consumer", Stable}, {"simple", "", Empty}}) {
+		if !slices.Equal(l, []Listing{{"g", "consumer", classic.Stable}, {"simple", "", classic.Empty}}) {
 			t.Fatalf("listed %v", l)
 		}
 		time.Sleep(11 * time.Second) // fake: the session's time
-		want(t, "late heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), ErrUnknownMember)
+		want(t, "late heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), classic.ErrUnknownMember)
 	})
 }
 
@@ -158,7 +159,7 @@ func TestStoreAway(t *testing.T) {
 		}
 		for range 10 {
 			time.Sleep(4 * time.Second)
-			want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+			want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), nil)
 		}
 		if n := d.offset("g", "t"); n != -1 {
 			t.Fatalf("offset %d is shown and not durable", n)
@@ -168,7 +169,7 @@ func TestStoreAway(t *testing.T) {
 		want(t, "fetch of settled offsets", err, coordinator.ErrAway)
 		want(t, "delete offsets", d.DeleteOffsets(t.Context(), "g", []offsets.TopicPartitions{{Topic: "other", Partitions: []int32{0}}}).Err, coordinator.ErrAway)
 		want(t, "delete", d.Delete(t.Context(), "g"), coordinator.ErrAway)
-		join := Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute, ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}}
+		join := classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute, ProtocolType: "consumer", Protocols: []classic.Protocol{{Name: "range", Metadata: subscription("t")}}}
 		want(t, "join", d.Join(t.Context(), "g", join).Err, coordinator.ErrAway)
 		want(t, "join of another group", d.Join(t.Context(), "h", join).Err, coordinator.ErrAway)
 		if waited := time.Since(start); waited > time.Second {
@@ -210,7 +211,7 @@ func TestConflict(t *testing.T) {
 		if n := d.offset("g", "t"); n != 99 {
 			t.Fatalf("offset %d", n)
 		}
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), nil)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 3)).Err, nil)
 	})
 }
@@ -234,13 +235,13 @@ func TestUnloadAndExpiry(t *testing.T) {
 		if loaded() {
 			t.Fatal("still in memory")
 		}
-		if l, _ := d.List(t.Context()); len(l) != 1 || l[0].State != Empty {
+		if l, _ := d.List(t.Context()); len(l) != 1 || l[0].State != classic.Empty {
 			t.Fatalf("listed %v", l)
 		}
 		if n := d.offset("g", "t"); n != 5 || !loaded() {
 			t.Fatalf("offset %d", n)
 		}
-		time.Sleep(d.cfg.OffsetsRetention + d.cfg.RetentionCheck)
+		time.Sleep(d.cfg.Offsets.OffsetsRetention + d.cfg.RetentionCheck)
 		if l, _ := d.List(t.Context()); len(l) != 0 {
 			t.Fatalf("listed %v", l)
 		}
@@ -255,8 +256,8 @@ func TestExpiryAfterRestart(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		id := d.stable("g")
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 5)).Err, nil)
-		want(t, "leave", d.Leave(t.Context(), "g", Leave{Members: []Leaving{{MemberID: id}}}).Members[0], nil)
-		time.Sleep(d.cfg.OffsetsRetention - time.Hour)
+		want(t, "leave", d.Leave(t.Context(), "g", classic.Leave{Members: []classic.Leaving{{MemberID: id}}}).Members[0], nil)
+		time.Sleep(d.cfg.Offsets.OffsetsRetention - time.Hour)
 		d.restart()
 		time.Sleep(time.Hour + time.Minute)
 		if kvs, _, _ := d.store.List(t.Context(), ""); len(kvs) != 0 {
@@ -271,21 +272,21 @@ func TestSlots(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		id := d.stable("g")
 		n := coordinator.SlotOf("g")
-		joined := make(chan JoinReply)
+		joined := make(chan classic.JoinReply)
 		go func() {
-			joined <- d.Join(t.Context(), "g", Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
-				ProtocolType: "consumer", Protocols: []Protocol{{"range", subscription("t")}}})
+			joined <- d.Join(t.Context(), "g", classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
+				ProtocolType: "consumer", Protocols: []classic.Protocol{{Name: "range", Metadata: subscription("t")}}})
 		}()
 		synctest.Wait()
 		d.ReleaseSlot(t.Context(), n)
 		want(t, "waiting join", (<-joined).Err, coordinator.ErrNotCoordinator)
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), coordinator.ErrNotCoordinator)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), coordinator.ErrNotCoordinator)
 		if l, err := d.List(t.Context()); len(l) != 0 || err != nil {
 			t.Fatalf("listed %v, %v", l, err)
 		}
 		d.memory.SetAvailable(false)
 		d.OwnSlots(map[int]metadata.Guard{n: {}})
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), nil)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, coordinator.ErrLoading)
 		_, err := d.List(t.Context())
 		want(t, "list", err, coordinator.ErrLoading)
@@ -314,7 +315,7 @@ func TestCloseWhileAway(t *testing.T) {
 		<-stopped
 		d.memory.SetAvailable(true)
 		d.start()
-		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", Heartbeat{MemberID: id, Generation: 1}), nil)
+		want(t, "heartbeat", d.Heartbeat(t.Context(), "g", classic.Heartbeat{MemberID: id, Generation: 1}), nil)
 	})
 }
 
@@ -417,7 +418,7 @@ func TestManyTopics(t *testing.T) {
 			t.Fatalf("%d keys left", len(kvs))
 		}
 		desc, err := d.Describe(t.Context(), "g")
-		if err != nil || desc.State != Dead {
+		if err != nil || desc.State != classic.Dead {
 			t.Fatalf("described %+v, %v", desc, err)
 		}
 	})
@@ -460,7 +461,7 @@ func TestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := DefaultConfig()
-	c.MinSessionTimeout = c.MaxSessionTimeout + 1
+	c.Members.MinSessionTimeout = c.Members.MaxSessionTimeout + 1
 	if err := c.Validate(); err == nil {
 		t.Fatal("bounds that are crossed are accepted")
 	}
@@ -470,18 +471,18 @@ func TestConfig(t *testing.T) {
 // groups by a budget, which doesn't touch small ones.
 func TestMembersBytesAreBounded(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
-		join := func(group string, bytes int) JoinReply {
-			return d.Join(t.Context(), group, Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
-				ProtocolType: "consumer", Protocols: []Protocol{{"range", metadataOf[:bytes]}}})
+		join := func(group string, bytes int) classic.JoinReply {
+			return d.Join(t.Context(), group, classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
+				ProtocolType: "consumer", Protocols: []classic.Protocol{{Name: "range", Metadata: metadataOf[:bytes]}}})
 		}
 		for range 3 {
-			want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, ErrRecordTooLarge)
+			want(t, "a group that can't be stored", join("g", len(metadataOf)).Err, classic.ErrRecordTooLarge)
 		}
 		if n := strings.Count(d.said.String(), "let it have fewer members"); n != 1 {
 			t.Errorf("it is said %d times what to do:\n%s", n, &d.said)
 		}
 		want(t, "a large group", join("g", 2*maxRecordBytes).Err, nil)
-		want(t, "a second such member", join("g", 2*maxRecordBytes).Err, ErrRecordTooLarge)
+		want(t, "a second such member", join("g", 2*maxRecordBytes).Err, classic.ErrRecordTooLarge)
 		var err error
 		n := 0
 		for ; err == nil && n < 100; n++ {
@@ -500,5 +501,11 @@ func TestMembersBytesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// What is allowed of one record, and of what one group's members bring along; see classic.
+const (
+	maxRecordBytes  = 1 << 20
+	maxMembersBytes = 4 * maxRecordBytes
+)
 
 var metadataOf = make([]byte, maxMembersBytes)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/metadata"
 )
@@ -24,8 +25,8 @@ func kind(cfg *Config, m *metrics) coordinator.Kind {
 			{Prefix: metadata.PrefixGroups, Of: metadata.ParseGroupKey, At: metadata.GroupKey},
 			{Prefix: metadata.PrefixOffsets, Of: groupOfOffsets, At: metadata.GroupOffsets, Many: true},
 		},
-		Unreadable: func(name string) any { return summary{listing: Listing{Group: name, State: Dead}} },
-		Unread:     Dead.String(),
+		Unreadable: func(name string) any { return summary{listing: Listing{Group: name, State: classic.Dead}} },
+		Unread:     classic.Dead.String(),
 		AwayText:   "metadata store does not answer; commits and rebalances of groups wait, members keep what they have",
 		BackText:   "metadata store answers again; commits and rebalances of groups go on",
 		Metrics:    m.driver,

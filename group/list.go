@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 )
 
@@ -13,12 +14,12 @@ import (
 type Listing struct {
 	Group        string
 	ProtocolType string
-	State        State
+	State        classic.State
 }
 
 // Describe shows a group; one that does not exist is Dead.
-func (g *Groups) Describe(ctx context.Context, group string) (Description, error) {
-	d, _, err := coordinator.Look(ctx, g.driver, group, (*Group).Describe)
+func (g *Groups) Describe(ctx context.Context, group string) (classic.Description, error) {
+	d, _, err := coordinator.Look(ctx, g.driver, group, func(g *Group) classic.Description { return g.members.Describe() })
 	return d, err
 }
 
@@ -29,7 +30,7 @@ func (g *Groups) List(ctx context.Context) ([]Listing, error) {
 			return s.(summary).listing, true
 		}
 		g := m.(*Group)
-		return g.List(), g.exists
+		return g.listing(), g.members.There()
 	})
 	slices.SortFunc(all, func(a, b Listing) int { return cmp.Compare(a.Group, b.Group) })
 	return all, err

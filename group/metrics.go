@@ -5,12 +5,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"varve/coordinator"
+	"varve/group/classic"
 )
 
-// What is counted.
+// What is counted, besides what classic counts.
 const (
-	CountRebalances     coordinator.Counter = "rebalances"
-	CountExpiredMembers coordinator.Counter = "expired members"
 	CountCommits        coordinator.Counter = "commits"
 	CountExpiredOffsets coordinator.Counter = "expired offsets"
 	CountDeletedOffsets coordinator.Counter = "deleted offsets"
@@ -35,18 +34,18 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 				Name: "varve_group_loaded", Help: "Groups loaded into memory."}),
 			StoreFailures: counter("varve_group_store_failures_total", "Failed writes of groups, after which the group was reloaded."),
 			Counts: map[coordinator.Counter]prometheus.Counter{
-				CountRebalances:     counter("varve_group_rebalances_total", "Rebalances that ended with a stable group."),
-				CountExpiredMembers: counter("varve_group_expired_members_total", "Members whose session ended without a heartbeat."),
-				CountCommits:        counter("varve_group_committed_offsets_total", "Offsets that were committed."),
-				CountExpiredOffsets: counter("varve_group_expired_offsets_total", "Offsets that expired."),
-				CountDeletedOffsets: counter("varve_group_deleted_offsets_total", "Offsets that were deleted on request or with their topic."),
+				classic.CountRebalances:     counter("varve_group_rebalances_total", "Rebalances that ended with a stable group."),
+				classic.CountExpiredMembers: counter("varve_group_expired_members_total", "Members whose session ended without a heartbeat."),
+				CountCommits:                counter("varve_group_committed_offsets_total", "Offsets that were committed."),
+				CountExpiredOffsets:         counter("varve_group_expired_offsets_total", "Offsets that expired."),
+				CountDeletedOffsets:         counter("varve_group_deleted_offsets_total", "Offsets that were deleted on request or with their topic."),
 			},
 		},
 		commitSeconds: auto.NewHistogram(prometheus.HistogramOpts{
 			Name: "varve_group_commit_seconds", Help: "Time of offset commits, from the request to the answer.",
 			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
 	}
-	for s := Dead; s <= Stable; s++ {
+	for s := classic.Dead; s <= classic.Stable; s++ {
 		m.driver.Machines.WithLabelValues(s.String()) // so that a rate can be taken from the start
 	}
 	return m

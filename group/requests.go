@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"varve/coordinator"
+	"varve/group/classic"
 )
 
 // Bounds of what the members of all groups of an agent bring along. Small joins are
@@ -19,39 +20,39 @@ const (
 
 // Join asks to be in the group's next generation; it waits for that, as long as
 // the members' rebalance timeouts. Ticket and NewID are set here.
-func (g *Groups) Join(ctx context.Context, group string, e Join) JoinReply {
+func (g *Groups) Join(ctx context.Context, group string, e classic.Join) classic.JoinReply {
 	if group == "" {
-		return JoinReply{Err: ErrInvalidGroup, MemberID: e.MemberID, Generation: -1}
+		return classic.JoinReply{Err: ErrInvalidGroup, MemberID: e.MemberID, Generation: -1}
 	}
-	if size := e.size(); size > smallJoin && g.driver.Size()+int64(size) > maxAllMembersBytes {
-		return JoinReply{Err: coordinator.ErrUnavailable, MemberID: e.MemberID, Generation: -1}
+	if size := e.Size(); size > smallJoin && g.driver.Size()+int64(size) > maxAllMembersBytes {
+		return classic.JoinReply{Err: coordinator.ErrUnavailable, MemberID: e.MemberID, Generation: -1}
 	}
 	e.NewID = uuid.Must(uuid.NewRandomFromReader(g.random)).String()
-	r, err := coordinator.Ask[JoinReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
+	r, err := coordinator.Ask[classic.JoinReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
 	if err != nil {
-		return JoinReply{Err: err, MemberID: e.MemberID, Generation: -1}
+		return classic.JoinReply{Err: err, MemberID: e.MemberID, Generation: -1}
 	}
 	return r
 }
 
 // Sync asks for the member's assignment; it waits for the leader's.
-func (g *Groups) Sync(ctx context.Context, group string, e Sync) SyncReply {
+func (g *Groups) Sync(ctx context.Context, group string, e classic.Sync) classic.SyncReply {
 	if group == "" {
-		return SyncReply{Err: ErrInvalidGroup}
+		return classic.SyncReply{Err: ErrInvalidGroup}
 	}
-	r, err := coordinator.Ask[SyncReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
+	r, err := coordinator.Ask[classic.SyncReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
 	if err != nil {
-		return SyncReply{Err: err}
+		return classic.SyncReply{Err: err}
 	}
 	return r
 }
 
 // Heartbeat keeps a member's session; ErrRebalance tells it to join again.
-func (g *Groups) Heartbeat(ctx context.Context, group string, e Heartbeat) error {
+func (g *Groups) Heartbeat(ctx context.Context, group string, e classic.Heartbeat) error {
 	if group == "" {
 		return ErrInvalidGroup
 	}
-	r, err := coordinator.Ask[HeartbeatReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
+	r, err := coordinator.Ask[classic.HeartbeatReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
 	if errors.Is(err, coordinator.ErrLoading) {
 		return nil // whether it is a member will be known by the next one
 	}
@@ -62,13 +63,13 @@ func (g *Groups) Heartbeat(ctx context.Context, group string, e Heartbeat) error
 }
 
 // Leave removes members.
-func (g *Groups) Leave(ctx context.Context, group string, e Leave) LeaveReply {
+func (g *Groups) Leave(ctx context.Context, group string, e classic.Leave) classic.LeaveReply {
 	if group == "" {
-		return LeaveReply{Err: ErrInvalidGroup}
+		return classic.LeaveReply{Err: ErrInvalidGroup}
 	}
-	r, err := coordinator.Ask[LeaveReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
+	r, err := coordinator.Ask[classic.LeaveReply](ctx, g.driver, group, func(t coordinator.Ticket) coordinator.Event { e.Ticket = t; return e })
 	if err != nil {
-		return LeaveReply{Err: err}
+		return classic.LeaveReply{Err: err}
 	}
 	return r
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"varve/coordinator"
+	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
@@ -146,10 +147,10 @@ func (s *script) command(line string) {
 }
 
 func (s *script) config(a args) {
-	s.cfg.InitialRebalanceDelay = a.dur("delay", int(s.cfg.InitialRebalanceDelay.Milliseconds()))
-	s.cfg.OffsetsRetention = a.dur("retention", int(s.cfg.OffsetsRetention.Milliseconds()))
-	s.cfg.MaxSize = int(a.num("size", s.cfg.MaxSize))
-	s.cfg.OffsetMetadataMaxBytes = int(a.num("metadata", s.cfg.OffsetMetadataMaxBytes))
+	s.cfg.Members.InitialRebalanceDelay = a.dur("delay", int(s.cfg.Members.InitialRebalanceDelay.Milliseconds()))
+	s.cfg.Offsets.OffsetsRetention = a.dur("retention", int(s.cfg.Offsets.OffsetsRetention.Milliseconds()))
+	s.cfg.Members.MaxSize = int(a.num("size", s.cfg.Members.MaxSize))
+	s.cfg.Offsets.OffsetMetadataMaxBytes = int(a.num("metadata", s.cfg.Offsets.OffsetMetadataMaxBytes))
 }
 
 // event makes the request that a line asks for.
@@ -158,7 +159,7 @@ func (s *script) event(verb string, a args) coordinator.Event {
 	switch verb {
 	case "join":
 		s.ids++
-		e := Join{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), NewID: fmt.Sprintf("u%d", s.ids),
+		e := classic.Join{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), NewID: fmt.Sprintf("u%d", s.ids),
 			ClientID: "c", ClientHost: "/h", SessionTimeout: a.dur("session", 10000), RebalanceTimeout: a.dur("rebalance", 60000),
 			ProtocolType: "consumer", CanSkip: true, RequireMemberID: true, Reason: a["reason"]}
 		if v, ok := a["type"]; ok {
@@ -176,12 +177,12 @@ func (s *script) event(verb string, a args) coordinator.Event {
 		}
 		for _, p := range strings.Split(protocols, ",") {
 			if p != "" {
-				e.Protocols = append(e.Protocols, Protocol{p, subscription(strings.Split(topics, ",")...)})
+				e.Protocols = append(e.Protocols, classic.Protocol{Name: p, Metadata: subscription(strings.Split(topics, ",")...)})
 			}
 		}
 		return e
 	case "sync":
-		e := Sync{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", 1),
+		e := classic.Sync{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", 1),
 			Protocol: a.opt("protocol"), ProtocolType: a.opt("type")}
 		if v, ok := a["assign"]; ok {
 			e.Assignments = map[string][]byte{}
@@ -192,16 +193,16 @@ func (s *script) event(verb string, a args) coordinator.Event {
 		}
 		return e
 	case "heartbeat":
-		return Heartbeat{t, a["member"], a.opt("instance"), a.num("gen", 1)}
+		return classic.Heartbeat{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", 1)}
 	case "leave":
-		e := Leave{Ticket: t}
+		e := classic.Leave{Ticket: t}
 		for _, m := range strings.Split(a["members"], ",") {
 			if m != "" {
-				e.Members = append(e.Members, Leaving{MemberID: m, InstanceID: a.opt("of"), Reason: a["reason"]})
+				e.Members = append(e.Members, classic.Leaving{MemberID: m, InstanceID: a.opt("of"), Reason: a["reason"]})
 			}
 		}
 		if v := a.opt("instance"); v != nil {
-			e.Members = append(e.Members, Leaving{InstanceID: v})
+			e.Members = append(e.Members, classic.Leaving{InstanceID: v})
 		}
 		return e
 	case "commit":
@@ -268,8 +269,9 @@ func (s *script) wait(d time.Duration) {
 }
 
 func (s *script) state() {
-	d := s.g.Describe()
-	s.printf("%v generation %d type %q protocol %q leader %q", d.State, s.g.generation, d.ProtocolType, s.g.protocol, s.g.leader)
+	d := s.g.members.Describe()
+	generation, protocol, leader := s.g.members.Generation()
+	s.printf("%v generation %d type %q protocol %q leader %q", d.State, generation, d.ProtocolType, protocol, leader)
 	for _, m := range d.Members {
 		s.printf("member %s%s assignment %q", m.ID, instance(m.InstanceID), m.Assignment)
 	}
@@ -318,7 +320,7 @@ func (s *script) effect(f coordinator.Effect) {
 
 func answer(a any) string {
 	switch r := a.(type) {
-	case JoinReply:
+	case classic.JoinReply:
 		if r.Err != nil {
 			return fmt.Sprintf("join %q: %v", r.MemberID, r.Err)
 		}
@@ -328,11 +330,12 @@ func answer(a any) string {
 		}
 		return fmt.Sprintf("joined as %s, generation %d, %s %s, leader %s, skip %v, members [%s]", r.MemberID, r.Generation,
 			show(r.ProtocolType), show(r.Protocol), r.Leader, r.SkipAssignment, strings.Join(members, ", "))
-	case SyncReply:
+	case classic.SyncReply:
 		if r.Err != nil {
 			return fmt.Sprintf("sync: %v", r.Err)
 		}
 		return fmt.Sprintf("synced, %s %s, assignment %q", show(r.ProtocolType), show(r.Protocol), r.Assignment)
 	}
-	return fmt.Sprintf("%T %v", a, a)
+	_, name, _ := strings.Cut(fmt.Sprintf("%T", a), ".")
+	return fmt.Sprintf("group.%s %v", name, a)
 }

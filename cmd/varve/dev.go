@@ -31,7 +31,7 @@ type devFlags struct {
 func devDefaults() agent.Config {
 	cfg := agent.DefaultConfig()
 	cfg.DataDir = "./data"
-	cfg.Groups.InitialRebalanceDelay = 0 // as in Kafka's quick start
+	cfg.Groups.Members.InitialRebalanceDelay = 0 // as in Kafka's quick start
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Metadata.Endpoints = nil // embedded
 	cfg.Store.Driver = s3store.DriverDir

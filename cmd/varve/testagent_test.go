@@ -41,7 +41,7 @@ func startAgent(t *testing.T) *testAgent {
 	}
 	cfg := agent.DefaultConfig()
 	cfg.DataDir, cfg.HTTP, cfg.Listeners[0].Bind = dir, "127.0.0.1:0", "127.0.0.1:0"
-	cfg.Groups.InitialRebalanceDelay = 0
+	cfg.Groups.Members.InitialRebalanceDelay = 0
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Journal.FileBytes, cfg.Journal.ChunkBytes, cfg.Journal.CacheBytes = 4<<20, 1<<20, 4<<20
 	cfg.Journal.SoftBytes, cfg.Journal.HardBytes, cfg.Journal.ReserveBytes, cfg.Journal.Direct = 64<<20, 128<<20, 0, false

@@ -1,14 +1,30 @@
-package group
+package classic
 
 import (
 	"encoding/binary"
 	"errors"
 )
 
+// Subscribed reports whether members read a topic; if their subscriptions are
+// not understood, they may.
+func (m *Membership) Subscribed(topic string) bool {
+	if m.gen.topics == nil {
+		return m.gen.protocolType == ConsumerProtocol && len(m.members) > 0
+	}
+	_, ok := m.gen.topics[topic]
+	return ok
+}
+
+// Understood reports whether it is known what topics the members of a stable group of
+// consumers read.
+func (m *Membership) Understood() bool {
+	return m.gen.protocolType == ConsumerProtocol && m.gen.topics != nil && m.gen.state == Stable
+}
+
 // subscriptions are the topics that the members of a consumer group read, nil
 // if that can't be told.
-func (g *Group) subscriptions() map[string]struct{} {
-	if g.protocolType != consumerProtocol || g.protocol == "" {
+func (g *generations) subscriptions() map[string]struct{} {
+	if g.protocolType != ConsumerProtocol || g.protocol == "" {
 		return nil
 	}
 	topics := map[string]struct{}{}
