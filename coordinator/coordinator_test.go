@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,23 @@ type world struct {
 	memory *metadata.Memory
 	store  *metadata.MemoryStore
 	writer *metadata.Writer
+	reader *countingReader
+}
+
+// countingReader counts how often keys are read, and lets reads wait while the gate's token is
+// away. The key that tells whether the store is there passes.
+type countingReader struct {
+	Reader
+	gets atomic.Int64
+	gate chan struct{} // has one token
+}
+
+func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
+	if key != metadata.KeyCluster {
+		r.gate <- <-r.gate
+		r.gets.Add(1)
+	}
+	return r.Reader.Get(ctx, key)
 }
 
 // inBubble runs a test with a coordinator that owns all slots under one guard.
@@ -27,6 +46,8 @@ func inBubble(t *testing.T, f func(*testing.T, *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, memory: metadata.NewMemory()}
 		w.store = w.memory.Open()
+		w.reader = &countingReader{Reader: w.store, gate: make(chan struct{}, 1)}
+		w.reader.gate <- struct{}{}
 		w.start()
 		defer func() {
 			w.stop()
@@ -45,7 +66,7 @@ func (w *world) start() {
 	log := slog.New(slog.DiscardHandler)
 	w.writer = metadata.NewWriter(w.store, metadata.DefaultWriterConfig(), log, nil)
 	cfg := Config{ReadTimeout: time.Second, RereadAfter: time.Hour, UnloadAfter: 10 * time.Minute, StoreBytesPerSecond: 1 << 20}
-	w.Coordinator = Open(cfg, tallies(), w.store, w.writer, log)
+	w.Coordinator = Open(cfg, tallies(), w.reader, w.writer, log)
 	guard := metadata.Guard{Key: guardKey, Mod: w.put(guardKey, "ours")}
 	all := map[int]metadata.Guard{}
 	for n := range Slots {
@@ -53,6 +74,7 @@ func (w *world) start() {
 	}
 	w.OwnSlots(all)
 	synctest.Wait()
+	w.reader.gets.Store(0)
 }
 
 func (w *world) stop() {
@@ -237,6 +259,11 @@ func TestUnreadableMachineCostsNoOther(t *testing.T) {
 		w.put(prefix+"broken", "bad")
 		w.start()
 		w.wantErr("broken", ErrLoading)
+		w.reader.gets.Store(0)
+		time.Sleep(24 * time.Hour)
+		if n := w.reader.gets.Load(); n < 20 || n > 25 { // one of them of "good"
+			t.Errorf("it was read %d times in a day, want once an hour", n)
+		}
 		if in, sum := w.inMemory("broken"); in || sum != -1 {
 			t.Errorf("in memory: %v, summary %d", in, sum)
 		}
@@ -289,6 +316,68 @@ func TestReleasedSlotAnswersAndStores(t *testing.T) {
 		w.memory.SetAvailable(true)
 		if kv, err := w.store.Get(t.Context(), prefix+"a"); string(kv.Value) != "5" || err != nil {
 			t.Errorf("stored is %q, %v", kv.Value, err)
+		}
+	})
+}
+
+// A machine that expires again as soon as it is out of memory is not loaded all the time,
+// and one that never expires not at all.
+func TestExpiredMachinesAreLoadedRarely(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.wantAdd("stale", 1, 1)
+		w.wantAdd("lasting", 1, 1)
+		time.Sleep(w.cfg.UnloadAfter + time.Second/2)
+		if in, _ := w.inMemory("lasting"); in || w.reader.gets.Load() > 0 {
+			t.Fatalf("in memory: %v, %d reads", in, w.reader.gets.Load())
+		}
+		time.Sleep(time.Minute)
+		if n := w.reader.gets.Load(); n < 30 || n > 60 {
+			t.Errorf("%d reads in a minute, want one a second", n)
+		}
+	})
+}
+
+// Those who ask at the same time share a question, that began after all of them asked.
+func TestConfirmationsAreShared(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		_, confirm, err := Look(t.Context(), w.Coordinator, "a", func(m *tally) int { return m.sum })
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := <-w.reader.gate
+		var all sync.WaitGroup
+		ask := func() {
+			if err := confirm(t.Context()); err != nil {
+				t.Errorf("confirm: %v", err)
+			}
+		}
+		all.Go(ask)
+		synctest.Wait() // the first question is under way
+		for range 50 {
+			all.Go(ask)
+		}
+		synctest.Wait()
+		w.reader.gate <- token
+		all.Wait()
+		if n := w.reader.gets.Load(); n != 2 {
+			t.Errorf("%d questions", n)
+		}
+	})
+}
+
+// What machines write is bounded in bytes a second, beyond a first transaction.
+func TestWritesKeepPace(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.pace.SetLimit(100)
+		w.pace.SetBurst(metadata.MaxTxnBytes)
+		w.pace.AllowN(time.Now(), metadata.MaxTxnBytes)
+		begun, n := time.Now(), 0
+		for ; time.Since(begun) < time.Minute; n++ {
+			w.wantAdd("a", 1, n+1)
+		}
+		size := len(prefix+"a") + 3
+		if most := 60 * 100 / (size - 2); n > most+1 || n < 60*100/size {
+			t.Errorf("%d writes of %d bytes in a minute at 100 a second", n, size)
 		}
 	})
 }

@@ -71,7 +71,7 @@ func (s *slot) unload(e *entry, now time.Time) {
 	default:
 		at := e.m.Expiry()
 		s.drop(e)
-		s.schedule(e, at)
+		s.expire(e, at, now)
 	}
 }
 

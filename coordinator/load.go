@@ -81,7 +81,7 @@ func (s *slot) begin(stored map[string][]metadata.KV) {
 		default:
 			e.summary = m.Summary()
 			s.show(e, m.State())
-			s.schedule(e, later(m.Expiry(), now.Add(time.Second)))
+			s.expire(e, m.Expiry(), now)
 		}
 	}
 	close(s.ready)

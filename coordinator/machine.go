@@ -22,7 +22,7 @@ type Machine interface {
 	// Idle reports whether the machine can be taken out of memory, to be loaded again as it
 	// is by whoever needs it.
 	Idle() bool
-	// Expiry returns when an idle machine has to be in memory again.
+	// Expiry returns when an idle machine has to be in memory again, the zero time if never.
 	Expiry() time.Time
 	// State names the machine's state in the metrics.
 	State() string
@@ -42,7 +42,8 @@ type Event any
 // Tick is the passing of time; due at the machine's Wake.
 type Tick struct{}
 
-// Loaded is the first event of a machine that was loaded from the store.
+// Loaded is the first event of a machine that was loaded from the store, except that it may
+// hear of StoreAway before.
 type Loaded struct{}
 
 // Stored says that a Store is durable. If one fails what is stored is not known: the machine

@@ -86,14 +86,25 @@ func (m *tally) answer(tickets *[]Ticket, a any) {
 // answered is the answer to an add.
 type answered struct{ a any }
 
-func (m *tally) Wake() time.Time   { return m.wake }
-func (m *tally) Gone() bool        { return !m.there && !m.Busy() }
-func (m *tally) Busy() bool        { return m.storing || m.again }
-func (m *tally) Idle() bool        { return !m.Busy() && !m.restive }
-func (m *tally) Expiry() time.Time { return m.out.Now.Add(24 * time.Hour) }
-func (m *tally) State() string     { return "There" }
-func (m *tally) Size() int         { return m.sum }
-func (m *tally) Summary() any      { return m.sum }
+func (m *tally) Wake() time.Time { return m.wake }
+func (m *tally) Gone() bool      { return !m.there && !m.Busy() }
+func (m *tally) Busy() bool      { return m.storing || m.again }
+func (m *tally) Idle() bool      { return !m.Busy() && !m.restive }
+func (m *tally) State() string   { return "There" }
+func (m *tally) Size() int       { return m.sum }
+func (m *tally) Summary() any    { return m.sum }
+
+// Expiry is a day after the last step; the tally "stale" has always expired, "lasting" never
+// does.
+func (m *tally) Expiry() time.Time {
+	switch m.key {
+	case "stale":
+		return m.out.Now
+	case "lasting":
+		return time.Time{}
+	}
+	return m.out.Now.Add(24 * time.Hour)
+}
 
 // tallies are machines that add up; a value "bad" can't be decoded.
 func tallies() Kind {

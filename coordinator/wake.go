@@ -8,7 +8,8 @@ const (
 	wakeGap = 5 * time.Millisecond
 	// maxTidying bounds the machines that a slot reads at once because they expire.
 	maxTidying = 4
-	// tidyLater is when a machine that expires is tried again if as many are being read.
+	// tidyLater is how long a machine that isn't in memory is left alone at least, whatever
+	// its Expiry, and when it is tried again if as many are being read.
 	tidyLater = time.Second
 )
 
@@ -24,6 +25,15 @@ func (s *slot) arm() {
 // schedule sets when an entry is woken.
 func (s *slot) schedule(e *entry, at time.Time) {
 	s.wakes.Set(e, later(at, e.woken.Add(wakeGap)))
+}
+
+// expire sets when a machine that isn't in memory is loaded again; never if at is zero.
+func (s *slot) expire(e *entry, at, now time.Time) {
+	if at.IsZero() {
+		s.wakes.Cancel(e)
+		return
+	}
+	s.schedule(e, later(at, now.Add(tidyLater)))
 }
 
 func later(a, b time.Time) time.Time {

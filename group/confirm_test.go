@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -113,32 +112,5 @@ func TestNoOffsetIsNotSaidWhileAway(t *testing.T) {
 		d.memory.SetAvailable(true)
 		_, err = d.Fetch(t.Context(), "g", askedMore, false)
 		want(t, "no offset, with the store back", err, nil)
-	})
-}
-
-// Who asks at the same time shares a question, that began after all of them asked.
-func TestConfirmationsAreShared(t *testing.T) {
-	inBubble(t, func(t *testing.T, d *driver) {
-		r, _ := d.guarded("g")
-		want(t, "commit", d.Commit(t.Context(), "g", commitOf("", -1, "u", 5)).Err, nil)
-		token := <-r.gate
-		var all sync.WaitGroup
-		ask := func() {
-			_, err := d.Fetch(t.Context(), "g", askedT, false)
-			if err != nil {
-				t.Errorf("fetch: %v", err)
-			}
-		}
-		all.Go(ask)
-		synctest.Wait() // the first question is under way
-		for range 50 {
-			all.Go(ask)
-		}
-		synctest.Wait()
-		r.gate <- token
-		all.Wait()
-		if n := r.gets.Load(); n != 2 {
-			t.Errorf("%d questions", n)
-		}
 	})
 }
