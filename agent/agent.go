@@ -53,6 +53,7 @@ type Deps struct {
 	// system's. It need not be safe for many callers. Each part gets a source of
 	// its own, in the order of the start.
 	Random   io.Reader
+	Memory   Memory // how the process's memory is divided, for metrics
 	Version  string
 	Hostname string // one of the names by which HTTP may be asked for
 	// Exit ends the process at once. It is called when the disk hangs and the agent
@@ -293,7 +294,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,

@@ -163,6 +163,13 @@ const (
 	unfilled    = 5 * time.Second  // of free chunks
 )
 
+// memory returns how many bytes are mapped, or lent to readers.
+func (c *cache) memory() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.bytes + c.mu.pinned + c.mu.idle
+}
+
 // tidy frees what was not used for a while. It unmaps without the lock: a second's worth of
 // chunks takes milliseconds.
 func (c *cache) tidy() {

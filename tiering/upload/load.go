@@ -66,7 +66,9 @@ func (u *Uploader) divide(uploads []objectUpload) {
 		if total <= smallRoom {
 			most = smallRoom
 		}
+		u.room = nil // before the new one is made
 		u.room = make([]byte, max(total, most))
+		u.roomBytes.Store(int64(len(u.room)))
 	}
 	u.loaded = time.Now()
 	rest := u.room[:cap(u.room)]

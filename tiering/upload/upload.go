@@ -70,6 +70,7 @@ type Uploader struct {
 	failed    map[id.Partition]*failure // Run's own, between passes
 	failing   atomic.Pointer[[]Stuck]   // what failed, for other goroutines
 	room      []byte                    // Run's own: what a pass loads into
+	roomBytes atomic.Int64              // of room
 	loaded    time.Time                 // Run's own: when that was used last
 }
 
@@ -108,6 +109,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 		if time.Since(u.loaded) > keepRoom {
 			u.room = nil
+			u.roomBytes.Store(0)
 		}
 		select {
 		case <-ctx.Done():
@@ -119,6 +121,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Memory returns how many bytes the uploader holds for what it loads.
+func (u *Uploader) Memory() int64 { return u.roomBytes.Load() }
 
 // Kick makes Run look at once whether something is due.
 func (u *Uploader) Kick() {

@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	wire "encoding/binary"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// resident returns what a process has in memory, and how much of it no file backs, in bytes.
+func resident(pid int) (all, anonymous int64, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	value := func(name string) int64 {
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, name); ok {
+				n, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+				return n << 10
+			}
+		}
+		return 0
+	}
+	return value("VmRSS:"), value("RssAnon:"), nil
+}
+
+// watchMemory samples what a process has in memory until the returned function is called,
+// which returns the most that was seen.
+func watchMemory(pid int) (stop func() (most, anonymous int64)) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	var most, anon int64
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+			if a, b, err := resident(pid); err == nil {
+				most, anon = max(most, a), max(anon, b)
+			}
+		}
+	}()
+	return func() (int64, int64) {
+		close(done)
+		<-ended
+		return most, anon
+	}
+}
+
+// memoryLoad is all that makes an agent use memory, at once.
+type memoryLoad struct {
+	*testing.T
+	kafka string
+	wg    sync.WaitGroup
+
+	produced, fetched, refused atomic.Int64
+	conns                      atomic.Int32
+}
+
+// client makes a client of topic "loaded" whose errors are part of the load.
+func (l *memoryLoad) client(opts ...kgo.Opt) *kgo.Client {
+	c, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(l.kafka), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("loaded"), kgo.UnknownTopicRetries(100)}, opts...)...)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return c
+}
+
+// produce sends batches of one codec as fast as it goes.
+func (l *memoryLoad) produce(ctx context.Context, codec kgo.CompressionCodec, batch int32, seed uint64) {
+	c := l.client(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(batch), kgo.MaxBufferedRecords(3000), kgo.ProducerLinger(5*time.Millisecond))
+	defer c.Close()
+	random := rand.New(rand.NewPCG(seed, 1))
+	noise := make([]byte, 1<<20)
+	for i := range noise {
+		noise[i] = "0123456789abcdef"[random.IntN(16)]
+	}
+	for ctx.Err() == nil {
+		n := 100 + random.IntN(4000)
+		at := random.IntN(len(noise) - n)
+		c.Produce(ctx, &kgo.Record{Value: noise[at : at+n]}, func(_ *kgo.Record, err error) {
+			if err != nil {
+				l.refused.Add(1)
+			} else {
+				l.produced.Add(int64(n))
+			}
+		})
+	}
+}
+
+// consume reads the topic again and again, from its start or from its end.
+func (l *memoryLoad) consume(ctx context.Context, from kgo.Offset) {
+	for ctx.Err() == nil {
+		c := l.client(kgo.ConsumeTopics("loaded"), kgo.ConsumeResetOffset(from), kgo.FetchMaxBytes(50<<20), kgo.FetchMaxPartitionBytes(10<<20), kgo.MaxConcurrentFetches(1))
+		for until := time.Now().Add(3 * time.Second); ctx.Err() == nil && time.Now().Before(until); {
+			fetched := c.PollFetches(ctx)
+			fetched.EachRecord(func(r *kgo.Record) { l.fetched.Add(int64(len(r.Value))) })
+		}
+		c.Close()
+	}
+}
+
+// connect keeps a connection that sends the start of a request, most of it, and no more.
+func (l *memoryLoad) connect(ctx context.Context, size int) {
+	var d net.Dialer
+	for ctx.Err() == nil {
+		c, err := d.DialContext(ctx, "tcp", l.kafka)
+		if err != nil {
+			return
+		}
+		l.conns.Add(1)
+		head := wire.BigEndian.AppendUint32(nil, uint32(size))
+		head = append(head, 0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff)
+		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+		if _, err = c.Write(append(head, make([]byte, size-11)...)); err == nil {
+			_, _ = io.Copy(io.Discard, c) // until the deadline, or the broker's end
+		}
+		c.Close()
+		l.conns.Add(-1)
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// idle opens connections that ask for nothing.
+func (l *memoryLoad) idle(ctx context.Context, n int) {
+	for range n {
+		c, err := net.Dial("tcp", l.kafka)
+		if err != nil {
+			return
+		}
+		l.wg.Go(func() {
+			<-ctx.Done()
+			c.Close()
+		})
+	}
+}
+
+// stall asks for as much as a fetch may return, and doesn't read it.
+func (l *memoryLoad) stall(ctx context.Context) {
+	c := l.client(kgo.ConsumeTopics("loaded"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.FetchMaxBytes(50<<20),
+		kgo.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			c, err := d.DialContext(ctx, network, addr)
+			return slowConn{c}, err
+		}))
+	defer c.Close()
+	for ctx.Err() == nil {
+		c.PollFetches(ctx)
+	}
+}
+
+// slowConn reads a little at a time.
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Read(p []byte) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	return c.Conn.Read(p[:min(len(p), 16<<10)])
+}
+
+func (l *memoryLoad) start(ctx context.Context) {
+	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
+	for i, codec := range codecs {
+		l.wg.Go(func() { l.produce(ctx, codec, 900<<10, uint64(i)) })
+		l.wg.Go(func() { l.produce(ctx, codec, 40<<10, uint64(10+i)) })
+	}
+	for range 4 {
+		l.wg.Go(func() { l.consume(ctx, kgo.NewOffset().AtStart()) })
+		l.wg.Go(func() { l.consume(ctx, kgo.NewOffset().AtEnd()) })
+	}
+	for range 8 {
+		l.wg.Go(func() { l.stall(ctx) })
+	}
+	for i := range 40 {
+		l.wg.Go(func() { l.connect(ctx, []int{100 << 10, 1 << 20, 2 << 20, 5 << 20}[i%4]) })
+	}
+	l.idle(ctx, 100)
+}
+
+// underLoad runs 'varve dev' or an agent with so much memory under full load.
+func underLoad(t *testing.T, memory string, limit int64, lasts time.Duration) {
+	kafka, http := freeAddr(t), freeAddr(t)
+	cmd := exec.Command(binary, "dev", "--data", t.TempDir(), "--kafka-listen", kafka, "--http-listen", http, "--memory", memory,
+		"--kafka-default-partitions", "12", "--upload-max-age", "2s", "--journal-keep-bytes", "64MiB", "--journal-reserve-bytes", "0", "--journal-spare-bytes", "128MiB",
+		"--journal-soft-bytes", "1GiB", "--journal-hard-bytes", "2GiB", "--pprof")
+	p := start(t, cmd)
+	awaitPage(t, p, "http://"+http+"/readyz")
+	stop := watchMemory(cmd.Process.Pid)
+	ctx, cancel := context.WithTimeout(t.Context(), lasts)
+	defer cancel()
+	l := &memoryLoad{T: t, kafka: kafka}
+	l.start(ctx)
+	var reported int64
+	for tick := time.NewTicker(200 * time.Millisecond); ctx.Err() == nil; {
+		select {
+		case <-tick.C:
+			reported = max(reported, metricAt(t, http, "varve_memory_total_used_bytes"))
+			if profile := os.Getenv("HEAP_PROFILE"); profile != "" {
+				all, _, _ := resident(cmd.Process.Pid)
+				if all > limit/10*9 {
+					text, _ := get("http://" + http + "/debug/pprof/heap")
+					_ = os.WriteFile(profile, []byte(text), 0o600)
+				}
+			}
+		case <-p.done:
+			t.Fatal("the agent ended")
+		case <-ctx.Done():
+		}
+	}
+	l.wg.Wait()
+	most, anonymous := stop()
+	t.Logf("memory %s: %d MB resident at most, %d MB of them anonymous, %d MB by its own count; %d MB were produced, %d MB fetched, %d records refused",
+		memory, most>>20, anonymous>>20, reported>>20, l.produced.Load()>>20, l.fetched.Load()>>20, l.refused.Load())
+	if most > limit {
+		t.Errorf("with memory %s it had %d MB resident", memory, most>>20)
+	}
+	if l.produced.Load() == 0 || l.fetched.Load() == 0 {
+		t.Error("there was no load")
+	}
+}
+
+// metricAt returns the sum of a metric's values, 0 if it can't be had now.
+func metricAt(t *testing.T, http, name string) (sum int64) {
+	page, err := get("http://" + http + "/metrics")
+	if err != nil {
+		return 0
+	}
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)$`).FindAllStringSubmatch(page, -1) {
+		v, err := strconv.ParseFloat(m[1], 64)
+		if err != nil {
+			t.Error(err)
+		}
+		sum += int64(v)
+	}
+	return sum
+}
+
+// Promise 7: whatever clients do, the process never has more in memory than the setting
+// memory allows.
+func TestMemoryIsNeverExceeded(t *testing.T) {
+	lasts := 6 * time.Second
+	if whole := os.Getenv("MEMORY_TEST"); whole != "" {
+		d, err := time.ParseDuration(whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lasts = d
+	}
+	for memory, limit := range map[string]int64{"256MiB": 256 << 20, "1GiB": 1 << 30, "4GiB": 4 << 30} {
+		if memory == "4GiB" && os.Getenv("MEMORY_TEST") == "" {
+			continue
+		}
+		t.Run(memory, func(t *testing.T) { underLoad(t, memory, limit, lasts) })
+	}
+}
