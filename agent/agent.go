@@ -53,6 +53,7 @@ type Deps struct {
 	// system's. It need not be safe for many callers. Each part gets a source of
 	// its own, in the order of the start.
 	Random   io.Reader
+	Host     *Host  // the machine's memory; nil: it is not looked after
 	Memory   Memory // how the process's memory is divided, for metrics
 	Version  string
 	Hostname string // one of the names by which HTTP may be asked for
@@ -97,6 +98,7 @@ type Agent struct {
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
+	halved       atomic.Int64  // how often the caches are, for want of memory
 	journalSeq   uint32        // of the newest journal
 	leaving      atomic.Bool   // told to stop
 	moving       chan struct{} // holds a token while partitions are moved
@@ -315,6 +317,9 @@ func (a *Agent) serve(_, life context.Context) error {
 		})
 	}
 	a.runTier(life)
+	if a.deps.Host != nil {
+		a.run(func() { a.watchMemory(life) })
+	}
 	return nil
 }
 

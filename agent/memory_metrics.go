@@ -13,6 +13,7 @@ var (
 	memoryLimit      = gaugeDesc("memory_limit_bytes", "Each pool's part of the memory (see varve config).", "pool")
 	memoryUsed       = gaugeDesc("memory_used_bytes", "What each pool has in use; of other it is all that no other pool of the Go heap has, garbage included.", "pool")
 	memoryTotalLimit = gaugeDesc("memory_total_limit_bytes", "All the memory that the process may take: the setting memory.")
+	memoryHalved     = gaugeDesc("memory_caches_halved", "How many times the caches are halved at the moment, because the memory of the cgroup or the host is short.")
 	memoryTotalUsed  = gaugeDesc("memory_total_used_bytes", "All the memory that the process takes, the program itself estimated.")
 )
 
@@ -20,7 +21,7 @@ var (
 type memoryGauges struct{ a *Agent }
 
 func (g memoryGauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{memoryLimit, memoryUsed, memoryTotalLimit, memoryTotalUsed} {
+	for _, d := range []*prometheus.Desc{memoryLimit, memoryUsed, memoryTotalLimit, memoryTotalUsed, memoryHalved} {
 		ch <- d
 	}
 }
@@ -33,6 +34,7 @@ func (g memoryGauges) Collect(ch chan<- prometheus.Metric) {
 	total := goMemory() + offheap.Mapped() + used["program"]
 	tell(memoryTotalLimit, g.a.deps.Memory.Total)
 	tell(memoryTotalUsed, total)
+	tell(memoryHalved, g.a.halved.Load())
 	for _, p := range g.a.deps.Memory.Parts {
 		tell(memoryLimit, p.Bytes, p.Name)
 		tell(memoryUsed, used[p.Name], p.Name)

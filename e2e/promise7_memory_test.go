@@ -273,3 +273,44 @@ func TestMemoryIsNeverExceeded(t *testing.T) {
 		t.Run(memory, func(t *testing.T) { underLoad(t, memory, limit, lasts) })
 	}
 }
+
+// What a load has left behind goes back to the system within a minute: an idle agent is small.
+func TestMemoryIsGivenBack(t *testing.T) {
+	if os.Getenv("MEMORY_TEST") == "" {
+		t.Skip("it waits for up to a minute: make memory-test")
+	}
+	s := newSite(t, "--memory", "2GiB")
+	s.start()
+	idleIsSmall(t, s.kafka, s.agent.cmd.Process.Pid, "an agent")
+	s.agent.stop()
+	kafka := freeAddr(t)
+	p := dev(t, nil, "--kafka-listen", kafka, "--memory", "2GiB")
+	idleIsSmall(t, kafka, p.cmd.Process.Pid, "varve dev")
+}
+
+const idleBytes = 100 << 20
+
+func idleIsSmall(t *testing.T, kafka string, pid int, what string) {
+	t.Helper()
+	stop := watchMemory(pid)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	l := &memoryLoad{T: t, kafka: kafka}
+	l.start(ctx)
+	l.wg.Wait()
+	most, _ := stop()
+	ended := time.Now()
+	var all, anonymous int64
+	poll(t, 90*time.Second, "memory given back", func() (err error) {
+		all, anonymous, err = resident(pid)
+		if err == nil && all > idleBytes {
+			err = fmt.Errorf("%d MB are resident, %d MB of them anonymous", all>>20, anonymous>>20)
+		}
+		return err
+	})
+	took := time.Since(ended)
+	t.Logf("%s had %d MB resident under load, and %d MB (%d MB anonymous) %v after it", what, most>>20, all>>20, anonymous>>20, took.Round(time.Second))
+	if took > time.Minute {
+		t.Errorf("%s took %v to give memory back", what, took)
+	}
+}

@@ -19,3 +19,10 @@ func (s *Store) Memory() Memory {
 	}
 	return m
 }
+
+// Halve makes the store use the memory of its caches halved so many times, but never less
+// than it works with; 0 is all of it.
+func (s *Store) Halve(times int) {
+	s.cache.resize(max(s.cfg.CacheBytes>>times, 3*s.cfg.ChunkBytes))
+	s.behind.cache.resize(max(s.cfg.ReadBytes>>times, 4*stretchBytes))
+}

@@ -3,9 +3,11 @@ package main
 import (
 	"log/slog"
 	"os"
+	"runtime"
 	"runtime/debug"
 
 	"varve/agent"
+	"varve/internal/hostmem"
 	"varve/kafka"
 )
 
@@ -20,4 +22,12 @@ func tuneMemory(m *agent.Memory, cfg *agent.Config, log *slog.Logger) {
 	}
 	// What is freed goes back a moment later than it is counted as free.
 	debug.SetMemoryLimit(m.Heap() / 20 * 19)
+}
+
+// host is this machine's memory.
+func host() *agent.Host {
+	return &agent.Host{Read: func() hostmem.State { return hostmem.Read(readBounded) }, Free: func() {
+		runtime.GC() // what pools hold is given up by the second collection
+		debug.FreeOSMemory()
+	}}
 }

@@ -75,7 +75,7 @@ type Uploader struct {
 }
 
 // keepRoom is how long an uploader that has nothing to do keeps its memory.
-const keepRoom = time.Minute
+const keepRoom = 15 * time.Second
 
 // New makes an uploader, which works while Run does. It panics on a config
 // that Validate refuses.
