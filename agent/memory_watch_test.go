@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"varve/internal/hostmem"
 )
@@ -85,5 +87,33 @@ func TestShortageHalvesTheCaches(t *testing.T) {
 	var s shortage
 	if s.look(hostmem.State{}) || s.halved != 0 {
 		t.Error("what isn't known is short")
+	}
+}
+
+// While memory is short the caches are small, whatever is read; afterwards they are as before.
+func TestAgentUnderPressure(t *testing.T) {
+	var state atomic.Pointer[hostmem.State]
+	var freed atomic.Int64
+	state.Store(&hostmem.State{Total: 100, Available: 50})
+	w := newWorld(t)
+	w.host = &Host{Read: func() hostmem.State { return *state.Load() }, Free: func() { freed.Add(1) }}
+	a := w.start()
+	a.produce("a", 0, 1000)
+	state.Store(&hostmem.State{Total: 100, Available: 1})
+	waitUntil(t, "the caches to be halved", func() bool { return a.halved.Load() >= 2 && freed.Load() >= 2 })
+	a.produce("a", 1000, 2000)
+	a.consume("a", 2000)
+	state.Store(&hostmem.State{Total: 100, Available: 50})
+	waitUntil(t, "the caches to grow", func() bool { return a.halved.Load() <= 1 })
+	a.consume("a", 2000)
+}
+
+// waitUntil waits for something that other goroutines do.
+func waitUntil(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
 	}
 }

@@ -284,7 +284,7 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	idleIsSmall(t, s.kafka, s.agent.cmd.Process.Pid, "an agent")
 	s.agent.stop()
 	kafka := freeAddr(t)
-	p := dev(t, nil, "--kafka-listen", kafka, "--memory", "2GiB")
+	p := dev(t, nil, "--kafka-listen", kafka, "--memory", "2GiB", "--upload-max-age", "2s")
 	idleIsSmall(t, kafka, p.cmd.Process.Pid, "varve dev")
 }
 
