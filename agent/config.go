@@ -66,7 +66,7 @@ type Config struct {
 	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
 	AcceptOlderEtcd bool `yaml:"-"`
 
-	Memory          string          `yaml:"memory" type:"size or percentage" doc:"all the memory that the process may take: a size, or a percentage of what the host or its cgroup has, such as 25%, or 25% up to 2GiB. Settings whose default is a share of it follow from it (docs/operations.md)"`
+	Memory          string          `yaml:"memory" type:"size or percentage" doc:"all the memory that the process may take: a size, or a percentage of what the host or its cgroup has, such as 25%, or 25% up to 2GiB; a percentage is at least 256MiB, if there is so much. Settings whose default is a share of it follow from it (docs/operations.md)"`
 	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	HTTPHosts       []string        `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
 	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`

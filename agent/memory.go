@@ -64,6 +64,9 @@ const (
 // mostIndex suffices for the smallest batches at the default of journal.hard_bytes.
 const mostIndex = 4 << 30
 
+// leastMemory is what a percentage comes to at least, where there is so much.
+const leastMemory = 256 << 20
+
 // perConnection is what an open connection of a client takes: two goroutines, a buffer and a
 // queue.
 const perConnection = 32 << 10
@@ -162,6 +165,9 @@ func (c *Config) divide(size int64) (Memory, error) {
 		return Memory{}, err
 	}
 	total := amount.Of(size)
+	if amount.Bytes == 0 {
+		total = max(total, min(leastMemory, size)) // small machines work, too
+	}
 	if size > 0 && amount.Bytes > size {
 		return Memory{}, fmt.Errorf("memory is %s: must be at most %s, which is what there is here", memshare.Text(total), memshare.Text(size))
 	}

@@ -73,6 +73,20 @@ func TestSharesOfMemory(t *testing.T) {
 	}
 }
 
+// A percentage of little is still enough to work with.
+func TestShareOfSmallMachines(t *testing.T) {
+	for size, want := range map[int64]int64{200 << 20: 200 << 20, 512 << 20: 256 << 20, 8 << 30: 2 << 30} {
+		c := SharedConfig()
+		if m, err := c.ShareMemory(size); err != nil || m.Total != want {
+			t.Errorf("of %d bytes it takes %d: %v", size, m.Total, err)
+		}
+	}
+	c := SharedConfig()
+	if _, err := c.ShareMemory(100 << 20); err == nil {
+		t.Error("100 MiB are enough")
+	}
+}
+
 // Given values stay, and come out of the whole first.
 func TestGivenSharesOfMemory(t *testing.T) {
 	c, m, err := sharing(t, "1GiB", func(c *Config) {

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -84,17 +83,23 @@ func (l *memoryLoad) client(opts ...kgo.Opt) *kgo.Client {
 	return c
 }
 
-// produce sends batches of one codec as fast as it goes.
-func (l *memoryLoad) produce(ctx context.Context, codec kgo.CompressionCodec, batch int32, seed uint64) {
-	c := l.client(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(batch), kgo.MaxBufferedRecords(3000), kgo.ProducerLinger(5*time.Millisecond))
+// produce sends batches of one codec as fast as it goes, of records that compress to half, or
+// to next to nothing.
+func (l *memoryLoad) produce(ctx context.Context, codec kgo.CompressionCodec, batch int32, dense bool, seed uint64) {
+	c := l.client(kgo.ProducerBatchCompression(codec), kgo.ProducerBatchMaxBytes(batch), kgo.MaxBufferedBytes(20<<20), kgo.ProducerLinger(5*time.Millisecond))
 	defer c.Close()
 	random := rand.New(rand.NewPCG(seed, 1))
 	noise := make([]byte, 1<<20)
 	for i := range noise {
 		noise[i] = "0123456789abcdef"[random.IntN(16)]
 	}
+	least, most := 100, 4000
+	if dense {
+		clear(noise)
+		least, most = 100_000, 1_000_000
+	}
 	for ctx.Err() == nil {
-		n := 100 + random.IntN(4000)
+		n := least + random.IntN(most-least)
 		at := random.IntN(len(noise) - n)
 		c.Produce(ctx, &kgo.Record{Value: noise[at : at+n]}, func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -181,8 +186,11 @@ func (c slowConn) Read(p []byte) (int, error) {
 func (l *memoryLoad) start(ctx context.Context) {
 	codecs := []kgo.CompressionCodec{kgo.NoCompression(), kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}
 	for i, codec := range codecs {
-		l.wg.Go(func() { l.produce(ctx, codec, 900<<10, uint64(i)) })
-		l.wg.Go(func() { l.produce(ctx, codec, 40<<10, uint64(10+i)) })
+		l.wg.Go(func() { l.produce(ctx, codec, 900<<10, false, uint64(i)) })
+		l.wg.Go(func() { l.produce(ctx, codec, 40<<10, false, uint64(10+i)) })
+		if i > 0 {
+			l.wg.Go(func() { l.produce(ctx, codec, 8<<20, true, uint64(20+i)) })
+		}
 	}
 	for range 4 {
 		l.wg.Go(func() { l.consume(ctx, kgo.NewOffset().AtStart()) })
@@ -194,48 +202,64 @@ func (l *memoryLoad) start(ctx context.Context) {
 	for i := range 40 {
 		l.wg.Go(func() { l.connect(ctx, []int{100 << 10, 1 << 20, 2 << 20, 5 << 20}[i%4]) })
 	}
-	l.idle(ctx, 100)
+	l.idle(ctx, 200)
 }
 
-// underLoad runs 'varve dev' or an agent with so much memory under full load.
-func underLoad(t *testing.T, memory string, limit int64, lasts time.Duration) {
-	kafka, http := freeAddr(t), freeAddr(t)
-	cmd := exec.Command(binary, "dev", "--data", t.TempDir(), "--kafka-listen", kafka, "--http-listen", http, "--memory", memory,
-		"--kafka-default-partitions", "12", "--upload-max-age", "2s", "--journal-keep-bytes", "64MiB", "--journal-reserve-bytes", "0", "--journal-spare-bytes", "128MiB",
-		"--journal-soft-bytes", "1GiB", "--journal-hard-bytes", "2GiB", "--pprof")
-	p := start(t, cmd)
-	awaitPage(t, p, "http://"+http+"/readyz")
-	stop := watchMemory(cmd.Process.Pid)
+// limits are flags that keep disks small, and uploads and reads from the bucket frequent.
+var limits = []string{"--upload-max-age", "2s", "--journal-keep-bytes", "64MiB", "--journal-reserve-bytes", "0", "--journal-spare-bytes", "128MiB",
+	"--journal-soft-bytes", "1GiB", "--journal-hard-bytes", "2GiB", "--kafka-default-partitions", "12", "--pprof"}
+
+// underLoad loads agents, of which each may have so much in memory, for a while.
+func underLoad(t *testing.T, kafka string, agents map[string]*process, limit int64, lasts time.Duration) {
 	ctx, cancel := context.WithTimeout(t.Context(), lasts)
 	defer cancel()
+	stops := map[string]func() (int64, int64){}
+	for http, p := range agents {
+		stops[http] = watchMemory(p.cmd.Process.Pid)
+	}
 	l := &memoryLoad{T: t, kafka: kafka}
 	l.start(ctx)
-	var reported int64
-	for tick := time.NewTicker(200 * time.Millisecond); ctx.Err() == nil; {
+	reported := map[string]int64{}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
 		select {
 		case <-tick.C:
-			reported = max(reported, metricAt(t, http, "varve_memory_total_used_bytes"))
-			if profile := os.Getenv("HEAP_PROFILE"); profile != "" {
-				all, _, _ := resident(cmd.Process.Pid)
-				if all > limit/10*9 {
-					text, _ := get("http://" + http + "/debug/pprof/heap")
-					_ = os.WriteFile(profile, []byte(text), 0o600)
-				}
-			}
-		case <-p.done:
-			t.Fatal("the agent ended")
 		case <-ctx.Done():
+		}
+		for http, p := range agents {
+			reported[http] = max(reported[http], metricAt(t, http, "varve_memory_total_used_bytes"))
+			noteHeap(http, p, limit)
+			select {
+			case <-p.done:
+				t.Fatal("an agent ended")
+			default:
+			}
 		}
 	}
 	l.wg.Wait()
-	most, anonymous := stop()
-	t.Logf("memory %s: %d MB resident at most, %d MB of them anonymous, %d MB by its own count; %d MB were produced, %d MB fetched, %d records refused",
-		memory, most>>20, anonymous>>20, reported>>20, l.produced.Load()>>20, l.fetched.Load()>>20, l.refused.Load())
-	if most > limit {
-		t.Errorf("with memory %s it had %d MB resident", memory, most>>20)
+	var tiered int64
+	for http, stop := range stops {
+		most, anonymous := stop()
+		tiered += metricAt(t, http, "varve_tier_read_served_bytes_total")
+		t.Logf("%d MB resident at most, %d MB of them anonymous, %d MB by the agent's own count", most>>20, anonymous>>20, reported[http]>>20)
+		if most > limit || reported[http] > limit {
+			t.Errorf("%d MB were resident, %d are allowed", most>>20, limit>>20)
+		}
 	}
+	t.Logf("%d MB were produced, %d MB fetched, %d MB of them from the bucket", l.produced.Load()>>20, l.fetched.Load()>>20, tiered>>20)
 	if l.produced.Load() == 0 || l.fetched.Load() == 0 {
 		t.Error("there was no load")
+	}
+}
+
+// noteHeap writes a heap profile to HEAP_PROFILE when a process has nearly all that it may.
+func noteHeap(http string, p *process, limit int64) {
+	file := os.Getenv("HEAP_PROFILE")
+	if all, _, _ := resident(p.cmd.Process.Pid); file != "" && all > limit/20*19 {
+		if text, err := get("http://" + http + "/debug/pprof/heap"); err == nil {
+			_ = os.WriteFile(file, []byte(text), 0o600)
+		}
 	}
 }
 
@@ -255,28 +279,56 @@ func metricAt(t *testing.T, http, name string) (sum int64) {
 	return sum
 }
 
+// memoryFor returns for how long agents are loaded: MEMORY_TEST, or briefly.
+func memoryFor(t *testing.T) (lasts time.Duration, whole bool) {
+	text, whole := os.LookupEnv("MEMORY_TEST")
+	if !whole {
+		return 6 * time.Second, false
+	}
+	lasts, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lasts, true
+}
+
 // Promise 7: whatever clients do, the process never has more in memory than the setting
 // memory allows.
 func TestMemoryIsNeverExceeded(t *testing.T) {
-	lasts := 6 * time.Second
-	if whole := os.Getenv("MEMORY_TEST"); whole != "" {
-		d, err := time.ParseDuration(whole)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lasts = d
-	}
-	for memory, limit := range map[string]int64{"256MiB": 256 << 20, "1GiB": 1 << 30, "4GiB": 4 << 30} {
-		if memory == "4GiB" && os.Getenv("MEMORY_TEST") == "" {
+	lasts, whole := memoryFor(t)
+	for _, c := range []struct {
+		memory string
+		limit  int64
+	}{{"256MiB", 256 << 20}, {"1GiB", 1 << 30}, {"4GiB", 4 << 30}} {
+		if c.limit > 1<<30 && !whole {
 			continue
 		}
-		t.Run(memory, func(t *testing.T) { underLoad(t, memory, limit, lasts) })
+		t.Run(c.memory, func(t *testing.T) {
+			kafka, http := freeAddr(t), freeAddr(t)
+			p := run(t, append([]string{"dev", "--data", t.TempDir(), "--kafka-listen", kafka, "--http-listen", http, "--memory", c.memory}, limits...)...)
+			awaitPage(t, p, "http://"+http+"/readyz")
+			underLoad(t, kafka, map[string]*process{http: p}, c.limit, lasts)
+		})
 	}
+}
+
+// The same for agents that keep each other's journals.
+func TestMemoryOfAClusterIsNeverExceeded(t *testing.T) {
+	lasts, whole := memoryFor(t)
+	if !whole {
+		t.Skip("it takes a while: make memory-test")
+	}
+	c := newCluster(t, append([]string{"--memory", "256MiB"}, limits...)...)
+	agents := map[string]*process{}
+	for _, m := range c.agents {
+		agents[m.http] = m.process
+	}
+	underLoad(t, c.agents[0].kafka, agents, 256<<20, lasts)
 }
 
 // What a load has left behind goes back to the system within a minute: an idle agent is small.
 func TestMemoryIsGivenBack(t *testing.T) {
-	if os.Getenv("MEMORY_TEST") == "" {
+	if _, whole := memoryFor(t); !whole {
 		t.Skip("it waits for up to a minute: make memory-test")
 	}
 	s := newSite(t, "--memory", "2GiB")

@@ -23,6 +23,9 @@ const configVariable = settings.EnvPrefix + "CONFIG"
 // cacheVariable is the tests', not an agent's.
 const cacheVariable = settings.EnvPrefix + "TEST_CACHE"
 
+// unknownMemory is what a host is taken to have that doesn't tell: Windows, where no agent runs.
+const unknownMemory = 4 << 30
+
 // configFlags are the flags of commands that read an agent's configuration.
 type configFlags struct {
 	file     string
@@ -84,7 +87,7 @@ func (f *configFlags) read() (agent.Config, error) {
 		f.shares[s.Path] = s.Shares()
 	}
 	var err error
-	f.memory, err = cfg.ShareMemory(hostmem.Read(readBounded).Size())
+	f.memory, err = cfg.ShareMemory(cmp.Or(hostmem.Read(readBounded).Size(), unknownMemory))
 	return cfg, errors.Join(append(errs, err)...)
 }
 
