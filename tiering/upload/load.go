@@ -72,7 +72,9 @@ func (u *Uploader) divide(uploads []objectUpload) {
 		if total <= smallRoom {
 			most = smallRoom
 		}
+		*room = nil // before the new one is made
 		*room = vfs.Aligned(wholeBlocks(max(total, most)))
+		u.roomBytes.Store(int64(len(u.rooms[0]) + len(u.rooms[1])))
 	}
 	u.loaded = time.Now()
 	rest := (*room)[:cap(*room)]

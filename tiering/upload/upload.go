@@ -77,11 +77,12 @@ type Uploader struct {
 	flying    map[id.Partition]flight   // Run's own: what is being uploaded
 	rooms     [2][]byte                 // Run's own: what passes load into, in turn
 	turn      int                       // Run's own: whose turn it is
+	roomBytes atomic.Int64              // of rooms
 	loaded    time.Time                 // Run's own: when that was used last
 }
 
 // keepRoom is how long an uploader that has nothing to do keeps its memory.
-const keepRoom = time.Minute
+const keepRoom = 15 * time.Second
 
 // New makes an uploader, which works while Run does. It panics on a config
 // that Validate refuses.
@@ -113,6 +114,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 		u.drain(ctx)
 		if time.Since(u.loaded) > keepRoom {
 			u.rooms = [2][]byte{}
+			u.roomBytes.Store(0)
 		}
 		select {
 		case <-ctx.Done():
@@ -124,6 +126,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Memory returns how many bytes the uploader holds for what it loads.
+func (u *Uploader) Memory() int64 { return u.roomBytes.Load() }
 
 // Kick makes Run look at once whether something is due.
 func (u *Uploader) Kick() {
