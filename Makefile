@@ -67,6 +67,10 @@ test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute
 outages: servers ## all of etcd, and the bucket, gone for a minute under three agents
 	$(GO) test -tags full -count=1 -timeout 10m -v -run 'ForAMinute' ./e2e
 
+.PHONY: memory-test
+memory-test: servers ## run agents with 256 MiB, 1 GiB and 4 GiB under full load, and see that none takes more; FOR=60s each
+	MEMORY_TEST=$(or $(FOR),60s) $(GO) test -count=1 -timeout 20m -v -run 'TestMemory' ./e2e
+
 .PHONY: needs
 needs: # says what test-all misses on this machine
 	@missing=; for tool in kcat java mvn gcc strace ip docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \

@@ -54,6 +54,8 @@ type Deps struct {
 	// system's. It need not be safe for many callers. Each part gets a source of
 	// its own, in the order of the start.
 	Random   io.Reader
+	Host     *Host  // the machine's memory; nil: it is not looked after
+	Memory   Memory // how the process's memory is divided, for metrics
 	Version  string
 	Hostname string // one of the names by which HTTP may be asked for
 	// Exit ends the process at once. It is called when the disk hangs and the agent
@@ -97,6 +99,7 @@ type Agent struct {
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
 	unserved     unserved
+	halved       atomic.Int64  // how often the caches are, for want of memory
 	journalSeq   uint32        // of the newest journal
 	leaving      atomic.Bool   // told to stop
 	moving       chan struct{} // holds a token while partitions are moved
@@ -294,7 +297,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis,
+	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
@@ -315,6 +318,9 @@ func (a *Agent) serve(_, life context.Context) error {
 		})
 	}
 	a.runTier(life)
+	if a.deps.Host != nil {
+		a.run(func() { a.watchMemory(life) })
+	}
 	return nil
 }
 

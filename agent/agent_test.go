@@ -34,6 +34,7 @@ type world struct {
 	bucket s3store.Store
 	change func(*Config)
 	random io.Reader // nil: the system's
+	host   *Host     // nil: memory is not looked after
 	meddle *meddled  // nil: agents that start have etcd for themselves
 }
 
@@ -74,7 +75,7 @@ func (w *world) start() *running {
 		meta = w.meddle.with(meta)
 	}
 	log := slog.New(slog.NewTextHandler(w.t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
-	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Random: w.random, Version: "test"})
+	a, err := New(w.config(), Deps{FS: w.fs, Meta: meta, Objects: w.bucket, Log: log, Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Random: w.random, Host: w.host, Version: "test"})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -66,6 +66,7 @@ type Config struct {
 	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
 	AcceptOlderEtcd bool `yaml:"-"`
 
+	Memory          string          `yaml:"memory" type:"size or percentage" doc:"all the memory that the process may take: a size, or a percentage of what the host or its cgroup has, such as 25%, or 25% up to 2GiB; a percentage is at least 256MiB, if there is so much. Settings whose default is a share of it follow from it (docs/operations.md)"`
 	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	HTTPHosts       []string        `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
 	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
@@ -87,6 +88,8 @@ type Config struct {
 
 // ProduceConfig reports what is asked of producers.
 type ProduceConfig struct {
+	DecompressBytes int64 `yaml:"decompress_bytes" share:"memory" doc:"memory for decompressing batches, in bytes; a batch whose records take more than half of it is refused"`
+
 	Validation string `yaml:"validation" doc:"how much of a produced batch is checked: strict reads every record, as Kafka does, so that no producer can store what consumers can't read; headers reads records only where a topic's settings demand it, for producers that are trusted"`
 }
 
@@ -105,7 +108,7 @@ func DefaultConfig() Config {
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:   LogConfig{Level: "info", Format: "text"},
-		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
+		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
 		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
 	}
@@ -129,6 +132,7 @@ func (c *Config) Validate() error {
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format", strconv.Quote(c.Log.Format), "text or json")
 	v := c.Produce.Validation
 	check(v == ValidateStrict || v == ValidateHeaders, "produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
+	check(c.Produce.DecompressBytes >= 16<<20, "produce.decompress_bytes", c.Produce.DecompressBytes, "at least 16777216")
 	check(c.Metrics.MaxTopics >= 0, "metrics.max_topics", c.Metrics.MaxTopics, "0 or more")
 	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
 	_, _, err := splitAddress(c.HTTP)

@@ -117,7 +117,7 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 func (a *Agent) openMeters() *meter.Topics {
 	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, a.liveName, a.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.inspect}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, a.progress, a.inspect.ends))
+		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, a.progress, a.inspect.ends))
 	}
 	return topics
 }

@@ -14,6 +14,7 @@ import (
 	"varve/tiering/read"
 	"varve/tiering/retain"
 	"varve/tiering/upload"
+	"varve/wal"
 )
 
 // tier is this agent's side of the bucket.
@@ -33,8 +34,9 @@ func (a *Agent) openTier(_, life context.Context) error {
 	t.Reader = read.New(a.deps.Objects, a.cfg.Read, a.deps.Registry)
 	t.upload = upload.New(a.cfg.Upload, upload.Deps{
 		Store: a.deps.Objects, Pages: t.Reader, IDs: names, Sources: a.uploads, Topic: a.topicName,
-		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, OnCommitted: func() { a.trim(life) },
-		Random: a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
+		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, Unhurried: unhurried(a.cfg.Journal),
+		OnCommitted: func() { a.trim(life) },
+		Random:      a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
 	})
 	t.collect = garbage.New(a.cfg.Garbage, garbage.Deps{
 		Store: a.deps.Objects, Pages: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
@@ -57,6 +59,17 @@ func (a *Agent) openTier(_, life context.Context) error {
 	a.run(func() { a.inspect.places.watchBucket(life, watching) })
 	a.run(func() { a.inspect.places.watchClocks(life) })
 	return nil
+}
+
+// unhurried returns how many bytes may wait for an upload that is paced. What waits is
+// best read back while it is in memory, since under load the disk has no time for it;
+// with little memory, uploads are at their full speed well before producers are held
+// back.
+func unhurried(c wal.Config) int64 {
+	if cached := c.CacheBytes / 4 * 3; cached >= 1<<30 {
+		return min(cached, c.SoftBytes/2)
+	}
+	return c.SoftBytes / 2
 }
 
 // runTier begins to upload, to apply retention and to collect garbage, as soon as the

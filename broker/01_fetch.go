@@ -55,6 +55,8 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	if err := kafka.Decode(r.body, &call.req); err != nil {
 		return err
 	}
+	r.body = nil
+	r.frame.free(true) // it may wait for long
 	call.limit = b.cfg.FetchMaxBytes
 	if call.req.MaxBytes > 0 {
 		call.limit = min(call.limit, int(call.req.MaxBytes))

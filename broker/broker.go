@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/semaphore"
 
 	"varve/cluster"
 	"varve/group"
@@ -76,8 +75,8 @@ type Broker struct {
 	metrics                    *metrics
 	apis                       map[int16]*api
 	sessions                   *sessions
-	memory                     *semaphore.Weighted // bytes of large frames that are being worked on
-	decoding                   *semaphore.Weighted // bytes of what others were decoded into; nobody waits for both
+	memory, small              *pool // bytes of large and of small frames that are being worked on
+	decoding                   *pool // bytes of what frames were decoded into; who has some waits for no other
 	producer                   *producerIDs
 	conns                      *connections
 	opening                    *opening
@@ -90,7 +89,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
-		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes), decoding: semaphore.NewWeighted(cfg.RequestMemoryBytes),
+		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes),
 		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg), opening: newOpening(&deps)}
 	b.apis = apiTable(b)
 	b.metrics.prepare(b.apis)
@@ -101,17 +100,19 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 type Config struct {
 	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client that allows it asks for its metadata"`
 	DefaultPartitions   int32         `yaml:"default_partitions" doc:"number of partitions of a topic created without one"`
-	MaxRequestBytes     int           `yaml:"max_request_bytes" doc:"the largest request, which only Produce may send, in bytes"`
-	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" doc:"memory for requests above 2 MiB that are being processed, and as much again for decoded smaller ones, in bytes"`
+	MaxRequestBytes     int           `yaml:"max_request_bytes" share:"memory" doc:"the largest request, which only Produce may send, in bytes"`
+	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" share:"memory" doc:"memory for requests above 2 MiB that are being processed, and as much again for decoded smaller ones, in bytes"`
+	SmallRequestBytes   int64         `yaml:"small_request_memory_bytes" share:"memory" doc:"memory for requests of 16 KiB to 2 MiB that are arriving or being processed, in bytes"`
+	FetchMemoryBytes    int64         `yaml:"fetch_memory_bytes" share:"memory" doc:"memory for records that fetches copy because they don't lie in the cache of recent records, in bytes; while it is in use, answers are shorter or come later"`
 	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"largest response to a fetch, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
-	MaxConnections      int           `yaml:"max_connections" doc:"client connections at a time"`
+	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"client connections at a time"`
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most most client connections at a time from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second; one above 2 MiB, which holds memory of all connections, must arrive 16 times as fast"`
-	MaxCommitBytes      int           `yaml:"max_commit_bytes" doc:"the largest OffsetCommit request, in bytes"`
-	MaxOtherBytes       int           `yaml:"max_other_request_bytes" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
+	MaxCommitBytes      int           `yaml:"max_commit_bytes" share:"memory" doc:"the largest OffsetCommit request, in bytes"`
+	MaxOtherBytes       int           `yaml:"max_other_request_bytes" share:"memory" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
 	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"close a connection whose client accepts no bytes of a response for this long"`
 	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"longest delay of a produce request while the journal is filling up"`
 }
@@ -119,7 +120,7 @@ type Config struct {
 // DefaultConfig is Kafka's where Kafka has the setting.
 func DefaultConfig() Config {
 	return Config{
-		AutoCreateTopics: true, DefaultPartitions: 1, MaxRequestBytes: 100 << 20, RequestMemoryBytes: 128 << 20,
+		AutoCreateTopics: true, DefaultPartitions: 1, MaxRequestBytes: 100 << 20, RequestMemoryBytes: 128 << 20, SmallRequestBytes: 256 << 20, FetchMemoryBytes: 256 << 20,
 		FetchMaxBytes: 55 << 20, FetchSessions: 1000, MinRequestRate: 4 << 10, MaxCommitBytes: 16 << 20, MaxOtherBytes: 2 << 20, MaxConnections: 10000, MaxConnectionsPerIP: 10000,
 		IdleTimeout: 10 * time.Minute, RequestTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxThrottle: time.Second,
 	}

@@ -19,6 +19,8 @@ func (c *Config) Validate() error {
 		check(c.DefaultPartitions >= 1 && c.DefaultPartitions <= 100000, "default_partitions", c.DefaultPartitions, "1 to 100000"),
 		check(c.MaxRequestBytes >= 1<<20 && c.MaxRequestBytes <= 1<<30, "max_request_bytes", c.MaxRequestBytes, "1048576 to 1073741824"),
 		check(c.RequestMemoryBytes >= int64(c.MaxRequestBytes), "request_memory_bytes", c.RequestMemoryBytes, "at least max_request_bytes"),
+		check(c.SmallRequestBytes >= 2*freeRequest, "small_request_memory_bytes", c.SmallRequestBytes, "at least 4194304"),
+		check(c.FetchMemoryBytes >= 1<<20, "fetch_memory_bytes", c.FetchMemoryBytes, "at least 1048576"),
 		check(c.FetchMaxBytes >= 1024 && c.FetchMaxBytes <= 1<<30, "fetch_max_bytes", c.FetchMaxBytes, "1024 to 1073741824"),
 		check(c.MinRequestRate >= 1, "min_request_rate", c.MinRequestRate, "1 or more"),
 		check(c.MaxCommitBytes >= 64<<10, "max_commit_bytes", c.MaxCommitBytes, "65536 or more"),

@@ -26,19 +26,17 @@ type conn struct {
 	wake     chan struct{} // an answer became ready
 	gone     chan struct{} // closed when nobody is to be answered any more
 	fetching chan struct{} // holds one token: an answer with records may be made
-	buf      []byte        // the frame being worked on, reused where that is safe
+	buf      []byte        // for small frames, reused where that is safe
 }
 
 // pipelined is how many answers of one connection may be outstanding.
 const pipelined = 256
 
-// keepFrame is the largest frame buffer that a connection keeps.
-const keepFrame = 1 << 20
-
 // request is a frame that was taken apart.
 type request struct {
 	kafka.RequestHeader
 	body    kafka.RequestBody
+	frame   *frame // in which body lies
 	api     *api
 	caller  *caller
 	arrived time.Time
@@ -135,35 +133,39 @@ func (c *conn) read(ctx context.Context) error {
 
 // frame reads one frame's content and has it worked on.
 func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
-	budget := &budgetReader{r: r, free: freeRequest, c: c, ctx: ctx, size: int64(size), until: time.Now().Add(c.b.cfg.RequestTimeout)}
-	defer budget.release()
+	d := &deadlineReader{r: r, c: c, until: time.Now().Add(c.b.cfg.RequestTimeout)}
 	if r.Buffered() < size {
-		if err := c.nc.SetReadDeadline(budget.until); err != nil {
+		if err := c.nc.SetReadDeadline(d.until); err != nil {
 			return err
 		}
 	}
-	buf, err := kafka.ReadFrameBody(budget, c.buf, size)
+	f, err := c.room(ctx, r, size)
+	if err == nil {
+		defer f.free(false)
+		d.frame = f
+		err = d.resume(f.wait)
+	}
+	if err == nil {
+		err = f.read(d, size)
+	}
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
-			return fmt.Errorf("%d of a request's %d bytes arrived within %v: %w", len(buf), size, c.b.cfg.RequestTimeout, errSlow)
+			return fmt.Errorf("%d of a request's %d bytes arrived within %v: %w", d.arrived+r.Buffered(), size, c.b.cfg.RequestTimeout, errSlow)
 		}
 		return err
 	}
-	c.buf = nil
-	c.b.metrics.inBytes.Add(float64(len(buf) + 4))
-	h, body, err := kafka.ParseHeader(buf, c.b.flexible)
+	c.b.metrics.inBytes.Add(float64(size + 4))
+	h, body, err := kafka.ParseHeader(f.bytes, c.b.flexible)
 	if err != nil {
 		return err
 	}
 	c.caller = c.caller.named(h.ClientID)
-	req := &request{RequestHeader: h, body: body, api: c.b.apis[h.Key], caller: c.caller, arrived: time.Now()}
+	req := &request{RequestHeader: h, body: body, frame: f, api: c.b.apis[h.Key], caller: c.caller, arrived: time.Now()}
 	if err := c.dispatch(ctx, req); err != nil {
 		return err
 	}
-	if req.api.raw != nil && cap(buf) <= keepFrame {
-		c.buf = buf // records were copied to where they belong
-	}
+	f.free(req.api.raw != nil) // records were copied to where they belong
 	return nil
 }
 
@@ -175,69 +177,56 @@ const (
 	checkedFactor = 6 // of a request whose counts were checked
 )
 
-// freeRequest is how much of a frame is read without asking the budget.
-const freeRequest = 2 << 20
-
-// budgetReader takes the memory of a large frame out of the budget of all
-// connections, once the first part of it has arrived: a length alone reserves
-// nothing. Frames that may be decoded whole are smaller than that: else a
-// connection could hold memory while it waits for more. What arrives also moves the
-// connection's read deadline: a client may be slow, but must get on.
-type budgetReader struct {
-	r     io.Reader
-	free  int // bytes that need no budget
-	c     *conn
-	ctx   context.Context
-	size  int64
-	held  bool
-	until time.Time // the deadline
-	moved int       // bytes that arrived since it was set
+// deadlineReader moves the connection's read deadline as a frame arrives: a client may be
+// slow, but must get on.
+type deadlineReader struct {
+	r       io.Reader
+	c       *conn
+	frame   *frame
+	until   time.Time // the deadline
+	moved   int       // bytes that arrived since it was set
+	arrived int
 }
 
 // deadlineStep is after how many bytes the deadline is moved.
 const deadlineStep = 64 << 10
 
-func (b *budgetReader) Read(p []byte) (int, error) {
-	if b.free <= 0 && !b.held {
-		ctx, cancel := context.WithTimeout(b.ctx, b.c.b.cfg.RequestTimeout)
-		defer cancel()
-		if err := b.c.b.memory.Acquire(ctx, b.size); err != nil {
-			return 0, fmt.Errorf("no memory for a request of %d bytes: %w", b.size, err)
-		}
-		b.held = true
-	}
-	n, err := b.r.Read(p)
-	b.free -= n
-	if b.moved += n; b.moved >= deadlineStep && err == nil {
-		b.move(time.Now())
-		err = b.c.nc.SetReadDeadline(b.until)
+func (d *deadlineReader) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	d.arrived += n
+	if d.moved += n; d.moved >= deadlineStep && err == nil {
+		d.move(time.Now())
+		err = d.c.nc.SetReadDeadline(d.until)
 	}
 	return n, err
 }
 
+// resume moves the deadline by the time that the client was not at fault for.
+func (d *deadlineReader) resume(after time.Duration) error {
+	if after < time.Millisecond {
+		return nil
+	}
+	d.until = d.until.Add(after)
+	return d.c.nc.SetReadDeadline(d.until)
+}
+
 // heldRate is how many times faster than min_request_rate a request must arrive that holds
-// memory of all connections.
+// memory for which others wait, or of which there is little.
 const heldRate = 16
 
 // move extends the deadline by the time that the bytes which arrived may take at the least
 // rate. It is never further away than the request timeout, so that a client which was fast
 // at first can't stop for longer.
-func (b *budgetReader) move(now time.Time) {
-	rate := time.Duration(b.c.b.cfg.MinRequestRate)
-	if b.held {
+func (d *deadlineReader) move(now time.Time) {
+	rate := time.Duration(d.c.b.cfg.MinRequestRate)
+	if d.frame.contended() {
 		rate *= heldRate
 	}
-	b.until = b.until.Add(time.Duration(b.moved) * time.Second / rate)
-	if most := now.Add(b.c.b.cfg.RequestTimeout); most.Before(b.until) {
-		b.until = most
+	d.until = d.until.Add(time.Duration(d.moved) * time.Second / rate)
+	if most := now.Add(d.c.b.cfg.RequestTimeout); most.Before(d.until) {
+		d.until = most
 	}
-	b.moved = 0
-}
-
-func (b *budgetReader) release() {
-	if b.held {
-		b.c.b.memory.Release(b.size)
-	}
+	d.moved = 0
 }
 
 // dispatch finds the request's row and lets it work.
@@ -278,12 +267,10 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	}
 	if len(r.body) > cheapRequest {
 		cost := min(int64(len(r.body))*factor, c.b.cfg.RequestMemoryBytes)
-		patience, cancel := context.WithTimeout(ctx, c.b.cfg.RequestTimeout)
-		defer cancel()
-		if err := c.b.decoding.Acquire(patience, cost); err != nil {
+		if err := c.b.decoding.acquire(ctx, c.b.cfg.RequestTimeout, cost); err != nil {
 			return nil, fmt.Errorf("no memory to decode a request of %d bytes: %w", len(r.body), err)
 		}
-		release = sync.OnceFunc(func() { c.b.decoding.Release(cost) })
+		release = sync.OnceFunc(func() { c.b.decoding.release(cost) })
 		defer release()
 	}
 	req := kmsg.RequestForKey(r.Key)
@@ -291,6 +278,8 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	if err := kafka.Decode(r.body, req); err != nil {
 		return nil, err
 	}
+	r.body = nil
+	r.frame.free(false) // what the request still refers to counts as decoded
 	if r.api.waits {
 		release()
 	}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"golang.org/x/sync/semaphore"
 )
 
 // Who is cut off isn't waited for: an answer that nothing makes ready, as of a journal
@@ -58,7 +57,7 @@ func TestSlowRequestsArriveStoppedOnesEnd(t *testing.T) {
 		send := func(rate, stopAt int) (took time.Duration, err error) {
 			here, there := net.Pipe()
 			defer here.Close()
-			b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: semaphore.NewWeighted(cfg.RequestMemoryBytes), log: slog.New(slog.DiscardHandler)}
+			b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), log: slog.New(slog.DiscardHandler)}
 			b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: func(context.Context, *conn, *request) error { return errArrived }, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}
 			b.metrics.prepare(b.apis)
 			c := &conn{b: b, nc: there, caller: newCaller(there, "test")}

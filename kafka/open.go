@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Batches are taken apart a few at a time: that only computes, so that more at a time
@@ -12,13 +14,27 @@ var (
 	opening   = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	largeRoom = make(chan struct{}, largeUnits)
 	largeTurn = make(chan struct{}, 1) // one at a time takes units: who has some has all
+	largeUnit = 16 << 20
+	largeMost = math.MaxInt // the largest output
+	opened    atomic.Int64  // bytes of what is decompressed at this moment
 )
 
-// largeUnits and largeUnit make 128 MiB for the large ones.
-const (
-	largeUnits = 8
-	largeUnit  = 16 << 20
-)
+// largeUnits are in how many parts the memory for the large ones is given out.
+const largeUnits = 8
+
+// LimitDecompression bounds the memory in which batches are taken apart; what is larger than
+// half of it alone is ErrTooLarge. It must be called before anything is decompressed.
+func LimitDecompression(bytes int64) {
+	small := max(1, min(2*runtime.GOMAXPROCS(0), int(bytes/2/smallOutput)))
+	opening = make(chan struct{}, small)
+	largeUnit = int(bytes / 2 / largeUnits)
+	largeMost = largeUnits * largeUnit
+	zstdStreams = newZstdStreams(max(1, min(runtime.GOMAXPROCS(0), int(bytes/4/zstdWindow))))
+	zstdWide = newZstdWide(uint64(min(zstdMaxWindow, bytes/2)))
+}
+
+// Decompressed returns how many bytes of decompressed records are in memory.
+func Decompressed() int64 { return opened.Load() }
 
 // bodies are buffers for what is decompressed, kept while they are small.
 var bodies = sync.Pool{New: func() any { return new([]byte) }}
@@ -46,6 +62,7 @@ func (b Batch) Open(limit int, use func(Body) error) error {
 		}
 		<-opening
 	}()
+	limit = min(limit, largeMost)
 	body, err := decompress(b.Codec(), (*buf)[:0], packed, limit, func(n int) {
 		units = min((n+largeUnit-1)/largeUnit, largeUnits)
 		largeTurn <- struct{}{}
@@ -60,5 +77,8 @@ func (b Batch) Open(limit int, use func(Body) error) error {
 	if cap(body) <= smallOutput {
 		*buf = body[:0]
 	}
+	size := int64(cap(body))
+	opened.Add(size)
+	defer opened.Add(-size)
 	return use(Body{b, body})
 }

@@ -29,8 +29,8 @@ const (
 var (
 	zstdWriter  = newZstdWriter()
 	zstdReader  = newZstdReader(zstdMaxWindow, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecodeAllCapLimit(true))
-	zstdStreams = newZstdStreams()
-	zstdWide    = newZstdWide()
+	zstdStreams = newZstdStreams(runtime.GOMAXPROCS(0))
+	zstdWide    = newZstdWide(zstdMaxWindow)
 )
 
 func newZstdWriter() *zstd.Encoder {
@@ -40,8 +40,8 @@ func newZstdWriter() *zstd.Encoder {
 }
 
 // newZstdStreams makes the decoders of streams, each of which may have the memory of a window.
-func newZstdStreams() chan *zstd.Decoder {
-	all := make(chan *zstd.Decoder, runtime.GOMAXPROCS(0))
+func newZstdStreams(n int) chan *zstd.Decoder {
+	all := make(chan *zstd.Decoder, n)
 	for range cap(all) {
 		all <- newZstdReader(zstdWindow, zstd.WithDecoderConcurrency(1))
 	}
@@ -54,9 +54,9 @@ func newZstdReader(window uint64, options ...zstd.DOption) *zstd.Decoder {
 
 // newZstdWide makes the one decoder for large windows. It decompresses at once and not as a
 // stream, for which it would take as much memory as the window that a frame declares.
-func newZstdWide() chan *zstd.Decoder {
+func newZstdWide(most uint64) chan *zstd.Decoder {
 	one := make(chan *zstd.Decoder, 1)
-	one <- newZstdReader(zstdMaxWindow, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(zstdMaxWindow))
+	one <- newZstdReader(zstdMaxWindow, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(most))
 	return one
 }
 

@@ -15,10 +15,10 @@ import (
 	"varve/wal"
 )
 
-// Pending returns what is committed and not in the tier, at most about limit
-// bytes.
-func (p *Partition) Pending(limit int64) object.Run {
-	run, all := p.pending(limit)
+// Pending returns what is committed and not in the tier, from an offset on, at most
+// about limit bytes.
+func (p *Partition) Pending(from, limit int64) object.Run {
+	run, all := p.pending(from, limit)
 	if n := len(run.Batches); n > 0 {
 		run.Producers = snapshot(all, run.Batches[n-1].End)
 	}
@@ -26,11 +26,11 @@ func (p *Partition) Pending(limit int64) object.Run {
 }
 
 // pending is Pending without the producers, and these as they are.
-func (p *Partition) pending(limit int64) (run object.Run, all []entry) {
+func (p *Partition) pending(from, limit int64) (run object.Run, all []entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var size int64
-	for i := p.mu.tail.find(p.mu.head.TieredEnd); i < len(p.mu.tail.refs); i++ {
+	for i := p.mu.tail.find(max(from, p.mu.head.TieredEnd)); i < len(p.mu.tail.refs); i++ {
 		r := &p.mu.tail.refs[i]
 		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
 			break

@@ -63,7 +63,7 @@ func TestLostOffsets(t *testing.T) {
 			t.Errorf("journal %v is needed", j)
 		}
 	})
-	run, at := p.Pending(1<<20), int64(5)
+	run, at := p.Pending(0, 1<<20), int64(5)
 	for _, x := range run.Batches {
 		buf := make(kafka.Batch, x.Size)
 		if err := p.Read(t.Context(), x, buf); err != nil || buf.CheckCRC() != nil || buf.BaseOffset() != at || buf.NextOffset() != x.End {

@@ -83,6 +83,7 @@ type Deps struct {
 	Snapshots Snapshots
 	Clock     Clock
 	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
+	Copies    *Copies               // bounds what reads copy; nil: nothing does
 	Metrics   *Metrics              // nil: none are kept
 	Log       *slog.Logger          // nil: nothing is said
 	// TrustHeaders leaves the records of a batch unread where the topic's settings

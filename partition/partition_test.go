@@ -469,13 +469,13 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 			t.Fatal(r.err)
 		}
 	}
-	run := p.Pending(1 << 20)
+	run := p.Pending(0, 1<<20)
 	if len(run.Batches) != 10 || run.Batches[9].End != 20 {
 		t.Fatalf("%d batches pending", len(run.Batches))
 	}
 	all, _ := p.PendingBytes()
 	one := int64(run.Batches[0].Size)
-	if first := p.Pending(one); len(first.Batches) != 1 {
+	if first := p.Pending(0, one); len(first.Batches) != 1 {
 		t.Errorf("%d batches within %d bytes", len(first.Batches), one)
 	}
 	if n := needed(p); len(n) != 1 {
@@ -487,7 +487,7 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if left, _ := p.PendingBytes(); left != all-4*one {
 		t.Errorf("%d bytes wait, want %d", left, all-4*one)
 	}
-	if run := p.Pending(1 << 20); len(run.Batches) != 6 || run.Batches[0].Base != 8 {
+	if run := p.Pending(0, 1<<20); len(run.Batches) != 6 || run.Batches[0].Base != 8 {
 		t.Errorf("%d batches pending", len(run.Batches))
 	}
 	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 20; return nil }); err != nil {

@@ -14,6 +14,8 @@ type Data struct {
 	Pieces [][]byte
 	Bytes  int
 	views  []wal.View
+	copied int // bytes of Pieces that count in copies
+	copies *Copies
 }
 
 // Release gives shared memory back.
@@ -21,7 +23,8 @@ func (d *Data) Release() {
 	for i := range d.views {
 		d.views[i].Release()
 	}
-	d.views, d.Pieces, d.Bytes = nil, nil, 0
+	d.copies.give(d.copied)
+	d.views, d.Pieces, d.Bytes, d.copied = nil, nil, 0, 0
 }
 
 // copyBelow is the size up to which a piece is copied instead of shared: pinning
@@ -90,7 +93,7 @@ const remoteFor = time.Second
 
 // Tail reads committed batches from the local journals. tier says that the
 // offset must be read from the tier instead. Peers are only asked if the first batch
-// lies there.
+// lies there. Without memory for copies there are fewer records, or none.
 func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (d Data, tier bool, s State, err error) {
 	batches, tier, s, err := p.plan(offset, limit, always, epoch)
 	if err != nil || tier || len(batches) == 0 {
@@ -104,7 +107,7 @@ func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (
 		n, err := p.take(&d, batches)
 		switch {
 		case err == nil:
-		case d.Bytes > 0: // who goes on behind that is told
+		case d.Bytes > 0 || errors.Is(err, errNoRoom): // who goes on behind that is told
 			return d, false, s, nil
 		case errors.Is(err, wal.ErrGone):
 			return d, true, s, nil // recycled since: what is gone is in the tier
@@ -129,7 +132,13 @@ func (p *Partition) take(d *Data, batches []located) (n int, err error) {
 		return 1, nil
 	}
 	n, size := adjoining(batches)
-	return n, p.piece(d, batches[0].journal, batches[0].pos, size)
+	if p.share(d, batches[0].journal, batches[0].pos, size) {
+		return n, nil
+	}
+	for room := p.deps.Copies.room(); n > 1 && size > room; n-- {
+		size -= int(batches[n-1].size)
+	}
+	return n, p.copy(d, batches[0].journal, batches[0].pos, size)
 }
 
 // adjoining says how many of the first batches lie one after another, and how
@@ -143,17 +152,35 @@ func adjoining(batches []located) (n, size int) {
 	return n, size
 }
 
-func (p *Partition) piece(d *Data, j id.Journal, pos wal.Pos, size int) error {
-	if size >= copyBelow {
-		if v, ok := p.deps.Local.View(j, pos, size); ok {
-			d.views = append(d.views, v)
-			d.Pieces = append(d.Pieces, v.Bytes)
-			d.Bytes += size
-			return nil
-		}
+// share adds bytes of a journal that lie in memory, if they do and it is worth it.
+func (p *Partition) share(d *Data, j id.Journal, pos wal.Pos, size int) bool {
+	if size < copyBelow {
+		return false
 	}
+	v, ok := p.deps.Local.View(j, pos, size)
+	if ok {
+		d.views = append(d.views, v)
+		d.Pieces = append(d.Pieces, v.Bytes)
+		d.Bytes += size
+	}
+	return ok
+}
+
+// errNoRoom: others have copied too much.
+var errNoRoom = errors.New("no memory for copies of records")
+
+// copy adds bytes of a journal that are copied.
+func (p *Partition) copy(d *Data, j id.Journal, pos wal.Pos, size int) error {
+	c := p.deps.Copies
+	if d.Bytes > 0 && size > c.room() || !c.take(size) {
+		return errNoRoom
+	}
+	d.copies = c
+	d.copied += size
 	buf := make([]byte, size)
 	if err := p.deps.Local.ReadAt(j, buf, pos); err != nil {
+		d.copied -= size
+		c.give(size)
 		return err
 	}
 	d.Pieces = append(d.Pieces, buf)

@@ -81,7 +81,7 @@ func TestPendingKnowsAllProducers(t *testing.T) {
 	if err := p.Recall(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	run := p.Pending(1 << 20)
+	run := p.Pending(0, 1<<20)
 	if len(run.Producers) != 2 || run.Producers[0].ID != 8 || len(run.Producers[0].Batches) != 5 || run.Producers[1].ID != 9 {
 		t.Errorf("pending knows %+v", run.Producers)
 	}

@@ -122,7 +122,7 @@ func TestTrustedHeaders(t *testing.T) {
 			t.Fatal(r.err)
 		}
 	}
-	for i, batch := range p.Pending(1 << 20).Batches {
+	for i, batch := range p.Pending(0, 1<<20).Batches {
 		if batch.TimeKnown {
 			t.Errorf("batch %d: the tier is told that its header is right", i)
 		}
@@ -135,7 +135,7 @@ func TestTrustedHeaders(t *testing.T) {
 	if newest, ok, err := p.MaxTime(t.Context()); err != nil || !ok || newest.Offset != 5 || newest.Time != 700 {
 		t.Errorf("the newest: %+v, %v, %v", newest, ok, err)
 	}
-	for i, batch := range p.Pending(1 << 20).Batches { // all but one can be read, and were
+	for i, batch := range p.Pending(0, 1<<20).Batches { // all but one can be read, and were
 		if batch.TimeKnown != (i != 1) {
 			t.Errorf("batch %d: after it was read its time is known: %v", i, batch.TimeKnown)
 		}

@@ -1,6 +1,7 @@
 package s3store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,17 @@ func sectionOf(body Body, off, size int64) (section, error) {
 	}
 	return s, nil
 }
+
+// memoryBody is a body that is in memory.
+type memoryBody struct {
+	*bytes.Reader
+	data []byte
+}
+
+// Bytes returns a body of bytes, which must not change until Put returns. The
+// directory driver writes large ones without a copy if data begins at a block of
+// memory (vfs.Aligned).
+func Bytes(data []byte) Body { return memoryBody{bytes.NewReader(data), data} }
 
 // readBody reads a body into memory.
 func readBody(body Body) ([]byte, error) {

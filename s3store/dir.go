@@ -1,7 +1,6 @@
 package s3store
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -63,32 +62,6 @@ func (d *dir) put(ctx context.Context, key string, body Body, op Op, place func(
 		return fileError(op, key, err)
 	}
 	return fileError(op, key, d.syncFolders(filepath.Dir(path)))
-}
-
-// write puts a body into a synced file under tmp.
-func (d *dir) write(ctx context.Context, body Body) (path string, err error) {
-	file, err := os.CreateTemp(d.tmp, "put-*")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(file.Name())
-		}
-	}()
-	source := contextReader{ctx, io.NewSectionReader(body, 0, body.Size()), nil}
-	buffered := bufio.NewWriterSize(file, 256<<10)
-	n, err := io.Copy(buffered, source)
-	if err == nil && n != body.Size() {
-		err = bodyError(body, n, nil)
-	}
-	if err == nil {
-		err = buffered.Flush()
-	}
-	if err == nil {
-		err = file.Sync()
-	}
-	return file.Name(), errors.Join(err, file.Close())
 }
 
 // inFolder runs do when the folder of path exists. As Delete removes folders

@@ -163,6 +163,35 @@ const (
 	unfilled    = 5 * time.Second  // of free chunks
 )
 
+// memory returns how many bytes are mapped, or lent to readers.
+func (c *cache) memory() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.bytes + c.mu.pinned + c.mu.idle
+}
+
+// resize sets the limit. What waits for the disk or is read goes later.
+func (c *cache) resize(limit int64) {
+	for _, mem := range c.shrunk(limit) {
+		mem.Free()
+	}
+}
+
+// shrunk sets the limit, evicts what is beyond it, and takes out what is free.
+func (c *cache) shrunk(limit int64) (all []*offheap.Buffer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.limit == 0 {
+		return nil // closed
+	}
+	c.mu.limit = limit
+	c.makeRoom(0)
+	for len(c.mu.free) > 0 && c.mu.bytes+c.mu.pinned+c.mu.idle > limit {
+		all = append(all, c.dropFree())
+	}
+	return all
+}
+
 // tidy frees what was not used for a while. It unmaps without the lock: a second's worth of
 // chunks takes milliseconds.
 func (c *cache) tidy() {

@@ -132,3 +132,39 @@ func TestCacheStaysWithinItsLimit(t *testing.T) {
 		t.Errorf("%d bytes are mapped, %d cached, %d held", n-before, c.all(), c.mu.held)
 	}
 }
+
+// A cache that is made smaller gives memory back at once, but for what waits for the disk or
+// is being read, and grows again.
+func TestCacheChangesItsSize(t *testing.T) {
+	before := offheap.Mapped()
+	clock := &hand{time.Unix(1e9, 0)}
+	c := newCache(8*testChunk, testChunk, clock.time)
+	j := id.Journal{Writer: 1, Seq: 1}
+	for n := range uint32(8) {
+		c.fill(t, j, n)
+	}
+	v, ok := c.view(j, makePos(0, 0), 10)
+	if !ok {
+		t.Fatal("not here")
+	}
+	c.resize(3 * testChunk)
+	if c.all() > 3*testChunk || !c.has(j, makePos(7, 0)) {
+		t.Errorf("%d bytes are left of %d", c.all(), 3*testChunk)
+	}
+	c.resize(8 * testChunk)
+	for n := range uint32(20) {
+		c.fill(t, j, 10+n)
+	}
+	if c.all() > 8*testChunk || c.all() < 7*testChunk {
+		t.Errorf("%d bytes are used of %d", c.all(), 8*testChunk)
+	}
+	v.Release()
+	c.close()
+	c.resize(8 * testChunk) // does nothing any more
+	if c.mu.limit != 0 {
+		t.Error("a closed cache grows")
+	}
+	if n := offheap.Mapped(); n != before {
+		t.Errorf("%d bytes are left", n-before)
+	}
+}

@@ -10,14 +10,17 @@ type Config struct {
 	// Dir is the directory of the journals.
 	Dir string `yaml:"-"`
 	// FileBytes is the size of a journal's file; files of another size are still read.
-	FileBytes int64 `yaml:"file_bytes" doc:"size of a journal file, in bytes"`
+	FileBytes int64 `yaml:"file_bytes" share:"memory" doc:"size of a journal file, in bytes"`
 	// ChunkBytes is the size of one buffer, and the most that one entry holds,
 	// unless a single append is larger.
-	ChunkBytes int64 `yaml:"chunk_bytes" doc:"size of a write buffer: the most that one group commit holds, in bytes"`
+	ChunkBytes int64 `yaml:"chunk_bytes" share:"memory" doc:"size of a write buffer: the most that one group commit holds, in bytes"`
 	// CacheBytes is the memory of the tail cache, write buffers included.
-	CacheBytes int64 `yaml:"cache_bytes" doc:"memory for write buffers and the cache of recent records, in bytes"`
+	CacheBytes int64 `yaml:"cache_bytes" share:"memory" doc:"memory for write buffers and the cache of recent records, in bytes"`
 	// ReadBytes is the memory for readers that lag behind the tail cache.
-	ReadBytes int64 `yaml:"read_bytes" doc:"memory for reading the journal from disk, in bytes"`
+	ReadBytes int64 `yaml:"read_bytes" share:"memory" doc:"memory for reading the journal from disk, in bytes"`
+	// IndexBytes is the memory of the owners, who know where each batch lies that isn't uploaded;
+	// 0 is no bound.
+	IndexBytes int64 `yaml:"index_bytes" share:"memory" doc:"memory for knowing where the batches lie that wait for upload, in bytes, 64 for each: the fewer fit, the more of soft_bytes and hard_bytes a small batch counts for"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.
 	KeepBytes int64 `yaml:"keep_bytes" doc:"size of uploaded records kept on the local disk as a read cache, in bytes"`
 	// SpareBytes is how much of emptied files is kept for use again.
@@ -60,6 +63,7 @@ func (c *Config) Validate() error {
 		check(c.FileBytes > c.ChunkBytes && c.FileBytes%blockBytes == 0 && c.FileBytes <= MaxFileBytes, "file_bytes", c.FileBytes, "a multiple of 4096, more than chunk_bytes and at most 1073741824"),
 		check(c.CacheBytes >= 3*c.ChunkBytes, "cache_bytes", c.CacheBytes, "at least three times chunk_bytes"),
 		check(c.ReadBytes >= 4*stretchBytes, "read_bytes", c.ReadBytes, "at least 8388608"),
+		check(c.IndexBytes == 0 || c.IndexBytes >= 1<<20, "index_bytes", c.IndexBytes, "at least 1048576"),
 		check(c.KeepBytes >= 0, "keep_bytes", c.KeepBytes, "0 or more"),
 		check(c.SpareBytes >= 0, "spare_bytes", c.SpareBytes, "0 or more"),
 		check(c.SoftBytes >= 2*c.FileBytes, "soft_bytes", c.SoftBytes, "at least twice file_bytes"),

@@ -88,7 +88,7 @@ func (s *Store) admitFile(size int64) error {
 		return err
 	}
 	if n := s.weight.Load(); n+size > s.cfg.HardBytes {
-		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, leastAppend, s.cfg.HardBytes)
+		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, s.cfg.leastAppend(), s.cfg.HardBytes)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func (s *Store) recount() {
 		for _, f := range j.files {
 			if !f.trimmed {
 				n += f.size
-				weight += f.weight()
+				weight += s.weightOf(f)
 			}
 		}
 	}
@@ -99,7 +99,7 @@ func (s *Store) oldestTrimmed() *file {
 	for _, j := range s.mu.journals {
 		for _, f := range j.files {
 			if f.trimmed {
-				kept += f.size
+				kept += s.weightOf(f)
 				if (oldest == nil || olderFile(f, oldest)) && !s.isStuck(f.journal) {
 					oldest = f
 				}

@@ -1,13 +1,23 @@
 package wal
 
-// leastAppend is what an append counts for at least where the journal's budget is
-// concerned. The disk is one cost of a record batch that waits for the tier; the memory
-// in which its owner knows where it lies is another, and that is the same for the
-// smallest batch.
-const leastAppend = 256
+// The disk is one cost of a record batch that waits for the tier; the memory in which its
+// owner knows where it lies is another, and that is the same for the smallest batch.
+const (
+	leastWeight = 256 // of any append
+	indexEntry  = 64  // bytes of memory, with the room in which the index grows
+)
 
-// weight is what a file counts for in the budget; Store.mu is held.
-func (f *file) weight() int64 { return max(f.size, f.appends*leastAppend) }
+// leastAppend is what an append counts for at least where the journal's budget is
+// concerned: with the budget used up the index is full, too.
+func (c *Config) leastAppend() int64 {
+	if c.IndexBytes == 0 {
+		return leastWeight
+	}
+	return max(leastWeight, int64(float64(c.HardBytes)*indexEntry/float64(c.IndexBytes)))
+}
+
+// weightOf is what a file counts for in the budget; Store.mu is held.
+func (s *Store) weightOf(f *file) int64 { return max(f.size, f.appends*s.cfg.leastAppend()) }
 
 // appendsIn counts the appends of an entry by its directory.
 func appendsIn(dir []byte) int64 { return int64(len(dir) / RecordBytes) }

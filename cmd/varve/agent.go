@@ -38,7 +38,7 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 			return s.runAgent(c.Context())
 		},
 	}
-	f = addConfigFlags(c, agent.DefaultConfig())
+	f = addConfigFlags(c, agent.SharedConfig())
 	f.check = func(cfg *agent.Config) error { return errors.Join(checkSettings(cfg), cfg.ValidateShared()) }
 	c.Flags().BoolVar(&older, "accept-older-etcd", false, "for one start after etcd was restored from an older state: go on, set journals aside that it doesn't know, and hold garbage (docs/operations.md)")
 	return c
@@ -56,7 +56,7 @@ func (s *server) runAgent(ctx context.Context) error {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Hostname: hostname(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/agent"
+	"varve/internal/hostmem"
+	"varve/internal/memshare"
 	"varve/internal/settings"
 	"varve/internal/vfs"
 )
@@ -21,6 +23,9 @@ const configVariable = settings.EnvPrefix + "CONFIG"
 // cacheVariable is the tests', not an agent's.
 const cacheVariable = settings.EnvPrefix + "TEST_CACHE"
 
+// unknownMemory is what a host is taken to have that doesn't tell: Windows, where no agent runs.
+const unknownMemory = 4 << 30
+
 // configFlags are the flags of commands that read an agent's configuration.
 type configFlags struct {
 	file     string
@@ -28,6 +33,8 @@ type configFlags struct {
 	flags    *settings.Flags
 	special  func(cfg *agent.Config)       // what a command's other flags say; may be nil
 	check    func(cfg *agent.Config) error // all that the command refuses
+	memory   agent.Memory                  // how the memory was divided when the settings were read
+	shares   map[string]bool               // the settings that got a share of it
 }
 
 func addConfigFlags(c *cobra.Command, defaults agent.Config) *configFlags {
@@ -74,7 +81,14 @@ func (f *configFlags) read() (agent.Config, error) {
 	if f.special != nil {
 		f.special(&cfg)
 	}
-	return cfg, errors.Join(append(errs, settings.ReadSecrets(&cfg, readBounded))...)
+	errs = append(errs, settings.ReadSecrets(&cfg, readBounded))
+	f.shares = map[string]bool{}
+	for _, s := range settings.Of(&cfg) {
+		f.shares[s.Path] = s.Shares()
+	}
+	var err error
+	f.memory, err = cfg.ShareMemory(cmp.Or(hostmem.Read(readBounded).Size(), unknownMemory))
+	return cfg, errors.Join(append(errs, err)...)
 }
 
 // readBounded reads a file, which may be a pipe.
@@ -97,13 +111,30 @@ func checkSettings(cfg *agent.Config) error {
 }
 
 // printSettings writes a file that --config reads, but for secrets, which are to be added.
-func printSettings(w io.Writer, cfg *agent.Config) {
+// Shares of the memory are remarks: they follow from it.
+func (f *configFlags) printSettings(w io.Writer, cfg *agent.Config) {
 	all := settings.Of(cfg)
 	if hidden := settings.Hidden(all); len(hidden) > 0 {
 		fmt.Fprintf(w, "# Secrets are hidden: before --config reads this, add %s, or name files with %s_file.\n", strings.Join(hidden, ", "), hidden[0])
 	}
 	for _, s := range all {
-		fmt.Fprintln(w, s.Line())
+		switch {
+		case f.shares[s.Path]:
+			fmt.Fprintln(w, "# "+s.Line()+" # a share of memory")
+		default:
+			fmt.Fprintln(w, s.Line())
+		}
+		if s.Path == "memory" {
+			f.printMemory(w)
+		}
+	}
+}
+
+// printMemory remarks how the memory is divided.
+func (f *configFlags) printMemory(w io.Writer) {
+	fmt.Fprintf(w, "# memory is %s here, %s of it for the Go heap:\n", memshare.Text(f.memory.Total), memshare.Text(f.memory.Heap()))
+	for _, p := range f.memory.Parts {
+		fmt.Fprintf(w, "#   %-15s %10s  %s\n", p.Name, memshare.Text(p.Bytes), p.Setting)
 	}
 }
 
@@ -114,6 +145,7 @@ func configCommand() *cobra.Command {
 		Short: "Print the settings that an agent would have, secrets hidden",
 		Long: `Print the settings that an agent would have, as a file that --config reads, secrets hidden: the
 first line says which have to be added, if any. Secrets that were read from files need nothing.
+Settings that are shares of memory are shown as remarks, with what they are on this host.
 Settings come from the file, then from environment variables, then from flags; each
 overrides the one before. When 'varve agent' would refuse them the exit code is 2, and
 standard error says all that is wrong.`,
@@ -122,7 +154,7 @@ standard error says all that is wrong.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, unclear := f.read()
 			if unclear == nil {
-				printSettings(c.OutOrStdout(), &cfg)
+				f.printSettings(c.OutOrStdout(), &cfg)
 			}
 			if _, err := f.checked(cfg, unclear); err != nil {
 				return fmt.Errorf("'varve agent' refuses these settings: %w", err)
@@ -133,7 +165,7 @@ standard error says all that is wrong.`,
 			return nil
 		},
 	}
-	f = addConfigFlags(c, agent.DefaultConfig())
+	f = addConfigFlags(c, agent.SharedConfig())
 	f.check = checkSettings
 	return c
 }

@@ -156,3 +156,29 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Setenv("VARVE_PORT", "tcp://10.0.0.1:9092")
 	must(t, "", "config --store-driver memory")
 }
+
+// 'varve config' shows the shares of the memory as remarks, and says what doesn't fit.
+func TestConfigShowsMemory(t *testing.T) {
+	fine := "config --store-driver memory --store-allow-local --memory 300MiB"
+	printed := must(t, "", fine)
+	for _, want := range []string{"\nmemory: 300MiB\n# memory is 300 MiB here, ", "\n#   journal_cache ", "\n# journal.cache_bytes: ", "\n# kafka.max_request_bytes: ", "# a share of memory\n"} {
+		if !strings.Contains(printed, want) {
+			t.Errorf("%q is not in\n%s", want, printed)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "varve.yaml")
+	if err := os.WriteFile(file, []byte(printed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if again := must(t, "", "config --config "+file); again != printed {
+		t.Errorf("read again it is\n%s\nit was\n%s", again, printed)
+	}
+	t.Setenv("VARVE_JOURNAL_CACHE_BYTES", "40MiB")
+	wants(t, command(t, "", fine), exitOK, "\njournal.cache_bytes: 41943040\n", "\n# journal.read_bytes: ")
+	wants(t, command(t, "", fine+" --upload-round-bytes 200MiB"), exitUsage, "memory is 300 MiB, but journal.cache_bytes (40 MiB), upload.round_bytes (200 MiB, for which 250 MiB are needed) and the least that all else works with")
+	wants(t, command(t, "", fine+" --memory 50MiB"), exitUsage, "memory is 50 MiB, but journal.cache_bytes (40 MiB)")
+	wants(t, command(t, "", "config --store-driver memory --memory lots"), exitUsage, `memory is "lots": must be a size`)
+	if r := command(t, "", "config --store-driver memory --memory lots"); strings.Contains(r.err, "_bytes is 0") {
+		t.Errorf("what follows from the memory is told as well: %s", r.err)
+	}
+}

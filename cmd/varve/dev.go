@@ -29,7 +29,8 @@ type devFlags struct {
 
 // devDefaults are those of an agent that is alone, with what it needs inside.
 func devDefaults() agent.Config {
-	cfg := agent.DefaultConfig()
+	cfg := agent.SharedConfig()
+	cfg.Memory = "12.5% up to 2GiB" // it is not the only thing that runs there
 	cfg.DataDir = "./data"
 	cfg.Groups.Members.InitialRebalanceDelay = 0 // as in Kafka's quick start
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
@@ -166,7 +167,7 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 		return fmt.Errorf("open bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Version: version(), Hostname: hostname(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return err
 	}

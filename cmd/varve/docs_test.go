@@ -24,7 +24,7 @@ func page(t *testing.T, name, want string) {
 }
 
 func TestDocsOfSettings(t *testing.T) {
-	cfg := agent.DefaultConfig()
+	cfg := agent.SharedConfig()
 	page(t, "config.md", docs.Config(&cfg))
 	for _, s := range settings.Of(&cfg) {
 		if s.Doc == "" {
@@ -59,7 +59,7 @@ func TestDocsOfTopicSettings(t *testing.T) {
 
 func TestDocsOfCommands(t *testing.T) {
 	ofSettings := map[string]bool{}
-	cfg := agent.DefaultConfig()
+	cfg := agent.SharedConfig()
 	for _, s := range settings.Of(&cfg) {
 		ofSettings[s.Flag()] = true
 	}

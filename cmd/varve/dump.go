@@ -38,7 +38,7 @@ func (s *storesFlags) load() (agent.Config, error) {
 		cfg.Store.Driver, cfg.Store.Directory = "dir", filepath.Join(s.data, "bucket")
 		return cfg, nil
 	}
-	f := configFlags{file: s.file, defaults: cfg}
+	f := configFlags{file: s.file, defaults: agent.SharedConfig()}
 	cfg, err := f.read()
 	if err != nil {
 		return cfg, usageError{err}

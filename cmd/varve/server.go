@@ -51,12 +51,12 @@ func newServer(f *configFlags) (*server, error) {
 		s.close()
 		return nil, err
 	}
-	tuneMemory()
+	tuneMemory(&f.memory, &s.cfg, s.log)
 	s.binds = map[string]string{cfg.HTTP: "--http", cfg.Peer.Bind: "--peer-bind"}
 	for _, l := range cfg.Listeners {
 		s.binds[l.Bind] = "--listeners"
 	}
-	s.log.Info("starting", "version", version(), "go", runtime.Version(), "pid", os.Getpid(), "broker", cfg.BrokerID, "data_dir", cfg.DataDir)
+	s.log.Info("starting", "version", version(), "go", runtime.Version(), "pid", os.Getpid(), "broker", cfg.BrokerID, "data_dir", cfg.DataDir, "memory", f.memory.Total, "journal_cache", cfg.Journal.CacheBytes)
 	return s, nil
 }
 

@@ -50,7 +50,12 @@ func startAgent(t *testing.T) *testAgent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: quiet, Registry: a.registry, Listen: net.Listen, Dial: dial, Version: "v0.0.0-test"})
+	shared := agent.SharedConfig()
+	memory, err := shared.ShareMemory(8 << 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := agent.New(cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: quiet, Registry: a.registry, Memory: memory, Listen: net.Listen, Dial: dial, Version: "v0.0.0-test"})
 	if err != nil {
 		t.Fatal(err)
 	}

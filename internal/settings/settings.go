@@ -5,7 +5,8 @@
 // ("kafka.max_connections"), its variable is VARVE_KAFKA_MAX_CONNECTIONS and its
 // flag --kafka-max-connections. A doc tag describes it; secret:"true" hides its
 // value, and a setting of the same name with _file after it may name a file that holds it.
-// Names that end in bytes may have a unit. Unknown keys and bad values are errors that name
+// Names that end in bytes may have a unit. A setting with share:"..." that is zero stands for
+// a share of what the tag names. Unknown keys and bad values are errors that name
 // them; all are told at once.
 package settings
 
@@ -33,6 +34,7 @@ type Setting struct {
 	Doc    string
 	Type   string
 	Secret bool
+	Share  string // of what it is a share while it is zero; "" if zero is a value like others
 	value  reflect.Value
 }
 
@@ -51,11 +53,17 @@ func (s Setting) Equal(other Setting) bool {
 	return reflect.DeepEqual(s.value.Interface(), other.value.Interface())
 }
 
+// Shares reports whether the setting is left to be a share of another.
+func (s Setting) Shares() bool { return s.Share != "" && s.value.IsZero() }
+
 // Line is a line of a file that sets it, which FromYAML reads. A secret that is set is only
 // remarked.
 func (s Setting) Line() string {
 	if s.Secret && !s.value.IsZero() {
 		return "# " + s.Path + ": <hidden>"
+	}
+	if s.Shares() {
+		return "# " + s.Path + ": " + s.String()
 	}
 	text := s.String()
 	if s.value.Kind() == reflect.String {
@@ -87,6 +95,9 @@ func Hidden(all []Setting) (out []string) {
 func (s Setting) String() string {
 	if s.Secret && !s.value.IsZero() {
 		return "<hidden>"
+	}
+	if s.Shares() {
+		return "share of " + s.Share
 	}
 	switch v := s.value.Interface().(type) {
 	case string:
@@ -187,7 +198,7 @@ func leaves(out []Setting, prefix string, v reflect.Value) []Setting {
 			out = leaves(out, prefix+name+".", v.Field(i))
 			continue
 		}
-		out = append(out, Setting{Path: prefix + name, Doc: f.Tag.Get("doc"), Type: typeName(name, f.Type), Secret: f.Tag.Get("secret") == "true", value: v.Field(i)})
+		out = append(out, Setting{Path: prefix + name, Doc: f.Tag.Get("doc"), Type: cmp.Or(f.Tag.Get("type"), typeName(name, f.Type)), Secret: f.Tag.Get("secret") == "true", Share: f.Tag.Get("share"), value: v.Field(i)})
 	}
 	return out
 }

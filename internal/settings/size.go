@@ -36,3 +36,12 @@ func withoutUnit(text string) (string, error) {
 	}
 	return strconv.FormatInt(int64(math.Round(n*unit)), 10), nil
 }
+
+// ParseSize reads a number of bytes, which may have a unit.
+func ParseSize(text string) (int64, error) {
+	plain, err := withoutUnit(text)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(strings.TrimSpace(plain), 10, 64)
+}

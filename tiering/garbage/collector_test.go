@@ -134,7 +134,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 func (w *world) orphan(o metadata.Object, p id.Partition, settled bool) string {
 	w.T.Helper()
 	batch := tiertest.RandomBatch(w.T, tiertest.Rand(o.Seq), kafka.None, 1, 10, 1)
-	b := object.NewBuilder(batch, 0, w.Now.Millis(), func() bool { return false }, nil)
+	b := object.NewBuilder(batch, 0, 0, w.Now.Millis(), func() bool { return false }, nil)
 	b.Begin(p, "orphaned")
 	batch.SetBaseOffset(1 << 40)
 	meta := object.Batch{Base: 1 << 40, End: 1<<40 + 1, Size: int32(len(batch))}

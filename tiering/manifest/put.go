@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +39,7 @@ var ErrTaken = errors.New("object name is taken")
 // Put writes an object under a key that is this incarnation's alone.
 func (p *Putter) Put(ctx context.Context, key string, data []byte) error {
 	for attempt := 0; ; attempt++ {
-		err := p.store.PutIfAbsent(ctx, key, bytes.NewReader(data))
+		err := p.store.PutIfAbsent(ctx, key, s3store.Bytes(data))
 		if errors.Is(err, s3store.ErrExists) {
 			err = p.mine(ctx, key, len(data), attempt)
 		}

@@ -15,6 +15,7 @@ import (
 type Builder struct {
 	buf      []byte // the object so far
 	room     []byte // the whole buffer; what lies behind buf may not have been added yet
+	loaded   int    // where in room the last batch ends
 	footer   Footer
 	compress func() bool // asked for each block
 	zip      *zstd.Encoder
@@ -27,10 +28,14 @@ type Builder struct {
 	scratch []byte
 }
 
-// NewBuilder begins an object at the front of room, of which the first free bytes
-// hold nothing. compress says whether blocks may be compressed now.
-func NewBuilder(room []byte, free int, created int64, compress func() bool, zip *zstd.Encoder) *Builder {
-	return &Builder{buf: appendHeader(room[:0:free]), room: room, footer: Footer{Created: created}, compress: compress, zip: zip}
+// HeaderBytes is the size of what an object begins with. The first batch lies after it.
+const HeaderBytes = 16
+
+// NewBuilder begins an object at the front of room, in which batches were loaded
+// from one place to another; the rest of room is free. compress reports whether
+// blocks may be compressed now.
+func NewBuilder(room []byte, from, to int, created int64, compress func() bool, zip *zstd.Encoder) *Builder {
+	return &Builder{buf: appendHeader(room[:0:from]), room: room, loaded: to, footer: Footer{Created: created}, compress: compress, zip: zip}
 }
 
 // Begin begins a slice.
@@ -50,11 +55,19 @@ func (b *Builder) Add(batch *Batch, at int) error {
 	if b.block.Raw > 0 && int(b.block.Raw)+int(batch.Size) > BlockBytes {
 		b.closeBlock()
 	}
-	if &b.buf[0] == &b.room[0] { // else it has outgrown the room, and costs memory
-		b.buf = b.room[: len(b.buf) : at+len(p)]
-	}
 	from := len(b.buf)
-	b.buf = append(b.buf, p...)
+	if &b.buf[0] == &b.room[0] { // else it has outgrown the room, and costs memory
+		end := at + len(p)
+		if end == b.loaded {
+			end = len(b.room)
+		}
+		b.buf = b.room[:from:end]
+	}
+	if from < len(b.room) && &b.room[from] == &p[0] && cap(b.buf) >= from+len(p) {
+		b.buf = b.buf[:from+len(p)] // it lies where it belongs
+	} else {
+		b.buf = append(b.buf, p...)
+	}
 	if len(b.index.Blocks) == 0 && b.block.Raw == 0 {
 		b.index.Base = batch.Base
 	}

@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "write golden files anew")
 // producers and an aborted transaction.
 func goldenObject(t testing.TB) []byte {
 	t.Helper()
-	b := NewBuilder(nil, 0, 1_700_000_000_000, func() bool { return true }, NewCompressor(1))
+	b := NewBuilder(nil, 0, 0, 1_700_000_000_000, func() bool { return true }, NewCompressor(1))
 	slice := func(p id.Partition, topic string, base int64, producers []Producer, aborted []Aborted, values ...string) {
 		b.Begin(p, topic)
 		for i, v := range values {
@@ -206,7 +206,7 @@ func TestSqueeze(t *testing.T) {
 
 // Records with the broker's timestamps have those of the append, not the client's.
 func TestMinTimeOfLogAppendTime(t *testing.T) {
-	b := NewBuilder(nil, 0, 0, func() bool { return false }, NewCompressor(1))
+	b := NewBuilder(nil, 0, 0, 0, func() bool { return false }, NewCompressor(1))
 	b.Begin(id.Partition{}, "t")
 	for i, appended := range []int64{9000, 8000} {
 		batch, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: 100}, {Timestamp: 101}}, nil)

@@ -4,6 +4,8 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"varve/metadata"
 )
@@ -28,7 +30,7 @@ const (
 // cache keeps the newest used values up to a cost, and loads each only once
 // however many ask for it at a time.
 type cache[V any] struct {
-	limit   int64
+	limit   atomic.Int64
 	start   func(func())               // runs a goroutine that the owner waits for
 	ctx     context.Context            // of the loads
 	retain  func(V)                    // another user
@@ -48,6 +50,7 @@ type item[V any] struct {
 	key   cacheKey
 	value V
 	cost  int64
+	used  time.Time
 }
 
 // flight is a load under way. Its fields are guarded by the cache's lock until
@@ -62,7 +65,8 @@ type flight[V any] struct {
 }
 
 func newCache[V any](ctx context.Context, limit int64, start func(func()), retain, release func(V), hit func(uint8, bool)) *cache[V] {
-	c := &cache[V]{limit: limit, start: start, ctx: ctx, retain: retain, release: release, hit: hit}
+	c := &cache[V]{start: start, ctx: ctx, retain: retain, release: release, hit: hit}
+	c.limit.Store(limit)
 	c.mu.items = map[cacheKey]*list.Element{}
 	c.mu.flights = map[cacheKey]*flight[V]{}
 	return c
@@ -105,7 +109,9 @@ func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, 
 // use marks an item as used; the lock is held.
 func (c *cache[V]) use(e *list.Element) V {
 	c.mu.order.MoveToFront(e)
-	v := e.Value.(*item[V]).value
+	i := e.Value.(*item[V])
+	i.used = time.Now()
+	v := i.value
 	c.retain(v)
 	return v
 }
@@ -157,9 +163,9 @@ func (c *cache[V]) keep(key cacheKey, value V, cost int64) {
 		c.release(value)
 		return
 	}
-	c.mu.items[key] = c.mu.order.PushFront(&item[V]{key, value, cost})
+	c.mu.items[key] = c.mu.order.PushFront(&item[V]{key, value, cost, time.Now()})
 	c.mu.cost += cost
-	c.shrink(c.limit)
+	c.shrink(c.limit.Load())
 }
 
 // shrink drops the values that were used longest ago; the lock is held.
@@ -207,13 +213,32 @@ func (c *cache[V]) drop(key cacheKey) {
 func (c *cache[V]) evict(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shrink(max(0, min(c.mu.cost-n, c.limit)))
+	c.shrink(max(0, min(c.mu.cost-n, c.limit.Load())))
 }
 
 func (c *cache[V]) cost() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.mu.cost
+}
+
+// resize sets the limit.
+func (c *cache[V]) resize(limit int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit.Store(limit)
+	c.shrink(limit)
+}
+
+// tidy drops the values that were not used since a moment, and returns what they cost.
+func (c *cache[V]) tidy(since time.Time) (freed int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.mu.cost
+	for e := c.mu.order.Back(); e != nil && e.Value.(*item[V]).used.Before(since); e = c.mu.order.Back() {
+		c.dropItem(e)
+	}
+	return before - c.mu.cost
 }
 
 // clear drops all values.

@@ -10,12 +10,12 @@ import (
 type Config struct {
 	// MemoryBytes is all that reads may hold: chunks and blocks that are cached,
 	// being loaded, or lent to responses. At least 8 chunks.
-	MemoryBytes int64 `yaml:"memory_bytes" doc:"all that reads may hold: what is cached, being loaded, or lent to answers; at least 8 chunks, in bytes"`
+	MemoryBytes int64 `yaml:"memory_bytes" share:"memory" doc:"all that reads may hold: what is cached, being loaded, or lent to answers; at least 8 chunks, in bytes"`
 	// MetaBytes is how much of indexes and manifest pages is cached.
-	MetaBytes int64 `yaml:"meta_bytes" doc:"how much of indexes and manifest pages is cached, in bytes"`
+	MetaBytes int64 `yaml:"meta_bytes" share:"memory" doc:"how much of indexes and manifest pages is cached, in bytes"`
 	// ChunkBytes is the size of the aligned pieces in which objects are read;
 	// 256 KiB to 64 MiB.
-	ChunkBytes int `yaml:"chunk_bytes" doc:"size of the aligned pieces in which objects are read, in bytes; 256 KiB to 64 MiB"`
+	ChunkBytes int `yaml:"chunk_bytes" share:"memory" doc:"size of the aligned pieces in which objects are read, in bytes; 256 KiB to 64 MiB"`
 	// ReadaheadBytes is how far ahead of a sequential reader is read at most; 0
 	// is not at all.
 	ReadaheadBytes int64 `yaml:"readahead_bytes" doc:"how far ahead of a sequential reader is read at most, in bytes; 0: not at all"`

@@ -9,7 +9,7 @@ import (
 // memory is the budget of the read path: every buffer that it holds, caches or
 // has lent out counts.
 type memory struct {
-	limit int64
+	limit atomic.Int64
 	chunk int         // size of the buffers that are kept for reuse
 	spare sync.Pool   // of *[]byte with that capacity
 	evict func(int64) // asks the cache to give up about so much
@@ -44,7 +44,8 @@ type buffer struct {
 }
 
 func newMemory(limit int64, chunk int) *memory {
-	m := &memory{limit: limit, chunk: chunk, evict: func(int64) {}}
+	m := &memory{chunk: chunk, evict: func(int64) {}}
+	m.limit.Store(limit)
 	m.mu.short = make(chan struct{})
 	m.spare.New = func() any { b := make([]byte, chunk); return &b }
 	return m
@@ -104,7 +105,7 @@ func (m *memory) adopt(p []byte) *buffer {
 func (m *memory) count(n int64) {
 	m.mu.Lock()
 	m.mu.used += n
-	over := m.mu.used - m.limit
+	over := m.mu.used - m.limit.Load()
 	m.mu.Unlock()
 	if over > 0 {
 		m.evict(over)
@@ -112,7 +113,7 @@ func (m *memory) count(n int64) {
 }
 
 // fits is asked with the lock held. What is larger than the budget goes alone.
-func (m *memory) fits(n int64) bool { return m.mu.used+n <= m.limit || m.mu.used == 0 }
+func (m *memory) fits(n int64) bool { return m.mu.used+n <= m.limit.Load() || m.mu.used == 0 }
 
 func (m *memory) make(n int) *buffer {
 	if n == m.chunk {
@@ -161,7 +162,7 @@ func (m *memory) put(n int64) {
 // relieve makes the cache give up what the first in the queue needs, chunk by chunk:
 // what is evicted may be held by others, too.
 func (m *memory) relieve() {
-	for range 1 + m.limit/int64(m.chunk) {
+	for range 1 + m.limit.Load()/int64(m.chunk) {
 		n := m.awaited()
 		if n == 0 {
 			return
@@ -205,8 +206,8 @@ func (m *memory) inUse() int64 {
 // An answer holds what it was lent until its client has taken it, which may be never.
 // So that others can go on, at most three quarters are lent; up to half whole buffers
 // are, however little of them is needed: beyond that it is copied.
-func (m *memory) mostLent() int64   { return m.limit / 4 * 3 }
-func (m *memory) freelyLent() int64 { return m.limit / 2 }
+func (m *memory) mostLent() int64   { return m.limit.Load() / 4 * 3 }
+func (m *memory) freelyLent() int64 { return m.limit.Load() / 2 }
 
 // lend gives an answer a hold on a buffer, of which it needs size bytes or a little
 // more, unless that would be too much.

@@ -77,6 +77,9 @@ func (r *Reader) enter() error {
 
 func (r *Reader) leave() { r.wg.Done() }
 
+// Memory returns how many bytes reads hold, and how many their indexes.
+func (r *Reader) Memory() (data, meta int64) { return r.parts.memory.inUse(), r.parts.meta.cost() }
+
 // Page returns a page of a partition's manifest. It implements manifest.Pages.
 func (r *Reader) Page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
 	if err := r.enter(); err != nil {

@@ -264,7 +264,7 @@ func (m *repair) store(ctx context.Context, s *metadata.Slice, x *object.Index, 
 			room = append(room, m.empties(s, p.base, p.end)...)
 		}
 	}
-	b := object.NewBuilder(room, free, m.k.deps.Clock(), func() bool { return false }, nil)
+	b := object.NewBuilder(room, free, len(room), m.k.deps.Clock(), func() bool { return false }, nil)
 	b.Begin(m.p, m.k.deps.Topic(m.p.Topic))
 	for at := free; at < len(room); {
 		batch, _, err := kafka.Next(room[at:])

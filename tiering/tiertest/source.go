@@ -33,6 +33,7 @@ type Source struct {
 		Producers []object.Producer
 		Aborted   []object.Aborted
 		oldest    int64
+		loaded    int64
 		ReadErr   error
 		RecallErr error
 		Lost      bool
@@ -88,15 +89,16 @@ func (s *Source) Recall(context.Context) error {
 	return s.Mu.RecallErr
 }
 
-func (s *Source) untiered() int {
-	return slices.IndexFunc(append(slices.Clone(s.Mu.Batches), object.Batch{Base: s.Mu.Next}), func(b object.Batch) bool { return b.Base >= s.Mu.Head.TieredEnd })
+func (s *Source) untiered(from int64) int {
+	from = max(from, s.Mu.Head.TieredEnd)
+	return slices.IndexFunc(append(slices.Clone(s.Mu.Batches), object.Batch{Base: max(from, s.Mu.Next)}), func(b object.Batch) bool { return b.Base >= from })
 }
 
 // Pending implements upload.Source.
-func (s *Source) Pending(limit int64) (run object.Run) {
+func (s *Source) Pending(from, limit int64) (run object.Run) {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
-	for _, b := range s.Mu.Batches[s.untiered():] {
+	for _, b := range s.Mu.Batches[s.untiered(from):] {
 		if limit -= int64(b.Size); limit < 0 && len(run.Batches) > 0 {
 			break
 		}
@@ -113,7 +115,7 @@ func (s *Source) PendingBytes() (n, oldest int64) {
 	if s.Mu.Lost {
 		return 0, 0
 	}
-	for _, b := range s.Mu.Batches[s.untiered():] {
+	for _, b := range s.Mu.Batches[s.untiered(0):] {
 		n += int64(b.Size)
 	}
 	if n == 0 {
@@ -127,7 +129,15 @@ func (s *Source) Read(_ context.Context, b object.Batch, p []byte) error {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	copy(p, s.Mu.Data[b.Location.Pos])
+	s.Mu.loaded++
 	return s.Mu.ReadErr
+}
+
+// Loaded returns how many batches were read.
+func (s *Source) Loaded() int64 {
+	s.Mu.Lock()
+	defer s.Mu.Unlock()
+	return s.Mu.loaded
 }
 
 // Head implements upload.Source.
@@ -167,7 +177,7 @@ func (s *Source) Commit(ctx context.Context, change func(*metadata.Head) error) 
 		return err
 	}
 	s.Mu.Head, s.Mu.Rev = h, rev
-	if s.Mu.oldest = 0; s.untiered() < len(s.Mu.Batches) {
+	if s.Mu.oldest = 0; s.untiered(0) < len(s.Mu.Batches) {
 		s.Mu.oldest = 1
 	}
 	return nil

@@ -17,7 +17,7 @@ func BenchmarkBuild(b *testing.B) {
 			w.upload.cfg.Compress = compress
 			w.upload.pace.SetLimit(rate.Inf)
 			s.Mu.Head = &metadata.Head{}
-			run := s.Pending(64 << 20)
+			run := s.Pending(0, 64<<20)
 			p := &slicePart{upload: &partitionUpload{source: s}, batches: run.Batches}
 			var size int64
 			for _, x := range run.Batches {

@@ -10,17 +10,18 @@ import (
 type Config struct {
 	// BundleBytes is how much of small partitions is gathered before it is
 	// uploaded.
-	BundleBytes int64 `yaml:"bundle_bytes" doc:"how many bytes of small partitions are gathered into one object"`
+	BundleBytes int64 `yaml:"bundle_bytes" share:"memory" doc:"how many bytes of small partitions are gathered into one object"`
 	// MaxAge is longest time that a record waits before its upload begins.
 	MaxAge time.Duration `yaml:"max_age" doc:"longest time that a record waits before its upload begins"`
 	// SegmentBytes is from where on a partition gets objects of its own, at once.
-	SegmentBytes int64 `yaml:"segment_bytes" doc:"how many waiting bytes of one partition are uploaded at once, as an object of its own"`
+	SegmentBytes int64 `yaml:"segment_bytes" share:"memory" doc:"how many waiting bytes of one partition are uploaded at once, as an object of its own"`
 	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
 	// 1 GiB. An object is built in memory.
-	ObjectBytes int64 `yaml:"object_bytes" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
-	// RoundBytes is how much is loaded from the journal at a time: the memory of
-	// uploading. It is at least ObjectBytes, whatever is said here; at most 4 GiB.
-	RoundBytes int64 `yaml:"round_bytes" doc:"how much is loaded from the journal at a time, in bytes: the memory of uploading; object_bytes if that is more"`
+	ObjectBytes int64 `yaml:"object_bytes" share:"memory" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
+	// RoundBytes is the memory of uploading: one half is loaded from the journal while
+	// the other is uploaded. It is at least twice ObjectBytes, whatever is said here; at
+	// most 4 GiB.
+	RoundBytes int64 `yaml:"round_bytes" share:"memory" doc:"memory of uploading, in bytes: one half is loaded from the journal while the other is uploaded; twice object_bytes if that is more"`
 	// Concurrency is how many objects are built and uploaded at once; 1 to 64.
 	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; 1 to 64"`
 	// Commits is how many heads are committed at once; 1 to 4096.
@@ -38,7 +39,7 @@ type Config struct {
 
 // DefaultConfig is what suits an agent.
 func DefaultConfig() Config {
-	return Config{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, RoundBytes: 96 << 20, Concurrency: 1,
+	return Config{BundleBytes: 64 << 20, MaxAge: 30 * time.Second, SegmentBytes: 16 << 20, ObjectBytes: 64 << 20, RoundBytes: 128 << 20, Concurrency: 1,
 		Commits: 256, Compress: true, CheckEvery: 250 * time.Millisecond, RetryBase: 500 * time.Millisecond, RetryMax: 20 * time.Second}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"varve/internal/vfs"
 	"varve/tiering/object"
 )
 
@@ -50,6 +51,10 @@ func (u *Uploader) load(ctx context.Context, uploads []objectUpload) error {
 // smallRoom is what passes of a quiet agent need.
 const smallRoom = 8 << 20
 
+// wholeBlocks rounds a size up, so that what follows it in the room is aligned: the
+// directory driver of the bucket writes aligned objects without a copy.
+func wholeBlocks(n int) int { return (n + vfs.BlockBytes - 1) / vfs.BlockBytes * vfs.BlockBytes }
+
 // divide gives every object a share of the room, and every part a place in it. The room
 // is kept, since a new one for each pass would have to be zeroed, page by page, all
 // the time. It grows once at most, to what any pass takes: each size that it had would
@@ -58,29 +63,41 @@ func (u *Uploader) divide(uploads []objectUpload) {
 	var total int
 	for i := range uploads {
 		t := &uploads[i]
-		t.free = t.overhead()
-		total += t.free + int(t.bytes)
+		total += t.room()
 	}
-	if cap(u.room) < total {
+	u.turn = 1 - u.turn
+	room := &u.rooms[u.turn]
+	if cap(*room) < total {
 		most := int(u.passBytes() + u.passBytes()/8)
 		if total <= smallRoom {
 			most = smallRoom
 		}
-		u.room = make([]byte, max(total, most))
+		*room = nil // before the new one is made
+		*room = vfs.Aligned(wholeBlocks(max(total, most)))
+		u.roomBytes.Store(int64(len(u.rooms[0]) + len(u.rooms[1])))
 	}
 	u.loaded = time.Now()
-	rest := u.room[:cap(u.room)]
+	rest := (*room)[:cap(*room)]
 	for i := range uploads {
 		t := &uploads[i]
-		n := t.free + int(t.bytes)
+		n := t.room()
 		t.buf, rest = rest[:n:n], rest[n:]
-		at := t.free
+		// Batches of several partitions have to move, since each slice gets an index. Those
+		// of one lie where they stay, unless they are compressed.
+		t.from = object.HeaderBytes
+		if len(t.parts) > 1 {
+			t.from = t.overhead()
+		}
+		at := t.from
 		for _, p := range t.parts {
 			p.at = at
 			at += int(p.bytes)
 		}
 	}
 }
+
+// room is what an object takes while it is built.
+func (t *objectUpload) room() int { return wholeBlocks(t.overhead() + int(t.bytes)) }
 
 // overhead is more than what an object takes beyond its batches, in any case that
 // is likely; an object that takes yet more is moved to a buffer of its own.

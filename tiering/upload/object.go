@@ -62,7 +62,7 @@ func (u *Uploader) stored(b *object.Builder, size int, took time.Duration) {
 
 // build makes the object's slices. It fails only when ctx ended.
 func (u *Uploader) build(ctx context.Context, t *objectUpload) (*object.Builder, error) {
-	b := object.NewBuilder(t.buf, t.free, u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() }, u.zip)
+	b := object.NewBuilder(t.buf, t.from, t.from+int(t.bytes), u.deps.Clock(), func() bool { return u.cfg.Compress && !u.behind.Load() }, u.zip)
 	for _, p := range t.parts {
 		if p.err != nil {
 			continue // it wasn't loaded

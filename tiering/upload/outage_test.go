@@ -173,8 +173,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 			s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 100, 1), 1, w.Now.Millis())
 			next := New(DefaultConfig(), Deps{Store: w.Store, Pages: w.reader, IDs: manifest.NewObjectIDs(8, metadata.FirstTimed), Sources: tiertest.List[Source](w.World),
 				Topic: func(id.Topic) string { return "" }, Clock: func() int64 { return w.Now.Millis() + 1e6 }, Log: slog.New(slog.DiscardHandler)})
-			for next.pass(t.Context()) {
-			}
+			next.drain(t.Context())
 			if n, _ := s.PendingBytes(); n != 0 {
 				t.Fatalf("%d bytes wait", n)
 			}

@@ -2,6 +2,8 @@ package upload
 
 import (
 	"context"
+	"math"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -22,13 +24,30 @@ const stages = 2
 // no limit but the configured one.
 func (u *Uploader) setPace(waiting int64, hurry bool) {
 	limit := rate.Limit(stages * max(minPace, float64(waiting)/u.cfg.MaxAge.Seconds()))
-	if hurry {
+	if most := u.deps.Unhurried; hurry || most > 0 && waiting > most {
 		limit = rate.Inf
 	}
 	if most := u.cfg.BytesPerSecond; most > 0 {
 		limit = min(limit, rate.Limit(stages*most))
 	}
 	u.pace.SetLimit(limit)
+}
+
+// arrivals estimates how many bytes came within the last MaxAge.
+type arrivals struct {
+	bytes     float64
+	looked    time.Time
+	waiting   int64 // when looked
+	committed int64 // since then
+}
+
+// look takes what waits now, after the time since it was called last.
+func (a *arrivals) look(now time.Time, waiting int64, over time.Duration) {
+	came := max(0, waiting-a.waiting+a.committed)
+	if !a.looked.IsZero() {
+		a.bytes *= math.Exp(-now.Sub(a.looked).Seconds() / over.Seconds())
+	}
+	*a = arrivals{bytes: a.bytes + float64(came), looked: now, waiting: waiting}
 }
 
 // keepPace waits until n bytes may go through one more stage, unless somebody waits for a flush.

@@ -3,9 +3,11 @@ package upload
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
+	"varve/internal/id"
 	"varve/metadata"
 )
 
@@ -21,11 +23,13 @@ const (
 
 var outcomeNames = map[outcome]string{committed: "committed", gone: "not_owner", unread: "unread", stopped: "stopped"}
 
-// pass is one pass: objects are built and uploaded side by side, and each
+// uploadPass is one pass: objects are built and uploaded side by side, and each
 // partition is committed as soon as all of its parts are in the bucket.
 type uploadPass struct {
-	u  *Uploader
-	wg sync.WaitGroup
+	u       *Uploader
+	uploads []objectUpload
+	done    chan struct{} // closed when all is over
+	wg      sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
@@ -36,29 +40,84 @@ type uploadPass struct {
 	}
 }
 
-// pass uploads what is due and commits it. It says whether there may be more.
-func (u *Uploader) pass(ctx context.Context) bool {
+// drain uploads what is due and commits it, until nothing more is due. While one
+// pass is uploaded, the next is loaded from the journal: both wait for disks.
+func (u *Uploader) drain(ctx context.Context) {
+	var now *uploadPass
+	for {
+		next := u.prepare(ctx)
+		progress := now == nil || u.conclude(ctx, now)
+		if next == nil && (now == nil || !progress) {
+			return
+		}
+		if next != nil {
+			next.leaveOut(now)
+			u.start(ctx, next)
+		}
+		now = next
+		u.acceptWaiting() // under load there may be no end of passes
+	}
+}
+
+// prepare plans a pass and loads it; nil if nothing is due, or ctx ended.
+func (u *Uploader) prepare(ctx context.Context) *uploadPass {
 	if ctx.Err() != nil {
-		return false
+		return nil
 	}
 	uploads := u.plan(ctx)
-	if len(uploads) == 0 {
-		return false
+	if len(uploads) == 0 || u.load(ctx, uploads) != nil {
+		return nil
 	}
-	r := &uploadPass{u: u}
+	return &uploadPass{u: u, uploads: uploads, done: make(chan struct{})}
+}
+
+// leaveOut takes out what continues uploads of the pass before that were not
+// committed.
+func (r *uploadPass) leaveOut(before *uploadPass) {
+	if before == nil {
+		return
+	}
+	committedTo := map[id.Partition]bool{}
+	for t, o := range before.mu.outcomes {
+		committedTo[t.source.Partition()] = o == committed
+	}
+	for i := range r.uploads {
+		t := &r.uploads[i]
+		t.parts = slices.DeleteFunc(t.parts, func(p *slicePart) bool {
+			ok, continues := committedTo[p.upload.source.Partition()]
+			return continues && !ok
+		})
+	}
+	r.uploads = slices.DeleteFunc(r.uploads, func(t objectUpload) bool { return len(t.parts) == 0 })
+}
+
+// flight is what a pass that is being uploaded has of a partition.
+type flight struct {
+	source Source
+	end    int64 // the next offset
+	bytes  int64
+	since  int64 // when it was planned, in ms since 1970
+}
+
+// start uploads a pass beside what the caller does.
+func (u *Uploader) start(ctx context.Context, r *uploadPass) {
 	r.mu.missing = map[*partitionUpload]int{}
 	r.mu.objects = map[*partitionUpload][]metadata.Object{}
 	r.mu.open = map[metadata.Object]int{}
 	r.mu.outcomes = map[*partitionUpload]outcome{}
-	for _, t := range uploads {
+	now := u.deps.Clock()
+	for _, t := range r.uploads {
 		for _, p := range t.parts {
 			r.mu.missing[p.upload]++
+			last := p.batches[len(p.batches)-1]
+			f := u.flying[p.upload.source.Partition()]
+			u.flying[p.upload.source.Partition()] = flight{p.upload.source, max(f.end, last.End), p.upload.bytes, now}
 		}
 	}
-	if err := u.load(ctx, uploads); err == nil {
-		r.run(ctx, uploads)
-	}
-	return u.conclude(ctx, r.mu.outcomes)
+	go func() {
+		defer close(r.done)
+		r.run(ctx, r.uploads)
+	}()
 }
 
 func (r *uploadPass) run(ctx context.Context, uploads []objectUpload) {
@@ -122,16 +181,20 @@ func (r *uploadPass) ended(t *partitionUpload, o outcome) {
 	}
 }
 
-// conclude draws the consequences of a pass, in Run's goroutine.
-func (u *Uploader) conclude(ctx context.Context, outcomes map[*partitionUpload]outcome) bool {
+// conclude waits for a pass and draws the consequences, in Run's goroutine. It reports
+// whether anything was committed.
+func (u *Uploader) conclude(ctx context.Context, r *uploadPass) bool {
+	<-r.done
+	clear(u.flying)
 	progress := false
-	for t, o := range outcomes {
+	for t, o := range r.mu.outcomes {
 		p := t.source.Partition()
 		switch o {
 		case committed:
 			progress = true
 			u.recovered(p)
 			u.flushed(p, t.bytes, false)
+			u.arrived.committed += t.bytes
 		case gone:
 			u.recovered(p)
 			u.flushed(p, 0, true)

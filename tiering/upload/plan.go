@@ -39,7 +39,7 @@ type objectUpload struct {
 	parts []*slicePart
 	bytes int64
 	buf   []byte // takes the batches, and then the object
-	free  int    // of buf, before the batches
+	from  int    // where in buf the batches begin
 }
 
 // candidate is a partition that has something to upload.
@@ -47,23 +47,25 @@ type candidate struct {
 	source Source
 	bytes  int64
 	oldest int64
-	wanted bool // by a flush
+	from   int64 // the offset after what is being uploaded
+	wanted bool  // by a flush
 }
 
 // plan decides what to upload now; nothing if nothing is due.
 func (u *Uploader) plan(ctx context.Context) []objectUpload {
-	found := u.candidates()
+	found, bytes := u.candidates()
 	now, hurry := u.deps.Clock(), u.deps.Hurry()
-	var small, age, bytes int64
+	var small, age int64
 	for _, c := range found {
-		age, bytes = max(age, now-c.oldest), bytes+c.bytes
+		age = max(age, now-c.oldest)
 		if c.bytes < u.cfg.SegmentBytes && u.due(&c, now) {
 			small += c.bytes
 		}
 	}
 	u.waiting.Store(bytes)
 	u.setPace(u.waiting.Load(), hurry)
-	u.behind.Store(hurry || u.waiting.Load() > 4*u.cfg.BundleBytes)
+	u.arrived.look(time.Now(), bytes, u.cfg.MaxAge)
+	u.behind.Store(hurry || max(u.arrived.bytes, float64(bytes)) > 4*float64(u.cfg.BundleBytes))
 	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
 	// Even in a hurry tiny objects come at most once a second or so.
 	hurry = hurry && (small >= u.cfg.BundleBytes/16 || age >= 1000)
@@ -111,8 +113,8 @@ func (u *Uploader) due(c *candidate, now int64) bool {
 }
 
 // candidates lists what waits, without what is to be left alone for now.
-func (u *Uploader) candidates() []candidate {
-	var found []candidate
+// total is how much waits in all.
+func (u *Uploader) candidates() (found []candidate, total int64) {
 	seen := map[id.Partition]bool{}
 	for s := range u.deps.Sources() {
 		bytes, oldest := s.PendingBytes()
@@ -126,7 +128,15 @@ func (u *Uploader) candidates() []candidate {
 		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
 			continue
 		}
-		found = append(found, candidate{s, bytes, oldest, u.flushing(p)})
+		total += bytes
+		c := candidate{source: s, bytes: bytes, oldest: oldest, wanted: u.flushing(p)}
+		if f, ok := u.flying[p]; ok {
+			c.from, c.bytes, c.oldest = f.end, bytes-f.bytes, max(oldest, f.since)
+			if c.bytes <= 0 || f.source != s {
+				continue
+			}
+		}
+		found = append(found, c)
 	}
 	for _, f := range u.flushes {
 		for p := range f.need {
@@ -137,7 +147,7 @@ func (u *Uploader) candidates() []candidate {
 	}
 	u.finish()
 	u.noteStuck(seen)
-	return found
+	return found, total
 }
 
 // pack makes objects: big partitions get their own, the others share.
@@ -152,7 +162,7 @@ func (u *Uploader) pack(found []candidate) []objectUpload {
 		}
 		t := u.take(&c, min(left, max(leastUpload, int64(share*float64(c.bytes)))))
 		left -= t.bytes
-		if len(t.parts) == 0 {
+		if len(t.parts) == 0 && c.from == 0 {
 			u.flushed(c.source.Partition(), 0, true)
 		}
 		if t.bytes >= u.cfg.SegmentBytes {
@@ -180,8 +190,9 @@ func (u *Uploader) pack(found []candidate) []objectUpload {
 // should not become tiny.
 const leastUpload = 256 << 10
 
-// passBytes is how much a pass loads.
-func (u *Uploader) passBytes() int64 { return max(u.cfg.RoundBytes, u.cfg.ObjectBytes) }
+// passBytes is how much a pass loads: half of the memory, since the next pass is
+// loaded while one is uploaded.
+func (u *Uploader) passBytes() int64 { return max(u.cfg.RoundBytes/2, u.cfg.ObjectBytes) }
 
 // share is the part of each partition's bytes that a pass takes. The same part of
 // all is about the same stretch of the journal, which is then read only once.
@@ -200,7 +211,7 @@ func (u *Uploader) take(c *candidate, left int64) *partitionUpload {
 	if limit > u.cfg.ObjectBytes && !c.wanted {
 		limit -= limit % u.cfg.ObjectBytes
 	}
-	run := c.source.Pending(limit)
+	run := c.source.Pending(c.from, limit)
 	t := &partitionUpload{source: c.source}
 	var now *slicePart
 	for i := range run.Batches {

@@ -20,9 +20,9 @@ type Source interface {
 	// Recall reads what only the tier remembers of producers, so that Pending knows
 	// all of them. It is called before Pending, and costs nothing once it succeeded.
 	Recall(ctx context.Context) error
-	// Pending returns what is committed, stable and after the tiered end, at most
-	// about limit bytes, at least one batch if there is any.
-	Pending(limit int64) object.Run
+	// Pending returns what is committed, stable and after the tiered end, from an
+	// offset on, at most about limit bytes, at least one batch if there is any.
+	Pending(from, limit int64) object.Run
 	// PendingBytes returns how much waits, and the append time in ms of the oldest of
 	// it (0 if nothing waits).
 	PendingBytes() (bytes, oldest int64)

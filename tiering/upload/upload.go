@@ -39,6 +39,10 @@ type Deps struct {
 	// Hurry says that the journal is filling up: all that waits is uploaded now.
 	// nil is never.
 	Hurry func() bool
+	// Unhurried is how many bytes may wait before they are uploaded without a pace: as
+	// many as are read back from memory, or as can wait without producers being held
+	// back soon. 0 is any number.
+	Unhurried int64
 	// OnCommitted is called after heads were committed: the journal may be
 	// trimmed. It may be nil.
 	OnCommitted func()
@@ -63,18 +67,22 @@ type Uploader struct {
 	kick      chan struct{}             // holds one token
 	requests  chan *flush               // to Run
 	stopped   chan struct{}             // closed when Run returned
-	behind    atomic.Bool               // more waits than can be compressed
+	behind    atomic.Bool               // more comes than can be compressed
+	arrived   arrivals                  // Run's own
 	waiting   atomic.Int64              // bytes, as last looked
 	succeeded atomic.Int64              // when a head was last committed, in ms since 1970; 0: never
 	flushes   []*flush                  // Run's own
 	failed    map[id.Partition]*failure // Run's own, between passes
 	failing   atomic.Pointer[[]Stuck]   // what failed, for other goroutines
-	room      []byte                    // Run's own: what a pass loads into
+	flying    map[id.Partition]flight   // Run's own: what is being uploaded
+	rooms     [2][]byte                 // Run's own: what passes load into, in turn
+	turn      int                       // Run's own: whose turn it is
+	roomBytes atomic.Int64              // of rooms
 	loaded    time.Time                 // Run's own: when that was used last
 }
 
 // keepRoom is how long an uploader that has nothing to do keeps its memory.
-const keepRoom = time.Minute
+const keepRoom = 15 * time.Second
 
 // New makes an uploader, which works while Run does. It panics on a config
 // that Validate refuses.
@@ -88,7 +96,7 @@ func New(cfg Config, deps Deps) *Uploader {
 	if deps.OnCommitted == nil {
 		deps.OnCommitted = func() {}
 	}
-	u := &Uploader{cfg: cfg, deps: deps, kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, zip: object.NewCompressor(cfg.Concurrency)}
+	u := &Uploader{cfg: cfg, deps: deps, kick: make(chan struct{}, 1), requests: make(chan *flush), stopped: make(chan struct{}), failed: map[id.Partition]*failure{}, flying: map[id.Partition]flight{}, zip: object.NewCompressor(cfg.Concurrency)}
 	u.metrics = newMetrics(deps.Registerer, u)
 	u.put = manifest.NewPutter(deps.Store, deps.Log, deps.Random, cfg.RetryBase, cfg.RetryMax,
 		func(error) { u.metrics.errors.WithLabelValues("put").Inc() }, u.waiting.Load)
@@ -103,11 +111,10 @@ func (u *Uploader) Run(ctx context.Context) error {
 	tick := time.NewTicker(u.cfg.CheckEvery)
 	defer tick.Stop()
 	for {
-		for u.pass(ctx) {
-			u.acceptWaiting() // under load there may be no end of passes
-		}
+		u.drain(ctx)
 		if time.Since(u.loaded) > keepRoom {
-			u.room = nil
+			u.rooms = [2][]byte{}
+			u.roomBytes.Store(0)
 		}
 		select {
 		case <-ctx.Done():
@@ -119,6 +126,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// Memory returns how many bytes the uploader holds for what it loads.
+func (u *Uploader) Memory() int64 { return u.roomBytes.Load() }
 
 // Kick makes Run look at once whether something is due.
 func (u *Uploader) Kick() {

@@ -13,7 +13,7 @@ type Config struct {
 	// SendBytes is how much goes into one frame, but for a larger entry.
 	SendBytes int64 `yaml:"send_bytes" doc:"the most that is sent to a member at once, in bytes"`
 	// IntakeBytes is the memory for what arrives of one journal; there are two such.
-	IntakeBytes int64 `yaml:"intake_bytes" doc:"half of the memory for what arrives of one journal, in bytes"`
+	IntakeBytes int64 `yaml:"intake_bytes" share:"memory" doc:"half of the memory for what arrives of one journal, in bytes"`
 	// Heartbeat is how often an idle connection says that it is alive; Silence is how
 	// long one may be silent.
 	Heartbeat time.Duration `yaml:"heartbeat" doc:"how often idle connections between members show that they are alive"`

@@ -76,6 +76,13 @@ func Open(cfg Config, d Deps) (*Node, error) {
 	return n, nil
 }
 
+// Memory returns how many bytes what arrives of others' journals may take now.
+func (n *Node) Memory() int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return int64(len(n.mu.streams)) * 2 * n.cfg.IntakeBytes
+}
+
 // Close ends all connections and waits for what serves them. Writers must be closed
 // before: what members had not acknowledged stays unacknowledged.
 func (n *Node) Close() {
