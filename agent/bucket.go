@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"sync"
 	"time"
 
@@ -121,8 +122,30 @@ func (c *bucketClaim) look(ctx context.Context) (*bucketFacts, claim, error) {
 	return f, todo, err
 }
 
-// facts gathers what etcd and the bucket say.
+// facts gathers what etcd and the bucket say. What etcd says is the same before and
+// after the bucket is looked at: another agent of a new cluster may be marking the
+// bucket at this moment.
 func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
+	for {
+		f, err := c.askEtcd(ctx)
+		if err == nil {
+			err = c.askBucket(ctx, f)
+		}
+		if err != nil {
+			return nil, err
+		}
+		after, err := c.askEtcd(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if after.cluster == f.cluster && reflect.DeepEqual(after.known, f.known) {
+			return f, nil
+		}
+	}
+}
+
+// askEtcd gathers what etcd says.
+func (c *bucketClaim) askEtcd(ctx context.Context) (*bucketFacts, error) {
 	f := new(bucketFacts)
 	err := c.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
 		k, err := metadata.DecodeCluster(b)
@@ -136,9 +159,11 @@ func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 			return err
 		})
 	}
-	if err != nil {
-		return nil, err
-	}
+	return f, err
+}
+
+// askBucket adds what the bucket says.
+func (c *bucketClaim) askBucket(ctx context.Context, f *bucketFacts) (err error) {
 	var corrupt *object.CorruptError
 	f.marker, err = marker.Read(ctx, c.deps.Objects)
 	if errors.As(err, &corrupt) {
@@ -147,7 +172,7 @@ func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 	if err == nil && f.marker == nil && f.damaged == nil && f.known == nil {
 		err = c.unmarkedFacts(ctx, f)
 	}
-	return f, err
+	return err
 }
 
 // fromEtcd reads a value, if it is there.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,6 +132,40 @@ func TestAnotherClustersBucket(t *testing.T) {
 	two.start()
 	if m, err := marker.Read(t.Context(), w.bucket); err != nil || m.Cluster != second.id {
 		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestBucketIsMarkedMeanwhile: an agent of a new cluster that looks at the bucket while
+// another one makes the cluster and marks the bucket is not refused.
+func TestBucketIsMarkedMeanwhile(t *testing.T) {
+	meta := metadata.NewMemory().Open()
+	defer meta.Close()
+	bucket := s3store.NewMemory()
+	put := func(key string, value []byte) {
+		if _, err := meta.Txn(t.Context(), nil, metadata.Put(key, value)); err != nil {
+			t.Error(err)
+		}
+	}
+	var once sync.Once
+	other := func(c s3store.Call) (f s3store.Fault) {
+		once.Do(func() { // another agent, once etcd was asked
+			put(metadata.KeyCluster, metadata.Cluster{ID: "one"}.Encode())
+			if err := marker.Write(t.Context(), bucket, &marker.Marker{Cluster: "one", Place: "p"}); err != nil {
+				t.Error(err)
+			}
+			put(metadata.KeyBucket, metadata.Bucket{Place: "p"}.Encode())
+		})
+		return f
+	}
+	cfg := DefaultConfig()
+	deps := Deps{Meta: meta, Objects: s3store.WithFaults(bucket, other)}
+	claims := &bucketClaim{cfg: &cfg, deps: &deps}
+	f, err := claims.facts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if todo, err := f.judge(place{}); err != nil || todo != claimNothing {
+		t.Errorf("%v, %v", todo, err)
 	}
 }
 

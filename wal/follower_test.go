@@ -68,7 +68,7 @@ func (p *pair) write(r *rand.Rand, n int) {
 			p.o.n.Wait() // more entries
 		}
 	}
-	p.o.n.Wait()
+	p.o.shown(p.w)
 }
 
 // ship sends what the follower lacks, up to a number, and syncs every so often.

@@ -26,7 +26,7 @@ func fillFiles(t *testing.T, w *Writer, files int) {
 			}
 		}
 	}
-	o.n.Wait()
+	o.shown(w)
 }
 
 func spares(disk *vfs.Memory) (n int) {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -56,6 +57,20 @@ type outcome struct {
 	last int64
 	err  error
 	n    sync.WaitGroup
+
+	number uint64 // of the entry that was told last
+}
+
+// shown waits until the owners were told, and the writer shows what it told as committed,
+// which it does after.
+func (o *outcome) shown(w *Writer) {
+	o.n.Wait()
+	o.mu.Lock()
+	number := o.number
+	o.mu.Unlock()
+	for w.Committed() < number && w.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 type owner struct {
@@ -71,7 +86,7 @@ func (o owner) Committed(_ id.Journal, pos Pos, number uint64) {
 	if o.base != o.o.last+1 {
 		o.o.err = fmt.Errorf("append %d told after %d", o.base, o.o.last)
 	}
-	o.o.last = o.base
+	o.o.last, o.o.number = o.base, number
 	o.o.pos[o.base] = pos
 	o.o.n.Done()
 }
@@ -292,7 +307,7 @@ func TestTrimmedFilesAreRecycledAndTheBudgetHolds(t *testing.T) {
 	if err := full(); !errors.Is(err, ErrFull) {
 		t.Fatalf("after %d appends: %v", n, err)
 	}
-	o.n.Wait()
+	o.shown(w)
 	if got := len(mem.Names(suffixFile)); got != 4 {
 		t.Errorf("%d files on disk, 4 are allowed", got)
 	}
