@@ -137,9 +137,15 @@ func TestStoreThatIsGone(t *testing.T) {
 		return other.start()
 	}
 	first := make(chan *running)
-	go func() { first <- member(1) }() // it waits for the other
+	go func() { // it waits for the other
+		defer close(first)
+		first <- member(1)
+	}()
 	two := member(2)
 	one := <-first
+	if one == nil {
+		t.FailNow() // it said why
+	}
 	was := two.store.ID()
 	one.until("two members", func() bool { return len(one.view.Journals()[one.journal.ID()].Ensemble) == 2 })
 	if one.view.Moved(was) {

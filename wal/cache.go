@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/offheap"
+	"varve/internal/vfs"
 )
 
 // chunk is a buffer that holds a part of a journal file as it lies on the disk. Writers
@@ -41,17 +42,19 @@ type fileOf struct {
 type cache struct {
 	chunkSize int64
 	clock     func() time.Time
+	preparing sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
-		limit  int64
-		chunks []*chunk            // oldest first
-		files  map[fileOf][]*chunk // the same by file
-		free   []*chunk            // of chunkSize, the last one given back at the end
-		bytes  int64               // of chunks
-		idle   int64               // of free
-		pinned int64               // of detached chunks
-		held   int64               // of chunks that have readers, detached or not
+		limit    int64
+		chunks   []*chunk            // oldest first
+		files    map[fileOf][]*chunk // the same by file
+		free     []*chunk            // of chunkSize, the last one given back at the end
+		bytes    int64               // of chunks
+		idle     int64               // of free
+		pinned   int64               // of detached chunks
+		prepares bool                // a chunk is being prepared
+		held     int64               // of chunks that have readers, detached or not
 	}
 }
 
@@ -72,6 +75,10 @@ func (c *cache) take(j id.Journal, file uint32, start, size int64, over bool) *c
 		return nil
 	}
 	k := c.empty(size)
+	if len(c.mu.free) == 0 && c.chunkSize >= prepareFrom && c.mu.limit > 0 && !c.mu.prepares {
+		c.mu.prepares = true
+		c.preparing.Go(c.prepare)
+	}
 	k.at, k.start, k.filled, k.detached, k.used = fileOf{j, file}, start, 0, false, c.clock()
 	k.pending.Store(1)
 	c.mu.chunks = append(c.mu.chunks, k)
@@ -101,6 +108,36 @@ func (c *cache) empty(size int64) *chunk {
 	}
 	mem := offheap.New(int(size))
 	return &chunk{mem: mem, buf: mem.Bytes()}
+}
+
+// prepareFrom is the size of chunks from which on they are prepared.
+const prepareFrom = 1 << 20
+
+// prepare adds a free chunk while the cache may still grow. The system zeroes memory when
+// it is first written, a page at a time, which takes longer than to fill it: better here
+// than where a producer waits.
+func (c *cache) prepare() {
+	fits := func() bool { return c.mu.bytes+c.mu.pinned+c.mu.idle+c.chunkSize <= c.mu.limit }
+	c.mu.Lock()
+	wanted := fits()
+	c.mu.prepares = wanted
+	c.mu.Unlock()
+	if !wanted {
+		return
+	}
+	mem := offheap.New(int(c.chunkSize))
+	for b := mem.Bytes(); len(b) > 0; b = b[min(len(b), vfs.BlockBytes):] {
+		b[0] = 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.prepares = false
+	if !fits() {
+		mem.Free()
+		return
+	}
+	c.mu.free = append(c.mu.free, &chunk{mem: mem, buf: mem.Bytes(), used: c.clock()})
+	c.mu.idle += c.chunkSize
 }
 
 // evict drops the oldest chunk of which all entries are committed and on disk, one without
@@ -222,6 +259,7 @@ func (c *cache) unused() (all []*offheap.Buffer) {
 // entries that were never settled are left to the collector: a writer that was cut off may
 // still hold them.
 func (c *cache) close() {
+	defer c.preparing.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.limit = 0

@@ -3,6 +3,7 @@ package wal
 import (
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"varve/internal/id"
@@ -167,4 +168,47 @@ func TestCacheChangesItsSize(t *testing.T) {
 	if n := offheap.Mapped(); n != before {
 		t.Errorf("%d bytes are left", n-before)
 	}
+}
+
+// A cache that may grow has a chunk whose memory was touched ready for the next take, within
+// its limit, and frees it when it is closed or the chunk isn't used.
+func TestCachePreparesChunks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		before := offheap.Mapped()
+		j := id.Journal{Writer: 1, Seq: 1}
+		c := newCache(3*prepareFrom, prepareFrom, time.Now)
+		for n, ready := range []int{1, 1, 0} {
+			if c.take(j, 1, int64(n)*prepareFrom, 1, false) == nil {
+				t.Fatal("no chunk")
+			}
+			synctest.Wait()
+			if len(c.mu.free) != ready || c.mu.idle != int64(ready)*prepareFrom || c.memory() > 3*prepareFrom {
+				t.Fatalf("after take %d: %d ready, %d idle, %d in all", n+1, len(c.mu.free), c.mu.idle, c.memory())
+			}
+		}
+		for _, k := range c.mu.chunks {
+			k.pending.Store(0)
+		}
+		c.close()
+		if n := offheap.Mapped(); n > before {
+			t.Errorf("%d bytes are still mapped", n-before)
+		}
+
+		c = newCache(3*prepareFrom, prepareFrom, time.Now)
+		c.take(j, 1, 0, 1, false)
+		synctest.Wait()
+		time.Sleep(unfilled) // fake
+		c.tidy()
+		if len(c.mu.free) != 0 {
+			t.Error("what isn't used is kept")
+		}
+		c.take(j, 1, prepareFrom, 1, false)
+		for _, k := range c.mu.chunks {
+			k.pending.Store(0)
+		}
+		c.close() // while it prepares
+		if n := offheap.Mapped(); n > before {
+			t.Errorf("%d bytes are still mapped", n-before)
+		}
+	})
 }

@@ -40,6 +40,9 @@ func (s *Store) janitor(ctx context.Context) {
 func (s *Store) prepare() {
 	s.mu.Lock()
 	wants := s.mu.wants
+	if len(wants) > 0 {
+		s.recount() // appends were settled since
+	}
 	s.mu.Unlock()
 	var full, noRoom error
 	made := false
