@@ -16,7 +16,7 @@ import (
 	"varve/health"
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/tiering/manifest"
+	"varve/partition"
 	"varve/tiering/object"
 	"varve/tiering/read"
 )
@@ -44,7 +44,7 @@ func (a *Agent) watchHoles(ctx context.Context) {
 func (a *Agent) canRead(ctx context.Context, p id.Partition, offset int64) error {
 	owned := a.owned.Get(p)
 	if owned == nil {
-		return manifest.ErrNotOwner
+		return partition.ErrNotOwner
 	}
 	h := owned.Head()
 	d, err := a.tier.Read(ctx, h, p, max(offset, h.LogStart), 1)

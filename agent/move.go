@@ -13,7 +13,6 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering/manifest"
 )
 
 // moveAtOnce is how many partitions stand still together while they move: they share
@@ -119,12 +118,12 @@ func (a *Agent) still(ctx context.Context, some []*partition.Partition) bool {
 // stands still for good: this agent is stopping.
 func (a *Agent) takeBack(ctx context.Context, p *partition.Partition) {
 	for ctx.Err() == nil {
-		err := p.Commit(ctx, func(*metadata.Head) error { return nil })
+		err := p.UpdateHead(ctx, func(*metadata.Head) error { return nil })
 		if err == nil {
 			p.Resume()
 			return
 		}
-		if errors.Is(err, manifest.ErrNotOwner) {
+		if errors.Is(err, partition.ErrNotOwner) {
 			a.lose(p)
 			return
 		}

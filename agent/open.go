@@ -13,7 +13,6 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering/manifest"
 )
 
 // open serves partitions of which no tail is to be adopted, and begins to adopt those of
@@ -100,8 +99,8 @@ func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
 	a.run(func() {
 		for _, p := range all {
 			for ctx.Err() == nil {
-				err := p.Commit(ctx, func(*metadata.Head) error { return nil })
-				if err == nil || errors.Is(err, manifest.ErrNotOwner) {
+				err := p.UpdateHead(ctx, func(*metadata.Head) error { return nil })
+				if err == nil || errors.Is(err, partition.ErrNotOwner) {
 					break
 				}
 				select {

@@ -14,7 +14,6 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering/manifest"
 	"varve/tiering/object"
 	"varve/tiering/read"
 	"varve/wal"
@@ -50,7 +49,6 @@ var codes = codeTable{
 	{partition.ErrTimestamp, kerr.InvalidTimestamp},
 	{partition.ErrTransactional, kerr.InvalidTxnState},
 	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
-	{manifest.ErrNotOwner, kerr.NotLeaderForPartition},
 	{read.ErrBelowStart, kerr.OffsetOutOfRange},
 	// As Kafka's remote storage answers. Consumers of librdkafka and franz-go hand it to the
 	// application, Java's warns at each fetch and names partition and offset. KAFKA_STORAGE_ERROR

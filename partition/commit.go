@@ -10,7 +10,6 @@ import (
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
-	"varve/tiering/manifest"
 	"varve/tiering/object"
 	"varve/wal"
 )
@@ -91,9 +90,9 @@ func (p *Partition) Needs(each func(j id.Journal, from wal.Pos)) {
 	p.mu.tail.needs(tiered, each)
 }
 
-// Commit alters the head and stores it, guarded by the revision of the last
+// UpdateHead alters the head and stores it, guarded by the revision of the last
 // write. Losing to somebody else closes the partition: it has another owner.
-func (p *Partition) Commit(ctx context.Context, change func(*metadata.Head) error) error {
+func (p *Partition) UpdateHead(ctx context.Context, change func(*metadata.Head) error) error {
 	select {
 	case <-p.commit:
 		defer func() { p.commit <- struct{}{} }()
@@ -115,7 +114,7 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 	old, rev, closed := p.mu.head, p.mu.rev, p.mu.closed
 	p.mu.Unlock()
 	if closed != nil {
-		return false, manifest.ErrNotOwner
+		return false, ErrNotOwner
 	}
 	head := cloneHead(old)
 	if err := change(head); err != nil {
@@ -153,7 +152,7 @@ func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revis
 		}
 	}
 	p.Close()
-	return false, manifest.ErrNotOwner
+	return false, ErrNotOwner
 }
 
 // confirmPatience bounds the wait for etcd's answer.

@@ -77,7 +77,7 @@ func (p *Partition) noteQuiet() {
 // HandOver makes another incarnation the owner, in one guarded write, and ends the
 // partition here. It must be paused, quiet, and wholly in the tier.
 func (p *Partition) HandOver(ctx context.Context, to id.Incarnation, broker id.Broker) error {
-	err := p.Commit(ctx, func(h *metadata.Head) error {
+	err := p.UpdateHead(ctx, func(h *metadata.Head) error {
 		p.mu.Lock()
 		end, paused := p.mu.next, p.mu.paused != nil
 		p.mu.Unlock()

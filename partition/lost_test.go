@@ -74,7 +74,7 @@ func TestLostOffsets(t *testing.T) {
 	if at != far+3 {
 		t.Errorf("the tier gets offsets up to %d", at)
 	}
-	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = at; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = at; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := p.PendingBytes(); n != 0 {

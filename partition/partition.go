@@ -26,7 +26,7 @@ import (
 // through as well.
 var (
 	// ErrNotOwner: this agent does not own the partition (any more).
-	ErrNotOwner = errors.New("partition is not owned here")
+	ErrNotOwner = manifest.ErrNotOwner
 	// ErrFencedEpoch and ErrUnknownEpoch: the caller's leader epoch is older or
 	// newer than the partition's (KIP-320).
 	ErrFencedEpoch  = errors.New("leader epoch is older than the partition's")

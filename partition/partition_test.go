@@ -378,7 +378,7 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	err := p.Commit(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil })
+	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil })
 	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatalf("commit: %v", err)
 	}
@@ -450,7 +450,7 @@ func TestOwnLateWriteIsNoLoss(t *testing.T) {
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), late.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if h := p.Head(); h.TieredEnd != 2 || h.LogStart != 2 {
@@ -481,7 +481,7 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if n := needed(p); len(n) != 1 {
 		t.Errorf("needed are %v", n)
 	}
-	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 8; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 8; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := p.PendingBytes(); left != all-4*one {
@@ -490,7 +490,7 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if run := p.Pending(0, 1<<20); len(run.Batches) != 6 || run.Batches[0].Base != 8 {
 		t.Errorf("%d batches pending", len(run.Batches))
 	}
-	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 20; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 20; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if left, since := p.PendingBytes(); left != 0 || since != 0 {
@@ -525,7 +525,7 @@ func TestEveryJournalOfATailIsNeeded(t *testing.T) {
 	if n := needed(p); len(n) != 2 {
 		t.Fatalf("needed are %v", n)
 	}
-	if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 3; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 3; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if n := needed(p); len(n) != 1 || n[old] != 0 {
@@ -599,7 +599,7 @@ func BenchmarkAppend(b *testing.B) {
 		if n%64 == 0 { // as if the tier had it
 			under.Wait()
 			end := p.State().High
-			if err := p.Commit(b.Context(), func(h *metadata.Head) error { h.TieredEnd = end; return nil }); err != nil {
+			if err := p.UpdateHead(b.Context(), func(h *metadata.Head) error { h.TieredEnd = end; return nil }); err != nil {
 				b.Fatal(err)
 			}
 			bn.store.Trim(bn.w.ID(), bn.w.Committed())

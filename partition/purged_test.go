@@ -24,7 +24,7 @@ func TestLostHeadIsNotUploaded(t *testing.T) {
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Delete(metadata.HeadKey(part))); err != nil {
 		t.Fatal(err)
 	}
-	err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 1; return nil })
+	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 1; return nil })
 	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partiti
 	if r.n++; r.n > 1 {
 		return r.Snapshots.Producers(ctx, h, p)
 	}
-	if err := r.p.Commit(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
+	if err := r.p.UpdateHead(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
 		return nil, err
 	}
 	return nil, fmt.Errorf("newest slice: %w", object.ErrGone)
@@ -184,7 +184,7 @@ func TestProducersExpireByTheirWrites(t *testing.T) {
 	p := b.take(s)
 	touch := func() {
 		t.Helper()
-		if err := p.Commit(t.Context(), func(h *metadata.Head) error { h.TieredEnd++; return nil }); err != nil {
+		if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

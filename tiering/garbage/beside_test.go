@@ -104,7 +104,7 @@ func TestCollectorBesideAMove(t *testing.T) {
 	w.Inject(func(call s3store.Call) s3store.Fault {
 		if call.Op == s3store.OpList { // the pass knows the head by what was offered
 			once.Do(func() {
-				if err := s.Commit(t.Context(), func(h *metadata.Head) error { h.Give(w.IDs.Writer(), 1); return nil }); err != nil {
+				if err := s.UpdateHead(t.Context(), func(h *metadata.Head) error { h.Give(w.IDs.Writer(), 1); return nil }); err != nil {
 					t.Error(err)
 				}
 				s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 1, w.Now.Millis())

@@ -83,7 +83,7 @@ func (e *Edit) Commit(ctx context.Context, s Owned, pages PageStore, topic strin
 			return was, was, nil
 		}
 		now = nil
-		err = s.Commit(ctx, func(h *metadata.Head) error {
+		err = s.UpdateHead(ctx, func(h *metadata.Head) error {
 			if found := tierOf(h); !found.same(&before) {
 				return errStale
 			}

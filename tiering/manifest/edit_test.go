@@ -30,7 +30,7 @@ func (o *headOnly) Head() *metadata.Head {
 	return o.head
 }
 
-func (o *headOnly) Commit(_ context.Context, change func(*metadata.Head) error) error {
+func (o *headOnly) UpdateHead(_ context.Context, change func(*metadata.Head) error) error {
 	if f := o.before; f != nil {
 		o.before = nil
 		f()

@@ -147,8 +147,8 @@ func (s *Source) Head() *metadata.Head {
 	return s.Mu.Head
 }
 
-// Commit implements upload.Source.
-func (s *Source) Commit(ctx context.Context, change func(*metadata.Head) error) error {
+// UpdateHead implements upload.Source.
+func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) error) error {
 	select {
 	case <-s.commits:
 		defer func() { s.commits <- struct{}{} }()
