@@ -81,6 +81,26 @@ stop or move something beside it.`,
 				f.Int32Var(&b.partitions, "partitions", 300, "partitions of a topic that has to be created")
 				b.acks = "all"
 			}},
+		{"commit", "Rate and latency of offset commits",
+			`Commit offsets of all partitions of the topic with --connections clients, each for one of its
+--groups after another, one commit at a time. The groups are deleted afterwards.`,
+			"  varve bench commit --connections 16", bench.Commits, false,
+			func(f *pflag.FlagSet, b *benchFlags) {
+				b.partitions = 6
+				f.IntVar(&b.cfg.Groups, "groups", b.cfg.Groups, "groups of each client")
+				f.Int32Var(&b.partitions, "partitions", b.partitions, "partitions of a topic that has to be created")
+			}},
+		{"txn", "Rate and latency of transactions",
+			`Write transactions with --connections producers, each with a transactional id of its own. Each
+transaction writes --records records, spread over the topic's partitions, and commits.`,
+			"  varve bench txn --connections 16 --records 10", bench.Transactions, true,
+			func(f *pflag.FlagSet, b *benchFlags) {
+				b.acks = "all"
+				f.IntVar(&b.cfg.RecordBytes, "size", b.cfg.RecordBytes, "size of a record's value in bytes")
+				f.IntVar(&b.cfg.TxnRecords, "records", b.cfg.TxnRecords, "records of each transaction")
+				f.BoolVar(&b.cfg.Random, "random", false, "values that can't be compressed, instead of text like a log's")
+				f.Int32Var(&b.partitions, "partitions", 6, "partitions of a topic that has to be created")
+			}},
 		{"moves", "How long it takes to move all partitions of a topic",
 			`Let every partition of the topic be led by the next of its replicas, and tell how long it
 takes until the brokers say so of all of them. --duration is how long that may take.`,
@@ -198,8 +218,16 @@ func parseAcks(text string) (int16, error) {
 }
 
 func printResult(t *table, r *bench.Result) {
-	t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", say.Count(r.Records, "record"), r.MB, r.Seconds))
-	t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
+	if r.Mode == "commit" {
+		t.row(r.Mode, fmt.Sprintf("%s of %s in %.2f s", say.Count(r.Records, "commit"), say.Count(r.Partitions, "partition"), r.Seconds))
+		t.row("throughput", fmt.Sprintf("%.0f commits/s", r.Commits))
+	} else {
+		t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", say.Count(r.Records, "record"), r.MB, r.Seconds))
+		t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
+	}
+	if r.Transactions > 0 {
+		t.row("transactions", fmt.Sprintf("%.0f/s", r.Transactions))
+	}
 	if r.Requests > 0 {
 		t.row("requests", fmt.Sprintf("%.0f/s", r.Requests))
 	}
@@ -215,18 +243,21 @@ func printResult(t *table, r *bench.Result) {
 	if r.Mode == "e2e" {
 		t.row("received", say.Count(r.Received, "record"))
 	}
-	if r.Latency != nil || r.EndToEnd != nil || r.Gap != nil {
+	if r.Latency != nil || r.Commit != nil || r.EndToEnd != nil || r.Gap != nil {
 		t.gap()
 		t.row("LATENCY ms", "p50", "p90", "p99", "p99.9", "max")
 	}
 	for _, l := range []struct {
 		name string
 		of   *bench.Latency
-	}{{"request", r.Latency}, {"end to end", r.EndToEnd}, {"gap", r.Gap}} {
+	}{{latencyName[r.Mode], r.Latency}, {"commit", r.Commit}, {"end to end", r.EndToEnd}, {"gap", r.Gap}} {
 		if l.of != nil {
 			t.row(l.name, ms(l.of.P50), ms(l.of.P90), ms(l.of.P99), ms(l.of.P999), ms(l.of.Max))
 		}
 	}
 }
+
+// latencyName says what Result.Latency is of.
+var latencyName = map[string]string{"commit": "commit", "txn": "transaction", "rawproduce": "request", "rawfetch": "request", "produce": "request", "e2e": "request"}
 
 func ms(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

@@ -58,6 +58,13 @@ func TestBenchmarksMeasure(t *testing.T) {
 		t.Errorf("a group was left behind:\n%s", out)
 	}
 	run("rawproduce -d 50ms --batch 8192 --size 100 --acks 0")
+	commit := decode[bench.Result](t, must(t, "", "bench commit -d 200ms -c 2 --groups 3 --json -t measured"))
+	if commit.Mode != "commit" || commit.Commits <= 0 || commit.Latency == nil || commit.Errors != 0 || commit.Partitions != 3 {
+		t.Errorf("commit %+v", commit)
+	}
+	if out := must(t, "", "group list"); strings.Contains(out, "varve-bench") {
+		t.Errorf("a group was left behind:\n%s", out)
+	}
 }
 
 // records is how many records a topic has.
@@ -82,6 +89,9 @@ func (a *testAgent) records(t *testing.T, topic string) (n int64) {
 func TestBenchmarksForPeople(t *testing.T) {
 	startAgent(t)
 	wants(t, command(t, "", "bench rawproduce -d 50ms --batch 8192"), exitOK, "created topic bench with 6 partitions", "MB/s", "p99.9")
+	wants(t, command(t, "", "bench commit -d 50ms"), exitOK, "commits/s", "LATENCY", "commit ")
+	wants(t, command(t, "", "bench commit --groups 0"), exitUsage, "number of groups is 0")
+	wants(t, command(t, "", "bench txn --records 0"), exitUsage, "number of records in a transaction is 0")
 	wants(t, command(t, "", "bench rawfetch -t nope"), exitNotFound, "there is no such topic")
 	wants(t, command(t, "", "bench rawproduce --acks x"), exitUsage, "--acks")
 	wants(t, command(t, "", "bench rawproduce --depth 0"), exitUsage, "depth is 0")

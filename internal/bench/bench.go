@@ -37,6 +37,9 @@ type Config struct {
 
 	Every time.Duration // gap: pause of a partition after each record
 
+	Groups     int // commit: groups of each client
+	TxnRecords int // txn: records of each transaction
+
 	MaxWait           time.Duration // of a fetch
 	FetchBytes        int           // of a fetch
 	PartitionBytes    int           // of a partition in a fetch
@@ -48,7 +51,7 @@ type Config struct {
 // Default measures a broker on this host for ten seconds.
 func Default() Config {
 	return Config{Brokers: []string{"127.0.0.1:9092"}, Topic: "bench", Duration: 10 * time.Second, RecordBytes: 1024, BatchBytes: 1 << 20, Acks: -1,
-		Compression: "none", Linger: 5 * time.Millisecond, Connections: 1, Depth: 4, Fan: 1, Every: 20 * time.Millisecond, MaxWait: 500 * time.Millisecond,
+		Compression: "none", Linger: 5 * time.Millisecond, Connections: 1, Depth: 4, Fan: 1, Every: 20 * time.Millisecond, Groups: 1, TxnRecords: 10, MaxWait: 500 * time.Millisecond,
 		FetchBytes: 50 << 20, PartitionBytes: 1 << 20}
 }
 
@@ -64,6 +67,8 @@ func (c *Config) Validate() error {
 		{"connections", int64(c.Connections), 1, 10_000},
 		{"depth", int64(c.Depth), 1, 10_000},
 		{"fan", int64(c.Fan), 1, 100_000},
+		{"number of groups", int64(c.Groups), 1, 10_000},
+		{"number of records in a transaction", int64(c.TxnRecords), 1, 100_000},
 		{"fetch size", int64(c.FetchBytes), 1, 1 << 30},
 		{"partition fetch size", int64(c.PartitionBytes), 1, 1 << 30},
 		{"acks", int64(c.Acks), -1, 1},
@@ -128,9 +133,14 @@ type Result struct {
 	Received   int64    `json:"received,omitempty"`
 	Partitions int      `json:"partitions,omitempty"`
 	Gap        *Latency `json:"gap_ms,omitempty"` // over partitions: each one's longest time without an acknowledgement
-	CPUPerGB   float64  `json:"cpu_s_per_gb,omitempty"`
-	CPUCores   float64  `json:"cpu_cores,omitempty"`
-	RSSMB      float64  `json:"rss_mb,omitempty"`
+	// Offset commits and transactions per second, and how long the end of one takes.
+	Commits      float64  `json:"commit_s,omitempty"`
+	Transactions float64  `json:"txn_s,omitempty"`
+	Commit       *Latency `json:"commit_ms,omitempty"`
+
+	CPUPerGB float64 `json:"cpu_s_per_gb,omitempty"`
+	CPUCores float64 `json:"cpu_cores,omitempty"`
+	RSSMB    float64 `json:"rss_mb,omitempty"`
 }
 
 // rates fills in what follows from a duration.
