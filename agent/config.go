@@ -24,24 +24,24 @@ import (
 
 // Listener is one named address at which Kafka's protocol is served.
 type Listener struct {
-	Name       string `yaml:"name" doc:"the listener's name, as in Kafka: clients of a listener are told its advertised addresses"`
-	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host is all interfaces, port 0 a free one"`
-	Advertised string `yaml:"advertised" doc:"host:port that clients are told; empty: the bind address, with the name as it is given"`
+	Name       string `yaml:"name" doc:"name of the listener, as in Kafka; clients of a listener get its advertised addresses"`
+	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host means all interfaces, port 0 picks a free port"`
+	Advertised string `yaml:"advertised" doc:"host:port to advertise to clients; empty: the bind address, with the name as given"`
 }
 
 // PeerConfig is the address at which the other agents reach this one.
 type PeerConfig struct {
-	Bind       string `yaml:"bind" doc:"host:port at which other agents reach this one, to replicate journals; port 0 is a free one; empty: none, for a cluster of one"`
-	Advertised string `yaml:"advertised" doc:"host:port that other agents are told; empty: the bind address"`
+	Bind       string `yaml:"bind" doc:"host:port to listen on for replication from other agents; port 0 picks a free port; empty: none, for a cluster of one agent"`
+	Advertised string `yaml:"advertised" doc:"host:port to advertise to other agents; empty: the bind address"`
 
 	TLS replica.TLSConfig `yaml:"tls" doc:"mutual TLS between agents"`
 }
 
 // ReplicationConfig says how many agents keep each journal.
 type ReplicationConfig struct {
-	Factor         int           `yaml:"factor" doc:"how many agents keep a journal, the writer among them; 1 to 7"`
-	Quorum         int           `yaml:"quorum" doc:"how many of them must have a record on disk before it is acknowledged; more than half of factor"`
-	GatherFor      time.Duration `yaml:"gather_for" doc:"how long a starting agent waits for as many others as factor asks for, before it begins with a quorum"`
+	Factor         int           `yaml:"factor" doc:"number of agents that keep each journal, including the writer; 1 to 7"`
+	Quorum         int           `yaml:"quorum" doc:"number of agents that must have a record on disk before it is acknowledged; more than half of factor"`
+	GatherFor      time.Duration `yaml:"gather_for" doc:"longest time that a starting agent waits for as many agents as factor asks for, before it starts with a quorum"`
 	ReplaceAfter   time.Duration `yaml:"replace_after" doc:"how long a journal member may be unavailable before another agent replaces it"`
 	replica.Config `yaml:",inline"`
 }
@@ -55,7 +55,7 @@ type LogConfig struct {
 // Config is an agent's whole configuration.
 type Config struct {
 	BrokerID    int32             `yaml:"broker_id" doc:"the agent's Kafka broker id, 1 or more, unique in the cluster"`
-	Rack        string            `yaml:"rack" doc:"the rack or zone in which the agent runs"`
+	Rack        string            `yaml:"rack" doc:"rack or availability zone of this agent"`
 	DataDir     string            `yaml:"data_dir" doc:"directory of the journals"`
 	Listeners   []Listener        `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
 	Peer        PeerConfig        `yaml:"peer" doc:"the address for other agents"`
@@ -68,20 +68,20 @@ type Config struct {
 
 	Memory          string          `yaml:"memory" type:"size or percentage" doc:"all the memory that the process may take: a size, or a percentage of what the host or its cgroup has, such as 25%, or 25% up to 2GiB; a percentage is at least 256MiB, if there is so much. Settings whose default is a share of it follow from it (docs/operations.md)"`
 	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
-	HTTPHosts       []string        `yaml:"http_hosts" doc:"further names by which the admin API may be asked for, beside addresses, localhost, the host's name and those in other settings; requests for other names are refused, so that no web page can ask in the name of who looks at it"`
+	HTTPHosts       []string        `yaml:"http_hosts" doc:"additional host names that requests to the admin API may use, besides IP addresses, localhost, the host's name and the names in other settings. Requests for other names are refused, so that a web page can't use a visitor's browser to send requests"`
 	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
-	SessionTTL      time.Duration   `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease: an agent that is silent for longer is dead"`
-	ShutdownTimeout time.Duration   `yaml:"shutdown_timeout" doc:"longest time that a stop takes, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
+	SessionTTL      time.Duration   `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease; an agent that is silent for longer is considered dead"`
+	ShutdownTimeout time.Duration   `yaml:"shutdown_timeout" doc:"maximum duration of a graceful stop, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
 	Log             LogConfig       `yaml:"log" doc:"what is logged"`
 	Kafka           broker.Config   `yaml:"kafka" doc:"limits of Kafka's protocol"`
-	Produce         ProduceConfig   `yaml:"produce" doc:"what is asked of producers"`
+	Produce         ProduceConfig   `yaml:"produce" doc:"what producers have to fulfil"`
 	Journal         wal.Config      `yaml:"journal" doc:"the write-ahead log"`
 	Metadata        metadata.Config `yaml:"etcd" doc:"the metadata store"`
 	Groups          group.Config    `yaml:"groups" doc:"consumer groups"`
 	Store           s3store.Config  `yaml:"store" doc:"the object store"`
 	Upload          upload.Config   `yaml:"upload" doc:"how records move to the bucket"`
 	Read            read.Config     `yaml:"read" doc:"how records are read back from the bucket"`
-	Retention       retain.Config   `yaml:"retention" doc:"when old records go"`
+	Retention       retain.Config   `yaml:"retention" doc:"when old records are deleted"`
 	Metrics         MetricsConfig   `yaml:"metrics" doc:"how many series the metrics have"`
 	Garbage         garbage.Config  `yaml:"garbage" doc:"how objects that nobody needs are deleted"`
 }
@@ -90,7 +90,7 @@ type Config struct {
 type ProduceConfig struct {
 	DecompressBytes int64 `yaml:"decompress_bytes" share:"memory" doc:"memory for decompressing batches, in bytes; a batch whose records take more than half of it is refused"`
 
-	Validation string `yaml:"validation" doc:"how much of a produced batch is checked: strict reads every record, as Kafka does, so that no producer can store what consumers can't read; headers reads records only where a topic's settings demand it, for producers that are trusted"`
+	Validation string `yaml:"validation" doc:"how produced batches are validated. strict reads every record, as Kafka does, so that no producer can store what consumers can't read. headers reads records only if the topic's settings need it, for trusted producers"`
 }
 
 // What produce.validation may be.

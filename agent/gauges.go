@@ -15,8 +15,8 @@ import (
 
 // MetricsConfig bounds the number of metrics' series.
 type MetricsConfig struct {
-	MaxTopics      int `yaml:"max_topics" doc:"how many topics have series of their own in an agent's metrics; the others are summed up under the topic (other). 0: none has"`
-	MaxGroupTopics int `yaml:"max_group_topics" doc:"how many pairs of group and topic an agent tells the lag of; the others are counted in varve_group_lag_dropped. 0: none, and no agent is asked where partitions end"`
+	MaxTopics      int `yaml:"max_topics" doc:"maximum number of topics with series of their own in an agent's metrics; the others are summed under topic (other). 0: none"`
+	MaxGroupTopics int `yaml:"max_group_topics" doc:"maximum number of group and topic pairs with a lag metric; the others are counted in varve_group_lag_dropped. 0: none, and no agent asks others for log end offsets"`
 }
 
 // gauges tells of this agent and the cluster at the moment that it is asked, without asking

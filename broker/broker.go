@@ -100,19 +100,19 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 type Config struct {
 	AutoCreateTopics    bool          `yaml:"auto_create_topics" doc:"create a topic when a client that allows it asks for its metadata"`
 	DefaultPartitions   int32         `yaml:"default_partitions" doc:"number of partitions of a topic created without one"`
-	MaxRequestBytes     int           `yaml:"max_request_bytes" share:"memory" doc:"the largest request, which only Produce may send, in bytes"`
+	MaxRequestBytes     int           `yaml:"max_request_bytes" share:"memory" doc:"maximum size of a request, in bytes; only Produce requests may be as large"`
 	RequestMemoryBytes  int64         `yaml:"request_memory_bytes" share:"memory" doc:"memory for requests above 2 MiB that are being processed, and as much again for decoded smaller ones, in bytes"`
 	SmallRequestBytes   int64         `yaml:"small_request_memory_bytes" share:"memory" doc:"memory for requests of 16 KiB to 2 MiB that are arriving or being processed, in bytes"`
-	FetchMemoryBytes    int64         `yaml:"fetch_memory_bytes" share:"memory" doc:"memory for records that fetches copy because they don't lie in the cache of recent records, in bytes; while it is in use, answers are shorter or come later"`
-	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"largest response to a fetch, in bytes"`
-	FetchSessions       int           `yaml:"fetch_sessions" doc:"incremental fetch sessions that are remembered (KIP-227)"`
-	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"client connections at a time"`
-	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"most most client connections at a time from one address"`
+	FetchMemoryBytes    int64         `yaml:"fetch_memory_bytes" share:"memory" doc:"memory for records that fetches copy because they are not in the cache of recent records, in bytes; when it is in use, responses are smaller or later"`
+	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"maximum size of a fetch response, in bytes"`
+	FetchSessions       int           `yaml:"fetch_sessions" doc:"maximum number of incremental fetch sessions (KIP-227)"`
+	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"maximum number of client connections"`
+	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"maximum number of client connections from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
-	MinRequestRate      int           `yaml:"min_request_rate" doc:"how slowly a request may arrive, in bytes a second; one above 2 MiB, which holds memory of all connections, must arrive 16 times as fast"`
-	MaxCommitBytes      int           `yaml:"max_commit_bytes" share:"memory" doc:"the largest OffsetCommit request, in bytes"`
-	MaxOtherBytes       int           `yaml:"max_other_request_bytes" share:"memory" doc:"the largest request of an API other than Produce and OffsetCommit, in bytes; decoded it may take 32 times as much memory"`
+	MinRequestRate      int           `yaml:"min_request_rate" doc:"minimum rate at which a request must arrive, in bytes per second; a request above 2 MiB, which uses shared memory, must arrive 16 times as fast"`
+	MaxCommitBytes      int           `yaml:"max_commit_bytes" share:"memory" doc:"maximum size of an OffsetCommit request, in bytes"`
+	MaxOtherBytes       int           `yaml:"max_other_request_bytes" share:"memory" doc:"maximum size of a request of any API other than Produce and OffsetCommit, in bytes; once decoded it may take 32 times as much memory"`
 	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"close a connection whose client accepts no bytes of a response for this long"`
 	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"longest delay of a produce request while the journal is filling up"`
 }

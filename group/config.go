@@ -19,13 +19,13 @@ type Config struct {
 	RetentionCheck time.Duration `yaml:"retention_check" doc:"how often a group looks for expired offsets (offsets.retention.check.interval.ms)"`
 	// CommitTimeout is how long a request waits for the metadata store:
 	// offsets.commit.timeout.ms.
-	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"how long a request waits for etcd before it is told to try again (offsets.commit.timeout.ms); heartbeats that come after it on its connection are answered after it"`
+	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"longest time that a request waits for etcd before it is answered with a retriable error (offsets.commit.timeout.ms). Heartbeats that follow on the same connection are answered after it"`
 	// UnloadAfter is how long a group without members stays in memory unused.
-	UnloadAfter time.Duration `yaml:"unload_after" doc:"how long an unused group without members stays in memory"`
+	UnloadAfter time.Duration `yaml:"unload_after" doc:"unload a group without members from memory after it was unused for this long"`
 	// StoreBytesPerSecond bounds what the groups of this agent write to the metadata
 	// store, which keeps it as history for a while: a commit stores all offsets of its
 	// group in the 32 partitions of a shard.
-	StoreBytesPerSecond int64 `yaml:"store_bytes_per_second" doc:"how much the groups of this agent write to etcd each second, in bytes (14 to 20 for each commit of a partition, and as much for the others of the same 32); commits beyond it wait, since etcd keeps all that was written during etcd.keep_history"`
+	StoreBytesPerSecond int64 `yaml:"store_bytes_per_second" doc:"maximum rate at which this agent's groups write to etcd, in bytes per second (14 to 20 for each committed partition, and as much for the others of the same 32). Further commits wait, since etcd keeps everything written within etcd.keep_history"`
 }
 
 // DefaultConfig has Kafka's defaults.

@@ -29,24 +29,24 @@ type Config struct {
 	Username string `yaml:"username" doc:"user name for etcd; needs etcd.password too"`
 	Password string `yaml:"password" secret:"true" doc:"password for etcd; needs etcd.username too"`
 	// PasswordFile is where Password is read from by who loads the configuration.
-	PasswordFile string `yaml:"password_file" doc:"file that holds the password for etcd"`
+	PasswordFile string `yaml:"password_file" doc:"file with the password for etcd"`
 	// DialTimeout bounds the making of one connection, and how long Open waits
 	// for the first answer.
 	DialTimeout time.Duration `yaml:"dial_timeout" doc:"connection timeout, also at start"`
 	// RequestTimeout bounds every request; one that takes longer is ErrUnavailable.
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
 	// KeepHistory is for how long etcd remembers what keys held (KeepHistory).
-	KeepHistory time.Duration `yaml:"keep_history" doc:"how much history etcd keeps: the controller compacts what is older, for all users of this etcd, and compacts and defragments a full etcd. 0: never"`
+	KeepHistory time.Duration `yaml:"keep_history" doc:"age of etcd history to keep. The controller compacts older history, for all users of this etcd, and also defragments an etcd that is full. 0: never compact"`
 }
 
 // TLSConfig says how https endpoints are checked, and how they may check us.
 type TLSConfig struct {
 	// CAFile holds the PEM certificates that the server's must come from; empty
 	// means the system's.
-	CAFile string `yaml:"ca_file" doc:"PEM file of the authorities that the server's certificate must come from; empty: the system's"`
+	CAFile string `yaml:"ca_file" doc:"PEM file of the certificate authorities that must have signed the server's certificate; empty: the system's"`
 	// CertFile and KeyFile are PEM file of the client certificate, or of its key; both or none.
-	CertFile string `yaml:"cert_file" doc:"PEM file of the client certificate, or of its key; both or none"`
-	KeyFile  string `yaml:"key_file" doc:"PEM file of the client certificate, or of its key; both or none"`
+	CertFile string `yaml:"cert_file" doc:"PEM file of the client certificate or of its private key. Set both or none"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of the client certificate or of its private key. Set both or none"`
 	// ServerName is the name that the server's certificate must have; empty
 	// means the endpoint's host.
 	ServerName string `yaml:"server_name" doc:"name that the server's certificate must have; empty: the endpoint's host"`

@@ -54,16 +54,16 @@ type Config struct {
 	// server's own for driver minio; us-east-1 with an endpoint.
 	Region string `yaml:"region" doc:"the bucket's region. Empty: as AWS's default chain says, or the server's own for driver minio; us-east-1 with an endpoint"`
 	// PathStyle put the bucket's name into the path of URLs, not into the host name.
-	PathStyle bool `yaml:"path_style" doc:"put the bucket's name into the path of URLs, not into the host name"`
+	PathStyle bool `yaml:"path_style" doc:"put the bucket name into the path of URLs instead of the host name"`
 	// Prefix stands before every key. It may end with a slash, which is added
 	// otherwise. Clusters that share a bucket need prefixes of which none begins
 	// with another.
 	Prefix string `yaml:"prefix" doc:"prefix of every key; a slash is added at the end. Clusters that share a bucket need prefixes of which none begins with another"`
 
 	// AdoptBucket is a decision that the agent acts on; the store doesn't.
-	AdoptBucket string `yaml:"adopt_bucket" doc:"id of another cluster whose bucket and prefix this cluster takes over, giving its objects up; 'unmarked' for objects that no marker says the owner of. Empty: such a bucket is refused"`
+	AdoptBucket string `yaml:"adopt_bucket" doc:"id of another cluster whose bucket and prefix this cluster takes over; that cluster's objects are given up. 'unmarked' takes over a bucket with objects and no marker. Empty: such a bucket is refused"`
 	// AllowLocal too.
-	AllowLocal bool `yaml:"allow_local" doc:"let several agents use driver dir, whose directory all of them must share (NFS), and 'varve agent' driver memory, whose objects are gone when it ends"`
+	AllowLocal bool `yaml:"allow_local" doc:"allow driver dir with several agents, which must share the directory (NFS), and driver memory with 'varve agent', whose objects are lost when it exits"`
 
 	// AccessKey, SecretKey and SessionToken are static credentials. Empty: the
 	// default chain (environment, shared files, instance or container role).
@@ -72,9 +72,9 @@ type Config struct {
 	SessionToken string `yaml:"session_token" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 
 	// The files are where the credentials are read from by who loads the configuration.
-	AccessKeyFile    string `yaml:"access_key_file" doc:"file that holds the access key"`
-	SecretKeyFile    string `yaml:"secret_key_file" doc:"file that holds the secret key"`
-	SessionTokenFile string `yaml:"session_token_file" doc:"file that holds the session token"`
+	AccessKeyFile    string `yaml:"access_key_file" doc:"file with the access key"`
+	SecretKeyFile    string `yaml:"secret_key_file" doc:"file with the secret key"`
+	SessionTokenFile string `yaml:"session_token_file" doc:"file with the session token"`
 
 	// SSE is "none", "AES256" or "aws:kms".
 	SSE string `yaml:"sse" doc:"'none', 'AES256' or 'aws:kms'"`
@@ -88,18 +88,18 @@ type Config struct {
 	// grows for objects that would have more than 10,000.
 	PartSizeBytes int64 `yaml:"part_size_bytes" doc:"part size of multipart uploads; larger for objects that would have more than 10,000 parts"`
 	// UploadConcurrency is how many parts of one object are uploaded at once.
-	UploadConcurrency int `yaml:"upload_concurrency" doc:"how many parts of one object are uploaded at once"`
+	UploadConcurrency int `yaml:"upload_concurrency" doc:"maximum number of concurrent part uploads of one object"`
 	// DisableChecksums leaves the CRC32C of objects and parts out of requests, for
 	// stores that refuse it. The SDK then signs the payload instead.
-	DisableChecksums bool `yaml:"disable_checksums" doc:"send no CRC32C of objects and parts, for stores that refuse it; the SDK signs the payload instead"`
+	DisableChecksums bool `yaml:"disable_checksums" doc:"do not send CRC32C checksums of objects and parts, for stores that refuse them; the SDK signs the payload instead"`
 	// MaxConnections most connections to the store; further requests wait.
-	MaxConnections int `yaml:"max_connections" doc:"most connections to the store; further requests wait"`
+	MaxConnections int `yaml:"max_connections" doc:"maximum number of connections to the store; further requests wait"`
 
 	// RequestTimeout bounds one attempt of a request, without the time that its
 	// bytes take at 256 KiB/s.
-	RequestTimeout time.Duration `yaml:"request_timeout" doc:"timeout of one attempt, besides the time that its bytes take at 256 KiB/s"`
+	RequestTimeout time.Duration `yaml:"request_timeout" doc:"timeout of one attempt, plus the time that its bytes take at 256 KiB/s"`
 	// StallTimeout timeout of a download that receives no byte.
-	StallTimeout time.Duration `yaml:"stall_timeout" doc:"timeout of a download that receives no byte"`
+	StallTimeout time.Duration `yaml:"stall_timeout" doc:"abort a download that received nothing for this long"`
 	// Retry says how often and when transient errors are tried again.
 	Retry RetryPolicy `yaml:"retry" doc:"says how often and when transient errors are tried again"`
 }
@@ -107,7 +107,7 @@ type Config struct {
 // TLSConfig says whom to trust.
 type TLSConfig struct {
 	// CAFile is PEM file of authorities that are trusted in addition to the system's.
-	CAFile string `yaml:"ca_file" doc:"PEM file of authorities that are trusted in addition to the system's"`
+	CAFile string `yaml:"ca_file" doc:"PEM file of certificate authorities to trust in addition to the system's"`
 	// InsecureSkipVerify accept any certificate; for tests only.
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify" doc:"accept any certificate; for tests only"`
 }

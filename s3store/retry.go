@@ -15,11 +15,11 @@ import (
 // min(Max, Base * 2^n), so that callers who failed together don't return together.
 type RetryPolicy struct {
 	// Attempts attempts of one call, the first included.
-	Attempts int `yaml:"attempts" doc:"attempts of one call, the first included"`
+	Attempts int `yaml:"attempts" doc:"number of attempts of one call, including the first"`
 	// Base is longest pause before the first retry.
-	Base time.Duration `yaml:"base" doc:"longest pause before the first retry"`
+	Base time.Duration `yaml:"base" doc:"longest delay before the first retry"`
 	// Max is the longest pause.
-	Max time.Duration `yaml:"max" doc:"the longest pause"`
+	Max time.Duration `yaml:"max" doc:"longest delay"`
 }
 
 // DefaultRetryPolicy bridges a few seconds; longer outages are the caller's.

@@ -13,23 +13,23 @@ type Config struct {
 	FileBytes int64 `yaml:"file_bytes" share:"memory" doc:"size of a journal file, in bytes"`
 	// ChunkBytes is the size of one buffer, and the most that one entry holds,
 	// unless a single append is larger.
-	ChunkBytes int64 `yaml:"chunk_bytes" share:"memory" doc:"size of a write buffer: the most that one group commit holds, in bytes"`
+	ChunkBytes int64 `yaml:"chunk_bytes" share:"memory" doc:"size of a write buffer, which is the maximum size of a group commit, in bytes"`
 	// CacheBytes is the memory of the tail cache, write buffers included.
 	CacheBytes int64 `yaml:"cache_bytes" share:"memory" doc:"memory for write buffers and the cache of recent records, in bytes"`
 	// ReadBytes is the memory for readers that lag behind the tail cache.
 	ReadBytes int64 `yaml:"read_bytes" share:"memory" doc:"memory for reading the journal from disk, in bytes"`
 	// IndexBytes is the memory of the owners, who know where each batch lies that isn't uploaded;
 	// 0 is no bound.
-	IndexBytes int64 `yaml:"index_bytes" share:"memory" doc:"memory for knowing where the batches lie that wait for upload, in bytes, 64 for each: the fewer fit, the more of soft_bytes and hard_bytes a small batch counts for"`
+	IndexBytes int64 `yaml:"index_bytes" share:"memory" doc:"memory for the index of batches that wait for upload, in bytes, 64 for each. The less memory, the more a small batch counts towards soft_bytes and hard_bytes"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.
 	KeepBytes int64 `yaml:"keep_bytes" doc:"size of uploaded records kept on the local disk as a read cache, in bytes"`
 	// SpareBytes is how much of emptied files is kept for use again.
-	SpareBytes int64 `yaml:"spare_bytes" doc:"emptied journal files that are kept for use again, in bytes: a new file has to be zeroed first, which makes a burst slower; fewer are kept when the disk is short"`
+	SpareBytes int64 `yaml:"spare_bytes" doc:"empty journal files to keep for reuse, in bytes. A new file has to be zeroed first, which slows a burst down; fewer are kept if disk space is low"`
 	// SoftBytes of untrimmed entries slow producers down; HardBytes stop them.
 	SoftBytes int64 `yaml:"soft_bytes" doc:"throttle producers while more bytes than this wait for upload"`
 	HardBytes int64 `yaml:"hard_bytes" doc:"refuse producers, with a retriable error, while more bytes than this wait for upload"`
 	// ReserveBytes of the disk are left free by the store.
-	ReserveBytes int64 `yaml:"reserve_bytes" doc:"disk space that is left free, in bytes"`
+	ReserveBytes int64 `yaml:"reserve_bytes" doc:"disk space to leave free, in bytes"`
 	// Direct writes around the page cache.
 	Direct bool `yaml:"direct" doc:"write the journal with O_DIRECT, bypassing the page cache"`
 }

@@ -17,7 +17,7 @@ type Config struct {
 	// waits for more members: group.initial.rebalance.delay.ms.
 	InitialRebalanceDelay time.Duration `yaml:"initial_rebalance_delay" doc:"how long the first rebalance of an empty group waits for more members (group.initial.rebalance.delay.ms)"`
 	// MaxSize is how many members a group may have: group.max.size.
-	MaxSize int `yaml:"max_size" doc:"how many members a group may have (group.max.size)"`
+	MaxSize int `yaml:"max_size" doc:"maximum number of members of a group (group.max.size)"`
 	// NewMemberJoinTimeout is how long a new member's first join may wait.
 	NewMemberJoinTimeout time.Duration `yaml:"new_member_join_timeout" doc:"how long a new member's first join may wait"`
 }

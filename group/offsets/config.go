@@ -10,9 +10,9 @@ import (
 type Config struct {
 	// OffsetMetadataMaxBytes bounds the text beside an offset:
 	// offset.metadata.max.bytes.
-	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"bound of the text beside a committed offset, in characters (offset.metadata.max.bytes)"`
+	OffsetMetadataMaxBytes int `yaml:"offset_metadata_max_bytes" doc:"maximum length of the metadata text of a committed offset, in characters (offset.metadata.max.bytes)"`
 	// OffsetsMaxBytes bounds the offsets of one group, with the texts beside them.
-	OffsetsMaxBytes int `yaml:"offsets_max_bytes" doc:"bound of what one group's committed offsets may take, with the texts beside them, in bytes (36 an offset, and its text); commits that need more are refused (INVALID_COMMIT_OFFSET_SIZE)"`
+	OffsetsMaxBytes int `yaml:"offsets_max_bytes" doc:"maximum size of one group's committed offsets, including their metadata text, in bytes (36 for each offset, plus the text); commits that exceed it are refused (INVALID_COMMIT_OFFSET_SIZE)"`
 	// OffsetsRetention is how long the offsets of a group without members are
 	// kept: offsets.retention.minutes.
 	OffsetsRetention time.Duration `yaml:"offsets_retention" doc:"how long the offsets of a group without members are kept (offsets.retention.minutes)"`

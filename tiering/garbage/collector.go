@@ -27,12 +27,12 @@ type Config struct {
 	// Grace is the minimum age of an object before it may be deleted.
 	Grace time.Duration `yaml:"grace" doc:"minimum age of an object before it may be deleted"`
 	// Interval is the pause between passes.
-	Interval time.Duration `yaml:"interval" doc:"pause between passes of the garbage collector"`
+	Interval time.Duration `yaml:"interval" doc:"delay between passes of the garbage collector"`
 	// SweepObjects is how many objects a pass looks at beside those that are known
 	// to have been dropped; one or two requests each. The next pass goes on there.
-	SweepObjects int `yaml:"sweep_objects" doc:"how many objects a pass looks at beside those that are known to have been dropped; one or two requests each"`
+	SweepObjects int `yaml:"sweep_objects" doc:"number of objects that a pass checks in addition to those known to be dropped; each costs one or two requests"`
 	// DeletesPerSecond bounds deletions.
-	DeletesPerSecond int `yaml:"deletes_per_second" doc:"most objects deleted per second"`
+	DeletesPerSecond int `yaml:"deletes_per_second" doc:"maximum number of objects deleted per second"`
 	// UndeleteWindow is how long a deleted topic can be had back.
 	UndeleteWindow time.Duration `yaml:"undelete_window" doc:"how long a deleted topic's data is kept"`
 }

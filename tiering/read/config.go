@@ -10,30 +10,30 @@ import (
 type Config struct {
 	// MemoryBytes is all that reads may hold: chunks and blocks that are cached,
 	// being loaded, or lent to responses. At least 8 chunks.
-	MemoryBytes int64 `yaml:"memory_bytes" share:"memory" doc:"all that reads may hold: what is cached, being loaded, or lent to answers; at least 8 chunks, in bytes"`
+	MemoryBytes int64 `yaml:"memory_bytes" share:"memory" doc:"memory for reads from the bucket, in bytes: cached chunks, chunks being loaded and chunks lent to responses; at least 8 chunks"`
 	// MetaBytes is how much of indexes and manifest pages is cached.
-	MetaBytes int64 `yaml:"meta_bytes" share:"memory" doc:"how much of indexes and manifest pages is cached, in bytes"`
+	MetaBytes int64 `yaml:"meta_bytes" share:"memory" doc:"memory for cached indexes and manifest pages, in bytes"`
 	// ChunkBytes is the size of the aligned pieces in which objects are read;
 	// 256 KiB to 64 MiB.
 	ChunkBytes int `yaml:"chunk_bytes" share:"memory" doc:"size of the aligned pieces in which objects are read, in bytes; 256 KiB to 64 MiB"`
 	// ReadaheadBytes is how far ahead of a sequential reader is read at most; 0
 	// is not at all.
-	ReadaheadBytes int64 `yaml:"readahead_bytes" doc:"how far ahead of a sequential reader is read at most, in bytes; 0: not at all"`
+	ReadaheadBytes int64 `yaml:"readahead_bytes" doc:"maximum readahead for a sequential reader, in bytes; 0: no readahead"`
 	// MaxRequests is how many requests are under way at once; 1 to 1024.
-	MaxRequests int `yaml:"max_requests" doc:"how many requests to the bucket are under way at once; 1 to 1024"`
+	MaxRequests int `yaml:"max_requests" doc:"maximum number of concurrent requests to the bucket; 1 to 1024"`
 	// BytesPerSecond bounds what is read from the bucket; 0 is without limit.
-	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of what is read from the bucket; 0: none"`
+	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"maximum rate of reads from the bucket, in bytes per second; 0: unlimited"`
 	// RequestTimeout ends a request, and Attempts is how often it is made.
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
-	Attempts       int           `yaml:"attempts" doc:"attempts of a request, the first included"`
+	Attempts       int           `yaml:"attempts" doc:"number of attempts of a request, including the first"`
 	// HedgeAfter is the least time after which a second request is sent beside a
 	// slow one; later if most requests take longer. 0 is never.
-	HedgeAfter time.Duration `yaml:"hedge_after" doc:"least time after which a second request is sent beside a slow one; later if most requests take longer; 0: never"`
+	HedgeAfter time.Duration `yaml:"hedge_after" doc:"shortest time after which a slow request is hedged with a second one; longer if most requests take longer; 0: never"`
 	// MemoryWait is how long a read that has nothing yet waits for memory.
-	MemoryWait time.Duration `yaml:"memory_wait" doc:"how long a read that has nothing yet waits for memory"`
+	MemoryWait time.Duration `yaml:"memory_wait" doc:"longest time that a read waits for memory before it fails"`
 	// MaxRecordBytes bounds a batch's records when they have to be decompressed,
 	// which only searches by time do.
-	MaxRecordBytes int `yaml:"max_record_bytes" doc:"largest decompressed size of a batch in searches by time, in bytes"`
+	MaxRecordBytes int `yaml:"max_record_bytes" doc:"maximum decompressed size of a batch in look-ups by time, in bytes"`
 }
 
 // DefaultConfig is what suits an agent.

@@ -10,31 +10,31 @@ import (
 type Config struct {
 	// BundleBytes is how much of small partitions is gathered before it is
 	// uploaded.
-	BundleBytes int64 `yaml:"bundle_bytes" share:"memory" doc:"how many bytes of small partitions are gathered into one object"`
+	BundleBytes int64 `yaml:"bundle_bytes" share:"memory" doc:"size at which records of small partitions are uploaded together as one object, in bytes"`
 	// MaxAge is longest time that a record waits before its upload begins.
 	MaxAge time.Duration `yaml:"max_age" doc:"longest time that a record waits before its upload begins"`
 	// SegmentBytes is from where on a partition gets objects of its own, at once.
-	SegmentBytes int64 `yaml:"segment_bytes" share:"memory" doc:"how many waiting bytes of one partition are uploaded at once, as an object of its own"`
+	SegmentBytes int64 `yaml:"segment_bytes" share:"memory" doc:"size at which the waiting records of one partition are uploaded as an object of their own, in bytes"`
 	// ObjectBytes bounds an object; at least BundleBytes and SegmentBytes, at most
 	// 1 GiB. An object is built in memory.
-	ObjectBytes int64 `yaml:"object_bytes" share:"memory" doc:"bound of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
+	ObjectBytes int64 `yaml:"object_bytes" share:"memory" doc:"maximum size of an object, which is built in memory, in bytes; at least bundle_bytes and segment_bytes, at most 1 GiB"`
 	// RoundBytes is the memory of uploading: one half is loaded from the journal while
 	// the other is uploaded. It is at least twice ObjectBytes, whatever is said here; at
 	// most 4 GiB.
-	RoundBytes int64 `yaml:"round_bytes" share:"memory" doc:"memory of uploading, in bytes: one half is loaded from the journal while the other is uploaded; twice object_bytes if that is more"`
+	RoundBytes int64 `yaml:"round_bytes" share:"memory" doc:"memory for uploads, in bytes. One half is loaded from the journal while the other is uploaded; at least twice object_bytes"`
 	// Concurrency is how many objects are built and uploaded at once; 1 to 64.
-	Concurrency int `yaml:"concurrency" doc:"how many objects are built and uploaded at once; 1 to 64"`
+	Concurrency int `yaml:"concurrency" doc:"maximum number of concurrent uploads; 1 to 64"`
 	// Commits is how many heads are committed at once; 1 to 4096.
-	Commits int `yaml:"commits" doc:"how many heads are committed to etcd at once; 1 to 4096"`
+	Commits int `yaml:"commits" doc:"maximum number of concurrent commits of partition heads to etcd; 1 to 4096"`
 	// Compress lets blocks be compressed whose producers didn't.
 	Compress bool `yaml:"compress" doc:"compress blocks whose producers did not"`
 	// BytesPerSecond bounds how fast objects are built; 0 is without limit.
-	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"bound of how fast objects are built; 0: none"`
+	BytesPerSecond int64 `yaml:"bytes_per_second" doc:"maximum rate at which objects are built, in bytes per second; 0: unlimited"`
 	// CheckEvery is how often waiting records are checked.
 	CheckEvery time.Duration `yaml:"check_every" doc:"how often waiting records are checked"`
 	// RetryBase and RetryMax are the first and the longest pause after a failure.
-	RetryBase time.Duration `yaml:"retry_base" doc:"first pause after a failure"`
-	RetryMax  time.Duration `yaml:"retry_max" doc:"longest pause after failures"`
+	RetryBase time.Duration `yaml:"retry_base" doc:"shortest delay before a retry"`
+	RetryMax  time.Duration `yaml:"retry_max" doc:"longest delay before a retry"`
 }
 
 // DefaultConfig is what suits an agent.

@@ -9,20 +9,20 @@ import (
 // Config says how replication uses the network and memory.
 type Config struct {
 	// MaxLagBytes is how far a member may be behind before it is reported.
-	MaxLagBytes int64 `yaml:"max_lag_bytes" doc:"how far a member of an ensemble may fall behind before it is replaced, in bytes"`
+	MaxLagBytes int64 `yaml:"max_lag_bytes" doc:"maximum lag of a journal member before it is replaced, in bytes"`
 	// SendBytes is how much goes into one frame, but for a larger entry.
-	SendBytes int64 `yaml:"send_bytes" doc:"the most that is sent to a member at once, in bytes"`
+	SendBytes int64 `yaml:"send_bytes" doc:"maximum size of one replication message to another agent, in bytes"`
 	// IntakeBytes is the memory for what arrives of one journal; there are two such.
-	IntakeBytes int64 `yaml:"intake_bytes" share:"memory" doc:"half of the memory for what arrives of one journal, in bytes"`
+	IntakeBytes int64 `yaml:"intake_bytes" share:"memory" doc:"size of each of the two receive buffers of a replicated journal, in bytes"`
 	// Heartbeat is how often an idle connection says that it is alive; Silence is how
 	// long one may be silent.
-	Heartbeat time.Duration `yaml:"heartbeat" doc:"how often idle connections between members show that they are alive"`
-	Silence   time.Duration `yaml:"silence" doc:"how long a connection between members may be silent before it is given up"`
+	Heartbeat time.Duration `yaml:"heartbeat" doc:"interval of heartbeats on idle connections between agents"`
+	Silence   time.Duration `yaml:"silence" doc:"close a connection between agents that was silent for this long"`
 	// RetryMin and RetryMax bound the pause before a member is tried again.
-	RetryMin time.Duration `yaml:"retry_min" doc:"the first pause before a member is connected to again"`
-	RetryMax time.Duration `yaml:"retry_max" doc:"the longest pause before a member is connected to again"`
+	RetryMin time.Duration `yaml:"retry_min" doc:"shortest delay before reconnecting to an agent"`
+	RetryMax time.Duration `yaml:"retry_max" doc:"longest delay before reconnecting to an agent"`
 	// MaxConnections is how many peers may be connected here at a time.
-	MaxConnections int `yaml:"max_connections" doc:"connections from other agents at a time"`
+	MaxConnections int `yaml:"max_connections" doc:"maximum number of connections from other agents"`
 }
 
 // DefaultConfig is a config for a local network.

@@ -16,9 +16,9 @@ import (
 // TLSConfig says how agents prove to each other who they are: each has a certificate of
 // the cluster's own authority, for the host that it advertises, and asks for one.
 type TLSConfig struct {
-	CAFile   string `yaml:"ca_file" doc:"PEM file of the authority that all agents' certificates must come from; with it, connections between agents are mutual TLS; all three or none"`
-	CertFile string `yaml:"cert_file" doc:"PEM file of this agent's certificate, for the host in peer.advertised, to be used as server and as client; all three or none"`
-	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's key; all three or none"`
+	CAFile   string `yaml:"ca_file" doc:"PEM file of the certificate authority of all agents; if set, connections between agents use mutual TLS. Set ca_file, cert_file and key_file, or none"`
+	CertFile string `yaml:"cert_file" doc:"PEM file of this agent's certificate, valid for the host in peer.advertised, for both server and client use. Set ca_file, cert_file and key_file, or none"`
+	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's private key. Set ca_file, cert_file and key_file, or none"`
 }
 
 // On reports whether TLS is wanted.
