@@ -30,13 +30,14 @@ const kafkaGoFailsOnKafka = "TestReaderConsumerGroup/(consumer_group_commits_on_
 func TestKafkaGo(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/segmentio/kafka-go"
-	dir, err := goIn("clients", "list", "-m", "-f", "{{.Dir}}", module)
-	if err != nil {
-		t.Fatal(err)
-	}
 	program := filepath.Join(t.TempDir(), "kafka-go.test")
 	if out, err := goIn("clients", "test", "-c", "-o", program, module); err != nil {
 		t.Fatalf("build kafka-go's tests: %v\n%s", err, out)
+	}
+	// Only now is the module sure to be there: the build downloads it, and list does not.
+	dir, err := goIn("clients", "list", "-m", "-f", "{{.Dir}}", module)
+	if err != nil || strings.TrimSpace(dir) == "" {
+		t.Fatalf("the folder of %s is %q: %v", module, dir, err)
 	}
 	space := fmt.Sprint("varve-kafka-go-", os.Getpid())
 	tool(t, "", "ip", "netns", "add", space)
