@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,7 +134,8 @@ func (c *conn) read(ctx context.Context) error {
 
 // frame reads one frame's content and has it worked on.
 func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
-	d := &deadlineReader{r: r, c: c, until: time.Now().Add(c.b.cfg.RequestTimeout)}
+	began := time.Now()
+	d := &deadlineReader{r: r, c: c, until: began.Add(c.b.cfg.RequestTimeout)}
 	if r.Buffered() < size {
 		if err := c.nc.SetReadDeadline(d.until); err != nil {
 			return err
@@ -151,7 +153,7 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 	if err != nil {
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
-			return fmt.Errorf("%d of a request's %d bytes arrived within %v: %w", d.arrived+r.Buffered(), size, c.b.cfg.RequestTimeout, errSlow)
+			return fmt.Errorf("%d of a request's %d bytes arrived within %v: %w", d.arrived+r.Buffered(), size, time.Since(began).Round(time.Millisecond), errSlow)
 		}
 		return err
 	}
@@ -186,6 +188,17 @@ type deadlineReader struct {
 	until   time.Time // the deadline
 	moved   int       // bytes that arrived since it was set
 	arrived int
+
+	progress atomic.Int64 // when bytes arrived last, in ns since 1970
+	given    atomic.Bool  // it was given up
+}
+
+// giveUp ends the reading if nothing arrived since then. The pool's lock is held, so that
+// it is still reading.
+func (d *deadlineReader) giveUp(since time.Time) {
+	if d.progress.Load() < since.UnixNano() && d.given.CompareAndSwap(false, true) {
+		_ = d.c.nc.SetReadDeadline(time.Unix(1, 0)) // a connection that is closed ends by itself
+	}
 }
 
 // deadlineStep is after how many bytes the deadline is moved.
@@ -194,9 +207,12 @@ const deadlineStep = 64 << 10
 func (d *deadlineReader) Read(p []byte) (int, error) {
 	n, err := d.r.Read(p)
 	d.arrived += n
+	d.progress.Store(time.Now().UnixNano())
 	if d.moved += n; d.moved >= deadlineStep && err == nil {
 		d.move(time.Now())
-		err = d.c.nc.SetReadDeadline(d.until)
+		if err = d.c.nc.SetReadDeadline(d.until); d.given.Load() && err == nil {
+			err = os.ErrDeadlineExceeded // it had stopped for too long
+		}
 	}
 	return n, err
 }

@@ -21,9 +21,50 @@ type pool struct {
 	limit   int64
 	used    atomic.Int64
 	waiting atomic.Int32
+
+	mu      sync.Mutex
+	readers map[*deadlineReader]struct{} // of frames that have memory and are arriving
 }
 
-func newPool(limit int64) *pool { return &pool{bytes: semaphore.NewWeighted(limit), limit: limit} }
+func newPool(limit int64) *pool {
+	return &pool{bytes: semaphore.NewWeighted(limit), limit: limit, readers: map[*deadlineReader]struct{}{}}
+}
+
+// stallFor is how long a frame may stop arriving while others wait for its memory.
+const stallFor = 2 * time.Second
+
+// hurry gives up frames that have stopped arriving, again and again until done is
+// closed.
+func (p *pool) hurry(done <-chan struct{}) {
+	tick := time.NewTicker(stallFor / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-tick.C:
+		}
+		p.mu.Lock()
+		for d := range p.readers {
+			d.giveUp(time.Now().Add(-stallFor))
+		}
+		p.mu.Unlock()
+	}
+}
+
+// arriving notes that a frame with memory of the pool is being read, until the returned
+// function is called.
+func (p *pool) arriving(d *deadlineReader) (end func()) {
+	d.progress.Store(time.Now().UnixNano())
+	p.mu.Lock()
+	p.readers[d] = struct{}{}
+	p.mu.Unlock()
+	return func() {
+		p.mu.Lock()
+		delete(p.readers, d)
+		p.mu.Unlock()
+	}
+}
 
 // acquire waits until n bytes are free, at most for as long as patience says.
 func (p *pool) acquire(ctx context.Context, patience time.Duration, n int64) error {
@@ -31,7 +72,10 @@ func (p *pool) acquire(ctx context.Context, patience time.Duration, n int64) err
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		p.waiting.Add(1)
+		done := make(chan struct{})
+		go p.hurry(done)
 		err := p.bytes.Acquire(ctx, n)
+		close(done)
 		p.waiting.Add(-1)
 		if err != nil {
 			return err
@@ -166,6 +210,9 @@ func (b *buffers) put(p []byte) {
 
 // read reads the n bytes of the frame into its memory.
 func (f *frame) read(r *deadlineReader, n int) error {
+	if f.pool != nil {
+		defer f.pool.arriving(r)()
+	}
 	var err error
 	f.bytes, err = kafka.ReadFrameBody(r, f.bytes, n)
 	return err

@@ -89,3 +89,51 @@ func TestSmallRequestsShareTheirMemory(t *testing.T) {
 		}
 	})
 }
+
+// Clients that stop in the middle of requests hold up nobody for long: when others wait for
+// their memory, they are cut off.
+func TestStalledRequestsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size, stalled = 2_000_000, 4
+		cfg := DefaultConfig()
+		cfg.SmallRequestBytes = stalled * 2 << 20
+		b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
+		served := make(chan time.Time, 1)
+		work := func(context.Context, *conn, *request) error { served <- time.Now(); return errArrived }
+		b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: work, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}
+		b.metrics.prepare(b.apis)
+		results := make(chan error, stalled+1)
+		send := func(arrives int) {
+			here, there := net.Pipe()
+			c := &conn{b: b, nc: there, caller: newCaller(there, "test")}
+			frame := binary.BigEndian.AppendUint32(nil, size)
+			frame = append(append(frame, 0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff), make([]byte, size-10)...)
+			go func() { _, _ = here.Write(frame[:arrives]) }()
+			go func() {
+				results <- c.read(t.Context())
+				here.Close()
+				there.Close()
+			}()
+		}
+		for range stalled {
+			send(firstPart + 10)
+		}
+		synctest.Wait()
+		began := time.Now()
+		send(size + 4)
+		if took := (<-served).Sub(began); took > 2*stallFor {
+			t.Errorf("a request waited %v for the memory of stalled ones", took)
+		}
+		slow := 0
+		for range stalled + 1 {
+			if err := <-results; errors.Is(err, errSlow) {
+				slow++
+			} else if err != errArrived {
+				t.Error(err)
+			}
+		}
+		if slow != stalled || b.Memory() != (Memory{}) {
+			t.Errorf("%d of %d were slow, and %+v is in use", slow, stalled, b.Memory())
+		}
+	})
+}
