@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -211,7 +210,7 @@ func (d *deadlineReader) Read(p []byte) (int, error) {
 	if d.moved += n; d.moved >= deadlineStep && err == nil {
 		d.move(time.Now())
 		if err = d.c.nc.SetReadDeadline(d.until); d.given.Load() && err == nil {
-			err = os.ErrDeadlineExceeded // it had stopped for too long
+			err = errSlow // it had stopped for too long
 		}
 	}
 	return n, err
