@@ -122,9 +122,9 @@ func (c *bucketClaim) look(ctx context.Context) (*bucketFacts, claim, error) {
 	return f, todo, err
 }
 
-// facts gathers what etcd and the bucket say. What etcd says is the same before and
-// after the bucket is looked at: another agent of a new cluster may be marking the
-// bucket at this moment.
+// facts gathers what etcd and the bucket say. It reads etcd before and after the bucket,
+// and starts over if etcd has changed: another agent of a new cluster may be marking the
+// bucket at the same time.
 func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 	for {
 		f, err := c.askEtcd(ctx)

@@ -66,7 +66,7 @@ type Config struct {
 	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
 	AcceptOlderEtcd bool `yaml:"-"`
 
-	Memory          string          `yaml:"memory" type:"size or percentage" doc:"all the memory that the process may take: a size, or a percentage of what the host or its cgroup has, such as 25%, or 25% up to 2GiB; a percentage is at least 256MiB, if there is so much. Settings whose default is a share of it follow from it (docs/operations.md)"`
+	Memory          string          `yaml:"memory" type:"size or percentage" doc:"memory that the process may use: a size, or a percentage of the memory of the host or its cgroup, such as 25%, or 25% up to 2GiB. A percentage comes to at least 256MiB if the host has that. Settings whose default is a share of memory follow from it (docs/operations.md)"`
 	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	HTTPHosts       []string        `yaml:"http_hosts" doc:"additional host names that requests to the admin API may use, besides IP addresses, localhost, the host's name and the names in other settings. Requests for other names are refused, so that a web page can't use a visitor's browser to send requests"`
 	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`

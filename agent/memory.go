@@ -148,7 +148,7 @@ func (c *Config) ShareMemory(size int64) (Memory, error) {
 			}
 		}
 	}
-	for _, d := range c.derived() { // what was a share of the memory is given by now
+	for _, d := range c.derived() { // the shares that they depend on are set
 		if d.given == 0 {
 			d.set(d.value())
 		}

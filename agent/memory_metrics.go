@@ -10,14 +10,14 @@ import (
 )
 
 var (
-	memoryLimit      = gaugeDesc("memory_limit_bytes", "Each pool's part of the memory (see varve config).", "pool")
-	memoryUsed       = gaugeDesc("memory_used_bytes", "What each pool has in use; of other it is all that no other pool of the Go heap has, garbage included.", "pool")
-	memoryTotalLimit = gaugeDesc("memory_total_limit_bytes", "All the memory that the process may take: the setting memory.")
-	memoryHalved     = gaugeDesc("memory_caches_halved", "How many times the caches are halved at the moment, because the memory of the cgroup or the host is short.")
-	memoryTotalUsed  = gaugeDesc("memory_total_used_bytes", "All the memory that the process takes, the program itself estimated.")
+	memoryLimit      = gaugeDesc("memory_limit_bytes", "Share of the memory of each pool (see varve config).", "pool")
+	memoryUsed       = gaugeDesc("memory_used_bytes", "Memory in use by each pool. Pool other is the rest of the Go heap, including garbage.", "pool")
+	memoryTotalLimit = gaugeDesc("memory_total_limit_bytes", "Memory that the process may use: the setting memory.")
+	memoryHalved     = gaugeDesc("memory_caches_halved", "Number of times the caches are halved now because the cgroup or the host is short of memory.")
+	memoryTotalUsed  = gaugeDesc("memory_total_used_bytes", "Memory that the process uses; the program itself is an estimate.")
 )
 
-// memoryGauges tells of the process's memory, computed when it is asked.
+// memoryGauges collects the process's memory at each scrape.
 type memoryGauges struct{ a *Agent }
 
 func (g memoryGauges) Describe(ch chan<- *prometheus.Desc) {

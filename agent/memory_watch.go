@@ -12,7 +12,7 @@ import (
 // Host is the memory of the machine, as an agent uses it.
 type Host struct {
 	Read func() hostmem.State
-	Free func() // collects garbage, and gives what is free back to the system
+	Free func() // runs the collector and returns free memory to the system
 }
 
 const (
@@ -22,8 +22,8 @@ const (
 	worthFreeing = 32 << 20
 )
 
-// watchMemory gives memory back that is not needed, and makes the caches smaller before the
-// kernel would kill for want of it.
+// watchMemory returns unused memory to the system, and shrinks the caches before the kernel
+// would kill the process.
 func (a *Agent) watchMemory(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -78,7 +78,7 @@ type idleness struct {
 	freed        int64 // dropped by caches since then
 }
 
-// look is told once a second how much was allocated so far. It reports whether memory should
+// look is called once a second with the bytes allocated so far. It reports whether memory should
 // be given back.
 func (i *idleness) look(allocated int64) bool {
 	if allocated-i.last > idleBytes {
@@ -111,7 +111,7 @@ const (
 	shortOf, calmOf = 0.05, 0.1
 )
 
-// look is told the state once a second. It reports whether halved changed.
+// look is called once a second with the state of memory. It reports whether halved changed.
 func (s *shortage) look(h hostmem.State) bool {
 	short, calm := false, true
 	switch {

@@ -61,10 +61,9 @@ func (a *Agent) openTier(_, life context.Context) error {
 	return nil
 }
 
-// unhurried returns how many bytes may wait for an upload that is paced. What waits is
-// best read back while it is in memory, since under load the disk has no time for it;
-// with little memory, uploads are at their full speed well before producers are held
-// back.
+// unhurried returns the number of waiting bytes above which uploads are not paced. With a
+// large cache, uploads should read from memory, because under load the disk is busy.
+// Otherwise they run at full speed well before producers are throttled.
 func unhurried(c wal.Config) int64 {
 	if cached := c.CacheBytes / 4 * 3; cached >= 1<<30 {
 		return min(cached, c.SoftBytes/2)

@@ -76,7 +76,7 @@ type Broker struct {
 	apis                       map[int16]*api
 	sessions                   *sessions
 	memory, small              *pool // bytes of large and of small frames that are being worked on
-	decoding                   *pool // bytes of what frames were decoded into; who has some waits for no other
+	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
 	producer                   *producerIDs
 	conns                      *connections
 	opening                    *opening

@@ -188,15 +188,15 @@ type deadlineReader struct {
 	moved   int       // bytes that arrived since it was set
 	arrived int
 
-	progress atomic.Int64 // when bytes arrived last, in ns since 1970
-	given    atomic.Bool  // it was given up
+	progress atomic.Int64 // when bytes last arrived, in ns since 1970
+	gaveUp   atomic.Bool
 }
 
-// giveUp ends the reading if nothing arrived since then. The pool's lock is held, so that
-// it is still reading.
+// giveUp ends the read of the frame if nothing has arrived since a moment. The pool's lock
+// is held, so the frame is still being read.
 func (d *deadlineReader) giveUp(since time.Time) {
-	if d.progress.Load() < since.UnixNano() && d.given.CompareAndSwap(false, true) {
-		_ = d.c.nc.SetReadDeadline(time.Unix(1, 0)) // a connection that is closed ends by itself
+	if d.progress.Load() < since.UnixNano() && d.gaveUp.CompareAndSwap(false, true) {
+		_ = d.c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only on a closed connection
 	}
 }
 
@@ -209,8 +209,8 @@ func (d *deadlineReader) Read(p []byte) (int, error) {
 	d.progress.Store(time.Now().UnixNano())
 	if d.moved += n; d.moved >= deadlineStep && err == nil {
 		d.move(time.Now())
-		if err = d.c.nc.SetReadDeadline(d.until); d.given.Load() && err == nil {
-			err = errSlow // it had stopped for too long
+		if err = d.c.nc.SetReadDeadline(d.until); d.gaveUp.Load() && err == nil {
+			err = errSlow // the deadline that was just set replaced giveUp's
 		}
 	}
 	return n, err

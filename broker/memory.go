@@ -14,38 +14,59 @@ import (
 	"varve/kafka"
 )
 
-// pool is memory that the requests of all connections share. Who waits is served in the
-// order of arrival.
+// pool is memory that the requests of all connections share. Waiters are served in order
+// of arrival.
 type pool struct {
 	bytes   *semaphore.Weighted
-	limit   int64
 	used    atomic.Int64
-	waiting atomic.Int32
+	waiting atomic.Int32 // changes under the lock
 
-	mu      sync.Mutex
-	readers map[*deadlineReader]struct{} // of frames that have memory and are arriving
+	mu struct {
+		sync.Mutex
+		readers map[*deadlineReader]struct{} // of frames that have memory and are arriving
+		served  chan struct{}                // closed when the last waiter leaves
+	}
 }
 
 func newPool(limit int64) *pool {
-	return &pool{bytes: semaphore.NewWeighted(limit), limit: limit, readers: map[*deadlineReader]struct{}{}}
+	p := &pool{bytes: semaphore.NewWeighted(limit)}
+	p.mu.readers = map[*deadlineReader]struct{}{}
+	return p
 }
 
-// stallFor is how long a frame may stop arriving while others wait for its memory.
+// stallFor is how long a frame may receive nothing while others wait for memory.
 const stallFor = 2 * time.Second
 
-// hurry gives up frames that have stopped arriving, again and again until done is
-// closed.
-func (p *pool) hurry(done <-chan struct{}) {
+// enter notes a waiter. As long as there is one, stalled frames are given up.
+func (p *pool) enter() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting.Add(1) == 1 {
+		p.mu.served = make(chan struct{})
+		go p.giveUpStalled(p.mu.served)
+	}
+}
+
+// leave notes that a waiter has left.
+func (p *pool) leave() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting.Add(-1) == 0 {
+		close(p.mu.served)
+	}
+}
+
+func (p *pool) giveUpStalled(served <-chan struct{}) {
 	tick := time.NewTicker(stallFor / 4)
 	defer tick.Stop()
 	for {
 		select {
-		case <-done:
+		case <-served:
 			return
 		case <-tick.C:
 		}
 		p.mu.Lock()
-		for d := range p.readers {
+		for d := range p.mu.readers {
 			d.giveUp(time.Now().Add(-stallFor))
 		}
 		p.mu.Unlock()
@@ -57,11 +78,11 @@ func (p *pool) hurry(done <-chan struct{}) {
 func (p *pool) arriving(d *deadlineReader) (end func()) {
 	d.progress.Store(time.Now().UnixNano())
 	p.mu.Lock()
-	p.readers[d] = struct{}{}
+	p.mu.readers[d] = struct{}{}
 	p.mu.Unlock()
 	return func() {
 		p.mu.Lock()
-		delete(p.readers, d)
+		delete(p.mu.readers, d)
 		p.mu.Unlock()
 	}
 }
@@ -71,12 +92,9 @@ func (p *pool) acquire(ctx context.Context, patience time.Duration, n int64) err
 	if !p.bytes.TryAcquire(n) {
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
-		p.waiting.Add(1)
-		done := make(chan struct{})
-		go p.hurry(done)
+		p.enter()
 		err := p.bytes.Acquire(ctx, n)
-		close(done)
-		p.waiting.Add(-1)
+		p.leave()
 		if err != nil {
 			return err
 		}
@@ -144,8 +162,8 @@ func (c *conn) room(ctx context.Context, r *bufio.Reader, n int) (*frame, error)
 	return f, nil
 }
 
-// free gives the memory back. Only the first call counts. With reuse nothing refers to the
-// bytes any more.
+// free returns the memory to its pool. Only the first call counts. If reuse is set, the
+// caller keeps no reference to the bytes.
 func (f *frame) free(reuse bool) {
 	if f.c == nil {
 		return
@@ -165,7 +183,7 @@ func (f *frame) free(reuse bool) {
 	}
 }
 
-// contended reports whether somebody waits for the memory that the frame holds.
+// contended reports whether others need the memory that the frame holds.
 func (f *frame) contended() bool {
 	return f.pool == f.c.b.memory || f.pool != nil && f.pool.waiting.Load() > 0
 }

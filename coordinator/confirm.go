@@ -25,16 +25,16 @@ func (c *Coordinator) Patient(ctx context.Context) (context.Context, context.Can
 	return context.WithTimeout(ctx, d)
 }
 
-// unsure are those who ask whether a slot is still ours. One question is under way at a
-// time.
+// unsure holds the callers of confirm that wait. Only one question to the store is in
+// flight at a time.
 type unsure struct {
 	asking bool
 	askers []chan error // wait for the next question
 }
 
-// confirm asks the metadata store whether the slot was still this coordinator's at a
-// moment after the call. ErrNotCoordinator if it was not, ErrAway if the store doesn't
-// answer. All who ask while a question is under way share the next one.
+// confirm asks the metadata store whether this coordinator still owned the slot at some
+// time after the call. It returns ErrNotCoordinator if it did not, and ErrAway if the store
+// doesn't answer. Calls made while a question is in flight share the next one.
 func (s *slot) confirm(ctx context.Context) error {
 	if s.guard.Key == "" {
 		return nil

@@ -1,12 +1,12 @@
 // Package coordinator drives coordinated state machines, each known by a key: consumer
-// groups, and whatever else one agent at a time has to decide about. All keys are divided
-// into slots, which the controller assigns to agents. The coordinator of an agent loads
-// the machines of its slots, feeds them requests and time, stores what they want stored,
-// takes those that are idle out of memory, and gives slots up.
+// groups, and whatever else one agent at a time has to decide. All keys are divided into
+// slots, which the controller assigns to agents. An agent's coordinator loads the machines
+// of its slots, feeds them requests and time, stores their values, unloads idle machines,
+// and releases slots.
 //
-// It promises that a machine's values are never written over by an agent that does not know
-// the newest of them, nor by one whose slot has another owner: each write is guarded by the
-// revisions that were last seen, and by the slot's key. It promises that every request is
+// It promises that an agent never overwrites a machine's values if it does not know the
+// newest of them, or no longer owns the slot: each write is guarded by the revisions that
+// were last seen, and by the slot's key. It promises that every request is
 // answered while the metadata store is away, and that no machine can keep a slot from
 // serving the others by waking up without end. It knows nothing of what the machines do.
 package coordinator
@@ -97,8 +97,8 @@ func (c *Coordinator) OwnSlots(slots map[int]metadata.Guard) {
 	}
 }
 
-// ReleaseSlot gives a slot up: what its machines have accepted is stored, unless
-// ctx ends before, and everything that is pending is answered ErrNotCoordinator.
+// ReleaseSlot releases a slot. It stores what the slot's machines have accepted, unless
+// ctx ends first, and answers pending requests with ErrNotCoordinator.
 func (c *Coordinator) ReleaseSlot(ctx context.Context, n int) {
 	c.mu.Lock()
 	s := c.mu.slots[n]

@@ -6,8 +6,8 @@ import (
 	"varve/metadata"
 )
 
-// entry is what a slot knows of one machine. Idle machines that nobody asked for in a while
-// are kept in the store alone.
+// entry is what a slot knows of one machine. Idle machines that were not used for a while
+// are only in the store.
 type entry struct {
 	key     string
 	m       Machine // nil: not in memory
@@ -75,7 +75,7 @@ func (s *slot) unload(e *entry, now time.Time) {
 	}
 }
 
-// leave forgets a machine that is not there any more.
+// leave forgets a machine that no longer exists.
 func (s *slot) leave(e *entry) {
 	delete(s.entries, e.key)
 	s.weigh(e)

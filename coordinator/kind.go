@@ -44,7 +44,7 @@ type Values struct {
 type Metrics struct {
 	Machines      *prometheus.GaugeVec // those that are coordinated, by state
 	Loaded        prometheus.Gauge     // those in memory
-	StoreFailures prometheus.Counter   // failed writes, after which a machine is loaded anew
+	StoreFailures prometheus.Counter   // failed writes, after which a machine is reloaded
 	Counts        map[Counter]prometheus.Counter
 }
 

@@ -47,7 +47,7 @@ type Tick struct{}
 type Loaded struct{}
 
 // Stored says that a Store is durable. If one fails what is stored is not known: the machine
-// gets a Resign, and is loaded anew.
+// gets a Resign, and is reloaded.
 type Stored struct{}
 
 // StoreAway reports that the metadata store doesn't answer, or answers again. What waits for

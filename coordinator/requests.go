@@ -34,10 +34,9 @@ func (c *Coordinator) Tell(ctx context.Context, key string, e Event) error {
 	return err
 }
 
-// Confirm asks the metadata store whether this agent still owned, at a moment after the
-// call, the slot of a machine that was looked at: what it showed was true then. An agent
-// that was replaced and doesn't know is told ErrNotCoordinator; if the store doesn't answer
-// it is ErrAway.
+// Confirm asks the metadata store whether this agent still owned a machine's slot at some
+// time after the call, so that what was read of the machine was true then. It returns
+// ErrNotCoordinator if the agent was replaced, and ErrAway if the store doesn't answer.
 type Confirm func(ctx context.Context) error
 
 // Look reads something of a machine, which must be an M; one that is not there is a new one.

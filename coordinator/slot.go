@@ -37,7 +37,7 @@ type own struct {
 	calls    calls
 	alarms   alarms
 	unsure   unsure
-	tidying  int // readings that nobody asked for
+	tidying  int // loads in flight that no request asked for
 	stopping bool
 	away     bool // the store doesn't answer
 }

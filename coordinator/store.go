@@ -35,8 +35,8 @@ func (c *Coordinator) keepPace(ctx context.Context, ops []metadata.Op) error {
 	return c.pace.WaitN(ctx, min(n, c.pace.Burst()))
 }
 
-// wrote is the end of a write. After a failure nothing is known for sure of
-// what the store holds: the machine is loaded anew.
+// wrote handles the end of a write. After a failure the contents of the store are
+// unknown, so the machine is reloaded.
 func (s *slot) wrote(e *entry, m Machine, ops []metadata.Op, rev metadata.Revision, err error) {
 	if e.m != m {
 		return

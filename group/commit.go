@@ -45,7 +45,7 @@ func (g *Group) commit(e Commit) {
 	}
 }
 
-// checkCommit reports whether who commits may.
+// checkCommit returns an error if the client may not commit.
 func (g *Group) checkCommit(e Commit) error {
 	switch {
 	case g.members.Ending():

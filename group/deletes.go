@@ -31,8 +31,8 @@ func (g *Groups) Delete(ctx context.Context, group string) error {
 	return r.Err
 }
 
-// TopicsDeleted forgets what the groups of this agent committed for topics that are
-// gone, given with their names. Clients are shown none of it any more.
+// TopicsDeleted deletes the offsets that this agent's groups committed for deleted topics,
+// given by id and name. Clients no longer see them.
 func (g *Groups) TopicsDeleted(ctx context.Context, gone map[id.Topic]string) error {
 	kvs, _, err := g.reader.List(ctx, metadata.PrefixOffsets)
 	if err != nil {

@@ -16,9 +16,9 @@ import (
 // With settled it waits for commits that are being stored. A group that does
 // not exist has no offsets, nor has a topic those of an earlier one of its name.
 //
-// A coordinator that was replaced and doesn't know it must not let a consumer begin
-// anew, nor a settled reader at an offset that has been passed: "no offset", and what
-// is settled, are answered only when the slot is confirmed to be still ours.
+// A coordinator may have been replaced without knowing. It must not make a consumer start
+// over, or give an old offset to a reader that asked for settled ones. So it answers "no
+// offset", and settled offsets, only after the slot's ownership was confirmed.
 func (g *Groups) Fetch(ctx context.Context, group string, topics []offsets.TopicPartitions, settled bool) ([]offsets.FetchedTopic, error) {
 	ctx, cancel := g.driver.Patient(ctx)
 	defer cancel()

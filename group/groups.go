@@ -24,7 +24,7 @@ import (
 	"varve/metadata"
 )
 
-// Topics knows which topic bears a name.
+// Topics looks up topics by name.
 type Topics interface {
 	// IsTopic reports whether the topic of that name is this one.
 	IsTopic(ctx context.Context, name string, t id.Topic) (bool, error)
@@ -53,8 +53,8 @@ func Open(cfg Config, reader coordinator.Reader, writer coordinator.Writer, topi
 // OwnSlots takes slots over; see coordinator.Coordinator.
 func (g *Groups) OwnSlots(slots map[int]metadata.Guard) { g.driver.OwnSlots(slots) }
 
-// ReleaseSlot gives a slot up: what its groups have accepted is stored, unless
-// ctx ends before, and everything that is pending is answered ErrNotCoordinator.
+// ReleaseSlot releases a slot. It stores what the slot's groups have accepted, unless
+// ctx ends first, and answers pending requests with ErrNotCoordinator.
 func (g *Groups) ReleaseSlot(ctx context.Context, n int) { g.driver.ReleaseSlot(ctx, n) }
 
 // Close releases all slots, within ctx. Requests after it are ErrNotCoordinator.

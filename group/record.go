@@ -84,7 +84,7 @@ func (g *Group) flush() {
 	g.out.Store(append(ops, values...))
 }
 
-// stored is told that what was being stored is durable.
+// stored handles the end of a successful write.
 func (g *Group) stored() {
 	f := g.record.flight
 	if f == nil {

@@ -50,7 +50,7 @@ func (w *waits) over(now time.Time) {
 	}
 }
 
-// durable is told of values that are durable, by who waits for each of them.
+// durable notes that one more value of each of these waiters is durable.
 func (w *waits) durable(ids []offsets.Waiter) {
 	slices.Sort(ids)
 	for _, id := range ids {

@@ -16,7 +16,7 @@ var (
 	largeTurn = make(chan struct{}, 1) // one at a time takes units: who has some has all
 	largeUnit = 16 << 20
 	largeMost = math.MaxInt // the largest output
-	opened    atomic.Int64  // bytes of what is decompressed at this moment
+	opened    atomic.Int64  // bytes of decompressed batches in memory
 )
 
 // largeUnits are in how many parts the memory for the large ones is given out.

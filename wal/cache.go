@@ -75,16 +75,21 @@ func (c *cache) take(j id.Journal, file uint32, start, size int64, over bool) *c
 		return nil
 	}
 	k := c.empty(size)
-	if len(c.mu.free) == 0 && c.chunkSize >= prepareFrom && c.mu.limit > 0 && !c.mu.prepares {
-		c.mu.prepares = true
-		c.preparing.Go(c.prepare)
-	}
 	k.at, k.start, k.filled, k.detached, k.used = fileOf{j, file}, start, 0, false, c.clock()
 	k.pending.Store(1)
 	c.mu.chunks = append(c.mu.chunks, k)
 	c.mu.files[k.at] = append(c.mu.files[k.at], k)
 	c.mu.bytes += size
+	if len(c.mu.free) == 0 && c.chunkSize >= prepareFrom && !c.mu.prepares && c.grows() {
+		c.mu.prepares = true
+		c.preparing.Go(c.prepare)
+	}
 	return k
+}
+
+// grows reports whether another chunk fits; the lock is held.
+func (c *cache) grows() bool {
+	return c.mu.bytes+c.mu.pinned+c.mu.idle+c.chunkSize <= c.mu.limit
 }
 
 // makeRoom evicts until size more bytes fit. It reports whether they do.
@@ -113,18 +118,10 @@ func (c *cache) empty(size int64) *chunk {
 // prepareFrom is the size of chunks from which on they are prepared.
 const prepareFrom = 1 << 20
 
-// prepare adds a free chunk while the cache may still grow. The system zeroes memory when
-// it is first written, a page at a time, which takes longer than to fill it: better here
-// than where a producer waits.
+// prepare adds a free chunk whose pages were written, in the background. The system zeroes
+// a page at its first write, which can take longer than filling it; a producer would wait
+// for that.
 func (c *cache) prepare() {
-	fits := func() bool { return c.mu.bytes+c.mu.pinned+c.mu.idle+c.chunkSize <= c.mu.limit }
-	c.mu.Lock()
-	wanted := fits()
-	c.mu.prepares = wanted
-	c.mu.Unlock()
-	if !wanted {
-		return
-	}
 	mem := offheap.New(int(c.chunkSize))
 	for b := mem.Bytes(); len(b) > 0; b = b[min(len(b), vfs.BlockBytes):] {
 		b[0] = 0
@@ -132,7 +129,7 @@ func (c *cache) prepare() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.prepares = false
-	if !fits() {
+	if !c.grows() { // it was filled or closed meanwhile
 		mem.Free()
 		return
 	}
@@ -177,7 +174,7 @@ func (c *cache) remove(i int) {
 
 // giveBack keeps a chunk that nobody refers to for the next use, or frees it.
 func (c *cache) giveBack(k *chunk) {
-	if k.size() == c.chunkSize && c.mu.bytes+c.mu.pinned+c.mu.idle+c.chunkSize <= c.mu.limit {
+	if k.size() == c.chunkSize && c.grows() {
 		k.used = c.clock()
 		c.mu.free = append(c.mu.free, k)
 		c.mu.idle += c.chunkSize

@@ -27,9 +27,10 @@ func (g *generations) postpone(why string) bool {
 	return true
 }
 
-// joinAway is JoinGroup while the store is away; false if it goes on as always: members of
-// a rebalance that is under way do. One that comes back to a stable group unchanged gets
-// what it has. Everybody else has to try again, and doesn't lose its session meanwhile.
+// joinAway answers a JoinGroup while the store is away. It returns false if the request is
+// handled as usual: so are those of members of a rebalance in progress. A member that
+// rejoins a stable group unchanged gets its present assignment. All others have to retry,
+// and keep their sessions.
 func (m *Membership) joinAway(e Join) bool {
 	if !m.gen.away {
 		return false
@@ -38,7 +39,7 @@ func (m *Membership) joinAway(e Join) bool {
 	o := m.byID[id]
 	switch {
 	case id != "" && o == nil && !m.given(id), o != nil && e.MemberID != "" && m.check(id, e.InstanceID) != nil:
-		return false // it is told so
+		return false // the usual handling refuses it
 	case id != "" && e.MemberID == id && m.gen.state.in(PreparingRebalance, CompletingRebalance):
 		return false
 	case o != nil && e.MemberID == id && o.matches(e.Protocols):

@@ -4,7 +4,7 @@ import "errors"
 
 // What a membership answers a request with; each is one of Kafka's errors.
 var (
-	// ErrUnknownMember: the member is not one of the group; join anew.
+	// ErrUnknownMember: the group has no such member; join again.
 	ErrUnknownMember = errors.New("the member is not in the group")
 	// ErrFenced: another member has taken over the instance id (KIP-345).
 	ErrFenced = errors.New("the instance id belongs to another member")

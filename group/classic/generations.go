@@ -35,8 +35,8 @@ func (g *generations) there() bool { return g.state != Dead || g.deleting }
 
 func (g *generations) transition(s State) { g.state, g.since = s, g.out.Now }
 
-// rebalance begins a rebalance, or ends the join phase of the one that goes on
-// if this was the last to join.
+// rebalance starts a rebalance. If one is in its join phase, it ends that phase once all
+// members have joined.
 func (g *generations) rebalance(why string) {
 	if g.state.in(Stable, CompletingRebalance, Empty) {
 		g.prepare(why)

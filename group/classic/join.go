@@ -67,8 +67,8 @@ func distinct(protocols []Protocol) []Protocol {
 	})
 }
 
-// accepts reports whether there is room for who joins. While members rejoin, those
-// who come first stay, so that a group that is too large shrinks.
+// accepts reports whether the group has room for a member. While members rejoin, the first
+// to do so stay, so that a group that is too large shrinks.
 func (m *Membership) accepts(id string) bool {
 	o := m.byID[id]
 	switch m.gen.state {

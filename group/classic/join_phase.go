@@ -3,7 +3,7 @@ package classic
 import "time"
 
 // joinPhase is how long a join phase lasts. An initial one, of a group without members,
-// goes on as long as members come, up to their rebalance timeout in all.
+// lasts as long as members keep joining, up to their rebalance timeout in all.
 type joinPhase struct {
 	initial bool
 	came    bool          // a member came since the present step of waiting began

@@ -113,7 +113,7 @@ func (m *Membership) Loaded() {
 	m.gen.shrink()
 }
 
-// StoreAway is told when the metadata store doesn't answer, and when it does again.
+// StoreAway notes that the metadata store stopped answering, or answers again.
 // Members keep their sessions and assignments meanwhile. A rebalance would leave them
 // without partitions for as long as its end can't be stored, so it begins when the store is
 // back.
@@ -130,15 +130,15 @@ func (m *Membership) Resign(err error) {
 // Create makes the group be there, empty.
 func (m *Membership) Create() { m.gen.transition(Empty) }
 
-// End begins the end of a group without members: requests are told to try again.
+// End starts the deletion of a group without members. Requests get a retriable error.
 func (m *Membership) End() {
 	m.drop()
 	m.gen.deleting = true
 	m.gen.transition(Dead)
 }
 
-// CheckCommit reports whether who commits in a generation may; a negative one is of no
-// member. The group must be there.
+// CheckCommit returns an error if a client may not commit in a generation. A negative
+// generation is that of a client which is no member. The group must exist.
 func (m *Membership) CheckCommit(id string, instance *string, generation int32) error {
 	if generation < 0 && m.gen.state == Empty {
 		return nil
@@ -158,7 +158,7 @@ func (m *Membership) CheckCommit(id string, instance *string, generation int32) 
 	return nil
 }
 
-// Seen begins the session of a member anew; of an id that isn't a member's it does nothing.
+// Seen restarts the session of a member. It ignores other ids.
 func (m *Membership) Seen(id string) {
 	if o := m.byID[id]; o != nil {
 		m.extend(o, o.session)

@@ -57,7 +57,7 @@ func (r *roster) add(m *member) {
 	delete(r.pending, m.id)
 }
 
-// give gives an id out, to be used within a time.
+// give hands out a member id that has to be used within a time.
 func (r *roster) give(id string, within time.Duration) {
 	r.pending[id] = struct{}{}
 	r.timers.Set(timer{timerSession, id}, r.out.Now.Add(within))
@@ -77,8 +77,7 @@ func (r *roster) drop() {
 }
 
 // remove takes an id out of the group, whether it is a member or was only given
-// out. What the member waits for is answered: if it is still there it can join
-// anew.
+// out. The member's waiting requests are answered, so that it can join again.
 func (r *roster) remove(id string) {
 	r.timers.Cancel(timer{timerSession, id})
 	delete(r.pending, id)
@@ -103,7 +102,7 @@ func (r *roster) remove(id string) {
 	}
 }
 
-// rename gives a static member another id.
+// rename changes the id of a static member.
 func (r *roster) rename(m *member, id string) {
 	r.timers.Cancel(timer{timerSession, m.id})
 	delete(r.byID, m.id)
@@ -121,7 +120,7 @@ func (r *roster) set(m *member, b brought) {
 	m.brought = b
 }
 
-// idOf returns the id of who joins, "" if it has none yet.
+// idOf returns the id of the joining member, "" if it has none yet.
 func (r *roster) idOf(e *Join) string {
 	if e.MemberID == "" && e.InstanceID != nil {
 		return r.static[*e.InstanceID]
@@ -161,12 +160,12 @@ func (r *roster) holds(e *Join) bool {
 	return size <= maxMembersBytes
 }
 
-// extend begins a member's session anew.
+// extend restarts a member's session with a duration.
 func (r *roster) extend(m *member, d time.Duration) {
 	r.timers.Set(timer{timerSession, m.id}, r.out.Now.Add(d))
 }
 
-// awaitJoin makes a Join wait; one that waits already gives way.
+// awaitJoin makes a Join wait. It refuses one that waits already.
 func (r *roster) awaitJoin(m *member, t coordinator.Ticket) {
 	r.answerJoin(m, JoinReply{Err: ErrRebalance, MemberID: m.id, Generation: -1})
 	m.join = &t
@@ -181,7 +180,7 @@ func (r *roster) answerJoin(m *member, reply JoinReply) {
 	}
 }
 
-// awaitSync makes a Sync wait; one that waits already gives way.
+// awaitSync makes a Sync wait. It refuses one that waits already.
 func (r *roster) awaitSync(m *member, t coordinator.Ticket) {
 	r.answerSync(m, SyncReply{Err: ErrRebalance})
 	m.sync = &t
@@ -205,7 +204,7 @@ func (r *roster) awaitSyncs() {
 	r.unsynced = len(r.members)
 }
 
-// synced notes that a member's Sync is not awaited any more.
+// synced notes that a member's Sync is no longer awaited.
 func (r *roster) synced(m *member) {
 	if m.unsynced {
 		m.unsynced = false
@@ -213,7 +212,7 @@ func (r *roster) synced(m *member) {
 	}
 }
 
-// forgetSyncs awaits no Sync any more.
+// forgetSyncs stops awaiting Syncs.
 func (r *roster) forgetSyncs() {
 	for _, m := range r.members {
 		r.synced(m)

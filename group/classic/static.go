@@ -17,9 +17,9 @@ type replacement struct {
 	canSkip      bool // the client knows SkipAssignment
 }
 
-// replace gives a static member a new id: its client was started
-// again. What waits for the old id is fenced. If the generation stays as it is
-// the others notice nothing.
+// replace changes the id of a static member whose client was restarted. Requests that wait
+// under the old id are fenced. If the generation does not change, other members are not
+// affected.
 func (m *Membership) replace(e Join, oldID, newID string) {
 	o := m.byID[oldID]
 	r := &replacement{member: o, oldID: oldID, newID: newID, before: o.brought, leader: m.leader,

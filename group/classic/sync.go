@@ -73,7 +73,7 @@ func (g *generations) assignLate() {
 	}
 }
 
-// assign stores the leader's assignment, then gives it out.
+// assign stores the leader's assignment. Members get it after that.
 func (g *generations) assign(assignments map[string][]byte) {
 	generation := g.number
 	g.assigning = generation
@@ -121,7 +121,7 @@ func (g *generations) assignment(m *member, err error) SyncReply {
 	return SyncReply{ProtocolType: optional(g.protocolType), Protocol: optional(g.protocol), Assignment: m.assignment}
 }
 
-// syncOver is the end of the sync phase's time: those who did not sync are out.
+// syncOver ends the sync phase at its timeout and removes members that did not sync.
 func (g *generations) syncOver() {
 	if !g.state.in(CompletingRebalance, Stable) || g.unsynced == 0 {
 		return

@@ -84,8 +84,8 @@ func (o *Offsets) Store(group string, size int) (ops []metadata.Op) {
 	return ops
 }
 
-// Stored says that what Store returned is durable. It returns those who wait for it, once for
-// each of their shards.
+// Stored notes that what Store returned is durable. It returns the waiters, once for each
+// of their shards.
 func (o *Offsets) Stored() (waiters []Waiter) {
 	shards := o.flight
 	o.flight = nil
@@ -102,7 +102,7 @@ func (o *Offsets) Stored() (waiters []Waiter) {
 	return waiters
 }
 
-// unmix is told of each shard that was stored.
+// unmix is called for each shard that was stored.
 func (o *Offsets) unmix(at Shard) {
 	if t := o.topics[at.Topic]; at.N == 0 && t.mixed {
 		t.mixed = false

@@ -57,6 +57,25 @@ func producer(ctx context.Context, c *Config) (*kgo.Client, error) {
 	return cl, nil
 }
 
+// clients makes Connections clients; open makes the one of a number.
+func clients(c *Config, open func(n int) (*kgo.Client, error)) (all []*kgo.Client, err error) {
+	for n := range c.Connections {
+		cl, err := open(n)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, cl)
+	}
+	return all, nil
+}
+
+func closeAll(clients []*kgo.Client) {
+	for _, cl := range clients {
+		cl.Close()
+	}
+}
+
 // pace waits until the n-th of rate records a second is due; false if ctx ended.
 func pace(ctx context.Context, start time.Time, n int64, rate float64) bool {
 	if rate <= 0 {

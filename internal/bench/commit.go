@@ -15,12 +15,12 @@ import (
 // partitions of the topic for one of its Groups after another, one commit at a
 // time. The groups are deleted afterwards.
 func Commits(ctx context.Context, c Config) (*Result, error) {
-	clients, err := clientsFor(ctx, &c)
+	committers, err := clients(&c, func(int) (*kgo.Client, error) { return kgo.NewClient(kgo.SeedBrokers(c.Brokers...)) })
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(clients)
-	details, err := kadm.NewClient(clients[0]).ListTopics(ctx, c.Topic)
+	defer closeAll(committers)
+	details, err := kadm.NewClient(committers[0]).ListTopics(ctx, c.Topic)
 	if err == nil {
 		err = details[c.Topic].Err
 	}
@@ -38,7 +38,7 @@ func Commits(ctx context.Context, c Config) (*Result, error) {
 		until, cancel := context.WithTimeout(ctx, c.Duration)
 		defer cancel()
 		var wg sync.WaitGroup
-		for i, cl := range clients {
+		for i, cl := range committers {
 			wg.Go(func() {
 				adm := kadm.NewClient(cl)
 				for n := int64(0); until.Err() == nil; n++ {
@@ -62,12 +62,12 @@ func Commits(ctx context.Context, c Config) (*Result, error) {
 	r.Commits, r.Latency = r.Msgs, latency.latency()
 	failed.fill(r)
 	var groups []string
-	for i := range clients {
+	for i := range committers {
 		for n := range int64(c.Groups) {
 			groups = append(groups, name(i, n))
 		}
 	}
-	_, _ = kadm.NewClient(clients[0]).DeleteGroups(ctx, groups...) // some may never have been there
+	_, _ = kadm.NewClient(committers[0]).DeleteGroups(context.WithoutCancel(ctx), groups...) // some may not exist
 	return r, nil
 }
 
@@ -84,26 +84,4 @@ func commitAll(ctx context.Context, adm *kadm.Client, group, topic string, parti
 		err = answers.Error()
 	}
 	return err
-}
-
-// clientsFor makes Connections clients that have reached a broker.
-func clientsFor(ctx context.Context, c *Config, opts ...kgo.Opt) (clients []*kgo.Client, err error) {
-	for range c.Connections {
-		cl, err := kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(c.Brokers...)}, opts...)...)
-		if err == nil {
-			clients = append(clients, cl)
-			err = cl.Ping(ctx)
-		}
-		if err != nil {
-			closeAll(clients)
-			return nil, err
-		}
-	}
-	return clients, nil
-}
-
-func closeAll(clients []*kgo.Client) {
-	for _, cl := range clients {
-		cl.Close()
-	}
 }

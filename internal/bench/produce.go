@@ -15,26 +15,22 @@ const sampleEvery = 64
 // Produce writes with Connections clients as fast as they and the broker go, or
 // at Rate.
 func Produce(ctx context.Context, c Config) (*Result, error) {
-	clients := make([]*kgo.Client, c.Connections)
-	for i := range clients {
-		cl, err := producer(ctx, &c)
-		if err != nil {
-			return nil, err
-		}
-		defer cl.Close()
-		clients[i] = cl
+	producers, err := clients(&c, func(int) (*kgo.Client, error) { return producer(ctx, &c) })
+	if err != nil {
+		return nil, err
 	}
+	defer closeAll(producers)
 	var bytes, records atomic.Int64
 	var latency histogram
 	var failed failures
 	r := &Result{Mode: "produce"}
-	err := meteredRun(&c, r, func() (int64, int64, error) {
+	err = meteredRun(&c, r, func() (int64, int64, error) {
 		until, cancel := context.WithTimeout(ctx, c.Duration)
 		defer cancel()
 		life, end := producing(ctx, &c)
 		defer end()
 		var wg sync.WaitGroup
-		for i, cl := range clients {
+		for i, cl := range producers {
 			wg.Go(func() {
 				values := payloads(&c, uint64(i))
 				start := time.Now()

@@ -16,16 +16,16 @@ import (
 // transactions, Result.Commit of their ends.
 func Transactions(ctx context.Context, c Config) (*Result, error) {
 	run := time.Now().UnixNano()
-	var producers []*kgo.Client
-	defer func() { closeAll(producers) }()
-	for i := range c.Connections {
-		cl, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
-			kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.TransactionalID(fmt.Sprintf("varve-bench-%x-%d", run, i)), kgo.TransactionTimeout(30*time.Second),
+	producers, err := clients(&c, func(n int) (*kgo.Client, error) {
+		return kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
+			kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.TransactionalID(fmt.Sprintf("varve-bench-%x-%d", run, n)), kgo.TransactionTimeout(30*time.Second),
 			kgo.RecordDeliveryTimeout(time.Minute))
-		if err != nil {
-			return nil, err
-		}
-		producers = append(producers, cl)
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(producers)
+	for _, cl := range producers {
 		if _, _, err := cl.ProducerID(ctx); err != nil {
 			return nil, fmt.Errorf("begin to use a transactional id: %w", err)
 		}
@@ -34,7 +34,7 @@ func Transactions(ctx context.Context, c Config) (*Result, error) {
 	var failed failures
 	var n atomic.Int64
 	r := &Result{Mode: "txn"}
-	err := meteredRun(&c, r, func() (int64, int64, error) {
+	err = meteredRun(&c, r, func() (int64, int64, error) {
 		until, cancel := context.WithTimeout(ctx, c.Duration)
 		defer cancel()
 		life, end := producing(ctx, &c)

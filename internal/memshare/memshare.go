@@ -91,7 +91,7 @@ func Divide(total int64, pools []Pool) ([]Part, error) {
 	return parts, nil
 }
 
-// set gives the pool a value.
+// set sets the value and the bytes.
 func (p *Part) set(value int64) { p.Value, p.Bytes = value, p.bytes(value) }
 
 // wanted is the value that a pool's share of the whole makes.

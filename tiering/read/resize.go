@@ -2,7 +2,7 @@ package read
 
 import "time"
 
-// unusedAfter is how long what nobody reads stays in the caches.
+// unusedAfter is how long unread values stay in the caches.
 const unusedAfter = 30 * time.Second
 
 // Tidy drops what was not read for a while, and returns how many bytes that was.

@@ -41,7 +41,7 @@ type arrivals struct {
 	committed int64 // since then
 }
 
-// look takes what waits now, after the time since it was called last.
+// look updates the estimate. waiting is how many bytes wait now.
 func (a *arrivals) look(now time.Time, waiting int64, over time.Duration) {
 	came := max(0, waiting-a.waiting+a.committed)
 	if !a.looked.IsZero() {

@@ -71,8 +71,8 @@ func (u *Uploader) prepare(ctx context.Context) *uploadPass {
 	return &uploadPass{u: u, uploads: uploads, done: make(chan struct{})}
 }
 
-// leaveOut takes out what continues uploads of the pass before that were not
-// committed.
+// leaveOut removes partitions whose upload in the previous pass was not committed: what
+// was loaded would leave a gap.
 func (r *uploadPass) leaveOut(before *uploadPass) {
 	if before == nil {
 		return
@@ -91,7 +91,7 @@ func (r *uploadPass) leaveOut(before *uploadPass) {
 	r.uploads = slices.DeleteFunc(r.uploads, func(t objectUpload) bool { return len(t.parts) == 0 })
 }
 
-// flight is what a pass that is being uploaded has of a partition.
+// flight is the part of a partition that is being uploaded.
 type flight struct {
 	source Source
 	end    int64 // the next offset
@@ -99,7 +99,7 @@ type flight struct {
 	since  int64 // when it was planned, in ms since 1970
 }
 
-// start uploads a pass beside what the caller does.
+// start uploads a pass in the background.
 func (u *Uploader) start(ctx context.Context, r *uploadPass) {
 	r.mu.missing = map[*partitionUpload]int{}
 	r.mu.objects = map[*partitionUpload][]metadata.Object{}

@@ -113,7 +113,7 @@ func (u *Uploader) due(c *candidate, now int64) bool {
 }
 
 // candidates lists what waits, without what is to be left alone for now.
-// total is how much waits in all.
+// total is how many bytes wait in them, including those that are being uploaded.
 func (u *Uploader) candidates() (found []candidate, total int64) {
 	seen := map[id.Partition]bool{}
 	for s := range u.deps.Sources() {

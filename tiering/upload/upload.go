@@ -39,9 +39,8 @@ type Deps struct {
 	// Hurry says that the journal is filling up: all that waits is uploaded now.
 	// nil is never.
 	Hurry func() bool
-	// Unhurried is how many bytes may wait before they are uploaded without a pace: as
-	// many as are read back from memory, or as can wait without producers being held
-	// back soon. 0 is any number.
+	// Unhurried is the number of waiting bytes above which uploads are not paced. 0: they
+	// are paced however much waits.
 	Unhurried int64
 	// OnCommitted is called after heads were committed: the journal may be
 	// trimmed. It may be nil.
@@ -67,8 +66,8 @@ type Uploader struct {
 	kick      chan struct{}             // holds one token
 	requests  chan *flush               // to Run
 	stopped   chan struct{}             // closed when Run returned
-	behind    atomic.Bool               // more comes than can be compressed
-	arrived   arrivals                  // Run's own
+	behind    atomic.Bool               // more arrives than can be compressed
+	arrived   arrivals                  // Run's own: bytes within the last MaxAge
 	waiting   atomic.Int64              // bytes, as last looked
 	succeeded atomic.Int64              // when a head was last committed, in ms since 1970; 0: never
 	flushes   []*flush                  // Run's own
