@@ -33,14 +33,12 @@ func (c *Coordinator) watchStore() {
 
 // probe watches the store as long as there are requests, or it is away.
 func (c *Coordinator) probe() {
-	tick := time.NewTicker(probeEvery)
-	defer tick.Stop()
 	for used := time.Now(); time.Since(used) < unused || c.away.Load(); {
 		c.note(c.silent())
 		select {
 		case <-c.ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(probeEvery):
 		}
 		select {
 		case <-c.used:

@@ -120,7 +120,7 @@ func TestDirectoriesGrow(t *testing.T) {
 		if err := o.add(t, w, n, 100); err != nil {
 			t.Fatal(err)
 		}
-		o.n.Wait()
+		o.shown(w)
 		b, err := d.Next(after)
 		if err != nil {
 			t.Fatal(err)
