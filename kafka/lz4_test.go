@@ -47,10 +47,10 @@ func lz4Frames(t testing.TB, body []byte) map[string][]byte {
 		"4 MiB blocks":         lz4ed(t, body),
 		"64 KiB blocks":        lz4ed(t, body, lz4.BlockSizeOption(lz4.Block64Kb)),
 		"256 KiB blocks, sums": lz4ed(t, body, lz4.BlockSizeOption(lz4.Block256Kb), lz4.BlockChecksumOption(true)),
-		"no sum":               lz4ed(t, body, lz4.ChecksumOption(false)),
+		"no sum":               lz4ed(t, body, lz4.BlockSizeOption(lz4.Block64Kb), lz4.ChecksumOption(false)),
 		"size":                 lz4ed(t, body, lz4.SizeOption(uint64(len(body))), lz4.BlockSizeOption(lz4.Block64Kb)),
-		"all":                  lz4ed(t, body, lz4.SizeOption(uint64(len(body))), lz4.BlockChecksumOption(true), lz4.ChecksumOption(true)),
-		"level 9":              lz4ed(t, body, lz4.CompressionLevelOption(lz4.Level9)),
+		"all":                  lz4ed(t, body, lz4.SizeOption(uint64(len(body))), lz4.BlockSizeOption(lz4.Block64Kb), lz4.BlockChecksumOption(true), lz4.ChecksumOption(true)),
+		"level 9":              lz4ed(t, body, lz4.BlockSizeOption(lz4.Block64Kb), lz4.CompressionLevelOption(lz4.Level9)),
 	}
 }
 

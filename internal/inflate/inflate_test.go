@@ -91,6 +91,9 @@ func TestRoundTrips(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for level := stdgzip.HuffmanOnly; level <= stdgzip.BestCompression; level++ {
+				if len(plain) > countRoom && level > 1 && level < stdgzip.BestCompression {
+					continue // the smaller ones have met these levels
+				}
 				check(t, zip(t, level, plain), plain)
 			}
 		})
