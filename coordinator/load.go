@@ -7,13 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/metadata"
 )
 
 // load reads all machines of slots and starts these.
 func (c *Coordinator) load(slots map[int]*slot) {
-	wait := 50 * time.Millisecond
-	for {
+	pauses := backoff.Policy{Base: 50 * time.Millisecond, Max: 2 * time.Second}
+	for attempt := 0; ; attempt++ {
 		stored, err := c.readAll(slots)
 		if err == nil {
 			for n, s := range slots {
@@ -24,10 +25,7 @@ func (c *Coordinator) load(slots map[int]*slot) {
 		if c.ctx.Err() == nil {
 			c.log.Warn(c.kind.Plural+" can't be read yet", "err", err)
 		}
-		select {
-		case <-time.After(wait):
-			wait = min(2*wait, 2*time.Second)
-		case <-c.ctx.Done():
+		if backoff.Sleep(c.ctx, pauses.After(attempt)) != nil {
 			return
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"varve/internal/backoff"
 )
 
 // run sends until the writer is closed and everything is answered.
@@ -43,7 +45,7 @@ func (w *Writer) deliver(pack []*group) {
 // send applies a pack and answers its groups; it returns when all are answered.
 // It is sent again after an outage, and in halves if a guard failed.
 func (w *Writer) send(pack []*group) {
-	wait := retryWait{random: w.cfg.Random}
+	wait := backoff.Retry{Policy: retries, Random: w.cfg.Random}
 	for {
 		if pack = w.drop(pack); len(pack) == 0 {
 			return
@@ -56,7 +58,7 @@ func (w *Writer) send(pack []*group) {
 		case errors.Is(err, ErrUnavailable):
 			w.doubt(pack)
 			w.metrics.retries.Inc()
-			wait.sleep(w.ctx)
+			_ = wait.Wait(w.ctx)
 		case len(pack) > 1 && w.ctx.Err() == nil:
 			// Somebody's fault, but whose? The others must not suffer.
 			w.metrics.splits.Inc()

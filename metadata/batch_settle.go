@@ -3,11 +3,13 @@ package metadata
 import (
 	"errors"
 	"slices"
+
+	"varve/internal/backoff"
 )
 
 // settle finds out whether a group that may have been applied, and whose guards
 // fail now, was; true means that it is answered.
-func (w *Writer) settle(g *group, conflict error, wait *retryWait) bool {
+func (w *Writer) settle(g *group, conflict error, wait *backoff.Retry) bool {
 	rev, err := w.applied(g)
 	switch {
 	case err == nil && rev != 0:
@@ -16,7 +18,7 @@ func (w *Writer) settle(g *group, conflict error, wait *retryWait) bool {
 		w.log.Warn("guarded write failed after an outage; whether it was applied before is unknown", "key", g.ops[0].Key)
 		w.answer([]*group{g}, 0, conflict)
 	case errors.Is(err, ErrUnavailable):
-		wait.sleep(w.ctx)
+		_ = wait.Wait(w.ctx)
 		return false
 	default:
 		w.answer([]*group{g}, 0, err)

@@ -14,8 +14,10 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/backoff"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+
+	"varve/internal/backoff"
 )
 
 // etcdStore is a Store over etcd's client.
@@ -73,7 +75,7 @@ func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Reg
 // persist tries until something succeeds, fails for another reason than that etcd is away,
 // or away has had enough.
 func persist(ctx context.Context, cfg Config, away func(error) error, try func() error) error {
-	wait := retryWait{}
+	wait := backoff.Retry{Policy: retries}
 	for {
 		err := try()
 		if err == nil || !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
@@ -89,7 +91,7 @@ func persist(ctx context.Context, cfg Config, away func(error) error, try func()
 		if err := away(err); err != nil {
 			return err
 		}
-		wait.sleep(ctx)
+		_ = wait.Wait(ctx)
 	}
 }
 
@@ -101,7 +103,7 @@ func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	again := backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
+	again := grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
 	options := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: again, MinConnectTimeout: cfg.DialTimeout})}
 	if cfg.TLS.ServerName != "" {
@@ -129,7 +131,7 @@ func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
 func (s *etcdStore) greet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.DialTimeout, ErrUnavailable)
 	defer cancel()
-	wait := retryWait{}
+	wait := backoff.Retry{Policy: retries}
 	for {
 		_, err := s.get(ctx, "greeting")
 		switch {
@@ -140,7 +142,7 @@ func (s *etcdStore) greet(ctx context.Context) error {
 		case !errors.Is(err, ErrUnavailable):
 			return err
 		}
-		wait.sleep(ctx)
+		_ = wait.Wait(ctx)
 	}
 }
 

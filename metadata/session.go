@@ -8,6 +8,8 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"varve/internal/backoff"
 )
 
 // etcdSession is a lease that is kept alive through outages.
@@ -53,14 +55,14 @@ func (n *etcdSession) run(ctx context.Context) {
 	defer close(n.done)
 	tick := time.NewTicker(n.every)
 	defer tick.Stop()
-	wait := retryWait{}
+	wait := backoff.Retry{Policy: retries}
 	for {
 		err := n.renew(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			wait.reset()
+			wait.Reset()
 			n.s.health.note(nil)
 		case errors.Is(err, ErrSessionLost) && n.gone(ctx):
 			n.s.metrics.lost.Inc()
@@ -68,7 +70,7 @@ func (n *etcdSession) run(ctx context.Context) {
 			close(n.lost)
 			return
 		default:
-			if !wait.sleep(ctx) {
+			if wait.Wait(ctx) != nil {
 				return
 			}
 			continue

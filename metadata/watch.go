@@ -8,6 +8,8 @@ import (
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	grpcmd "google.golang.org/grpc/metadata"
+
+	"varve/internal/backoff"
 )
 
 // maxWatchBytes is how much waits for a slow watcher. Beyond it the stream is
@@ -29,13 +31,13 @@ type etcdWatch struct {
 	begun   bool     // the first state was read
 	pending Batch    // what was not delivered yet, if it has a Rev
 	bytes   int      // the size of pending
-	wait    retryWait
+	wait    backoff.Retry
 	refused bool // a refusal was logged, and nothing came since
 }
 
 // Watch implements Store.
 func (s *etcdStore) Watch(ctx context.Context, prefix string) <-chan Batch {
-	w := &etcdWatch{s: s, prefix: prefix, out: make(chan Batch)}
+	w := &etcdWatch{s: s, prefix: prefix, out: make(chan Batch), wait: backoff.Retry{Policy: retries}}
 	if !s.start(func() { w.run(ctx) }) {
 		close(w.out)
 	}
@@ -54,7 +56,7 @@ func (w *etcdWatch) run(ctx context.Context) {
 			continue
 		}
 		w.failed(err)
-		w.wait.sleep(ctx)
+		_ = w.wait.Wait(ctx)
 	}
 }
 
@@ -132,7 +134,7 @@ func (w *etcdWatch) follow(ctx context.Context) error {
 
 // add takes over a response, which also shows that etcd is there.
 func (w *etcdWatch) add(r clientv3.WatchResponse) {
-	w.wait.reset()
+	w.wait.Reset()
 	w.refused = false
 	w.s.health.note(nil)
 	for _, e := range r.Events {

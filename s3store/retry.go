@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"varve/internal/backoff"
 )
 
 // RetryPolicy says how often and when a call is tried again after a transient
@@ -27,16 +29,9 @@ func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{Attempts: 5, Base: 100 * time.Millisecond, Max: 5 * time.Second}
 }
 
-// pause is how long to wait after the given attempt, counted from 0.
+// pause returns a random wait after the given attempt, counted from 0.
 func (p RetryPolicy) pause(attempt int) time.Duration {
-	limit := p.Max
-	if attempt < 30 {
-		limit = min(p.Max, p.Base<<attempt)
-	}
-	if limit <= 0 {
-		limit = p.Max // the shift overflowed
-	}
-	return rand.N(limit + 1)
+	return rand.N(backoff.Policy{Base: p.Base, Max: p.Max}.After(attempt) + 1)
 }
 
 type retrying struct {
@@ -132,12 +127,5 @@ func (r *retrying) wait(ctx context.Context, op Op, key string, attempt int, cau
 	pause := r.policy.pause(attempt)
 	r.log.Debug("object store call failed, trying again", "op", op, "key", shorten(key),
 		"attempt", attempt+1, "of", r.policy.Attempts, "pause", pause, "err", cause)
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return backoff.Sleep(ctx, pause)
 }

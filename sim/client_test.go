@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/internal/backoff"
 	"varve/kafka"
 )
 
@@ -194,7 +195,7 @@ func (c *client) create(ctx context.Context, partitions int32) {
 				return
 			}
 		}
-		_ = sleep(ctx, 100*time.Millisecond)
+		_ = backoff.Sleep(ctx, 100*time.Millisecond)
 	}
 }
 
@@ -240,7 +241,7 @@ func (c *client) leader(ctx context.Context, p int32) (string, error) {
 			return addr, nil
 		}
 		c.refresh(ctx)
-		_ = sleep(ctx, c.backoff())
+		_ = backoff.Sleep(ctx, c.backoff())
 	}
 	return "", ctx.Err()
 }

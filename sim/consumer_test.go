@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/internal/backoff"
 	"varve/kafka"
 )
 
@@ -35,7 +36,7 @@ func (r *consumer) run(ctx context.Context) {
 		switch {
 		case err != nil:
 			r.c.suspect(r.partition)
-			_ = sleep(ctx, r.c.backoff())
+			_ = backoff.Sleep(ctx, r.c.backoff())
 		case next > at:
 			at = next
 			if r.group != "" {
@@ -43,7 +44,7 @@ func (r *consumer) run(ctx context.Context) {
 			}
 		case r.tail:
 		default: // the end
-			_ = sleep(ctx, 10*r.c.backoff())
+			_ = backoff.Sleep(ctx, 10*r.c.backoff())
 			if at >= high && r.group == "" {
 				at = 0
 			}
@@ -196,7 +197,7 @@ func (r *consumer) drain(ctx context.Context, end int64) bool {
 		if err != nil {
 			why = err
 			r.c.suspect(r.partition)
-			_ = sleep(ctx, 200*time.Millisecond)
+			_ = backoff.Sleep(ctx, 200*time.Millisecond)
 		}
 		at = next
 	}

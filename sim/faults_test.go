@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -264,7 +265,7 @@ func (w *world) faults(ctx context.Context, during time.Duration) {
 	began := time.Now()
 	todo := plan(w.seed, during)
 	for len(w.failed()) == 0 && ctx.Err() == nil && time.Since(began) < during {
-		_ = sleep(ctx, 50*time.Millisecond)
+		_ = backoff.Sleep(ctx, 50*time.Millisecond)
 		w.mend(false)
 		for _, h := range w.hosts {
 			h.revive()
@@ -285,7 +286,7 @@ func (w *world) heal(ctx context.Context) {
 	for _, h := range w.hosts {
 		h.boot()
 	}
-	_ = sleep(ctx, time.Second)
+	_ = backoff.Sleep(ctx, time.Second)
 }
 
 // mayLose reports whether the promise covers the loss of this host's disk now: with Q of

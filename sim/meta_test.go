@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/metadata"
 )
 
@@ -36,7 +37,7 @@ func (m *meta) trip(ctx context.Context) (lose bool, err error) {
 	d := 50*time.Microsecond + time.Duration(m.random.Int64N(int64(3*time.Millisecond)))
 	lose = m.random.IntN(4) == 0 && m.lossy
 	m.mu.Unlock()
-	if err := sleep(ctx, d); err != nil {
+	if err := backoff.Sleep(ctx, d); err != nil {
 		return false, err
 	}
 	return lose, m.g.pass()
@@ -102,7 +103,7 @@ func (m *meta) Watch(ctx context.Context, prefix string) <-chan metadata.Batch {
 			m.mu.Lock()
 			late := time.Duration(m.random.Int64N(int64(3 * time.Millisecond)))
 			m.mu.Unlock()
-			if sleep(ctx, late) != nil || m.g.pass() != nil {
+			if backoff.Sleep(ctx, late) != nil || m.g.pass() != nil {
 				continue // until the store closes it
 			}
 			select {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"varve/internal/backoff"
 )
 
 // node is a place in the network: an agent's host, from 1, or a client, from 100.
@@ -228,7 +230,7 @@ func (n *network) dial(ctx context.Context, from node, g *gate, addr string) (ne
 	if _, err := fmt.Sscanf(addr, "10.0.0.%d:", &to); err != nil {
 		return nil, fmt.Errorf("dial %s: %w", addr, err)
 	}
-	if err := sleep(ctx, n.delay()); err != nil {
+	if err := backoff.Sleep(ctx, n.delay()); err != nil {
 		return nil, err
 	}
 	for {
@@ -413,17 +415,6 @@ func (c *conn) write(b []byte) (int, error) {
 	to.bytes += len(b)
 	to.poke()
 	return len(b), nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 var errPower = errors.New("the simulated process is gone")

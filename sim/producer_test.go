@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/internal/backoff"
 	"varve/kafka"
 )
 
@@ -51,7 +52,7 @@ func (p *producer) begin(ctx context.Context) {
 				return
 			}
 		}
-		_ = sleep(ctx, p.c.backoff())
+		_ = backoff.Sleep(ctx, p.c.backoff())
 	}
 }
 
@@ -61,7 +62,7 @@ func (p *producer) run(ctx, producing context.Context) {
 	for ctx.Err() == nil && (producing.Err() == nil || len(p.unacked) > 0) {
 		if !p.round(ctx, producing) {
 			p.c.suspect(p.partition)
-			_ = sleep(ctx, p.c.backoff())
+			_ = backoff.Sleep(ctx, p.c.backoff())
 		}
 	}
 }
@@ -121,7 +122,7 @@ func (p *producer) pause(ctx context.Context) {
 	p.c.mu.Lock()
 	d := time.Duration(p.c.random.Int64N(int64(120 * time.Millisecond)))
 	p.c.mu.Unlock()
-	_ = sleep(ctx, d)
+	_ = backoff.Sleep(ctx, d)
 }
 
 // make makes the next batch.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"varve/internal/backoff"
 )
 
 // workload is the clients of a run: producers, consumers from the start and at the
@@ -72,7 +74,7 @@ func (l *workload) finish(ctx context.Context) {
 	l.consuming.Wait()
 	for _, g := range l.groups {
 		for ctx.Err() == nil && g.committed >= 0 && !g.recall(ctx) {
-			_ = sleep(ctx, g.c.backoff())
+			_ = backoff.Sleep(ctx, g.c.backoff())
 		}
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"varve/agent"
+	"varve/internal/backoff"
 	"varve/metadata"
 	"varve/s3store"
 )
@@ -224,7 +225,7 @@ func (w *world) awaitTier(ctx context.Context) {
 			if !behind && len(kvs) == int(w.partitions) {
 				return
 			}
-			_ = sleep(ctx, 100*time.Millisecond)
+			_ = backoff.Sleep(ctx, 100*time.Millisecond)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/health"
+	"varve/internal/backoff"
 )
 
 // healthPatience is how long an agent may take to answer: it asks all others, and gives
@@ -108,7 +109,7 @@ func (w *healthWatch) wait(ctx context.Context, timeout time.Duration) error {
 			last, why = a, err
 		}
 		var usage usageError
-		if err == nil && a.Level == health.Healthy || errors.As(err, &usage) || !sleep(ctx, watchEvery) {
+		if err == nil && a.Level == health.Healthy || errors.As(err, &usage) || backoff.Sleep(ctx, watchEvery) != nil {
 			return w.conclude(last, why)
 		}
 	}
@@ -124,7 +125,7 @@ func (w *healthWatch) watch(ctx context.Context, a *health.Answer, err error) er
 				return e
 			}
 		}
-		if !sleep(ctx, watchEvery) {
+		if backoff.Sleep(ctx, watchEvery) != nil {
 			return nil
 		}
 		a, err = askHealth(ctx, w.addr)
@@ -144,15 +145,6 @@ func summary(a *health.Answer, err error) string {
 		}
 	}
 	return text
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func askHealth(ctx context.Context, addr string) (*health.Answer, error) {

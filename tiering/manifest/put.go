@@ -8,18 +8,19 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/chance"
 	"varve/s3store"
 )
 
 // Putter writes immutable objects, and never gives up before ctx ends.
 type Putter struct {
-	store     s3store.Store
-	log       *slog.Logger
-	base, max time.Duration // first and longest pause
-	random    *chance.Source
-	failed    func(err error) // counts
-	waiting   func() int64    // bytes, for the log
+	store   s3store.Store
+	log     *slog.Logger
+	pauses  backoff.Policy
+	random  *chance.Source
+	failed  func(err error) // counts
+	waiting func() int64    // bytes, for the log
 
 	mu struct {
 		sync.Mutex
@@ -30,7 +31,7 @@ type Putter struct {
 // NewPutter makes a putter, which pauses for base first and for most at last. failed is told
 // of each failure, and waiting returns the bytes that wait, for the log.
 func NewPutter(store s3store.Store, log *slog.Logger, random *chance.Source, base, most time.Duration, failed func(error), waiting func() int64) *Putter {
-	return &Putter{store: store, log: log, random: random, base: base, max: most, failed: failed, waiting: waiting}
+	return &Putter{store: store, log: log, random: random, pauses: backoff.Policy{Base: base, Max: most}, failed: failed, waiting: waiting}
 }
 
 // ErrTaken: somebody else's object has the name.
@@ -76,18 +77,7 @@ func (p *Putter) mine(ctx context.Context, key string, size, attempt int) error 
 
 // Pause waits longer from attempt to attempt, but never exactly as long as others.
 func (p *Putter) Pause(ctx context.Context, attempt int) error {
-	limit := p.max
-	if attempt < 20 {
-		limit = min(limit, p.base<<attempt)
-	}
-	t := time.NewTimer(p.random.Spread(limit))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return backoff.Sleep(ctx, p.random.Spread(p.pauses.After(attempt)))
 }
 
 // Failing logs the beginning of an outage, and only that.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
+	"varve/internal/backoff"
 	"varve/s3store"
 	"varve/tiering/object"
 )
@@ -56,7 +57,7 @@ func (f *fetcher) read(ctx context.Context, key string, at int64, b *buffer) (*b
 		if ctx.Err() != nil || !s3store.Transient(err) {
 			break
 		}
-		if err := pause(ctx, retryPause(key, at, attempt)); err != nil {
+		if err := backoff.Sleep(ctx, retryPause(key, at, attempt)); err != nil {
 			break
 		}
 	}
@@ -79,17 +80,6 @@ func (f *fetcher) wait(ctx context.Context, n int) error {
 		}
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // answer is what one of the requests of a race brought. Its buffer is whoever

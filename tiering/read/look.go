@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/s3store"
@@ -140,7 +141,7 @@ func (r *Reader) size(ctx context.Context, o metadata.Object) (int64, error) {
 		case again:
 			return 0, fmt.Errorf("%w: %w", object.ErrGone, err)
 		}
-		if err := pause(ctx, lookAgain); err != nil {
+		if err := backoff.Sleep(ctx, lookAgain); err != nil {
 			return 0, err
 		}
 	}

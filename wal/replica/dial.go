@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 )
 
@@ -98,7 +99,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 			if ctx.Err() != nil || n.ctx.Err() != nil {
 				return nil
 			}
-			if temporary(err) && pause(ctx, n.cfg.RetryMin) {
+			if temporary(err) && backoff.Sleep(ctx, n.cfg.RetryMin) == nil {
 				continue
 			}
 			return fmt.Errorf("accept for replication: %w", err)

@@ -157,15 +157,3 @@ func (n *Node) journal(j id.Journal) *journal {
 	defer n.mu.Unlock()
 	return n.mu.journals[j]
 }
-
-// pause waits, or until ctx ends; false then.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

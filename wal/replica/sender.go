@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/wire"
 	"varve/wal"
@@ -63,8 +64,8 @@ func (s *sender) member() Member {
 // run connects again and again until the journal is left, or the node closed.
 func (s *sender) run() {
 	n := s.x.n
-	wait := n.cfg.RetryMin
-	for n.ctx.Err() == nil {
+	pauses, attempt := backoff.Policy{Base: n.cfg.RetryMin, Max: n.cfg.RetryMax}, 0
+	for ; n.ctx.Err() == nil; attempt++ {
 		began := time.Now()
 		err := s.stream(n.ctx)
 		s.disconnected(err)
@@ -75,15 +76,15 @@ func (s *sender) run() {
 			n.d.Log.Debug("replication stream to a member ended", "journal", s.x.id, "store", s.to, "err", err)
 		}
 		if time.Since(began) > n.cfg.RetryMax {
-			wait = n.cfg.RetryMin
+			attempt = 0
 		}
+		wait := pauses.After(attempt)
 		if refuses(err) {
-			wait = n.cfg.RetryMax
+			wait = pauses.Max
 		}
-		if !pause(n.ctx, wait) {
+		if backoff.Sleep(n.ctx, wait) != nil {
 			return
 		}
-		wait = min(2*wait, n.cfg.RetryMax)
 	}
 }
 
