@@ -74,7 +74,7 @@ func TestFollowerAfterAFailedSync(t *testing.T) {
 }
 
 // TestRecoveryAfterAFailedSync: what is read back after a crash may be in memory only. If
-// it can't be made durable it doesn't count, however often somebody asks.
+// it can't be made durable it doesn't count, however often someone asks.
 func TestRecoveryAfterAFailedSync(t *testing.T) {
 	disk, armed := failing()
 	s := openStore(t, small(), disk)

@@ -11,7 +11,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// chunk is a buffer that holds a part of a journal file as it lies on the disk. Writers
+// chunk is a buffer that holds a part of a journal file as it is on the disk. Writers
 // fill it, the disk is written from it, and readers at the tail share it until it is
 // evicted.
 type chunk struct {
@@ -36,7 +36,7 @@ type fileOf struct {
 	num     uint32
 }
 
-// cache keeps the newest chunks. Its memory lies outside the Go heap and is at most limit,
+// cache keeps the newest chunks. Its memory is outside the Go heap and is at most limit,
 // but for chunks that are taken over the limit on purpose. Readers hold at most half of it,
 // so that writers always have the other half.
 type cache struct {
@@ -138,7 +138,7 @@ func (c *cache) prepare() {
 }
 
 // evict drops the oldest chunk of which all entries are committed and on disk, one without
-// readers if there is one: what readers hold gives no memory back.
+// readers if there is one: what readers hold frees no memory.
 func (c *cache) evict() bool {
 	i := slices.IndexFunc(c.mu.chunks, func(k *chunk) bool { return k.pending.Load() == 0 && k.readers == 0 })
 	if i < 0 {
@@ -172,7 +172,7 @@ func (c *cache) remove(i int) {
 	}
 }
 
-// giveBack keeps a chunk that nobody refers to for the next use, or frees it.
+// giveBack keeps a chunk that no one refers to for the next use, or frees it.
 func (c *cache) giveBack(k *chunk) {
 	if k.size() == c.chunkSize && c.grows() {
 		k.used = c.clock()
@@ -282,7 +282,7 @@ type View struct {
 	c     *cache
 }
 
-// Release gives the memory back; Bytes must not be used any more.
+// Release returns the memory; Bytes must not be used any more.
 func (v *View) Release() {
 	if v.k == nil {
 		return

@@ -134,7 +134,7 @@ func TestCacheStaysWithinItsLimit(t *testing.T) {
 	}
 }
 
-// A cache that is made smaller gives memory back at once, but for what waits for the disk or
+// A cache that is made smaller returns memory back at once, but for what waits for the disk or
 // is being read, and grows again.
 func TestCacheChangesItsSize(t *testing.T) {
 	before := offheap.Mapped()

@@ -2,7 +2,7 @@ package wal
 
 import "varve/internal/id"
 
-// Commit says that the entries of the journal up to number are committed: enough
+// Commit marks the entries of the journal up to number as committed: enough
 // members have them on disk, with all before them. It never moves backwards, counts
 // for nothing once the journal is frozen, and is ignored for another journal than
 // that which takes the appends. Only for journals created with a Replication.
@@ -62,7 +62,7 @@ func (w *Writer) tellNext() bool {
 	}
 	w.mu.Lock()
 	l.told = e.number
-	w.committed.Store(l.told) // last: who sees the number finds that the owners know
+	w.committed.Store(l.told) // last: a caller that sees the number can rely on the owners knowing
 	l.settle()
 	if l.frozen && l.told == l.bound {
 		w.freedLocked() // Switch waits for this

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Config says how much a store may use and how its files look.
+// Config bounds what a store may use, and sets the size of its files.
 type Config struct {
 	// Dir is the directory of the journals.
 	Dir string `yaml:"-"`
@@ -18,7 +18,7 @@ type Config struct {
 	CacheBytes int64 `yaml:"cache_bytes" share:"memory" doc:"memory for write buffers and the cache of recent records, in bytes"`
 	// ReadBytes is the memory for readers that lag behind the tail cache.
 	ReadBytes int64 `yaml:"read_bytes" share:"memory" doc:"memory for reading the journal from disk, in bytes"`
-	// IndexBytes is the memory of the owners, who know where each batch lies that isn't uploaded;
+	// IndexBytes is the memory of the owners, which know where each batch is that isn't uploaded;
 	// 0 is no bound.
 	IndexBytes int64 `yaml:"index_bytes" share:"memory" doc:"memory for the index of batches that wait for upload, in bytes, 64 for each. The less memory, the more a small batch counts towards soft_bytes and hard_bytes"`
 	// KeepBytes is how much stays on disk as a cache after it was trimmed.

@@ -7,7 +7,7 @@ import (
 	"varve/internal/id"
 )
 
-// Cursor reads a journal's entries as they lie in the files, one run after another,
+// Cursor reads a journal's entries as they are in the files, one run after another,
 // from memory where they are still there: what members are sent.
 type Cursor struct {
 	store *Store
@@ -17,14 +17,14 @@ type Cursor struct {
 	buf   []byte
 }
 
-// Run is some whole entries that lie one after another. It must be released.
+// Run is a range of whole, contiguous entries. It must be released.
 type Run struct {
 	Bytes       []byte
 	First, Last uint64
 	view        View
 }
 
-// Release gives the memory back.
+// Release returns the memory.
 func (r *Run) Release() {
 	r.view.Release()
 	r.Bytes = nil
@@ -34,7 +34,7 @@ func (r *Run) Release() {
 var errEnough = errors.New("enough")
 
 // Cursor stands after entry number after. The journal was recovered, or is
-// followed or written here. ErrGone says that the entry is not here any more.
+// followed or written here. It fails with ErrGone if the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	c := &Cursor{store: s, id: j, next: after + 1}
 	h, err := s.member(j)

@@ -13,7 +13,7 @@ import (
 
 // TestOneDamagedJournal: a sector that can't be read ends one journal here, not the store:
 // it is no answer to what that one holds, and goes on with the others. When the damaged one
-// is needed no more, nothing is left of it.
+// is no longer needed, nothing is left of it.
 func TestOneDamagedJournal(t *testing.T) {
 	for name, spoil := range map[string]struct {
 		file string

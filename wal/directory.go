@@ -6,7 +6,7 @@ import (
 	"varve/internal/id"
 )
 
-// maxDirectories bounds what Directories.Next gives at a time, but for one entry.
+// maxDirectories bounds what Directories.Next returns at a time, but for one entry.
 const maxDirectories = 1 << 20
 
 // Directories reads the directories of a journal's entries from the front to the back,
@@ -30,7 +30,7 @@ func (d *Directories) Journal() id.Journal { return d.id }
 
 // Next returns the directories of the entries with numbers above after, as many as a MiB
 // holds, in the form that ParseDirectories reads; empty if there are none. It goes on
-// quickly after what it gave last, and may be asked for any place.
+// quickly after what it returned last, and may be asked for any place.
 func (d *Directories) Next(after uint64) ([]byte, error) {
 	files, end, err := d.store.filesOf(d.id)
 	if err != nil {
@@ -106,7 +106,7 @@ func (d *Directories) gather(out []byte, after, end uint64) (_ []byte, full bool
 	return out, false, nil
 }
 
-// ParseDirectories calls each with every entry of what Directories.Next gave. The Entry
+// ParseDirectories calls each with every entry of what Directories.Next returned. The Entry
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
 

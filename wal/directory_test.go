@@ -91,7 +91,7 @@ func TestDirectoriesAreReadOnce(t *testing.T) {
 	}
 }
 
-// parsed counts the records of an answer and gives its last entry.
+// parsed counts the records of an answer and returns its last entry.
 func parsed(t *testing.T, b []byte, after uint64, records *int64) uint64 {
 	t.Helper()
 	err := ParseDirectories(b, func(e *Entry) error {

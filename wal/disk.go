@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// batch is a row of closed entries that lie one after another: one write and one
+// batch is a range of contiguous closed entries: one write and one
 // sync. It refers to no entry, since those may be settled or carried over
 // meanwhile.
 type batch struct {
@@ -48,7 +48,7 @@ func (l *lane) run() {
 }
 
 // next returns what is to be written, closing the open entry if nothing else waits.
-// over says that nothing ever will be.
+// over reports that nothing ever will be.
 func (l *lane) next() (b batch, ok, over bool) {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
@@ -92,7 +92,7 @@ func (l *lane) store(b batch) bool {
 	switch {
 	case err == nil:
 		l.wrote(&b)
-	case dropped: // nobody needs what isn't on this disk: its memory is free
+	case dropped: // no one needs what isn't on this disk: its memory is free
 		l.stored = l.closed
 		l.settle()
 	}

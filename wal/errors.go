@@ -25,7 +25,7 @@ var (
 	errNoEntry = errors.New("no intact entry")
 )
 
-// CorruptError says where a journal is damaged beyond what a crash can do.
+// CorruptError is the place where a journal is damaged beyond what a crash can do.
 type CorruptError struct {
 	Path   string
 	Offset int64

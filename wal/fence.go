@@ -9,7 +9,7 @@ import (
 
 // Fence makes durable that epoch fenced the journal: no append and no copy from
 // below it is taken any more, and what was under way is on disk and counted, or
-// never will be. It gives the last entry that this store holds. A lower epoch than
+// never will be. It returns the last entry that this store holds. A lower epoch than
 // one before is ErrFenced; a journal that was never joined is ErrUnknown.
 func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
 	h, err := s.member(j)
@@ -87,11 +87,11 @@ func (s *Store) lastOf(h *journal) uint64 {
 
 // Last is the last entry that is durable here, with everything before it, and not
 // beyond the end of a sealed journal. A sealed journal of which it is less than the
-// end is not all here. It reads what recovery must, if nobody did before.
+// end is not all here. It reads what recovery must, if no one did before.
 func (s *Store) Last(j id.Journal) (uint64, error) { return s.Recover(j) }
 
 // Seal makes durable where the journal ends; what is held beyond is forgotten.
-// What lies at or below the end may still be copied here.
+// What is at or below the end may still be copied here.
 func (s *Store) Seal(j id.Journal, end uint64) error {
 	h, err := s.member(j)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Store) Seal(j id.Journal, end uint64) error {
 	})
 }
 
-// admit reports whether entries up to last may be written by who has that epoch: 0 is
+// admit reports whether entries up to last may be written by a writer of that epoch: 0 is
 // the writer, others are recoverers. The gate is held.
 func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
 	if err := s.intact(); err != nil {

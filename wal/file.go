@@ -35,7 +35,7 @@ type file struct {
 	gone bool
 
 	// Guarded by Store.mu from the moment that the file is in it.
-	first    uint64 // the lowest entry, once somebody asked; 0: not known
+	first    uint64 // the lowest entry, once someone asked; 0: not known
 	last     uint64 // the highest committed entry
 	appends  int64  // in the entries up to there
 	complete bool   // takes no entries beyond final
@@ -159,7 +159,7 @@ func appendDir(dst []byte, h *header, dir []byte) []byte {
 
 const indexHeadBytes = len(indexMagic) + 8
 
-// joinDirs puts the entries of more, which follow, behind those of dirs.
+// joinDirs puts the entries of more, which follow, after those of dirs.
 func joinDirs(dirs, more []byte) []byte {
 	if len(dirs) == 0 {
 		return more

@@ -137,12 +137,12 @@ func (f *Follower) locate() (next *file, err error) {
 	return next, nil
 }
 
-// Append takes whole entries that lie one after another, as the writer closed
+// Append takes whole contiguous entries, as the writer closed
 // them, checks every byte of them, and writes those that are new; Sync makes them
 // durable. The epoch is 0 for the writer, and a recoverer's for its copies: another
 // than that which fenced the journal is ErrFenced. It waits for the next file to be
 // ready, and answers ErrFull if there can't be one. entries is changed: the field
-// of the header that says what is durable is about this store.
+// of the header with the durable number is about this store.
 func (f *Follower) Append(ctx context.Context, entries []byte, epoch uint64) error {
 	run, err := f.parse(entries)
 	if err != nil {
@@ -263,7 +263,7 @@ func (f *Follower) place(h *header) error {
 	return nil
 }
 
-// fits counts the entries that lie in this file, one after another, and count in a
+// fits counts the entries that are in this file, one after another, and count in a
 // sealed journal.
 func (f *Follower) fits(run []received) int {
 	m := f.store.metaOf(f.held)
@@ -296,7 +296,7 @@ func (f *Follower) note(run []received) {
 	u.last, u.end = f.written, f.at
 }
 
-// Sync makes durable what was written, and says up to which entry this store has
+// Sync makes durable what was written, and returns up to which entry this store has
 // all.
 func (f *Follower) Sync() (durable uint64, err error) {
 	f.held.gate <- struct{}{}

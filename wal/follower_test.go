@@ -106,7 +106,7 @@ func (p *pair) sync() uint64 {
 	return n
 }
 
-// check reads all that the follower's store has, and gives how many appends.
+// check reads all that the follower's store has, and returns how many appends.
 func (p *pair) check(s *Store) (next int64) { return p.checkFrom(s, 0) }
 
 // checkFrom is check, of a store that begins with a later append.
@@ -379,7 +379,7 @@ func TestFenceEndsTheWriterItself(t *testing.T) {
 	}
 }
 
-// TestFenceCountsWhatWasNotCommitted: what lies on the disk of a writer that is fenced
+// TestFenceCountsWhatWasNotCommitted: what is on the disk of a writer that is fenced
 // counts, told or not, and copies follow it.
 func TestFenceCountsWhatWasNotCommitted(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())

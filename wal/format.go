@@ -51,7 +51,7 @@ import (
 //	60 crc        uint32  CRC-32C of bytes 0 to 59
 //
 // The directory stands after the bodies, not before them: a body's place is
-// then final as soon as it is copied, and the header, written last, says where
+// then final as soon as it is copied, and the header, written last, holds where
 // the directory is. A body carries its own CRC-32C from byte 21 on (a record
 // batch's); the directory holds that and one of the bytes before, so that every
 // byte is covered and none is summed twice. The layout of a directory's record
@@ -60,12 +60,12 @@ import (
 // What a disk may do: keep or lose each block that was not synced, in any order.
 // An entry is written by one call and synced before the next is written. So the
 // first number that is missing or damaged ends the journal, unless an intact
-// entry behind it says that the number was durable: that is damage, not a torn
+// entry after it shows that the number was durable: that is damage, not a torn
 // tail, and recovery refuses to guess. Old data after the end never counts,
 // for it has another id, or a position or number that does not follow.
 //
 // When a file is full and its entries are committed, their directories are
-// written once more, one after another, to "<journal>.<file>.idx", so that a
+// written again, one after another, to "<journal>.<file>.idx", so that a
 // start reads those instead of the file.
 //
 // Files are trimmed from the front; the numbers of what is left have no gap. A copy
@@ -95,12 +95,12 @@ func sum(b []byte) uint32 { return crc32.Checksum(b, castagnoli) }
 // Later places are larger.
 type Pos uint64
 
-// Distance is how many bytes of files lie between q and the later place p.
+// Distance is how many bytes of files are between q and the later place p.
 func (p Pos) Distance(q Pos, fileBytes int64) int64 {
 	return int64(p.file()-q.file())*fileBytes + p.off() - q.off()
 }
 
-// First is where a journal's first entry lies.
+// First is where a journal's first entry is.
 const First = Pos(blockBytes)
 
 func makePos(file uint32, off int64) Pos { return Pos(uint64(file)<<32 | uint64(off)) }
@@ -109,7 +109,7 @@ func (p Pos) file() uint32   { return uint32(p >> 32) }
 func (p Pos) off() int64     { return int64(uint32(p)) }
 func (p Pos) String() string { return fmt.Sprintf("%08x:%d", p.file(), p.off()) }
 
-// Record says what an append is, so that nobody needs its bytes to know.
+// Record describes an append, so that its bytes needn't be read.
 //
 //	 0 topic           16 bytes
 //	16 partition       int32
@@ -278,7 +278,7 @@ func parseDirectory(dst []Record, h *header, dir []byte) ([]Record, error) {
 	return parseRecords(dst, h.dirAt, dir)
 }
 
-// parseRecords reads the records of an entry; bodies must lie between the header and
+// parseRecords reads the records of an entry; bodies must be between the header and
 // the directory.
 func parseRecords(dst []Record, dirAt uint32, dir []byte) ([]Record, error) {
 	for ; len(dir) > 0; dir = dir[RecordBytes:] {

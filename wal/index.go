@@ -59,7 +59,7 @@ func (s *Store) unindex(f *file) error {
 			return fmt.Errorf("read index to go on with %s: %w", f.path, err)
 		}
 	}
-	// There may be one that nobody trusted.
+	// There may be one that no one trusted.
 	if err := s.fs.Remove(s.cfg.Dir + "/" + indexName(f)); err == nil {
 		if err := s.fs.SyncDir(s.cfg.Dir); err != nil {
 			return err

@@ -10,17 +10,17 @@ import (
 	"varve/internal/vfs"
 )
 
-// Inspector is told what Inspect finds; all of its functions must be set.
+// Inspector receives what Inspect finds. All of its functions must be set.
 type Inspector struct {
 	// Journal is what the store keeps about a journal: the epoch that fenced it,
 	// and where it was decided to end, if it was. Its files follow.
 	Journal func(j id.Journal, fence uint64, sealed bool, end uint64)
-	// File begins a file; err says why its header can't be believed, and then
+	// File begins a file; err is why its header can't be believed, and then
 	// nothing is read from it.
 	File func(path string, size int64, err error)
 	// Entry is the next intact entry of the file. It is valid during the call.
 	Entry func(e *Entry)
-	// End says where the intact entries of the file end, and what is there: why is
+	// End has the place where the intact entries of the file end, and what is there: why is
 	// nil at the file's end.
 	End func(at int64, why error)
 	// Other is a file of the directory that holds no entries.

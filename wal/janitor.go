@@ -74,7 +74,7 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 		s.mu.wants = without(s.mu.wants, p)
 		s.mu.Unlock()
 	}
-	was := p.put(f, err) // after that: who takes the file may want the next at once
+	was := p.put(f, err) // after that: the taker may want the next at once
 	p.freed()
 	switch {
 	case isFull(err), isFull(was): // said once for all journals
@@ -146,7 +146,7 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	defer s.mu.Unlock()
 	made := &file{journal: j, num: num, path: path, size: size, f: f, reader: reader}
 	made.end.Store(blockBytes)
-	if held.dropped { // meanwhile: nobody would ever trim it
+	if held.dropped { // meanwhile: no one would ever trim it
 		s.mu.given = append(s.mu.given, made)
 		signal(s.work)
 		return nil, errDropped(j)

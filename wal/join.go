@@ -67,7 +67,7 @@ func joinAgain(j id.Journal, was, m meta) error {
 }
 
 // member returns what is held of a journal that was joined, or ErrUnknown. After a failed
-// sync nobody gets it.
+// sync no one gets it.
 func (s *Store) member(j id.Journal) (*journal, error) {
 	if err := s.intact(); err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import (
 	"varve/internal/id"
 )
 
-// lane is one journal of a writer: where its entries lie and how far they got.
+// lane is one journal of a writer: where its entries are and how far they got.
 // Its fields are guarded by Writer.mu, but for those that never change.
 type lane struct {
 	w     *Writer

@@ -4,7 +4,7 @@ package wal
 type Memory struct {
 	Cache int64 // write buffers and recent records
 	Reads int64 // what is read from disk
-	Index int64 // of the partitions, which know where each batch lies
+	Index int64 // of the partitions, which know where each batch is
 }
 
 // Memory returns what is in use now. The index is an estimate, by what the files hold.

@@ -15,8 +15,8 @@ import (
 // magic, version uint32, fence uint64, sealed byte, end uint64, from version 2 on
 // the size of the journal's files as uint32 and the number of the journal before it
 // as uint32, from version 3 on the floor, CRC-32C. The floor is the number of the
-// journal's first entry here uint64 and its position uint64, or both 0: what lies
-// below, and every file before that position's, was given up and is needed by nobody.
+// journal's first entry here uint64 and its position uint64, or both 0: what is
+// below, and every file before that position's, was given up and is not needed.
 const (
 	metaMagic   = "VARVEMET"
 	metaVersion = 3
@@ -31,7 +31,7 @@ type meta struct {
 	fence     uint64
 	sealed    bool
 	end       uint64
-	fileBytes uint32 // 0 in version 1: as this store's configuration says
+	fileBytes uint32 // 0 in version 1: as in this store's configuration
 	prev      uint32 // see Membership
 	floor     floor
 }
@@ -108,7 +108,7 @@ func (s *Store) loadMeta(name string) error {
 	return nil
 }
 
-// Sealed says where the journal was decided to end, if it was. It doesn't say that
+// Sealed returns where the journal was decided to end, if it was. It doesn't mean that
 // this store holds all of it: see Last.
 func (s *Store) Sealed(j id.Journal) (end uint64, ok bool) {
 	s.mu.Lock()

@@ -9,7 +9,7 @@ import (
 )
 
 // View returns n committed bytes from pos on in place: from the tail cache, or from
-// what is read for those who lag, if that is worth while.
+// what is read for lagging readers, if that is worth while.
 func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 	v, ok := s.cache.view(j, pos, n)
 	from := "memory"
@@ -24,7 +24,7 @@ func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
 }
 
 // ReadAt fills p with committed bytes from pos on, from memory or from disk.
-// ErrGone says that they were trimmed and recycled, or never were here: what stands in
+// It fails with ErrGone if they were trimmed and recycled, or never were here: what stands in
 // a file after the last entry are zeroes, or what was there before the file was the
 // journal's.
 func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
@@ -47,7 +47,7 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	return nil
 }
 
-// beyond reports whether a place lies after the last entry on this disk, if that is known.
+// beyond reports whether a place is after the last entry on this disk, if that is known.
 // An entry that is committed and not on this disk yet is in memory.
 func (s *Store) beyond(j id.Journal, end Pos) bool {
 	s.mu.Lock()

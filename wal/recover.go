@@ -18,12 +18,12 @@ import (
 //     number and place, name this journal, and match its checksums. An entry that
 //     does not fit a file's rest begins the next file.
 //  3. The first that fails is the end. Every later block of the journal is then
-//     searched for an intact entry which says that the end's successor was
+//     searched for an intact entry which shows that the end's successor was
 //     durable; one such is damage (CorruptError), not a torn tail.
 //  4. What was read is synced: it may be in the page cache only.
 //
 // A journal that this process writes or follows, or recovered before, is not read
-// again. What lies beyond the end of a sealed journal doesn't count.
+// again. What is beyond the end of a sealed journal doesn't count.
 func (s *Store) Recover(j id.Journal) (last uint64, err error) {
 	h, err := s.member(j)
 	if err != nil {
@@ -141,7 +141,7 @@ func (sc *scanner) settle(f *file, dirs []byte, appends, end int64, indexed bool
 	f.end.Store(end)
 }
 
-// read walks through one file and gives its directories, how many appends they are
+// read walks through one file and returns its directories, how many appends they are
 // about, and where it stopped.
 func (sc *scanner) read(f *file) (dirs []byte, appends, at int64, err error) {
 	for at = blockBytes; at < f.size; {

@@ -15,7 +15,7 @@ type Room struct {
 }
 
 // lowFiles is how few files there must be room for before producers are slowed down: they
-// are told before the last byte is written, and uploads make room meanwhile.
+// are throttled before the last byte is written, and uploads make room meanwhile.
 const lowFiles = 4
 
 // mostShort is the pressure of a disk that has room for no further file: the present one
@@ -60,7 +60,7 @@ func (s *Store) squeeze() {
 	s.lacks.Store(max(0, lowFiles-s.files(free)))
 }
 
-// noteFull keeps why no file can be made, and says so when that begins or ends.
+// noteFull keeps why no file can be made, and logs when that begins or ends.
 func (s *Store) noteFull(err error) {
 	was := s.full.Load()
 	if err == nil {

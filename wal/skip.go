@@ -7,7 +7,7 @@ import (
 	"varve/internal/id"
 )
 
-// floor is where a journal begins in a store: at an entry that lies at the first
+// floor is where a journal begins in a store: at an entry that is at the first
 // place of a file. The zero floor is not set.
 type floor struct {
 	first uint64
@@ -25,7 +25,7 @@ func (m meta) start() floor {
 }
 
 // First is the first entry that this store still has of a journal, or the next that
-// it will have, and where it lies: always the first place of a file. What lies below
+// it will have, and where it is: always the first place of a file. What is below
 // was trimmed, here or where this store's copy was made from. The journal was
 // recovered, or is followed or written here.
 func (s *Store) First(j id.Journal) (number uint64, at Pos, err error) {
@@ -79,9 +79,9 @@ func (s *Store) findFirst(f *file) (number uint64, err error) {
 	return number, nil
 }
 
-// Skip gives up all that this store holds of the journal, which must lie below entry
+// Skip gives up all that this store holds of the journal, which must be below entry
 // first, and goes on with that entry at a place, which must be a file's first. The
-// caller knows that nobody needs what lies below: the one who wrote the journal, or
+// caller knows that no one needs what is below: the one who wrote the journal, or
 // is copied from, has trimmed it. The epoch is as for Append. When it returns, the
 // store answers that it has everything below first, also after a crash; before, it
 // answers what it held.
@@ -104,7 +104,7 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 		return err
 	}
 	if f.written+1 == first {
-		return nil // nothing lies between, or it was skipped before
+		return nil // nothing is between, or it was skipped before
 	}
 	to := floor{first, at}
 	switch {

@@ -53,7 +53,7 @@ func (p *pair) reopen() {
 	p.follow()
 }
 
-// TestSkip: a follower that lacks what was trimmed goes on behind that, and is the
+// TestSkip: a follower that lacks what was trimmed goes on after that, and is the
 // same as any other from there on, also after restarts and when it skips again.
 func TestSkip(t *testing.T) {
 	for _, had := range []uint64{0, 3} {
@@ -147,7 +147,7 @@ func TestSkipFreesWhatItGivesUp(t *testing.T) {
 	}
 }
 
-// TestSkipRefusesWhatIsHeld: nothing is given up that may be needed, for nobody who
+// TestSkipRefusesWhatIsHeld: nothing is given up that may be needed, for no one who
 // may not ask.
 func TestSkipRefusesWhatIsHeld(t *testing.T) {
 	p := newPair(t)
@@ -187,7 +187,7 @@ func TestSkipRefusesWhatIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("an entry beyond the end", had+2, ahead, 5, ErrClosed)
-	p.skipAs(5, had+1, ahead) // nothing lies between: no skip
+	p.skipAs(5, had+1, ahead) // nothing is between: no skip
 	p.store.Drop(p.w.ID())
 	if err := p.f.Skip(t.Context(), had+1, ahead, 5); !errors.Is(err, ErrUnknown) {
 		t.Errorf("in a dropped journal: %v", err)

@@ -28,7 +28,7 @@ func (s *Store) short() bool {
 	return err == nil && free < s.cfg.ReserveBytes+2*s.cfg.FileBytes
 }
 
-// keepsSpare reports whether a file of that size, which nobody needs, becomes a spare.
+// keepsSpare reports whether a file of that size, which no one needs, becomes a spare.
 func (s *Store) keepsSpare(size int64) bool {
 	n := s.spareCount()
 	return size == s.cfg.FileBytes && (n < fewSpares || int64(n+1)*size <= s.cfg.SpareBytes && !s.short())

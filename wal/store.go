@@ -24,7 +24,7 @@ type Options struct {
 	FS       vfs.FS
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics are registered
-	// Fatal is told when a write or sync failed: what is durable is not known any
+	// Fatal is called when a write or sync failed: what is durable is not known any
 	// more, and the process must end. It may return; then all appends fail, and
 	// nothing is said any more of what is durable here.
 	Fatal func(error)
@@ -71,11 +71,11 @@ type Store struct {
 
 // journal is what the store holds of one journal.
 type journal struct {
-	// gate is held (a value is in it) by who writes to the journal's files or
+	// gate is held (a value is in it) by the one that writes to the journal's files or
 	// changes its meta file, so that nothing from below a fence becomes durable
 	// after it.
 	gate chan struct{}
-	// indexing is held while an index is written, and by who takes a file's index
+	// indexing is held while an index is written, and by the one that takes a file's index
 	// back to go on writing the file. Taken after gate.
 	indexing chan struct{}
 
@@ -86,7 +86,7 @@ type journal struct {
 	last     uint64   // the highest entry that is durable here, with all before it
 	tail     Pos      // behind it
 	passed   uint64   // the highest entry of files that were taken away
-	dropped  bool     // needed no more, all of it
+	dropped  bool     // no longer needed, all of it
 	damaged  error    // something of it can't be read: nothing is said of what it holds
 	bad      []string // paths of the files of which that is so
 	writer   *Writer
@@ -149,7 +149,7 @@ func (s *Store) Close() error {
 	return s.lock.Close()
 }
 
-// fail notes that a write or sync failed, for good: a system says so once, and counts
+// fail notes that a write or sync failed, for good: a system reports it once, and counts
 // what it could not write as written from then on.
 func (s *Store) fail(err error) {
 	s.broken.CompareAndSwap(nil, &err)
@@ -310,6 +310,6 @@ func (s *Store) Journals() []id.Journal {
 	return js
 }
 
-// Space says how many bytes are free on the journal's disk, and how many there
+// Space returns how many bytes are free on the journal's disk, and how many there
 // are in all.
 func (s *Store) Space() (free, total int64, err error) { return s.fs.Space(s.cfg.Dir) }

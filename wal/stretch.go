@@ -51,7 +51,7 @@ func stretchOf(j id.Journal, pos Pos) stretch {
 }
 
 // view pins n bytes from pos on, which are a part of whole that are read, loading
-// what is worth it. What lies in two stretches is not served here.
+// what is worth it. What is in two stretches is not served here.
 func (st *stretches) view(j id.Journal, pos Pos, n, whole int) (View, bool) {
 	at := stretchOf(j, pos)
 	if pos.off()+int64(n) > at.start()+stretchBytes {
@@ -88,7 +88,7 @@ func (st *stretches) copy(j id.Journal, p []byte, pos Pos) bool {
 	return true
 }
 
-// touch notes an access and says whether the stretch is worth loading.
+// touch notes an access and reports whether the stretch is worth loading.
 func (st *stretches) touch(at stretch, n int) bool {
 	st.mu.Lock()
 	defer st.mu.Unlock()
@@ -107,7 +107,7 @@ func (st *stretches) touch(at stretch, n int) bool {
 	return false
 }
 
-// load reads a stretch, or waits for who does. It may fail: then readers go to
+// load reads a stretch, or waits for the reader that does. It may fail: then readers go to
 // the file, and meet the reason there.
 func (st *stretches) load(at stretch) {
 	st.mu.Lock()
@@ -148,7 +148,7 @@ func (st *stretches) read(at stretch) {
 	k.pending.Add(-1)
 }
 
-// ahead loads a stretch behind at in the background.
+// ahead loads a stretch after at in the background.
 func (st *stretches) ahead(at stretch, by int64) {
 	next := stretch{at.journal, at.file, at.index + by}
 	st.mu.Lock()

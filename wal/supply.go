@@ -44,7 +44,7 @@ func (p *supply) take() *file {
 	return f
 }
 
-// put brings the file, or why there is none, and says how that was before.
+// put brings the file, or why there is none, and returns how that was before.
 func (p *supply) put(f *file, err error) (was error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

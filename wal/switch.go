@@ -32,7 +32,7 @@ func (w *Writer) Freeze() (end uint64) {
 }
 
 // Switch moves on to the prepared journal, after the old one was sealed at what
-// Freeze gave. What lies beyond that is appended again to the new one, in order;
+// Freeze returned. What is beyond that is appended again to the new one, in order;
 // its owners hear once, of the new journal. Appends are busy meanwhile. It returns
 // when all is in place; an error ends the writer.
 func (w *Writer) Switch(ctx context.Context) error {
@@ -136,7 +136,7 @@ func (w *Writer) carryOver(ctx context.Context) error {
 	}
 }
 
-// carryOne carries one entry's appends over; again says that there may be more.
+// carryOne carries one entry's appends over; again reports whether there may be more.
 func (w *Writer) carryOne() (again bool, err error) {
 	if len(w.mu.carry) == 0 {
 		return false, nil

@@ -389,7 +389,7 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 }
 
 // TestFrozenStaysFrozen: what members acknowledge once the journal is frozen is told to
-// nobody, also if the journal ends there.
+// no one, also if the journal ends there.
 func TestFrozenStaysFrozen(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()

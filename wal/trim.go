@@ -10,12 +10,12 @@ import (
 	"varve/internal/vfs"
 )
 
-// Trim says that the journal's entries up to number are needed no more: files
+// Trim marks the journal's entries up to number as no longer needed: files
 // that hold no others may be recycled when their room is wanted. The file of the last
 // durable entry stays, so that its number is never forgotten.
 func (s *Store) Trim(j id.Journal, number uint64) { s.trim(j, ^Pos(0), number) }
 
-// TrimBefore says that of the journal's entries up to number nothing before pos is
+// TrimBefore marks that of the journal's entries up to number nothing before pos is
 // needed.
 func (s *Store) TrimBefore(j id.Journal, pos Pos, number uint64) { s.trim(j, pos, number) }
 
@@ -52,7 +52,7 @@ func (s *Store) recount() {
 	s.weight.Store(weight)
 }
 
-// Pressure says how full the budget is: throttle from the soft watermark on, 0 below
+// Pressure returns how full the budget is: throttle from the soft watermark on, 0 below
 // it to 1 at the hard one. Small batches count for more than they take of the disk. A disk
 // with room for few more files counts as a budget that is nearly used up.
 func (s *Store) Pressure() float64 {
@@ -65,7 +65,7 @@ func (s *Store) Pressure() float64 {
 }
 
 // recycle takes trimmed files, oldest first, while more is kept than should be. A file
-// that fails is tried again next time. Until then its journal gives no other: without a
+// that fails is tried again next time. Until then its journal frees no other: without a
 // file in the middle it would be damaged.
 func (s *Store) recycle() {
 	s.dropSpares()
@@ -152,7 +152,7 @@ func (s *Store) isStuck(j id.Journal) bool {
 	return slices.ContainsFunc(s.mu.stuck, func(f *file) bool { return f.journal == j })
 }
 
-// Drop says that a sealed journal is needed no more, all of it. What is on its way
+// Drop marks a whole sealed journal as no longer needed. What is on its way
 // there is refused from now on.
 func (s *Store) Drop(j id.Journal) {
 	h, err := s.member(j)
@@ -174,7 +174,7 @@ func (s *Store) Drop(j id.Journal) {
 	s.mu.Unlock()
 	if dropped && f != nil {
 		f.files.end()
-		f.files.freed() // who waits for a file learns of the end
+		f.files.freed() // wakes those that wait for a file, so that they learn of the end
 	}
 	signal(s.work)
 }

@@ -1,7 +1,7 @@
 package wal
 
 // The disk is one cost of a record batch that waits for the tier; the memory in which its
-// owner knows where it lies is another, and that is the same for the smallest batch.
+// owner knows where it is is another, and that is the same for the smallest batch.
 const (
 	leastWeight = 256 // of any append
 	indexEntry  = 64  // bytes of memory, with the room in which the index grows

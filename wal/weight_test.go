@@ -22,7 +22,7 @@ func (s *Store) counted(w *Writer) (n int64) {
 }
 
 // Promise 7: the smallest batches fill the budget before the memory that says where they
-// lie outgrows it; a start counts them anew.
+// are outgrows it; a start counts them anew.
 func TestSmallAppendsFillTheBudget(t *testing.T) {
 	for _, least := range []int64{leastWeight, 2048} {
 		t.Run(fmt.Sprint(least), func(t *testing.T) { fillWithSmallAppends(t, least) })

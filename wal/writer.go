@@ -10,10 +10,10 @@ import (
 	"varve/internal/id"
 )
 
-// Owner is told what became of its append. The calls come from one goroutine,
+// Owner hears what became of its append. The calls come from one goroutine,
 // in the order of the appends, and must not block.
 type Owner interface {
-	// Committed: the append is durable where it must be; its body lies at pos in
+	// Committed: the append is durable where it must be; its body is at pos in
 	// journal j, in the entry of that number.
 	Committed(j id.Journal, pos Pos, number uint64)
 	// Failed: this writer will never acknowledge the append.
@@ -62,7 +62,7 @@ type Writer struct {
 }
 
 // Create opens a journal that was joined for appends. With rep nil what is durable
-// here is committed; otherwise Commit says what is.
+// here is committed; otherwise Commit tells what is.
 func (s *Store) Create(j id.Journal, rep Replication) (*Writer, error) {
 	w := &Writer{store: s, room: make(chan struct{}), tell: make(chan struct{}, 1),
 		stop: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{})}
@@ -80,11 +80,11 @@ func (s *Store) Create(j id.Journal, rep Replication) (*Writer, error) {
 // errBusy: there is no room in memory, or no file, at this moment.
 var errBusy = errors.New("journal is busy")
 
-// IsBusy says that Append found no room now; Wait and try again.
+// IsBusy reports whether Append found no room; Wait and try again.
 func IsBusy(err error) bool { return err == errBusy }
 
-// Append copies body into the open entry. rec says what it is; Append fills in
-// where it lies. Appends of one goroutine keep their order. It never blocks: it
+// Append copies body into the open entry. rec describes it; Append fills in
+// where it is. Appends of one goroutine keep their order. It never blocks: it
 // may answer busy (see IsBusy), ErrFull, ErrTooLarge or ErrClosed, and then the
 // owner hears nothing. Otherwise the owner hears exactly once.
 func (w *Writer) Append(rec *Record, body []byte, owner Owner) error {
@@ -183,7 +183,7 @@ func (w *Writer) Abort(err error) {
 		w.mu.failed = true
 		close(w.ended)
 	}
-	w.freedLocked() // who waits for room learns of the end
+	w.freedLocked() // wakes those that wait for room, so that they learn of the end
 	signal(w.tell)
 	signal(w.mu.lane.wake)
 }

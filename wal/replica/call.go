@@ -12,7 +12,7 @@ import (
 )
 
 // pool keeps call connections with one store that are not in use. A connection
-// carries one request at a time; who finds none makes another.
+// carries one request at a time; a caller that finds none makes another.
 type pool struct {
 	slots chan struct{} // bounds how many are in use
 	mu    struct {
@@ -81,7 +81,7 @@ func (p *pool) close() {
 }
 
 // callPatience bounds any one request, the reading of a journal's tail at the other
-// side included: who waits for a host that went silent can do nothing else.
+// side included: a caller that waits for a host that went silent can do nothing else.
 const callPatience = 20 * time.Second
 
 // call asks a store: this agent's at once, another over the network. A connection

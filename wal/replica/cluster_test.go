@@ -175,7 +175,7 @@ type cluster struct {
 	all []*agent
 	inc id.Incarnation
 	log slog.Handler
-	// real, if not nil, gives an agent a listener and a way to dial other than in memory.
+	// real, if not nil, returns an agent a listener and a way to dial other than in memory.
 	real func(addr string) (net.Listener, func(ctx context.Context, to string) (net.Conn, error))
 }
 
@@ -402,7 +402,7 @@ func (l *load) check() {
 }
 
 // held reads a store's copy of a journal up to entry end, checks that it holds the
-// appends from first on without a gap, and gives the next.
+// appends from first on without a gap, and returns the next.
 func (l *load) held(a *agent, j id.Journal, end uint64, first int64) int64 {
 	l.t.Helper()
 	next := first

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config says how replication uses the network and memory.
+// Config bounds how replication uses the network and memory.
 type Config struct {
 	// MaxLagBytes is how far a member may be behind before it is reported.
 	MaxLagBytes int64 `yaml:"max_lag_bytes" doc:"maximum lag of a journal member before it is replaced, in bytes"`
@@ -14,7 +14,7 @@ type Config struct {
 	SendBytes int64 `yaml:"send_bytes" doc:"maximum size of one replication message to another agent, in bytes"`
 	// IntakeBytes is the memory for what arrives of one journal; there are two such.
 	IntakeBytes int64 `yaml:"intake_bytes" share:"memory" doc:"size of each of the two receive buffers of a replicated journal, in bytes"`
-	// Heartbeat is how often an idle connection says that it is alive; Silence is how
+	// Heartbeat is how often an idle connection shows that it is alive; Silence is how
 	// long one may be silent.
 	Heartbeat time.Duration `yaml:"heartbeat" doc:"interval of heartbeats on idle connections between agents"`
 	Silence   time.Duration `yaml:"silence" doc:"close a connection between agents that was silent for this long"`

@@ -30,7 +30,7 @@ func (c *conn) until(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { c.Close() })
 }
 
-// send writes one frame, straight from where its payload lies.
+// send writes one frame, straight from where its payload is.
 func (c *conn) send(k kind, payload []byte) error {
 	c.sent++
 	f := frame{kind: k, length: uint32(len(payload)), number: c.sent}

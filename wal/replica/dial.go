@@ -41,7 +41,7 @@ func (n *Node) connect(ctx context.Context, to id.Store, p purpose, j id.Journal
 	return c, w, nil
 }
 
-// shake says hello and checks who answers.
+// shake sends the hello and checks the answer.
 func (n *Node) shake(ctx context.Context, c *conn, to id.Store, p purpose, j id.Journal) (w welcome, err error) {
 	stop := c.until(ctx)
 	defer stop()
@@ -62,7 +62,7 @@ func (n *Node) shake(ctx context.Context, c *conn, to id.Store, p purpose, j id.
 	return w, w.err
 }
 
-// greet answers a caller's hello with what admit says.
+// greet answers a caller's hello with the verdict of admit.
 func (n *Node) greet(c *conn, admit func(*hello) (durable uint64, err error)) (h hello, err error) {
 	b, err := c.expect(kindHello, n.cfg.Silence)
 	if err != nil {
@@ -120,7 +120,7 @@ func (n *Node) Serve(ctx context.Context, l net.Listener) error {
 	}
 }
 
-// temporary says that another Accept may work: the process has no file to spare.
+// temporary reports whether another Accept may work: the process has no file to spare.
 func temporary(err error) bool {
 	t, ok := err.(interface{ Temporary() bool })
 	return ok && t.Temporary()

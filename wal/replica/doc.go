@@ -1,5 +1,5 @@
 // Package replica keeps journals on several stores: it sends a writer's entries to
-// the other members of the ensemble, counts who has them on disk, and gives
+// the other members of the ensemble, counts who has them on disk, and returns
 // recoverers and heirs what they ask of any store.
 //
 // It promises that an entry is committed only when a quorum of the ensemble's

@@ -55,7 +55,7 @@ func (n *Node) begin(x *journal, w *wal.Writer) error {
 	return nil
 }
 
-// NotJoinedError says that a store did not join a journal.
+// NotJoinedError names a store that did not join a journal.
 type NotJoinedError struct {
 	Store id.Store
 	Err   error
@@ -66,7 +66,7 @@ func (e *NotJoinedError) Error() string {
 }
 func (e *NotJoinedError) Unwrap() error { return e.Err }
 
-// NotJoined lists the stores that an error says did not join, and why.
+// NotJoined lists the stores that did not join according to an error, and why.
 func NotJoined(err error) (all []*NotJoinedError) {
 	switch e := err.(type) {
 	case *NotJoinedError:
@@ -112,13 +112,13 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 	return errors.Join(errs...)
 }
 
-// Switch moves the writer on to the next journal: the new members join, ready says that
+// Switch moves the writer on to the next journal: the new members join, ready signals that
 // the moment is good (unless it is nil), then the old journal is frozen, seal stores in etcd that it ends and that the next one is open,
 // in one transaction, and what was not committed goes to the next. Appends go on
 // meanwhile, but nothing is committed while seal runs.
 //
-// seal must return nil if the transaction took effect, and an error only if somebody else
-// has ended the journal, or if nobody waits any more: until it knows it must not return.
+// seal must return nil if the transaction took effect, and an error only if someone else
+// has ended the journal, or if no one waits any more: until it knows it must not return.
 // Then the writer ends as well: what was not committed before seal never will be. When
 // Switch fails before seal, the journal goes on as it was; the joined next one is
 // forgotten where its members can be reached, and its number must not be used again.
@@ -192,7 +192,7 @@ func (n *Node) Members(j id.Journal) []Member {
 	return all
 }
 
-// Trim says that nothing of a journal before pos, up to entry number, is needed:
+// Trim marks all of a journal before pos, up to entry number, as no longer needed:
 // here, and on its other members if this agent writes it. Where it was fenced or sealed
 // that counts for nothing.
 func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
@@ -202,7 +202,7 @@ func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
 	}
 }
 
-// trimHere does what a journal's writer says, of this store or another, while it is the one
+// trimHere does what a journal's writer asks, of this store or another, while it is the one
 // to say so: not once the journal was fenced or sealed here.
 func (n *Node) trimHere(j id.Journal, pos wal.Pos, number uint64) {
 	if m, err := n.d.Store.Joined(j); err != nil || m.Fence > 0 {

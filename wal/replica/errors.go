@@ -12,7 +12,7 @@ import (
 
 // Errors that callers act on, beside wal's.
 var (
-	// ErrUnreachable: there is no address for the store, or nobody answers there.
+	// ErrUnreachable: there is no address for the store, or nothing answers there.
 	ErrUnreachable = errors.New("store is not reachable")
 	// ErrOtherStore: another store answers at that address, or the process of another
 	// cluster.

@@ -68,7 +68,7 @@ func (f *following) run() {
 			f.c.Close()
 			return
 		}
-		_ = f.c.SetWriteDeadline(time.Now().Add(f.n.cfg.Heartbeat)) // the acknowledger says why, then closes
+		_ = f.c.SetWriteDeadline(time.Now().Add(f.n.cfg.Heartbeat)) // the acknowledger sends why, then closes
 	})
 	wg.Wait()
 	stop()
@@ -95,7 +95,7 @@ func (f *following) leave() bool {
 	return true
 }
 
-// refusedError is why this member takes no more.
+// refusedError is why this member refuses entries.
 type refusedError struct{ err error }
 
 func (e *refusedError) Error() string { return e.err.Error() }
@@ -183,7 +183,7 @@ func (f *following) write(ctx context.Context) error {
 	}
 }
 
-// acknowledge says what is durable, when it changes and as a heartbeat; last of all
+// acknowledge sends what is durable, when it changes and as a heartbeat; last of all
 // why no more is taken.
 func (f *following) acknowledge(ctx context.Context) error {
 	defer f.c.Close()
@@ -195,7 +195,7 @@ func (f *following) acknowledge(ctx context.Context) error {
 		case <-beat.C:
 		case <-ctx.Done():
 			if why := refusal(context.Cause(ctx)); why != nil {
-				_ = f.c.send(kindRefuse, appendError(nil, why)) // the end of the connection says as much
+				_ = f.c.send(kindRefuse, appendError(nil, why)) // the end of the connection means as much
 			}
 			return ctx.Err()
 		}

@@ -119,7 +119,7 @@ func (f frame) check(payload []byte) error {
 const readStep = 1 << 20
 
 // readPayload reads a frame's payload into memory that begins at a block boundary.
-// It takes memory as the bytes arrive, since a length may lie.
+// It takes memory as the bytes arrive, since a length may be false.
 func readPayload(r io.Reader, f frame) ([]byte, error) {
 	n := int(f.length)
 	b := vfs.Aligned(min(n, readStep))

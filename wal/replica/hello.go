@@ -16,7 +16,7 @@ const (
 	purposeStream
 )
 
-// hello is what the caller says first.
+// hello is what the caller sends first.
 //
 //	version uint16, cluster string, purpose uint8, journal (of a stream),
 //	caller's store, incarnation uint64, broker int32, store that is meant

@@ -16,7 +16,7 @@ import (
 )
 
 // TestHostilePeersGetNothing: whoever says what is no hello, or not to this store of
-// this cluster, is refused, and harms nobody.
+// this cluster, is refused, and harms no one.
 func TestHostilePeersGetNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)

@@ -20,15 +20,15 @@ type intake struct {
 		inUse  map[int]int // bytes of a buffer that were not given back
 		closed bool
 	}
-	wake chan struct{} // for who takes
-	room chan struct{} // for who reads in
+	wake chan struct{} // wakes the one that takes
+	room chan struct{} // wakes the one that reads in
 
-	// Of who reads in.
+	// Of the one that reads in.
 	bufs [2][]byte
 	turn int
 	used int // of the buffer whose turn it is
 
-	taken piece // of who takes
+	taken piece // of the one that takes
 }
 
 // piece is filled memory: of a buffer, or of its own (-1).
@@ -102,7 +102,7 @@ func (in *intake) idle(buf int) bool {
 	return in.mu.inUse[buf] == 0
 }
 
-// put hands what was read to who takes.
+// put hands what was read to the one that takes.
 func (in *intake) put(p piece) {
 	if p.buf >= 0 {
 		in.used += len(p.b)
@@ -137,7 +137,7 @@ func (in *intake) drain() error {
 	}
 }
 
-// take returns what has gathered, as much as lies in one piece; false after close. It
+// take returns what has gathered, as much as is contiguous; false after close. It
 // must be given back with done before the next.
 func (in *intake) take() ([]byte, bool) {
 	for {
@@ -157,7 +157,7 @@ func (in *intake) take() ([]byte, bool) {
 	}
 }
 
-// done gives back what take gave.
+// done frees what take returned.
 func (in *intake) done(b []byte) {
 	in.mu.Lock()
 	in.mu.inUse[in.taken.buf] -= len(b)
@@ -166,7 +166,7 @@ func (in *intake) done(b []byte) {
 	poke(in.room)
 }
 
-// close wakes all who wait.
+// close wakes all that wait.
 func (in *intake) close() {
 	in.mu.Lock()
 	in.mu.closed = true

@@ -129,7 +129,7 @@ func (x *journal) isLeft() bool {
 	return x.mu.left
 }
 
-// leave says that the writer moved on, and the journal ends.
+// leave marks that the writer moved on, and the journal ends.
 func (x *journal) leave(end uint64) {
 	x.mu.Lock()
 	x.mu.left, x.mu.closed = true, end

@@ -66,7 +66,7 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 	return nil, fmt.Errorf("verb %d: %w", q.verb, errFrame)
 }
 
-// join makes this store a member, and its first file, so that a full disk says so
+// join makes this store a member, and its first file, so that a full disk is found
 // now.
 func (l *local) join(q *request) error {
 	s := l.n.d.Store

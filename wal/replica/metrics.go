@@ -47,7 +47,7 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 	return m
 }
 
-// labels name a store, and the broker that has it, or had it last; "" if nobody knows.
+// labels name a store, and the broker that has it, or had it last; "" if no one knows.
 func (n *Node) labels(s id.Store) []string {
 	broker, known := n.d.Broker, s == n.own
 	if !known && n.d.Home != nil {
@@ -59,7 +59,7 @@ func (n *Node) labels(s id.Store) []string {
 	return []string{s.String(), broker.String()}
 }
 
-// lagCollector gives each member's lag at the moment that it is asked.
+// lagCollector collects each member's lag at the moment of the scrape.
 type lagCollector struct{ n *Node }
 
 var (

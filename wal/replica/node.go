@@ -23,11 +23,11 @@ type Deps struct {
 	Registry    prometheus.Registerer // nil: no metrics are registered
 	// Dial connects to an agent's replication listener.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
-	// Resolve returns the address of the agent that has the store; false: nobody does.
+	// Resolve returns the address of the agent that has the store; false: no one does.
 	Resolve func(id.Store) (addr string, ok bool)
 	// Home returns the broker that has a store, or had it last, for metrics; nil: not known.
 	Home func(id.Store) (id.Broker, bool)
-	// Lost is told that a connection with the agent of that store ended, or could not
+	// Lost is called when a connection with the agent of that store ended, or could not
 	// be made, without being closed here: reset, refused, silent. It must not block.
 	Lost func(id.Store, error)
 	// Tell answers what other agents ask of this one beside its store, see Node.Tell; nil:
@@ -131,7 +131,7 @@ func (n *Node) touch() {
 	n.mu.changed = make(chan struct{})
 }
 
-// lost reports the end of a connection that nobody here wanted.
+// lost reports the end of a connection that this side did not close.
 func (n *Node) lost(s id.Store, err error) {
 	if n.ctx.Err() != nil {
 		return

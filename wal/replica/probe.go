@@ -9,10 +9,10 @@ import (
 )
 
 // probePatience is how long a store that is asked about another waits for that one: less
-// than who asks waits.
+// than the one that asks waits.
 const probePatience = 400 * time.Millisecond
 
-// Probe asks one store's agent which incarnation it finds serving another store now: who
+// Probe asks one store's agent which incarnation it finds serving another store now: the one that
 // can't be reached from here may be from there.
 func (n *Node) Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error) {
 	q := request{verb: verbProbe, a: binary.BigEndian.Uint64(s[:8]), b: binary.BigEndian.Uint64(s[8:])}

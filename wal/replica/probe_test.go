@@ -10,7 +10,7 @@ import (
 )
 
 // TestProbe: who can't be reached from here is found by a peer that can; one that is
-// silent for all, or unknown, by nobody, and the peer says so before long.
+// silent for all, or unknown, by no one, and the peer says so before long.
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)

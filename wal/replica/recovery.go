@@ -31,7 +31,7 @@ func (n *Node) Joined(ctx context.Context, s id.Store, j id.Journal) (wal.Member
 	return decodeMembership(b)
 }
 
-// Fence makes durable on a store that epoch fenced the journal, and gives the last
+// Fence makes durable on a store that epoch fenced the journal, and returns the last
 // entry that it holds. wal.ErrUnknown: it never joined, or was wiped; that is no
 // answer. wal.ErrFenced: a later recoverer was there.
 func (n *Node) Fence(ctx context.Context, s id.Store, j id.Journal, epoch uint64) (last uint64, err error) {
@@ -45,7 +45,7 @@ func (n *Node) Last(ctx context.Context, s id.Store, j id.Journal) (uint64, erro
 
 // Copy makes a store that is fenced at epoch hold everything up to an entry,
 // durably, out of another. It goes in pieces; what arrived stays when it fails. What
-// the other has trimmed, nobody needs: the copy begins behind that.
+// the other has trimmed, no one needs: the copy begins after that.
 // wal.ErrFenced: a later recoverer was there.
 func (n *Node) Copy(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, upTo uint64) error {
 	n.metrics.copies.Inc()

@@ -88,8 +88,8 @@ func (s *sender) run() {
 	}
 }
 
-// over says that there is nothing more to do: what the journal ends with was
-// delivered, or can't be. Who left a journal doesn't go after its members.
+// over reports whether there is nothing more to do: what the journal ends with was
+// delivered, or can't be. A writer that left a journal doesn't follow its members.
 func (s *sender) over(err error) bool {
 	return s.x.isLeft() || errors.Is(err, errAstray)
 }
@@ -132,14 +132,14 @@ func (s *sender) stream(ctx context.Context) error {
 	if s.done() {
 		return nil
 	}
-	s.disconnected(err) // before: who hears of it looks at Members
+	s.disconnected(err) // before: the one that hears of it looks at Members
 	if !refuses(err) && n.ctx.Err() == nil {
 		n.lost(s.to, err)
 	}
 	return err
 }
 
-// begin notes a connection, and what the member says it has.
+// begin notes a connection, and what the member reports to have.
 func (s *sender) begin(durable uint64, at wal.Pos) {
 	s.mu.Lock()
 	s.mu.connected, s.mu.err, s.mu.fenced = time.Now(), nil, false
@@ -248,8 +248,8 @@ func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor, skip boo
 	}
 }
 
-// sendRun sends the next entries from where they lie, if there are any. If they were
-// trimmed, the cursor moves behind them, and skip is set.
+// sendRun sends the next entries from where they are, if there are any. If they were
+// trimmed, the cursor moves after them, and skip is set.
 func (s *sender) sendRun(c *conn, cursor **wal.Cursor, upTo uint64) (sent, skip bool, err error) {
 	run, err := (*cursor).Next(upTo, int(s.x.n.cfg.SendBytes))
 	if errors.Is(err, wal.ErrGone) {
@@ -270,7 +270,7 @@ func (s *sender) sendRun(c *conn, cursor **wal.Cursor, upTo uint64) (sent, skip 
 	return true, false, c.send(kindEntries, run.Bytes)
 }
 
-// acks takes what the member says until the connection ends.
+// acks takes what the member sends until the connection ends.
 func (s *sender) acks(c *conn) error {
 	for {
 		k, b, err := c.control(s.x.n.cfg.Silence)

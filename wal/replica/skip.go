@@ -12,7 +12,7 @@ import (
 )
 
 // A store that lacks what its source has trimmed begins anew at the source's first
-// entry: what lies below is committed and in the tier, and needed by nobody. Only
+// entry: what is below is committed and in the tier, and not needed. Only
 // the journal's writer, and a recoverer, may ask for it.
 
 // errAstray: a member claims what the journal never had.
@@ -88,7 +88,7 @@ func (l *local) skip(ctx context.Context, q *request) ([]byte, error) {
 // fileStart is the first place of a file.
 func fileStart(file uint32) wal.Pos { return wal.First + wal.Pos(file)<<32 }
 
-// first is what wal.Store.First says, of a store that may not have read its journal
+// first is wal.Store.First of a store that may not have read its journal
 // yet: number, position.
 func (l *local) first(q *request) ([]byte, error) {
 	s := l.n.d.Store
@@ -100,7 +100,7 @@ func (l *local) first(q *request) ([]byte, error) {
 }
 
 // skipTo makes a store that has entries up to have go on at the first entry of
-// another, if that has trimmed what lies between, and gives up to where it counts
+// another, if that has trimmed what is between, and gives up to where it counts
 // then. why is what made this necessary, and the error if it isn't so.
 func (n *Node) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, have, upTo uint64, why error) (uint64, error) {
 	b, err := n.call(ctx, from, &request{verb: verbFirst, journal: j})

@@ -40,7 +40,7 @@ func (a *agent) bases(j id.Journal) map[uint64]int64 {
 	return bases
 }
 
-// trim trims all that the writer's store can, and gives the first entry that is left.
+// trim trims all that the writer's store can, and returns the first entry that is left.
 func (c *cluster) trim(w *wal.Writer) (first uint64) {
 	c.t.Helper()
 	a := c.all[0]

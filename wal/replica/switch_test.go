@@ -19,7 +19,7 @@ import (
 )
 
 // TestSwitchLeavesTheDeadBehind: ensembles change under load while members die;
-// every owner hears once, in order, and what it heard lies in a journal that counts,
+// every owner is told once, in order, and what it heard is in a journal that counts,
 // on a quorum of its members.
 func TestSwitchLeavesTheDeadBehind(t *testing.T) {
 	for seed := range uint64(10) {
@@ -119,7 +119,7 @@ func TestSwitchLeavesTheDeadBehind(t *testing.T) {
 }
 
 // TestSwitchThatIsRefusedIsTheEnd: who seals the journal in the middle of a change may end
-// it where it was frozen. So nobody hears of what members acknowledged since.
+// it where it was frozen. So no one hears of what members acknowledged since.
 func TestSwitchThatIsRefusedIsTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -154,7 +154,7 @@ func TestSwitchThatIsRefusedIsTheEnd(t *testing.T) {
 	})
 }
 
-// TestSlowDisksDoNotShow: with Q of W, one disk that stands still is nobody's
+// TestSlowDisksDoNotShow: with Q of W, one disk that stands still is no one's
 // matter, the writer's own among them.
 func TestSlowDisksDoNotShow(t *testing.T) {
 	for slow := range 3 {
@@ -360,7 +360,7 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 	})
 }
 
-// TestTrimOfALeftJournal: what the writer says is needed no more counts while it is the
+// TestTrimOfALeftJournal: what the writer says is no longer needed counts while it is the
 // one to say so. Once the journal was fenced, or sealed, its heirs decide; their tails may
 // reach further back than what the writer knew of when it spoke.
 func TestTrimOfALeftJournal(t *testing.T) {

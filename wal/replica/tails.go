@@ -154,7 +154,7 @@ func (t *Tails) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 	return err
 }
 
-// answered says that a journal could be read: the next failure is the first of its row.
+// answered notes that a journal could be read: the next failure is the first of its row.
 func (t *Tails) answered(r *remoteTail) {
 	t.mu.RLock()
 	row := r.pause > 0
@@ -166,7 +166,7 @@ func (t *Tails) answered(r *remoteTail) {
 	}
 }
 
-// note says where a journal is read from now on, or that it can't be at this time.
+// note logs where a journal is read from now on, or that it can't be at this time.
 func (t *Tails) note(r *remoteTail, at id.Store, failed error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,7 +185,7 @@ func (t *Tails) readFrom(s id.Store, j id.Journal, p []byte, pos wal.Pos) error 
 }
 
 // another finds a store that has all of a journal, which could not be read at one.
-// Who fails at the same time shares the search.
+// Readers that fail at the same time share the search.
 func (t *Tails) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, error) {
 	found, err, _ := t.find.Do(j.String(), func() (any, error) {
 		t.mu.RLock()
@@ -204,13 +204,13 @@ func (t *Tails) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 	return found.(id.Store), nil
 }
 
-// Search asks all keepers at once for a journal that ends with an entry; who answers
+// Search asks all keepers at once for a journal that ends with an entry; the one that answers
 // first that it has all is taken. The one that just failed is the last choice.
 func (t *Tails) Search(j id.Journal, end uint64, keepers []id.Store, not id.Store) (id.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tailPatience)
 	var all sync.WaitGroup
 	defer all.Wait()
-	defer cancel() // who has not answered then needn't
+	defer cancel() // the others needn't answer any more
 	type answer struct {
 		store id.Store
 		err   error

@@ -14,7 +14,7 @@ const MaxTold = 16 << 20
 // errNothingToTell: there is no Deps.Tell.
 var errNothingToTell = errors.New("this agent tells nothing")
 
-// Tell asks the agent that has a store for what its Deps.Tell says; this agent too. The
+// Tell asks the agent that has a store for its Deps.Tell; this agent too. The
 // meaning of what, and of the answer, is the agents' own.
 func (n *Node) Tell(ctx context.Context, s id.Store, what uint32) ([]byte, error) {
 	b, err := n.call(ctx, s, &request{verb: verbTell, n: what})

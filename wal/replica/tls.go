@@ -13,7 +13,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// TLSConfig says how agents prove to each other who they are: each has a certificate of
+// TLSConfig is how agents prove to each other who they are: each has a certificate of
 // the cluster's own authority, for the host that it advertises, and asks for one.
 type TLSConfig struct {
 	CAFile   string `yaml:"ca_file" doc:"PEM file of the certificate authority of all agents; if set, connections between agents use mutual TLS. Set ca_file, cert_file and key_file, or none"`
@@ -35,13 +35,13 @@ func (c TLSConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// TLS is mutual TLS between agents. It lets nobody in, and connects to nobody, without a
+// TLS is mutual TLS between agents. It accepts no connection, and makes none, without a
 // certificate of the authority.
 type TLS struct {
 	now atomic.Pointer[identity]
 }
 
-// identity is what one reading of the files gave.
+// identity is what was read from the files at one time.
 type identity struct{ server, client *tls.Config }
 
 func newTLS(server, client *tls.Config) *TLS {
@@ -102,7 +102,7 @@ func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)
 	}
 }
 
-// handshake lets in who has a certificate. Everything but TLS passes.
+// handshake accepts those that have a certificate. Everything but TLS passes.
 func (n *Node) handshake(c net.Conn) error {
 	t, ok := c.(*tls.Conn)
 	if !ok {

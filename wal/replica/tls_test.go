@@ -243,7 +243,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// TestServersAreChecked: a caller believes nobody whose certificate is not of its
+// TestServersAreChecked: a caller believes no one whose certificate is not of its
 // authority, or for another host, and says which.
 func TestServersAreChecked(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
