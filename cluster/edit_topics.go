@@ -152,7 +152,7 @@ func (e *Editor) AlterTopic(ctx context.Context, name string, change func(metada
 }
 
 // changeTopic applies a guarded change to the newest state of a topic, again if
-// somebody else was quicker, and waits until the view shows it.
+// someone else was quicker, and waits until the view shows it.
 func (e *Editor) changeTopic(ctx context.Context, name string, change func(*Topic) ([]metadata.Op, error)) error {
 	key := metadata.TopicKey(name)
 	for {

@@ -23,7 +23,7 @@ func decodeJournal(_ id.Journal, kv metadata.KV) (Journal, error) {
 	return Journal{rec, kv.Mod}, err
 }
 
-// Ensemble is who keeps the open journal of an incarnation, and so the newest records
+// Ensemble is the stores that keep the open journal of an incarnation, and so the newest records
 // of all its partitions; Kafka's clients see it as replicas.
 type Ensemble struct {
 	Replicas []int32 // the writer first
@@ -78,7 +78,7 @@ func (v *View) ensemble(rec *Journal) (e Ensemble) {
 	for _, s := range rec.Ensemble {
 		h, known := v.mu.homes[s]
 		if !known {
-			continue // nobody remembers who had it
+			continue // it isn't known whose it was
 		}
 		e.Replicas = append(e.Replicas, int32(h.Broker))
 		if v.mu.agents.rows[h.Broker].Store == s {

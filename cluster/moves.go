@@ -46,7 +46,7 @@ func (v *View) Loads() map[id.Broker]metadata.Load {
 }
 
 // Taker returns the live agent that could be given something: neither leaving nor
-// drained. Else ErrNoAgent says why not.
+// drained. Otherwise it returns an ErrNoAgent with the reason.
 func (v *View) Taker(b id.Broker) (Live, error) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

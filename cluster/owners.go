@@ -5,15 +5,15 @@ import (
 	"varve/metadata"
 )
 
-// Owner says who leads a partition; a zero Incarnation is nobody.
+// Owner is the agent that leads a partition; a zero Incarnation means that none does.
 type Owner struct {
 	Incarnation id.Incarnation
 	Broker      id.Broker
 	Epoch       id.Epoch
 }
 
-// Owner says who leads a partition. The owner of record is shown as long as it
-// lives: ok is false if nobody owns it, or its agent is gone.
+// Owner is the agent that leads a partition. The owner of record is shown as long as it
+// lives: ok is false if no one owns it, or its agent is gone.
 func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
@@ -21,7 +21,7 @@ func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 	return o, ok && o.Incarnation != 0 && v.mu.agents.rows[o.Broker].Incarnation == o.Incarnation
 }
 
-// Owners returns who owns each partition, dead or alive.
+// Owners returns the owner of each partition, dead or alive.
 func (v *View) Owners() map[id.Partition]Owner {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

@@ -2,14 +2,14 @@ package cluster
 
 import "varve/metadata"
 
-// Role is who has a part that one agent has at a time, and since which revision; a
-// zero Incarnation is nobody.
+// Role is the agent that has a part of which there is one, and since which revision; a
+// zero Incarnation means that none does.
 type Role struct {
 	metadata.Role
 	Mod metadata.Revision
 }
 
-// Controller says which agent is the controller.
+// Controller returns which agent is the controller.
 func (v *View) Controller() Role {
 	v.mu.RLock()
 	defer v.mu.RUnlock()

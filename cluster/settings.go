@@ -35,7 +35,7 @@ type Definition struct {
 	Min     float64
 	Max     float64
 	OneOf   []string // allowed values of a string, or elements of a list
-	// Also, if not nil, says what is wrong with a value that fits the rest; "" is nothing.
+	// Also, if not nil, returns what is wrong with a value that fits the rest; "" is nothing.
 	Also func(value string) string
 }
 
@@ -53,7 +53,7 @@ func boolean(name, synonym, def, doc string) Definition {
 
 var codecs = []string{"uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"}
 
-// topicDefinitions are the settings of a topic. Those that say "no effect" are
+// topicDefinitions are the settings of a topic. Those described as "no effect" are
 // known so that tools made for Kafka can set them.
 var topicDefinitions = []Definition{
 	{Name: "cleanup.policy", Synonym: "log.cleanup.policy", Type: TypeList, Default: "delete", OneOf: []string{"delete", "compact"},

@@ -22,7 +22,7 @@ func (d *Definition) Check(value string) error {
 	return nil
 }
 
-// problem says what is wrong with a value by its type and bounds; "" is nothing.
+// problem returns what is wrong with a value by its type and bounds; "" is nothing.
 func (d *Definition) problem(value string) string {
 	switch d.Type {
 	case TypeInt, TypeLong, TypeShort:
@@ -99,7 +99,7 @@ func SplitList(value string) []string {
 // JoinList puts a list's value together.
 func JoinList(list []string) string { return strings.Join(list, ",") }
 
-// check refuses what defs don't allow, and gives the rest its canonical form.
+// check refuses what defs don't allow, and puts the rest into its canonical form.
 func check(defs []Definition, s metadata.Settings) error {
 	for name, value := range s {
 		d := Find(defs, name)
@@ -114,7 +114,7 @@ func check(defs []Definition, s metadata.Settings) error {
 	return nil
 }
 
-// CheckTopicConfig reports whether a topic may have these settings. It gives the values
+// CheckTopicConfig reports whether a topic may have these settings. It returns the values
 // their canonical form.
 func CheckTopicConfig(s metadata.Settings) error {
 	if err := check(topicDefinitions, s); err != nil {
@@ -139,10 +139,10 @@ func checkLags(s metadata.Settings, least, most string) error {
 	return nil
 }
 
-// CheckBrokerConfig reports whether a broker, or all, may have these settings. It gives
+// CheckBrokerConfig reports whether a broker, or all, may have these settings. It returns
 // the values their canonical form.
 func CheckBrokerConfig(s metadata.Settings) error { return check(brokerDefinitions, s) }
 
-// CheckGroupConfig reports whether a group may have these settings. It gives the values
+// CheckGroupConfig reports whether a group may have these settings. It returns the values
 // their canonical form.
 func CheckGroupConfig(s metadata.Settings) error { return check(groupDefinitions, s) }

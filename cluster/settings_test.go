@@ -41,7 +41,7 @@ func TestSettingsAreTakenAsKafkaTakesThem(t *testing.T) {
 	}
 }
 
-// What Kafka refuses is refused, with a text that says the value, the name and why.
+// What Kafka refuses is refused, with a text with the value, the name and the reason.
 func TestSettingsAreRefusedAsKafkaRefusesThem(t *testing.T) {
 	for _, c := range []struct {
 		check  func(metadata.Settings) error
@@ -69,7 +69,7 @@ func TestSettingsAreRefusedAsKafkaRefusesThem(t *testing.T) {
 	}
 }
 
-// Every setting's own default would be taken, and one that does nothing says so.
+// Every setting's own default would be taken, and one that does nothing is described so.
 func TestDefinitionsAreSound(t *testing.T) {
 	for _, defs := range [][]Definition{TopicDefinitions(), BrokerDefinitions(), GroupDefinitions()} {
 		for _, d := range defs {

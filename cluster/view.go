@@ -4,7 +4,7 @@
 //
 // It promises that what it shows was true at some revision, never mixed for one
 // topic, and that it goes on showing the last known state while the store is
-// away. It never decides who should own what.
+// away. It never decides which agent should own what.
 package cluster
 
 import (
@@ -161,7 +161,7 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 	}
 }
 
-// Unreadable says that some entry could not be read, so that what is shown may
+// Unreadable reports whether some entry could not be read, so that what is shown may
 // lack something.
 func (v *View) Unreadable() bool {
 	v.mu.RLock()

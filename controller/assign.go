@@ -15,7 +15,7 @@ import (
 	"varve/metadata"
 )
 
-// assignPartitions gives every partition that nobody serves to a live agent.
+// assignPartitions assigns every partition that no one serves to a live agent.
 func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	if len(p.agents) == 0 {
 		return
@@ -61,10 +61,10 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	}
 }
 
-// orphan is a partition that nobody serves.
+// orphan is a partition that no one serves.
 type orphan struct {
 	partition id.Partition
-	last      cluster.Owner // who served it; zero: nobody ever
+	last      cluster.Owner // that served it; zero: none ever did
 }
 
 // orphans are the partitions whose owner is dead and whose owner's journals are
@@ -158,8 +158,8 @@ func (c *Controller) heads(ctx context.Context, orphans []orphan) (map[id.Partit
 	return heads, nil
 }
 
-// give makes an agent the owner of a partition, unless it is somebody else's by now
-// than the picture says.
+// give makes an agent the owner of a partition, unless it is someone else's by now
+// than in the picture.
 func (c *Controller) give(ctx context.Context, o orphan, kv metadata.KV, to cluster.Live) (done bool, err error) {
 	if (kv.Mod == 0) != (o.last.Incarnation == 0) {
 		return false, nil // its data is gone, or it was given meanwhile

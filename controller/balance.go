@@ -13,7 +13,7 @@ import (
 
 // What the balancer waits for and allows.
 const (
-	// settleFor is how long nobody must have come, gone, or been on the way to, before
+	// settleFor is how long no one must have come, gone, or been on the way to, before
 	// anything is moved for balance.
 	settleFor = 2 * time.Second
 	// unrestFor is for how long an unrest, or a move that isn't made, holds up others:
@@ -48,7 +48,7 @@ func (p *picture) counts() map[id.Broker]int {
 }
 
 // balance asks for moves when agents have very unequal shares: of partitions once after
-// each change of who takes some, so that where an operator puts partitions they stay;
+// each change of the agents that take some, so that where an operator puts partitions they stay;
 // of work when that lasts. Drained agents give everything away, for which nothing needs
 // to be at rest.
 func (c *Controller) balance(ctx context.Context, p *picture) {

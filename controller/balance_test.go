@@ -101,7 +101,7 @@ func TestNoBalanceWhileRestless(t *testing.T) {
 	}
 }
 
-// TestDrain: a drained agent gives everything away and gets nothing until it is
+// TestDrain: a drained agent hands everything over and gets nothing until it is
 // undrained.
 func TestDrain(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -131,7 +131,7 @@ func TestDrain(t *testing.T) {
 }
 
 // TestUnrestDoesNotLastForEver: while an agent can't finish its start, a drained agent
-// gives everything away at once, and after a while a new one gets its share.
+// hands everything over at once, and after a while a new one gets its share.
 func TestUnrestDoesNotLastForEver(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
@@ -148,7 +148,7 @@ func TestUnrestDoesNotLastForEver(t *testing.T) {
 	})
 }
 
-// TestNothingIsAskedOfTheDead: partitions that nobody serves don't count as those of the
+// TestNothingIsAskedOfTheDead: partitions that no one serves don't count as those of the
 // agent that has come back under the same broker id: it could move none of them.
 func TestNothingIsAskedOfTheDead(t *testing.T) {
 	agent := func(b id.Broker, i id.Incarnation) cluster.Live {

@@ -244,7 +244,7 @@ func (w *world) register(b id.Broker, i id.Incarnation) {
 	w.within(time.Second, "the agent is seen", func() bool { return w.view.Alive(i, b) })
 }
 
-// leaves says that an agent was told to stop.
+// leaves marks an agent as told to stop.
 func (w *world) leaves(b id.Broker, i id.Incarnation) {
 	a := metadata.Agent{Incarnation: i, Store: storeOf(b), Leaving: true}
 	w.txn(metadata.PutLeased(metadata.AgentKey(b), a.Encode(), w.lease[b].Lease()))
@@ -266,7 +266,7 @@ func (w *world) kill(b id.Broker) {
 	w.lapse(b)
 }
 
-// topic makes a topic, all of whose partitions an incarnation owns; nobody if zero.
+// topic makes a topic, all of whose partitions an incarnation owns; none if zero.
 func (w *world) topic(n byte, partitions int32, i id.Incarnation, b id.Broker) id.Topic {
 	w.t.Helper()
 	t := metadata.Topic{ID: id.Topic{n}, Partitions: partitions, Created: time.Now()}
@@ -404,7 +404,7 @@ func (r *running) stop() {
 	_ = r.session.Close(ctx) // it may have expired
 }
 
-// within waits until ok, and gives for how long.
+// within waits until ok, and returns how long that took.
 func (w *world) within(limit time.Duration, what string, ok func() bool) time.Duration {
 	w.t.Helper()
 	began := time.Now()
@@ -455,7 +455,7 @@ func (w *world) three() {
 	w.join(3, 13, 2, 3, 1, 2)
 }
 
-// wrote says what the members hold of an incarnation's journal.
+// wrote returns what the members hold of an incarnation's journal.
 func (w *world) wrote(i id.Incarnation, last map[id.Broker]uint64) {
 	w.set(func() {
 		for b, n := range last {

@@ -1,10 +1,10 @@
-// Package controller decides who serves what. One agent at a time is the
+// Package controller decides which agent serves what. One agent at a time is the
 // controller: it recovers the journals of agents that died, gives their partitions
-// and coordinator slots to agents that live, and lets etcd forget what nobody needs.
+// and coordinator slots to agents that live, and lets etcd forget what no one needs.
 //
 // It promises that each of its steps is one guarded write that may be repeated, so
 // that it may die between any two, and that a second controller beside it does no
-// harm. It moves no data, and nobody trusts it: replicas fence, and owners' writes
+// harm. It moves no data, and nothing trusts it: replicas fence, and owners' writes
 // are guarded.
 package controller
 
@@ -32,7 +32,7 @@ type Peers interface {
 	// Probe asks the agent that has the store via for what Ping finds at store s from
 	// there. It answers before pingPatience is over.
 	Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error)
-	// Fence makes durable at a store that epoch fenced the journal, and gives the
+	// Fence makes durable at a store that epoch fenced the journal, and returns the
 	// number of its last entry.
 	Fence(ctx context.Context, s id.Store, j id.Journal, epoch uint64) (last uint64, err error)
 	// Copy brings a store that is fenced at epoch up to entry upTo.
@@ -59,7 +59,7 @@ type Deps struct {
 	Peers Peers
 	// Slots is how many coordinator slots there are.
 	Slots int
-	// Grace is how long an agent that nobody knows how to reach counts as alive.
+	// Grace is how long an agent that no one knows how to reach counts as alive.
 	Grace    time.Duration
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics
@@ -80,7 +80,7 @@ type Controller struct {
 		suspects   map[id.Incarnation]*suspect
 		recovering map[id.Journal]bool
 		waiting    map[id.Journal]waiting // those that aren't recovered yet
-		busy       map[string]bool        // background work by name; true: asked for once more
+		busy       map[string]bool        // background work by name; true: asked for again
 	}
 }
 
@@ -119,7 +119,7 @@ func (c *Controller) Run(ctx context.Context) {
 	}
 }
 
-// elected reports whether this agent is the controller, trying to become it if nobody
+// elected reports whether this agent is the controller, trying to become it if no one
 // is.
 func (c *Controller) elected(ctx context.Context) bool {
 	held := c.deps.View.Controller()
@@ -127,7 +127,7 @@ func (c *Controller) elected(ctx context.Context) bool {
 		return held.Incarnation == c.deps.Incarnation
 	}
 	if !c.deps.View.Alive(c.deps.Incarnation, c.deps.Self) {
-		return false // who isn't registered doesn't control
+		return false // an agent that isn't registered can't be the controller
 	}
 	me := metadata.Role{Incarnation: c.deps.Incarnation, Broker: c.deps.Self}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -142,7 +142,7 @@ func (c *Controller) elected(ctx context.Context) bool {
 	return c.deps.View.Await(ctx, metadata.KeyController, rev) == nil
 }
 
-// resign lets somebody else control while this agent still has things to finish.
+// resign lets someone else control while this agent still has things to finish.
 func (c *Controller) resign() {
 	held := c.deps.View.Controller()
 	if held.Incarnation != c.deps.Incarnation {
@@ -156,7 +156,7 @@ func (c *Controller) resign() {
 	}
 }
 
-// background does something unless it is under way; then once more afterwards.
+// background does something unless it is under way; then again afterwards.
 func (c *Controller) background(name string, do func()) {
 	c.mu.Lock()
 	_, busy := c.mu.busy[name]
@@ -246,7 +246,7 @@ func pictureOf(v *cluster.View) *picture {
 		}
 	}
 	if len(p.agents) == 0 {
-		p.agents = spare // better one that was to own nothing than nobody
+		p.agents = spare // better one that was to own nothing than none
 	}
 	return p
 }
@@ -264,7 +264,7 @@ func (p *picture) ordered() []id.Journal {
 	return slices.SortedFunc(maps.Keys(p.journals), id.Journal.Compare)
 }
 
-// Waiting says which journals wait to be recovered, and for what; empty if this
+// Waiting returns which journals wait to be recovered, and for what; empty if this
 // agent isn't the controller.
 func (c *Controller) Waiting() map[id.Journal]string {
 	c.mu.Lock()

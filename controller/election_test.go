@@ -43,7 +43,7 @@ func TestUnregisteredDoesNotControl(t *testing.T) {
 	})
 }
 
-// TestElectionIsGuarded: of two that see nobody control, one is elected.
+// TestElectionIsGuarded: of two that see no one control, one is elected.
 func TestElectionIsGuarded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()

@@ -8,7 +8,7 @@ import (
 	"varve/metadata"
 )
 
-// forgetEvery is how often it is looked which journals nobody needs.
+// forgetEvery is how often it is looked which journals no one needs.
 const forgetEvery = 5 * time.Second
 
 // forgetJournals removes the sealed journals of dead writers that no head names: the

@@ -70,7 +70,7 @@ func TestUndecidedJournal(t *testing.T) {
 }
 
 // TestAcceptLoss: a journal of which too few members are left ends where the longest
-// of them does, if an operator says so; partitions are served again then.
+// of them does, if an operator confirms it; partitions are served again then.
 func TestAcceptLoss(t *testing.T) {
 	for name, x := range map[string]struct {
 		lose  func(w *world)

@@ -9,7 +9,7 @@ import (
 	"varve/metadata"
 )
 
-// Level says which partitions to move so that all agents that take something have
+// Level returns which partitions to move so that all agents that take something have
 // equally many; what is under way counts as done.
 func Level(v *cluster.View) map[id.Partition]id.Broker {
 	p := pictureOf(v)
@@ -17,7 +17,7 @@ func Level(v *cluster.View) map[id.Partition]id.Broker {
 }
 
 // shares lists, for each agent, the partitions that it will have when all moves are
-// made: those that should go first are last. What nobody serves can't be moved.
+// made: those that should go first are last. What no one serves can't be moved.
 func (p *picture) shares(loads map[id.Broker]metadata.Load) map[id.Broker][]id.Partition {
 	hot := map[id.Partition]bool{}
 	for _, l := range loads {

@@ -25,7 +25,7 @@ type Cost struct {
 	TieredMs int64
 }
 
-// LossCost says what giving up a journal may cost, or cluster.ErrNoLoss.
+// LossCost returns what giving up a journal may cost, or cluster.ErrNoLoss.
 func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 	cost := Cost{Journal: j, Tiered: map[id.Partition]int64{}, TieredMs: -1}
 	var err error
@@ -108,7 +108,7 @@ func (c *Controller) AcceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	return l, err
 }
 
-// lossTries is how often giving up is begun anew when somebody else came between.
+// lossTries is how often giving up is begun anew when someone else came between.
 const lossTries = 10
 
 func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err error) {
@@ -145,7 +145,7 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 	return l, nil
 }
 
-// unheard refuses to give anything up while a keeper has a session and doesn't say what
+// unheard refuses to give anything up while a keeper has a session and doesn't report what
 // it has: it may have all of it.
 func (c *Controller) unheard(keepers []id.Store, missing map[id.Store]error) error {
 	for _, s := range keepers {

@@ -50,7 +50,7 @@ func (p *picture) wishes() (all []wish) {
 	return all
 }
 
-// lasting says since when each thing is seen that is seen now.
+// lasting returns since when each thing is seen that is seen now.
 func lasting[T comparable](before map[T]time.Time, now []T) map[T]time.Time {
 	after := make(map[T]time.Time, len(now))
 	for _, x := range now {

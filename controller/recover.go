@@ -77,7 +77,7 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 	if rev, err = c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, next.Encode())); err != nil {
 		return 0, fmt.Errorf("seal at entry %d: %w", end, err)
 	}
-	return end, c.deps.View.Await(ctx, metadata.PrefixJournals, rev) // or it would be begun once more
+	return end, c.deps.View.Await(ctx, metadata.PrefixJournals, rev) // or it would be begun again
 }
 
 // answers is how many members are waited for: Q, so that nothing has to be copied, or
@@ -98,8 +98,8 @@ type answer struct {
 	err   error
 }
 
-// fence asks all members, and goes on when as many as are wanted answered; enough of
-// them must. It gives what they hold, and why those that were heard of hold nothing.
+// fence asks all members, and goes on when as many as are needed have answered; enough of
+// them must. It returns what they hold, and why those that were heard of hold nothing.
 func (c *Controller) fence(ctx context.Context, j id.Journal, members []id.Store, epoch uint64, enough, wanted int) (held map[id.Store]uint64, missing map[id.Store]error, err error) {
 	answers := make(chan answer, len(members))
 	for _, s := range members {

@@ -35,7 +35,7 @@ func TestRecoveryGoesOn(t *testing.T) {
 	}
 }
 
-// recoverDyingAt crashes the first controller at its nth step after a death, and gives
+// recoverDyingAt crashes the first controller at its nth step after a death, and returns
 // how many steps there were.
 func (w *world) recoverDyingAt(n int) (steps int) {
 	t := w.t
@@ -271,7 +271,7 @@ func TestLaterRecovererWins(t *testing.T) {
 	})
 }
 
-// TestSealIsGuarded: who was overtaken after all members answered doesn't seal.
+// TestSealIsGuarded: a controller that was overtaken after all members answered doesn't seal.
 func TestSealIsGuarded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
@@ -352,7 +352,7 @@ func TestHeirs(t *testing.T) {
 	})
 }
 
-// TestNewPartitions: partitions that nobody ever had are spread over live agents that
+// TestNewPartitions: partitions that no one ever had are spread over live agents that
 // have an open journal, aren't leaving and aren't drained.
 func TestNewPartitions(t *testing.T) {
 	inWorld(t, func(w *world) {

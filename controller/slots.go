@@ -12,7 +12,7 @@ import (
 	"varve/metadata"
 )
 
-// assignSlots gives every coordinator slot that nobody serves, or whose agent leaves
+// assignSlots gives every coordinator slot that no one serves, or whose agent leaves
 // or is drained, to a live agent; and levels them when all is quiet.
 func (c *Controller) assignSlots(ctx context.Context, p *picture) {
 	if len(p.agents) == 0 {
@@ -50,8 +50,8 @@ func (c *Controller) assignSlots(ctx context.Context, p *picture) {
 	})
 }
 
-// spread says which agent gets which slot: the free ones go to those that have few,
-// and if level says so, those that have many give some away.
+// spread returns which agent gets which slot: the free ones go to those that have few,
+// and if level is set, those that have many give some up.
 func spread(agents []cluster.Live, has map[id.Broker][]int, free []int, level bool) map[int]cluster.Live {
 	to := map[int]cluster.Live{}
 	fewest := func() cluster.Live {

@@ -19,11 +19,11 @@ type suspect struct {
 	silence error
 }
 
-// pingPatience is how long a suspect has to say that it lives.
+// pingPatience is how long a suspect has to answer.
 const pingPatience = 500 * time.Millisecond
 
 // strandedGraces is for how many times Grace an agent without a session counts as
-// alive that answers: then it is cut off from etcd for good, and nobody but the
+// alive that answers: then it is cut off from etcd for good, and only the
 // clients that it has can find it.
 const strandedGraces = 5
 
@@ -88,7 +88,7 @@ func (c *Controller) ask(ctx context.Context, i id.Incarnation, s *suspect) {
 
 // hear returns the incarnation that answers at the store of i. Its peers are asked at the
 // same time: one that finds i there is as good, since it may be only this agent that can't
-// reach it. That costs no time: who is silent for this agent has pingPatience anyhow.
+// reach it. That costs no time: one that is silent for this agent has pingPatience anyhow.
 func (c *Controller) hear(ctx context.Context, i id.Incarnation) (id.Incarnation, error) {
 	store, ok := c.storeOf(i)
 	if !ok {
@@ -145,7 +145,7 @@ func (c *Controller) weigh(ctx context.Context, i id.Incarnation, own <-chan ans
 	}
 }
 
-// errNoStore: nothing says on which store an incarnation ran.
+// errNoStore: it isn't known on which store an incarnation ran.
 var errNoStore = errors.New("its store is not known")
 
 // storeOf is the store of an incarnation, by the ensemble of a journal of its: the

@@ -31,7 +31,7 @@ func (c *Controller) beginRecovery(ctx context.Context, j id.Journal, rec cluste
 		delete(c.mu.recovering, j)
 		was := c.mu.waiting[j].why
 		delete(c.mu.waiting, j)
-		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else somebody goes on with it
+		if err != nil && !errors.Is(err, metadata.ErrConflict) { // else someone goes on with it
 			c.mu.waiting[j] = w.again(err, live)
 		}
 		c.mu.Unlock()

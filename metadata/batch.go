@@ -134,7 +134,7 @@ func (w *Writer) Write(ctx context.Context, guards []Guard, ops ...Op) (Revision
 	}
 }
 
-// Set writes a key without guard. A value that was not sent yet gives way to
+// Set writes a key without guard. A value that was not sent yet is replaced by
 // the newer one, and both callers are answered when that is stored. Set returns
 // when the write is accepted, which it is not if the queue is full until ctx
 // ends; then done is not called. done is called once, from a goroutine of the
@@ -187,7 +187,7 @@ func (w *Writer) push(g *group) error {
 			return nil
 		}
 	}
-	// What is queued behind this group must not move before it.
+	// What is queued after this group must not move before it.
 	for key := range g.keys() {
 		delete(w.mu.latest, key)
 	}

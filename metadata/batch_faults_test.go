@@ -37,7 +37,7 @@ func TestWriterLostReply(t *testing.T) {
 	})
 }
 
-// Somebody else's write is never taken for one's own.
+// Someone else's write is never taken for one's own.
 func TestWriterLostReplyOfLoser(t *testing.T) {
 	bubble(t, func(t *testing.T, m *metadata.Memory, a, b *metadata.MemoryStore) {
 		w := writer(t, a, nil)
@@ -139,7 +139,7 @@ func trouble(m *metadata.Memory, r *rand.Rand, stop <-chan struct{}) {
 	}
 }
 
-// count appends n marks to a key, each guarded by the one before, and says how
+// count appends n marks to a key, each guarded by the one before, and returns how
 // many were acknowledged.
 func count(t *testing.T, w *metadata.Writer, s metadata.Store, key string, n int) int {
 	value, mod := "", metadata.Revision(0)

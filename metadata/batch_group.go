@@ -15,11 +15,11 @@ type group struct {
 	joined  int // further rooms in the queue that it holds
 	held    int // bytes of the queue that it holds
 
-	// maybe says that an earlier try may have been applied.
+	// maybe is set if an earlier try may have been applied.
 	maybe bool
 }
 
-// caller is somebody who waits for a group.
+// caller is someone who waits for a group.
 type caller struct {
 	ctx  context.Context
 	done func(Revision, error)

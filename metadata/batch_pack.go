@@ -1,7 +1,7 @@
 package metadata
 
 // next takes the groups of the next transaction out of the queue, in order,
-// passing over those that have to wait for a key. end says that there will be
+// passing over those that have to wait for a key. end is set if there will be
 // no more.
 func (w *Writer) next() (pack []*group, end bool) {
 	w.mu.Lock()

@@ -60,7 +60,7 @@ func (w *Writer) send(pack []*group) {
 			w.metrics.retries.Inc()
 			_ = wait.Wait(w.ctx)
 		case len(pack) > 1 && w.ctx.Err() == nil:
-			// Somebody's fault, but whose? The others must not suffer.
+			// Someone's fault, but whose? The others must not suffer.
 			w.metrics.splits.Inc()
 			w.send(pack[:len(pack)/2])
 			w.send(pack[len(pack)/2:])
@@ -89,7 +89,7 @@ func (w *Writer) txn(pack []*group) (Revision, error) {
 	return w.store.Txn(w.ctx, guards, ops...)
 }
 
-// drop answers the groups that nobody waits for any more, and all when the
+// drop answers the groups that no one waits for any more, and all when the
 // writer gave up, and returns the others.
 func (w *Writer) drop(pack []*group) []*group {
 	var rest []*group

@@ -27,7 +27,7 @@ func (w *Writer) settle(g *group, conflict error, wait *backoff.Retry) bool {
 }
 
 // applied is the revision at which a group was applied, zero if its keys don't
-// say that: all that it put must hold its values since one revision that is
+// show that: all that it put must hold its values since one revision that is
 // later than its guards', and all that it deleted must be absent.
 func (w *Writer) applied(g *group) (Revision, error) {
 	var rev Revision

@@ -15,7 +15,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// Config says how to reach etcd.
+// Config is how to reach etcd.
 type Config struct {
 	// Endpoints are URLs of etcd's client listeners: http://host:port,
 	// https://host:port or unix:///path. All must have the same scheme.
@@ -28,7 +28,7 @@ type Config struct {
 	// Username and Password are those of etcd's own authentication; both or none.
 	Username string `yaml:"username" doc:"user name for etcd; needs etcd.password too"`
 	Password string `yaml:"password" secret:"true" doc:"password for etcd; needs etcd.username too"`
-	// PasswordFile is where Password is read from by who loads the configuration.
+	// PasswordFile is where Password is read from when the configuration is loaded.
 	PasswordFile string `yaml:"password_file" doc:"file with the password for etcd"`
 	// DialTimeout bounds the making of one connection, and how long Open waits
 	// for the first answer.
@@ -39,7 +39,7 @@ type Config struct {
 	KeepHistory time.Duration `yaml:"keep_history" doc:"age of etcd history to keep. The controller compacts older history, for all users of this etcd, and also defragments an etcd that is full. 0: never compact"`
 }
 
-// TLSConfig says how https endpoints are checked, and how they may check us.
+// TLSConfig is how https endpoints are checked, and how they may check us.
 type TLSConfig struct {
 	// CAFile holds the PEM certificates that the server's must come from; empty
 	// means the system's.

@@ -32,7 +32,7 @@ func (e *InUseError) Error() string {
 	return fmt.Sprintf("%s is in use by %s", e.Dir, who)
 }
 
-// lockDir takes the lock of a directory, or says that it is in use, and by whom.
+// lockDir takes the lock of a directory, or returns an error that names its user.
 func lockDir(dir string) (*dirLock, error) {
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)

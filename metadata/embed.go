@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// EmbedConfig says where an etcd inside this process keeps its data.
+// EmbedConfig is where an etcd inside this process keeps its data.
 type EmbedConfig struct {
 	// Dir is etcd's own directory; it is made with mode 0700 if need be. It may
 	// be moved between two starts.
@@ -56,7 +56,7 @@ type Embedded struct {
 }
 
 // StartEmbedded starts etcd on new or existing data, and returns when it serves.
-// A directory that is in use gives an error that says so. ctx bounds the start.
+// A directory that is in use is an error. ctx bounds the start.
 func StartEmbedded(ctx context.Context, cfg EmbedConfig) (*Embedded, error) {
 	start := time.Now()
 	if cfg.Dir == "" {
@@ -109,7 +109,7 @@ func (e *Embedded) start(ctx context.Context, dir string, cfg EmbedConfig) error
 }
 
 // reclaim makes room if the last process left etcd full: nothing could be written
-// otherwise, not even who is to make room.
+// otherwise, not even the one that is to make room.
 func (e *Embedded) reclaim(ctx context.Context, log *slog.Logger) error {
 	s, err := Open(ctx, e.config, log, nil)
 	if err != nil {
@@ -130,7 +130,7 @@ func (e *Embedded) member(dir string, quota int64, client, peer url.URL) *embed.
 	c.TickMs = uint(embedTick.Milliseconds())
 	c.ElectionMs = uint(embedElection.Milliseconds())
 	c.InitialElectionTickAdvance = true
-	c.PreVote = false // nobody to ask
+	c.PreVote = false // there is no peer to ask
 	c.SnapshotCount = embedSnapshot
 	c.QuotaBackendBytes = embedQuota
 	if quota > 0 {

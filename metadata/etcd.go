@@ -46,7 +46,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Regi
 	return Await(ctx, cfg, log, reg, func(err error) error { return err })
 }
 
-// Await connects to etcd as Open does, but may wait until it is there: away is told why etcd
+// Await connects to etcd as Open does, but may wait until it is there: away is called with the reason why etcd
 // didn't answer for cfg.DialTimeout, and ends the waiting by returning an error. A
 // certificate that one side doesn't trust is not waited for.
 func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Registerer, away func(error) error) (Store, error) {

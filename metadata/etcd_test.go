@@ -140,7 +140,7 @@ func TestEtcdKilledAndStarted(t *testing.T) {
 	}
 }
 
-// An etcd that hangs is told from a caller that gives up.
+// An etcd that hangs is distinguished from a caller that gives up.
 func TestEtcdPaused(t *testing.T) {
 	t.Parallel()
 	e := testserver.Etcd(t, testserver.EtcdOptions{})

@@ -44,7 +44,7 @@ type Slice struct {
 	MinEpoch id.Epoch // leader epochs of the first and last batch
 	MaxEpoch id.Epoch
 	Bytes    int64 // of its record batches, as a client fetches them
-	IndexAt  int64 // where in the object its index lies
+	IndexAt  int64 // where in the object its index is
 	IndexLen int32
 }
 
@@ -65,7 +65,7 @@ type Manifest struct {
 }
 
 // Link is one stretch of a partition's chain: its records of leader epoch Epoch,
-// which begin at Start and reach to the next link's, lie in the journals of Writer.
+// which begin at Start and reach to the next link's, are in the journals of Writer.
 type Link struct {
 	Writer id.Incarnation
 	Epoch  id.Epoch
@@ -76,13 +76,13 @@ type Link struct {
 // controller: where the links before it end, as sealed, it begins.
 const StartUnknown = -1
 
-// EpochStart says at which offset a leader epoch began (KIP-101).
+// EpochStart is the offset at which a leader epoch began (KIP-101).
 type EpochStart struct {
 	Epoch id.Epoch
 	Start int64
 }
 
-// Head is a partition's record: who owns it and where its data is.
+// Head is a partition's record: its owner and where its data is.
 //
 // Invariant: LogStart <= TieredEnd unless everything is below LogStart; Slices
 // are contiguous, end at TieredEnd, and begin where the manifest ends; Chain
@@ -262,8 +262,8 @@ func (h *Head) Give(owner id.Incarnation, broker id.Broker) {
 	h.Chain = append(h.Chain, Link{Writer: owner, Epoch: h.Epoch, Start: start})
 }
 
-// Settle fills in where epochs began, as start says of those that aren't known, and
-// drops the links that the tier has all of. It is for the owner, who has seen
+// Settle fills in where epochs began, by start for those that aren't known, and
+// drops the links that the tier has all of. It is for the owner, which has seen
 // everything that is sealed.
 func (h *Head) Settle(start func(id.Epoch) int64) {
 	for i := range h.Chain {

@@ -12,7 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// etcd keeps what every key held before, until it is told to forget: without that its
+// etcd keeps what every key held before, until it is compacted: without that its
 // database grows to its quota, and then it refuses all writes.
 
 // Tidier is a Store that has such a history; KeepHistory calls it.
@@ -26,7 +26,7 @@ type Tidier interface {
 }
 
 // KeepHistory bounds the history of a store to what is younger than age, or little more,
-// while mine says true, until ctx ends. One process of a cluster should do it; several do
+// while mine returns true, until ctx ends. One process of a cluster should do it; several do
 // no harm. A store without history, or an age of 0, needs nothing.
 func KeepHistory(ctx context.Context, store Store, age time.Duration, mine func() bool, log *slog.Logger) {
 	t, ok := store.(Tidier)
@@ -71,7 +71,7 @@ func KeepHistory(ctx context.Context, store Store, age time.Duration, mine func(
 	}
 }
 
-// mark says that the store had come to a revision.
+// mark records the store's revision at a time.
 type mark struct {
 	at  time.Time
 	rev Revision
@@ -81,7 +81,7 @@ type mark struct {
 func (s *etcdStore) Compact(ctx context.Context, rev Revision) error {
 	return s.call(ctx, "compact", func(ctx context.Context) error {
 		_, err := s.client.Compact(ctx, int64(rev))
-		if errors.Is(err, rpctypes.ErrCompacted) { // by somebody else
+		if errors.Is(err, rpctypes.ErrCompacted) { // by someone else
 			return nil
 		}
 		return err
@@ -128,7 +128,7 @@ func (s *etcdStore) Reclaim(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// noSpace picks the alarms that a full database gives.
+// noSpace picks the alarms of a full database.
 func noSpace(alarms []*pb.AlarmMember) (out []*pb.AlarmMember) {
 	for _, a := range alarms {
 		if a.Alarm == pb.AlarmType_NOSPACE {

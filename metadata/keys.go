@@ -66,7 +66,7 @@ const (
 	PrefixOffsets  = "offsets/"
 )
 
-// KeyError says that a key is not of the form its prefix demands.
+// KeyError is a key that is not of the form its prefix demands.
 type KeyError struct{ Key string }
 
 func (e *KeyError) Error() string { return fmt.Sprintf("metadata key %q is malformed", e.Key) }

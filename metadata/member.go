@@ -9,7 +9,7 @@ import (
 	"varve/internal/wire"
 )
 
-// Member is what the cluster keeps of an agent, alive or not, until somebody says that
+// Member is what the cluster keeps of an agent, alive or not, until an operator confirms that
 // it won't come back: it is expected, and its hosts can be named.
 type Member struct {
 	Registered time.Time // when it last showed itself

@@ -30,7 +30,7 @@ type Memory struct {
 		nextLease Lease
 		watches   []*memoryWatch // in the order of their making, so that a simulation repeats itself
 		away      bool
-		changed   chan struct{} // closed and replaced when who can reach what changes
+		changed   chan struct{} // closed and replaced when what can be reached changes
 		loseReply int
 	}
 }

@@ -1,6 +1,6 @@
 package metadata
 
-// SetAvailable takes the store away from everybody, or gives it back.
+// SetAvailable takes the store away from all its users, or brings it back.
 func (m *Memory) SetAvailable(yes bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *MemoryStore) SetConnected(yes bool) {
 	s.m.signal()
 }
 
-// signal wakes all who wait for the store; the lock is held.
+// signal wakes all that wait for the store; the lock is held.
 func (m *Memory) signal() {
 	close(m.mu.changed)
 	m.mu.changed = make(chan struct{})

@@ -72,7 +72,7 @@ func (n *memorySession) renew(ctx context.Context) bool {
 	}
 }
 
-// extend gives the lease its whole time again; the lock is held.
+// extend renews the lease for its whole time; the lock is held.
 func (n *memorySession) extend() error {
 	l := n.s.m.mu.leases[n.lease]
 	if l == nil {

@@ -42,7 +42,7 @@ func (s *MemoryStore) call(ctx context.Context, do func() error) error {
 	}
 }
 
-// try runs do if the store can be reached, or else says what to wait for.
+// try runs do if the store can be reached, or else returns what to wait for.
 func (s *MemoryStore) try(ctx context.Context, do func() error) (bool, <-chan struct{}, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()

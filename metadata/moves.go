@@ -23,7 +23,7 @@ func DecodeMove(b []byte) (m Move, err error) {
 	return m, err
 }
 
-// Drain says since when an agent is to own nothing. That the key is there is what
+// Drain is since when an agent is to own nothing. That the key is there is what
 // counts; the time is for people.
 type Drain struct {
 	Since time.Time

@@ -74,7 +74,7 @@ func reach(ctx context.Context, cfg Config, endpoint string) error {
 	return err
 }
 
-// shake returns what TLS says against a connection. That the server doesn't accept our
+// shake returns what TLS has against a connection. That the server doesn't accept our
 // certificate comes after the handshake.
 func shake(c *tls.Conn) error {
 	if err := c.SetDeadline(time.Now().Add(reachPatience)); err != nil {

@@ -18,7 +18,7 @@ import (
 // struct, in package wire's primitives. A decoder knows every version that was
 // ever released and refuses newer ones.
 
-// ValueError says that a value could not be decoded.
+// ValueError is a value that could not be decoded.
 type ValueError struct {
 	Kind string
 	Err  error
@@ -64,7 +64,7 @@ func DecodeCluster(b []byte) (c Cluster, err error) {
 	return c, err
 }
 
-// Bucket is where the cluster's objects are, as its marker there says.
+// Bucket is where the cluster's objects are, as in its marker there.
 type Bucket struct {
 	Place string // names the bucket and prefix; the marker has the same
 	Name  string // where that was when it was marked, for people
@@ -146,7 +146,7 @@ func DecodeAgent(b []byte) (a Agent, err error) {
 	return a, err
 }
 
-// Role says which incarnation has a part in the cluster that one agent has at a
+// Role is the incarnation that has a part in the cluster that one agent has at a
 // time: the controller, or a coordinator slot.
 type Role struct {
 	Incarnation id.Incarnation
@@ -190,7 +190,7 @@ func (s JournalState) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// Journal says which stores keep a journal and how far it counts.
+// Journal is the stores that keep a journal, and how far it counts.
 type Journal struct {
 	State    JournalState
 	Broker   id.Broker  // whose incarnation writes it
@@ -199,7 +199,7 @@ type Journal struct {
 	Fence    uint64     // of a recovering journal: the recoverer's epoch E
 	End      uint64     // of a sealed journal: the number of its last entry, 0 if it has none
 	// Holders, of a sealed journal, are stores outside the ensemble that a recoverer
-	// gave all of it.
+	// handed all of it over.
 	Holders []id.Store
 	// Lost, of a sealed journal: an operator gave up what lay beyond End. Offsets that
 	// are missing in a chain from there on may be passed over.
@@ -285,7 +285,7 @@ func DecodeTopic(b []byte) (t Topic, err error) {
 	return t, err
 }
 
-// DeletedTopic is a topic whose data still lies in the tier.
+// DeletedTopic is a topic whose data still is in the tier.
 type DeletedTopic struct {
 	Name    string
 	Deleted time.Time

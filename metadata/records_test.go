@@ -25,8 +25,8 @@ func sampleHead() *Head {
 	}
 }
 
-// forms lists every value with its decoder: encode gives the bytes of a sample,
-// again decodes and encodes once more.
+// forms lists every value with its decoder: encode returns the bytes of a sample,
+// again decodes and encodes again.
 var forms = []struct {
 	name   string
 	sample any

@@ -8,7 +8,7 @@ import (
 )
 
 // namedCreds checks every server for one name. gRPC alone would check the host
-// of the endpoint, whatever the TLS settings say.
+// of the endpoint, whatever the TLS settings are.
 type namedCreds struct {
 	credentials.TransportCredentials
 	name string

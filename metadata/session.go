@@ -50,7 +50,7 @@ func (s *etcdStore) Session(ctx context.Context, ttl time.Duration) (Session, er
 
 // run keeps the lease alive until the session ends or the lease is gone, which is only
 // for the servers to say. They are asked three times in its life: an etcd that lost its
-// leader has a new one in about half of it, which gives all leases their whole life again.
+// leader has a new one in about half of it, which renews all leases for their whole life.
 func (n *etcdSession) run(ctx context.Context) {
 	defer close(n.done)
 	tick := time.NewTicker(n.every)
@@ -87,7 +87,7 @@ func (n *etcdSession) run(ctx context.Context) {
 // time to ask again.
 func (n *etcdSession) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, n.every)
-	context.AfterFunc(ctx, cancel) // not before: who is slow is to be known
+	context.AfterFunc(ctx, cancel) // not before: the slow ones are to be known
 	return n.s.servers.renew(ctx, n.lease)
 }
 

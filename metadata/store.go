@@ -79,7 +79,7 @@ const (
 	MaxTxnBytes = 1<<20 + 256<<10
 )
 
-// EventType says what happened to a key.
+// EventType is what happened to a key.
 type EventType uint8
 
 // The kinds of events.
@@ -95,7 +95,7 @@ type Event struct {
 }
 
 // Batch is what a watch delivers: all the events of one or more whole
-// revisions, in order, up to Rev. Reset says that the watch starts or lost its
+// revisions, in order, up to Rev. Reset is set if the watch starts or lost its
 // place (compaction): what the watcher knows is void, and Events hold the whole
 // state at Rev as puts, in order of keys.
 type Batch struct {

@@ -38,7 +38,7 @@ func newAuthority(t *testing.T, name string) *authority {
 	return a
 }
 
-// file is where a certificate or key lies.
+// file is where a certificate or key is.
 func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
 
 // issue writes name.pem and name.key, signed by the authority, or by itself.

@@ -151,7 +151,7 @@ func (w *etcdWatch) add(r clientv3.WatchResponse) {
 
 func (w *etcdWatch) taken() { w.pending, w.bytes = Batch{}, 0 }
 
-// failed says what an ended stream means: an outage, a lost place, or a refusal
+// failed decides what an ended stream means: an outage, a lost place, or a refusal
 // that may pass.
 func (w *etcdWatch) failed(err error) {
 	if errors.Is(err, rpctypes.ErrCompacted) || errors.Is(err, rpctypes.ErrFutureRev) {

@@ -28,7 +28,7 @@ func inside(t *testing.T) *etcdStore {
 	return s.(*etcdStore)
 }
 
-// write puts a key n times and gives the last revision.
+// write puts a key n times and returns the last revision.
 func write(t *testing.T, s *etcdStore, key string, n int) Revision {
 	t.Helper()
 	var rev Revision

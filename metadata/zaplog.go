@@ -24,7 +24,7 @@ func newSlogCore(log *slog.Logger) *slogCore {
 	return &slogCore{log: log, closing: new(atomic.Bool), born: time.Now()}
 }
 
-// notices are etcd's warnings about choices that are right here: nobody uses
+// notices are etcd's warnings about choices that are right here: no one uses
 // its HTTP or its passwords.
 var notices = map[string]bool{
 	"Running http and grpc server on single port. This is not recommended for production.": true,

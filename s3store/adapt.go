@@ -16,7 +16,7 @@ type Adapted struct {
 	prefix string // of our keys, for the ruler
 }
 
-// Adapt trusts the inner store's Capabilities until Use says otherwise.
+// Adapt trusts the inner store's Capabilities until Use is called.
 func Adapt(inner Store) *Adapted {
 	a := &Adapted{Store: inner}
 	a.Use(inner.Capabilities())
@@ -26,7 +26,7 @@ func Adapt(inner Store) *Adapted {
 // Use replaces what is known of the store, also while it is in use.
 func (a *Adapted) Use(found Capabilities) { a.found.Store(&found) }
 
-// Capabilities are what Use was last told.
+// Capabilities are those of the last call of Use.
 func (a *Adapted) Capabilities() Capabilities { return *a.found.Load() }
 
 // PutIfAbsent asks with Head first where the store would overwrite. Two writers

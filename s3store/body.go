@@ -58,7 +58,7 @@ func readBody(body Body) ([]byte, error) {
 	return data, nil
 }
 
-// bodyError says where a body failed. One that ends before its size is the
+// bodyError is the place where a body failed. One that ends before its size is the
 // caller's mistake.
 func bodyError(body Body, at int64, err error) error {
 	if err == nil || errors.Is(err, io.EOF) {

@@ -69,7 +69,7 @@ func (w watchedClient) Do(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// signingTransport signs MinIO's requests once more where our clock is off: its SDK
+// signingTransport signs MinIO's requests again where our clock is off: its SDK
 // always signs by ours.
 type signingTransport struct {
 	inner  http.RoundTripper

@@ -92,7 +92,7 @@ func TestClockIsOff(t *testing.T) {
 	}
 }
 
-// TestSignedOnceMore: a real server takes what was signed once more by another clock.
+// TestSignedOnceMore: a real server takes what was signed a second time by another clock.
 func TestSignedOnceMore(t *testing.T) {
 	server := testserver.MinIO(t)
 	if err := server.CreateBucket(t.Context(), "again"); err != nil {

@@ -39,7 +39,7 @@ const (
 	maxParts     = 10_000
 )
 
-// Config says which store to use and how. Start from DefaultConfig.
+// Config is which store to use and how. Start from DefaultConfig.
 type Config struct {
 	// Driver is "aws", "minio", "dir" or "memory".
 	Driver string `yaml:"driver" doc:"'aws', 'minio', 'dir' or 'memory'"`
@@ -50,9 +50,9 @@ type Config struct {
 	// Endpoint is the server's URL, "https://host:port". Driver minio needs it; for
 	// driver aws an empty one means AWS itself.
 	Endpoint string `yaml:"endpoint" doc:"the server's URL, 'https://host:port'. Driver minio needs it; for driver aws an empty one means AWS itself"`
-	// Region is the bucket's region. Empty: as AWS's default chain says, or the
+	// Region is the bucket's region. Empty: that of AWS's default chain, or the
 	// server's own for driver minio; us-east-1 with an endpoint.
-	Region string `yaml:"region" doc:"the bucket's region. Empty: as AWS's default chain says, or the server's own for driver minio; us-east-1 with an endpoint"`
+	Region string `yaml:"region" doc:"the bucket's region. Empty: that of AWS's default chain, or the server's own for driver minio; us-east-1 with an endpoint"`
 	// PathStyle put the bucket's name into the path of URLs, not into the host name.
 	PathStyle bool `yaml:"path_style" doc:"put the bucket name into the path of URLs instead of the host name"`
 	// Prefix stands before every key. It may end with a slash, which is added
@@ -71,7 +71,7 @@ type Config struct {
 	SecretKey    string `yaml:"secret_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 	SessionToken string `yaml:"session_token" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 
-	// The files are where the credentials are read from by who loads the configuration.
+	// The files are where the credentials are read from when the configuration is loaded.
 	AccessKeyFile    string `yaml:"access_key_file" doc:"file with the access key"`
 	SecretKeyFile    string `yaml:"secret_key_file" doc:"file with the secret key"`
 	SessionTokenFile string `yaml:"session_token_file" doc:"file with the session token"`
@@ -100,11 +100,11 @@ type Config struct {
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"timeout of one attempt, plus the time that its bytes take at 256 KiB/s"`
 	// StallTimeout timeout of a download that receives no byte.
 	StallTimeout time.Duration `yaml:"stall_timeout" doc:"abort a download that received nothing for this long"`
-	// Retry says how often and when transient errors are tried again.
+	// Retry is how often and when transient errors are tried again.
 	Retry RetryPolicy `yaml:"retry" doc:"says how often and when transient errors are tried again"`
 }
 
-// TLSConfig says whom to trust.
+// TLSConfig is which certificates to trust.
 type TLSConfig struct {
 	// CAFile is PEM file of authorities that are trusted in addition to the system's.
 	CAFile string `yaml:"ca_file" doc:"PEM file of certificate authorities to trust in addition to the system's"`

@@ -6,7 +6,7 @@ import (
 )
 
 // How keys become paths below <root>/objects: a folder keeps its name and an
-// object gets an "@" behind it, which is no key byte. So nothing collides, and
+// object gets an "@" after it, which is no key byte. So nothing collides, and
 // "a" and "a/b" can both be objects.
 //
 //	key a/b/c  ->  a/b/c@

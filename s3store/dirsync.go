@@ -50,7 +50,7 @@ func (d *dir) syncFolders(folder string) error {
 }
 
 // prune removes folders that a Delete left empty. It stops at the first that
-// isn't, which is told by the error.
+// isn't, which the error shows.
 func (d *dir) prune(folder string) {
 	for ; folder != d.objects; folder = filepath.Dir(folder) {
 		if err := os.Remove(folder); err != nil && !errors.Is(err, fs.ErrNotExist) {

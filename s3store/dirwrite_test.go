@@ -13,7 +13,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// An object is what its body was, whatever its size and wherever it lies in memory.
+// An object is what its body was, whatever its size and wherever it is in memory.
 func TestDirWritesAnySize(t *testing.T) {
 	d, err := openDir(t.TempDir())
 	if err != nil {

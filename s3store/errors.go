@@ -8,7 +8,7 @@ import (
 )
 
 // Errors that callers act on. Everything else is transient: the call may be
-// repeated, except where the operation says otherwise.
+// repeated, except where the operation's comment says otherwise.
 var (
 	// ErrNotFound: the object is not there. Head can't tell a missing bucket
 	// from a missing object, as S3 answers it without a body.
@@ -19,7 +19,7 @@ var (
 	ErrRange = errors.New("range is not satisfiable")
 	// ErrDenied: credentials or policy refuse the call; repeating won't help.
 	ErrDenied = errors.New("access denied")
-	// ErrNoBucket: the bucket isn't there; repeating won't help before somebody
+	// ErrNoBucket: the bucket isn't there; repeating won't help before someone
 	// creates it.
 	ErrNoBucket = errors.New("bucket not found")
 	// ErrInvalid: the call itself is wrong (key, range); repeating won't help.
@@ -115,7 +115,7 @@ func sentinel(status int, code string) error {
 	return nil
 }
 
-// callError says which call met which error.
+// callError is an error with the call that met it.
 type callError struct {
 	op  Op
 	key string
@@ -125,7 +125,7 @@ type callError struct {
 func (e *callError) Error() string { return fmt.Sprintf("%s %q: %v", e.op, shorten(e.key), e.err) }
 func (e *callError) Unwrap() error { return e.err }
 
-// wrap says which call failed. A sentinel joins the store's own error.
+// wrap adds which call failed. A sentinel joins the store's own error.
 func wrap(op Op, key string, sentinel, err error) error {
 	if sentinel != nil {
 		err = fmt.Errorf("%w (%w)", sentinel, err)

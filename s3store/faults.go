@@ -15,7 +15,7 @@ type Call struct {
 	Off, Length int64
 }
 
-// Fault says how a call goes wrong. The zero value lets it go right.
+// Fault is how a call goes wrong. The zero value lets it go right.
 type Fault struct {
 	// Delay passes before the call, unless its context ends first.
 	Delay time.Duration

@@ -18,7 +18,7 @@ type memory struct {
 	mu struct {
 		sync.Mutex
 		objects map[string]memoryObject
-		folders map[string]int // how many objects lie below a folder
+		folders map[string]int // how many objects are below a folder
 	}
 }
 
@@ -68,7 +68,7 @@ func (m *memory) put(ctx context.Context, key string, body Body, ifAbsent bool) 
 	return nil
 }
 
-// addToFolders counts a new key, unless it is a folder or lies below an object.
+// addToFolders counts a new key, unless it is a folder or is below an object.
 func (m *memory) addToFolders(op Op, key string) error {
 	if m.mu.folders[key] > 0 {
 		return wrap(op, key, ErrInvalid, errors.New("other objects lie below this key"))

@@ -13,7 +13,7 @@ type prefixed struct {
 	prefix string // "" or ending in "/"
 }
 
-// WithPrefix puts a prefix before every key, and a slash behind the prefix if
+// WithPrefix puts a prefix before every key, and a slash after the prefix if
 // it has none. It is ErrInvalid if no key can begin so or it is longer than
 // MaxPrefixBytes. An empty prefix returns the store itself.
 func WithPrefix(inner Store, prefix string) (Store, error) {

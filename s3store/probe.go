@@ -33,7 +33,7 @@ const (
 
 // Probe writes, reads, lists and deletes a small object, and finds out whether
 // the store really refuses to overwrite. A store from Open (or Adapt) acts on
-// what was found from then on. The error says that the store can't be used as
+// what was found from then on. The error means that the store can't be used as
 // it is: it doesn't answer, refuses, or returns other bytes than were written.
 // random names the object; nil is the system's.
 func Probe(ctx context.Context, store Store, random *chance.Source) (Report, error) {
@@ -71,7 +71,7 @@ func (p *prober) note(format string, args ...any) {
 	p.report.Notes = append(p.report.Notes, fmt.Sprintf(format, args...))
 }
 
-// instead says what Varve does where if-none-match doesn't work.
+// instead describes what Varve does where if-none-match doesn't work.
 const instead = "Varve asks with a HEAD request before it writes (one more request for each object), " +
 	"and relies on object names that no other writer uses and on fencing in etcd"
 

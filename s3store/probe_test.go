@@ -15,7 +15,7 @@ func (s overwriting) PutIfAbsent(ctx context.Context, key string, body Body) err
 	return s.Put(ctx, key, body)
 }
 
-// lying returns other bytes than were written.
+// being returns other bytes than were written.
 type lying struct{ Store }
 
 func (s lying) Get(context.Context, string, int64, int64) (io.ReadCloser, error) {

@@ -12,9 +12,9 @@ import (
 	"varve/internal/backoff"
 )
 
-// RetryPolicy says how often and when a call is tried again after a transient
+// RetryPolicy is how often and when a call is tried again after a transient
 // error. The pause before attempt n+1 is chosen evenly from 0 to
-// min(Max, Base * 2^n), so that callers who failed together don't return together.
+// min(Max, Base * 2^n), so that callers that failed together don't return together.
 type RetryPolicy struct {
 	// Attempts attempts of one call, the first included.
 	Attempts int `yaml:"attempts" doc:"number of attempts of one call, including the first"`

@@ -17,7 +17,7 @@ func (f fakeRuler) versioning(context.Context) (bool, error)  { return f.version
 func (f fakeRuler) locked(context.Context) (bool, error)      { return f.lock, f.err }
 func (f fakeRuler) lifecycle(context.Context) ([]rule, error) { return f.rules, f.err }
 
-// TestRules: what a bucket does to our objects is told from what it does to others', and
+// TestRules: what a bucket does to our objects is distinguished from what it does to others', and
 // that it doesn't let us ask is no error.
 func TestRules(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -53,7 +53,7 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestAdvice: each way in which settings are wrong has a line that says what to check.
+// TestAdvice: each way in which settings are wrong has a line with what to check.
 func TestAdvice(t *testing.T) {
 	for err, want := range map[error]string{
 		wrap(OpPut, "k", ErrDenied, errors.New("SignatureDoesNotMatch")):         "store.secret_key",

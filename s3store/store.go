@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Object says what a store knows of an object without its bytes.
+// Object is what a store knows of an object without its bytes.
 type Object struct {
 	Key      string
 	Size     int64
@@ -39,16 +39,16 @@ type Store interface {
 	// the whole of an empty object (0, -1). A length of 0 and a negative off are
 	// ErrInvalid. The stream ends with io.EOF only when all of it was read.
 	Get(ctx context.Context, key string, off, length int64) (io.ReadCloser, error)
-	// Head says how large an object is, or ErrNotFound.
+	// Head returns how large an object is, or ErrNotFound.
 	Head(ctx context.Context, key string) (Object, error)
-	// List calls each with the objects whose keys begin with prefix and lie
+	// List calls each with the objects whose keys begin with prefix and are
 	// behind after, in bytewise order of keys, until it returns false. Prefix
 	// may end within a segment; an empty one lists everything.
 	List(ctx context.Context, prefix, after string, each func(Object) bool) error
 	// Delete removes objects; those that are absent are no error. It is batched.
 	// After an error any of them may be gone.
 	Delete(ctx context.Context, keys []string) error
-	// Capabilities says what Probe, or the driver's nature, found.
+	// Capabilities returns what Probe found, or what the driver always has.
 	Capabilities() Capabilities
 	// Close releases connections and files. Nothing may be called after it.
 	Close() error

@@ -20,7 +20,7 @@ func putLeased(t testing.TB, s metadata.Store, key string, l metadata.Lease) met
 	return txn(t, s, metadata.PutLeased(key, []byte("v"), l))
 }
 
-// gone waits until a key is deleted, and says after how long.
+// gone waits until a key is deleted, and returns how long that took.
 func gone(t testing.TB, s metadata.Store, key string) time.Duration {
 	t.Helper()
 	start := time.Now()

@@ -29,7 +29,7 @@ type Case struct {
 	Run  func(t *testing.T, a, b metadata.Store)
 }
 
-// Run runs every case as a subtest. open gives two handles on the same store,
+// Run runs every case as a subtest. open returns two handles on the same store,
 // empty for each call, and closes them when the test ends.
 func Run(t *testing.T, open func(t *testing.T) (a, b metadata.Store)) {
 	for _, c := range Cases() {
@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) (a, b metadata.Store)) {
 }
 
 // Cases are all the promises; an implementation that needs more around a test
-// than Run gives (a bubble of fake time) runs them itself.
+// than Run returns (a bubble of fake time) runs them itself.
 func Cases() []Case {
 	return []Case{
 		{"Get", testGet},

@@ -139,7 +139,7 @@ func (s *suite) lists(prefix, after string, want []string) {
 	}
 }
 
-// noise is data of which every part differs; the same seed gives the same.
+// noise is data of which every part differs; the same seed returns the same.
 func noise(size int, seed uint64) []byte {
 	data := make([]byte, size)
 	rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(data)

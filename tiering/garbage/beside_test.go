@@ -16,7 +16,7 @@ import (
 	"varve/tiering/tiertest"
 )
 
-// Between PUT and commit an object is nobody's garbage, whatever is collected
+// Between PUT and commit an object is not garbage, whatever is collected
 // meanwhile (promise 3).
 func TestCollectorBesideUploads(t *testing.T) {
 	w := newWorld(t, testConfig())

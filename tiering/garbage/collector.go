@@ -1,4 +1,4 @@
-// Package garbage deletes the objects that nothing leads to any more, and what is left of
+// Package garbage deletes the objects that nothing refers to any more, and what is left of
 // deleted topics.
 //
 // It promises to delete by proof: in doubt an object stays.
@@ -22,7 +22,7 @@ import (
 	"varve/tiering/object"
 )
 
-// Config says how carefully and how fast garbage is collected.
+// Config is how carefully and how fast garbage is collected.
 type Config struct {
 	// Grace is the minimum age of an object before it may be deleted.
 	Grace time.Duration `yaml:"grace" doc:"minimum age of an object before it may be deleted"`
@@ -64,7 +64,7 @@ type Deps struct {
 	Store s3store.Store
 	Pages manifest.Pages
 	Meta  metadata.Store
-	// Floor gives the number below which everything is settled that an incarnation
+	// Floor returns the number below which everything is settled that an incarnation
 	// wrote, 0 if that isn't known here (ObjectIDs.Floor for one's own).
 	Floor      func(id.Incarnation) uint64
 	Log        *slog.Logger
@@ -76,7 +76,7 @@ type Deps struct {
 // no harm.
 //
 // An object may go if it is older than the grace time and, for each of its slices,
-// no head or manifest names it and nobody can commit it any more: either the head,
+// no head or manifest names it and no one can commit it any more: either the head,
 // read after the object was found, belongs to another incarnation than the one that
 // wrote the object, or that one said, before the head was read, that it is done with
 // the object. A slice below the log start counts as not named, unless it is the
@@ -170,7 +170,7 @@ func (c *Collector) Pass(ctx context.Context) error {
 	return c.sweepOn(ctx, pr)
 }
 
-// held reports whether somebody has to decide first what is garbage.
+// held reports whether someone has to decide first what is garbage.
 func (c *Collector) held(ctx context.Context) (bool, error) {
 	kv, err := c.deps.Meta.Get(ctx, metadata.KeyGarbageHeld)
 	if errors.Is(err, metadata.ErrNotFound) {

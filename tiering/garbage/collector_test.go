@@ -45,7 +45,7 @@ func (w *world) collect(c *Collector) {
 	}
 }
 
-// named lists the keys of all that heads and manifests lead to.
+// named lists the keys of all that heads and manifests refer to.
 func (w *world) named() map[string]bool {
 	w.T.Helper()
 	keys := map[string]bool{}
@@ -130,7 +130,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 	}
 }
 
-// orphan puts an object that nothing leads to, as a crash would leave it.
+// orphan puts an object that nothing refers to, as a crash would leave it.
 func (w *world) orphan(o metadata.Object, p id.Partition, settled bool) string {
 	w.T.Helper()
 	batch := tiertest.RandomBatch(w.T, tiertest.Rand(o.Seq), kafka.None, 1, 10, 1)
@@ -275,7 +275,7 @@ func TestCollectorOffered(t *testing.T) {
 	}
 }
 
-// While somebody has to decide what is garbage nothing is deleted.
+// While someone has to decide what is garbage nothing is deleted.
 func TestGarbageIsHeld(t *testing.T) {
 	w := newWorld(t, testConfig())
 	handle := w.Meta.Open()

@@ -39,7 +39,7 @@ func (s *damaged) count() int {
 	return len(s.said)
 }
 
-// noteDamage says, once, that something in the bucket is not what it should be.
+// noteDamage logs, once, that something in the bucket is not what it should be.
 func (c *Collector) noteDamage(key, what string, err error) {
 	text := ""
 	if err != nil {

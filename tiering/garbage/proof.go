@@ -22,7 +22,7 @@ const (
 	keepDoubt   verdict = iota // something is not known, or not as it should be
 	keepForeign                // not of Varve
 	keepYoung
-	keepNamed // a head or manifest leads to it
+	keepNamed // a head or manifest refers to it
 	keepOpen  // its writer may still commit it
 	remove
 )
@@ -41,7 +41,7 @@ type proof struct {
 type deletedTopic struct {
 	metadata.DeletedTopic
 	mod  metadata.Revision
-	over bool // the undelete window, or somebody found it so and began
+	over bool // the undelete window, or someone found it so and began
 }
 
 // maxProofHeads bounds the heads that a proof remembers.
@@ -165,10 +165,10 @@ func (pr *proof) floor(w id.Incarnation) uint64 {
 	return floor
 }
 
-// errUndecodable: a head is not what it should be, so that nobody knows what it names.
+// errUndecodable: a head is not what it should be, so that no one knows what it names.
 var errUndecodable = errors.New("it can't be decoded")
 
-// doubt says, once for each state of it, that a key of the metadata store isn't what
+// doubt logs, once for each state of it, that a key of the metadata store isn't what
 // it should be.
 func (c *Collector) doubt(kv metadata.KV, err error) {
 	if c.doubted[kv.Key] == kv.Mod {
@@ -208,7 +208,7 @@ func (pr *proof) head(ctx context.Context, p id.Partition) (*metadata.Head, erro
 	return h, nil
 }
 
-// namesSlice says whether a head or its manifest leads to a slice that can still
+// namesSlice reports whether a head or its manifest refers to a slice that can still
 // be read, or that is the newest.
 func (pr *proof) namesSlice(ctx context.Context, h *metadata.Head, s *object.FooterSlice) (bool, error) {
 	same := func(o metadata.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
@@ -231,7 +231,7 @@ func (pr *proof) namesSlice(ctx context.Context, h *metadata.Head, s *object.Foo
 	return slices.ContainsFunc(leaf.Slices, same), nil
 }
 
-// namesPage says whether a head's manifest leads to a page.
+// namesPage reports whether a head's manifest refers to a page.
 func (pr *proof) namesPage(ctx context.Context, h *metadata.Head, g *manifest.Page, o metadata.Object) (bool, error) {
 	base, _ := g.Bounds(0)
 	if h.Manifest.Slices == 0 || base >= h.Manifest.End {

@@ -62,7 +62,7 @@ func (c *Collector) sweepOn(ctx context.Context, pr *proof) error {
 			left--
 		}
 		if err := d.flush(ctx); err != nil {
-			c.sweep.doubtful = true // the next pass goes on behind what was to go
+			c.sweep.doubtful = true // the next pass goes on after what was to go
 			return err
 		}
 		if more {
@@ -83,7 +83,7 @@ func (c *Collector) sweepOn(ctx context.Context, pr *proof) error {
 // passesAtOne is how many passes one object may end.
 const passesAtOne = 3
 
-// passOver says whether the sweep goes on behind an object that can't be judged: at once
+// passOver reports whether the sweep goes on after an object that can't be judged: at once
 // if the store refuses this very object, else when it has ended passes enough. What
 // ails the whole bucket ends the pass at the next listing.
 func (c *Collector) passOver(ctx context.Context, found s3store.Object, err error) bool {
@@ -104,7 +104,7 @@ func (c *Collector) passOver(ctx context.Context, found s3store.Object, err erro
 	return true
 }
 
-// refused says of an error that it is about one object, and no matter of patience.
+// refused reports whether an error is about one object, so that waiting doesn't help.
 func refused(err error) bool {
 	return errors.Is(err, s3store.ErrDenied) || errors.Is(err, s3store.ErrInvalid)
 }

@@ -26,7 +26,7 @@ func (c *Collector) purge(ctx context.Context, pr *proof) error {
 	return nil
 }
 
-// purgeTopic deletes a topic's heads, guarded by the record of its deletion, which says
+// purgeTopic deletes a topic's heads, guarded by the record of its deletion, which shows
 // so before the first goes: if the topic is had back at the same time, one of both
 // fails, and it is never had back in part. mod is the record's revision then.
 func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTopic) (mod metadata.Revision, err error) {

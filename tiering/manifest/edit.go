@@ -48,7 +48,7 @@ type Edit struct {
 	Deadline time.Time
 }
 
-// tier is what a head says of the tier.
+// tier is what a head holds of the tier.
 type tier struct {
 	manifest   metadata.Manifest
 	slices     []metadata.Slice
@@ -174,7 +174,7 @@ func pagesError(p id.Partition, err error) error {
 	return &PagesError{err}
 }
 
-// forget drops what lies below the log start, but for the newest slice, which remembers
+// forget drops what is below the log start, but for the newest slice, which remembers
 // producers. A manifest loses only its whole; the rest is for Trim.
 func (t *tier) forget() {
 	if t.manifest.Slices > 0 && t.manifest.End <= t.start {

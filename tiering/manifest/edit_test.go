@@ -101,7 +101,7 @@ func (e *editing) listed() []metadata.Slice {
 	return append(all, h.Slices...)
 }
 
-// readable is what of a list lies above a log start.
+// readable is what of a list is above a log start.
 func readable(list []metadata.Slice, start int64) (some []metadata.Slice) {
 	for _, s := range list {
 		if s.End > start {
@@ -131,7 +131,7 @@ func (e *editing) check(want []metadata.Slice) {
 }
 
 // An upload between the beginning of a slow edit and its commit keeps both, wherever the
-// range lies and whatever the upload folds.
+// range is and whatever the upload folds.
 func TestSlowEditKeepsUploads(t *testing.T) {
 	for name, c := range map[string]struct{ slices, from, to, uploads int }{
 		"in the head":              {40, 10, 20, 3},
@@ -148,7 +148,7 @@ func TestSlowEditKeepsUploads(t *testing.T) {
 			slow := e.rewrite(was[c.from:c.to])
 			e.must(e.upload(c.uploads))
 			added := e.listed()[c.slices:]
-			e.before = func() { e.must(e.upload(1)) } // and once more while it is applied
+			e.before = func() { e.must(e.upload(1)) } // and again while it is applied
 			e.must(slow)
 			added = append(added, e.listed()[len(e.listed())-1])
 			e.check(slices.Concat(was[:c.from], slow.Now, was[c.to:], added))

@@ -7,7 +7,7 @@ import (
 	"varve/metadata"
 )
 
-// ObjectIDs gives out the names of an incarnation's objects and pages and remembers
+// ObjectIDs assigns the names of an incarnation's objects and pages and remembers
 // which of them may still be committed. What is below Floor is settled: it was
 // committed or never will be. Garbage collection relies on it.
 type ObjectIDs struct {
@@ -31,7 +31,7 @@ func NewObjectIDs(writer id.Incarnation, first uint64) *ObjectIDs {
 // Writer is the incarnation that the names belong to.
 func (n *ObjectIDs) Writer() id.Incarnation { return n.writer }
 
-// Next gives a name that was never given before. It is open until it is settled.
+// Next returns a name that was never given before. It is open until it is settled.
 func (n *ObjectIDs) Next() metadata.Object {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -41,7 +41,7 @@ func (n *ObjectIDs) Next() metadata.Object {
 	return metadata.Object{Writer: n.writer, Seq: seq}
 }
 
-// Settle says that the names were committed, or that nobody will commit them.
+// Settle marks the names as committed, or as never to be committed.
 func (n *ObjectIDs) Settle(names ...metadata.Object) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -41,8 +41,8 @@ func countLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifes
 	return l, nil
 }
 
-// below takes off what a page lists below the log start, and gives the page in
-// which that lies.
+// below takes off what a page lists below the log start, and returns the page in
+// which that is.
 func (l *live) below(g *Page, start int64) (next metadata.Page) {
 	for i := range g.Slices {
 		if s := &g.Slices[i]; s.End <= start {

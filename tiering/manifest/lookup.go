@@ -47,8 +47,8 @@ func Leaf(ctx context.Context, pages Pages, p id.Partition, m *metadata.Manifest
 	return nil, &object.CorruptError{Key: object.PageKey(at.Object), At: 0, Err: errors.New("the manifest is too deep")}
 }
 
-// Walk calls each with the slices that hold offset from or lie after it, in order,
-// leaving out those, and whole pages, that want refuses. An error of each ends it.
+// Walk calls each with the slices that hold offset from or are after it, in order,
+// leaving out those, and whole pages, that want rejects. An error of each ends it.
 func Walk(ctx context.Context, pages Pages, h *metadata.Head, p id.Partition, from int64, want func(Span) bool, each func(*metadata.Slice) error) error {
 	wanted := func(s Span) bool { return s.End > from && want(s) }
 	if h.Manifest.Slices > 0 && h.Manifest.End > from {

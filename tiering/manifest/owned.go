@@ -17,7 +17,7 @@ type Owned interface {
 	// Head is the head as last committed. It must not be changed.
 	Head() *metadata.Head
 	// UpdateHead lets change alter a copy of the head and stores that, guarded by the
-	// owner's own last write: ErrNotOwner if somebody else wrote. Calls for one
+	// owner's own last write: ErrNotOwner if someone else wrote. Calls for one
 	// partition are serialized; an error of change ends the call and is returned.
 	UpdateHead(ctx context.Context, change func(*metadata.Head) error) error
 }

@@ -1,4 +1,4 @@
-// Package manifest says which slices a partition consists of: the newest are in its head,
+// Package manifest keeps which slices a partition consists of: the newest are in its head,
 // the others in a tree of immutable pages. It looks slices up, changes the tree copy on
 // write, and commits such a change with the head.
 //
@@ -44,12 +44,12 @@ const (
 	maxLevel = 4
 )
 
-// Span is what a slice, or all that lies below a page, covers.
+// Span is what a slice, or all that is below a page, covers.
 type Span struct {
 	Base, End          int64
 	MinTime, MaxTime   int64
 	MinEpoch, MaxEpoch id.Epoch
-	// Hint says that MaxTime may be wrong: a producer said so, and nobody has looked.
+	// Hint is set if MaxTime may be wrong: it is a producer's word, and the records were not read.
 	Hint bool
 }
 
@@ -82,7 +82,7 @@ func (s *Span) add(o Span) {
 	s.Hint = s.Hint || o.Hint
 }
 
-// sum describes the page to its parent, but for where it lies.
+// sum describes the page to its parent, but for where it is.
 func (p *Page) sum() Child {
 	var c Child
 	for i := range p.Slices {

@@ -47,5 +47,5 @@ func (w *PageWriter) storePage(ctx context.Context, p *Page) (metadata.Page, err
 	}
 }
 
-// Settle says that the pages were committed, or never will be.
+// Settle marks the pages as committed, or as never to be committed.
 func (w *PageWriter) Settle() { w.ids.Settle(w.made...) }

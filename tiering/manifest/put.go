@@ -28,13 +28,13 @@ type Putter struct {
 	}
 }
 
-// NewPutter makes a putter, which pauses for base first and for most at last. failed is told
+// NewPutter makes a putter, which pauses for base first and for most at last. failed is called with
 // of each failure, and waiting returns the bytes that wait, for the log.
 func NewPutter(store s3store.Store, log *slog.Logger, random *chance.Source, base, most time.Duration, failed func(error), waiting func() int64) *Putter {
 	return &Putter{store: store, log: log, random: random, pauses: backoff.Policy{Base: base, Max: most}, failed: failed, waiting: waiting}
 }
 
-// ErrTaken: somebody else's object has the name.
+// ErrTaken: someone else's object has the name.
 var ErrTaken = errors.New("object name is taken")
 
 // Put writes an object under a key that is this incarnation's alone.
@@ -59,7 +59,7 @@ func (p *Putter) Put(ctx context.Context, key string, data []byte) error {
 	}
 }
 
-// mine decides whose object lies under the key: an earlier attempt of ours, whose
+// mine decides whose object is under the key: an earlier attempt of ours, whose
 // answer was lost, or another's.
 func (p *Putter) mine(ctx context.Context, key string, size, attempt int) error {
 	if attempt == 0 {

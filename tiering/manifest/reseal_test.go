@@ -7,7 +7,7 @@ import (
 	"varve/kafka"
 )
 
-// resealed gives fuzzers a way behind the checksum.
+// resealed lets fuzzers get past the checksum.
 func resealed(b []byte) []byte {
 	if len(b) < 9 {
 		return b

@@ -16,7 +16,7 @@ type Pages interface {
 }
 
 // PageStore loads and stores pages. A page that was stored is named by nothing until
-// the head that leads to it is committed.
+// the head that refers to it is committed.
 type PageStore interface {
 	Pages
 	storePage(ctx context.Context, p *Page) (metadata.Page, error)
@@ -73,7 +73,7 @@ func (t *tree) replace(ctx context.Context, m metadata.Manifest, r *run) (metada
 	return manifestOf(tops[0]), nil
 }
 
-// lower returns the manifest whose root is a page; one with a single child gives way to that.
+// lower returns the manifest whose root is a page; one with a single child is replaced by that child.
 func (t *tree) lower(ctx context.Context, c Child, level uint8) (metadata.Manifest, error) {
 	for ; level > 0; level-- {
 		p, err := t.io.Page(ctx, t.partition, c.Page)
@@ -94,7 +94,7 @@ func manifestOf(root Child) metadata.Manifest {
 }
 
 // spliced returns what a page lists once the run is replaced, with as many entries as that
-// takes, and the page as it was. last says that it is the rightmost of its level.
+// takes, and the page as it was. last is set for the rightmost of its level.
 func (t *tree) spliced(ctx context.Context, at metadata.Page, r *run, last bool) (p, old *Page, err error) {
 	if at.Object.Writer == 0 || r.takeLost(at) {
 		return &Page{Slices: r.place(nil)}, nil, nil

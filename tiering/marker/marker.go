@@ -1,4 +1,4 @@
-// Package marker says whose a bucket is: an object that the first agent of a cluster writes,
+// Package marker keeps which cluster a bucket belongs to: an object that the first agent of a cluster writes,
 // and that every agent compares with etcd before it writes anything else.
 package marker
 
@@ -17,7 +17,7 @@ import (
 	"varve/tiering/object"
 )
 
-// Marker format, version 1. The object says whose bucket and prefix this is. The first
+// Marker format, version 1. The object has the cluster that the bucket and prefix belong to. The first
 // agent of a cluster writes it, once; each agent compares it with etcd before it writes
 // anything else. uint32 is little-endian; uvarint and varint are LEB128, the latter
 // zigzag; string is a uvarint of its length and its bytes.
@@ -34,7 +34,7 @@ import (
 // No torn marker can be read: a store shows an object whole or not at all. Anything that
 // doesn't match is refused, as are versions that aren't known.
 
-// Key is where the marker lies, below the cluster's prefix.
+// Key is where the marker is, below the cluster's prefix.
 const Key = "varve-cluster"
 
 const (
@@ -43,7 +43,7 @@ const (
 	maxBytes = 4 << 10 // bytes
 )
 
-// Marker says whose a bucket is.
+// Marker is the cluster that a bucket belongs to.
 type Marker struct {
 	Cluster string
 	Place   string
@@ -84,7 +84,7 @@ func decode(b []byte) (*Marker, error) {
 	return m, nil
 }
 
-// Read reads the marker of a bucket; nil if it has none. A *CorruptError says that
+// Read reads the marker of a bucket; nil if it has none. A *CorruptError means that
 // something else is in its place.
 func Read(ctx context.Context, store s3store.Store) (*Marker, error) {
 	body, err := store.Get(ctx, Key, 0, -1)
@@ -105,7 +105,7 @@ func Read(ctx context.Context, store s3store.Store) (*Marker, error) {
 }
 
 // Write writes the marker where there is none: s3store.ErrExists if there is. A
-// store that can't refuse may let two writers succeed; read it again to see who stayed.
+// store that can't refuse may let two writers succeed; read it again to see which one stayed.
 func Write(ctx context.Context, store s3store.Store, m *Marker) error {
 	return store.PutIfAbsent(ctx, Key, bytes.NewReader(m.Encode()))
 }

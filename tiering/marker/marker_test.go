@@ -28,7 +28,7 @@ func TestGoldenMarker(t *testing.T) {
 	}
 }
 
-// TestDamagedMarker: whatever is changed or missing is noticed, and a later version is told
+// TestDamagedMarker: whatever is changed or missing is noticed, and a later version is distinguished
 // from damage.
 func TestDamagedMarker(t *testing.T) {
 	made := sample.Encode()

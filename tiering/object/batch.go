@@ -9,7 +9,7 @@ import (
 // Batch is a committed record batch that is not in the tier yet.
 type Batch struct {
 	Base    int64 // first offset
-	End     int64 // the offset behind the last
+	End     int64 // the offset after the last
 	Size    int32 // bytes
 	MaxTime int64 // largest timestamp, ms
 	// TimeKnown reports whether MaxTime is that of the records, and not just what the
@@ -56,7 +56,7 @@ func (l Location) Compare(m Location) int {
 // Run is a contiguous run of a partition's batches, taken at one moment.
 type Run struct {
 	Batches   []Batch
-	Producers []Producer // as they were behind the last batch
+	Producers []Producer // as they were after the last batch
 	Aborted   []Aborted
 }
 

@@ -14,7 +14,7 @@ import (
 // they are compressed and moved to the front one after another.
 type Builder struct {
 	buf      []byte // the object so far
-	room     []byte // the whole buffer; what lies behind buf may not have been added yet
+	room     []byte // the whole buffer; what is behind buf may not have been added yet
 	loaded   int    // where in room the last batch ends
 	footer   Footer
 	compress func() bool // asked for each block
@@ -28,7 +28,7 @@ type Builder struct {
 	scratch []byte
 }
 
-// HeaderBytes is the size of what an object begins with. The first batch lies after it.
+// HeaderBytes is the size of what an object begins with. The first batch is after it.
 const HeaderBytes = 16
 
 // NewBuilder begins an object at the front of room, in which batches were loaded
@@ -44,7 +44,7 @@ func (b *Builder) Begin(p id.Partition, topic string) {
 	b.index = Index{Partition: p, Topic: topic, MinTime: -1, MaxTime: -1}
 }
 
-// Add moves the batch that lies at a place of the room to the object's end. All
+// Add moves the batch that is at a place of the room to the object's end. All
 // before that place is the object's from then on. A batch that isn't what was
 // announced is an error, and the slice useless.
 func (b *Builder) Add(batch *Batch, at int) error {
@@ -64,7 +64,7 @@ func (b *Builder) Add(batch *Batch, at int) error {
 		b.buf = b.room[:from:end]
 	}
 	if from < len(b.room) && &b.room[from] == &p[0] && cap(b.buf) >= from+len(p) {
-		b.buf = b.buf[:from+len(p)] // it lies where it belongs
+		b.buf = b.buf[:from+len(p)] // it is where it belongs
 	} else {
 		b.buf = append(b.buf, p...)
 	}
@@ -187,7 +187,7 @@ func (x *Index) bytes() (n int64) {
 	return n
 }
 
-// Finish gives the whole object, which lies in the builder's buffer. It may be
+// Finish returns the whole object, which is in the builder's buffer. It may be
 // finished again, with another name.
 func (b *Builder) Finish(o metadata.Object) []byte {
 	b.footer.Object = o

@@ -17,7 +17,7 @@ var (
 	ErrInconsistent = errors.New("fields do not add up")
 )
 
-// ErrVersion: another release wrote this, and what it says isn't known here. It comes
+// ErrVersion: another release wrote this, and its contents aren't known here. It comes
 // within a CorruptError, but nothing is lost.
 var ErrVersion = errors.New("the format's version is not known")
 
@@ -68,7 +68,7 @@ func DecodeState(b []byte) (producers []Producer, err error) {
 	return producers, nil
 }
 
-// DecodeIndex reads what appendIndex writes. at is where it lies in the object.
+// DecodeIndex reads what appendIndex writes. at is where it is in the object.
 func DecodeIndex(b []byte, at int64) (*Index, error) {
 	x := new(Index)
 	err := Unseal(magicIndex, b, func(r *wire.Reader) {
@@ -126,7 +126,7 @@ func ReadPosition(r *wire.Reader) int64 {
 	return -1
 }
 
-// check proves the invariant, and that everything lies before the index.
+// check proves the invariant, and that everything is before the index.
 func (x *Index) check(at int64) error {
 	if x.Partition.Index < 0 || x.Base < 0 || x.Base >= x.End || len(x.Blocks) == 0 || len(x.Epochs) == 0 || x.Epochs[0].Start != x.Base {
 		return fmt.Errorf("slice of %v at %d to %d: %w", x.Partition, x.Base, x.End, ErrInconsistent)
@@ -214,7 +214,7 @@ func decodeFooter(b []byte) (*Footer, error) {
 	return f, nil
 }
 
-// decodeTrailer gives where the footer of an object of this size lies.
+// decodeTrailer returns where the footer of an object of this size is.
 func decodeTrailer(b []byte, size int64) (at, length int64, err error) {
 	if len(b) != trailerBytes || string(b[24:]) != magicObject {
 		return 0, 0, errors.New("no object of Varve ends here")

@@ -9,7 +9,7 @@ import (
 	"varve/kafka"
 )
 
-// DumpOptions says how much Dump shows.
+// DumpOptions is how much Dump shows.
 type DumpOptions struct {
 	Blocks  bool // every block, with its checksum proved
 	Batches bool // and every record batch

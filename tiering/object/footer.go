@@ -11,7 +11,7 @@ import (
 // tailBytes is how much of an object's end is read at first for its footer.
 const tailBytes = 64 << 10
 
-// ReadFooter reads what an object of a known size says of itself, in one request
+// ReadFooter reads the description at the end of an object of a known size, in one request
 // or two.
 func ReadFooter(ctx context.Context, store s3store.Store, key string, size int64) (*Footer, error) {
 	return readFooter(key, size, func(at, n int64) ([]byte, error) { return ReadRange(ctx, store, key, at, n) })
@@ -63,7 +63,7 @@ func ReadRange(ctx context.Context, store s3store.Store, key string, at, n int64
 	return b, nil
 }
 
-// Fill reads until p is full. io.EOF says that the object ends before; a stream that
+// Fill reads until p is full. io.EOF means that the object ends before; a stream that
 // breaks off is another error, io.ErrUnexpectedEOF too.
 func Fill(body io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {

@@ -1,6 +1,6 @@
 // Package object is the format of the bucket's objects: slices of partitions with their
 // blocks, indexes and producer states, the footer that lets an object describe itself, and
-// the keys under which objects lie.
+// the keys under which objects are.
 //
 // It promises that what version 1 wrote is read by every later release, that every byte is
 // covered by a checksum, and that a length is checked before memory is spent on it. It never
@@ -39,7 +39,7 @@ import (
 // State and index are sealed: a magic, a version, a body, and the checksum of all
 // of that.
 //
-//	state                                  producers as they were behind the slice's last batch
+//	state                                  producers as they were after the slice's last batch
 //	  magic      4 bytes  "VSTA"
 //	  version    1 byte   1
 //	  producers  uvarint, then for each:
@@ -57,7 +57,7 @@ import (
 //	  topic      string   its name when this was written; "" if unknown
 //	  partition  uvarint
 //	  base       varint   first offset
-//	  end        varint   the offset behind the last
+//	  end        varint   the offset after the last
 //	  min time   varint   smallest timestamp of the batches' first records, ms; others may be older; -1 if none has one
 //	  max time   varint   largest timestamp, ms; -1 if none. Of objects whose number is below 2^40 it is a
 //	                      hint: producers said so. The same holds for the blocks' and the footer's.
@@ -136,7 +136,7 @@ const (
 type Block struct {
 	Codec   uint8
 	Base    int64 // first offset
-	End     int64 // the offset behind the last
+	End     int64 // the offset after the last
 	MaxTime int64 // largest timestamp, ms; -1 if none
 	At      int64 // position in the object
 	Stored  int32 // bytes in the object
@@ -147,7 +147,7 @@ type Block struct {
 // Index describes a slice.
 //
 // Invariant: the blocks are contiguous in the object, in order of offsets, and
-// lie within [Base, End); the first epoch starts at Base.
+// are within [Base, End); the first epoch starts at Base.
 type Index struct {
 	Partition id.Partition
 	Topic     string // name; "" if it wasn't known
@@ -180,7 +180,7 @@ type FooterSlice struct {
 	metadata.Slice
 }
 
-// CorruptError says where an object of the tier is not what was written.
+// CorruptError is where an object of the tier is not what was written.
 type CorruptError struct {
 	Key string // the object's
 	At  int64  // position in it

@@ -240,7 +240,7 @@ func TestNewerVersionIsNoLoss(t *testing.T) {
 	}
 }
 
-// addCopy adds a batch that lies elsewhere than in the builder's room.
+// addCopy adds a batch that is elsewhere than in the builder's room.
 func (b *Builder) addCopy(meta *Batch, batch []byte) error {
 	b.room = batch
 	return b.Add(meta, 0)

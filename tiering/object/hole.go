@@ -7,7 +7,7 @@ import (
 	"varve/internal/id"
 )
 
-// ErrGone: an object that the head leads to is not in the bucket. Either the head is out of
+// ErrGone: an object that the head refers to is not in the bucket. Either the head is out of
 // date by now and retention removed it, or it was lost.
 var ErrGone = errors.New("object of the tier is gone")
 
@@ -18,7 +18,7 @@ var ErrHole = errors.New("records of the tier can't be read")
 // HoleError reports which records of a partition can't be read, and why.
 type HoleError struct {
 	Partition id.Partition
-	From, To  int64  // offsets; To is the one behind the last
+	From, To  int64  // offsets; To is the one after the last
 	Key       string // of the object
 	Err       error  // ErrGone, or a *CorruptError
 }

@@ -15,7 +15,7 @@ import (
 //
 //	data/<hh>/<writer>-<number>    an object with slices (format.go)
 //	pages/<hh>/<writer>-<number>   a page of a manifest (page.go)
-//	varve-cluster                  says whose bucket and prefix this is (marker.go)
+//	varve-cluster                  the cluster that the bucket and prefix belong to (marker.go)
 //	varve-probe/<random>           what a starting agent tries the store with; left over it does no harm
 //
 // writer is the incarnation that wrote it, number is unique in the incarnation;

@@ -63,7 +63,7 @@ func (c *cutter) newest(s *metadata.Slice) (int64, error) {
 
 func (c *cutter) tooMuch(bytes int64) bool { return c.bySize && c.excess >= bytes }
 
-// slices cuts from a list; it says whether one that has to stay was met.
+// slices cuts from a list; it reports whether one that has to stay was met.
 func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 	for i := range list {
 		s := &list[i]
@@ -126,7 +126,7 @@ func (r *Retention) aged(ctx context.Context, s *metadata.Slice) (int64, error) 
 	return newest, err
 }
 
-// written says when a slice's object was written, in ms.
+// written returns when a slice's object was written, in ms.
 func (r *Retention) written(ctx context.Context, s *metadata.Slice) (int64, error) {
 	o, err := r.deps.Store.Head(ctx, object.Key(s.Object))
 	if err != nil {

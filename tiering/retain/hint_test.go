@@ -9,7 +9,7 @@ import (
 	"varve/tiering/manifest"
 )
 
-// misled is a batch whose header says that its newest record is of a time.
+// misled is a batch with a header that claims a time for its newest record.
 func misled(t testing.TB, says int64, times ...int64) kafka.Batch {
 	rs := make([]kafka.NewRecord, len(times))
 	for i := range rs {
@@ -26,7 +26,7 @@ func misled(t testing.TB, says int64, times ...int64) kafka.Batch {
 const day = 86_400_000
 
 // Objects of agents that believed the headers of producers lose no record by retention, and
-// none to look-ups by time, however deep in a manifest they lie. What is old goes.
+// none to look-ups by time, however deep in a manifest they are. What is old goes.
 func TestHintsLoseNothing(t *testing.T) {
 	for _, deep := range []bool{false, true} {
 		w := newWorld(t, testConfig())

@@ -27,7 +27,7 @@ import (
 	"varve/tiering/object"
 )
 
-// Config says how retention works.
+// Config is how retention works.
 type Config struct {
 	// Interval is how often retention is applied.
 	Interval time.Duration `yaml:"interval" doc:"how often retention is applied"`
@@ -76,16 +76,16 @@ type Deps struct {
 	Reader  Reader
 	IDs     *manifest.ObjectIDs
 	Sources func() iter.Seq[Source]
-	// Limits gives what a partition's topic keeps; not ok if retention is none
+	// Limits returns what a partition's topic keeps; not ok if retention is none
 	// of its policies, or it isn't known.
 	Limits func(id.Partition) (keep Limits, ok bool)
-	// Remember gives for how long a partition's producers are remembered, in ms; 0 is
+	// Remember returns how long a partition's producers are remembered, in ms; 0 is
 	// for ever.
 	Remember func(id.Partition) int64
 	Topic    func(id.Topic) string
-	// Clock gives the time in ms since 1970.
+	// Clock returns the time in ms since 1970.
 	Clock func() int64
-	// Dropped is told of objects that a partition doesn't need any more. nil:
+	// Dropped is called with objects that a partition doesn't need any more. nil:
 	// garbage collection finds them by itself, later.
 	Dropped    func([]metadata.Object)
 	Random     *chance.Source // spreads retries; nil is the system's
@@ -174,7 +174,7 @@ func (r *Retention) Pass(ctx context.Context) {
 	r.due = seen
 }
 
-// look does for one partition what has to be done, and says when to look again.
+// look does for one partition what has to be done, and returns when to look again.
 func (r *Retention) look(ctx context.Context, s Source) (due, error) {
 	p, h := s.Partition(), s.Head()
 	keep, ok := r.deps.Limits(p)
@@ -238,7 +238,7 @@ func (r *Retention) commit(ctx, step context.Context, s manifest.Owned, e *manif
 }
 
 // forgetProducers lets an edit drop the newest slice too, if all of the tier is below the
-// log start and nobody may come back of the producers that it remembers. Otherwise it returns
+// log start and no one may come back of the producers that it remembers. Otherwise it returns
 // when that will be.
 func (r *Retention) forgetProducers(ctx context.Context, h *metadata.Head, e *manifest.Edit, p id.Partition) (until int64) {
 	until = math.MaxInt64
@@ -280,7 +280,7 @@ func (r *Retention) committed(ctx context.Context, was, now *metadata.Head, p id
 	}
 }
 
-// maxDropped bounds what is told of at once; the rest is found by sweeping.
+// maxDropped bounds what is reported at once; the rest is found by sweeping.
 const maxDropped = 4096
 
 // droppedBy lists objects with slices between the old and the new log start.
@@ -302,7 +302,7 @@ func (r *Retention) droppedBy(ctx context.Context, h *metadata.Head, p id.Partit
 }
 
 // DeleteTo moves a partition's log start to an offset, at most its high watermark,
-// which is for the caller to see to (DeleteRecords). What lies below is not read
+// which is for the caller to see to (DeleteRecords). What is below is not read
 // any more from when it returns without error.
 func (r *Retention) DeleteTo(ctx context.Context, s manifest.Owned, offset int64) error {
 	if offset <= s.Head().LogStart {

@@ -83,7 +83,7 @@ func New(t testing.TB) *World {
 // behind when its context ends.
 func (w *World) Inject(f func(s3store.Call) s3store.Fault) { w.faults.Store(&f) }
 
-// Serve gives the world what uploads and reads. The uploader runs from the first flush on, or
+// Serve gives the world an uploader and a reader. The uploader runs from the first flush on, or
 // from start; ended is called when it has ended with the test.
 func (w *World) Serve(u uploads, read readFunc, ended func()) {
 	w.uploader, w.read = u, read
@@ -97,7 +97,7 @@ func (w *World) Serve(u uploads, read readFunc, ended func()) {
 	})
 }
 
-// List returns the world's partitions as those who use them want them.
+// List returns the world's partitions as their users expect them.
 func List[S any](w *World) func() iter.Seq[S] {
 	return func() iter.Seq[S] {
 		return func(yield func(S) bool) {

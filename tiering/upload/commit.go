@@ -78,7 +78,7 @@ func (u *Uploader) commitOnce(ctx context.Context, t *partitionUpload, d *manife
 	return err
 }
 
-// foldable says why a head that is about to be full can't be folded, if it can't: what
+// foldable returns why a head that is about to be full can't be folded, if it can't: what
 // failed before isn't uploaded again only to fail again.
 func (u *Uploader) foldable(ctx context.Context, s Source) error {
 	h := s.Head()

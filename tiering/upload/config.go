@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Config says when and how records move to the bucket.
+// Config is when and how records move to the bucket.
 type Config struct {
 	// BundleBytes is how much of small partitions is gathered before it is
 	// uploaded.

@@ -11,7 +11,7 @@ import (
 )
 
 // load reads the batches of all uploads into the uploader's room, in the order in which
-// they lie in the journals: consumers' and producers' disk sees one sequential reader,
+// they are in the journals: consumers' and producers' disk sees one sequential reader,
 // however many partitions there are. A part that can't be read gets its error. An
 // error means that ctx ended.
 func (u *Uploader) load(ctx context.Context, uploads []objectUpload) error {
@@ -83,7 +83,7 @@ func (u *Uploader) divide(uploads []objectUpload) {
 		n := t.room()
 		t.buf, rest = rest[:n:n], rest[n:]
 		// Batches of several partitions have to move, since each slice gets an index. Those
-		// of one lie where they stay, unless they are compressed.
+		// of one are where they stay, unless they are compressed.
 		t.from = object.HeaderBytes
 		if len(t.parts) > 1 {
 			t.from = t.overhead()
@@ -118,7 +118,7 @@ type partReader struct {
 
 func (r *partReader) location() object.Location { return r.part.batches[r.next].Location }
 
-// partReaders is a heap (container/heap): the reader whose next batch lies first.
+// partReaders is a heap (container/heap): the reader whose next batch is first.
 type partReaders []*partReader
 
 func (h partReaders) Len() int           { return len(h) }

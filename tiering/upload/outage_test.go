@@ -21,7 +21,7 @@ import (
 	"varve/tiering/tiertest"
 )
 
-// Promise 6: while the bucket is away nothing is dropped, the log says so once,
+// Promise 6: while the bucket is away nothing is dropped, it is logged once,
 // and all of it is uploaded when it is back.
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestLostAnswers(t *testing.T) {
 	})
 }
 
-// A crash between any two steps of a commit leaves a head that leads to whole data,
+// A crash between any two steps of a commit leaves a head that refers to whole data,
 // and what the next owner uploads completes it.
 func TestCrashBetweenSteps(t *testing.T) {
 	const rounds = 90 // enough for folds
@@ -135,7 +135,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 				case n == int64(crashAt):
 					close(dead)
 					if crashAt%2 == 0 {
-						return s3store.Fault{After: tiertest.ErrInjected} // it was done, but nobody heard
+						return s3store.Fault{After: tiertest.ErrInjected} // it was done, and the caller got an error
 					}
 				}
 				return s3store.Fault{Before: tiertest.ErrInjected}

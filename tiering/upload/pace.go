@@ -8,7 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Uploading takes processor time and bandwidth that producers want, and it can
+// Uploading takes processor time and bandwidth that producers need, and it can
 // wait: a burst is spread over the time that records may wait anyhow. The slowest
 // pace drains a bundle in a few seconds; each batch waits for a share of the burst.
 const (
@@ -50,7 +50,7 @@ func (a *arrivals) look(now time.Time, waiting int64, over time.Duration) {
 	*a = arrivals{bytes: a.bytes + float64(came), looked: now, waiting: waiting}
 }
 
-// keepPace waits until n bytes may go through one more stage, unless somebody waits for a flush.
+// keepPace waits until n bytes may go through one more stage, unless someone waits for a flush.
 func (u *Uploader) keepPace(ctx context.Context, n int) error {
 	if u.urgent.Load() > 0 && u.cfg.BytesPerSecond == 0 {
 		return ctx.Err()

@@ -16,7 +16,7 @@ type outcome int
 
 const (
 	committed outcome = iota
-	gone              // the partition isn't ours any more, or the data isn't wanted
+	gone              // the partition isn't ours any more, or the data isn't needed
 	unread            // the journal didn't give it, or the manifest can't be read
 	stopped           // ctx ended; whether it was committed is not known
 )

@@ -80,7 +80,7 @@ func (u *Uploader) plan(ctx context.Context) []objectUpload {
 const recallAtOnce = 32
 
 // recall leaves those whose producers are known. After a change of owner that
-// takes two small reads a partition; without them the next slice would forget who
+// takes two small reads a partition; without them the next slice would forget which
 // has not come back yet.
 func (u *Uploader) recall(ctx context.Context, found []candidate) (known []candidate) {
 	errs := make([]error, len(found))

@@ -4,7 +4,7 @@
 // It promises the order of a commit (object, manifest pages, head, and only then
 // the journal may forget), that a reader gets exactly the bytes that were
 // produced, and that memory, requests and etcd bytes don't grow with history. It
-// never decides who owns a partition: every commit is the owner's guarded write.
+// never decides which agent owns a partition: every commit is the owner's guarded write.
 package upload
 
 import (

@@ -36,8 +36,8 @@ func gauges(t *testing.T, u *Uploader) map[string]float64 {
 	return out
 }
 
-// What waits is told as it is when it is asked for: also while a pass stands still in a
-// put that an outage holds up, and for what nobody has planned yet.
+// What waits is reported as of now: also while a pass stands still in a
+// put that an outage holds up, and for what no one has planned yet.
 func TestWaitingMovesInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := testConfig()

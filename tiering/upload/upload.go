@@ -1,7 +1,7 @@
 // Package upload moves committed records from the journals to the bucket.
 //
 // It promises the order of a commit (object, manifest pages, head, and only then the journal
-// may forget), and that what fails is tried again. It never decides who owns a partition:
+// may forget), and that what fails is tried again. It never decides which agent owns a partition:
 // every commit is the owner's guarded write.
 package upload
 
@@ -29,14 +29,14 @@ type Deps struct {
 	Store s3store.Store
 	Pages manifest.Pages
 	IDs   *manifest.ObjectIDs
-	// Sources gives the partitions that this agent owns.
+	// Sources returns the partitions that this agent owns.
 	Sources func() iter.Seq[Source]
-	// Topic gives a topic's name, "" if it isn't known. It goes into objects, for
-	// whoever has nothing but the bucket.
+	// Topic returns a topic's name, "" if it isn't known. It goes into objects, for
+	// a reader that has nothing but the bucket.
 	Topic func(id.Topic) string
-	// Clock gives the time in ms since 1970, the clock of Source.PendingBytes.
+	// Clock returns the time in ms since 1970, the clock of Source.PendingBytes.
 	Clock func() int64
-	// Hurry says that the journal is filling up: all that waits is uploaded now.
+	// Hurry is set when the journal is filling up: all that waits is uploaded now.
 	// nil is never.
 	Hurry func() bool
 	// Unhurried is the number of waiting bytes above which uploads are not paced. 0: they
@@ -53,7 +53,7 @@ type Deps struct {
 // Uploader moves what is committed from the journals of this agent to the bucket,
 // in the order of a commit: the object, manifest pages, the head, and then the
 // journal may forget. What fails is tried again for ever; a crash at any point
-// leaves at worst an object that nobody names.
+// leaves at worst an object that no one names.
 type Uploader struct {
 	cfg     Config
 	deps    Deps
@@ -104,7 +104,7 @@ func New(cfg Config, deps Deps) *Uploader {
 }
 
 // Run uploads until ctx ends, once. What it began and didn't finish is begun anew
-// by whoever owns the partitions next.
+// by the next owners of the partitions.
 func (u *Uploader) Run(ctx context.Context) error {
 	defer close(u.stopped)
 	tick := time.NewTicker(u.cfg.CheckEvery)
@@ -145,7 +145,7 @@ type flush struct {
 }
 
 // Flush uploads all that waits now, of some partitions or of all, and returns when
-// it is committed, or belongs to somebody else. It lasts as long as an outage does.
+// it is committed, or belongs to someone else. It lasts as long as an outage does.
 func (u *Uploader) Flush(ctx context.Context, only ...id.Partition) error {
 	u.urgent.Add(1)
 	defer u.urgent.Add(-1)
@@ -228,7 +228,7 @@ func (u *Uploader) finish() {
 	u.flushes = left
 }
 
-// flushing says whether a flush wants a partition.
+// flushing reports whether a flush waits for a partition.
 func (u *Uploader) flushing(p id.Partition) bool {
 	for _, f := range u.flushes {
 		if _, ok := f.need[p]; ok {

@@ -112,7 +112,7 @@ func TestNotOwner(t *testing.T) {
 	}
 }
 
-// A journal that can't be read, or gives something else, stops its partition and
+// A journal that can't be read, or returns something else, stops its partition and
 // no other, and is never made history.
 func TestUnreadableSource(t *testing.T) {
 	for name, spoil := range map[string]func(*tiertest.Source){
@@ -154,7 +154,7 @@ func TestUnreadableSource(t *testing.T) {
 	}
 }
 
-// The journal is told only of what is committed, and a head never overflows.
+// Only what is committed is reported to the journal, and a head never overflows.
 func TestFoldsAndTrims(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.Source(1, 0)
@@ -210,7 +210,7 @@ func TestManyPartitions(t *testing.T) {
 	}
 }
 
-// Promise 3, for the reader of a bucket alone: what Dump says of an uploaded object
+// Promise 3, for the reader of a bucket alone: what Dump shows of an uploaded object
 // is what is in it.
 func TestDumpUploaded(t *testing.T) {
 	w := newWorld(t, testConfig())

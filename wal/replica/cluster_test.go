@@ -175,7 +175,7 @@ type cluster struct {
 	all []*agent
 	inc id.Incarnation
 	log slog.Handler
-	// real, if not nil, returns an agent a listener and a way to dial other than in memory.
+	// real, if not nil, gives an agent a listener and a way to dial other than in memory.
 	real func(addr string) (net.Listener, func(ctx context.Context, to string) (net.Conn, error))
 }
 
