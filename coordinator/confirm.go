@@ -55,7 +55,7 @@ func (s *slot) confirm(ctx context.Context) error {
 	}
 }
 
-// question asks for all who are unsure, one question at a time. It is the slot's
+// question asks for all that are unsure, one question at a time. It is the slot's
 // goroutine's, which takes every answer before it ends.
 func (s *slot) question() {
 	if s.unsure.asking || len(s.unsure.askers) == 0 {

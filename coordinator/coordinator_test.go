@@ -156,7 +156,7 @@ func (w *world) value(c prometheus.Collector) (sum float64) {
 	return sum
 }
 
-// A machine that wants to be woken without end takes a slot's time from no other.
+// A machine that asks to be woken without end takes a slot's time from no other.
 func TestRestiveMachineLeavesRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		quiet := "quiet"
@@ -176,7 +176,7 @@ func TestRestiveMachineLeavesRoom(t *testing.T) {
 	})
 }
 
-// A machine that wasn't woken just now is woken when it wants, to the nanosecond.
+// A machine that wasn't woken just now is woken when it asked to be, to the nanosecond.
 func TestFirstWakeIsPunctual(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		begun := time.Now()
@@ -225,7 +225,7 @@ func TestReplacedOwnerStoresNothing(t *testing.T) {
 }
 
 // Idle machines leave memory, are shown by their summaries, and come back when they are
-// asked for; one that was never stored leaves for good, and is counted no more.
+// asked for; one that was never stored leaves for good, and is no longer counted.
 func TestIdleMachinesLeaveMemory(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.wantAdd("a", 5, 5)

@@ -17,7 +17,7 @@ type Kind struct {
 	// be Loaded. It reports whether the machine has to be in memory from the start, for
 	// what it does by itself before its Expiry.
 	Load func(key string, stored []metadata.KV) (m Machine, stay bool, err error)
-	// Values says where the store has the values of all machines.
+	// Values is where the store has the values of all machines.
 	Values []Values
 	// Unreadable is the Summary of a machine whose values can't be decoded.
 	Unreadable func(key string) any

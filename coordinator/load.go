@@ -148,7 +148,7 @@ func (s *slot) loaded(e *entry, m Machine, stored []metadata.KV, err error) {
 		again := s.c.cfg.ReadTimeout
 		var bad *metadata.ValueError
 		if errors.As(err, &bad) {
-			again = s.c.cfg.RereadAfter // somebody has to mend it first
+			again = s.c.cfg.RereadAfter // someone has to mend it first
 		}
 		s.schedule(e, time.Now().Add(again))
 		return

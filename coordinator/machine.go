@@ -13,14 +13,14 @@ import (
 type Machine interface {
 	// Step applies an event and returns what is to be done, in order.
 	Step(now time.Time, e Event) []Effect
-	// Wake returns when the machine next wants a Tick, the zero time if never.
+	// Wake returns when the machine next needs a Tick, the zero time if never.
 	Wake() time.Time
 	// Gone reports whether the machine is not there, and has nothing to store.
 	Gone() bool
 	// Busy reports whether something is not stored yet.
 	Busy() bool
 	// Idle reports whether the machine can be taken out of memory, to be loaded again as it
-	// is by whoever needs it.
+	// is by the one that needs it.
 	Idle() bool
 	// Expiry returns when an idle machine has to be in memory again, the zero time if never.
 	Expiry() time.Time
@@ -46,7 +46,7 @@ type Tick struct{}
 // hear of StoreAway before.
 type Loaded struct{}
 
-// Stored says that a Store is durable. If one fails what is stored is not known: the machine
+// Stored reports that a Store is durable. If one fails what is stored is not known: the machine
 // gets a Resign, and is reloaded.
 type Stored struct{}
 
@@ -57,7 +57,7 @@ type StoreAway struct{ Away bool }
 // Resign answers everything that is pending with Err; the machine is not used after it.
 type Resign struct{ Err error }
 
-// Effect is what a Step wants done: Reply, Store, Note or Count.
+// Effect is what a Step asks for: Reply, Store, Note or Count.
 type Effect interface{ effect() }
 
 // Reply answers the request of a Ticket.
@@ -91,7 +91,7 @@ func (Store) effect() {}
 func (Note) effect()  {}
 func (Count) effect() {}
 
-// Effects gathers what a machine wants done in one step, in order.
+// Effects gathers what a machine asks for in one step, in order.
 type Effects struct {
 	Now time.Time // when the step is
 	all []Effect

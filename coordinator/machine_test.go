@@ -19,13 +19,13 @@ type tally struct {
 	sum     int
 	there   bool
 	storing bool
-	again   bool     // to be stored once more
+	again   bool     // to be stored again
 	now     []Ticket // answered by the Store under way
 	next    []Ticket // answered by the next
 	away    bool
 	wake    time.Time
 	ticks   int
-	restive bool // wants to be woken again at once, always
+	restive bool // asks to be woken again at once, always
 }
 
 const prefix = "tally/"

@@ -76,7 +76,7 @@ func (c *Coordinator) run(ctx context.Context, key string, do func(*slot, *entry
 }
 
 // Survey shows what is known of each machine of this agent, without reading anything: the
-// machine itself if it is in memory, else its summary. It proves nothing of who coordinates
+// machine itself if it is in memory, else its summary. It doesn't prove which agent coordinates
 // them. It returns what show returns of those that show chooses, in no order.
 func Survey[R any](ctx context.Context, c *Coordinator, show func(key string, m Machine, summary any) (R, bool)) (all []R, err error) {
 	for _, s := range c.owned() {

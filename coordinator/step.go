@@ -38,7 +38,7 @@ func (s *slot) step(e *entry, ev Event) {
 	s.settle(e)
 }
 
-// apply does what a machine wants done.
+// apply does what a machine asked for.
 func (s *slot) apply(e *entry, effects []Effect) {
 	for _, f := range effects {
 		switch f := f.(type) {
@@ -99,7 +99,7 @@ func (c *calls) answer(r Reply) {
 	}
 }
 
-// alarmEvery bounds the alarms of one machine: who is refused tries again and again.
+// alarmEvery bounds the alarms of one machine: a client that is refused tries again and again.
 const (
 	alarmEvery = time.Minute
 	maxAlarmed = 1000 // machines that are remembered for that

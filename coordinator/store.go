@@ -25,7 +25,7 @@ func (s *slot) write(e *entry, ops []metadata.Op) {
 	})
 }
 
-// keepPace waits until as much may be written. What a machine wants stored meanwhile goes
+// keepPace waits until as much may be written. What a machine asks to store meanwhile goes
 // together in its next write.
 func (c *Coordinator) keepPace(ctx context.Context, ops []metadata.Op) error {
 	n := 0

@@ -3,7 +3,7 @@ package coordinator
 import "time"
 
 const (
-	// wakeGap is the least time between two Ticks of one machine, so that one which wants
+	// wakeGap is the least time between two Ticks of one machine, so that one which asks
 	// to be woken without end leaves the slot's goroutine to the others.
 	wakeGap = 5 * time.Millisecond
 	// maxTidying bounds the machines that a slot reads at once because they expire.

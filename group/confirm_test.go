@@ -59,7 +59,7 @@ var (
 	askedMore = []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0, 1}}}
 )
 
-// Promise 3, of groups: a coordinator that was replaced and doesn't know it doesn't say
+// Promise 3, of groups: a coordinator that was replaced and doesn't know it doesn't answer
 // that there is no offset, nor what a settled reader relies on.
 func TestReplacedCoordinatorAnswersNothing(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {

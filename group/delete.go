@@ -95,7 +95,7 @@ func (g *Group) retain() {
 
 // expire stages the end of expired offsets and returns how many there are. A group with
 // members keeps those of the topics that it reads; what it reads must be known. The time of
-// offsets begins with the last member's end, or with their commit if that says nothing.
+// offsets begins with the last member's end, or with their commit if that isn't known.
 func (g *Group) expire() int {
 	switch joined := g.members.ProtocolType() != ""; {
 	case joined && g.members.State() == classic.Empty:

@@ -177,7 +177,7 @@ func (w *world) check() {
 	}
 }
 
-// settle ends a write, and compares what the group says is durable.
+// settle ends a write, and compares what the group reports as durable.
 func (w *world) settle() {
 	f := w.write
 	if f == nil {
@@ -192,7 +192,7 @@ func (w *world) settle() {
 	}
 }
 
-// compare holds what the group says is durable against what whoever reads the store now
+// compare holds what the group reports as durable against what a reader of the store now
 // would find, and counts what it takes.
 func (w *world) compare() {
 	got := offsets.Durable(w.g.offsets)

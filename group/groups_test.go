@@ -84,7 +84,7 @@ func (d *driver) restart() {
 	d.start()
 }
 
-// stable makes a group with one member and says its id.
+// stable makes a group with one member and returns its id.
 func (d *driver) stable(group string) string {
 	d.t.Helper()
 	j := d.Join(d.t.Context(), group, classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Minute,
@@ -266,7 +266,7 @@ func TestExpiryAfterRestart(t *testing.T) {
 	})
 }
 
-// coordinator.Slots that are not owned, or not read yet, say so; a slot that is given up
+// coordinator.Slots that are not owned, or not read yet, answer so; a slot that is given up
 // stores what it accepted and answers what waits.
 func TestSlots(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
@@ -358,7 +358,7 @@ func (d *driver) commitFor(topic string, partition int32, offset int64) Commit {
 }
 
 // What was committed for a topic is never an offset of another that has its name now,
-// even if nobody was there to forget it; and of what isn't known nothing is said.
+// even if nothing was there to forget it; what isn't known isn't described.
 func TestOffsetsOfAnEarlierTopic(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		both := []offsets.TopicPartitions{{Topic: "t", Partitions: []int32{0, 1}}}
@@ -386,7 +386,7 @@ func TestOffsetsOfAnEarlierTopic(t *testing.T) {
 	})
 }
 
-// names says which topic bears which name; of others it can't tell.
+// names maps names to topics; it knows no others.
 type names map[string]id.Topic
 
 var errUntold = errors.New("not told")

@@ -20,7 +20,7 @@ type kept struct {
 
 func newKept(t testing.TB) *kept { return &kept{t: t, offsets: map[offsets.Shard]metadata.Offsets{}} }
 
-// apply does what a Store wants done.
+// apply does what a Store asks for.
 func (k *kept) apply(ops []metadata.Op) {
 	for _, op := range ops {
 		switch {
@@ -84,7 +84,7 @@ func (k *kept) age(all offsets.Shard) {
 	}
 }
 
-// show describes what a Store wants done.
+// show describes what a Store asks for.
 func (k *kept) show(ops []metadata.Op) string {
 	var b strings.Builder
 	for _, op := range ops {

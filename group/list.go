@@ -43,7 +43,7 @@ type Progress struct {
 }
 
 // Progress returns how far the groups of this agent got, without reading anything: as it was
-// stored last. It proves nothing of who coordinates them.
+// stored last. It doesn't prove which agent coordinates them.
 func (g *Groups) Progress(ctx context.Context) ([]Progress, error) {
 	return coordinator.Survey(ctx, g.driver, func(group string, m coordinator.Machine, s any) (Progress, bool) {
 		p := Progress{Group: group}

@@ -11,7 +11,7 @@ import (
 // What the coordinator asks of a group between its steps; see coordinator.Machine.
 var _ coordinator.Machine = (*Group)(nil)
 
-// Wake returns when the group next wants a Tick; zero if never.
+// Wake returns when the group next needs a Tick; zero if never.
 func (g *Group) Wake() time.Time {
 	return earlier(earlier(g.members.Next(), g.record.waits.next()), g.retention)
 }

@@ -9,7 +9,7 @@ import (
 	"varve/metadata"
 )
 
-// record is what of a group's record is stored and is to be stored, and who waits for it and
+// record is what of a group's record is stored and is to be stored, and the requests that wait for it and
 // for offsets. Changes gather while others are being stored and are stored next.
 type record struct {
 	cfg  *Config
@@ -33,7 +33,7 @@ type flight struct {
 // busy reports whether something is not stored yet.
 func (r *record) busy() bool { return r.flight != nil || r.next.value != nil || r.next.drop }
 
-// put has a value stored, for who waits.
+// put has a value stored, for a waiting request.
 func (r *record) put(value *metadata.Group, waits ...offsets.Waiter) {
 	r.kept = true
 	r.next.value = value

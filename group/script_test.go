@@ -252,7 +252,7 @@ func (s *script) settle() {
 	s.step(coordinator.Stored{})
 }
 
-// wait lets time pass, waking the group when it wants.
+// wait lets time pass, waking the group when it asks.
 func (s *script) wait(d time.Duration) {
 	end := s.now.Add(d)
 	for {

@@ -75,7 +75,7 @@ func (a *Answer) Headline() string {
 type AtRisk struct {
 	Bytes    int64 `json:"bytes"`
 	OldestMs int64 `json:"oldest_ms"`
-	Unknown  int   `json:"agents_unknown"` // agents that did not say
+	Unknown  int   `json:"agents_unknown"` // agents that did not answer
 }
 
 // AgentState is an agent in an Answer.

@@ -46,7 +46,7 @@ func (j *judge) good(x *Journal) (good []id.Store) {
 	return good
 }
 
-// told is what the writer of a journal says of its members.
+// told is what the writer of a journal reports of its members.
 func (j *judge) told(x *Journal) map[string]MemberLag {
 	out := map[string]MemberLag{}
 	for i := range j.s.Agents {

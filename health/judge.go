@@ -154,8 +154,8 @@ func (a *Agent) state() string {
 	return "serving"
 }
 
-// partitions counts those that nobody serves. What an agent leads that doesn't answer is
-// not served, as far as can be told.
+// partitions counts those that aren't served. What an agent leads that doesn't answer is
+// not served, as far as is known.
 func (j *judge) partitions() {
 	unserved, unsure := 0, false
 	var why []string
@@ -260,7 +260,7 @@ func (j *judge) risk() {
 	j.say("data at risk", Healthy, "", "%s", text)
 }
 
-// riskUnknown reports that nobody who is alive knows what a dead agent's journal has that the
+// riskUnknown reports that no live agent knows what a dead agent's journal has that the
 // bucket lacks.
 func (j *judge) riskUnknown(others string) bool {
 	var waits []string

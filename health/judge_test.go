@@ -228,7 +228,7 @@ func TestLevelAsText(t *testing.T) {
 	}
 }
 
-// TestWithoutEtcd: while etcd doesn't answer the verdict says so first, knows the agent that
+// TestWithoutEtcd: while etcd doesn't answer the verdict begins with that, knows the agent that
 // was asked, and gives no advice that needs to be sure of the others.
 func TestWithoutEtcd(t *testing.T) {
 	for _, frozen := range []bool{false, true} { // whether the last picture has the sessions gone

@@ -14,7 +14,7 @@ type Self struct {
 	SessionLost bool
 	Opening     int    // partitions that it owns and has not opened
 	Unserved    Reason // one that it can't open
-	Recovering  int    // partitions of its former self that nobody has yet, after a start
+	Recovering  int    // partitions of its former self that no one has yet, after a start
 	Full        string // why the disk takes no further file
 	JournalFull bool   // producers are refused until the bucket takes what waits
 	// FirstBucket is why the bucket doesn't work, which it never did for this agent.

@@ -1,6 +1,6 @@
 // Package health decides, from what is known of a cluster, how well it is: pure
 // functions from a Snapshot to an Answer, and from an agent's own state to whether it is
-// ready. It asks nobody and keeps nothing.
+// ready. It asks nothing and keeps nothing.
 //
 // It promises that each thing that is not as it should be is named, with the agent and
 // its host, and what to do about it.
@@ -13,13 +13,13 @@ import (
 	"varve/internal/id"
 )
 
-// Report is what an agent says of itself, to other agents and to who asks it.
+// Report is what an agent reports of itself, to other agents and to operators.
 type Report struct {
 	Broker      int32     `json:"broker"`
 	Incarnation uint64    `json:"incarnation"`
 	Version     string    `json:"version"`
 	Now         time.Time `json:"now"` // by its own clock
-	// Starting says what a start waits for; empty: it serves.
+	// Starting is what a start waits for; empty: it serves.
 	Starting string   `json:"starting,omitempty"`
 	NotReady []string `json:"not_ready,omitempty"`
 	// Notes are what is not as it should be, though the agent serves.
@@ -35,7 +35,7 @@ type Report struct {
 
 	Disk   Disk  `json:"disk"`
 	Bucket Place `json:"bucket"`
-	// BucketDanger says that the bucket's own rules will lose records, BucketCost that it keeps
+	// BucketDanger means that the bucket's own rules will lose records, BucketCost that it keeps
 	// what was deleted.
 	BucketDanger string `json:"bucket_danger,omitempty"`
 	BucketCost   string `json:"bucket_cost,omitempty"`
@@ -88,7 +88,7 @@ type Disk struct {
 	ReserveBytes int64 `json:"reserve_bytes"` // that stay free
 	// Low: there is room for few more files; producers are slowed down.
 	Low bool `json:"low"`
-	// Full says why no file can be made: producers are refused.
+	// Full is why no file can be made: producers are refused.
 	Full string `json:"full,omitempty"`
 }
 

@@ -9,7 +9,7 @@ const (
 	headEnd  = countAt + 4
 )
 
-// CountRecords sums up the records of whole batches that lie one after another, in pieces
+// CountRecords sums up the records of whole batches that are contiguous, in pieces
 // that may begin and end anywhere. It reads their headers only.
 func CountRecords(pieces [][]byte) (n int64) {
 	var head [headEnd]byte
@@ -22,7 +22,7 @@ func CountRecords(pieces [][]byte) (n int64) {
 				p, skip = p[k:], skip-k
 				continue
 			}
-			if have == 0 && len(p) >= headEnd { // all of it lies here
+			if have == 0 && len(p) >= headEnd { // all of it is here
 				n += int64(binary.BigEndian.Uint32(p[countAt:]))
 				skip = restOf(p)
 				p = p[headEnd:]

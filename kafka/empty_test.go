@@ -9,7 +9,7 @@ import (
 )
 
 // TestEmptyBatches: they span the offsets that were asked for, are intact and without
-// records, and a client that meets one goes on behind it.
+// records, and a client that meets one goes on after it.
 func TestEmptyBatches(t *testing.T) {
 	for _, x := range [][2]int64{{0, 1}, {60, 100}, {1 << 40, 1<<40 + math.MaxInt32}} {
 		b := Empty(x[0], x[1], 7)

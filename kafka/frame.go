@@ -17,7 +17,7 @@ import (
 var ErrFrame = errors.New("malformed frame")
 
 // growBytes is how much of a frame is made room for before its bytes arrive, so
-// that a length that lies costs nothing.
+// that a false length costs nothing.
 const growBytes = 128 << 10
 
 // ReadFrame reads one frame's content of at most limit bytes into buf, grown as
@@ -43,7 +43,7 @@ func ReadFrameSize(r io.Reader, limit int) (int, error) {
 	return int(n), nil
 }
 
-// foreign says what a length that can't be one looks like: the mistakes that people make
+// foreign returns what a length that can't be one looks like: the mistakes that people make
 // most are to speak TLS or HTTP here.
 func foreign(size [4]byte) string {
 	switch text := string(size[:]); {
@@ -93,7 +93,7 @@ type RequestHeader struct {
 // RequestBody is what follows a RequestHeader: the request's fields, still encoded.
 type RequestBody []byte
 
-// ParseHeader takes the header off a frame's content. flexible says whether a
+// ParseHeader takes the header off a frame's content. flexible is whether a
 // version of an API has tagged fields in its header; it is asked only with a key
 // and version as sent.
 func ParseHeader(frame []byte, flexible func(key, version int16) bool) (h RequestHeader, body RequestBody, err error) {

@@ -36,7 +36,7 @@ func TestWorkIsBoundedByTheFrame(t *testing.T) {
 	}
 }
 
-// decodeLies decodes body with each lie in each place: the rest cut off, and kept.
+// decodeLies decodes body with each of the lies in each place: the rest cut off, and kept.
 func decodeLies(key, version int16, body []byte) {
 	for at := range len(body) + 1 {
 		for _, lie := range lies {

@@ -13,7 +13,7 @@ import (
 var (
 	opening   = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 	largeRoom = make(chan struct{}, largeUnits)
-	largeTurn = make(chan struct{}, 1) // one at a time takes units: who has some has all
+	largeTurn = make(chan struct{}, 1) // one at a time takes units: a holder of some has all
 	largeUnit = 16 << 20
 	largeMost = math.MaxInt // the largest output
 	opened    atomic.Int64  // bytes of decompressed batches in memory

@@ -7,7 +7,7 @@ import (
 )
 
 // Batches that are large inside wait for room, and hold up no small ones; what one takes
-// it gives back, also when it is refused.
+// it returns, also when it is refused.
 func TestLargeInsideWaitsForRoom(t *testing.T) {
 	for c := Gzip; c <= Zstd; c++ {
 		t.Run(c.String(), func(t *testing.T) {

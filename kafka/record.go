@@ -77,7 +77,7 @@ func (e *BadRecord) Unwrap() error { return e.Err }
 
 // Each calls f with every record of the body, whatever its offset delta is. It checks
 // the framing: the records, their fields and headers fill the body, and there are as
-// many as the header says.
+// many as in the header.
 func (d Body) Each(f func(*Record) error) error {
 	b := d.batch
 	in := varints{b: d.bytes}
@@ -129,7 +129,7 @@ func (r *Record) parse(body []byte) bool {
 	return !d.bad && len(d.b) == 0
 }
 
-// Misleads says of an error of Records that the records aren't what the header promises.
+// Misleads reports whether an error of Records means that the records aren't what the header promises.
 func Misleads(err error) bool {
 	return errors.Is(err, ErrInvalidRecord) || errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrCodec)
 }

@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// Survey is what a batch's records say of themselves. Whatever depends on their
+// Survey is what a batch's records are, by themselves. Whatever depends on their
 // timestamps or offsets goes by it, and not by what the producer wrote into the header.
 type Survey struct {
 	FirstTime int64 // timestamp of the first record, in ms

@@ -26,7 +26,7 @@ func TestSurvey(t *testing.T) {
 	}
 }
 
-// FuzzSurvey: the survey, which is made to be fast, says what the records say one by one.
+// FuzzSurvey: the survey, which is made to be fast, finds what the records are one by one.
 func FuzzSurvey(f *testing.F) {
 	for c := None; c <= Zstd; c++ {
 		f.Add(uint8(c), uint16(3), []byte(build(f, None, 3)[BatchHeaderBytes:]))

@@ -27,9 +27,9 @@ type Group struct {
 type Lags struct {
 	most   int
 	groups func(ctx context.Context) ([]Group, error)
-	ends   func(ctx context.Context) map[id.Partition]int64 // of all partitions that somebody leads and tells of
+	ends   func(ctx context.Context) map[id.Partition]int64 // of all partitions that have a leader which reports them
 
-	mu      sync.Mutex // held while they are gathered: who asks meanwhile takes the same
+	mu      sync.Mutex // held while they are gathered: a caller that asks meanwhile takes the same
 	at      time.Time
 	lags    map[lagKey]int64
 	dropped int
@@ -37,7 +37,7 @@ type Lags struct {
 
 type lagKey struct{ group, topic string }
 
-// lagsFor is how long an answer stands for those who ask again; it takes questions to all
+// lagsFor is how long an answer is used again; it takes questions to all
 // agents.
 const (
 	lagsFor    = 3 * time.Second

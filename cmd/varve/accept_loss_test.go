@@ -8,7 +8,7 @@ import (
 	"varve/agent"
 )
 
-// TestLossIsSpelledOut: before, it is said who had the journal, on which host, what stays, and
+// TestLossIsSpelledOut: before, the command prints which agent had the journal, on which host, what stays, and
 // since when something may be lost; afterwards, what was lost, as far as that is known.
 func TestLossIsSpelledOut(t *testing.T) {
 	now := time.Now()

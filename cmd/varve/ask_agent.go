@@ -13,7 +13,7 @@ import (
 // maxAnswerBytes bounds an agent's answer.
 const maxAnswerBytes = 64 << 20
 
-// awayError says that no agent answers.
+// awayError means that no agent answers.
 type awayError struct {
 	addr string
 	err  error

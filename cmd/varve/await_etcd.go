@@ -11,7 +11,7 @@ import (
 	"varve/metadata"
 )
 
-// sayEvery is how often an agent that waits for etcd says so.
+// sayEvery is how often an agent that waits for etcd logs it.
 const sayEvery = 10 * time.Second
 
 // etcdWait waits for etcd when an agent starts.

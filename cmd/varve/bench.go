@@ -257,7 +257,7 @@ func printResult(t *table, r *bench.Result) {
 	}
 }
 
-// latencyName says what Result.Latency is of.
+// latencyName is what Result.Latency is of.
 var latencyName = map[string]string{"commit": "commit", "txn": "transaction", "rawproduce": "request", "rawfetch": "request", "produce": "request", "e2e": "request"}
 
 func ms(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

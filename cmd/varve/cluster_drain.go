@@ -186,7 +186,7 @@ func needs(j agent.JournalStatus, broker int32) bool {
 	return member && others < j.Quorum
 }
 
-// isLast reports whether nobody is there who could take what an agent has.
+// isLast reports whether there is no other agent that could take what an agent has.
 func isLast(s *agent.ClusterStatus, broker int32) bool {
 	known := slices.ContainsFunc(s.Agents, func(a agent.AgentStatus) bool { return a.Broker == broker })
 	return known && !slices.ContainsFunc(s.Agents, func(a agent.AgentStatus) bool {

@@ -28,7 +28,7 @@ type clusterState struct {
 	AgentProblem string        `json:"agent_problem,omitempty"`
 
 	View   *agent.ClusterStatus `json:"view"`   // as that agent sees the cluster
-	Agents []agentState         `json:"agents"` // what each agent says of itself
+	Agents []agentState         `json:"agents"` // what each agent reports of itself
 	Health *health.Answer       `json:"health"` // as cluster health tells it
 }
 

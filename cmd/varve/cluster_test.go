@@ -60,7 +60,7 @@ func TestClusterOperations(t *testing.T) {
 	wants(t, command(t, "", "cluster drain 1 --force --wait --wait-timeout 600ms"+at), exitUnavailable, "not drained after 600ms", "it is not safe to stop")
 	wants(t, command(t, "", "cluster status"+at), exitOK, "drained")
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitFailed, "is drained")
-	must(t, "", "topic create more -p 2") // there is nobody else
+	must(t, "", "topic create more -p 2") // there is no other agent
 	wants(t, command(t, "", "cluster undrain 1"+at), exitOK, "agent 1 is no longer drained")
 	mine := s.View.Journals[0].Journal
 	wants(t, command(t, mine+"\n", "cluster accept-loss "+mine+at), exitFailed, "is alive")

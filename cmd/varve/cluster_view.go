@@ -13,7 +13,7 @@ import (
 	"varve/internal/say"
 )
 
-// agentState is what one agent says of itself.
+// agentState is what one agent reports of itself.
 type agentState struct {
 	Broker   int32                 `json:"broker"`
 	Status   *agent.Status         `json:"status"`
@@ -21,7 +21,7 @@ type agentState struct {
 	Problem  string                `json:"problem,omitempty"`
 }
 
-// agentPatience bounds what one agent has to answer: one that doesn't holds nobody up.
+// agentPatience bounds what one agent has to answer: one that doesn't holds nothing up.
 const agentPatience = time.Second
 
 // askAll asks an agent for the cluster, and then all agents for themselves.
@@ -61,7 +61,7 @@ func askOne(ctx context.Context, a agent.AgentStatus) agentState {
 	return s
 }
 
-// printView shows who has what.
+// printView shows which agent has what.
 func (s *clusterState) printView(t *table) {
 	if s.View == nil {
 		return

@@ -31,7 +31,7 @@ type configFlags struct {
 	file     string
 	defaults agent.Config
 	flags    *settings.Flags
-	special  func(cfg *agent.Config)       // what a command's other flags say; may be nil
+	special  func(cfg *agent.Config)       // the values of a command's other flags; may be nil
 	check    func(cfg *agent.Config) error // all that the command refuses
 	memory   agent.Memory                  // how the memory was divided when the settings were read
 	shares   map[string]bool               // the settings that got a share of it
@@ -47,7 +47,7 @@ func addConfigFlags(c *cobra.Command, defaults agent.Config) *configFlags {
 	return f
 }
 
-// load reads the settings and checks them. All that is wrong is told at once; the
+// load reads the settings and checks them. All that is wrong is reported at once; the
 // configuration is returned also beside an error.
 func (f *configFlags) load() (agent.Config, error) { return f.checked(f.read()) }
 

@@ -109,7 +109,7 @@ func TestNoSecretLacksItsMark(t *testing.T) {
 	}
 }
 
-// TestAllFaultsAtOnce: whoever mends a configuration sees all that is wrong with it.
+// TestAllFaultsAtOnce: a check of a configuration shows all that is wrong with it.
 func TestAllFaultsAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "varve.yaml")
 	if err := os.WriteFile(file, []byte("brokr_id: 1\nlisteners:\n  - {name: A, advertized: x}\njournal:\n  hard_bytes: lots\n"), 0o600); err != nil {
@@ -157,7 +157,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	must(t, "", "config --store-driver memory")
 }
 
-// 'varve config' shows the shares of the memory as remarks, and says what doesn't fit.
+// 'varve config' shows the shares of the memory as remarks, and reports what doesn't fit.
 func TestConfigShowsMemory(t *testing.T) {
 	fine := "config --store-driver memory --store-allow-local --memory 300MiB"
 	printed := must(t, "", fine)

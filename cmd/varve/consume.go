@@ -157,7 +157,7 @@ func (f *consumeFlags) run(ctx context.Context, topics []string, out, stderr io.
 	return errors.Join(r.run(ctx, from.from), buffered.Flush())
 }
 
-// writer prints records as the flags say.
+// writer prints records in the format of the flags.
 func (f *consumeFlags) writer(w io.Writer) (func(*kgo.Record) error, error) {
 	if f.out.on || f.format == "json" {
 		return jsonRecords(w), nil

@@ -188,7 +188,7 @@ func pid(used *metadata.InUseError) string {
 	return "pid " + used.PID
 }
 
-// greet says where to connect, and what to try first.
+// greet prints where to connect, and what to try first.
 func greet(out io.Writer, a *agent.Agent, cfg agent.Config) {
 	kafka := reachable(a.Addresses()[cfg.Listeners[0].Name])
 	flag := " -b " + kafka

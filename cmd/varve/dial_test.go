@@ -15,7 +15,7 @@ import (
 // named alone is said to be unreachable.
 func TestBrokerThatHangs(t *testing.T) {
 	a := startAgent(t)
-	hung, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections; nobody reads
+	hung, err := net.Listen("tcp", "127.0.0.1:0") // the kernel takes connections; no one reads
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ func dumpCommand() *cobra.Command {
 		dumpJournalCommand(), dumpObjectCommand(), dumpHeadCommand())
 }
 
-// storesFlags say where the bucket and etcd are: in an agent's configuration, or
+// storesFlags are where the bucket and etcd are: in an agent's configuration, or
 // below the data directory of `varve dev`.
 type storesFlags struct {
 	file, data string

@@ -36,7 +36,7 @@ type headDump struct {
 	Slices      []sliceDump `json:"slices"`
 }
 
-// chainLink says in whose journals the records from an offset on lie.
+// chainLink is the journals that have the records from an offset on.
 type chainLink struct {
 	Writer uint64 `json:"writer"` // incarnation
 	Epoch  int32  `json:"epoch"`

@@ -23,7 +23,7 @@ const (
 	exitUnavailable = 4
 )
 
-// quietError ends the program with a code; what there was to say was said.
+// quietError ends the program with a code; its message was printed before.
 type quietError struct{ code int }
 
 func (e quietError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
@@ -43,12 +43,12 @@ func (e lateError) Unwrap() error { return context.DeadlineExceeded }
 
 func latef(format string, args ...any) error { return lateError{fmt.Sprintf(format, args...)} }
 
-// notFoundError says that what was named is not there.
+// notFoundError means that what was named does not exist.
 type notFoundError struct{ what string }
 
 func (e notFoundError) Error() string { return e.what }
 
-// unreachableError says that no broker answers.
+// unreachableError means that no broker answers.
 type unreachableError struct {
 	brokers string
 	err     error
@@ -149,7 +149,7 @@ func sayKafka(what string, err error, message string) error {
 	return &kafkaError{what, message, kafka}
 }
 
-// noController is how the client says that the brokers name no controller.
+// noController is the client's text when the brokers name no controller.
 const noController = "the controller broker is not available"
 
 // kafkaError is an error code in plain words.
@@ -163,7 +163,7 @@ func (e *kafkaError) Error() string {
 }
 func (e *kafkaError) Unwrap() error { return e.err }
 
-// advice says what codes mean to the user of a command.
+// advice returns what codes mean to the user of a command.
 var advice = map[int16]string{
 	kerr.UnknownTopicOrPartition.Code: "there is no such topic or partition; 'varve topic list' shows what there is",
 	kerr.GroupIDNotFound.Code:         "there is no such group; 'varve group list' shows what there is",

@@ -24,7 +24,7 @@ without topic, partition, offset and timestamp.`
 type template struct {
 	json   bool
 	steps  []step
-	end    byte // what ends a record; 0: the format doesn't say
+	end    byte // what ends a record; 0: the format doesn't set it
 	keys   bool // lines have keys
 	topics bool // lines have topics
 }
@@ -36,7 +36,7 @@ type step struct {
 	as    encoding
 }
 
-// template is what --format says; nil without it.
+// template is the value of --format; nil without it.
 func (p *produceFlags) template() (*template, error) {
 	switch p.format {
 	case "":
@@ -168,7 +168,7 @@ func (s step) set(r *kgo.Record, b []byte) (err error) {
 }
 
 // readJSON reads the key, value and headers of a record in JSON. What names the place
-// that it was read from says nothing about where it goes.
+// that it was read from doesn't decide where it goes.
 func readJSON(r *kgo.Record, line []byte) (err error) {
 	var j recordJSON
 	d := json.NewDecoder(bytes.NewReader(line))

@@ -14,7 +14,7 @@ import (
 // httpVariable names an agent's HTTP address where --http does not.
 const httpVariable = settings.EnvPrefix + "HTTP_ADDR"
 
-// defaultHTTP is where an agent listens for HTTP unless it is told otherwise.
+// defaultHTTP is where an agent listens for HTTP unless it is configured otherwise.
 const defaultHTTP = "127.0.0.1:9644"
 
 // requestTimeout is the default of --timeout.
@@ -57,7 +57,7 @@ func (h *httpFlag) addAddress(c *cobra.Command) {
 	f.Lookup("http").DefValue = defaultHTTP
 }
 
-// boundRequest bounds one request as the command's --timeout says.
+// boundRequest bounds one request by the command's --timeout.
 func boundRequest(ctx context.Context) (context.Context, context.CancelFunc) {
 	d, ok := ctx.Value(timeoutKey{}).(time.Duration)
 	if !ok {

@@ -22,7 +22,7 @@ const brokersVariable = settings.EnvPrefix + "BROKERS"
 // defaultBrokers is where `varve dev` listens.
 const defaultBrokers = "127.0.0.1:9092"
 
-// kafkaFlags say which cluster a command speaks to.
+// kafkaFlags select the cluster that a command speaks to.
 type kafkaFlags struct {
 	brokers string
 	timeout time.Duration

@@ -21,7 +21,7 @@ func main() {
 	}
 }
 
-// exit says why the process ends, and ends it.
+// exit prints why the process ends, and ends it.
 func exit(err error) {
 	var quiet quietError
 	if !errors.As(err, &quiet) {

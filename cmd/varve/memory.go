@@ -11,8 +11,8 @@ import (
 	"varve/kafka"
 )
 
-// tuneMemory keeps the Go heap within its part of the memory, unless GOMEMLIMIT says
-// otherwise. The large caches lie outside of it, and so little is live there most of the
+// tuneMemory keeps the Go heap within its part of the memory, unless GOMEMLIMIT is set
+// otherwise. The large caches are outside of it, and so little is live there most of the
 // time: GOGC stays as Go has it.
 func tuneMemory(m *agent.Memory, cfg *agent.Config, log *slog.Logger) {
 	kafka.LimitDecompression(cfg.Produce.DecompressBytes)

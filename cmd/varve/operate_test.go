@@ -66,7 +66,7 @@ func TestTrimSeekAndDeleteOffsets(t *testing.T) {
 	}
 }
 
-// TestGuesses: who types what another tool calls it is told what it is here.
+// TestGuesses: a name from another tool is answered with the name here.
 func TestGuesses(t *testing.T) {
 	for line, want := range map[string]string{
 		"prodcue": "'produce'", "list": "'varve topic list'", "brokers": "'varve cluster info'", "group offsets": "'varve group describe'", "topic delte": "'delete'",
@@ -126,7 +126,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("cluster move %s<TAB> offers %q", prefix, out)
 		}
 	}
-	for _, line := range []string{"cluster accept-loss", "cluster forget"} { // nothing waits, nobody is away
+	for _, line := range []string{"cluster accept-loss", "cluster forget"} { // nothing waits, no agent is away
 		if out := must(t, "", "__complete "+line, ""); !strings.HasPrefix(out, ":4") {
 			t.Errorf("%s <TAB> offers %q", line, out)
 		}

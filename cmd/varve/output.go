@@ -27,7 +27,7 @@ func (j *jsonFlag) add(c *cobra.Command, example any) {
 	c.Annotations[jsonAnnotation] = shape(reflect.TypeOf(example), "")
 }
 
-// write gives v as JSON, or else what people prints.
+// write prints v as JSON, or else what people prints.
 func (j *jsonFlag) write(w io.Writer, v any, people func(t *table)) error {
 	if j.on {
 		return writeJSON(w, v)
@@ -99,7 +99,7 @@ func orDash(s string) string {
 	return s
 }
 
-// inParentheses is a note behind a cell, if there is one.
+// inParentheses is a note after a cell, if there is one.
 func inParentheses(s string) string {
 	if s == "" {
 		return ""

@@ -109,7 +109,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// What can't be meant is told with what may be.
+// What can't be meant is answered with what may be.
 func TestPositionsThatCannotBeMeant(t *testing.T) {
 	t.Setenv(brokersVariable, "127.0.0.1:1")
 	for text, want := range map[string]string{

@@ -116,7 +116,7 @@ func (p *produceFlags) addFlags(c *cobra.Command) {
 	completeValues(c, "value-encoding", encodingNames...)
 }
 
-// args wants a topic, unless it is in the input.
+// args requires a topic, unless it is in the input.
 func (p *produceFlags) args(c *cobra.Command, args []string) error {
 	if f, err := p.template(); err == nil && f != nil && f.topics && len(args) == 0 {
 		return nil

@@ -81,7 +81,7 @@ func TestALineThatIsTooLargeIsNamed(t *testing.T) {
 	wants(t, command(t, "a\n"+shrinks, "produce narrow -z zstd"), exitFailed, "the first is line 2", "max.message.bytes, 2000")
 }
 
-// What producers of other tools can say can be said.
+// What producers of other tools can express can be expressed.
 func TestWhatARecordIsMadeOf(t *testing.T) {
 	startAgent(t)
 	must(t, "", "topic create made -p 3")
@@ -160,8 +160,8 @@ func TestBatchSizeIsABound(t *testing.T) {
 	}
 }
 
-// The client notes its choice in the record, and asks once more when that partition begins
-// a batch, perhaps with fewer partitions: only who named a partition is held to it.
+// The client notes its choice in the record, and asks again when that partition begins
+// a batch, perhaps with fewer partitions: only a record with a partition is held to it.
 func TestPartitionIsChosenAgainForANewBatch(t *testing.T) {
 	topic := named{kgo.StickyKeyPartitioner(nil)}.ForTopic("t")
 	free := &kgo.Record{Partition: -1, Value: []byte("v")}

@@ -67,7 +67,7 @@ func (w *producing) all(ctx context.Context, lines *lineReader, in io.Reader) er
 	case first > 0:
 		return w.explain(first, err)
 	case ctx.Err() != nil:
-		return quietError{exitFailed} // interrupted; the sum says how far it came
+		return quietError{exitFailed} // interrupted; the sum shows how far it came
 	case reading != nil:
 		return reading
 	}
@@ -94,7 +94,7 @@ func (w *producing) send(ctx context.Context, r *kgo.Record, line int64, stop co
 			return nil
 		}
 		if err := w.cl.Flush(ctx); err != nil {
-			return nil // what failed is told by its record
+			return nil // what failed is reported by its record
 		}
 		large, err := w.flags.kafka.client(ctx, append([]kgo.Opt{kgo.MaxBufferedBytes(2 * maxLine), kgo.BrokerMaxWriteBytes(int32(size + 1<<20)), kgo.ProducerBatchMaxBytes(int32(size + clientOverhead))}, w.opts...)...)
 		if err != nil {
@@ -105,7 +105,7 @@ func (w *producing) send(ctx context.Context, r *kgo.Record, line int64, stop co
 	}
 	w.produce(ctx, cl, r, line, stop)
 	if cl != w.cl || limit < minBatch {
-		_ = cl.Flush(ctx) // what failed is told by its record
+		_ = cl.Flush(ctx) // what failed is reported by its record
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ certificates between agents, change at once; the log names the others that chang
 restart. SIGUSR1 switches debug logging on, and off again.`
 
 // server is what all processes that serve have: settings, a log whose level changes, and
-// the signals that say so.
+// these signals.
 type server struct {
 	flags   *configFlags
 	cfg     agent.Config
@@ -62,7 +62,7 @@ func newServer(f *configFlags) (*server, error) {
 
 func (s *server) close() { s.signals.close() }
 
-// openLog makes a log of structured lines as the settings say.
+// openLog makes a log of structured lines by the settings.
 func (s *server) openLog(w io.Writer) error {
 	if err := s.setLevel(s.cfg.Log.Level); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (s *server) listen(network, addr string) (net.Listener, error) {
 	return l, err
 }
 
-// run runs an agent, and reloads its settings when a signal says so.
+// run runs an agent, and reloads its settings on a signal.
 func (s *server) run(ctx context.Context, a *agent.Agent) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})

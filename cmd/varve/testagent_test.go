@@ -110,7 +110,7 @@ func command(t *testing.T, input, line string, more ...string) ran {
 	return ran{out.String(), stderr.String(), exitCode(err)}
 }
 
-// must runs a command that has to end well, and gives what it wrote.
+// must runs a command that has to end well, and returns what it wrote.
 func must(t *testing.T, input, line string, more ...string) string {
 	t.Helper()
 	r := command(t, input, line, more...)

@@ -125,7 +125,7 @@ func TestLinesAreReadInBoundedMemory(t *testing.T) {
 	}
 }
 
-// Debug logging goes on and off, and who has it configured is told that it stays.
+// Debug logging goes on and off, and if it is configured, the answer says that it stays.
 func TestDebugIsSwitched(t *testing.T) {
 	for _, c := range []struct {
 		configured string

@@ -29,7 +29,7 @@ func mute(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// arguments are what commands need to get as far as asking somebody.
+// arguments are what commands need to get as far as asking someone.
 var arguments = map[string]string{
 	"varve topic create": "x", "varve topic describe": "x", "varve topic alter": "x --set retention.ms=1", "varve topic delete": "x", "varve topic undelete": "x", "varve topic trim": "x --before 5 --execute",
 	"varve topic produce": "x", "varve topic consume": "x", "varve produce": "x", "varve consume": "x",
@@ -38,7 +38,7 @@ var arguments = map[string]string{
 	"varve tier skip": "x 0 --from 1 --to 2 --yes",
 }
 
-// Every command that asks somebody ends within its --timeout, also when that one hangs;
+// Every command that asks someone ends within its --timeout, also when that one hangs;
 // one of several brokers that hangs costs nothing.
 func TestEveryCommandEndsInTime(t *testing.T) {
 	hung := mute(t)

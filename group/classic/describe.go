@@ -54,7 +54,7 @@ func (m *Membership) Ending() bool { return m.gen.deleting }
 // State returns where the group stands.
 func (m *Membership) State() State { return m.gen.state }
 
-// ProtocolType returns the type of the members' protocols, "" until somebody joined.
+// ProtocolType returns the type of the members' protocols, "" until someone joined.
 func (m *Membership) ProtocolType() string { return m.gen.protocolType }
 
 // Unused reports whether the group is there, without members, and with none to come.

@@ -90,7 +90,7 @@ func (m *Membership) compatible(protocolType string, protocols []Protocol) bool 
 		slices.ContainsFunc(protocols, func(p Protocol) bool { return len(m.members) == 0 || common[p.Name] })
 }
 
-// joinNew is the first Join of somebody without id.
+// joinNew is the first Join of a member without an id.
 func (m *Membership) joinNew(e Join) {
 	if e.InstanceID != nil {
 		id := *e.InstanceID + "-" + e.NewID
@@ -114,7 +114,7 @@ func (m *Membership) joinNew(e Join) {
 	m.out.Reply(e.Ticket, JoinReply{Err: ErrMemberIDRequired, MemberID: id, Generation: -1})
 }
 
-// joinAgain is a Join by somebody who has an id.
+// joinAgain is a Join of a member that has an id.
 func (m *Membership) joinAgain(e Join) {
 	if m.given(e.MemberID) && e.InstanceID == nil {
 		m.addMember(e, e.MemberID)
@@ -167,7 +167,7 @@ func (m *Membership) addMember(e Join, id string) {
 	m.gen.rebalance("member " + id + " joined; client reason: " + reason(e.Reason))
 }
 
-// update takes what a Join says of the member, and lets the Join wait.
+// update takes what a Join holds of the member, and lets the Join wait.
 func (m *Membership) update(o *member, e Join) {
 	m.set(o, broughtBy(&e))
 	m.awaitJoin(o, e.Ticket)

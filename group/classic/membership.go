@@ -38,7 +38,7 @@ type Store interface {
 	Keep(rec *metadata.Group, patient bool, done func(error))
 }
 
-// Membership is the membership of one group. What a call wants done is added to the effects
+// Membership is the membership of one group. What a call asks for is added to the effects
 // of the group's present step. Only one goroutine may use it at a time.
 type Membership struct {
 	cfg *Config

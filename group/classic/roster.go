@@ -9,7 +9,7 @@ import (
 	"varve/internal/deadline"
 )
 
-// timerKind says what a timer is for.
+// timerKind is what a timer is for.
 type timerKind uint8
 
 const (
@@ -150,7 +150,7 @@ func (r *roster) check(id string, instance *string) error {
 // large as can be stored if each has four protocols of one size.
 const maxMembersBytes = 4 * maxRecordBytes
 
-// holds reports whether there is room for what somebody brings along. A member that stays
+// holds reports whether there is room for what a member brings along. A member that stays
 // without being able to agree with the others costs them their generation.
 func (r *roster) holds(e *Join) bool {
 	size := r.size + e.Size()
@@ -232,7 +232,7 @@ func (r *roster) ids(chosen func(*member) bool) (ids []string) {
 	return ids
 }
 
-// electJoined makes sure that the leader is one who joined, and reports whether there is one.
+// electJoined makes sure that the leader is a member that joined, and reports whether there is one.
 func (r *roster) electJoined() bool {
 	if m := r.byID[r.leader]; m != nil && m.join != nil {
 		return true
@@ -245,7 +245,7 @@ func (r *roster) electJoined() bool {
 	return true
 }
 
-// rebalanceTimeout is the longest that any member wants.
+// rebalanceTimeout is the longest that any member asks for.
 func (r *roster) rebalanceTimeout() (d time.Duration) {
 	for _, m := range r.members {
 		d = max(d, m.rebalance)

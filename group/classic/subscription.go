@@ -22,7 +22,7 @@ func (m *Membership) Understood() bool {
 }
 
 // subscriptions are the topics that the members of a consumer group read, nil
-// if that can't be told.
+// if that isn't known.
 func (g *generations) subscriptions() map[string]struct{} {
 	if g.protocolType != ConsumerProtocol || g.protocol == "" {
 		return nil

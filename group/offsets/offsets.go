@@ -1,11 +1,11 @@
 // Package offsets keeps a group's committed offsets, as a pure part of any kind of group:
-// it accepts commits, forgets offsets that expire or are deleted, says what of that is to be
+// it accepts commits, forgets offsets that expire or are deleted, returns what of that is to be
 // stored, and shows what is durable.
 //
 // It promises that an offset is shown only once it is durable; that a commit rewrites only the
 // shards that it touches; that what is stored fits the metadata store's transactions; and that
 // the offsets of a group are bounded. It does no I/O, reads no clock, and knows nothing of
-// members: whether somebody may commit is for the group to say.
+// members: the group decides whether a client may commit.
 //
 // Sources: Apache Kafka's group coordinator; KIP-211, KIP-496.
 package offsets
@@ -34,7 +34,7 @@ type Offsets struct {
 // topic are the offsets of one topic.
 type topic struct {
 	shards map[int32]*part
-	// mixed says that the value of shard 0 is one of an earlier version, with offsets of
+	// mixed is set if the value of shard 0 is one of an earlier version, with offsets of
 	// other shards. These are written first; meanwhile the end of their last offset is
 	// an empty value, since without a value of their own that of shard 0 would count.
 	mixed bool

@@ -20,7 +20,7 @@ func Sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Policy says how waits grow: from Base, twice as long each time, up to Max.
+// Policy is how waits grow: from Base, twice as long each time, up to Max.
 type Policy struct {
 	Base, Max time.Duration
 }

@@ -1,5 +1,5 @@
 // Package bench measures any broker that speaks Kafka's protocol: how much it
-// takes and gives, how long that takes, and what CPU and memory it costs.
+// takes and serves, how long that takes, and what CPU and memory it costs.
 //
 // The raw modes leave a client's own cost out: requests are encoded once and
 // sent again and again, and what is fetched is walked by batch headers only. The
@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Config says what is measured. Start from Default.
+// Config is what is measured. Start from Default.
 type Config struct {
 	Brokers  []string
 	Topic    string

@@ -78,7 +78,7 @@ func Gap(ctx context.Context, c Config) (*Result, error) {
 }
 
 // gapClient is an impatient client: what is measured is the brokers, and how soon they
-// say that they are no longer, or already, the leader.
+// report that they are no longer, or already, the leader.
 func gapClient(c *Config) (*kgo.Client, error) {
 	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.DefaultProduceTopic(c.Topic),
 		kgo.ProducerLinger(0), kgo.RequiredAcks(kgo.AllISRAcks()), kgo.ProducerBatchCompression(kgo.NoCompression()), kgo.UnknownTopicRetries(-1),

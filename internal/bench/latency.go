@@ -18,7 +18,7 @@ type histogram struct {
 	max    time.Duration
 }
 
-// subBits are the leading bits behind the first that tell buckets apart.
+// subBits are the leading bits after the first that tell buckets apart.
 const subBits = 7
 
 func bucket(d time.Duration) int {
@@ -59,7 +59,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return h.max
 }
 
-// latency gives nil if nothing was counted.
+// latency returns nil if nothing was counted.
 func (h *histogram) latency() *Latency {
 	h.mu.Lock()
 	defer h.mu.Unlock()

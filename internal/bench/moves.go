@@ -45,8 +45,8 @@ func Moves(ctx context.Context, c Config) (*Result, error) {
 	return r, nil
 }
 
-// rotated gives every partition's replicas in an order that begins with the one behind
-// its leader, and so the leader that is wanted.
+// rotated returns every partition's replicas in an order that begins with the one behind
+// its leader, and so the wanted leader.
 func rotated(topic string, partitions kadm.PartitionDetails) (r kadm.AlterPartitionAssignmentsReq, wanted map[int32]int32, err error) {
 	wanted = map[int32]int32{}
 	for p, d := range partitions {

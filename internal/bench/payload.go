@@ -40,7 +40,7 @@ func payloads(c *Config, seed uint64) [][]byte {
 }
 
 // batch makes a record batch of about the size, uncompressed, without a producer
-// id, and says how many records it has.
+// id, and returns how many records it has.
 func batch(c *Config, now time.Time) (b []byte, records int) {
 	records = max(1, c.BatchBytes/c.RecordBytes)
 	values := payloads(c, 0)

@@ -83,7 +83,7 @@ func wrap(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// leaders finds who leads the topic's partitions, and where they start.
+// leaders finds the leaders of the topic's partitions, and where they start.
 func leaders(ctx context.Context, c *Config) (all []leader, starts kadm.ListedOffsets, err error) {
 	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...))
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package chance is where Varve's randomness comes from: ids, session numbers,
 // and the spread of pauses. It promises that with a seeded reader all of it
 // follows from the seed and the order of the calls, as simulated clusters need,
-// and that without one it is the system's. It never keeps what it gave.
+// and that without one it is the system's. It never keeps what it returned.
 package chance
 
 import (
@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Source gives random bytes and numbers. Many may use it at a time. A nil Source
+// Source is a source of random bytes and numbers. Many may use it at a time. A nil Source
 // is the system's.
 type Source struct {
 	mu sync.Mutex
 	r  io.Reader
 }
 
-// New makes a source of what r gives, which must never end; nil is the system's.
+// New makes a source of what r returns, which must never end; nil is the system's.
 func New(r io.Reader) *Source {
 	if r == nil {
 		return nil
@@ -62,7 +62,7 @@ func (s *Source) Uint64() uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// Spread returns a pause from half of d to d, so that those who failed together
+// Spread returns a pause from half of d to d, so that callers that failed together
 // don't return together.
 func (s *Source) Spread(d time.Duration) time.Duration {
 	if d <= 1 {

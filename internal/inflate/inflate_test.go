@@ -360,7 +360,7 @@ func allocated(do func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// An output over the limit, and a size that lies, take no more memory than the limit.
+// An output over the limit, and a false size, take no more memory than the limit.
 func TestMemoryIsBounded(t *testing.T) {
 	const limit = 1 << 20
 	bomb := zip(t, 9, make([]byte, 64<<20))

@@ -2,7 +2,7 @@ package inflate
 
 import "math/bits"
 
-// An entry of a table says what a code stands for:
+// An entry of a table is what a code stands for:
 //
 //	31     literal
 //	16-30  the literal, the base of a length or distance, or where a subtable begins

@@ -12,7 +12,7 @@ import (
 type Pool struct {
 	Name    string  // of the pool
 	Setting string  // that bounds it, "" if none does
-	Given   int64   // its value, if somebody chose one; else 0
+	Given   int64   // its value, if someone chose one; else 0
 	Floor   int64   // the least value that works
 	Most    int64   // the largest value that is of use; 0: it takes what the others leave
 	Share   float64 // of the whole, what its value times Cost gets between these
@@ -51,7 +51,7 @@ func (p *Pool) within(bytes int64) int64 {
 // left. The parts never exceed the total: if given values and floors do, that is an error.
 func Divide(total int64, pools []Pool) ([]Part, error) {
 	parts := make([]Part, len(pools))
-	var fixed, above int64 // given values and floors; what shares want beyond
+	var fixed, above int64 // given values and floors; what shares need beyond
 	for i, p := range pools {
 		parts[i].Pool = p
 		value := p.Floor
@@ -141,7 +141,7 @@ func Text(n int64) string {
 // Amount is how much memory a process may use: bytes, or a part of what there is, up to a
 // number of bytes.
 type Amount struct {
-	Bytes   int64   // 0: Percent says it
+	Bytes   int64   // 0: Percent does
 	Percent float64 // of what there is
 	UpTo    int64   // 0: no bound
 }

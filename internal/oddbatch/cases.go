@@ -118,7 +118,7 @@ func (m *maker) times(codec kafka.Codec) {
 	}, nil))
 }
 
-// streams are bodies that are not what the codec in the header says.
+// streams are bodies that don't fit the codec in the header.
 func (m *maker) streams(codec kafka.Codec) {
 	packed, err := kafka.Compress(codec, nil, body(three()))
 	if err != nil {

@@ -78,7 +78,7 @@ func Same(c Case, kafkas, ours Outcome) bool {
 	}
 	switch {
 	// Kafka stumbles over what it can't decompress, and over compressed records that are
-	// numbered wrongly, with an error of its own that says nothing.
+	// numbered wrongly, with an error of its own without a text.
 	case kafkas.Error == "UNKNOWN_SERVER_ERROR":
 		return ours.Error == "INVALID_RECORD" || ours.Error == "MESSAGE_TOO_LARGE" && c.Name == "snappy: a block that lies"
 	// Kafka doesn't compare the sizes of compressed records with their content, which its

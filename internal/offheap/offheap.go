@@ -1,4 +1,4 @@
-// Package offheap hands out large buffers that lie outside the Go heap: the collector
+// Package offheap hands out large buffers that are outside the Go heap: the collector
 // neither scans nor counts them, and what is freed goes back to the system at once.
 //
 // A buffer must be freed once, when nothing refers to its bytes any more; after that a
@@ -43,7 +43,7 @@ func New(n int) *Buffer {
 // Bytes returns the buffer's memory. It must not be used after Free.
 func (b *Buffer) Bytes() []byte { return b.bytes }
 
-// Free gives the memory back. Only the first call counts.
+// Free returns the memory. Only the first call counts.
 func (b *Buffer) Free() {
 	if b.freed.Swap(true) || b.cleanup == (runtime.Cleanup{}) {
 		return

@@ -30,7 +30,7 @@ func TestBuffer(t *testing.T) {
 	}
 }
 
-// A buffer that nobody freed goes with its last reference.
+// A buffer that was not freed goes with its last reference.
 func TestForgottenBuffer(t *testing.T) {
 	before := Mapped()
 	func() { New(page).Bytes()[0] = 1 }()

@@ -1,4 +1,4 @@
-// Package say writes numbers as people read them, in what commands, logs and health tell.
+// Package say writes numbers as people read them, in the output of commands, logs and health.
 package say
 
 import "fmt"

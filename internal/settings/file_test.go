@@ -27,7 +27,7 @@ type whole struct {
 	In nested `yaml:"in" doc:"nested"`
 }
 
-// What is printed line by line is what a file may say.
+// What is printed line by line is what a file may have.
 func TestLinesAreAFile(t *testing.T) {
 	c := whole{Name: `a: "b" #c`, Bytes: 7, In: nested{Bytes: 1 << 40, Wait: time.Minute, File: "true"}}
 	c.List = append(c.List, struct {
@@ -85,7 +85,7 @@ func TestKeysWithDots(t *testing.T) {
 	}
 }
 
-// All that is wrong is told at once, by line, with whole values and paths.
+// All that is wrong is reported at once, by line, with whole values and paths.
 func TestAllMistakesAreTold(t *testing.T) {
 	var c whole
 	err := FromYAML(&c, "f", []byte("nmae: x\nin:\n  wiat: 1s\n  max_bytes: 3 parsecs\n  wait: a long time, too long\nlist:\n  - {bnid: x}\non: maybe\n"))

@@ -51,7 +51,7 @@ var (
 	badValue = regexp.MustCompile(`^line (\d+): cannot unmarshal !!\w+ (?:` + "`((?s:.*))`" + ` )?into (\S+)`)
 )
 
-// wanted says what values of Go's types look like.
+// wanted returns what values of Go's types look like.
 var wanted = map[string]string{
 	"time.Duration": "a duration such as 30s", "bool": "true or false", "string": "text", "float64": "a number",
 }

@@ -7,7 +7,7 @@
 // value, and a setting of the same name with _file after it may name a file that holds it.
 // Names that end in bytes may have a unit. A setting with share:"..." that is zero stands for
 // a share of what the tag names. Unknown keys and bad values are errors that name
-// them; all are told at once.
+// them; all are reported at once.
 package settings
 
 import (
@@ -228,7 +228,7 @@ func (e Unread) Error() string { return e.Err.Error() }
 func (e Unread) Unwrap() error { return e.Err }
 
 // FromYAML fills the struct from a file's content; name is said in errors, of which all
-// are told. A setting below others is nested, or named with dots.
+// are reported. A setting below others is nested, or named with dots.
 func FromYAML(config any, name string, content []byte) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(content, &doc); err != nil {
@@ -260,14 +260,14 @@ func FromYAML(config any, name string, content []byte) error {
 // name begins like the prefix.
 var injected = regexp.MustCompile(`^VARVE_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)$`)
 
-// isInjected reports whether a variable is one of Kubernetes', not somebody's who means a
+// isInjected reports whether a variable is one of Kubernetes', and not meant as a
 // setting: its ports are URLs.
 func isInjected(name, value string) bool {
 	return injected.MatchString(name) && (!strings.HasSuffix(name, "_PORT") || strings.Contains(name, "_PORT_") || strings.Contains(name, "SERVICE_PORT") || strings.Contains(value, "://"))
 }
 
 // FromEnv fills the struct from the environment. A variable with the prefix that
-// names no setting is an error, but for those of Kubernetes' services. All errors are told.
+// names no setting is an error, but for those of Kubernetes' services. All errors are reported.
 func FromEnv(config any, environ []string, known ...string) error {
 	by := map[string]Setting{}
 	names := slices.Clone(known)

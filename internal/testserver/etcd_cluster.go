@@ -70,7 +70,7 @@ func (c *EtcdCluster) Kill() error { return c.each(func(m *EtcdServer) error { r
 // Start starts all members again and returns when they serve.
 func (c *EtcdCluster) Start() error { return c.each(func(m *EtcdServer) error { return m.Start() }) }
 
-// Close ends all members and gives their ports back.
+// Close ends all members and frees their ports.
 func (c *EtcdCluster) Close() error { return c.each(func(m *EtcdServer) error { return m.Close() }) }
 
 // Leader returns the member that leads.

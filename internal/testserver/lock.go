@@ -9,7 +9,7 @@ import (
 )
 
 // lockFile takes an exclusive lock between processes, calls waiting once if
-// somebody else holds it, and returns what releases it. The system releases it
+// someone else holds it, and returns what releases it. The system releases it
 // too when the process ends.
 func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), err error) {
 	told := false
@@ -30,7 +30,7 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	}
 }
 
-// tryLock fails with EWOULDBLOCK if somebody holds the lock.
+// tryLock fails with EWOULDBLOCK if someone holds the lock.
 func tryLock(path string) (unlock func(), err error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {

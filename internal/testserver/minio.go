@@ -54,7 +54,7 @@ func StartMinIO(ctx context.Context, dir string, progress io.Writer) (*MinIOServ
 		"MINIO_UPDATE=off",
 		"MINIO_CALLHOME_ENABLE=off",
 		"MINIO_BROWSER=off",
-		"MINIO_CI_CD=1", // its drive may lie on the root file system
+		"MINIO_CI_CD=1", // its drive may be on the root file system
 		// A key of its own, so that SSE-S3 and SSE-KMS work without a KMS.
 		"MINIO_KMS_SECRET_KEY=varve-test-key:Yv7mDYXs4WrlJ1DnFJ4Cw0kIRCc5zXyY5pLW4S5HjDk=",
 		"HOME="+dir,

@@ -171,7 +171,7 @@ func (p *Process) signal(signal syscall.Signal) (<-chan struct{}, error) {
 	return p.mu.done, nil
 }
 
-// Close kills the process and gives its ports back. It can't start again.
+// Close kills the process and returns its ports back. It can't start again.
 func (p *Process) Close() error {
 	err := p.Kill()
 	releasePorts(p.ports)

@@ -25,7 +25,7 @@ func AddAuthorities(pool *x509.CertPool, fs vfs.FS, file string) error {
 	return nil
 }
 
-// KeyPair reads a certificate, with those that lead to its authority, and its key.
+// KeyPair reads a certificate, with those that link it to its authority, and its key.
 func KeyPair(fs vfs.FS, certFile, keyFile string) (tls.Certificate, error) {
 	var pem [2][]byte
 	for i, file := range []string{certFile, keyFile} {

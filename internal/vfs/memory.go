@@ -17,7 +17,7 @@ import (
 // The disk it stands for keeps a block whole or not at all: a crash keeps each
 // block that was written since its file's last Sync, and each name that was
 // made, changed or removed since its directory's last SyncDir, or loses it, as
-// the seed says. Names in one directory come back in a state that they had
+// follows from the seed. Names in one directory come back in a state that they had
 // together at some moment since the last SyncDir.
 type Memory struct {
 	// Fault, if not nil, is asked before each "open", "write", "sync", "read",

@@ -12,7 +12,7 @@ import (
 )
 
 // BlockBytes is the unit in which a disk keeps or loses a write, and to which
-// direct files want offsets, lengths and memory aligned.
+// direct files need offsets, lengths and memory aligned.
 const BlockBytes = 4096
 
 // FS is a file system. Names are slash-separated paths. Errors wrap those of
@@ -28,13 +28,13 @@ type FS interface {
 	MkdirAll(dir string) error
 	// SyncDir makes creations, renames and removals in dir durable.
 	SyncDir(dir string) error
-	// Space says how many bytes are free, and how many there are in all.
+	// Space returns how many bytes are free, and how many there are in all.
 	Space(dir string) (free, total int64, err error)
 	// Lock takes an exclusive lock that dies with the process; taken: ErrLocked.
 	Lock(name string) (io.Closer, error)
 }
 
-// Mode says how Open opens.
+// Mode is how Open opens.
 type Mode uint8
 
 // Modes are combined with |.
@@ -46,7 +46,7 @@ const (
 	// Direct bypasses the page cache where the file system can; then all writes
 	// must be aligned to BlockBytes (see Aligned).
 	Direct
-	// ReadOnly opens a file that nobody writes to, perhaps on a file system where nobody can.
+	// ReadOnly opens a file that no one writes to, perhaps on a file system where no one can.
 	ReadOnly
 )
 

@@ -146,7 +146,7 @@ func (r *Reader) Varint() int64 {
 	return v
 }
 
-// Count takes an unsigned varint that says how many elements follow, each of at
+// Count takes an unsigned varint, the number of elements that follow, each of at
 // least minBytes (1 or more). A count that what is left can't hold is a fault,
 // so the result is safe to allocate by.
 func (r *Reader) Count(minBytes int) int {

@@ -1,5 +1,5 @@
 // Package workbound checks in tests that a decoder's work is bounded by its input:
-// a count that lies must not cost more than the bytes that were sent.
+// a false count must not cost more than the bytes that were sent.
 //
 // It measures the processor time of the calling thread, so that a busy machine
 // doesn't change the result.
