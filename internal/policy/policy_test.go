@@ -71,7 +71,7 @@ var fences = []struct {
 	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"os", "files are reached through internal/vfs", []string{
-		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs", "varve/internal/golden",
+		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs", "varve/internal/golden", "varve/internal/policy/cmd",
 		"varve/cmd", "varve/e2e", "varve/bench", "varve/internal/bench",
 		"varve/s3store",  // the driver for a directory, and files of certificates
 		"varve/metadata", // the embedded etcd's directory, and files of certificates
