@@ -23,6 +23,10 @@ import (
 	"varve/tiering/read"
 )
 
+// readCommitted is the isolation level of clients that want the records of committed
+// transactions only (KIP-98).
+const readCommitted = 1
+
 // fetchCall is a fetch request being worked on.
 type fetchCall struct {
 	b       *Broker

@@ -133,7 +133,7 @@ func (call *fetchCall) news() [][]*fetchPart {
 func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	v, m := call.req.Version, call.b.metrics
 	var code int16
-	high, stable, start := fp.state.High, fp.state.Stable, fp.state.LogStart
+	high, stable, start := fp.state.High, fp.state.LastStable, fp.state.LogStart
 	if fp.err != nil {
 		k := codeOf(fp.err)
 		code = k.Code
@@ -149,7 +149,7 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	if v >= 5 {
 		p.i64(start)
 	}
-	if call.req.IsolationLevel == 1 {
+	if call.req.IsolationLevel == readCommitted {
 		p.length(0) // no aborted transactions
 	} else {
 		p.length(-1)

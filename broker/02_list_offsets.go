@@ -55,7 +55,7 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	}
 	var found object.Stamp
 	if err == nil {
-		found, err = b.offsetAt(ctx, p, want.Timestamp)
+		found, err = b.offsetAt(ctx, p, want.Timestamp, req.IsolationLevel == readCommitted)
 	}
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
@@ -67,14 +67,16 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 
 var nowhere = object.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
-func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (object.Stamp, error) {
+// offsetAt finds what a timestamp stands for. stable says that the client reads the records of
+// committed transactions only.
+func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64, stable bool) (object.Stamp, error) {
 	s := p.State()
 	place := func(offset int64) (object.Stamp, error) {
 		return object.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
 	}
 	switch at {
 	case atLatest:
-		return object.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
+		return object.Stamp{Offset: s.Readable(stable), Time: -1, Epoch: s.Epoch}, nil
 	case atEarliest:
 		return place(s.LogStart)
 	case atEarliestLocal:

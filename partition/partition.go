@@ -277,36 +277,6 @@ func (p *Partition) checkEpoch(e id.Epoch) error {
 	return ErrUnknownEpoch
 }
 
-// State is what a partition tells about itself.
-type State struct {
-	Epoch      id.Epoch
-	LogStart   int64
-	High       int64 // high watermark
-	Stable     int64 // last stable offset
-	End        int64 // offset of the next append
-	LocalStart int64 // first offset that lies in a local journal
-	TieredEnd  int64
-	LocalBytes int64
-	TierBytes  int64
-}
-
-// State returns a consistent picture.
-func (p *Partition) State() State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return State{
-		Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next,
-		LocalStart: p.localStart(), TieredEnd: p.mu.head.TieredEnd, LocalBytes: p.mu.tail.bytes, TierBytes: p.mu.head.TieredBytes(),
-	}
-}
-
-func (p *Partition) localStart() int64 {
-	if len(p.mu.tail.refs) == 0 {
-		return p.mu.high
-	}
-	return max(p.mu.logStart, p.mu.tail.refs[0].base)
-}
-
 // Producers lists the idempotent producers that are known, for DescribeProducers.
 func (p *Partition) Producers() []object.Producer {
 	p.mu.Lock()
@@ -353,10 +323,3 @@ var _ manifest.Owned = (*Partition)(nil)
 
 // batchLimit bounds what a batch may decompress to: a multiple of what it may be.
 func batchLimit(s *Settings) int { return max(64<<20, 16*int(s.MaxMessageBytes)) }
-
-// LogStart is the first offset that can be read.
-func (p *Partition) LogStart() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.logStart
-}

@@ -43,7 +43,7 @@ type located struct {
 func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (batches []located, tier bool, s State, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s = State{Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next, TieredEnd: p.mu.head.TieredEnd}
+	s = p.state()
 	if err := p.checkEpoch(epoch); err != nil {
 		return nil, false, s, err
 	}
