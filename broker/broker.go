@@ -43,9 +43,6 @@ type Tier interface {
 	FoundHole(e *object.HoleError, now time.Time) bool
 	// Share is how many bytes one answer should ask for by now.
 	Share() int
-	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (object.Stamp, bool, error)
-	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (object.Stamp, bool, error)
-	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
 	// DeleteTo moves the log start of an owned partition to offset.
 	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error
 }

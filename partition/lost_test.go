@@ -49,7 +49,7 @@ func TestLostOffsets(t *testing.T) {
 	if got := readAll(t, p, 5); len(got) != 3 {
 		t.Errorf("%d records are read", len(got))
 	}
-	if s, ok, err := p.FindTime(t.Context(), 0, 0); err != nil || !ok || s.Offset != far {
+	if s, ok, err := p.FindTime(t.Context(), 0); err != nil || !ok || s.Offset != far {
 		t.Errorf("found by time: %+v, %v, %v", s, ok, err)
 	}
 	if s, ok, err := p.MaxTime(t.Context()); err != nil || !ok || s.Offset != far+2 {

@@ -68,24 +68,18 @@ type Reader interface {
 	Get(ctx context.Context, key string) (metadata.KV, error)
 }
 
-// Snapshots reads the producers of the newest slice in the tier
-// (read.Reader).
-type Snapshots interface {
-	Producers(ctx context.Context, head *metadata.Head, p id.Partition) ([]object.Producer, error)
-}
-
 // Deps are what partitions of one agent share.
 type Deps struct {
-	Journal   Journal
-	Local     Local
-	Heads     Heads
-	Stored    Reader
-	Snapshots Snapshots
-	Clock     Clock
-	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
-	Copies    *Copies               // bounds what reads copy; nil: nothing does
-	Metrics   *Metrics              // nil: none are kept
-	Log       *slog.Logger          // nil: nothing is said
+	Journal Journal
+	Local   Local
+	Heads   Heads
+	Stored  Reader
+	Tier    Tier
+	Clock   Clock
+	Remote  func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
+	Copies  *Copies               // bounds what reads copy; nil: nothing does
+	Metrics *Metrics              // nil: none are kept
+	Log     *slog.Logger          // nil: nothing is said
 	// TrustHeaders leaves the records of a batch unread where the topic's settings
 	// don't demand it (produce.validation=headers).
 	TrustHeaders bool

@@ -187,28 +187,3 @@ func (p *Partition) copy(d *Data, j id.Journal, pos wal.Pos, size int) error {
 	d.Bytes += size
 	return nil
 }
-
-// EpochEnd returns the largest epoch that is at most e and the offset at which it
-// ended (KIP-101, KIP-320). known is false if e is older than all epochs that
-// the head remembers; then the tier knows.
-func (p *Partition) EpochEnd(e id.Epoch) (found id.Epoch, end int64, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	starts := p.mu.head.Epochs
-	if e == p.mu.epoch {
-		return e, p.mu.high, true
-	}
-	if e > p.mu.epoch || len(starts) == 0 {
-		return id.NoEpoch, -1, true
-	}
-	for i := len(starts) - 1; i >= 0; i-- {
-		if starts[i].Epoch <= e {
-			end := p.mu.high
-			if i+1 < len(starts) {
-				end = starts[i+1].Start
-			}
-			return starts[i].Epoch, end, true
-		}
-	}
-	return id.NoEpoch, -1, false
-}
