@@ -34,7 +34,7 @@ type Partitions interface {
 	Changed() <-chan struct{}
 }
 
-// Tier reads what no local journal holds (read.Reader), and moves log starts.
+// Tier reads what no local journal holds (read.Reader).
 type Tier interface {
 	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (read.Data, error)
 	// HoleAt returns a hole that holds the offset, if it is known and was looked at just now.
@@ -43,8 +43,6 @@ type Tier interface {
 	FoundHole(e *object.HoleError, now time.Time) bool
 	// Share is how many bytes one answer should ask for by now.
 	Share() int
-	// DeleteTo moves the log start of an owned partition to offset.
-	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error
 }
 
 // Deps are what a broker needs from the agent.

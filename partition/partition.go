@@ -75,6 +75,7 @@ type Deps struct {
 	Heads   Heads
 	Stored  Reader
 	Tier    Tier
+	Starts  Starts
 	Clock   Clock
 	Remote  func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
 	Copies  *Copies               // bounds what reads copy; nil: nothing does
