@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/partition"
 	"varve/s3store"
 )
 
@@ -46,9 +47,9 @@ func TestOffsetsByTimeOfAnIdlePartition(t *testing.T) {
 		}
 	}
 	gone := func() bool {
-		d, tier, _, err := p.Tail(0, 1, true, -1)
+		d, at, _, err := p.ReadNear(partition.Reading{Offset: 0, Limit: 1, Always: true, Epoch: -1})
 		d.Release()
-		return err == nil && tier
+		return err == nil && at == partition.InTier
 	}
 	a.until("the journal's files are recycled", func() bool {
 		produce("busy", began, 500<<10)

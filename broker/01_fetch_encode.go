@@ -157,13 +157,16 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	if v >= 11 {
 		p.i32(-1) // no preferred read replica
 	}
-	p.length(fp.bytes())
-	p.borrow(fp.pieces())
-	if n := fp.bytes(); n > 0 {
-		fp.p.Fetched(int64(n), kafka.CountRecords(fp.pieces()))
+	p.length(fp.data.Bytes)
+	p.borrow(fp.data.Pieces)
+	if n := fp.data.Bytes; n > 0 {
+		fp.p.Fetched(int64(n), kafka.CountRecords(fp.data.Pieces))
 	}
-	m.fetchedTier.Add(float64(fp.far.Bytes))
-	m.fetchedLocal.Add(float64(fp.data.Bytes))
+	if fp.data.Tier {
+		m.fetchedTier.Add(float64(fp.data.Bytes))
+	} else {
+		m.fetchedLocal.Add(float64(fp.data.Bytes))
+	}
 	call.encodeLeader(p, fp, code)
 }
 

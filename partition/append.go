@@ -45,12 +45,21 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 			return cmp.Or(p.Confirm(ctx), err)
 		}
 		if !wal.IsBusy(err) {
-			return err
+			return owned(err)
 		}
 		if err := p.deps.Journal.Wait(ctx, room); err != nil {
-			return err
+			return owned(err)
 		}
 	}
+}
+
+// owned returns an error of the journal. One that takes no more appends is the journal of an
+// owner no more.
+func owned(err error) error {
+	if errors.Is(err, wal.ErrClosed) && !errors.Is(err, ErrNotOwner) {
+		return fmt.Errorf("%w: %w", ErrNotOwner, err)
+	}
+	return err
 }
 
 // append is Append's part under the lock: memory only.

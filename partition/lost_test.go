@@ -40,7 +40,7 @@ func TestLostOffsets(t *testing.T) {
 		t.Fatalf("appended at %d, %v", r.base, r.err)
 	}
 	for _, from := range []int64{5, 2000} {
-		d, _, _, err := p.Tail(from, 1<<20, true, id.NoEpoch)
+		d, _, _, err := p.ReadNear(Reading{Offset: from, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 		if err != nil || kafka.Batch(d.Pieces[0]).BaseOffset() > from || kafka.Batch(d.Pieces[0]).NextOffset() <= from {
 			t.Errorf("a read at %d: %v", from, err)
 		}

@@ -22,8 +22,7 @@ import (
 	"varve/wal"
 )
 
-// Errors that callers map to Kafka's codes; those of package kafka and wal come
-// through as well.
+// Errors that callers map to Kafka's codes; those of package kafka come through as well.
 var (
 	// ErrNotOwner: this agent does not own the partition (any more).
 	ErrNotOwner = manifest.ErrNotOwner
@@ -41,6 +40,13 @@ var (
 	ErrTimestamp = errors.New("timestamp is out of the topic's bounds")
 	// ErrTransactional: the batch belongs to a transaction, which nobody began.
 	ErrTransactional = errors.New("no transaction is open")
+	// ErrTooLarge: the batch is larger than the journal takes at once.
+	ErrTooLarge = wal.ErrTooLarge
+	// ErrFull: the journal has reached its disk budget.
+	ErrFull = wal.ErrFull
+	// ErrHole: records of the tier can't be read, as the object that holds them is gone or
+	// damaged.
+	ErrHole = object.ErrHole
 )
 
 // Journal is the owner's open journal (wal.Writer).

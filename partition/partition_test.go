@@ -168,9 +168,9 @@ func newBatch(n int, pid int64, epoch int16, seq int32) kafka.Batch {
 func readAll(t *testing.T, p *Partition, from int64) (values []string) {
 	t.Helper()
 	for next := from; ; {
-		d, tier, s, err := p.Tail(next, 1<<20, true, id.NoEpoch)
-		if err != nil || tier {
-			t.Fatalf("at %d: %v, tier %v", next, err, tier)
+		d, at, s, err := p.ReadNear(Reading{Offset: next, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
+		if err != nil || at != Near {
+			t.Fatalf("at %d: %v, place %v", next, err, at)
 		}
 		all := bytes.Join(d.Pieces, nil)
 		d.Release()
@@ -210,10 +210,10 @@ func TestOffsetsAreDenseAndReadBack(t *testing.T) {
 	if s := p.State(); s.High != want || s.End != want || s.LogStart != 0 {
 		t.Errorf("%+v", s)
 	}
-	if _, _, _, err := p.Tail(want+1, 100, true, id.NoEpoch); !errors.Is(err, ErrOutOfRange) {
+	if _, _, _, err := p.ReadNear(Reading{Offset: want + 1, Limit: 100, Always: true, Epoch: id.NoEpoch}); !errors.Is(err, ErrOutOfRange) {
 		t.Errorf("beyond the end: %v", err)
 	}
-	if _, _, _, err := p.Tail(0, 100, true, 7); !errors.Is(err, ErrUnknownEpoch) {
+	if _, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 100, Always: true, Epoch: 7}); !errors.Is(err, ErrUnknownEpoch) {
 		t.Errorf("epoch 7: %v", err)
 	}
 }
@@ -295,7 +295,7 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := NewWatcher(1)
-	p.Watch(w, 0, 1, id.NoEpoch)
+	p.Watch(w, Reading{Offset: 0, Limit: 1, Epoch: id.NoEpoch})
 	defer p.Unwatch(w)
 	if err := p.Append(t.Context(), again, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)
@@ -303,7 +303,7 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 	if st := p.State(); st.High != 0 || st.End != 3 || len(done) != 0 {
 		t.Errorf("%+v, %d answered before the commit", st, len(done))
 	}
-	if d, _, _, err := p.Tail(0, 1000, true, id.NoEpoch); err != nil || d.Bytes != 0 {
+	if d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1000, Always: true, Epoch: id.NoEpoch}); err != nil || d.Bytes != 0 {
 		t.Errorf("%d bytes shown before the commit, %v", d.Bytes, err)
 	}
 	s.release()
@@ -563,7 +563,7 @@ func TestSettingsAreObeyed(t *testing.T) {
 	if r := produce(p, 5, -1, -1, -1); r.err != nil {
 		t.Fatal(r.err)
 	}
-	d, _, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
+	d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,25 +8,6 @@ import (
 	"varve/wal"
 )
 
-// Data is what a read found: whole batches, in order, in pieces that may be
-// shared with the journal. It must be released.
-type Data struct {
-	Pieces [][]byte
-	Bytes  int
-	views  []wal.View
-	copied int // bytes of Pieces that count in copies
-	copies *Copies
-}
-
-// Release gives shared memory back.
-func (d *Data) Release() {
-	for i := range d.views {
-		d.views[i].Release()
-	}
-	d.copies.give(d.copied)
-	d.views, d.Pieces, d.Bytes, d.copied = nil, nil, 0, 0
-}
-
 // copyBelow is the size up to which a piece is copied instead of shared: pinning
 // a chunk for it would cost more.
 const copyBelow = 16 << 10
@@ -37,39 +18,39 @@ type located struct {
 	journal id.Journal
 }
 
-// plan lists the batches from the one that holds offset on, within max bytes; at
-// least one if one is wanted in any case. tier says that the offset lies below
-// what the index has.
-func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (batches []located, tier bool, s State, err error) {
+// plan lists the batches from the one that holds the offset on, within the limit; at
+// least one if one is wanted in any case. at is InTier if the offset lies below what
+// the index has.
+func (p *Partition) plan(r *Reading) (batches []located, at Place, s State, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s = p.state()
-	if err := p.checkEpoch(epoch); err != nil {
-		return nil, false, s, err
+	if err := p.checkEpoch(r.Epoch); err != nil {
+		return nil, Near, s, err
 	}
-	if offset < p.mu.logStart || offset > p.mu.high {
-		return nil, false, s, ErrOutOfRange
+	if r.Offset < s.LogStart || r.Offset > s.High {
+		return nil, Near, s, ErrOutOfRange
 	}
-	i := p.mu.tail.find(offset)
-	if offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
-		return nil, true, s, nil
+	i := p.mu.tail.find(r.Offset)
+	if r.Offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > r.Offset) {
+		return nil, InTier, s, nil
 	}
 	var size int64
-	for ; i < len(p.mu.tail.refs); i++ {
-		r := &p.mu.tail.refs[i]
-		if r.base >= p.mu.high || int(r.size) > limit && !(always && len(batches) == 0) {
+	for limit, end := r.Limit, s.Readable(r.Stable); i < len(p.mu.tail.refs); i++ {
+		b := &p.mu.tail.refs[i]
+		if b.base >= end || int(b.size) > limit && !(r.Always && len(batches) == 0) {
 			break
 		}
-		batches = append(batches, located{*r, p.mu.tail.journal(r)})
-		limit -= int(r.size)
-		size += int64(r.size)
+		batches = append(batches, located{*b, p.mu.tail.journal(b)})
+		limit -= int(b.size)
+		size += int64(b.size)
 	}
 	p.worked(size)
-	return batches, false, s, nil
+	return batches, Near, s, nil
 }
 
-// Remote reports whether what lies at offset has to be asked of a peer, which may take long.
-func (p *Partition) Remote(offset int64) bool {
+// remoteAt reports whether what lies at offset has to be asked of a peer.
+func (p *Partition) remoteAt(offset int64) bool {
 	if p.deps.Remote == nil {
 		return false
 	}
@@ -91,33 +72,42 @@ func (p *Partition) remote(j id.Journal) bool {
 // remoteFor bounds how long one read goes on asking peers once it has something.
 const remoteFor = time.Second
 
-// Tail reads committed batches from the local journals. tier says that the
-// offset must be read from the tier instead. Peers are only asked if the first batch
-// lies there. Without memory for copies there are fewer records, or none.
-func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (d Data, tier bool, s State, err error) {
-	batches, tier, s, err := p.plan(offset, limit, always, epoch)
-	if err != nil || tier || len(batches) == 0 {
-		return d, tier, s, err
+// ReadNear reads committed batches that lie on this agent, and waits for no other. If those
+// that are wanted first lie elsewhere, at says where, nothing is read, and ReadFar reads them.
+// Without memory for copies there are fewer records, or none.
+func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
+	if p.remoteAt(r.Offset) {
+		return d, AtPeers, p.State(), nil
+	}
+	return p.readTail(&r)
+}
+
+// readTail reads out of journals. at is InTier if the records have to be read from there.
+// Peers are only asked if the first batch lies there.
+func (p *Partition) readTail(r *Reading) (d Data, at Place, s State, err error) {
+	batches, at, s, err := p.plan(r)
+	if err != nil || at == InTier || len(batches) == 0 {
+		return d, at, s, err
 	}
 	far, began := p.remote(batches[0].journal), time.Now()
 	for len(batches) > 0 {
 		if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
-			return d, false, s, nil
+			return d, Near, s, nil
 		}
 		n, err := p.take(&d, batches)
 		switch {
 		case err == nil:
-		case d.Bytes > 0 || errors.Is(err, errNoRoom): // who goes on behind that is told
-			return d, false, s, nil
+		case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
+			return d, Near, s, nil
 		case errors.Is(err, wal.ErrGone):
-			return d, true, s, nil // recycled since: what is gone is in the tier
+			return d, InTier, s, nil // recycled since: what is gone is in the tier
 		default:
 			d.Release()
-			return d, false, s, err
+			return d, Near, s, err
 		}
 		batches = batches[n:]
 	}
-	return d, false, s, nil
+	return d, Near, s, nil
 }
 
 // take reads the first batches, as many as lie in one place.

@@ -18,7 +18,7 @@ func TestStateIsOne(t *testing.T) {
 			t.Fatal(r.err)
 		}
 	}
-	d, _, s, err := p.Tail(2, 1<<20, true, -1)
+	d, _, s, err := p.ReadNear(Reading{Offset: 2, Limit: 1 << 20, Always: true, Epoch: -1})
 	d.Release()
 	if err != nil || s != p.State() || s.High != 6 || s.LastStable != s.High {
 		t.Errorf("%+v, %+v, %v", s, p.State(), err)

@@ -3,15 +3,24 @@ package partition
 import (
 	"context"
 	"errors"
+	"time"
 
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/tiering/object"
+	"varve/tiering/read"
 	"varve/wal"
 )
 
 // Tier answers what only the bucket knows of a partition, by its head (read.Reader).
 type Tier interface {
+	// Read returns the batches from the one that holds offset on, at most limit bytes but at
+	// least one batch.
+	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (read.Data, error)
+	// HoleAt returns a hole that holds the offset, if it is known and was looked at just now.
+	HoleAt(p id.Partition, offset int64) *object.HoleError
+	// FoundHole notes a hole; it reports whether this is news.
+	FoundHole(e *object.HoleError, now time.Time) bool
 	// Producers returns the producers as of the newest slice.
 	Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error)
 	// FindTime returns the first record whose timestamp is at least at, if there is one.

@@ -87,7 +87,7 @@ func TestHeadersThatAreWrongAboutTime(t *testing.T) {
 	if _, ok, err := p.FindTime(t.Context(), 901); err != nil || ok {
 		t.Errorf("after the newest: %v, %v", ok, err)
 	}
-	d, _, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
+	d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 	if err != nil {
 		t.Fatal(err)
 	}
