@@ -94,8 +94,12 @@ type Deps struct {
 	Traffic func(id.Topic) *meter.Traffic
 }
 
-// Clock tells the time in ms since 1970.
+// Clock tells the time in ms since 1970. It is the only one by which records, producers and
+// what waits for the tier have a time.
 type Clock func() int64
+
+// Now returns the time of the partition's clock, in ms since 1970.
+func (p *Partition) Now() int64 { return p.deps.Clock() }
 
 // Partition is a partition that this agent owns.
 type Partition struct {
