@@ -1,6 +1,7 @@
 // Package partition keeps one partition's truth: its epoch, offsets, producers,
-// and where each batch lies. It appends to the owner's journal, reads the tail,
-// and hands history to the tier.
+// and where each batch lies. It appends to the owner's journal and hands history
+// to the tier. It alone knows that a log has a tail in journals and the rest in
+// the tier: readers ask it, and get one answer.
 //
 // It promises that offsets are dense and in journal order, that nobody sees a
 // record before it is committed, that a producer's repeated batch is stored
