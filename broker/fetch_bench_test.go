@@ -20,7 +20,7 @@ import (
 // reading to the end of the answer, without a socket.
 func BenchmarkFetch(b *testing.B) {
 	cfg := wal.DefaultConfig()
-	cfg.Dir, cfg.CacheBytes, cfg.ReserveBytes = "j", 64<<20, 0
+	cfg.Dir, cfg.FileBytes, cfg.ChunkBytes, cfg.CacheBytes, cfg.ReserveBytes = "j", 4<<20, 1<<20, 64<<20, 0
 	store, err := wal.Open(cfg, wal.Options{FS: vfs.NewMemory(), Log: slog.New(slog.DiscardHandler), Fatal: func(err error) { b.Error(err) }})
 	if err != nil {
 		b.Fatal(err)
@@ -42,6 +42,7 @@ func BenchmarkFetch(b *testing.B) {
 		partitions, value int
 	}{{"one", 1, 32 << 10}, {"hundred", 100, 32 << 10}, {"small", 100, 100}} {
 		var parts []*partition.Partition
+		done := make(appended, 4*x.partitions)
 		for i := range int32(x.partitions) {
 			p := partition.New(id.Partition{Topic: id.Topic{byte(x.value)}, Index: i}, deps, new(metadata.Head), 0, s)
 			p.Serve()
@@ -51,11 +52,14 @@ func BenchmarkFetch(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				done := make(appended, 1)
 				if err := p.Append(b.Context(), batch, 1, id.NoEpoch, done); err != nil {
 					b.Fatal(err)
 				}
-				<-done
+			}
+		}
+		for range cap(done) {
+			if err := <-done; err != nil {
+				b.Fatal(err)
 			}
 		}
 		b.Run(x.name, func(b *testing.B) {

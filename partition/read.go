@@ -20,33 +20,33 @@ type located struct {
 
 // plan lists the batches from the one that holds the offset on, within the limit; at
 // least one if one is wanted in any case. at is InTier if the offset lies below what
-// the index has.
-func (p *Partition) plan(r *Reading) (batches []located, at Place, s State, err error) {
+// the index has. s becomes the state.
+func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s = p.state()
+	*s = p.state()
 	if err := p.checkEpoch(r.Epoch); err != nil {
-		return nil, Near, s, err
+		return nil, Near, err
 	}
 	if r.Offset < s.LogStart || r.Offset > s.High {
-		return nil, Near, s, ErrOutOfRange
+		return nil, Near, ErrOutOfRange
 	}
 	i := p.mu.tail.find(r.Offset)
 	if r.Offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > r.Offset) {
-		return nil, InTier, s, nil
+		return nil, InTier, nil
 	}
-	var size int64
-	for limit, end := r.Limit, s.Readable(r.Stable); i < len(p.mu.tail.refs); i++ {
-		b := &p.mu.tail.refs[i]
-		if b.base >= end || int(b.size) > limit && !(r.Always && len(batches) == 0) {
-			break
-		}
-		batches = append(batches, located{*b, p.mu.tail.journal(b)})
-		limit -= int(b.size)
-		size += int64(b.size)
+	refs, end := p.mu.tail.refs[i:], s.Readable(r.Stable)
+	n, size := 0, 0
+	for n < len(refs) && refs[n].base < end && (size+int(refs[n].size) <= r.Limit || r.Always && n == 0) {
+		size += int(refs[n].size)
+		n++
 	}
-	p.worked(size)
-	return batches, Near, s, nil
+	batches = make([]located, n)
+	for k := range batches {
+		batches[k] = located{refs[k], p.mu.tail.journal(&refs[k])}
+	}
+	p.worked(int64(size))
+	return batches, Near, nil
 }
 
 // remoteAt reports whether what lies at offset has to be asked of a peer.
@@ -79,35 +79,39 @@ func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
 	if p.remoteAt(r.Offset) {
 		return d, AtPeers, p.State(), nil
 	}
-	return p.readTail(&r)
+	at, err = p.readTail(&r, &d, &s)
+	return d, at, s, err
 }
 
-// readTail reads out of journals. at is InTier if the records have to be read from there.
-// Peers are only asked if the first batch lies there.
-func (p *Partition) readTail(r *Reading) (d Data, at Place, s State, err error) {
-	batches, at, s, err := p.plan(r)
+// readTail reads out of journals into d, and sets s. at is InTier if the records have to be
+// read from there. Peers are only asked if the first batch lies there.
+func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error) {
+	batches, at, err := p.plan(r, s)
 	if err != nil || at == InTier || len(batches) == 0 {
-		return d, at, s, err
+		return at, err
 	}
-	far, began := p.remote(batches[0].journal), time.Now()
+	far, began := p.remote(batches[0].journal), time.Time{}
+	if far {
+		began = time.Now()
+	}
 	for len(batches) > 0 {
 		if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
-			return d, Near, s, nil
+			return Near, nil
 		}
-		n, err := p.take(&d, batches)
+		n, err := p.take(d, batches)
 		switch {
 		case err == nil:
 		case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
-			return d, Near, s, nil
+			return Near, nil
 		case errors.Is(err, wal.ErrGone):
-			return d, InTier, s, nil // recycled since: what is gone is in the tier
+			return InTier, nil // recycled since: what is gone is in the tier
 		default:
 			d.Release()
-			return d, Near, s, err
+			return Near, err
 		}
 		batches = batches[n:]
 	}
-	return d, Near, s, nil
+	return Near, nil
 }
 
 // take reads the first batches, as many as lie in one place.

@@ -19,7 +19,7 @@ const secondLook = 250 * time.Millisecond
 // nothing, and the reader is to ask again.
 func (p *Partition) ReadFar(ctx context.Context, at Place, r Reading) (d Data, s State, err error) {
 	if at == AtPeers {
-		if d, at, s, err = p.readTail(&r); at != InTier {
+		if at, err = p.readTail(&r, &d, &s); at != InTier {
 			return d, s, err
 		}
 	} else {
