@@ -132,8 +132,9 @@ func (a *Agent) liveName(t id.Topic) string {
 func (a *Agent) sizes() map[id.Topic]meter.Size {
 	out := map[id.Topic]meter.Size{}
 	for _, p := range a.owned.all() {
-		s, sum := p.State(), out[p.ID().Topic]
-		out[p.ID().Topic] = meter.Size{Local: sum.Local + s.LocalBytes, Tier: sum.Tier + s.TierBytes}
+		local, tier := p.Sizes()
+		sum := out[p.ID().Topic]
+		out[p.ID().Topic] = meter.Size{Local: sum.Local + local, Tier: sum.Tier + tier}
 	}
 	return out
 }

@@ -137,7 +137,8 @@ func (a *Agent) Status() any {
 		if bytes > 0 {
 			s.OldestUntieredMs = max(s.OldestUntieredMs, now-oldest)
 		}
-		s.TierBytes += p.State().TierBytes
+		_, tiered := p.Sizes()
+		s.TierBytes += tiered
 	}
 	return s
 }

@@ -60,8 +60,10 @@ func TestProducersOutliveRecordsAndDisk(t *testing.T) {
 	w.fs = vfs.NewMemory()
 	b := w.start()
 	b.tier.keep.Pass(t.Context())
-	if s := b.owned.all()[0].State(); s.LogStart != 13 || s.TieredEnd != 13 || s.TierBytes != 0 {
-		t.Fatalf("%+v", s)
+	p := b.owned.all()[0]
+	_, tiered := p.Sizes()
+	if s := p.State(); s.LogStart != 13 || s.TieredEnd != 13 || tiered != 0 {
+		t.Fatalf("%+v, %d bytes in the tier", s, tiered)
 	}
 	for seq := range int32(5) {
 		if base, err := b.send(seq); err != nil || base != 10+int64(seq) {

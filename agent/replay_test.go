@@ -7,6 +7,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/partition"
 )
 
 // One consumer replays more partitions than there is memory for at a time: no fetch waits
@@ -40,9 +42,9 @@ func TestReplayOfManyPartitions(t *testing.T) {
 	}
 	a.until("the journal's files are recycled", func() bool {
 		p := a.owned.all()[0]
-		d, tier, _, err := p.Tail(0, 1, true, -1)
+		d, at, _, err := p.ReadNear(partition.Reading{Offset: 0, Limit: 1, Always: true, Epoch: -1})
 		d.Release()
-		return err == nil && tier
+		return err == nil && at == partition.InTier
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()

@@ -8,7 +8,6 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/partition"
 	"varve/tiering/garbage"
 	"varve/tiering/manifest"
 	"varve/tiering/read"
@@ -148,9 +147,4 @@ func (t *tier) stop() {
 		t.done.Wait()
 	}
 	t.Close()
-}
-
-// DeleteTo moves the log start of an owned partition to offset.
-func (t *tier) DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error {
-	return t.keep.DeleteTo(ctx, p, offset)
 }

@@ -183,7 +183,7 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 	if slot.call.req.Version < 7 && batch.Codec() == kafka.Zstd { // KIP-110
 		return refuse(kafka.ErrCodec, "Produce version %d does not allow zstd", slot.call.req.Version)
 	}
-	now := slot.call.request.arrived.UnixMilli()
+	now := p.Now() // not when the request arrived, which is by the clock of timeouts
 	slot.start, slot.stamp = p.LogStart(), -1
 	if p.Settings().LogAppendTime {
 		slot.stamp = now

@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -20,8 +19,11 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/partition"
-	"varve/tiering/read"
 )
+
+// readCommitted is the isolation level of clients that want the records of committed
+// transactions only (KIP-98).
+const readCommitted = 1
 
 // fetchCall is a fetch request being worked on.
 type fetchCall struct {
@@ -41,9 +43,8 @@ type fetchPart struct {
 	p     *partition.Partition
 	err   error
 	state partition.State
+	at    partition.Place // where data lies, or what wasn't read
 	data  partition.Data
-	tier  bool      // the offset lies in the tier only
-	far   read.Data // what was read from there
 }
 
 // fetch answers with what there is, or waits until there is enough. It queues
@@ -134,7 +135,7 @@ func (call *fetchCall) available(need int64) bool {
 			return true
 		}
 		limit := min(need, fp.want.room())
-		bytes, now := fp.p.Available(fp.want.offset, limit, fp.want.epoch)
+		bytes, now := fp.p.Available(call.reading(fp, fp.want.offset, int(limit), false))
 		if need -= min(bytes, limit); need <= 0 || now {
 			return true
 		}
@@ -148,7 +149,7 @@ func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64
 	w := partition.NewWatcher(need)
 	for _, fp := range call.parts {
 		if fp.p != nil {
-			fp.p.Watch(w, from(fp), fp.want.room(), fp.want.epoch)
+			fp.p.Watch(w, call.reading(fp, from(fp), int(fp.want.room()), false))
 			defer fp.p.Unwatch(w)
 		}
 	}
@@ -161,31 +162,33 @@ func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64
 	}
 }
 
+// reading is what is to be read of a partition.
+func (call *fetchCall) reading(fp *fetchPart, offset int64, limit int, always bool) partition.Reading {
+	return partition.Reading{Offset: offset, Limit: limit, Always: always, Epoch: fp.want.epoch, Stable: call.req.IsolationLevel == readCommitted}
+}
+
 // read reads once through all partitions and says whether there is something to
 // answer: records or errors.
 func (call *fetchCall) read(ctx context.Context) (answer bool) {
 	call.releaseAll()
 	rest, always, failed := call.limit, true, false
-	var far, peers []*fetchPart
+	var tier, peers []*fetchPart
 	for _, fp := range call.order() {
 		if fp.p == nil {
 			failed = true
 			continue
 		}
-		fp.err = nil
-		if fp.p.Remote(fp.want.offset) {
-			fp.state = fp.p.State()
-			peers = append(peers, fp)
-			continue
-		}
 		limit := min(rest, int(fp.want.maxBytes))
-		fp.data, fp.tier, fp.state, fp.err = fp.p.Tail(fp.want.offset, limit, always, fp.want.epoch)
+		fp.data, fp.at, fp.state, fp.err = fp.p.ReadNear(call.reading(fp, fp.want.offset, limit, always))
 		if errors.Is(fp.err, partition.ErrOutOfRange) && fp.want.offset > fp.state.High {
 			fp.err = cmp.Or(fp.p.Confirm(ctx), fp.err)
 		}
 		failed = failed || fp.err != nil
-		if fp.tier && (limit > 0 || always) {
-			far = append(far, fp)
+		switch {
+		case fp.at == partition.AtPeers:
+			peers = append(peers, fp)
+		case fp.at == partition.InTier && (limit > 0 || always):
+			tier = append(tier, fp)
 		}
 		if fp.data.Bytes > 0 {
 			always = false
@@ -193,13 +196,13 @@ func (call *fetchCall) read(ctx context.Context) (answer bool) {
 		}
 	}
 	if len(peers) > 0 {
-		part := rest * len(peers) / (len(peers) + len(far))
+		part := rest * len(peers) / (len(peers) + len(tier))
 		rest -= part
 		done := make(chan bool, 1)
-		go func() { done <- call.readPeers(ctx, peers, part, always && len(far) == 0) }()
+		go func() { done <- call.readPeers(ctx, peers, part, always && len(tier) == 0) }()
 		defer func() { answer = <-done || answer }()
 	}
-	return call.readTier(ctx, far, rest, always) > 0 || !always || failed
+	return call.readTier(ctx, tier, rest, always) > 0 || !always || failed
 }
 
 // order begins at another partition each time, so that none is starved.
@@ -212,63 +215,8 @@ func (call *fetchCall) order() []*fetchPart {
 	return append(append(make([]*fetchPart, 0, n), call.parts[k:]...), call.parts[:k]...)
 }
 
-// tierPatience bounds a read of the tier when the client would wait for less.
-const tierPatience = 20 * time.Second
-
-// tierParallel is how many partitions one fetch reads from the tier at a time.
-const tierParallel = 8
-
-// leastFar is how much of a partition is worth a read of the tier: a little of each of
-// many would take a whole chunk of each out of the bucket, time and again. Where memory
-// is scarce the others wait for the next answer, which begins elsewhere.
-const leastFar = 1 << 20
-
-// readTier reads partitions whose offset lies in the tier, several at a time,
-// sharing what is left of the limit. The first may take more than its share.
-func (call *fetchCall) readTier(ctx context.Context, far []*fetchPart, rest int, always bool) (total int) {
-	if len(far) == 0 {
-		return 0
-	}
-	ctx, cancel := context.WithTimeout(ctx, tierPatience)
-	defer cancel()
-	// What is lent can't be read by others until the client has taken it.
-	rest = min(rest, call.b.deps.Tier.Share())
-	far = far[:max(1, min(len(far), rest/leastFar))]
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, tierParallel)
-	share := max(rest/len(far), 1)
-	for i, fp := range far {
-		if rest <= 0 && !(always && i == 0) {
-			continue
-		}
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
-			fp.readTier(ctx, call.b, min(share, int(fp.want.maxBytes)))
-		}()
-	}
-	wg.Wait()
-	for _, fp := range far {
-		total += fp.far.Bytes
-	}
-	return total
-}
-
-// bytes and pieces are what was found, wherever.
-func (fp *fetchPart) bytes() int { return fp.data.Bytes + fp.far.Bytes }
-
-func (fp *fetchPart) pieces() [][]byte {
-	if fp.far.Bytes > 0 {
-		return fp.far.Pieces
-	}
-	return fp.data.Pieces
-}
-
 func (call *fetchCall) releaseAll() {
 	for _, fp := range call.parts {
 		fp.data.Release()
-		fp.far.Release()
-		fp.data, fp.far = partition.Data{}, read.Data{}
 	}
 }

@@ -133,7 +133,7 @@ func (call *fetchCall) news() [][]*fetchPart {
 func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	v, m := call.req.Version, call.b.metrics
 	var code int16
-	high, stable, start := fp.state.High, fp.state.Stable, fp.state.LogStart
+	high, stable, start := fp.state.High, fp.state.LastStable, fp.state.LogStart
 	if fp.err != nil {
 		k := codeOf(fp.err)
 		code = k.Code
@@ -149,7 +149,7 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	if v >= 5 {
 		p.i64(start)
 	}
-	if call.req.IsolationLevel == 1 {
+	if call.req.IsolationLevel == readCommitted {
 		p.length(0) // no aborted transactions
 	} else {
 		p.length(-1)
@@ -157,13 +157,16 @@ func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
 	if v >= 11 {
 		p.i32(-1) // no preferred read replica
 	}
-	p.length(fp.bytes())
-	p.borrow(fp.pieces())
-	if n := fp.bytes(); n > 0 {
-		fp.p.Fetched(int64(n), kafka.CountRecords(fp.pieces()))
+	p.length(fp.data.Bytes)
+	p.borrow(fp.data.Pieces)
+	if n := fp.data.Bytes; n > 0 {
+		fp.p.Fetched(int64(n), kafka.CountRecords(fp.data.Pieces))
 	}
-	m.fetchedTier.Add(float64(fp.far.Bytes))
-	m.fetchedLocal.Add(float64(fp.data.Bytes))
+	if fp.data.Tier {
+		m.fetchedTier.Add(float64(fp.data.Bytes))
+	} else {
+		m.fetchedLocal.Add(float64(fp.data.Bytes))
+	}
 	call.encodeLeader(p, fp, code)
 }
 

@@ -7,7 +7,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,8 +14,6 @@ import (
 
 	"varve/internal/id"
 	"varve/partition"
-	"varve/tiering/object"
-	"varve/wal"
 )
 
 // Timestamps that stand for places.
@@ -53,9 +50,9 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
-	var found object.Stamp
+	var found partition.Stamp
 	if err == nil {
-		found, err = b.offsetAt(ctx, p, want.Timestamp)
+		found, err = b.offsetAt(ctx, p, want.Timestamp, req.IsolationLevel == readCommitted)
 	}
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
@@ -65,16 +62,18 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 	return rp
 }
 
-var nowhere = object.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
+var nowhere = partition.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
-func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64) (object.Stamp, error) {
+// offsetAt finds what a timestamp stands for. stable says that the client reads the records
+// of committed transactions only.
+func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64, stable bool) (partition.Stamp, error) {
 	s := p.State()
-	place := func(offset int64) (object.Stamp, error) {
-		return object.Stamp{Offset: offset, Time: -1, Epoch: b.epochAt(ctx, p, offset, s.Epoch)}, nil
+	place := func(offset int64) (partition.Stamp, error) {
+		return partition.Stamp{Offset: offset, Time: -1, Epoch: p.EpochAt(offset)}, nil
 	}
 	switch at {
 	case atLatest:
-		return object.Stamp{Offset: s.High, Time: -1, Epoch: s.Epoch}, nil
+		return partition.Stamp{Offset: s.Readable(stable), Time: -1, Epoch: s.Epoch}, nil
 	case atEarliest:
 		return place(s.LogStart)
 	case atEarliestLocal:
@@ -87,68 +86,20 @@ func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64)
 		}
 		return place(s.TieredEnd - 1)
 	case atMaxTime:
-		return b.maxTime(ctx, p)
+		found, ok, err := p.MaxTime(ctx)
+		return ifReadable(p, stable, found, ok), err
 	}
 	if at < 0 {
 		return nowhere, kerr.UnsupportedVersion
 	}
-	return b.firstSince(ctx, p, s, at)
+	found, ok, err := p.FindTime(ctx, at)
+	return ifReadable(p, stable, found, ok), err
 }
 
-// epochAt returns the leader epoch of the record at offset, as far as it is known.
-func (b *Broker) epochAt(ctx context.Context, p *partition.Partition, offset int64, newest id.Epoch) id.Epoch {
-	starts := p.Head().Epochs
-	for i := len(starts) - 1; i >= 0; i-- {
-		if starts[i].Start <= offset {
-			return starts[i].Epoch
-		}
+// ifReadable returns a record that was found, if the client can read it.
+func ifReadable(p *partition.Partition, stable bool, found partition.Stamp, ok bool) partition.Stamp {
+	if s := p.State(); !ok || found.Offset >= s.Readable(stable) {
+		return nowhere
 	}
-	if len(starts) == 0 {
-		return newest
-	}
-	return id.NoEpoch
-}
-
-// firstSince looks in the tier first if part of the log lies only there.
-func (b *Broker) firstSince(ctx context.Context, p *partition.Partition, s partition.State, at int64) (object.Stamp, error) {
-	from := s.LogStart
-	if s.LocalStart <= s.LogStart {
-		found, ok, err := p.FindTime(ctx, from, at)
-		if !errors.Is(err, wal.ErrGone) {
-			return orNowhere(found, ok, err)
-		}
-	}
-	if head := p.Head(); s.LogStart < head.TieredEnd {
-		found, ok, err := b.deps.Tier.FindTime(ctx, head, p.ID(), at)
-		if err != nil || ok {
-			return found, err
-		}
-		from = head.TieredEnd
-	}
-	return orNowhere(p.FindTime(ctx, from, at))
-}
-
-func orNowhere(found object.Stamp, ok bool, err error) (object.Stamp, error) {
-	if err != nil || ok {
-		return found, err
-	}
-	return nowhere, nil
-}
-
-func (b *Broker) maxTime(ctx context.Context, p *partition.Partition) (object.Stamp, error) {
-	best, found, err := p.MaxTime(ctx)
-	if err != nil {
-		return nowhere, err
-	}
-	tier, ok, err := b.deps.Tier.MaxTime(ctx, p.Head(), p.ID())
-	if err != nil {
-		return nowhere, err
-	}
-	switch {
-	case ok && (!found || tier.Time >= best.Time):
-		return tier, nil
-	case found:
-		return best, nil
-	}
-	return nowhere, nil
+	return found
 }

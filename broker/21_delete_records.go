@@ -6,7 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -39,23 +38,11 @@ func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic s
 	return rp
 }
 
-// deleteTo moves a log start; -1 stands for the high watermark.
+// deleteTo moves a log start.
 func (b *Broker) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
 	p, err := b.partitionOf(ctx, arrived, topic, index)
 	if err != nil {
 		return -1, err
 	}
-	s := p.State()
-	if offset == -1 {
-		offset = s.High
-	}
-	if offset < 0 || offset > s.High {
-		return -1, kerr.OffsetOutOfRange
-	}
-	if offset > s.LogStart {
-		if err := b.deps.Tier.DeleteTo(ctx, p, offset); err != nil {
-			return -1, err
-		}
-	}
-	return p.LogStart(), nil
+	return p.DeleteTo(ctx, offset) // ToHigh is Kafka's -1
 }

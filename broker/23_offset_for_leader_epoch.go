@@ -38,16 +38,12 @@ func (b *Broker) epochEnd(ctx context.Context, arrived time.Time, topic string, 
 		rp.ErrorCode = codeOf(err).Code
 		return rp
 	}
-	found, end, known := p.EpochEnd(id.Epoch(want.LeaderEpoch))
-	if !known {
-		if found, end, known, err = b.deps.Tier.EpochEnd(ctx, p.Head(), p.ID(), id.Epoch(want.LeaderEpoch)); err != nil {
-			rp.ErrorCode = codeOf(err).Code
-			return rp
-		}
-		if !known {
-			return rp
-		}
+	found, end, ok, err := p.EpochEnd(ctx, id.Epoch(want.LeaderEpoch))
+	switch {
+	case err != nil:
+		rp.ErrorCode = codeOf(err).Code
+	case ok:
+		rp.LeaderEpoch, rp.EndOffset = int32(found), end
 	}
-	rp.LeaderEpoch, rp.EndOffset = int32(found), end
 	return rp
 }

@@ -33,10 +33,10 @@ func (b *Broker) describeLogDirs(ctx context.Context, _ *caller, req *kmsg.Descr
 			if p == nil {
 				continue
 			}
-			s := p.State()
+			localBytes, tierBytes := p.Sizes()
 			lp, tp := kmsg.NewDescribeLogDirsResponseDirTopicPartition(), kmsg.NewDescribeLogDirsResponseDirTopicPartition()
-			lp.Partition, lp.Size = index, s.LocalBytes
-			tp.Partition, tp.Size = index, s.TierBytes
+			lp.Partition, lp.Size = index, localBytes
+			tp.Partition, tp.Size = index, tierBytes
 			lt.Partitions, tt.Partitions = append(lt.Partitions, lp), append(tt.Partitions, tp)
 		}
 		if len(lt.Partitions) > 0 {

@@ -8,7 +8,6 @@
 package broker
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
@@ -20,9 +19,6 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering/object"
-	"varve/tiering/read"
-	"varve/wal"
 )
 
 // Partitions are those that this agent owns.
@@ -34,20 +30,13 @@ type Partitions interface {
 	Changed() <-chan struct{}
 }
 
-// Tier reads what no local journal holds (read.Reader), and moves log starts.
-type Tier interface {
-	Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (read.Data, error)
-	// HoleAt returns a hole that holds the offset, if it is known and was looked at just now.
-	HoleAt(p id.Partition, offset int64) *object.HoleError
-	// FoundHole notes a hole; it reports whether this is news.
-	FoundHole(e *object.HoleError, now time.Time) bool
-	// Share is how many bytes one answer should ask for by now.
-	Share() int
-	FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (object.Stamp, bool, error)
-	MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (object.Stamp, bool, error)
-	EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (id.Epoch, int64, bool, error)
-	// DeleteTo moves the log start of an owned partition to offset.
-	DeleteTo(ctx context.Context, p *partition.Partition, offset int64) error
+// Journal is the disk that this agent's journals lie on (wal.Store).
+type Journal interface {
+	// Pressure returns how full the journal is between the marks at which producers are slowed
+	// down and refused, from 0 to 1.
+	Pressure() float64
+	// Space returns the free and the total bytes of the disk.
+	Space() (free, total int64, err error)
 }
 
 // Deps are what a broker needs from the agent.
@@ -56,8 +45,8 @@ type Deps struct {
 	Editor     *cluster.Editor
 	Store      metadata.Store
 	Partitions Partitions
-	Tier       Tier
-	Journal    *wal.Store
+	TierShare  func() int // how many bytes one answer should read from the tier just now
+	Journal    Journal
 	Groups     *group.Groups
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger

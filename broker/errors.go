@@ -14,9 +14,6 @@ import (
 	"varve/kafka"
 	"varve/metadata"
 	"varve/partition"
-	"varve/tiering/object"
-	"varve/tiering/read"
-	"varve/wal"
 )
 
 // codeTable maps our errors to Kafka's: the first that matches counts.
@@ -49,18 +46,16 @@ var codes = codeTable{
 	{partition.ErrTimestamp, kerr.InvalidTimestamp},
 	{partition.ErrTransactional, kerr.InvalidTxnState},
 	{partition.ErrNotOwner, kerr.NotLeaderForPartition},
-	{read.ErrBelowStart, kerr.OffsetOutOfRange},
 	// As Kafka's remote storage answers. Consumers of librdkafka and franz-go hand it to the
 	// application, Java's warns at each fetch and names partition and offset. KAFKA_STORAGE_ERROR
 	// is repeated in silence by all three, CORRUPT_MESSAGE by franz-go.
-	{object.ErrHole, kerr.UnknownServerError},
+	{partition.ErrHole, kerr.UnknownServerError},
 	{kafka.ErrCorrupt, kerr.CorruptMessage},
 	{kafka.ErrInvalidRecord, kerr.InvalidRecord},
 	{kafka.ErrCodec, kerr.UnsupportedCompressionType},
 	{kafka.ErrTooLarge, kerr.MessageTooLarge},
-	{wal.ErrTooLarge, kerr.MessageTooLarge},
-	{wal.ErrFull, kerr.KafkaStorageError},
-	{wal.ErrClosed, kerr.NotLeaderForPartition},
+	{partition.ErrTooLarge, kerr.MessageTooLarge},
+	{partition.ErrFull, kerr.KafkaStorageError},
 	{cluster.ErrTopicExists, kerr.TopicAlreadyExists},
 	{cluster.ErrUnknownTopic, kerr.UnknownTopicOrPartition},
 	{cluster.ErrTopicName, kerr.InvalidTopicException},

@@ -45,7 +45,8 @@ func newFetchBench(t *testing.T, partitions int) *fetchBench {
 		p.Serve()
 		f.parts = append(f.parts, p)
 	}
-	f.b = &Broker{deps: Deps{Tier: busyTier{f: f}}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	f.deps.Tier = busyTier{f: f}
+	f.b = &Broker{deps: Deps{TierShare: func() int { return 1 << 20 }}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	return f
 }
 
@@ -74,11 +75,9 @@ func (f *fetchBench) ReadAt(_ id.Journal, p []byte, pos wal.Pos) error {
 
 // busyTier has no time for anybody.
 type busyTier struct {
-	Tier
+	partition.Tier
 	f *fetchBench
 }
-
-func (b busyTier) Share() int { return 1 << 20 }
 
 func (b busyTier) HoleAt(id.Partition, int64) *object.HoleError { return nil }
 func (b busyTier) FoundHole(*object.HoleError, time.Time) bool  { return true }
@@ -118,7 +117,7 @@ func (f *fetchBench) fetch(minBytes, maxBytes, partMax int, wait time.Duration) 
 		call.collect(f.Context())
 		n := 0
 		for _, fp := range call.parts {
-			n += fp.bytes()
+			n += fp.data.Bytes
 		}
 		call.releaseAll()
 		found <- n

@@ -57,7 +57,7 @@ func (s *fetchSession) told(fp *fetchPart) bool {
 	now := saidState{fp.state.High, fp.state.LogStart, fp.err != nil}
 	before, ok := s.said[k]
 	s.said[k] = now
-	return !ok || fp.bytes() > 0 || now.failed || before != now
+	return !ok || fp.data.Bytes > 0 || now.failed || before != now
 }
 
 // turn returns the partition to begin with, another one each time.

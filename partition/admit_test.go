@@ -61,7 +61,7 @@ func (b *bench) outcome(c oddbatch.Case, made int64) (o oddbatch.Outcome) {
 		}
 		return o
 	}
-	d, _, _, err := p.Tail(before, 1<<20, true, id.NoEpoch)
+	d, _, _, err := p.ReadNear(Reading{Offset: before, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 	if err != nil {
 		b.t.Fatalf("%q: %v", c.Name, err)
 	}
@@ -82,7 +82,7 @@ func (b *bench) outcome(c oddbatch.Case, made int64) (o oddbatch.Outcome) {
 	}
 	for _, at := range oddbatch.Sought {
 		if oddbatch.Seekable(at, stored.IsLogAppendTime()) {
-			found, ok, err := p.FindTime(context.Background(), before, made+at)
+			found, ok, err := p.findHere(context.Background(), before, made+at)
 			show(oddbatch.At(at), found, ok, err)
 		}
 	}

@@ -16,8 +16,8 @@ import (
 // (kafka.Next). It checks the batch, drops repetitions, assigns offsets, writes
 // the broker's fields into b, and copies it into the journal. done hears when
 // the batch is committed, or why it will not be. Append waits while the journal
-// has no room, at most until ctx ends. now is the time in ms that counts as the
-// append's. epoch is the leader epoch that the client believes in, or NoEpoch. A
+// has no room, at most until ctx ends. now is the time that counts as the append's,
+// by Now. epoch is the leader epoch that the client believes in, or NoEpoch. A
 // sequence is ErrOutOfOrder only if this agent certainly is the owner, else ErrNotOwner.
 func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch id.Epoch, done Done) error {
 	s := p.Settings()
@@ -45,12 +45,21 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 			return cmp.Or(p.Confirm(ctx), err)
 		}
 		if !wal.IsBusy(err) {
-			return err
+			return owned(err)
 		}
 		if err := p.deps.Journal.Wait(ctx, room); err != nil {
-			return err
+			return owned(err)
 		}
 	}
+}
+
+// owned returns an error of the journal. One that takes no more appends is the journal of an
+// owner no more.
+func owned(err error) error {
+	if errors.Is(err, wal.ErrClosed) && !errors.Is(err, ErrNotOwner) {
+		return fmt.Errorf("%w: %w", ErrNotOwner, err)
+	}
+	return err
 }
 
 // append is Append's part under the lock: memory only.

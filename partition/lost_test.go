@@ -40,7 +40,7 @@ func TestLostOffsets(t *testing.T) {
 		t.Fatalf("appended at %d, %v", r.base, r.err)
 	}
 	for _, from := range []int64{5, 2000} {
-		d, _, _, err := p.Tail(from, 1<<20, true, id.NoEpoch)
+		d, _, _, err := p.ReadNear(Reading{Offset: from, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 		if err != nil || kafka.Batch(d.Pieces[0]).BaseOffset() > from || kafka.Batch(d.Pieces[0]).NextOffset() <= from {
 			t.Errorf("a read at %d: %v", from, err)
 		}
@@ -49,7 +49,7 @@ func TestLostOffsets(t *testing.T) {
 	if got := readAll(t, p, 5); len(got) != 3 {
 		t.Errorf("%d records are read", len(got))
 	}
-	if s, ok, err := p.FindTime(t.Context(), 0, 0); err != nil || !ok || s.Offset != far {
+	if s, ok, err := p.FindTime(t.Context(), 0); err != nil || !ok || s.Offset != far {
 		t.Errorf("found by time: %+v, %v, %v", s, ok, err)
 	}
 	if s, ok, err := p.MaxTime(t.Context()); err != nil || !ok || s.Offset != far+2 {

@@ -1,6 +1,7 @@
 // Package partition keeps one partition's truth: its epoch, offsets, producers,
-// and where each batch lies. It appends to the owner's journal, reads the tail,
-// and hands history to the tier.
+// and where each batch lies. It appends to the owner's journal and hands history
+// to the tier. It alone knows that a log has a tail in journals and the rest in
+// the tier: readers ask it, and get one answer.
 //
 // It promises that offsets are dense and in journal order, that nobody sees a
 // record before it is committed, that a producer's repeated batch is stored
@@ -22,8 +23,7 @@ import (
 	"varve/wal"
 )
 
-// Errors that callers map to Kafka's codes; those of package kafka and wal come
-// through as well.
+// Errors that callers map to Kafka's codes; those of package kafka come through as well.
 var (
 	// ErrNotOwner: this agent does not own the partition (any more).
 	ErrNotOwner = manifest.ErrNotOwner
@@ -41,6 +41,13 @@ var (
 	ErrTimestamp = errors.New("timestamp is out of the topic's bounds")
 	// ErrTransactional: the batch belongs to a transaction, which nobody began.
 	ErrTransactional = errors.New("no transaction is open")
+	// ErrTooLarge: the batch is larger than the journal takes at once.
+	ErrTooLarge = wal.ErrTooLarge
+	// ErrFull: the journal has reached its disk budget.
+	ErrFull = wal.ErrFull
+	// ErrHole: records of the tier can't be read, as the object that holds them is gone or
+	// damaged.
+	ErrHole = object.ErrHole
 )
 
 // Journal is the owner's open journal (wal.Writer).
@@ -68,24 +75,19 @@ type Reader interface {
 	Get(ctx context.Context, key string) (metadata.KV, error)
 }
 
-// Snapshots reads the producers of the newest slice in the tier
-// (read.Reader).
-type Snapshots interface {
-	Producers(ctx context.Context, head *metadata.Head, p id.Partition) ([]object.Producer, error)
-}
-
 // Deps are what partitions of one agent share.
 type Deps struct {
-	Journal   Journal
-	Local     Local
-	Heads     Heads
-	Stored    Reader
-	Snapshots Snapshots
-	Clock     Clock
-	Remote    func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
-	Copies    *Copies               // bounds what reads copy; nil: nothing does
-	Metrics   *Metrics              // nil: none are kept
-	Log       *slog.Logger          // nil: nothing is said
+	Journal Journal
+	Local   Local
+	Heads   Heads
+	Stored  Reader
+	Tier    Tier
+	Starts  Starts
+	Clock   Clock
+	Remote  func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
+	Copies  *Copies               // bounds what reads copy; nil: nothing does
+	Metrics *Metrics              // nil: none are kept
+	Log     *slog.Logger          // nil: nothing is said
 	// TrustHeaders leaves the records of a batch unread where the topic's settings
 	// don't demand it (produce.validation=headers).
 	TrustHeaders bool
@@ -93,8 +95,12 @@ type Deps struct {
 	Traffic func(id.Topic) *meter.Traffic
 }
 
-// Clock tells the time in ms since 1970.
+// Clock tells the time in ms since 1970. It is the only one by which records, producers and
+// what waits for the tier have a time.
 type Clock func() int64
+
+// Now returns the time of the partition's clock, in ms since 1970.
+func (p *Partition) Now() int64 { return p.deps.Clock() }
 
 // Partition is a partition that this agent owns.
 type Partition struct {
@@ -277,36 +283,6 @@ func (p *Partition) checkEpoch(e id.Epoch) error {
 	return ErrUnknownEpoch
 }
 
-// State is what a partition tells about itself.
-type State struct {
-	Epoch      id.Epoch
-	LogStart   int64
-	High       int64 // high watermark
-	Stable     int64 // last stable offset
-	End        int64 // offset of the next append
-	LocalStart int64 // first offset that lies in a local journal
-	TieredEnd  int64
-	LocalBytes int64
-	TierBytes  int64
-}
-
-// State returns a consistent picture.
-func (p *Partition) State() State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return State{
-		Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next,
-		LocalStart: p.localStart(), TieredEnd: p.mu.head.TieredEnd, LocalBytes: p.mu.tail.bytes, TierBytes: p.mu.head.TieredBytes(),
-	}
-}
-
-func (p *Partition) localStart() int64 {
-	if len(p.mu.tail.refs) == 0 {
-		return p.mu.high
-	}
-	return max(p.mu.logStart, p.mu.tail.refs[0].base)
-}
-
 // Producers lists the idempotent producers that are known, for DescribeProducers.
 func (p *Partition) Producers() []object.Producer {
 	p.mu.Lock()
@@ -353,10 +329,3 @@ var _ manifest.Owned = (*Partition)(nil)
 
 // batchLimit bounds what a batch may decompress to: a multiple of what it may be.
 func batchLimit(s *Settings) int { return max(64<<20, 16*int(s.MaxMessageBytes)) }
-
-// LogStart is the first offset that can be read.
-func (p *Partition) LogStart() int64 {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.logStart
-}

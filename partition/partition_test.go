@@ -21,6 +21,7 @@ import (
 
 // bench is a partition on a real journal, over a file system in memory.
 type bench struct {
+	Tier  // answers nothing but Producers
 	t     testing.TB
 	fs    *vfs.Memory
 	store *wal.Store
@@ -30,7 +31,7 @@ type bench struct {
 	deps  *Deps
 	now   int64
 	inc   id.Incarnation
-	tier  []object.Producer // what the tier remembers
+	known []object.Producer // what the tier remembers
 	down  bool              // the tier is away
 }
 
@@ -67,7 +68,7 @@ func (b *bench) open() {
 	if b.w, err = b.store.Create(j, nil); err != nil {
 		b.t.Fatal(err)
 	}
-	b.deps = &Deps{Journal: b.w, Local: b.store, Heads: b.heads, Stored: b.meta, Snapshots: b, Clock: func() int64 { return b.now }}
+	b.deps = &Deps{Journal: b.w, Local: b.store, Heads: b.heads, Stored: b.meta, Tier: b, Clock: func() int64 { return b.now }}
 }
 
 func (b *bench) close() {
@@ -82,7 +83,7 @@ func (b *bench) Producers(context.Context, *metadata.Head, id.Partition) ([]obje
 	if b.down {
 		return nil, errors.New("the bucket is away")
 	}
-	return b.tier, nil
+	return b.known, nil
 }
 
 func settings() *Settings {
@@ -167,9 +168,9 @@ func newBatch(n int, pid int64, epoch int16, seq int32) kafka.Batch {
 func readAll(t *testing.T, p *Partition, from int64) (values []string) {
 	t.Helper()
 	for next := from; ; {
-		d, tier, s, err := p.Tail(next, 1<<20, true, id.NoEpoch)
-		if err != nil || tier {
-			t.Fatalf("at %d: %v, tier %v", next, err, tier)
+		d, at, s, err := p.ReadNear(Reading{Offset: next, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
+		if err != nil || at != Near {
+			t.Fatalf("at %d: %v, place %v", next, err, at)
 		}
 		all := bytes.Join(d.Pieces, nil)
 		d.Release()
@@ -209,10 +210,10 @@ func TestOffsetsAreDenseAndReadBack(t *testing.T) {
 	if s := p.State(); s.High != want || s.End != want || s.LogStart != 0 {
 		t.Errorf("%+v", s)
 	}
-	if _, _, _, err := p.Tail(want+1, 100, true, id.NoEpoch); !errors.Is(err, ErrOutOfRange) {
+	if _, _, _, err := p.ReadNear(Reading{Offset: want + 1, Limit: 100, Always: true, Epoch: id.NoEpoch}); !errors.Is(err, ErrOutOfRange) {
 		t.Errorf("beyond the end: %v", err)
 	}
-	if _, _, _, err := p.Tail(0, 100, true, 7); !errors.Is(err, ErrUnknownEpoch) {
+	if _, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 100, Always: true, Epoch: 7}); !errors.Is(err, ErrUnknownEpoch) {
 		t.Errorf("epoch 7: %v", err)
 	}
 }
@@ -277,8 +278,8 @@ func TestCrashKeepsRecordsAndProducers(t *testing.T) {
 	if h := q.Head(); h.Epoch != 1 || len(h.Epochs) != 2 || h.Epochs[1].Start != 50 {
 		t.Errorf("head %+v", h)
 	}
-	if e, end, ok := q.EpochEnd(0); e != 0 || end != 50 || !ok {
-		t.Errorf("epoch 0 ends at %d (%v)", end, ok)
+	if e, end, ok, err := q.EpochEnd(t.Context(), 0); e != 0 || end != 50 || !ok || err != nil {
+		t.Errorf("epoch 0 ends at %d (%v), %v", end, ok, err)
 	}
 }
 
@@ -294,7 +295,7 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := NewWatcher(1)
-	p.Watch(w, 0, 1, id.NoEpoch)
+	p.Watch(w, Reading{Offset: 0, Limit: 1, Epoch: id.NoEpoch})
 	defer p.Unwatch(w)
 	if err := p.Append(t.Context(), again, p.deps.Clock(), id.NoEpoch, done); err != nil {
 		t.Fatal(err)
@@ -302,7 +303,7 @@ func TestAppendsWaitForTheCommit(t *testing.T) {
 	if st := p.State(); st.High != 0 || st.End != 3 || len(done) != 0 {
 		t.Errorf("%+v, %d answered before the commit", st, len(done))
 	}
-	if d, _, _, err := p.Tail(0, 1000, true, id.NoEpoch); err != nil || d.Bytes != 0 {
+	if d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1000, Always: true, Epoch: id.NoEpoch}); err != nil || d.Bytes != 0 {
 		t.Errorf("%d bytes shown before the commit, %v", d.Bytes, err)
 	}
 	s.release()
@@ -346,7 +347,7 @@ func (s *stalled) release() {
 
 func TestTheTierRemembersProducers(t *testing.T) {
 	b := newBench(t)
-	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []object.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
+	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []object.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
 	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
 		t.Fatal(err)
@@ -562,7 +563,7 @@ func TestSettingsAreObeyed(t *testing.T) {
 	if r := produce(p, 5, -1, -1, -1); r.err != nil {
 		t.Fatal(r.err)
 	}
-	d, _, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
+	d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -571,10 +572,10 @@ func TestSettingsAreObeyed(t *testing.T) {
 	if err := stored.Validate(); err != nil || stored.Codec() != kafka.Zstd || !stored.IsLogAppendTime() || stored.MaxTimestamp() != b.now {
 		t.Errorf("%v, %v, %d, %v", stored.Codec(), stored.IsLogAppendTime(), stored.MaxTimestamp(), err)
 	}
-	if found, ok, err := p.FindTime(t.Context(), 0, b.now); err != nil || !ok || found.Offset != 0 {
+	if found, ok, err := p.FindTime(t.Context(), b.now); err != nil || !ok || found.Offset != 0 {
 		t.Errorf("by time: %+v, %v, %v", found, ok, err)
 	}
-	if _, ok, err := p.FindTime(t.Context(), 0, b.now+1); err != nil || ok {
+	if _, ok, err := p.FindTime(t.Context(), b.now+1); err != nil || ok {
 		t.Errorf("after the newest: %v, %v", ok, err)
 	}
 }

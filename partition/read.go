@@ -8,25 +8,6 @@ import (
 	"varve/wal"
 )
 
-// Data is what a read found: whole batches, in order, in pieces that may be
-// shared with the journal. It must be released.
-type Data struct {
-	Pieces [][]byte
-	Bytes  int
-	views  []wal.View
-	copied int // bytes of Pieces that count in copies
-	copies *Copies
-}
-
-// Release gives shared memory back.
-func (d *Data) Release() {
-	for i := range d.views {
-		d.views[i].Release()
-	}
-	d.copies.give(d.copied)
-	d.views, d.Pieces, d.Bytes, d.copied = nil, nil, 0, 0
-}
-
 // copyBelow is the size up to which a piece is copied instead of shared: pinning
 // a chunk for it would cost more.
 const copyBelow = 16 << 10
@@ -37,39 +18,39 @@ type located struct {
 	journal id.Journal
 }
 
-// plan lists the batches from the one that holds offset on, within max bytes; at
-// least one if one is wanted in any case. tier says that the offset lies below
-// what the index has.
-func (p *Partition) plan(offset int64, limit int, always bool, epoch id.Epoch) (batches []located, tier bool, s State, err error) {
+// plan lists the batches from the one that holds the offset on, within the limit; at
+// least one if one is wanted in any case. at is InTier if the offset lies below what
+// the index has. s becomes the state.
+func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s = State{Epoch: p.mu.epoch, LogStart: p.mu.logStart, High: p.mu.high, Stable: p.mu.high, End: p.mu.next, TieredEnd: p.mu.head.TieredEnd}
-	if err := p.checkEpoch(epoch); err != nil {
-		return nil, false, s, err
+	*s = p.state()
+	if err := p.checkEpoch(r.Epoch); err != nil {
+		return nil, Near, err
 	}
-	if offset < p.mu.logStart || offset > p.mu.high {
-		return nil, false, s, ErrOutOfRange
+	if r.Offset < s.LogStart || r.Offset > s.High {
+		return nil, Near, ErrOutOfRange
 	}
-	i := p.mu.tail.find(offset)
-	if offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
-		return nil, true, s, nil
+	i := p.mu.tail.find(r.Offset)
+	if r.Offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > r.Offset) {
+		return nil, InTier, nil
 	}
-	var size int64
-	for ; i < len(p.mu.tail.refs); i++ {
-		r := &p.mu.tail.refs[i]
-		if r.base >= p.mu.high || int(r.size) > limit && !(always && len(batches) == 0) {
-			break
-		}
-		batches = append(batches, located{*r, p.mu.tail.journal(r)})
-		limit -= int(r.size)
-		size += int64(r.size)
+	refs, end := p.mu.tail.refs[i:], s.Readable(r.Stable)
+	n, size := 0, 0
+	for n < len(refs) && refs[n].base < end && (size+int(refs[n].size) <= r.Limit || r.Always && n == 0) {
+		size += int(refs[n].size)
+		n++
 	}
-	p.worked(size)
-	return batches, false, s, nil
+	batches = make([]located, n)
+	for k := range batches {
+		batches[k] = located{refs[k], p.mu.tail.journal(&refs[k])}
+	}
+	p.worked(int64(size))
+	return batches, Near, nil
 }
 
-// Remote reports whether what lies at offset has to be asked of a peer, which may take long.
-func (p *Partition) Remote(offset int64) bool {
+// remoteAt reports whether what lies at offset has to be asked of a peer.
+func (p *Partition) remoteAt(offset int64) bool {
 	if p.deps.Remote == nil {
 		return false
 	}
@@ -91,33 +72,46 @@ func (p *Partition) remote(j id.Journal) bool {
 // remoteFor bounds how long one read goes on asking peers once it has something.
 const remoteFor = time.Second
 
-// Tail reads committed batches from the local journals. tier says that the
-// offset must be read from the tier instead. Peers are only asked if the first batch
-// lies there. Without memory for copies there are fewer records, or none.
-func (p *Partition) Tail(offset int64, limit int, always bool, epoch id.Epoch) (d Data, tier bool, s State, err error) {
-	batches, tier, s, err := p.plan(offset, limit, always, epoch)
-	if err != nil || tier || len(batches) == 0 {
-		return d, tier, s, err
+// ReadNear reads committed batches that lie on this agent, and waits for no other. If those
+// that are wanted first lie elsewhere, at says where, nothing is read, and ReadFar reads them.
+// Without memory for copies there are fewer records, or none.
+func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
+	if p.remoteAt(r.Offset) {
+		return d, AtPeers, p.State(), nil
 	}
-	far, began := p.remote(batches[0].journal), time.Now()
+	at, err = p.readTail(&r, &d, &s)
+	return d, at, s, err
+}
+
+// readTail reads out of journals into d, and sets s. at is InTier if the records have to be
+// read from there. Peers are only asked if the first batch lies there.
+func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error) {
+	batches, at, err := p.plan(r, s)
+	if err != nil || at == InTier || len(batches) == 0 {
+		return at, err
+	}
+	far, began := p.remote(batches[0].journal), time.Time{}
+	if far {
+		began = time.Now()
+	}
 	for len(batches) > 0 {
 		if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
-			return d, false, s, nil
+			return Near, nil
 		}
-		n, err := p.take(&d, batches)
+		n, err := p.take(d, batches)
 		switch {
 		case err == nil:
-		case d.Bytes > 0 || errors.Is(err, errNoRoom): // who goes on behind that is told
-			return d, false, s, nil
+		case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
+			return Near, nil
 		case errors.Is(err, wal.ErrGone):
-			return d, true, s, nil // recycled since: what is gone is in the tier
+			return InTier, nil // recycled since: what is gone is in the tier
 		default:
 			d.Release()
-			return d, false, s, err
+			return Near, err
 		}
 		batches = batches[n:]
 	}
-	return d, false, s, nil
+	return Near, nil
 }
 
 // take reads the first batches, as many as lie in one place.
@@ -186,29 +180,4 @@ func (p *Partition) copy(d *Data, j id.Journal, pos wal.Pos, size int) error {
 	d.Pieces = append(d.Pieces, buf)
 	d.Bytes += size
 	return nil
-}
-
-// EpochEnd returns the largest epoch that is at most e and the offset at which it
-// ended (KIP-101, KIP-320). known is false if e is older than all epochs that
-// the head remembers; then the tier knows.
-func (p *Partition) EpochEnd(e id.Epoch) (found id.Epoch, end int64, known bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	starts := p.mu.head.Epochs
-	if e == p.mu.epoch {
-		return e, p.mu.high, true
-	}
-	if e > p.mu.epoch || len(starts) == 0 {
-		return id.NoEpoch, -1, true
-	}
-	for i := len(starts) - 1; i >= 0; i-- {
-		if starts[i].Epoch <= e {
-			end := p.mu.high
-			if i+1 < len(starts) {
-				end = starts[i+1].Start
-			}
-			return starts[i].Epoch, end, true
-		}
-	}
-	return id.NoEpoch, -1, false
 }

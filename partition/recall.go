@@ -45,7 +45,7 @@ func (p *Partition) Recall(ctx context.Context) error {
 		if whole {
 			return nil
 		}
-		found, err := p.deps.Snapshots.Producers(ctx, head, p.id)
+		found, err := p.deps.Tier.Producers(ctx, head, p.id)
 		if errors.Is(err, object.ErrGone) && p.Head() != head {
 			continue // a newer slice took its place meanwhile
 		}

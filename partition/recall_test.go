@@ -49,7 +49,7 @@ func batches(first, n int32, base int64) (out []object.ProducerBatch) {
 // known again, and repeated batches stored once.
 func TestProducersOfTierAndJournalAreJoined(t *testing.T) {
 	b := newBench(t)
-	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}, {ID: 9, Epoch: 1, Timestamp: b.now, Batches: batches(7, 1, 90)}}
+	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}, {ID: 9, Epoch: 1, Timestamp: b.now, Batches: batches(7, 1, 90)}}
 	p := adoptedPartition(b, object.Producer{ID: 8, Epoch: 2, Batches: batches(10, 2, 100)}, object.Producer{ID: 9, Epoch: 3, Batches: batches(0, 1, 102)})
 	b.down = true
 	if r := produce(p, 1, 8, 2, 8); r.err == nil {
@@ -76,7 +76,7 @@ func TestProducersOfTierAndJournalAreJoined(t *testing.T) {
 // that did not come back yet.
 func TestPendingKnowsAllProducers(t *testing.T) {
 	b := newBench(t)
-	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
 	p := adoptedPartition(b, object.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
 	if err := p.Recall(t.Context()); err != nil {
 		t.Fatal(err)
@@ -93,14 +93,14 @@ func TestPendingKnowsAllProducers(t *testing.T) {
 
 // replaced answers the first time as if the slice had just been replaced.
 type replaced struct {
-	Snapshots
+	Tier
 	p *Partition
 	n int
 }
 
 func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error) {
 	if r.n++; r.n > 1 {
-		return r.Snapshots.Producers(ctx, h, p)
+		return r.Tier.Producers(ctx, h, p)
 	}
 	if err := r.p.UpdateHead(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
 		return nil, err
@@ -110,9 +110,9 @@ func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partiti
 
 func TestRecallFollowsTheHead(t *testing.T) {
 	b := newBench(t)
-	b.tier = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
+	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: batches(5, 5, 95)}}
 	p := adoptedPartition(b)
-	b.deps.Snapshots = &replaced{Snapshots: b, p: p}
+	b.deps.Tier = &replaced{Tier: b, p: p}
 	if err := p.Recall(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,10 @@ func TestRecallFollowsTheHead(t *testing.T) {
 }
 
 // failing is a tier that gives an error instead of producers.
-type failing struct{ err error }
+type failing struct {
+	Tier
+	err error
+}
 
 func (f failing) Producers(context.Context, *metadata.Head, id.Partition) ([]object.Producer, error) {
 	return nil, f.err
@@ -159,7 +162,7 @@ func TestRecallGivesUpWhatIsLost(t *testing.T) {
 			b := newBench(t)
 			p := adoptedPartition(b, object.Producer{ID: 9, Epoch: 0, Batches: batches(0, 1, 100)})
 			reg := prometheus.NewRegistry()
-			b.deps.Snapshots, b.deps.Metrics = failing{c.err}, NewMetrics(reg)
+			b.deps.Tier, b.deps.Metrics = failing{err: c.err}, NewMetrics(reg)
 			r := produce(p, 1, 8, 2, 9) // of a producer that only the tier may know
 			err := p.Recall(t.Context())
 			if c.lost && (r.err != nil || r.base != 101 || err != nil) || !c.lost && (!errors.Is(r.err, c.err) || !errors.Is(err, c.err)) {

@@ -56,12 +56,21 @@ func TestTailOverPeers(t *testing.T) {
 					}
 				}
 				p.Serve()
-				if p.Remote(0) != (x.order[0] == there) || p.Remote(8) {
-					t.Errorf("remote: %v, behind the end %v", p.Remote(0), p.Remote(8))
+				r := Reading{Offset: 8, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch}
+				if _, at, _, _ := p.ReadNear(r); at != Near {
+					t.Errorf("the end of the log lies at %v", at)
 				}
-				d, tier, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
-				if d.Bytes != x.want*size || tier || (x.want == 0) != errors.Is(err, broken) {
-					t.Errorf("%d bytes, %v, %v", d.Bytes, tier, err)
+				r.Offset = 0
+				began := time.Now()
+				d, at, _, err := p.ReadNear(r)
+				if (at == AtPeers) != (x.order[0] == there) || time.Since(began) != 0 {
+					t.Errorf("the records lie at %v, after %v", at, time.Since(began))
+				}
+				if at != Near {
+					d, _, err = p.ReadFar(t.Context(), at, r)
+				}
+				if d.Bytes != x.want*size || (x.want == 0) != errors.Is(err, broken) {
+					t.Errorf("%d bytes, %v", d.Bytes, err)
 				}
 			})
 		})

@@ -7,28 +7,51 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/tiering/object"
+	"varve/metadata"
+	"varve/wal"
 )
 
-// FindTime returns the first committed record in the local journals, from an offset on,
-// whose timestamp is at least at, if there is one. wal.ErrGone: what would have to be
-// looked into lies in the tier only. A batch whose largest timestamp only its producer
-// knows is looked into as well.
-func (p *Partition) FindTime(ctx context.Context, from, at int64) (object.Stamp, bool, error) {
+// FindTime returns the first committed record whose timestamp is at least at, if there is
+// one. Where the local journals have the whole log it asks no other, else the tier first.
+func (p *Partition) FindTime(ctx context.Context, at int64) (found Stamp, ok bool, err error) {
+	err = p.withHead(func(head *metadata.Head) (err error) {
+		s := p.State()
+		from := s.LogStart
+		if s.LocalStart <= s.LogStart {
+			if found, ok, err = p.findHere(ctx, from, at); !errors.Is(err, wal.ErrGone) {
+				return err
+			}
+		}
+		if s.LogStart < head.TieredEnd {
+			if found, ok, err = p.deps.Tier.FindTime(ctx, head, p.id, at); err != nil || ok {
+				return err
+			}
+			from = head.TieredEnd
+		}
+		found, ok, err = p.findHere(ctx, from, at)
+		return err
+	})
+	return found, ok, err
+}
+
+// findHere is FindTime for what the local journals have from an offset on. wal.ErrGone: a file
+// that would have to be read was recycled, so the tier has its records. A batch whose largest
+// timestamp only its producer knows is read as well.
+func (p *Partition) findHere(ctx context.Context, from, at int64) (Stamp, bool, error) {
 	start, s := p.readable()
 	start = max(start, from)
 	from = start
 	for {
 		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
 		if hit == nil || ctx.Err() != nil {
-			return object.Stamp{}, false, ctx.Err()
+			return Stamp{}, false, ctx.Err()
 		}
 		b, err := p.batch(hit)
 		if err != nil {
-			return object.Stamp{}, false, err
+			return Stamp{}, false, err
 		}
 		p.learn(hit, b, s)
-		found, ok, err := FindInBatch(b, batchLimit(s), start, at)
+		found, ok, err := findInBatch(b, batchLimit(s), start, at)
 		if kafka.Misleads(err) {
 			err = nil // clients see what is wrong with it when they read it
 		}
@@ -90,9 +113,9 @@ func (p *Partition) batch(l *located) (kafka.Batch, error) {
 
 var errFound = errors.New("found")
 
-// FindInBatch returns the first record from offset start on with a timestamp of at
+// findInBatch returns the first record from offset start on with a timestamp of at
 // least at.
-func FindInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp, ok bool, err error) {
+func findInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok bool, err error) {
 	err = b.Records(limit, func(r *kafka.Record) error {
 		if r.Offset >= start && r.Timestamp >= at {
 			found = stampOf(b, r)
@@ -106,17 +129,33 @@ func FindInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp,
 	return found, false, err
 }
 
-func stampOf(b kafka.Batch, r *kafka.Record) object.Stamp {
-	return object.Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
+func stampOf(b kafka.Batch, r *kafka.Record) Stamp {
+	return Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
 }
 
-// MaxTime returns the record with the largest timestamp in the local journals, the
-// first of them if there are several. Batches are found by their largest timestamps; those
-// that reach below the log start, and those whose largest timestamp only the producer
-// knows, are read. What the tier has is left to it: its files may be gone here.
-func (p *Partition) MaxTime(ctx context.Context) (best object.Stamp, ok bool, err error) {
+// MaxTime returns the committed record with the largest timestamp, the first of them if there
+// are several; it is not ok if no record has one.
+func (p *Partition) MaxTime(ctx context.Context) (best Stamp, ok bool, err error) {
+	err = p.withHead(func(head *metadata.Head) (err error) {
+		if best, ok, err = p.newestHere(ctx, head.TieredEnd); err != nil || head.LogStart >= head.TieredEnd {
+			return err
+		}
+		far, found, err := p.deps.Tier.MaxTime(ctx, head, p.id)
+		if found && (!ok || far.Time >= best.Time) {
+			best, ok = far, true
+		}
+		return err
+	})
+	return best, ok && err == nil, err
+}
+
+// newestHere is MaxTime for what the local journals have from an offset on. Batches are found
+// by their largest timestamps; those that reach below the log start, and those whose largest
+// timestamp only the producer knows, are read. What the tier has is left to it: the journal's
+// files may be gone.
+func (p *Partition) newestHere(ctx context.Context, from int64) (best Stamp, ok bool, err error) {
 	start, s := p.readable()
-	start = max(start, p.Head().TieredEnd)
+	start = max(start, from)
 	best.Time = -1
 	unsure := func(r *ref) bool { return r.base < start || !r.timeKnown() }
 	for from := start; ; {
@@ -145,7 +184,7 @@ func (p *Partition) MaxTime(ctx context.Context) (best object.Stamp, ok bool, er
 
 // newerIn returns the first record with the largest timestamp of best and of a batch's
 // records from offset start on.
-func (p *Partition) newerIn(l *located, s *Settings, start int64, best object.Stamp) (object.Stamp, error) {
+func (p *Partition) newerIn(l *located, s *Settings, start int64, best Stamp) (Stamp, error) {
 	found, err := p.newestIn(l, s, start)
 	if err == nil && (found.Time > best.Time || found.Time == best.Time && found.Time >= 0 && found.Offset < best.Offset) {
 		best = found
@@ -155,7 +194,7 @@ func (p *Partition) newerIn(l *located, s *Settings, start int64, best object.St
 
 // newestIn returns the first record with a batch's largest timestamp, from offset
 // start on; its time is -1 if there is none.
-func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest object.Stamp, err error) {
+func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest Stamp, err error) {
 	newest.Time = -1
 	b, err := p.batch(l)
 	if err != nil {

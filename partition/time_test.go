@@ -50,7 +50,7 @@ func TestLookupsByTimeAgainstRecords(t *testing.T) {
 		readable := times[start:]
 		for range 100 {
 			at := rng.Int64N(1100)
-			found, ok, err := p.FindTime(t.Context(), 0, at)
+			found, ok, err := p.FindTime(t.Context(), at)
 			i := slices.IndexFunc(readable, func(x int64) bool { return x >= at })
 			if err != nil || ok != (i >= 0) || ok && (found.Offset != start+int64(i) || found.Time != readable[i]) {
 				t.Fatalf("seed %d, time %d from %d: %+v, %v, %v; want number %d", seed, at, start, found, ok, err, i)
@@ -80,14 +80,14 @@ func TestHeadersThatAreWrongAboutTime(t *testing.T) {
 		}
 	}
 	for at, want := range map[int64]int64{550: 1, 700: 1, 701: 4, 751: 7, 850: 8} {
-		if found, ok, err := p.FindTime(t.Context(), 0, at); err != nil || !ok || found.Offset != want {
+		if found, ok, err := p.FindTime(t.Context(), at); err != nil || !ok || found.Offset != want {
 			t.Errorf("time %d: %+v, %v, %v; want %d", at, found, ok, err, want)
 		}
 	}
-	if _, ok, err := p.FindTime(t.Context(), 0, 901); err != nil || ok {
+	if _, ok, err := p.FindTime(t.Context(), 901); err != nil || ok {
 		t.Errorf("after the newest: %v, %v", ok, err)
 	}
-	d, _, _, err := p.Tail(0, 1<<20, true, id.NoEpoch)
+	d, _, _, err := p.ReadNear(Reading{Offset: 0, Limit: 1 << 20, Always: true, Epoch: id.NoEpoch})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestTrustedHeaders(t *testing.T) {
 		}
 	}
 	for at, want := range map[int64]int64{300: 3, 600: 5} {
-		if found, ok, err := p.FindTime(t.Context(), 0, at); err != nil || !ok || found.Offset != want {
+		if found, ok, err := p.FindTime(t.Context(), at); err != nil || !ok || found.Offset != want {
 			t.Errorf("time %d: %+v, %v, %v; want %d", at, found, ok, err, want)
 		}
 	}

@@ -1,10 +1,6 @@
 package partition
 
-import (
-	"sync/atomic"
-
-	"varve/internal/id"
-)
+import "sync/atomic"
 
 // Watcher counts the bytes that can be read in the partitions it was added to,
 // without reading them.
@@ -32,43 +28,49 @@ func (w *Watcher) signal() {
 	}
 }
 
-// Available says how many bytes of committed batches the local journals hold
-// from offset on, counted until limit is reached. at says that there is a reason
-// to answer a reader at once: the offset lies in the tier, or is an error.
-func (p *Partition) Available(offset, limit int64, epoch id.Epoch) (bytes int64, at bool) {
+// Available returns how many bytes of committed batches the local journals hold for a reader,
+// counted until its limit is reached. now says that there is a reason to answer it at once:
+// the offset lies in the tier, or is an error.
+func (p *Partition) Available(r Reading) (bytes int64, now bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.available(offset, limit, epoch)
+	return p.available(&r)
 }
 
-func (p *Partition) available(offset, limit int64, epoch id.Epoch) (bytes int64, at bool) {
-	if p.checkEpoch(epoch) != nil || offset < p.mu.logStart || offset > p.mu.high {
+func (p *Partition) available(r *Reading) (bytes int64, now bool) {
+	s := p.state()
+	if p.checkEpoch(r.Epoch) != nil || r.Offset < s.LogStart || r.Offset > s.High {
 		return 0, true
 	}
-	if offset == p.mu.high {
+	end := s.Readable(r.Stable)
+	if r.Offset >= end {
 		return 0, false
 	}
-	refs := p.mu.tail.refs[p.mu.tail.find(offset):]
-	if len(refs) == 0 || refs[0].base > offset {
+	refs := p.mu.tail.refs[p.mu.tail.find(r.Offset):]
+	if len(refs) == 0 || refs[0].base > r.Offset {
 		return 0, true
 	}
 	for i := range refs {
-		if bytes += int64(refs[i].size); bytes >= limit {
+		if refs[i].base >= end {
+			break
+		}
+		if bytes += int64(refs[i].size); bytes >= int64(r.Limit) {
 			break
 		}
 	}
 	return bytes, false
 }
 
-// Watch adds w for a reader at offset who takes at most limit bytes of this
-// partition: what is there counts at once, what is committed later as it comes.
-func (p *Partition) Watch(w *Watcher, offset, limit int64, epoch id.Epoch) {
+// Watch adds w for a reader that takes at most its limit of this partition: what is there
+// counts at once, what is committed later as it comes.
+func (p *Partition) Watch(w *Watcher, r Reading) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	bytes, at := p.available(offset, limit, epoch)
-	if at {
+	bytes, now := p.available(&r)
+	if now {
 		w.signal()
 	}
+	limit := int64(r.Limit)
 	bytes = min(bytes, limit)
 	p.mu.watchers[w] = limit - bytes
 	w.add(bytes)

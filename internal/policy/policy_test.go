@@ -86,6 +86,15 @@ var fences = []struct {
 	{"testing", "tests stay out of the product", []string{"varve/internal/testserver", "varve/internal/workbound", "varve/internal/golden", "varve/s3store/storetest", "varve/metadata/storetest", "varve/tiering/tiertest", "varve/e2e"}},
 }
 
+// barred lists what a package must not import although it has a lower rank; tests may.
+var barred = []struct {
+	packages string
+	imports  []string
+	why      string
+}{
+	{"varve/broker", []string{"varve/wal", "varve/tiering"}, "only partition knows that a log has a tail and a tier"},
+}
+
 const chanceOnly = "a simulated cluster follows from its seed, so randomness comes from agent.Deps, through internal/chance"
 
 type listed struct {
@@ -157,6 +166,21 @@ func TestLibrariesStayBehindTheirFences(t *testing.T) {
 				hit := path == f.library || strings.Contains(f.library, ".") && within(path, f.library)
 				if hit && !inAny(p.ImportPath, f.allowed) {
 					t.Errorf("%s imports %s: %s", p.ImportPath, path, f.why)
+				}
+			}
+		}
+	}
+}
+
+func TestBarredImports(t *testing.T) {
+	for _, p := range list(t) {
+		for _, b := range barred {
+			if !within(p.ImportPath, b.packages) {
+				continue
+			}
+			for _, path := range p.Imports {
+				if inAny(path, b.imports) {
+					t.Errorf("%s imports %s: %s", p.ImportPath, path, b.why)
 				}
 			}
 		}

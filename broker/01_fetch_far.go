@@ -1,0 +1,99 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tierPatience bounds a read of the tier when the client would wait for less.
+const tierPatience = 20 * time.Second
+
+// tierParallel is how many partitions one fetch reads from the tier at a time.
+const tierParallel = 8
+
+// leastFar is how much of a partition is worth a read of the tier: a little of each of
+// many would take a whole chunk of each out of the bucket, time and again. Where memory
+// is scarce the others wait for the next answer, which begins elsewhere.
+const leastFar = 1 << 20
+
+// readTier reads partitions whose offset lies in the tier, several at a time,
+// sharing what is left of the limit. The first may take more than its share.
+func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest int, always bool) (total int) {
+	if len(parts) == 0 {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, tierPatience)
+	defer cancel()
+	// What is lent can't be read by others until the client has taken it.
+	rest = min(rest, call.b.deps.TierShare())
+	parts = parts[:max(1, min(len(parts), rest/leastFar))]
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, tierParallel)
+	share := max(rest/len(parts), 1)
+	for i, fp := range parts {
+		if rest <= 0 && !(always && i == 0) {
+			continue
+		}
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			call.readFar(ctx, fp, min(share, int(fp.want.maxBytes)), true)
+		}()
+	}
+	wg.Wait()
+	for _, fp := range parts {
+		total += fp.data.Bytes
+	}
+	return total
+}
+
+const (
+	peersParallel = 16              // partitions that one fetch reads from peers at a time
+	peersPatience = 3 * time.Second // after that it asks for no others: the next fetch does
+)
+
+// readPeers reads partitions whose offset lies in tails that only peers have, several at
+// a time, so that one that is slow doesn't add to the others. It says whether there is
+// something to answer.
+func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest int, always bool) (answer bool) {
+	ctx, cancel := context.WithTimeout(ctx, tierPatience)
+	defer cancel()
+	var wg sync.WaitGroup
+	var left atomic.Int64
+	left.Store(int64(rest))
+	share := max(rest/len(parts), 1)
+	slots := make(chan struct{}, peersParallel)
+	late := time.NewTimer(peersPatience)
+	defer late.Stop()
+	for i, fp := range parts {
+		over := false
+		select {
+		case slots <- struct{}{}:
+			over = left.Load() <= 0 && !(always && i == 0)
+		case <-late.C:
+			over = true
+		}
+		if over {
+			break
+		}
+		wg.Go(func() {
+			limit := min(share, int(fp.want.maxBytes))
+			call.readFar(ctx, fp, limit, limit > 0 || always && i == 0)
+			left.Add(-int64(fp.data.Bytes))
+			<-slots
+		})
+	}
+	wg.Wait()
+	for _, fp := range parts {
+		answer = answer || fp.data.Bytes > 0 || fp.err != nil
+	}
+	return answer
+}
+
+// readFar reads a partition from where ReadNear said that its records lie.
+func (call *fetchCall) readFar(ctx context.Context, fp *fetchPart, limit int, always bool) {
+	fp.data, fp.state, fp.err = fp.p.ReadFar(ctx, fp.at, call.reading(fp, fp.want.offset, limit, always))
+}

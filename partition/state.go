@@ -1,0 +1,65 @@
+package partition
+
+import "varve/internal/id"
+
+// State is where a partition's log begins and ends, for all who read it, at one moment.
+type State struct {
+	Epoch      id.Epoch
+	LogStart   int64 // first offset that can be read
+	LocalStart int64 // first offset that lies in a local journal
+	TieredEnd  int64 // offset after the last one in the tier
+	LastStable int64 // last stable offset: everything below belongs to no open transaction
+	High       int64 // high watermark: everything below is committed
+	End        int64 // offset of the next append
+}
+
+// Readable returns the offset up to which a reader gets records: the last stable offset
+// for one that wants those of committed transactions only (read_committed), else the high
+// watermark.
+func (s *State) Readable(stable bool) int64 {
+	if stable {
+		return s.LastStable
+	}
+	return s.High
+}
+
+// State returns a consistent picture.
+func (p *Partition) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.state()
+}
+
+// state is State; the lock is held.
+func (p *Partition) state() State {
+	return State{
+		Epoch: p.mu.epoch, LogStart: p.mu.logStart, LocalStart: p.localStart(), TieredEnd: p.mu.head.TieredEnd,
+		LastStable: p.lastStable(), High: p.mu.high, End: p.mu.next,
+	}
+}
+
+// lastStable returns the last stable offset. No batch of a transaction is accepted
+// (ErrTransactional), so whatever is committed is stable. The lock is held.
+func (p *Partition) lastStable() int64 { return p.mu.high }
+
+// localStart returns the first offset that lies in a local journal; the lock is held.
+func (p *Partition) localStart() int64 {
+	if len(p.mu.tail.refs) == 0 {
+		return p.mu.high
+	}
+	return max(p.mu.logStart, p.mu.tail.refs[0].base)
+}
+
+// LogStart is the first offset that can be read.
+func (p *Partition) LogStart() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.logStart
+}
+
+// Sizes returns how many bytes of records lie in local journals, and how many in the tier.
+func (p *Partition) Sizes() (local, tier int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.tail.bytes, p.mu.head.TieredBytes()
+}
