@@ -42,6 +42,18 @@ func TestOffsetsOfDeletedTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	create()
+	// As in Kafka, an agent answers by the metadata that it has. It follows within moments.
+	for _, a := range []*running{one, two} {
+		a.until("it knows the new topic", func() bool {
+			topic, ok := a.view.Topic("t")
+			deleted := a.view.Deleted()
+			if !ok || len(deleted) != 1 {
+				return false
+			}
+			_, old := deleted[topic.ID]
+			return !old
+		})
+	}
 	for i := range groups {
 		r, err := adm.FetchOffsets(t.Context(), fmt.Sprint("g", i))
 		if err != nil {

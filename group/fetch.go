@@ -14,7 +14,8 @@ import (
 
 // Fetch reads offsets: those asked for, or all that there are if topics is nil.
 // With settled it waits for commits that are being stored. A group that does
-// not exist has no offsets, nor has a topic those of an earlier one of its name.
+// not exist has no offsets, nor has a topic those of an earlier one of its name, once this
+// agent has heard of the new one.
 //
 // A coordinator may have been replaced without knowing. It must not make a consumer start
 // over, or give an old offset to a reader that asked for settled ones. So it answers "no
