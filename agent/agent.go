@@ -94,7 +94,7 @@ type Agent struct {
 	tails        *replica.Tails
 	adoptions    adoptions
 	adopting     *adopting
-	seen         seen
+	seen         *metadata.Seen
 	bucket       *bucketClaim
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller

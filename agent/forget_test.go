@@ -51,7 +51,7 @@ func TestNothingIsForgottenThatMayBeOpened(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer a.store.Close()
-			if err := a.seen.open(fs, "j"); err != nil {
+			if a.seen, err = metadata.OpenSeen(fs, "j"); err != nil {
 				t.Fatal(err)
 			}
 			if err := a.store.Join(x.j, wal.Membership{FileBytes: a.store.FileBytes(), Prev: x.prev}); err != nil {

@@ -183,14 +183,14 @@ func (a *Agent) announce(ctx context.Context) (metadata.Revision, error) {
 	if err != nil {
 		return 0, err
 	}
-	before := a.seen.newest()
+	before := a.seen.Newest()
 	rev, err := a.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), a.lease().Lease()),
 		metadata.Put(metadata.MemberKey(a.self), member.Encode()))
 	if err != nil {
 		return 0, err
 	}
 	a.registered.Store(int64(rev))
-	if err := a.checkSeen(before, rev); errors.Is(err, errOlder) {
+	if err := a.seen.Confirm(before, rev, a.log, a.die); errors.Is(err, metadata.ErrOlder) {
 		return 0, err
 	}
 	return rev, nil // a disk that can't note that is no reason to be shown to nobody

@@ -229,12 +229,12 @@ func (a *Agent) dropJournal(ctx context.Context, j id.Journal) {
 // mayForget reports whether a journal that the picture lacks is gone for good. All of it
 // is read from etcd anew, later than the journal was joined here.
 func (a *Agent) mayForget(ctx context.Context, j id.Journal) (bool, error) {
-	before := a.seen.newest()
+	before := a.seen.Newest()
 	agents, rev, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
 	if err != nil {
 		return false, err
 	}
-	if err := a.checkSeen(before, rev); err != nil {
+	if err := a.seen.Confirm(before, rev, a.log, a.die); err != nil {
 		return false, err
 	}
 	if over, err := a.cantOpen(ctx, j, agents); err != nil || !over {

@@ -78,7 +78,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Run(context.Background()); !errors.Is(err, errOlder) {
+	if err := a.Run(context.Background()); !errors.Is(err, metadata.ErrOlder) {
 		t.Fatalf("an older etcd: %v", err)
 	}
 	meta.Close()

@@ -234,12 +234,12 @@ func (a *Agent) purged(ctx context.Context, t id.Topic) bool {
 	if _, ok := a.view.Deleted()[t]; ok {
 		return false
 	}
-	before := a.seen.newest()
+	before := a.seen.Newest()
 	heads, rev, err := a.deps.Meta.List(ctx, metadata.TopicHeads(t))
 	if err != nil || len(heads) > 0 {
 		return false
 	}
-	return a.checkSeen(before, rev) == nil
+	return a.seen.Confirm(before, rev, a.log, a.die) == nil
 }
 
 // gone reports whether a partition of a deleted topic was uploaded and closed; it is

@@ -16,51 +16,12 @@ import (
 func fillable(full *bool) *vfs.Memory {
 	disk := vfs.NewMemory()
 	disk.Fault = func(op, name string) error {
-		if *full && strings.Contains(name, seenFile) {
+		if *full && strings.Contains(name, "etcd-revision") {
 			return errors.New("no space left")
 		}
 		return nil
 	}
 	return disk
-}
-
-// TestSeen: what etcd answers is older than it was only if something newer was known
-// before the question: answers to questions that are under way at once come in any order.
-func TestSeen(t *testing.T) {
-	full := false
-	disk := fillable(&full)
-	if err := disk.MkdirAll("d"); err != nil {
-		t.Fatal(err)
-	}
-	open := func() *seen {
-		s := new(seen)
-		if err := s.open(disk, "d"); err != nil {
-			t.Fatal(err)
-		}
-		return s
-	}
-	s := open()
-	one, other := s.newest(), s.newest()
-	if err := errors.Join(s.check(one, 10), s.check(other, 9)); err != nil {
-		t.Errorf("two at once: %v", err)
-	}
-	if err := s.check(s.newest(), 9); !errors.Is(err, errOlder) {
-		t.Errorf("an older etcd: %v", err)
-	}
-	full = true
-	if err := s.check(s.newest(), 20); err == nil || errors.Is(err, errOlder) {
-		t.Errorf("a full disk: %v", err)
-	}
-	if err := s.check(s.newest(), 20); err == nil {
-		t.Error("noted though the disk is full")
-	}
-	full = false
-	if err := s.check(s.newest(), 20); err != nil {
-		t.Error(err)
-	}
-	if s = open(); s.newest() != 20 {
-		t.Errorf("after a restart it is %d", s.newest())
-	}
 }
 
 // TestLaterAnswerIsCheckedFirst: an agent registers anew while it looks whether a journal
@@ -79,7 +40,7 @@ func TestLaterAnswerIsCheckedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer a.store.Close()
-	if err := a.seen.open(disk, "j"); err != nil {
+	if a.seen, err = metadata.OpenSeen(disk, "j"); err != nil {
 		t.Fatal(err)
 	}
 	j := id.Journal{Writer: 9, Seq: 1}
@@ -96,8 +57,8 @@ func TestLaterAnswerIsCheckedFirst(t *testing.T) {
 	put()
 	m.set(func(m *meddled) {
 		m.listed = func() {
-			before := a.seen.newest()
-			if err := a.seen.check(before, put()); err != nil {
+			before := a.seen.Newest()
+			if err := a.seen.Check(before, put()); err != nil {
 				t.Error(err)
 			}
 		}
