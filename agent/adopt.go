@@ -84,7 +84,7 @@ func (a *Agent) findTails(all []*candidate, journals map[id.Journal]cluster.Jour
 	for j, rec := range journals {
 		by[j.Writer] = append(by[j.Writer], tail{j, rec})
 	}
-	mine := a.journal.ID()
+	mine := a.own.ID()
 	for _, c := range all {
 		chain := c.head.Chain
 		if mutate.On(mutate.ForgetChain) {

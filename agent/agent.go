@@ -31,6 +31,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/ownjournal"
 	"varve/partition"
 	"varve/s3store"
 	"varve/wal"
@@ -79,7 +80,7 @@ type Agent struct {
 	editor *cluster.Editor
 
 	session      atomic.Pointer[metadata.Session]
-	journal      *wal.Writer
+	own          *ownjournal.Journal // this incarnation's
 	owned        *owned
 	parts        *partition.Deps
 	broker       *broker.Broker
@@ -88,7 +89,6 @@ type Agent struct {
 	slots        [coordinator.Slots]metadata.Guard // held; only follow writes it
 	peers        *replica.Node
 	known        addresses
-	shunned      sync.Map // id.Store -> refusal
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // leases that this agent ended
 	tails        *replica.Tails
@@ -100,10 +100,8 @@ type Agent struct {
 	control      *controller.Controller
 	unserved     unserved
 	halved       atomic.Int64  // how often the caches are, for want of memory
-	journalSeq   uint32        // of the newest journal
 	leaving      atomic.Bool   // told to stop
 	moving       chan struct{} // holds a token while partitions are moved
-	sealing      atomic.Bool   // the journal is being sealed here
 	listeners    []net.Listener
 	peerListener net.Listener
 	peerTLS      *replica.TLS // nil: connections with other agents are plain
@@ -297,7 +295,7 @@ func (a *Agent) Addresses() map[string]string {
 
 func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
+	a.parts = &partition.Deps{Journal: a.own.Writer(), Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
@@ -329,15 +327,12 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
-	a.run(func() { a.watchJournal(life) })
+	a.run(func() { a.own.Run(life) })
+	a.run(func() { ownjournal.NewDisk(a.journalDeps(), a.own.ID).Run(life) })
 	a.run(func() { a.followMoves(life) })
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.watchHoles(life) })
 	a.run(func() { a.forgetOffsets(life) })
-	if a.cfg.Replication.Factor > 1 {
-		a.run(func() { a.keepEnsemble(life) })
-		a.run(func() { a.watchQuorum(life) })
-	}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for a.withoutLeader() > 0 || a.awaited() || a.slotsFree() {
@@ -395,8 +390,8 @@ func (a *Agent) abort() {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	a.closeHTTP(ctx)
-	if a.journal != nil {
-		a.journal.Close()
+	if a.own != nil {
+		a.own.Close()
 	}
 	if a.session.Load() != nil {
 		_ = a.lease().Close(ctx) // the lease ends by itself too

@@ -101,7 +101,7 @@ func TestBirthUnderAnotherRegistration(t *testing.T) {
 	case err := <-ended:
 		t.Errorf("it ended with %v", err)
 	case <-a.Started():
-		if j := a.journal.ID(); j.Seq != 2 {
+		if j := a.own.ID(); j.Seq != 2 {
 			t.Errorf("it opened %v", j)
 		}
 	}

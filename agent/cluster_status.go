@@ -194,7 +194,7 @@ const reasonsShown = 100
 
 // Journals returns how this agent's journal is kept, and what waits.
 func (a *Agent) Journals() any {
-	j := a.journal.ID()
+	j := a.own.ID()
 	s := &JournalsStatus{Broker: int32(a.self), Journal: j.String(), Members: []LagStatus{}, Waiting: []Reason{}, Unserved: []Reason{}}
 	for _, m := range a.peers.Members(j) {
 		b, known := a.view.Home(m.Store)

@@ -90,7 +90,7 @@ func yes(b bool) float64 {
 func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 	a := g.i.a
 	connected := 0
-	for _, m := range a.peers.Members(a.journal.ID()) {
+	for _, m := range a.peers.Members(a.own.ID()) {
 		if m.Own || !m.Connected.IsZero() && !m.Behind {
 			connected++
 		}

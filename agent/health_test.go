@@ -147,7 +147,7 @@ func TestStoreThatIsGone(t *testing.T) {
 		t.FailNow() // it said why
 	}
 	was := two.store.ID()
-	one.until("two members", func() bool { return len(one.view.Journals()[one.journal.ID()].Ensemble) == 2 })
+	one.until("two members", func() bool { return len(one.view.Journals()[one.own.ID()].Ensemble) == 2 })
 	if one.view.Moved(was) {
 		t.Fatal("a store that is there counts as gone")
 	}
@@ -162,7 +162,7 @@ func TestStoreThatIsGone(t *testing.T) {
 	began := time.Now()
 	again := member(2)
 	one.until("another member", func() bool {
-		now := one.view.Journals()[one.journal.ID()]
+		now := one.view.Journals()[one.own.ID()]
 		return len(now.Ensemble) == 2 && now.Ensemble[1] == again.store.ID()
 	})
 	if took := time.Since(began); took > one.cfg.Replication.ReplaceAfter/2 {

@@ -7,6 +7,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/ownjournal"
 	"varve/wal"
 )
 
@@ -85,7 +86,7 @@ func (a *Agent) heedLosses() {
 	for _, p := range a.owned.all() {
 		p.Needs(func(j id.Journal, _ wal.Pos) {
 			if cut[j] {
-				a.die(fmt.Errorf("a loss was accepted in journal %v, which partition %v needs: %w", j, p.ID(), errReplaced))
+				a.die(fmt.Errorf("a loss was accepted in journal %v, which partition %v needs: %w", j, p.ID(), ownjournal.ErrReplaced))
 			}
 		})
 	}

@@ -69,7 +69,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	journal, inc := one.journal.ID(), one.inc
+	journal, inc := one.own.ID(), one.inc
 	one.crash()
 	w.meta = restored(t, old)
 

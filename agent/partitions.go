@@ -36,7 +36,8 @@ func (a *Agent) obey(ctx context.Context) {
 	for _, l := range a.view.Agents() {
 		a.known.note(l.Store, l.Peer)
 	}
-	a.keepJournals(ctx)
+	known := a.view.Journals()
+	a.tails.Keep(func(j id.Journal) bool { _, ok := known[j]; return ok })
 	a.heedLosses()
 	a.holdSlots(ctx)
 	a.servePartitions(ctx)

@@ -3,9 +3,6 @@ package agent
 import (
 	"context"
 	"time"
-
-	"varve/internal/id"
-	"varve/wal"
 )
 
 // drainTime is how long connections get to finish what they began.
@@ -39,10 +36,9 @@ func (a *Agent) stop(failed error) {
 		a.flush(uploads)
 	}
 	a.tier.stop()
-	a.sealing.Store(true)
-	a.journal.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
+	a.own.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
 	if failed == nil {
-		a.leaveClean(ctx)
+		a.own.Leave(ctx)
 	}
 	a.closePartitions()
 	a.closeHTTP(ctx)
@@ -133,23 +129,6 @@ func (a *Agent) flush(ctx context.Context) {
 		}
 	}
 	if partitions > 0 {
-		a.log.Warn("not everything was uploaded, the rest stays in the journal, on this disk and those of its other members", "partitions", partitions, "bytes", bytes, "journal", a.journal.ID(), "err", err)
-	}
-}
-
-// leaveClean seals the journal, and lets etcd forget it if the tier has all of it.
-func (a *Agent) leaveClean(ctx context.Context) {
-	j := a.journal.ID()
-	rev, err := a.sealOwn(ctx, a.journal)
-	if err != nil {
-		a.log.Warn("journal not sealed, it will be recovered", "err", err)
-		return
-	}
-	needed := a.neededElsewhere(ctx)
-	for _, p := range a.owned.all() {
-		p.Needs(func(id.Journal, wal.Pos) { needed = true })
-	}
-	if !needed {
-		a.forget(ctx, j, rev)
+		a.log.Warn("not everything was uploaded, the rest stays in the journal, on this disk and those of its other members", "partitions", partitions, "bytes", bytes, "journal", a.own.ID(), "err", err)
 	}
 }

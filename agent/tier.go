@@ -35,7 +35,7 @@ func (a *Agent) openTier(_, life context.Context) error {
 	t.upload = upload.New(a.cfg.Upload, upload.Deps{
 		Store: a.deps.Objects, Pages: t.Reader, IDs: names, Sources: a.uploads, Topic: a.topicName,
 		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, Unhurried: unhurried(a.cfg.Journal),
-		OnCommitted: func() { a.trim(life) },
+		OnCommitted: func() { a.own.Trim(life) },
 		Random:      a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
 	})
 	t.collect = garbage.New(a.cfg.Garbage, garbage.Deps{

@@ -79,8 +79,8 @@ func TestTrimLooksAtTheTipFirst(t *testing.T) {
 		"appends": func(_ *running, fill func()) { fill() },
 		"an ensemble change": func(r *running, fill func()) {
 			fill()
-			old := r.journal.ID()
-			if err := r.changeEnsemble(r.t.Context(), old, r.view.Journals()[old], []id.Store{r.store.ID()}); err != nil {
+			old := r.own.ID()
+			if err := r.own.ChangeMembers(r.t.Context(), old, r.view.Journals()[old], []id.Store{r.store.ID()}); err != nil {
 				r.t.Fatal(err)
 			}
 			r.until("the former journal is seen to be sealed", func() bool { return r.view.Journals()[old].State == metadata.JournalSealed })
@@ -111,10 +111,10 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 	one.owned.put(last)
 	trimmed := make(chan struct{})
 	go func() {
-		one.trim(t.Context())
+		one.own.Trim(t.Context())
 		close(trimmed)
 	}()
-	standsIn(t, "(*Partition).Needs", "(*Agent).trim")
+	standsIn(t, "(*Partition).Needs", "(*Journal).Trim")
 	meanwhile(one, func() {
 		for range 24 { // more than two files
 			one.appended(p, 100<<10)

@@ -39,6 +39,7 @@ var ranks = map[string]int{
 	"varve/broker":              5,
 	"varve/admin":               5,
 	"varve/controller":          5,
+	"varve/ownjournal":          5,
 	"varve/agent":               6,
 	"varve/cmd":                 7,
 	"varve/e2e":                 7,

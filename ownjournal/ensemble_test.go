@@ -1,8 +1,11 @@
-package agent
+package ownjournal
 
 import (
+	"context"
+	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,14 +14,47 @@ import (
 	"varve/metadata"
 )
 
+// self is the store of the agent that the tests are about.
+var self = id.Store{1}
+
+// newView makes a view of a cluster that has one agent, broker 1, with a journal.
+func newView(t *testing.T) (*cluster.View, metadata.Store) {
+	t.Helper()
+	meta := metadata.NewMemory().Open()
+	me := metadata.Agent{Incarnation: 1, Store: self, Rack: "a", Peer: "h:1"}
+	rec := metadata.Journal{State: metadata.JournalOpen, Broker: 1, Ensemble: []id.Store{self}, Quorum: 1}
+	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.AgentKey(1), me.Encode()), metadata.Put(metadata.JournalKey(id.Journal{Writer: 1, Seq: 1}), rec.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	v := cluster.NewView(meta, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	var runs sync.WaitGroup
+	runs.Go(func() { v.Run(ctx) })
+	t.Cleanup(func() { stop(); runs.Wait(); meta.Close() })
+	<-v.Ready()
+	return v, meta
+}
+
+// until waits for something that the view shows.
+func until(t *testing.T, v *cluster.View, what string, ok func() bool) {
+	t.Helper()
+	for {
+		changed := v.Changed()
+		if ok() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: not within a minute", what)
+		}
+	}
+}
+
 // TestEnsembleChoice: a journal's members are in as many racks as there are; who leaves
 // or has no address is none, who keeps little comes first, who is drained last.
 func TestEnsembleChoice(t *testing.T) {
-	w := newWorld(t)
-	w.change = func(c *Config) { c.Rack = "a" }
-	one := w.start()
-	meta := w.meta.Open()
-	defer meta.Close()
+	view, meta := newView(t)
 	put := func(ops ...metadata.Op) {
 		t.Helper()
 		if _, err := meta.Txn(t.Context(), nil, ops...); err != nil {
@@ -33,13 +69,11 @@ func TestEnsembleChoice(t *testing.T) {
 	}{{2, "a", "h:2", false}, {3, "b", "h:3", false}, {4, "c", "h:4", false}, {5, "b", "h:5", false}, {6, "d", "h:6", true}, {7, "e", "", false}} {
 		put(metadata.Put(metadata.AgentKey(l.b), metadata.Agent{Incarnation: id.Incarnation(100 + l.b), Store: id.Store{byte(l.b)}, Rack: l.rack, Peer: l.peer, Leaving: l.gone}.Encode()))
 	}
-	one.until("all are seen", func() bool { return len(one.view.Agents()) == 7 })
-	a := &Agent{cfg: one.cfg, view: one.view, store: one.store}
+	until(t, view, "all are seen", func() bool { return len(view.Agents()) == 7 })
 	check := func(what string, factor int, want ...byte) {
 		t.Helper()
-		a.cfg.Replication.Factor = factor
-		got := a.ensemble()
-		if len(got) != len(want)+1 || got[0] != one.store.ID() {
+		got := look(view, self, nil).ensemble(&Config{Rack: "a", Factor: factor}, time.Now())
+		if len(got) != len(want)+1 || got[0] != self {
 			t.Errorf("%s: %v", what, got)
 			return
 		}
@@ -54,10 +88,10 @@ func TestEnsembleChoice(t *testing.T) {
 	check("more than agents", 7, 3, 4, 2, 5)
 	busy := metadata.Journal{State: metadata.JournalOpen, Broker: 4, Ensemble: []id.Store{{3}}, Quorum: 1}
 	put(metadata.Put(metadata.JournalKey(id.Journal{Writer: 104, Seq: 1}), busy.Encode()))
-	one.until("it is seen", func() bool { return len(one.view.Journals()) == 2 })
+	until(t, view, "it is seen", func() bool { return len(view.Journals()) == 2 })
 	check("3 keeps a journal", 3, 4, 5)
 	put(metadata.Put(metadata.DrainKey(4), metadata.Drain{}.Encode()))
-	one.until("it is seen", func() bool { return one.view.Drained()[4] })
+	until(t, view, "it is seen", func() bool { return view.Drained()[4] })
 	check("4 is drained", 3, 5, 2)
 	check("4 is drained, all are needed", 5, 5, 2, 3, 4)
 }
@@ -65,12 +99,9 @@ func TestEnsembleChoice(t *testing.T) {
 // TestBetterEnsemble: a member that is gone makes room for any other, a drained one only for
 // one that isn't drained: two of these would take turns for ever.
 func TestBetterEnsemble(t *testing.T) {
-	w := newWorld(t)
-	one := w.start()
-	meta := w.meta.Open()
-	defer meta.Close()
-	a := &Agent{cfg: one.cfg, view: one.view, store: one.store, peers: one.peers, journal: one.journal}
-	a.cfg.Replication.Factor, a.cfg.Replication.Quorum = 3, 2
+	view, meta := newView(t)
+	const long = 10 * time.Second
+	cfg := Config{Factor: 3, Quorum: 2, ReplaceAfter: long}
 	live := func(b id.Broker) metadata.Op {
 		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(100 + b), Store: id.Store{byte(b)}, Peer: "h:1"}.Encode())
 	}
@@ -80,7 +111,6 @@ func TestBetterEnsemble(t *testing.T) {
 	wiped := func(b id.Broker) metadata.Op {
 		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(200 + b), Store: id.Store{byte(10 + b)}, Peer: "h:1"}.Encode())
 	}
-	long := a.cfg.Replication.ReplaceAfter
 	for _, step := range []struct {
 		what     string
 		ops      []metadata.Op
@@ -107,7 +137,7 @@ func TestBetterEnsemble(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, op := range step.ops {
-				if err := one.view.Await(t.Context(), op.Key[:strings.Index(op.Key, "/")+1], rev); err != nil {
+				if err := view.Await(t.Context(), op.Key[:strings.Index(op.Key, "/")+1], rev); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -118,8 +148,10 @@ func TestBetterEnsemble(t *testing.T) {
 			}
 			return all
 		}
-		rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalOpen, Ensemble: append([]id.Store{one.store.ID()}, stores(step.has)...)}}
-		got, patience := a.betterEnsemble(&rec)
+		rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalOpen, Ensemble: append([]id.Store{self}, stores(step.has)...)}}
+		s := look(view, self, nil)
+		s.noteMoved(view, rec.Ensemble)
+		got, patience := s.betterEnsemble(&cfg, &rec, time.Now())
 		if step.want == nil && got != nil || step.want != nil && (len(got) == 0 || !slices.Equal(got[1:], stores(step.want))) || patience != step.patience {
 			t.Errorf("%s: from %v to %v after %v", step.what, step.has, got, patience)
 		}
