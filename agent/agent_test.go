@@ -303,7 +303,7 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 			<-changed
 		}
 	}
-	if got := a.clusterStatus().Agents[0].Partitions; got != 0 {
+	if got := a.Cluster().Agents[0].Partitions; got != 0 {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}
 	post := func(topic string) int {

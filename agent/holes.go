@@ -64,7 +64,7 @@ func (a *Agent) partitionTopic(p id.Partition) string {
 // TierHoles asks the bucket for every object that the topics' heads and manifests name, and
 // tells how far it is and what it finds; all topics if none is named. What readers of any
 // agent met comes first: it may be damage that no such question shows.
-func (a *Agent) TierHoles(ctx context.Context, topics []string, tell func(any) error) error {
+func (a *Agent) TierHoles(ctx context.Context, topics []string, tell func(*admin.TierLook) error) error {
 	heads, total, err := a.headsToLookAt(ctx, topics)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func (a *Agent) TierHoles(ctx context.Context, topics []string, tell func(any) e
 			return nil
 		}
 		known[key] = true
-		return tell(admin.TierLook{Hole: &h})
+		return tell(&admin.TierLook{Hole: &h})
 	}
 	for _, agent := range a.Health(ctx).Agents {
 		if agent.Report == nil {
@@ -94,7 +94,7 @@ func (a *Agent) TierHoles(ctx context.Context, topics []string, tell func(any) e
 }
 
 // lookAt goes through partitions, and tells how far it is from time to time.
-func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Head, total int64, report func(health.Hole) error, tell func(any) error) error {
+func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Head, total int64, report func(health.Hole) error, tell func(*admin.TierLook) error) error {
 	var looked atomic.Int64
 	looker := a.tier.NewLooker()
 	ctx, cancel := context.WithCancel(ctx)
@@ -112,7 +112,7 @@ func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Hea
 				mu.Unlock()
 			})
 		}()
-		err := a.awaitLook(done, tick.C, func() error { return tell(admin.TierLook{Looked: looked.Load(), Total: total}) })
+		err := a.awaitLook(done, tick.C, func() error { return tell(&admin.TierLook{Looked: looked.Load(), Total: total}) })
 		if err != nil {
 			cancel()
 			return fmt.Errorf("look at partition %s: %w", a.partitionName(p), err)
@@ -126,7 +126,7 @@ func (a *Agent) lookAt(ctx context.Context, heads map[id.Partition]*metadata.Hea
 			}
 		}
 	}
-	return tell(admin.TierLook{Looked: looked.Load(), Total: total, Done: true})
+	return tell(&admin.TierLook{Looked: looked.Load(), Total: total, Done: true})
 }
 
 // awaitLook returns what a look came to, and meanwhile says from time to time how far it is.
@@ -189,7 +189,7 @@ func (a *Agent) sameHead(ctx context.Context, p id.Partition, h *metadata.Head) 
 
 // TierSkip gives up records that can't be read: consumers pass over them from then on. Only
 // the partition's owner can do it.
-func (a *Agent) TierSkip(ctx context.Context, topic string, index int32, from, to int64) (any, error) {
+func (a *Agent) TierSkip(ctx context.Context, topic string, index int32, from, to int64) (*admin.Skipped, error) {
 	p, err := a.partitionOf(topic, index)
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func (a *Agent) TierSkip(ctx context.Context, topic string, index int32, from, t
 	if err != nil {
 		return nil, err
 	}
-	out := admin.Skipped{Topic: topic, Partition: index, Ranges: []health.Hole{}}
+	out := &admin.Skipped{Topic: topic, Partition: index, Ranges: []health.Hole{}}
 	for i := range gone {
 		e := &gone[i]
 		out.Ranges = append(out.Ranges, a.holeOf(e, time.Time{}))

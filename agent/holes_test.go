@@ -33,8 +33,8 @@ func (r *running) fetchAt(topic string, offset int64) (first int64, err error) {
 
 func (r *running) holes() (holes []health.Hole) {
 	r.t.Helper()
-	err := r.TierHoles(r.t.Context(), nil, func(v any) error {
-		if h := v.(admin.TierLook).Hole; h != nil {
+	err := r.TierHoles(r.t.Context(), nil, func(v *admin.TierLook) error {
+		if h := v.Hole; h != nil {
 			holes = append(holes, *h)
 		}
 		return nil
@@ -113,7 +113,7 @@ func TestHoleInTheTier(t *testing.T) {
 		t.Fatal(err)
 	}
 	skipped, err := a.TierSkip(t.Context(), "t", 0, lost.Base, lost.End)
-	if err != nil || len(skipped.(admin.Skipped).Ranges) != 1 {
+	if err != nil || len(skipped.Ranges) != 1 {
 		t.Fatalf("%+v, %v", skipped, err)
 	}
 	if first, err := a.fetchAt("t", lost.Base); err != nil || first != lost.End {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"varve/admin"
 	"varve/internal/id"
@@ -86,38 +85,9 @@ func (a *Agent) withoutLeader() (n int) {
 	return n
 }
 
-// Status is an agent's own state, as /v1/status tells it.
-type Status struct {
-	Broker           int32    `json:"broker"`
-	Incarnation      uint64   `json:"incarnation"`
-	Cluster          string   `json:"cluster"`
-	Version          string   `json:"version"`
-	Rack             string   `json:"rack,omitempty"`
-	Partitions       int      `json:"partitions"`
-	Topics           int      `json:"topics"`
-	Agents           []int32  `json:"agents"`
-	UnservedCount    int      `json:"partitions_without_leader"`
-	UntieredBytes    int64    `json:"untiered_bytes"`
-	OldestUntieredMs int64    `json:"oldest_untiered_ms"`
-	JournalBytes     int64    `json:"journal_untrimmed_bytes"`
-	JournalPressure  float64  `json:"journal_pressure"`
-	TierBytes        int64    `json:"tier_bytes"`
-	NotReady         []string `json:"not_ready,omitempty"`
-	// Stuck are partitions that can't be tiered, as something of them can't be read.
-	Stuck []StuckPartition `json:"stuck,omitempty"`
-}
-
-// StuckPartition is why a partition can't be tiered, and since when.
-type StuckPartition struct {
-	Topic     string    `json:"topic"`
-	Partition int32     `json:"partition"`
-	Since     time.Time `json:"since"`
-	Why       string    `json:"why"`
-}
-
 // Status returns the agent's state.
-func (a *Agent) Status() any {
-	s := Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
+func (a *Agent) Status() *admin.Status {
+	s := &admin.Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
 		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
 		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
 	for _, l := range a.view.Agents() {
@@ -128,7 +98,7 @@ func (a *Agent) Status() any {
 		if t, ok := a.view.TopicByID(k.Partition.Topic); ok {
 			name = t.Name
 		}
-		s.Stuck = append(s.Stuck, StuckPartition{name, k.Partition.Index, k.Since, k.Err.Error()})
+		s.Stuck = append(s.Stuck, admin.StuckPartition{Topic: name, Partition: k.Partition.Index, Since: k.Since, Why: k.Err.Error()})
 	}
 	now := a.millis()
 	for _, p := range a.owned.all() {

@@ -10,33 +10,11 @@ import (
 	"varve/wal"
 )
 
-// LossCost is what giving up a journal may cost.
-type LossCost struct {
-	JournalStatus
-	// Partitions may lose what isn't in the tier and no live member has.
-	Partitions int      `json:"partitions"`
-	Topics     []string `json:"topics"` // the first of them
-	// TopicsTotal counts those that are not listed as well.
-	TopicsTotal int `json:"topics_total"`
-	// Kept is what live members have and the bucket lacks: it stays. What may be lost was
-	// written after that; how much it was, nobody who is alive knows.
-	KeptEntries  uint64 `json:"kept_entries"`
-	KeptRecords  int64  `json:"kept_records"`
-	KeptBytes    int64  `json:"kept_bytes"`
-	NewestKeptMs int64  `json:"newest_kept_ms"` // timestamp of the newest such record, in ms since 1970; -1: there is none
-	// TieredMs is the timestamp of the newest record of these partitions that is in the
-	// bucket, in ms since 1970; -1: there is none.
-	TieredMs int64 `json:"newest_in_bucket_ms"`
-	// LostEntries is how many entries (of one or more batches) are lost for sure; -1: not
-	// known, as only the members that are gone knew how far the journal went.
-	LostEntries int64 `json:"lost_entries"`
-}
-
 // lossPatience bounds the reading of what live members have.
 const lossPatience = 10 * time.Second
 
 // LossCost reports what giving up a journal may cost, or cluster.ErrNoLoss.
-func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
+func (a *Agent) LossCost(ctx context.Context, j id.Journal) (*admin.LossCost, error) {
 	if !a.hasStarted() {
 		return nil, errStarting
 	}
@@ -44,7 +22,7 @@ func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := LossCost{JournalStatus: a.journalStatus(j, c.Record.Journal), Partitions: len(c.Partitions), Topics: []string{}, NewestKeptMs: -1, TieredMs: c.TieredMs, LostEntries: -1}
+	out := admin.LossCost{JournalStatus: a.journalStatus(j, c.Record.Journal), Partitions: len(c.Partitions), Topics: []string{}, NewestKeptMs: -1, TieredMs: c.TieredMs, LostEntries: -1}
 	seen := map[id.Topic]bool{}
 	for _, p := range c.Partitions {
 		if !seen[p.Topic] && len(seen) < reasonsShown {
@@ -59,11 +37,11 @@ func (a *Agent) LossCost(ctx context.Context, j id.Journal) (any, error) {
 	if c.Record.End > 0 {
 		out.LostEntries = int64(c.Record.End - min(c.Record.End, out.KeptEntries))
 	}
-	return out, nil
+	return &out, nil
 }
 
 // survivors finds out what live members have of a journal.
-func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost, out *LossCost) {
+func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost, out *admin.LossCost) {
 	var best id.Store
 	for i, s := range c.Record.Keepers() {
 		out.Members[i].Entries = -1
@@ -97,18 +75,8 @@ func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost,
 	}
 }
 
-// Loss is what giving up a journal came to.
-type Loss struct {
-	Journal string `json:"journal"`
-	Kept    uint64 `json:"kept_entries"`
-	Whole   bool   `json:"whole"` // nothing was lost after all
-	Gone    bool   `json:"gone"`  // nothing of it was left
-	// Lost is how many entries were lost; -1: not known, 0 is possible.
-	Lost int64 `json:"lost_entries"`
-}
-
 // AcceptLoss gives up what no live agent has of a journal.
-func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (any, error) {
+func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (*admin.Loss, error) {
 	if !a.hasStarted() {
 		return nil, errStarting
 	}
@@ -117,5 +85,5 @@ func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (any, error) {
 		return nil, err
 	}
 	a.log.Warn("loss accepted by an operator", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "whole", l.Whole, "gone", l.Gone, "client", admin.Client(ctx))
-	return Loss{j.String(), l.Kept, l.Whole, l.Gone, l.Lost}, nil
+	return &admin.Loss{Journal: j.String(), Kept: l.Kept, Whole: l.Whole, Gone: l.Gone, Lost: l.Lost}, nil
 }

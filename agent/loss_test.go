@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/admin"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -124,9 +125,9 @@ func TestLossInTheMiddle(t *testing.T) {
 		one.finds("t", from, [2]int64{0, 60}, [2]int64{100, 120})
 	}
 	one.each("t", 120, 130)
-	var s ClusterStatus
+	var s admin.ClusterStatus
 	one.journalStatuses(&s)
-	if n := slices.IndexFunc(s.Journals, func(j JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
+	if n := slices.IndexFunc(s.Journals, func(j admin.JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
 		t.Errorf("the status doesn't tell of the loss: %+v", s.Journals)
 	}
 	p := one.owned.all()[0]

@@ -11,19 +11,14 @@ import (
 	"varve/internal/id"
 )
 
-// Balanced is what balancing came to.
-type Balanced struct {
-	Moves int `json:"moves"` // that were asked for
-}
-
 // Balance asks for the moves after which all agents have equally many partitions.
-func (a *Agent) Balance(ctx context.Context) (any, error) {
+func (a *Agent) Balance(ctx context.Context) (*admin.Balanced, error) {
 	to := controller.Level(a.view)
 	if err := a.editor.ChangeMoves(ctx, to); err != nil {
 		return nil, err
 	}
 	a.log.Info("balancing requested by an operator", "moves", len(to), "client", admin.Client(ctx))
-	return Balanced{len(to)}, nil
+	return &admin.Balanced{Moves: len(to)}, nil
 }
 
 // Drain makes an agent own nothing, or, if undone, something again.
