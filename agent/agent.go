@@ -31,6 +31,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/owner"
 	"varve/ownjournal"
 	"varve/partition"
 	"varve/s3store"
@@ -81,7 +82,9 @@ type Agent struct {
 
 	session      atomic.Pointer[metadata.Session]
 	own          *ownjournal.Journal // this incarnation's
-	owned        *owned
+	owned        *owner.Set
+	owner        *owner.Owner
+	mover        *owner.Mover
 	parts        *partition.Deps
 	broker       *broker.Broker
 	tier         *tier
@@ -92,16 +95,13 @@ type Agent struct {
 	probing      sync.Map // incarnations that are being asked whether they live
 	revoked      sync.Map // leases that this agent ended
 	tails        *replica.Tails
-	adoptions    adoptions
-	adopting     *adopting
 	seen         *metadata.Seen
 	bucket       *bucketClaim
 	registered   atomic.Int64 // revision of this agent's key
 	control      *controller.Controller
-	unserved     unserved
-	halved       atomic.Int64  // how often the caches are, for want of memory
-	leaving      atomic.Bool   // told to stop
-	moving       chan struct{} // holds a token while partitions are moved
+	unserved     *owner.Unserved
+	halved       atomic.Int64 // how often the caches are, for want of memory
+	leaving      atomic.Bool  // told to stop
 	listeners    []net.Listener
 	peerListener net.Listener
 	peerTLS      *replica.TLS // nil: connections with other agents are plain
@@ -130,8 +130,8 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	}
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk
-	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
-		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
+	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log),
+		fatal: make(chan error, 1), started: make(chan struct{})}
 	a.inspect = &inspector{a: a, places: newPlaces(a)}
 	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.inspect.places, done: make(chan struct{})}
 	return a, nil
@@ -160,7 +160,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	a.inspect.began.Store(a.millis())
 	a.inspect.unopened()
 	close(a.started)
-	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
+	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.Len(), "took", a.deps.Now().Sub(began))
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -297,6 +297,12 @@ func (a *Agent) serve(_, life context.Context) error {
 	a.openGroups()
 	a.parts = &partition.Deps{Journal: a.own.Writer(), Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
+	serves := owner.Deps{
+		Self: a.self, Incarnation: a.inc, Store: a.store.ID(), Set: a.owned, Unserved: a.unserved, Partition: a.parts, View: a.view, Meta: a.deps.Meta, Heads: a.heads, Seen: a.seen,
+		Tails: a.tails, Mine: a.own.ID, Flush: a.tier.upload.Flush, EtcdAnswers: a.etcdAnswers, Opening: a.inspect.noteOpening, Leaving: a.leaving.Load,
+		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
+	}
+	a.owner, a.mover = owner.New(serves), owner.NewMover(serves)
 	b, err := broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, Tier: a.tier, Journal: a.store, Groups: a.groups,
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
@@ -327,9 +333,10 @@ func (a *Agent) serve(_, life context.Context) error {
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.runController(life)
 	a.run(func() { a.follow(life) })
+	a.run(func() { a.owner.Run(life) })
 	a.run(func() { a.own.Run(life) })
 	a.run(func() { ownjournal.NewDisk(a.journalDeps(), a.own.ID).Run(life) })
-	a.run(func() { a.followMoves(life) })
+	a.run(func() { a.mover.Run(life) })
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.watchHoles(life) })
 	a.run(func() { a.forgetOffsets(life) })

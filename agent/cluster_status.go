@@ -120,7 +120,7 @@ func (a *Agent) Journals() *admin.JournalsStatus {
 			s.Waiting = append(s.Waiting, admin.Reason{What: j.String(), Why: why})
 		}
 	}
-	for p, why := range a.unserved.all() {
+	for p, why := range a.unserved.All() {
 		s.Unserved = append(s.Unserved, admin.Reason{What: a.topicName(p.Topic) + "/" + strconv.Itoa(int(p.Index)), Why: why})
 	}
 	s.UnservedTotal = len(s.Unserved)

@@ -101,7 +101,7 @@ func TestStopWithoutBucket(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), 9, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
-	a.until("it owns a partition", func() bool { return a.owned.len() > 0 })
+	a.until("it owns a partition", func() bool { return a.owned.Len() > 0 })
 	a.produce("t", 0, 100)
 	away.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

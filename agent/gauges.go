@@ -67,8 +67,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	tell(diskFull, yes(disk.Full != ""))
 	tell(bucketFailing, yes(g.i.places.bucket().Error != ""))
 	tell(leaderless, float64(a.withoutLeader()))
-	tell(led, float64(a.owned.len()))
-	tell(unopened, float64(len(a.unserved.all())))
+	tell(led, float64(a.owned.Len()))
+	tell(unopened, float64(len(a.unserved.All())))
 	g.members(tell)
 	clocks := g.i.places.clocks()
 	for name, ms := range map[string]*int64{"etcd": clocks.EtcdMs, "bucket": clocks.BucketMs} {
@@ -97,7 +97,7 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 	}
 	under := 0
 	if connected < a.cfg.Replication.Factor {
-		under = a.owned.len()
+		under = a.owned.Len()
 	}
 	tell(underReplicated, float64(under))
 	s := &health.Snapshot{}
@@ -131,7 +131,7 @@ func (a *Agent) liveName(t id.Topic) string {
 
 func (a *Agent) sizes() map[id.Topic]meter.Size {
 	out := map[id.Topic]meter.Size{}
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		s, sum := p.State(), out[p.ID().Topic]
 		out[p.ID().Topic] = meter.Size{Local: sum.Local + s.LocalBytes, Tier: sum.Tier + s.TierBytes}
 	}

@@ -29,7 +29,7 @@ func TestReadyMeansServing(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), partitions, 1, nil, "many"); err != nil {
 		t.Fatal(err)
 	}
-	a.until("served", func() bool { return a.owned.len() == partitions })
+	a.until("served", func() bool { return a.owned.Len() == partitions })
 	a.produce("many", 0, 50)
 	topic, _ := a.view.Topic("many")
 	a.crash()
@@ -55,7 +55,7 @@ func TestReadyMeansServing(t *testing.T) {
 			t.Fatal(b.NotReady())
 		}
 	}
-	if n := b.owned.len(); n != partitions {
+	if n := b.owned.Len(); n != partitions {
 		t.Errorf("ready with %d of %d partitions", n, partitions)
 	}
 }

@@ -61,7 +61,7 @@ func TestHoleInTheTier(t *testing.T) {
 		t.Fatal(err)
 	}
 	a = w.start()
-	lost := a.owned.all()[0].Head().Slices[1]
+	lost := a.owned.All()[0].Head().Slices[1]
 	key := object.Key(lost.Object)
 	body, err := w.bucket.Get(t.Context(), key, 0, -1)
 	if err != nil {

@@ -88,7 +88,7 @@ func (a *Agent) withoutLeader() (n int) {
 // Status returns the agent's state.
 func (a *Agent) Status() *admin.Status {
 	s := &admin.Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
-		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
+		Partitions: a.owned.Len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
 		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
 	for _, l := range a.view.Agents() {
 		s.Agents = append(s.Agents, int32(l.Broker))
@@ -101,7 +101,7 @@ func (a *Agent) Status() *admin.Status {
 		s.Stuck = append(s.Stuck, admin.StuckPartition{Topic: name, Partition: k.Partition.Index, Since: k.Since, Why: k.Err.Error()})
 	}
 	now := a.millis()
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		bytes, oldest := p.PendingBytes()
 		s.UntieredBytes += bytes
 		if bytes > 0 {

@@ -56,7 +56,7 @@ func (i *inspector) tell(ctx context.Context, what uint32) ([]byte, error) {
 	case tellReport:
 		return json.Marshal(i.report(ctx))
 	case tellEnds:
-		return encodeEnds(i.a.owned.all()), nil
+		return encodeEnds(i.a.owned.All()), nil
 	}
 	return nil, fmt.Errorf("this agent doesn't know what %d is", what)
 }
@@ -145,7 +145,7 @@ func (i *inspector) report(ctx context.Context) *health.Report {
 		return r
 	}
 	r.NotReady = i.notReady()
-	r.Partitions = a.owned.len()
+	r.Partitions = a.owned.Len()
 	bytes, oldest := a.tier.upload.Waiting()
 	r.UntieredBytes, r.OldestUntieredMs = bytes, oldest.Milliseconds()
 	r.JournalBytes, r.JournalPressure = a.store.Untrimmed(), a.store.Pressure()
@@ -201,7 +201,7 @@ func (a *Agent) partitionName(p id.Partition) string {
 }
 
 func (a *Agent) unservedReasons() (list []health.Reason) {
-	for p, why := range a.unserved.all() {
+	for p, why := range a.unserved.All() {
 		list = append(list, health.Reason{What: a.partitionName(p), Why: why})
 	}
 	return list

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"time"
 
+	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/owner"
 	"varve/ownjournal"
 	"varve/wal"
 )
@@ -26,7 +28,7 @@ func (a *Agent) openJournal(ctx, _ context.Context) (err error) {
 
 func (a *Agent) journalDeps() ownjournal.Deps {
 	return ownjournal.Deps{
-		Self: a.self, Incarnation: a.inc, Store: a.store, Node: a.peers, View: a.view, Meta: a.deps.Meta, Seen: a.seen, Partitions: needs{a},
+		Self: a.self, Incarnation: a.inc, Store: a.store, Node: a.peers, View: a.view, Meta: a.deps.Meta, Seen: a.seen, Partitions: needs{a.owned, a.view},
 		Registered: func() metadata.Revision { return metadata.Revision(a.registered.Load()) }, Leaving: a.leaving.Load,
 		Flush: func(ctx context.Context) error { return a.tier.flush(ctx) }, Waiting: a.stands,
 		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
@@ -34,15 +36,21 @@ func (a *Agent) journalDeps() ownjournal.Deps {
 }
 
 // needs tells what partitions here need of journals.
-type needs struct{ a *Agent }
+type needs struct {
+	set  *owner.Set
+	view *cluster.View
+}
 
 func (n needs) Needs(f func(id.Journal, wal.Pos)) {
-	for _, p := range n.a.owned.all() {
+	for _, p := range n.set.All() {
 		p.Needs(f)
 	}
 }
 
-func (n needs) Accounts(p id.Partition) bool { return n.a.owned.Get(p) != nil || n.a.gone(p) }
+func (n needs) Accounts(p id.Partition) bool {
+	_, exists := n.view.TopicByID(p.Topic)
+	return n.set.Get(p) != nil || n.set.Retired(p, exists)
+}
 
 // askPatience bounds the question whether etcd is there.
 const askPatience = time.Second

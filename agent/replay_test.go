@@ -39,7 +39,7 @@ func TestReplayOfManyPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.until("the journal's files are recycled", func() bool {
-		p := a.owned.all()[0]
+		p := a.owned.All()[0]
 		d, tier, _, err := p.Tail(0, 1, true, -1)
 		d.Release()
 		return err == nil && tier

@@ -61,7 +61,7 @@ func (a *Agent) endSession(ctx context.Context) {
 }
 
 func (a *Agent) closePartitions() {
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		p.Close()
 	}
 }
@@ -82,7 +82,7 @@ func (a *Agent) bucketTakes(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		if len(a.heirs()) > 0 || ctx.Err() != nil {
+		if len(a.mover.Heirs()) > 0 || ctx.Err() != nil {
 			a.log.Warn("bucket unavailable, nothing is uploaded before the stop", "err", err)
 			return false
 		}
@@ -122,7 +122,7 @@ func (a *Agent) flush(ctx context.Context) {
 	}
 	var bytes int64
 	partitions := 0
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		if n, _ := p.PendingBytes(); n > 0 {
 			bytes += n
 			partitions++

@@ -69,7 +69,7 @@ func TestChangeThatOthersOvertook(t *testing.T) {
 	w.meddle = new(meddled)
 	one := w.start()
 	one.produce("t", 0, 10)
-	p, old := one.owned.all()[0], one.own.ID()
+	p, old := one.owned.All()[0], one.own.ID()
 	next := id.Journal{Writer: old.Writer, Seq: old.Seq + 1}
 	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: one.millis(), Value: []byte("v")}}, func(kafka.Batch) {})
 	if err != nil {
@@ -121,10 +121,10 @@ func TestPartitionComesBackLater(t *testing.T) {
 	if err := one.tier.flush(t.Context()); err != nil { // as before a hand-over
 		t.Fatal(err)
 	}
-	former := one.owned.all()[0]
+	former := one.owned.All()[0]
 	key := metadata.HeadKey(former.ID())
 	for range 2 {
-		was := one.owned.all()[0].State().Epoch
+		was := one.owned.All()[0].State().Epoch
 		kv, err := one.deps.Meta.Get(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
@@ -145,7 +145,7 @@ func TestPartitionComesBackLater(t *testing.T) {
 			return p != nil && p.State().Epoch == was+2
 		})
 	}
-	one.lose(former)
+	one.owned.Lose(former)
 	if p := one.owned.Get(former.ID()); p == nil || p == former {
 		t.Fatal("the end of the former one took the new one away")
 	}

@@ -112,7 +112,7 @@ func (a *Agent) remember(p id.Partition) int64 {
 // uploads returns the owned partitions, for the uploader.
 func (a *Agent) uploads() iter.Seq[upload.Source] {
 	return func(yield func(upload.Source) bool) {
-		for _, p := range a.owned.all() {
+		for _, p := range a.owned.All() {
 			if !yield(p) {
 				return
 			}
@@ -123,7 +123,7 @@ func (a *Agent) uploads() iter.Seq[upload.Source] {
 // retained returns the owned partitions, for retention.
 func (a *Agent) retained() iter.Seq[retain.Source] {
 	return func(yield func(retain.Source) bool) {
-		for _, p := range a.owned.all() {
+		for _, p := range a.owned.All() {
 			if !yield(p) {
 				return
 			}

@@ -105,10 +105,10 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 	if _, err := kadm.NewClient(one.client()).CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
-	one.until("served", func() bool { return one.owned.len() == 1 })
-	p := one.owned.all()[0]
+	one.until("served", func() bool { return one.owned.Len() == 1 })
+	p := one.owned.All()[0]
 	last, free := stuck(t, id.Partition{Topic: p.ID().Topic, Index: 99})
-	one.owned.put(last)
+	one.owned.Put(last)
 	trimmed := make(chan struct{})
 	go func() {
 		one.own.Trim(t.Context())
@@ -123,7 +123,7 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 	before := one.store.Untrimmed()
 	free()
 	<-trimmed
-	one.owned.remove(last.ID())
+	one.owned.Remove(last.ID())
 	if after := one.store.Untrimmed(); after < before {
 		t.Errorf("%d of %d bytes were trimmed, and nothing is in the tier", before-after, before)
 	}

@@ -1,4 +1,4 @@
-package agent
+package owner
 
 import (
 	"cmp"
@@ -17,56 +17,56 @@ import (
 
 // open serves partitions of which no tail is to be adopted, and begins to adopt those of
 // the others.
-func (a *Agent) open(ctx context.Context, fresh []*candidate, live []id.Incarnation) {
+func (o *Owner) open(ctx context.Context, fresh []*candidate, live []id.Incarnation) {
 	if len(fresh) == 0 {
 		return
 	}
-	journals, err := a.journalsNow(ctx)
+	journals, err := o.journalsNow(ctx)
 	if err == nil {
-		a.findTails(fresh, journals)
+		findTails(fresh, journals, o.deps.Mine())
 	}
 	lost := losses(journals)
 	var ready, behind []*candidate
 	for _, c := range fresh {
 		switch {
 		case err != nil || c.why != nil:
-			a.unserved.note(a, c.topic, c.p.ID(), cmp.Or(c.why, err))
+			o.deps.Unserved.Note(c.topic.Name, c.p.ID(), cmp.Or(c.why, err))
 		case len(c.tails) > 0:
 			behind = append(behind, c)
 		default:
-			a.adopt(c, nil, lost)
+			o.adopt(c, nil, lost)
 			ready = append(ready, c)
 		}
 	}
-	a.serveAll(ctx, ready)
+	o.serveAll(ctx, ready)
 	if len(behind) > 0 {
-		a.beginAdopting(ctx, behind, live, lost)
+		o.beginAdopting(ctx, behind, live, lost)
 	}
 }
 
 // serveAll begins to serve partitions of which all is adopted.
-func (a *Agent) serveAll(ctx context.Context, ready []*candidate) {
+func (o *Owner) serveAll(ctx context.Context, ready []*candidate) {
 	if len(ready) == 0 {
 		return
 	}
 	var unsettled []*partition.Partition
 	for _, c := range ready {
 		c.p.Serve()
-		a.owned.put(c.p)
-		a.unserved.forget(c.p.ID())
+		o.deps.Set.Put(c.p)
+		o.deps.Unserved.forget(c.p.ID())
 		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == metadata.StartUnknown {
 			unsettled = append(unsettled, c.p)
 		}
 	}
-	a.log.Info("partitions opened", "count", len(ready), "partitions", a.namesOf(ready))
-	a.settle(ctx, unsettled)
+	o.deps.Log.Info("partitions opened", "count", len(ready), "partitions", namesOf(ready))
+	o.settle(ctx, unsettled)
 }
 
 // namesLogged bounds the partitions that one line of the log names.
 const namesLogged = 50
 
 // namesOf lists partitions for the log: by topic, with the indexes.
-func (a *Agent) namesOf(all []*candidate) string {
+func namesOf(all []*candidate) string {
 	by := map[string][]int{}
 	for _, c := range all[:min(len(all), namesLogged)] {
 		by[c.topic.Name] = append(by[c.topic.Name], int(c.p.ID().Index))
@@ -82,21 +82,13 @@ func (a *Agent) namesOf(all []*candidate) string {
 	return strings.Join(names, " ")
 }
 
-// incarnations are the agents that live.
-func (a *Agent) incarnations() (list []id.Incarnation) {
-	for _, l := range a.view.Agents() {
-		list = append(list, l.Incarnation)
-	}
-	return list
-}
-
 // settle stores in the background where the epochs of adopted partitions began, so
 // that etcd can forget journals even of partitions that nobody writes to any more.
-func (a *Agent) settle(ctx context.Context, all []*partition.Partition) {
+func (o *Owner) settle(ctx context.Context, all []*partition.Partition) {
 	if len(all) == 0 {
 		return
 	}
-	a.run(func() {
+	o.deps.Go(func() {
 		for _, p := range all {
 			for ctx.Err() == nil {
 				err := p.UpdateHead(ctx, func(*metadata.Head) error { return nil })

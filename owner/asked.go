@@ -1,4 +1,4 @@
-package agent
+package owner
 
 import (
 	"context"
@@ -15,15 +15,15 @@ import (
 // no flush, and what was asked for is looked at again.
 const movePatience = 30 * time.Second
 
-// followMoves gives away what somebody asked this agent to give away, until ctx ends.
+// Run gives away what somebody asked this agent to give away, until ctx ends.
 // What is asked for while a round is under way forms the next.
-func (a *Agent) followMoves(ctx context.Context) {
+func (m *Mover) Run(ctx context.Context) {
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
 	for {
-		changed := a.view.Changed()
-		if !a.leaving.Load() {
-			a.makeMoves(ctx)
+		changed := m.deps.View.Changed()
+		if !m.deps.Leaving() {
+			m.makeMoves(ctx)
 		}
 		select {
 		case <-changed:
@@ -35,36 +35,36 @@ func (a *Agent) followMoves(ctx context.Context) {
 }
 
 // makeMoves makes one round: all moves of partitions that this agent serves.
-func (a *Agent) makeMoves(ctx context.Context) {
+func (m *Mover) makeMoves(ctx context.Context) {
 	to := map[*partition.Partition]cluster.Live{}
 	asked := map[*partition.Partition]cluster.Move{}
-	for at, m := range a.view.Moves() {
-		p := a.owned.Get(at)
+	for at, wish := range m.deps.View.Moves() {
+		p := m.deps.Set.Get(at)
 		if p == nil {
 			continue
 		}
-		heir, ok := a.heir(m.To)
+		heir, ok := m.heir(wish.To)
 		if !ok {
 			continue // the controller drops it if that stays so
 		}
-		to[p], asked[p] = heir, m
+		to[p], asked[p] = heir, wish
 	}
-	if len(to) == 0 || !a.etcdAnswers(ctx) {
+	if len(to) == 0 || !m.deps.EtcdAnswers(ctx) {
 		return
 	}
-	began := a.deps.Now()
-	moved := a.move(ctx, movePatience, to)
-	for p, m := range asked {
-		if a.owned.Get(p.ID()) != p {
-			a.moved(ctx, p.ID(), m)
+	began := m.deps.Now()
+	moved := m.Move(ctx, movePatience, to)
+	for p, wish := range asked {
+		if m.deps.Set.Get(p.ID()) != p {
+			m.moved(ctx, p.ID(), wish)
 		}
 	}
-	a.log.Info("partitions moved", "moved", moved, "of", len(to), "took", a.deps.Now().Sub(began))
+	m.deps.Log.Info("partitions moved", "moved", moved, "of", len(to), "took", m.deps.Now().Sub(began))
 }
 
 // heir is the agent that a move names, if it can take something now.
-func (a *Agent) heir(b id.Broker) (cluster.Live, bool) {
-	for _, l := range a.heirs() {
+func (m *Mover) heir(b id.Broker) (cluster.Live, bool) {
+	for _, l := range m.Heirs() {
 		if l.Broker == b {
 			return l, true
 		}
@@ -74,12 +74,12 @@ func (a *Agent) heir(b id.Broker) (cluster.Live, bool) {
 
 // moved takes away the wish for a move that was fulfilled. If it isn't stored, the
 // controller sees that the partition is where it was to go.
-func (a *Agent) moved(ctx context.Context, at id.Partition, m cluster.Move) {
-	a.run(func() {
+func (m *Mover) moved(ctx context.Context, at id.Partition, wish cluster.Move) {
+	m.deps.Go(func() {
 		key := metadata.MoveKey(at)
-		_, err := a.heads.Write(ctx, []metadata.Guard{{Key: key, Mod: m.Mod}}, metadata.Delete(key))
+		_, err := m.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: wish.Mod}}, metadata.Delete(key))
 		if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
-			a.log.Debug("finished move not removed yet", "partition", at, "err", err)
+			m.deps.Log.Debug("finished move not removed yet", "partition", at, "err", err)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package agent
+package owner
 
 import (
 	"context"
@@ -10,16 +10,16 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/wal"
+	"varve/wal/replica"
 )
 
-// adopting is the reading of adopted tails, which may take long, beside all else that
-// this agent does. What was read is handed back to follow's goroutine, which alone
-// decides whether it is still wanted, and serves.
-type adopting struct {
+// reading is the reading of adopted tails, which may take long, beside all else that
+// this agent does. What was read is handed back to Run's goroutine, which alone decides
+// whether it is still wanted, and serves.
+type reading struct {
 	ready chan struct{} // has a value when some are done
 	slots chan struct{} // bounds how many journals are read at a time
-
-	tries map[id.Partition]*try // follow's own
 
 	mu   sync.Mutex
 	done []*candidate
@@ -29,9 +29,9 @@ type adopting struct {
 type try struct {
 	c     *candidate
 	live  []id.Incarnation // who could be asked
-	over  bool             // it failed,
-	until time.Time        // and is not tried again before,
-	pause time.Duration    // since it failed as often as this has doubled
+	over  bool             // it failed
+	until time.Time        // it is not tried again before that
+	pause time.Duration    // between the last failure and until
 }
 
 const (
@@ -40,8 +40,8 @@ const (
 	adoptPauseMax = 5 * time.Second // and at most, unless something changes before
 )
 
-func newAdopting() *adopting {
-	return &adopting{ready: make(chan struct{}, 1), slots: make(chan struct{}, adoptAtOnce), tries: map[id.Partition]*try{}}
+func newReading() *reading {
+	return &reading{ready: make(chan struct{}, 1), slots: make(chan struct{}, adoptAtOnce)}
 }
 
 // waits reports whether a partition whose owner here has that epoch is to be left alone:
@@ -69,15 +69,15 @@ func (t *try) failed(now time.Time) {
 
 // beginAdopting reads the tails of partitions in the background. The partitions share
 // the reading of a journal, and each is done as soon as those that it needs are read.
-func (a *Agent) beginAdopting(ctx context.Context, all []*candidate, live []id.Incarnation, lost map[id.Incarnation]bool) {
+func (o *Owner) beginAdopting(ctx context.Context, all []*candidate, live []id.Incarnation, lost map[id.Incarnation]bool) {
 	by := map[id.Journal]map[id.Partition]*candidate{}
 	var tails []tail
 	for _, c := range all {
 		t := &try{c: c, live: live}
-		if was := a.adopting.tries[c.p.ID()]; was != nil && was.c.head.Epoch == c.head.Epoch {
+		if was := o.memory.tries[c.p.ID()]; was != nil && was.c.head.Epoch == c.head.Epoch {
 			t.pause = was.pause
 		}
-		a.adopting.tries[c.p.ID()] = t
+		o.memory.tries[c.p.ID()] = t
 		c.waits, c.from = len(c.tails), make(map[id.Journal]id.Store, len(c.tails))
 		for _, t := range c.tails {
 			if by[t.Journal] == nil {
@@ -88,11 +88,11 @@ func (a *Agent) beginAdopting(ctx context.Context, all []*candidate, live []id.I
 		}
 	}
 	slices.SortFunc(tails, tail.compare)
-	a.run(func() { a.readTails(ctx, tails, by, lost) })
+	o.deps.Go(func() { o.readTails(ctx, tails, by, lost) })
 }
 
 // readTails reads journals side by side and hands back the partitions that are done.
-func (a *Agent) readTails(ctx context.Context, tails []tail, by map[id.Journal]map[id.Partition]*candidate, lost map[id.Incarnation]bool) {
+func (o *Owner) readTails(ctx context.Context, tails []tail, by map[id.Journal]map[id.Partition]*candidate, lost map[id.Incarnation]bool) {
 	type result struct {
 		journal id.Journal
 		found   content
@@ -100,15 +100,15 @@ func (a *Agent) readTails(ctx context.Context, tails []tail, by map[id.Journal]m
 	}
 	results := make(chan result, len(tails))
 	for _, t := range tails {
-		a.run(func() {
+		o.deps.Go(func() {
 			select {
-			case a.adopting.slots <- struct{}{}:
-				defer func() { <-a.adopting.slots }()
+			case o.reading.slots <- struct{}{}:
+				defer func() { <-o.reading.slots }()
 			case <-ctx.Done():
 				results <- result{t.Journal, content{}, ctx.Err()}
 				return
 			}
-			found, err := a.readTail(ctx, t, by[t.Journal])
+			found, err := o.readTail(ctx, t, by[t.Journal])
 			results <- result{t.Journal, found, err}
 		})
 	}
@@ -126,16 +126,34 @@ func (a *Agent) readTails(ctx context.Context, tails []tail, by map[id.Journal]m
 				continue
 			}
 			if c.why == nil {
-				a.adopt(c, found, lost)
+				o.adopt(c, found, lost)
 			}
 			done = append(done, c)
 		}
-		a.adopting.hand(done)
+		o.reading.hand(done)
 	}
 }
 
-// hand gives partitions to follow's goroutine.
-func (d *adopting) hand(done []*candidate) {
+// readTail reads the directories of one journal. A journal that can't be read now makes the
+// partitions wait that it may hold a part of.
+func (o *Owner) readTail(ctx context.Context, t tail, by map[id.Partition]*candidate) (content, error) {
+	live := func(s id.Store) bool { _, live := o.deps.View.Store(s); return live }
+	from, all, err := o.deps.Tails.Gather(ctx, t.Journal, t.rec.End, t.rec.Keepers(), live, func(r *wal.Record) bool {
+		c := by[r.Partition]
+		return c != nil && c.head.Written(t.Writer, r.Epoch)
+	})
+	if err != nil {
+		return content{}, fmt.Errorf("its newest records may lie in journal %v, of which no live agent has all; 'varve cluster accept-loss' gives them up: %w", t.Journal, err)
+	}
+	found := content{from, map[id.Partition][]replica.Batch{}}
+	for _, b := range all {
+		found.by[b.Partition] = append(found.by[b.Partition], b)
+	}
+	return found, nil
+}
+
+// hand gives partitions to Run's goroutine.
+func (d *reading) hand(done []*candidate) {
 	if len(done) == 0 {
 		return
 	}
@@ -149,16 +167,20 @@ func (d *adopting) hand(done []*candidate) {
 	}
 }
 
-// adopted returns the partitions whose tails were adopted, if they are still this agent's
-// as they were.
-func (a *Agent) adopted(known map[id.Journal]cluster.Journal) (ready []*candidate) {
-	d := a.adopting
+// take returns what was handed back since the last call.
+func (d *reading) take() []*candidate {
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	done := d.done
 	d.done = nil
-	d.mu.Unlock()
-	for _, c := range done {
-		t := d.tries[c.p.ID()]
+	return done
+}
+
+// adopted returns the partitions whose tails were adopted, if they are still this agent's
+// as they were.
+func (o *Owner) adopted(known map[id.Journal]cluster.Journal) (ready []*candidate) {
+	for _, c := range o.reading.take() {
+		t := o.memory.tries[c.p.ID()]
 		if t == nil || t.c != c {
 			continue // it is another's by now, or was begun anew
 		}
@@ -166,26 +188,26 @@ func (a *Agent) adopted(known map[id.Journal]cluster.Journal) (ready []*candidat
 			c.why = cutSince(c.tails, known)
 		}
 		if c.why != nil {
-			t.failed(a.deps.Now())
-			a.unserved.note(a, c.topic, c.p.ID(), c.why)
+			t.failed(o.deps.Now())
+			o.deps.Unserved.Note(c.topic.Name, c.p.ID(), c.why)
 			continue
 		}
-		delete(d.tries, c.p.ID())
+		delete(o.memory.tries, c.p.ID())
 		ready = append(ready, c)
 	}
-	a.reachTails(ready)
+	o.reachTails(ready)
 	return ready
 }
 
 // reachTails sees to it that partitions find their tails from now on.
-func (a *Agent) reachTails(all []*candidate) {
+func (o *Owner) reachTails(all []*candidate) {
 	seen := map[id.Journal]bool{}
 	for _, c := range all {
-		a.adoptions.note(c.tails)
+		o.adoptions.note(c.tails)
 		for _, t := range c.tails {
-			if at := c.from[t.Journal]; !seen[t.Journal] && at != a.store.ID() {
+			if at := c.from[t.Journal]; !seen[t.Journal] && at != o.deps.Store {
 				seen[t.Journal] = true
-				a.tails.Follow(t.Journal, t.rec.End, at, t.rec.Keepers())
+				o.deps.Tails.Follow(t.Journal, t.rec.End, at, t.rec.Keepers())
 			}
 		}
 	}
