@@ -204,7 +204,7 @@ func TestLostDiskIsNotForgotten(t *testing.T) {
 	}
 	for j, rec := range b.view.Journals() {
 		if j.Writer != b.inc && rec.End > 0 {
-			if loss, err := b.control.AcceptLoss(t.Context(), j); err != nil || !loss.Gone {
+			if loss, err := b.election.control.AcceptLoss(t.Context(), j); err != nil || !loss.Gone {
 				t.Fatalf("%+v, %v", loss, err)
 			}
 		}

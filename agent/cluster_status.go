@@ -101,7 +101,7 @@ const reasonsShown = 100
 func (a *Agent) Journals() *admin.JournalsStatus {
 	j := a.own.ID()
 	s := &admin.JournalsStatus{Broker: int32(a.self), Journal: j.String(), Members: []admin.LagStatus{}, Waiting: []admin.Reason{}, Unserved: []admin.Reason{}}
-	for _, m := range a.peers.Members(j) {
+	for _, m := range a.near.peers.Members(j) {
 		b, known := a.view.Home(m.Store)
 		if !known {
 			b = id.NoBroker
@@ -116,7 +116,7 @@ func (a *Agent) Journals() *admin.JournalsStatus {
 		s.Members = append(s.Members, l)
 	}
 	if a.hasStarted() {
-		for j, why := range a.control.Waiting() {
+		for j, why := range a.election.control.Waiting() {
 			s.Waiting = append(s.Waiting, admin.Reason{What: j.String(), Why: why})
 		}
 	}
@@ -139,8 +139,8 @@ func (a *Agent) advertisedHTTP() string {
 	if err != nil {
 		return bound
 	}
-	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.endpoints) > 0 {
-		return net.JoinHostPort(a.endpoints[0].Host, port)
+	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.doors.endpoints) > 0 {
+		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
 	}
 	return bound
 }

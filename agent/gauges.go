@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/group"
 	"varve/health"
 	"varve/internal/id"
 	"varve/meter"
@@ -90,7 +91,7 @@ func yes(b bool) float64 {
 func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 	a := g.i.a
 	connected := 0
-	for _, m := range a.peers.Members(a.own.ID()) {
+	for _, m := range a.near.peers.Members(a.own.ID()) {
 		if m.Own || !m.Connected.IsZero() && !m.Behind {
 			connected++
 		}
@@ -114,10 +115,10 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 }
 
 // openMeters registers what is counted by topic and by group.
-func (a *Agent) openMeters() *meter.Topics {
+func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
 	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, a.liveName, a.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, a.progress, a.inspect.ends))
+		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return a.progress(ctx, groups) }, a.inspect.ends))
 	}
 	return topics
 }
@@ -139,8 +140,8 @@ func (a *Agent) sizes() map[id.Topic]meter.Size {
 }
 
 // progress is how far the groups that this agent coordinates got.
-func (a *Agent) progress(ctx context.Context) (out []meter.Group, err error) {
-	groups, err := a.groups.Progress(ctx)
+func (a *Agent) progress(ctx context.Context, of *group.Groups) (out []meter.Group, err error) {
+	groups, err := of.Progress(ctx)
 	for _, g := range groups {
 		n := meter.Group{Name: g.Group}
 		for _, c := range g.Committed {
@@ -164,7 +165,7 @@ func (i *inspector) ends(ctx context.Context) map[id.Partition]int64 {
 	var wg sync.WaitGroup
 	for _, l := range i.a.view.Agents() {
 		wg.Go(func() {
-			b, err := i.a.peers.Tell(ctx, l.Store, tellEnds)
+			b, err := i.a.near.peers.Tell(ctx, l.Store, tellEnds)
 			if err != nil {
 				return // its partitions have no known end
 			}

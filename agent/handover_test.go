@@ -56,13 +56,13 @@ func TestUncertainHandOver(t *testing.T) {
 	})
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.mover.Move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
 	}()
 	for range 3 { // the hand-over was tried again, or taken back, in vain
 		<-tries
 	}
 	other := map[*partition.Partition]cluster.Live{p: {Broker: 3, Agent: metadata.Agent{Incarnation: 901}}}
-	if n := one.mover.Move(t.Context(), 1500*time.Millisecond, other); n != 0 {
+	if n := one.serves.mover.Move(t.Context(), 1500*time.Millisecond, other); n != 0 {
 		t.Errorf("%d partitions were moved meanwhile", n)
 	}
 	select {
@@ -122,7 +122,7 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 	defer away(false)
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.mover.Move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
 	}()
 	select {
 	case n := <-moved:
@@ -169,7 +169,7 @@ func TestMoveDoesNotWaitForTheBucket(t *testing.T) {
 	})
 	p := one.owned.All()[0]
 	began := time.Now()
-	if n := one.mover.Move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
+	if n := one.serves.mover.Move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
 		t.Errorf("%d were moved", n)
 	}
 	if took := time.Since(began); !away.Load() || took > 20*time.Second {

@@ -217,13 +217,13 @@ func TestBucketThatNeverWorked(t *testing.T) {
 func TestSessionLost(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
-	lost := metadata.Session(lostSession{a.lease()})
-	was := a.session.Load()
-	a.session.Store(&lost)
+	lost := metadata.Session(lostSession{a.reg.lease()})
+	was := a.reg.session.Load()
+	a.reg.session.Store(&lost)
 	if why := strings.Join(a.NotReady(), ""); !strings.Contains(why, "session") {
 		t.Errorf("%q", why)
 	}
-	a.session.Store(was)
+	a.reg.session.Store(was)
 }
 
 type lostSession struct{ metadata.Session }

@@ -3,11 +3,18 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 
 	"varve/admin"
 	"varve/internal/id"
 )
+
+// web is where this agent answers HTTP.
+type web struct {
+	server   *admin.Server
+	listener net.Listener
+}
 
 // openHTTP starts the admin server, if one is configured: before anything that a start
 // may have to wait for, so that it can be asked what that is.
@@ -19,10 +26,10 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.httpListener = l
-	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")})
+	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
+	a.http = &web{admin.New(a, a.deps.Registry, o), l}
 	a.run(func() {
-		if err := a.admin.Serve(l); err != nil {
+		if err := a.http.server.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
@@ -45,10 +52,10 @@ func (c *Config) names() []string {
 }
 
 func (a *Agent) closeHTTP(ctx context.Context) {
-	if a.admin == nil {
+	if a.http == nil {
 		return
 	}
-	if err := a.admin.Close(ctx); err != nil {
+	if err := a.http.server.Close(ctx); err != nil {
 		a.log.Debug("admin API", "err", err)
 	}
 }
@@ -68,10 +75,10 @@ func (a *Agent) Undelete(ctx context.Context, name string) error {
 
 // HTTPAddress is where the admin server listens, or "".
 func (a *Agent) HTTPAddress() string {
-	if a.httpListener == nil {
+	if a.http == nil {
 		return ""
 	}
-	return a.httpListener.Addr().String()
+	return a.http.listener.Addr().String()
 }
 
 func (a *Agent) withoutLeader() (n int) {

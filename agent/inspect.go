@@ -31,6 +31,8 @@ type inspector struct {
 	began   atomic.Int64 // when the agent began to serve, in ms since 1970
 }
 
+func newInspector(a *Agent) *inspector { return &inspector{a: a, places: newPlaces(a)} }
+
 const (
 	// askAgentFor bounds what one agent may take to tell of itself: one that hangs costs
 	// that much.
@@ -83,9 +85,9 @@ func (i *inspector) starting() string {
 
 func (i *inspector) fill(s *health.Self) {
 	a := i.a
-	s.Stopping = a.leaving.Load()
+	s.Stopping = a.reg.leaving.Load()
 	select {
-	case <-a.lease().Lost():
+	case <-a.reg.lease().Lost():
 		s.SessionLost = true
 	default:
 	}
@@ -150,7 +152,7 @@ func (i *inspector) report(ctx context.Context) *health.Report {
 	r.UntieredBytes, r.OldestUntieredMs = bytes, oldest.Milliseconds()
 	r.JournalBytes, r.JournalPressure = a.store.Untrimmed(), a.store.Pressure()
 	r.Journals = a.memberLags()
-	for j, why := range a.control.Waiting() {
+	for j, why := range a.election.control.Waiting() {
 		r.Waiting = append(r.Waiting, health.Reason{What: j.String(), Why: why})
 	}
 	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(a.unservedReasons())
@@ -184,7 +186,7 @@ func (a *Agent) diskReport() health.Disk {
 
 func (a *Agent) memberLags() map[string][]health.MemberLag {
 	out := map[string][]health.MemberLag{}
-	for j, members := range a.peers.AllMembers() {
+	for j, members := range a.near.peers.AllMembers() {
 		for _, m := range members {
 			l := health.MemberLag{Store: m.Store.String(), Own: m.Own, Durable: m.Durable, LagEntries: m.LagEntries, LagBytes: m.LagBytes, Connected: m.Own || !m.Connected.IsZero(), Behind: m.Behind}
 			if m.Err != nil {
@@ -277,7 +279,7 @@ func (i *inspector) ask(ctx context.Context, x *health.Agent) {
 	if l, ok := a.view.Store(x.Store); ok && l.Peer == "" {
 		return // it can't be asked
 	}
-	b, err := a.peers.Tell(ctx, x.Store, tellReport)
+	b, err := a.near.peers.Tell(ctx, x.Store, tellReport)
 	if err == nil {
 		x.Report = new(health.Report)
 		err = json.Unmarshal(b, x.Report)
@@ -318,7 +320,7 @@ func (i *inspector) tiered(ctx context.Context, s *health.Snapshot) {
 		if x.State != health.Dead {
 			continue
 		}
-		c, err := i.a.control.LossCost(ctx, x.ID)
+		c, err := i.a.election.control.LossCost(ctx, x.ID)
 		if err == nil && c.TieredMs >= 0 {
 			x.Tiered = time.UnixMilli(c.TieredMs)
 		}

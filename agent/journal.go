@@ -28,8 +28,8 @@ func (a *Agent) openJournal(ctx, _ context.Context) (err error) {
 
 func (a *Agent) journalDeps() ownjournal.Deps {
 	return ownjournal.Deps{
-		Self: a.self, Incarnation: a.inc, Store: a.store, Node: a.peers, View: a.view, Meta: a.deps.Meta, Seen: a.seen, Partitions: needs{a.owned, a.view},
-		Registered: func() metadata.Revision { return metadata.Revision(a.registered.Load()) }, Leaving: a.leaving.Load,
+		Self: a.self, Incarnation: a.inc, Store: a.store, Node: a.near.peers, View: a.view, Meta: a.deps.Meta, Seen: a.seen, Partitions: needs{a.owned, a.view},
+		Registered: func() metadata.Revision { return metadata.Revision(a.reg.revision.Load()) }, Leaving: a.reg.leaving.Load,
 		Flush: func(ctx context.Context) error { return a.tier.flush(ctx) }, Waiting: a.stands,
 		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
 	}

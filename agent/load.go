@@ -29,7 +29,7 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		l := m.read(a.deps.Now(), a.owned.All())
 		l.Incarnation = a.inc
 		write, cancel := context.WithTimeout(ctx, loadEvery)
-		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.lease().Lease()))
+		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.reg.lease().Lease()))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			a.log.Debug("load not published", "err", err)

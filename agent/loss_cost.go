@@ -18,7 +18,7 @@ func (a *Agent) LossCost(ctx context.Context, j id.Journal) (*admin.LossCost, er
 	if !a.hasStarted() {
 		return nil, errStarting
 	}
-	c, err := a.control.LossCost(ctx, j)
+	c, err := a.election.control.LossCost(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost,
 		if !out.Members[i].Live {
 			continue
 		}
-		last, err := a.peers.Last(ctx, s, j)
+		last, err := a.near.peers.Last(ctx, s, j)
 		if err != nil {
 			a.log.Debug("journal member does not report what it has", "journal", j, "store", s, "err", err)
 			continue
@@ -60,7 +60,7 @@ func (a *Agent) survivors(ctx context.Context, j id.Journal, c *controller.Cost,
 	if out.KeptEntries == 0 {
 		return
 	}
-	err := a.peers.Entries(ctx, best, j, func(e *wal.Entry) error {
+	err := a.near.peers.Entries(ctx, best, j, func(e *wal.Entry) error {
 		for _, rec := range e.Records {
 			if end, ours := c.Tiered[rec.Partition]; ours && rec.End() > end {
 				out.KeptRecords += int64(rec.Count)
@@ -80,7 +80,7 @@ func (a *Agent) AcceptLoss(ctx context.Context, j id.Journal) (*admin.Loss, erro
 	if !a.hasStarted() {
 		return nil, errStarting
 	}
-	l, err := a.control.AcceptLoss(ctx, j)
+	l, err := a.election.control.AcceptLoss(ctx, j)
 	if err != nil {
 		return nil, err
 	}

@@ -116,7 +116,7 @@ func TestLossInTheMiddle(t *testing.T) {
 	if n := one.owned.Len(); n != 0 {
 		t.Fatalf("%d partitions are served although records in their middle are gone", n)
 	}
-	loss, err := one.control.AcceptLoss(t.Context(), id.Journal{Writer: 2, Seq: 1})
+	loss, err := one.election.control.AcceptLoss(t.Context(), id.Journal{Writer: 2, Seq: 1})
 	if err != nil || !loss.Gone {
 		t.Fatalf("%+v, %v", loss, err)
 	}
@@ -171,7 +171,7 @@ func TestLossBeforeAnEmptyEnd(t *testing.T) {
 	w.lose(id.Journal{Writer: 3, Seq: 1})
 	one := w.start()
 	for _, i := range []id.Incarnation{2, 3} {
-		if loss, err := one.control.AcceptLoss(t.Context(), id.Journal{Writer: i, Seq: 1}); err != nil || !loss.Gone {
+		if loss, err := one.election.control.AcceptLoss(t.Context(), id.Journal{Writer: i, Seq: 1}); err != nil || !loss.Gone {
 			t.Fatalf("%+v, %v", loss, err)
 		}
 	}

@@ -46,12 +46,12 @@ func (a *Agent) memoryUsed() map[string]int64 {
 	if !a.hasStarted() {
 		return nil
 	}
-	w, b := a.store.Memory(), a.broker.Memory()
+	w, b := a.store.Memory(), a.serves.broker.Memory()
 	data, meta := a.tier.Memory()
 	used := map[string]int64{
 		"journal_index": w.Index, "tier_reads": data, "tier_indexes": meta, "uploads": a.tier.upload.Memory(),
-		"large_requests": b.Large, "small_requests": b.Small, "fetch_answers": a.parts.Copies.Used(), "decompression": kafka.Decompressed(),
-		"connections": int64(b.Connections) * perConnection, "replication": a.peers.Memory(),
+		"large_requests": b.Large, "small_requests": b.Small, "fetch_answers": a.serves.parts.Copies.Used(), "decompression": kafka.Decompressed(),
+		"connections": int64(b.Connections) * perConnection, "replication": a.near.peers.Memory(),
 	}
 	other := goMemory()
 	for _, n := range used {

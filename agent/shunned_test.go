@@ -101,7 +101,7 @@ func TestMemberThatCannotBeReached(t *testing.T) {
 	members := func() []id.Store { return a.view.Journals()[a.own.ID()].Ensemble }
 	r.until("three keep the journal", func() bool {
 		connected := 0
-		for _, m := range a.peers.Members(a.own.ID()) {
+		for _, m := range a.near.peers.Members(a.own.ID()) {
 			if m.Own || !m.Connected.IsZero() {
 				connected++
 			}

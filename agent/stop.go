@@ -23,15 +23,14 @@ func (a *Agent) stop(failed error) {
 		}
 		a.leave(ctx, uploads)
 	} else {
-		a.closePartitions()  // who waits is told at once, and goes elsewhere
-		a.endSession(ctx)    // before anything that waits for a disk: the others needn't
-		a.run(a.peers.Close) // nor wait for one that still answers them
+		a.closePartitions()       // who waits is told at once, and goes elsewhere
+		a.reg.end(ctx)            // before anything that waits for a disk: the others needn't
+		a.run(a.near.peers.Close) // nor wait for one that still answers them
 	}
-	a.stopServing()
+	a.serves.stop()
 	a.drain()
-	a.stopControl()
-	a.controlling.Wait()
-	a.groups.Close(ctx)
+	a.election.stop()
+	a.serves.groups.Close(ctx)
 	if failed == nil {
 		a.flush(uploads)
 	}
@@ -42,8 +41,8 @@ func (a *Agent) stop(failed error) {
 	}
 	a.closePartitions()
 	a.closeHTTP(ctx)
-	a.peers.Close()
-	a.endSession(ctx)
+	a.near.peers.Close()
+	a.reg.end(ctx)
 	if err := a.heads.Close(ctx); err != nil {
 		a.log.Warn("writes to etcd not finished", "err", err)
 	}
@@ -51,13 +50,6 @@ func (a *Agent) stop(failed error) {
 		a.log.Warn("journals not closed cleanly", "err", err)
 	}
 	a.log.Info("stopped")
-}
-
-// endSession lets the others know at once that this agent is gone.
-func (a *Agent) endSession(ctx context.Context) {
-	if err := a.lease().Close(ctx); err != nil {
-		a.log.Debug("lease not revoked, it will expire", "err", err)
-	}
 }
 
 func (a *Agent) closePartitions() {
@@ -82,7 +74,7 @@ func (a *Agent) bucketTakes(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		if len(a.mover.Heirs()) > 0 || ctx.Err() != nil {
+		if len(a.serves.mover.Heirs()) > 0 || ctx.Err() != nil {
 			a.log.Warn("bucket unavailable, nothing is uploaded before the stop", "err", err)
 			return false
 		}
@@ -108,7 +100,7 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 func (a *Agent) drain() {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	a.broker.Drain(ctx)
+	a.serves.broker.Drain(ctx)
 }
 
 // flush uploads what only this disk has, as far as there is time, and says what stays.
