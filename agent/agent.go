@@ -20,7 +20,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"varve/coordinator"
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -65,7 +64,7 @@ type Agent struct {
 	unserved *owner.Unserved
 	inspect  *inspector
 	bucket   *bucketClaim
-	halved   atomic.Int64           // how often the caches are, for want of memory
+	console  *console
 	awaits   atomic.Pointer[string] // what a start waits for
 
 	http  *web
@@ -76,6 +75,7 @@ type Agent struct {
 	near     *neighbours
 	own      *ownjournal.Journal // this incarnation's
 	tier     *tier
+	holes    *holes
 	serves   *service
 	election *election
 }
@@ -86,13 +86,23 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{process: newProcess(cfg, deps), started: make(chan struct{}), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log)}
-	a.inspect = newInspector(a)
+	a.inspect, a.console = newInspector(a), &console{a}
 	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.inspect.places, done: make(chan struct{})}
 	return a, nil
 }
 
 // Started is closed once clients are served.
 func (a *Agent) Started() <-chan struct{} { return a.started }
+
+// hasStarted reports whether all parts are there.
+func (a *Agent) hasStarted() bool {
+	select {
+	case <-a.started:
+		return true
+	default:
+		return false
+	}
+}
 
 // Run serves until ctx ends, then stops in order; or until something fails that
 // it can't go on without.
@@ -199,9 +209,9 @@ func (a *Agent) serve(_, life context.Context) (err error) {
 			}
 		})
 	}
-	a.runTier(life)
+	a.tier.run(life, a.bucket.done, a.die)
 	if a.deps.Host != nil {
-		a.run(func() { a.watchMemory(life) })
+		a.run(func() { a.serves.memory.run(life) })
 	}
 	return nil
 }
@@ -217,11 +227,11 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { ownjournal.NewDisk(a.journalDeps(), a.own.ID).Run(life) })
 	a.run(func() { a.serves.mover.Run(life) })
 	a.run(func() { a.tellLoad(life) })
-	a.run(func() { a.watchHoles(life) })
+	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
-	for a.withoutLeader() > 0 || a.awaited() || a.slotsFree() {
+	for a.inspect.leaderless() > 0 || a.awaited() || a.serves.slots.free() {
 		changed := a.view.Changed()
 		select {
 		case <-changed:
@@ -233,17 +243,6 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 		}
 	}
 	return nil
-}
-
-// slotsFree reports whether a coordinator slot has no agent: its consumer groups wait.
-func (a *Agent) slotsFree() bool {
-	slots := a.view.Slots()
-	for n := range coordinator.Slots {
-		if o := slots[n]; !a.view.Alive(o.Incarnation, o.Broker) {
-			return true
-		}
-	}
-	return false
 }
 
 // firstPatience is how long a start waits for its first partitions.

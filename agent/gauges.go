@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/cluster"
 	"varve/group"
 	"varve/health"
 	"varve/internal/id"
@@ -62,12 +63,12 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	tell(ready, yes(len(g.i.notReady()) == 0))
-	disk := a.diskReport()
+	disk := g.i.disk()
 	tell(diskFree, float64(disk.FreeBytes))
 	tell(diskTotal, float64(disk.TotalBytes))
 	tell(diskFull, yes(disk.Full != ""))
 	tell(bucketFailing, yes(g.i.places.bucket().Error != ""))
-	tell(leaderless, float64(a.withoutLeader()))
+	tell(leaderless, float64(g.i.leaderless()))
 	tell(led, float64(a.owned.Len()))
 	tell(unopened, float64(len(a.unserved.All())))
 	g.members(tell)
@@ -116,36 +117,30 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 
 // openMeters registers what is counted by topic and by group.
 func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
-	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, a.liveName, a.sizes)
+	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, names{a.view}.live, sources{a.owned}.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return a.progress(ctx, groups) }, a.inspect.ends))
+		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.inspect.ends))
 	}
 	return topics
 }
 
-func (a *Agent) liveName(t id.Topic) string {
-	if found, ok := a.view.TopicByID(t); ok {
-		return found.Name
-	}
-	return ""
-}
-
-func (a *Agent) sizes() map[id.Topic]meter.Size {
+// sizes returns how large the topics are.
+func (s sources) sizes() map[id.Topic]meter.Size {
 	out := map[id.Topic]meter.Size{}
-	for _, p := range a.owned.All() {
-		s, sum := p.State(), out[p.ID().Topic]
-		out[p.ID().Topic] = meter.Size{Local: sum.Local + s.LocalBytes, Tier: sum.Tier + s.TierBytes}
+	for _, p := range s.set.All() {
+		state, sum := p.State(), out[p.ID().Topic]
+		out[p.ID().Topic] = meter.Size{Local: sum.Local + state.LocalBytes, Tier: sum.Tier + state.TierBytes}
 	}
 	return out
 }
 
 // progress is how far the groups that this agent coordinates got.
-func (a *Agent) progress(ctx context.Context, of *group.Groups) (out []meter.Group, err error) {
+func progress(ctx context.Context, of *group.Groups, view *cluster.View) (out []meter.Group, err error) {
 	groups, err := of.Progress(ctx)
 	for _, g := range groups {
 		n := meter.Group{Name: g.Group}
 		for _, c := range g.Committed {
-			t, ok := a.view.Topic(c.Topic)
+			t, ok := view.Topic(c.Topic)
 			if !ok || c.ID != (id.Topic{}) && c.ID != t.ID {
 				continue // committed for a topic that is gone
 			}

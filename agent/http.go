@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"varve/admin"
-	"varve/internal/id"
 )
 
 // web is where this agent answers HTTP.
@@ -27,7 +26,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		return err
 	}
 	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
-	a.http = &web{admin.New(a, a.deps.Registry, o), l}
+	a.http = &web{admin.New(a.console, a.deps.Registry, o), l}
 	a.run(func() {
 		if err := a.http.server.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
@@ -63,16 +62,6 @@ func (a *Agent) closeHTTP(ctx context.Context) {
 // stands notes what a start is about, or waits for.
 func (a *Agent) stands(at string) { a.awaits.Store(&at) }
 
-// Undelete brings a deleted topic back within the undelete window.
-func (a *Agent) Undelete(ctx context.Context, name string) error {
-	t, err := a.editor.Undelete(ctx, name, a.cfg.Garbage.UndeleteWindow)
-	if err != nil {
-		return err
-	}
-	a.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
-	return nil
-}
-
 // HTTPAddress is where the admin server listens, or "".
 func (a *Agent) HTTPAddress() string {
 	if a.http == nil {
@@ -81,40 +70,16 @@ func (a *Agent) HTTPAddress() string {
 	return a.http.listener.Addr().String()
 }
 
-func (a *Agent) withoutLeader() (n int) {
-	for _, t := range a.view.Topics() {
-		for i := range t.Partitions {
-			if _, ok := a.view.Owner(id.Partition{Topic: t.ID, Index: i}); !ok {
-				n++
-			}
-		}
+// advertisedHTTP is where the other agents and the command line reach the admin API:
+// if it is bound to all interfaces, at the host that Kafka's clients are told.
+func (a *Agent) advertisedHTTP() string {
+	bound := a.HTTPAddress()
+	host, port, err := net.SplitHostPort(bound)
+	if err != nil {
+		return bound
 	}
-	return n
-}
-
-// Status returns the agent's state.
-func (a *Agent) Status() *admin.Status {
-	s := &admin.Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
-		Partitions: a.owned.Len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
-		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
-	for _, l := range a.view.Agents() {
-		s.Agents = append(s.Agents, int32(l.Broker))
+	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.doors.endpoints) > 0 {
+		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
 	}
-	for _, k := range a.tier.upload.Stuck() {
-		name := k.Partition.Topic.String()
-		if t, ok := a.view.TopicByID(k.Partition.Topic); ok {
-			name = t.Name
-		}
-		s.Stuck = append(s.Stuck, admin.StuckPartition{Topic: name, Partition: k.Partition.Index, Since: k.Since, Why: k.Err.Error()})
-	}
-	now := a.millis()
-	for _, p := range a.owned.All() {
-		bytes, oldest := p.PendingBytes()
-		s.UntieredBytes += bytes
-		if bytes > 0 {
-			s.OldestUntieredMs = max(s.OldestUntieredMs, now-oldest)
-		}
-		s.TierBytes += p.State().TierBytes
-	}
-	return s
+	return bound
 }

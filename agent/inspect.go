@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,7 +30,7 @@ type inspector struct {
 	began   atomic.Int64 // when the agent began to serve, in ms since 1970
 }
 
-func newInspector(a *Agent) *inspector { return &inspector{a: a, places: newPlaces(a)} }
+func newInspector(a *Agent) *inspector { return &inspector{a: a, places: newPlaces(a.process)} }
 
 const (
 	// askAgentFor bounds what one agent may take to tell of itself: one that hangs costs
@@ -63,6 +62,8 @@ func (i *inspector) tell(ctx context.Context, what uint32) ([]byte, error) {
 	return nil, fmt.Errorf("this agent doesn't know what %d is", what)
 }
 
+func (i *inspector) names() names { return names{i.a.view} }
+
 // notReady lists why this agent doesn't serve what it owns.
 func (i *inspector) notReady() []string {
 	self := health.Self{Starting: i.starting()}
@@ -93,7 +94,7 @@ func (i *inspector) fill(s *health.Self) {
 	}
 	s.FirstBucket = i.places.never()
 	s.Opening, s.Recovering = i.unopened()
-	if list := reasons(a.unservedReasons()); len(list) > 0 {
+	if list := reasons(i.unserved()); len(list) > 0 {
 		s.Unserved, s.Opening = list[0], max(s.Opening, len(list))
 	}
 	s.Full, s.JournalFull = a.store.Room().Full, a.store.Pressure() >= 1
@@ -141,7 +142,7 @@ func (i *inspector) unopened() (opening, recovering int) {
 func (i *inspector) report(ctx context.Context) *health.Report {
 	a := i.a
 	r := &health.Report{Broker: int32(a.self), Incarnation: uint64(a.inc), Version: a.deps.Version, Now: a.deps.Now(), Starting: i.starting()}
-	r.Disk = a.diskReport()
+	r.Disk = i.disk()
 	r.Bucket, r.Etcd, r.Clocks = i.places.bucket(), i.etcd(ctx), i.places.clocks()
 	if r.Starting != "" {
 		return r
@@ -151,20 +152,20 @@ func (i *inspector) report(ctx context.Context) *health.Report {
 	bytes, oldest := a.tier.upload.Waiting()
 	r.UntieredBytes, r.OldestUntieredMs = bytes, oldest.Milliseconds()
 	r.JournalBytes, r.JournalPressure = a.store.Untrimmed(), a.store.Pressure()
-	r.Journals = a.memberLags()
+	r.Journals = i.memberLags()
 	for j, why := range a.election.control.Waiting() {
 		r.Waiting = append(r.Waiting, health.Reason{What: j.String(), Why: why})
 	}
-	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(a.unservedReasons())
+	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(i.unserved())
 	rules := i.places.rules()
 	r.BucketDanger, r.BucketCost = rules.Danger(), rules.Cost()
 	holes := a.tier.Holes()
 	r.HoleCount = len(holes)
 	for _, h := range holes[:min(len(holes), reasonsShown)] {
-		r.Holes = append(r.Holes, a.holeOf(h.HoleError, h.Since))
+		r.Holes = append(r.Holes, i.names().hole(h.HoleError, h.Since))
 	}
 	for _, k := range a.tier.upload.Stuck() {
-		r.Stuck = append(r.Stuck, health.Reason{What: a.partitionName(k.Partition), Why: k.Err.Error()})
+		r.Stuck = append(r.Stuck, health.Reason{What: i.names().partition(k.Partition), Why: k.Err.Error()})
 	}
 	r.Stuck = r.Stuck[:min(len(r.Stuck), reasonsShown)]
 	r.Notes = r.Remarks()
@@ -179,14 +180,14 @@ func (i *inspector) etcd(ctx context.Context) health.Place {
 	return i.places.etcdAnswered(err)
 }
 
-func (a *Agent) diskReport() health.Disk {
-	r := a.store.Room()
-	return health.Disk{FreeBytes: r.Free, TotalBytes: r.Total, ReserveBytes: a.cfg.Journal.ReserveBytes, Low: r.Low, Full: r.Full}
+func (i *inspector) disk() health.Disk {
+	r := i.a.store.Room()
+	return health.Disk{FreeBytes: r.Free, TotalBytes: r.Total, ReserveBytes: i.a.cfg.Journal.ReserveBytes, Low: r.Low, Full: r.Full}
 }
 
-func (a *Agent) memberLags() map[string][]health.MemberLag {
+func (i *inspector) memberLags() map[string][]health.MemberLag {
 	out := map[string][]health.MemberLag{}
-	for j, members := range a.near.peers.AllMembers() {
+	for j, members := range i.a.near.peers.AllMembers() {
 		for _, m := range members {
 			l := health.MemberLag{Store: m.Store.String(), Own: m.Own, Durable: m.Durable, LagEntries: m.LagEntries, LagBytes: m.LagBytes, Connected: m.Own || !m.Connected.IsZero(), Behind: m.Behind}
 			if m.Err != nil {
@@ -198,13 +199,9 @@ func (a *Agent) memberLags() map[string][]health.MemberLag {
 	return out
 }
 
-func (a *Agent) partitionName(p id.Partition) string {
-	return a.partitionTopic(p) + "/" + strconv.Itoa(int(p.Index))
-}
-
-func (a *Agent) unservedReasons() (list []health.Reason) {
-	for p, why := range a.unserved.All() {
-		list = append(list, health.Reason{What: a.partitionName(p), Why: why})
+func (i *inspector) unserved() (list []health.Reason) {
+	for p, why := range i.a.unserved.All() {
+		list = append(list, health.Reason{What: i.names().partition(p), Why: why})
 	}
 	return list
 }
@@ -219,7 +216,7 @@ func reasons(list []health.Reason) []health.Reason {
 func (i *inspector) snapshot(ctx context.Context) *health.Snapshot {
 	a := i.a
 	s := &health.Snapshot{Now: a.deps.Now(), Cluster: a.id, AskedAgent: a.self, Agents: i.agents(), Factor: a.cfg.Replication.Factor, MaxAge: a.cfg.Upload.MaxAge, SlotsFree: coordinator.Slots,
-		Leaderless: a.withoutLeader()}
+		Leaderless: i.leaderless()}
 	for _, t := range a.view.Topics() {
 		s.Partitions += int(t.Partitions)
 	}
@@ -351,13 +348,14 @@ func (i *inspector) journals(s *health.Snapshot) {
 	})
 }
 
-// Health is how well the cluster is, as this agent sees it and the others say.
-func (a *Agent) Health(ctx context.Context) *health.Answer {
-	return health.Judge(a.inspect.snapshot(ctx))
+// leaderless counts the partitions of the cluster without a live leader.
+func (i *inspector) leaderless() (n int) {
+	for _, t := range i.a.view.Topics() {
+		for index := range t.Partitions {
+			if _, ok := i.a.view.Owner(id.Partition{Topic: t.ID, Index: index}); !ok {
+				n++
+			}
+		}
+	}
+	return n
 }
-
-// NotReady lists why this agent doesn't serve what it owns.
-func (a *Agent) NotReady() []string { return a.inspect.notReady() }
-
-// Notes are what is not as it should be, though this agent serves.
-func (a *Agent) Notes(ctx context.Context) []string { return a.inspect.report(ctx).Notes }

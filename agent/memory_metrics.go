@@ -34,7 +34,7 @@ func (g memoryGauges) Collect(ch chan<- prometheus.Metric) {
 	total := goMemory() + offheap.Mapped() + used["program"]
 	tell(memoryTotalLimit, g.a.deps.Memory.Total)
 	tell(memoryTotalUsed, total)
-	tell(memoryHalved, g.a.halved.Load())
+	tell(memoryHalved, g.halved())
 	for _, p := range g.a.deps.Memory.Parts {
 		tell(memoryLimit, p.Bytes, p.Name)
 		tell(memoryUsed, used[p.Name], p.Name)
@@ -67,4 +67,12 @@ func goMemory() int64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
+}
+
+// halved returns how often the caches are halved now.
+func (g memoryGauges) halved() int64 {
+	if !g.a.hasStarted() {
+		return 0
+	}
+	return g.a.serves.memory.halved.Load()
 }

@@ -64,8 +64,8 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 // setAside moves the files of journals that aren't known to a directory of their own, and
 // gives the highest incarnation that wrote any journal here. No other process may use
 // the directory.
-func (a *Agent) setAside(known map[id.Journal]bool) (highest id.Incarnation, err error) {
-	fs, from, to := a.deps.FS, a.cfg.JournalDir(), strings.TrimSuffix(a.cfg.DataDir, "/")+"/journal-set-aside"
+func (p *process) setAside(known map[id.Journal]bool) (highest id.Incarnation, err error) {
+	fs, from, to := p.deps.FS, p.cfg.JournalDir(), strings.TrimSuffix(p.cfg.DataDir, "/")+"/journal-set-aside"
 	names, err := fs.List(from)
 	if errors.Is(err, vfs.ErrNotExist) {
 		return 0, nil
@@ -100,7 +100,7 @@ func (a *Agent) setAside(known map[id.Journal]bool) (highest id.Incarnation, err
 		moved[j]++
 	}
 	for j, n := range moved {
-		a.log.Warn("journal that the older etcd doesn't know was set aside", "journal", j, "files", n, "directory", to)
+		p.log.Warn("journal that the older etcd doesn't know was set aside", "journal", j, "files", n, "directory", to)
 	}
 	if len(moved) == 0 {
 		return highest, nil

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"varve/broker"
 	"varve/group"
@@ -17,12 +18,13 @@ type service struct {
 	owner  *owner.Owner
 	mover  *owner.Mover
 	broker *broker.Broker
+	memory *memoryWatch
 	stop   context.CancelFunc // ends listening
 }
 
 // newService makes it; it owns nothing yet.
 func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
-	s := &service{stop: stop}
+	s := &service{stop: stop, memory: &memoryWatch{host: a.deps.Host, store: a.store, tier: a.tier, log: a.log}}
 	s.groups = group.Open(a.cfg.Groups, a.deps.Meta, a.heads, a.view, a.random.Split(), a.log.With("part", "groups"), a.deps.Registry)
 	s.slots = &slots{groups: s.groups, view: a.view, inc: a.inc, log: a.log}
 	s.parts = &partition.Deps{Journal: a.own.Writer(), Local: a.near.tails, Remote: a.near.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Snapshots: a.tier, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
@@ -38,4 +40,14 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
 	})
 	return s, err
+}
+
+// drainTime is how long connections get to finish what they began.
+const drainTime = 5 * time.Second
+
+// drain waits until connections have got the answers to what they asked.
+func (s *service) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	s.broker.Drain(ctx)
 }

@@ -38,6 +38,17 @@ func (s *slots) run(ctx context.Context) {
 	}
 }
 
+// free reports whether a coordinator slot has no agent: its consumer groups wait.
+func (s *slots) free() bool {
+	owners := s.view.Slots()
+	for n := range coordinator.Slots {
+		if o := owners[n]; !s.view.Alive(o.Incarnation, o.Broker) {
+			return true
+		}
+	}
+	return false
+}
+
 // await returns when no slot is this agent's any more.
 func (s *slots) await(ctx context.Context) {
 	for {

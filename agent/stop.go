@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// drainTime is how long connections get to finish what they began.
-const drainTime = 5 * time.Second
-
 // stop ends the agent in the reverse order of its start: everything that others can
 // take over is given to them first. After a failure of the journal nothing is
 // uploaded or sealed: the others, or the next start, decide what counts.
@@ -28,7 +25,7 @@ func (a *Agent) stop(failed error) {
 		a.run(a.near.peers.Close) // nor wait for one that still answers them
 	}
 	a.serves.stop()
-	a.drain()
+	a.serves.drain()
 	a.election.stop()
 	a.serves.groups.Close(ctx)
 	if failed == nil {
@@ -95,12 +92,6 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 	default:
 		return a.bucket.claim(ctx)
 	}
-}
-
-func (a *Agent) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	a.serves.broker.Drain(ctx)
 }
 
 // flush uploads what only this disk has, as far as there is time, and says what stays.

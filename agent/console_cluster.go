@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"time"
@@ -19,9 +18,9 @@ import (
 const movesShown = 1000
 
 // Cluster returns the cluster as this agent sees it.
-func (a *Agent) Cluster() *admin.ClusterStatus {
-	v := a.view
-	s := &admin.ClusterStatus{Cluster: a.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: a.withoutLeader()}
+func (c *console) Cluster() *admin.ClusterStatus {
+	v := c.a.view
+	s := &admin.ClusterStatus{Cluster: c.a.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: c.a.inspect.leaderless()}
 	if c := v.Controller(); c.Incarnation != 0 {
 		s.Controller = int32(c.Broker)
 	}
@@ -46,39 +45,39 @@ func (a *Agent) Cluster() *admin.ClusterStatus {
 		s.SlotsFree -= n.Slots
 		s.Agents = append(s.Agents, n)
 	}
-	a.journalStatuses(s)
-	a.moveStatuses(s)
+	c.journalStatuses(s)
+	c.moveStatuses(s)
 	return s
 }
 
-func (a *Agent) journalStatuses(s *admin.ClusterStatus) {
-	journals := a.view.Journals()
+func (c *console) journalStatuses(s *admin.ClusterStatus) {
+	journals := c.a.view.Journals()
 	order := make([]id.Journal, 0, len(journals))
 	for j := range journals {
 		order = append(order, j)
 	}
 	slices.SortFunc(order, id.Journal.Compare)
 	for _, j := range order {
-		s.Journals = append(s.Journals, a.journalStatus(j, journals[j].Journal))
+		s.Journals = append(s.Journals, c.journalStatus(j, journals[j].Journal))
 	}
 }
 
-func (a *Agent) journalStatus(j id.Journal, rec metadata.Journal) admin.JournalStatus {
+func (c *console) journalStatus(j id.Journal, rec metadata.Journal) admin.JournalStatus {
 	n := admin.JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []admin.MemberStatus{},
-		Waits: rec.State != metadata.JournalSealed && !a.view.Alive(j.Writer, rec.Broker)}
+		Waits: rec.State != metadata.JournalSealed && !c.a.view.Alive(j.Writer, rec.Broker)}
 	for _, store := range rec.Keepers() {
-		home, known := a.view.StoreHome(store)
+		home, known := c.a.view.StoreHome(store)
 		if !known {
 			home.Broker = id.NoBroker
 		}
-		_, live := a.view.Store(store)
-		n.Members = append(n.Members, admin.MemberStatus{Store: store.String(), Broker: int32(home.Broker), Host: home.Host, Live: live, Gone: a.view.Moved(store)})
+		_, live := c.a.view.Store(store)
+		n.Members = append(n.Members, admin.MemberStatus{Store: store.String(), Broker: int32(home.Broker), Host: home.Host, Live: live, Gone: c.a.view.Moved(store)})
 	}
 	return n
 }
 
-func (a *Agent) moveStatuses(s *admin.ClusterStatus) {
-	moves := a.view.Moves()
+func (c *console) moveStatuses(s *admin.ClusterStatus) {
+	moves := c.a.view.Moves()
 	s.MovesTotal = len(moves)
 	at := make([]id.Partition, 0, len(moves))
 	for p := range moves {
@@ -87,10 +86,10 @@ func (a *Agent) moveStatuses(s *admin.ClusterStatus) {
 	slices.SortFunc(at, id.Partition.Compare)
 	for _, p := range at[:min(len(at), movesShown)] {
 		from := id.NoBroker
-		if o, ok := a.view.Owner(p); ok {
+		if o, ok := c.a.view.Owner(p); ok {
 			from = o.Broker
 		}
-		s.Moves = append(s.Moves, admin.MoveStatus{Topic: a.topicName(p.Topic), Partition: p.Index, From: int32(from), To: int32(moves[p].To)})
+		s.Moves = append(s.Moves, admin.MoveStatus{Topic: c.names().topic(p.Topic), Partition: p.Index, From: int32(from), To: int32(moves[p].To)})
 	}
 }
 
@@ -98,11 +97,11 @@ func (a *Agent) moveStatuses(s *admin.ClusterStatus) {
 const reasonsShown = 100
 
 // Journals returns how this agent's journal is kept, and what waits.
-func (a *Agent) Journals() *admin.JournalsStatus {
-	j := a.own.ID()
-	s := &admin.JournalsStatus{Broker: int32(a.self), Journal: j.String(), Members: []admin.LagStatus{}, Waiting: []admin.Reason{}, Unserved: []admin.Reason{}}
-	for _, m := range a.near.peers.Members(j) {
-		b, known := a.view.Home(m.Store)
+func (c *console) Journals() *admin.JournalsStatus {
+	j := c.a.own.ID()
+	s := &admin.JournalsStatus{Broker: int32(c.a.self), Journal: j.String(), Members: []admin.LagStatus{}, Waiting: []admin.Reason{}, Unserved: []admin.Reason{}}
+	for _, m := range c.a.near.peers.Members(j) {
+		b, known := c.a.view.Home(m.Store)
 		if !known {
 			b = id.NoBroker
 		}
@@ -115,13 +114,13 @@ func (a *Agent) Journals() *admin.JournalsStatus {
 		}
 		s.Members = append(s.Members, l)
 	}
-	if a.hasStarted() {
-		for j, why := range a.election.control.Waiting() {
+	if c.a.hasStarted() {
+		for j, why := range c.a.election.control.Waiting() {
 			s.Waiting = append(s.Waiting, admin.Reason{What: j.String(), Why: why})
 		}
 	}
-	for p, why := range a.unserved.All() {
-		s.Unserved = append(s.Unserved, admin.Reason{What: a.topicName(p.Topic) + "/" + strconv.Itoa(int(p.Index)), Why: why})
+	for p, why := range c.a.unserved.All() {
+		s.Unserved = append(s.Unserved, admin.Reason{What: c.names().topic(p.Topic) + "/" + strconv.Itoa(int(p.Index)), Why: why})
 	}
 	s.UnservedTotal = len(s.Unserved)
 	byWhat := func(x, y admin.Reason) int { return cmp.Compare(x.What, y.What) }
@@ -131,23 +130,9 @@ func (a *Agent) Journals() *admin.JournalsStatus {
 	return s
 }
 
-// advertisedHTTP is where the other agents and the command line reach the admin API:
-// if it is bound to all interfaces, at the host that Kafka's clients are told.
-func (a *Agent) advertisedHTTP() string {
-	bound := a.HTTPAddress()
-	host, port, err := net.SplitHostPort(bound)
-	if err != nil {
-		return bound
-	}
-	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.doors.endpoints) > 0 {
-		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
-	}
-	return bound
-}
-
 // partitionOf finds a partition by its topic's name.
-func (a *Agent) partitionOf(topic string, index int32) (id.Partition, error) {
-	t, ok := a.view.Topic(topic)
+func (c *console) partitionOf(topic string, index int32) (id.Partition, error) {
+	t, ok := c.a.view.Topic(topic)
 	if !ok {
 		return id.Partition{}, fmt.Errorf("partition %d of topic '%s': %w", index, topic, cluster.ErrUnknownTopic)
 	}
