@@ -51,3 +51,27 @@ func TestGather(t *testing.T) {
 		t.Errorf("a dead one was asked: %s", got)
 	}
 }
+
+// TestGatherElsewhere: if this disk has all of the journal and can't be read, another one is.
+func TestGatherElsewhere(t *testing.T) {
+	own, other := disk(t), id.Store{3}
+	j := id.Journal{Writer: 7, Seq: 1}
+	if err := own.Join(j, wal.Membership{FileBytes: own.FileBytes()}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := own.Follow(j); err != nil {
+		t.Fatal(err)
+	}
+	live := func(id.Store) bool { return true }
+	for _, rotten := range []id.Store{{9}, own.ID()} {
+		peers := &shelf{last: map[id.Store]uint64{own.ID(): 0, other: 0}, rotten: rotten}
+		want := own.ID()
+		if rotten == own.ID() {
+			want = other
+		}
+		from, _, err := NewTails(own, peers, time.Now).Gather(t.Context(), j, 0, []id.Store{own.ID(), other}, live, func(*wal.Record) bool { return true })
+		if err != nil || from != want {
+			t.Errorf("%v can't be read: from %v, want %v: %v", rotten, from, want, err)
+		}
+	}
+}
