@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -59,13 +58,12 @@ type Deps struct {
 // Agent is one running broker process. Each step of a start makes a part of it whole.
 type Agent struct {
 	*process
-	started  chan struct{}
+	*startup
+	places   *places
 	owned    *owner.Set
 	unserved *owner.Unserved
-	inspect  *inspector
 	bucket   *bucketClaim
 	console  *console
-	awaits   atomic.Pointer[string] // what a start waits for
 
 	http  *web
 	seen  *metadata.Seen
@@ -78,6 +76,7 @@ type Agent struct {
 	holes    *holes
 	serves   *service
 	election *election
+	inspect  *inspector
 }
 
 // New makes an agent; Run runs it.
@@ -85,23 +84,10 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	a := &Agent{process: newProcess(cfg, deps), started: make(chan struct{}), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log)}
-	a.inspect, a.console = newInspector(a), &console{a}
-	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.inspect.places, done: make(chan struct{})}
+	a := &Agent{process: newProcess(cfg, deps), startup: newStartup(), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log)}
+	a.places, a.console = newPlaces(a.process), &console{a}
+	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.places, done: make(chan struct{})}
 	return a, nil
-}
-
-// Started is closed once clients are served.
-func (a *Agent) Started() <-chan struct{} { return a.started }
-
-// hasStarted reports whether all parts are there.
-func (a *Agent) hasStarted() bool {
-	select {
-	case <-a.started:
-		return true
-	default:
-		return false
-	}
 }
 
 // Run serves until ctx ends, then stops in order; or until something fails that
@@ -121,8 +107,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	a.inspect.began.Store(a.millis())
-	a.inspect.unopened()
+	a.serves.ready.begin()
 	close(a.started)
 	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.Len(), "took", a.deps.Now().Sub(began))
 	var failed error
@@ -229,9 +214,10 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
+	a.inspect = &inspector{a.process, a.member, a.places, a.store, a.owned, a.unserved, a.tier, a.near.peers, a.election.control, a.serves.ready}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
-	for a.inspect.leaderless() > 0 || a.awaited() || a.serves.slots.free() {
+	for withoutLeader(a.view) > 0 || a.awaited() || a.serves.slots.free() {
 		changed := a.view.Changed()
 		select {
 		case <-changed:

@@ -17,7 +17,7 @@ func (c *console) names() names { return names{c.a.view} }
 func (c *console) Started() <-chan struct{} { return c.a.started }
 
 // NotReady lists why this agent doesn't serve what it owns.
-func (c *console) NotReady() []string { return c.a.inspect.notReady() }
+func (c *console) NotReady() []string { return c.a.notReady() }
 
 // Notes are what is not as it should be, though this agent serves.
 func (c *console) Notes(ctx context.Context) []string { return c.a.inspect.report(ctx).Notes }
@@ -30,7 +30,7 @@ func (c *console) Health(ctx context.Context) *health.Answer {
 // Status returns the agent's state.
 func (c *console) Status() *admin.Status {
 	s := &admin.Status{Broker: int32(c.a.self), Incarnation: uint64(c.a.inc), Cluster: c.a.id, Version: c.a.deps.Version, Rack: c.a.cfg.Rack,
-		Partitions: c.a.owned.Len(), Topics: len(c.a.view.Topics()), UnservedCount: c.a.inspect.leaderless(),
+		Partitions: c.a.owned.Len(), Topics: len(c.a.view.Topics()), UnservedCount: withoutLeader(c.a.view),
 		JournalBytes: c.a.store.Untrimmed(), JournalPressure: c.a.store.Pressure(), NotReady: c.NotReady()}
 	for _, l := range c.a.view.Agents() {
 		s.Agents = append(s.Agents, int32(l.Broker))

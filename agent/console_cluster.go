@@ -20,7 +20,7 @@ const movesShown = 1000
 // Cluster returns the cluster as this agent sees it.
 func (c *console) Cluster() *admin.ClusterStatus {
 	v := c.a.view
-	s := &admin.ClusterStatus{Cluster: c.a.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: c.a.inspect.leaderless()}
+	s := &admin.ClusterStatus{Cluster: c.a.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: withoutLeader(c.a.view)}
 	if c := v.Controller(); c.Incarnation != 0 {
 		s.Controller = int32(c.Broker)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -23,7 +22,7 @@ type MetricsConfig struct {
 
 // gauges tells of this agent and the cluster at the moment that it is asked, without asking
 // anybody else.
-type gauges struct{ i *inspector }
+type gauges struct{ a *Agent }
 
 func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("varve_"+name, help, labels, nil)
@@ -53,7 +52,7 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	a := g.i.a
+	a := g.a
 	tell := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -62,17 +61,17 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		tell(ready, 0)
 		return
 	}
-	tell(ready, yes(len(g.i.notReady()) == 0))
-	disk := g.i.disk()
+	tell(ready, yes(len(a.notReady()) == 0))
+	disk := diskOf(a.process, a.store)
 	tell(diskFree, float64(disk.FreeBytes))
 	tell(diskTotal, float64(disk.TotalBytes))
 	tell(diskFull, yes(disk.Full != ""))
-	tell(bucketFailing, yes(g.i.places.bucket().Error != ""))
-	tell(leaderless, float64(g.i.leaderless()))
+	tell(bucketFailing, yes(a.places.bucket().Error != ""))
+	tell(leaderless, float64(withoutLeader(a.view)))
 	tell(led, float64(a.owned.Len()))
 	tell(unopened, float64(len(a.unserved.All())))
 	g.members(tell)
-	clocks := g.i.places.clocks()
+	clocks := a.places.clocks()
 	for name, ms := range map[string]*int64{"etcd": clocks.EtcdMs, "bucket": clocks.BucketMs} {
 		skew := math.NaN() // not known
 		if ms != nil {
@@ -90,7 +89,7 @@ func yes(b bool) float64 {
 }
 
 func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
-	a := g.i.a
+	a := g.a
 	connected := 0
 	for _, m := range a.near.peers.Members(a.own.ID()) {
 		if m.Own || !m.Connected.IsZero() && !m.Behind {
@@ -103,10 +102,10 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 	}
 	tell(underReplicated, float64(under))
 	s := &health.Snapshot{}
-	g.i.journals(s)
+	a.inspect.journals(s)
 	tell(shortOfMembers, float64(s.Short(a.cfg.Replication.Factor)))
 	expected := 0
-	for _, x := range g.i.agents() {
+	for _, x := range a.inspect.agents() {
 		if x.Expected() {
 			expected++
 		}
@@ -119,7 +118,7 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
 	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, names{a.view}.live, sources{a.owned}.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.inspect.ends))
+		a.deps.Registry.MustRegister(gauges{a}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends))
 	}
 	return topics
 }
@@ -149,28 +148,4 @@ func progress(ctx context.Context, of *group.Groups, view *cluster.View) (out []
 		out = append(out, n)
 	}
 	return out, err
-}
-
-// ends asks all live agents where the partitions that they lead end.
-func (i *inspector) ends(ctx context.Context) map[id.Partition]int64 {
-	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
-	defer cancel()
-	out := map[id.Partition]int64{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, l := range i.a.view.Agents() {
-		wg.Go(func() {
-			b, err := i.a.near.peers.Tell(ctx, l.Store, tellEnds)
-			if err != nil {
-				return // its partitions have no known end
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if err := decodeEnds(b, out); err != nil {
-				i.a.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
-			}
-		})
-	}
-	wg.Wait()
-	return out
 }

@@ -59,9 +59,6 @@ func (a *Agent) closeHTTP(ctx context.Context) {
 	}
 }
 
-// stands notes what a start is about, or waits for.
-func (a *Agent) stands(at string) { a.awaits.Store(&at) }
-
 // HTTPAddress is where the admin server listens, or "".
 func (a *Agent) HTTPAddress() string {
 	if a.http == nil {

@@ -129,9 +129,33 @@ func (n *neighbours) lost(s id.Store, cause error) {
 	})
 }
 
+// ends asks all live agents where the partitions that they lead end.
+func (n *neighbours) ends(ctx context.Context) map[id.Partition]int64 {
+	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
+	defer cancel()
+	out := map[id.Partition]int64{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, l := range n.view.Agents() {
+		wg.Go(func() {
+			b, err := n.peers.Tell(ctx, l.Store, tellEnds)
+			if err != nil {
+				return // its partitions have no known end
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err := decodeEnds(b, out); err != nil {
+				n.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
 // openPeers makes the journals of this agent and of the others reachable for each other.
 func (a *Agent) openPeers(_, life context.Context) (err error) {
-	if a.near, err = openNeighbours(a.process, a.member, a.store, a.doors.tls, a.inspect.tell); err != nil || a.doors.peer == nil {
+	if a.near, err = openNeighbours(a.process, a.member, a.store, a.doors.tls, a.tell); err != nil || a.doors.peer == nil {
 		return err
 	}
 	a.run(func() {

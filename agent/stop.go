@@ -88,7 +88,7 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 	defer cancel()
 	select {
 	case <-a.bucket.done:
-		return a.inspect.places.ping(ctx)
+		return a.places.ping(ctx)
 	default:
 		return a.bucket.claim(ctx)
 	}

@@ -59,8 +59,8 @@ func (a *Agent) openTier(_, life context.Context) error {
 	a.tier = t
 	a.holes = &holes{a.process, topics, a.owned, t}
 	watching := a.random.Split()
-	a.run(func() { a.inspect.places.watchBucket(life, watching, a.bucket.claim) })
-	a.run(func() { a.inspect.places.watchClocks(life) })
+	a.run(func() { a.places.watchBucket(life, watching, a.bucket.claim) })
+	a.run(func() { a.places.watchClocks(life) })
 	return nil
 }
 
