@@ -32,7 +32,7 @@ type Agent interface {
 	// Health is how well the cluster is. It asks all other agents.
 	Health(ctx context.Context) *health.Answer
 	// Status is the agent's own state, for /v1/status.
-	Status() any
+	Status() *Status
 	// Undelete brings a deleted topic back.
 	Undelete(ctx context.Context, topic string) error
 	Operator

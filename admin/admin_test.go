@@ -34,7 +34,7 @@ func (f *fakeAgent) Started() <-chan struct{} {
 }
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
-func (f *fakeAgent) Status() any        { return map[string]int{"broker": 7} }
+func (f *fakeAgent) Status() *Status    { return &Status{Broker: 7} }
 
 func (f *fakeAgent) Notes(context.Context) []string { return []string{"the clock is off"} }
 
@@ -57,11 +57,11 @@ func (f *fakeAgent) Undelete(_ context.Context, topic string) error {
 	return nil
 }
 
-func (f *fakeAgent) Cluster() any  { return map[string]int{"controller": 1} }
-func (f *fakeAgent) Journals() any { return map[string]string{"journal": "3-1"} }
+func (f *fakeAgent) Cluster() *ClusterStatus   { return &ClusterStatus{Controller: 1} }
+func (f *fakeAgent) Journals() *JournalsStatus { return &JournalsStatus{Journal: "3-1"} }
 
-func (f *fakeAgent) Balance(context.Context) (any, error) {
-	return map[string]int{"moves": 4}, nil
+func (f *fakeAgent) Balance(context.Context) (*Balanced, error) {
+	return &Balanced{4}, nil
 }
 
 func (f *fakeAgent) Drain(_ context.Context, broker int32, drained bool) error {
@@ -83,25 +83,25 @@ func (f *fakeAgent) MovePartition(_ context.Context, topic string, partition, to
 	return nil
 }
 
-func (f *fakeAgent) LossCost(_ context.Context, j id.Journal) (any, error) {
-	return map[string]string{"journal": j.String()}, nil
+func (f *fakeAgent) LossCost(_ context.Context, j id.Journal) (*LossCost, error) {
+	return &LossCost{JournalStatus: JournalStatus{Journal: j.String()}}, nil
 }
 
-func (f *fakeAgent) AcceptLoss(_ context.Context, j id.Journal) (any, error) {
+func (f *fakeAgent) AcceptLoss(_ context.Context, j id.Journal) (*Loss, error) {
 	if j.Writer == 3 {
 		return nil, cluster.ErrNoLoss
 	}
 	return nil, errors.New("etcd is away")
 }
 
-func (f *fakeAgent) TierHoles(_ context.Context, topics []string, tell func(any) error) error {
+func (f *fakeAgent) TierHoles(_ context.Context, topics []string, tell func(*TierLook) error) error {
 	if len(topics) > 0 && topics[0] != "t" {
 		return cluster.ErrUnknownTopic
 	}
-	return errors.Join(tell(TierLook{Hole: &health.Hole{Topic: "t"}}), tell(TierLook{Done: true}))
+	return errors.Join(tell(&TierLook{Hole: &health.Hole{Topic: "t"}}), tell(&TierLook{Done: true}))
 }
 
-func (f *fakeAgent) TierSkip(_ context.Context, topic string, partition int32, from, to int64) (any, error) {
+func (f *fakeAgent) TierSkip(_ context.Context, topic string, partition int32, from, to int64) (*Skipped, error) {
 	f.asked = append(f.asked, fmt.Sprint("skip ", topic, " ", partition, " ", from, " ", to))
 	switch partition {
 	case 8:
@@ -109,7 +109,7 @@ func (f *fakeAgent) TierSkip(_ context.Context, topic string, partition int32, f
 	case 9:
 		return nil, &ElsewhereError{Base: "http://other:9644", What: "it", Agent: 2}
 	}
-	return Skipped{Topic: topic}, nil
+	return &Skipped{Topic: topic}, nil
 }
 
 // TestOperating: what an operator asks for reaches the agent as it was meant, what makes
@@ -211,8 +211,8 @@ func TestPages(t *testing.T) {
 	if code, body := get(t, s, "/metrics"); code != 200 || !strings.Contains(body, "varve_sample_total 1") {
 		t.Error(code, body)
 	}
-	var status map[string]int
-	if code, body := get(t, s, "/v1/status"); code != 200 || json.Unmarshal([]byte(body), &status) != nil || status["broker"] != 7 {
+	var status struct{ Broker int }
+	if code, body := get(t, s, "/v1/status"); code != 200 || json.Unmarshal([]byte(body), &status) != nil || status.Broker != 7 {
 		t.Error(code, body)
 	}
 	for topic, want := range map[string]int{"gone": 200, "never": 404} {

@@ -15,18 +15,18 @@ import (
 type Operator interface {
 	// Cluster is the cluster as the agent sees it; Journals how its own journal is kept,
 	// and what it waits for.
-	Cluster() any
-	Journals() any
+	Cluster() *ClusterStatus
+	Journals() *JournalsStatus
 	// Balance asks for the moves that level the agents.
-	Balance(ctx context.Context) (any, error)
+	Balance(ctx context.Context) (*Balanced, error)
 	// Drain makes an agent own nothing; or ends that.
 	Drain(ctx context.Context, broker int32, drained bool) error
 	// Forget ends the waiting for an agent that won't come back.
 	Forget(ctx context.Context, broker int32) error
 	MovePartition(ctx context.Context, topic string, partition, to int32) error
 	// LossCost says what AcceptLoss may cost.
-	LossCost(ctx context.Context, j id.Journal) (any, error)
-	AcceptLoss(ctx context.Context, j id.Journal) (any, error)
+	LossCost(ctx context.Context, j id.Journal) (*LossCost, error)
+	AcceptLoss(ctx context.Context, j id.Journal) (*Loss, error)
 }
 
 // operate are the operator's pages.
@@ -52,8 +52,8 @@ func operate(o Operator) []Route {
 				answer(w, struct{}{}, err)
 			}},
 		{"POST", "/v1/topics/{topic}/partitions/{partition}/move", "Moves a partition to the agent that the parameter `to` names; `varve cluster move`.", "/v1/topics/orders/partitions/0/move?to=2", move(o)},
-		{"GET", "/v1/journals/{journal}/loss", "What accepting the loss of a journal may cost.", "/v1/journals/3-1/loss", onJournal(func(ctx context.Context, j id.Journal) (any, error) { return o.LossCost(ctx, j) })},
-		{"POST", "/v1/journals/{journal}/accept-loss", "Gives up what only a lost journal had; `varve cluster accept-loss`. 409: it isn't lost.", "/v1/journals/3-1/accept-loss", onJournal(func(ctx context.Context, j id.Journal) (any, error) { return o.AcceptLoss(ctx, j) })},
+		{"GET", "/v1/journals/{journal}/loss", "What accepting the loss of a journal may cost.", "/v1/journals/3-1/loss", onJournal(func(ctx context.Context, j id.Journal) (*LossCost, error) { return o.LossCost(ctx, j) })},
+		{"POST", "/v1/journals/{journal}/accept-loss", "Gives up what only a lost journal had; `varve cluster accept-loss`. 409: it isn't lost.", "/v1/journals/3-1/accept-loss", onJournal(func(ctx context.Context, j id.Journal) (*Loss, error) { return o.AcceptLoss(ctx, j) })},
 	}
 }
 
@@ -78,7 +78,7 @@ func move(o Operator) http.HandlerFunc {
 	}
 }
 
-func onJournal(do func(context.Context, id.Journal) (any, error)) http.HandlerFunc {
+func onJournal[T any](do func(context.Context, id.Journal) (*T, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		j, err := id.ParseJournal(r.PathValue("journal"))
 		if err != nil {

@@ -7,33 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-
-	"varve/health"
 )
 
 // Tier is what an operator may ask of what is in the bucket.
 type Tier interface {
 	// TierHoles looks for records that can't be read, and tells TierLooks.
-	TierHoles(ctx context.Context, topics []string, tell func(any) error) error
+	TierHoles(ctx context.Context, topics []string, tell func(*TierLook) error) error
 	// TierSkip gives such records up, and returns a Skipped.
-	TierSkip(ctx context.Context, topic string, partition int32, from, to int64) (any, error)
-}
-
-// TierLook is a line of the answer to GET /v1/tier/holes: something that was found, or how
-// far the look is, in slices of partitions.
-type TierLook struct {
-	Hole   *health.Hole `json:"hole,omitempty"`
-	Looked int64        `json:"looked,omitempty"`
-	Total  int64        `json:"total,omitempty"`
-	Done   bool         `json:"done,omitempty"` // the last line of a whole look
-	Error  string       `json:"error,omitempty"`
-}
-
-// Skipped is what was given up.
-type Skipped struct {
-	Topic     string        `json:"topic"`
-	Partition int32         `json:"partition"`
-	Ranges    []health.Hole `json:"ranges"`
+	TierSkip(ctx context.Context, topic string, partition int32, from, to int64) (*Skipped, error)
 }
 
 // RefusedError reports a request that doesn't fit the present state: it is answered with 409.
@@ -68,7 +49,7 @@ func tierSkip(w http.ResponseWriter, r *http.Request, t Tier) {
 	partition, err := number(r.PathValue("partition"), "partition")
 	from, badFrom := offset(q.Get("from"), "from")
 	to, badTo := offset(q.Get("to"), "to")
-	var v any
+	var v *Skipped
 	if err = errors.Join(err, badFrom, badTo); err == nil {
 		v, err = t.TierSkip(r.Context(), r.PathValue("topic"), partition, from, to)
 	}
@@ -89,7 +70,7 @@ func tierSkip(w http.ResponseWriter, r *http.Request, t Tier) {
 func tierHoles(w http.ResponseWriter, r *http.Request, t Tier) {
 	begun := false
 	e := json.NewEncoder(w)
-	tell := func(v any) error {
+	tell := func(v *TierLook) error {
 		if !begun {
 			w.Header().Set("Content-Type", "application/x-ndjson")
 			begun = true
@@ -104,7 +85,7 @@ func tierHoles(w http.ResponseWriter, r *http.Request, t Tier) {
 	case err != nil && !begun:
 		answer(w, nil, err)
 	case err != nil:
-		_ = tell(TierLook{Error: err.Error()}) // the client may be gone
+		_ = tell(&TierLook{Error: err.Error()}) // the client may be gone
 	}
 }
 

@@ -15,26 +15,18 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"varve/admin"
-	"varve/broker"
-	"varve/cluster"
-	"varve/controller"
-	"varve/coordinator"
-	"varve/group"
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
-	"varve/partition"
+	"varve/owner"
+	"varve/ownjournal"
 	"varve/s3store"
 	"varve/wal"
-	"varve/wal/replica"
 )
 
 // Deps is everything impure that an agent uses.
@@ -63,63 +55,28 @@ type Deps struct {
 	Exit func(error)
 }
 
-// Agent is one running broker process.
+// Agent is one running broker process. Each step of a start makes a part of it whole.
 type Agent struct {
-	cfg    Config
-	deps   Deps
-	disk   *vfs.Watched // deps.FS
-	log    *slog.Logger
-	random *chance.Source
-	self   id.Broker
-	inc    id.Incarnation
-	id     string // the cluster's id
-	store  *wal.Store
-	heads  *metadata.Writer
-	view   *cluster.View
-	editor *cluster.Editor
+	*process
+	*startup
+	places   *places
+	owned    *owner.Set
+	unserved *owner.Unserved
+	bucket   *bucketClaim
+	console  *console
 
-	session      atomic.Pointer[metadata.Session]
-	journal      *wal.Writer
-	owned        *owned
-	parts        *partition.Deps
-	broker       *broker.Broker
-	tier         *tier
-	groups       *group.Groups
-	slots        [coordinator.Slots]metadata.Guard // held; only follow writes it
-	peers        *replica.Node
-	known        addresses
-	shunned      sync.Map // id.Store -> refusal
-	probing      sync.Map // incarnations that are being asked whether they live
-	revoked      sync.Map // leases that this agent ended
-	tails        *replica.Tails
-	adoptions    adoptions
-	adopting     *adopting
-	seen         seen
-	bucket       *bucketClaim
-	registered   atomic.Int64 // revision of this agent's key
-	control      *controller.Controller
-	unserved     unserved
-	halved       atomic.Int64  // how often the caches are, for want of memory
-	journalSeq   uint32        // of the newest journal
-	leaving      atomic.Bool   // told to stop
-	moving       chan struct{} // holds a token while partitions are moved
-	sealing      atomic.Bool   // the journal is being sealed here
-	listeners    []net.Listener
-	peerListener net.Listener
-	peerTLS      *replica.TLS // nil: connections with other agents are plain
-	peerAddr     string
-	stopControl  context.CancelFunc
-	controlling  sync.WaitGroup
-	endpoints    []metadata.Endpoint
-
-	stopServing  context.CancelFunc
-	admin        *admin.Server
-	httpListener net.Listener
-	awaits       atomic.Pointer[string] // what a start waits for
-	inspect      *inspector
-	fatal        chan error // what ends the process
-	started      chan struct{}
-	tasks        sync.WaitGroup
+	http  *web
+	seen  *metadata.Seen
+	store *wal.Store
+	*member
+	doors    *doors
+	near     *neighbours
+	own      *ownjournal.Journal // this incarnation's
+	tier     *tier
+	holes    *holes
+	serves   *service
+	election *election
+	inspect  *inspector
 }
 
 // New makes an agent; Run runs it.
@@ -127,20 +84,11 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if deps.Now == nil {
-		deps.Now = time.Now
-	}
-	disk := vfs.Watch(deps.FS)
-	deps.FS = disk
-	a := &Agent{cfg: cfg, disk: disk, deps: deps, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), owned: newOwned(), adopting: newAdopting(),
-		moving: make(chan struct{}, 1), fatal: make(chan error, 1), started: make(chan struct{})}
-	a.inspect = &inspector{a: a, places: newPlaces(a)}
-	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.inspect.places, done: make(chan struct{})}
+	a := &Agent{process: newProcess(cfg, deps), startup: newStartup(), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log)}
+	a.places, a.console = newPlaces(a.process), &console{a}
+	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.places, done: make(chan struct{})}
 	return a, nil
 }
-
-// Started is closed once clients are served.
-func (a *Agent) Started() <-chan struct{} { return a.started }
 
 // Run serves until ctx ends, then stops in order; or until something fails that
 // it can't go on without.
@@ -159,10 +107,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	a.inspect.began.Store(a.millis())
-	a.inspect.unopened()
+	a.serves.ready.begin()
 	close(a.started)
-	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.len(), "took", a.deps.Now().Sub(began))
+	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.Len(), "took", a.deps.Now().Sub(began))
 	var failed error
 	select {
 	case <-ctx.Done():
@@ -232,94 +179,24 @@ func (a *Agent) openJournals(_, _ context.Context) error {
 	return nil
 }
 
-// die ends the process for a reason that nothing can go on after.
-func (a *Agent) die(err error) {
-	select {
-	case a.fatal <- err:
-	default:
-	}
-}
-
-// run starts a goroutine that stop waits for.
-func (a *Agent) run(f func()) {
-	a.tasks.Add(1)
-	go func() {
-		defer a.tasks.Done()
-		f()
-	}()
-}
-
-func (a *Agent) listen(_, _ context.Context) error {
-	for _, l := range a.cfg.Listeners {
-		nl, err := a.deps.Listen("tcp", l.Bind)
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l.Name, err)
-		}
-		a.listeners = append(a.listeners, nl)
-		e, err := a.cfg.advertise(l, nl.Addr().String())
-		if err != nil {
-			return fmt.Errorf("listener %s: %w", l.Name, err)
-		}
-		a.endpoints = append(a.endpoints, e)
-	}
-	return a.listenPeers()
-}
-
-// advertise returns the endpoint that clients are told for a listener, which is bound to the
-// address bound. The host stays as the settings name it, even where it was resolved.
-func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) {
-	host, port, err := splitAddress(bound)
-	if err != nil {
-		return metadata.Endpoint{}, err
-	}
-	if given, _, err := splitAddress(l.Bind); err == nil && given != "" {
-		host = given
-	}
-	if l.Advertised != "" {
-		if host, port, err = splitAddress(l.Advertised); err != nil {
-			return metadata.Endpoint{}, err
-		}
-	}
-	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && !c.AdvertiseAsReached {
-		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as broker-1.example:%d", bound, port)
-	}
-	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
-}
-
-// Addresses returns where the listeners are bound, by name.
-func (a *Agent) Addresses() map[string]string {
-	out := map[string]string{}
-	for i, l := range a.listeners {
-		out[a.cfg.Listeners[i].Name] = l.Addr().String()
-	}
-	return out
-}
-
-func (a *Agent) serve(_, life context.Context) error {
-	a.openGroups()
-	a.parts = &partition.Deps{Journal: a.journal, Local: a.tails, Remote: a.tails.Asks, Heads: a.heads, Stored: a.deps.Meta, Tier: a.tier, Starts: a.tier.keep, Clock: a.millis, Copies: partition.NewCopies(a.cfg.Kafka.FetchMemoryBytes),
-		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters().Of, Log: a.log.With("part", "partition")}
-	b, err := broker.New(a.cfg.Kafka, broker.Deps{
-		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, TierShare: a.tier.Share, Journal: a.store, Groups: a.groups,
-		Random: a.random.Split(), Log: a.log.With("part", "kafka"), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, DataDir: a.cfg.JournalDir(),
-	})
-	if err != nil {
+// serve begins to answer clients, and to upload.
+func (a *Agent) serve(_, life context.Context) (err error) {
+	serving, stop := context.WithCancel(life)
+	if a.serves, err = a.newService(stop); err != nil {
+		stop()
 		return err
 	}
-	a.broker = b
-	serving, stop := context.WithCancel(life)
-	a.stopServing = stop
-	for i, l := range a.listeners {
+	for i, l := range a.doors.clients {
 		name := a.cfg.Listeners[i].Name
 		a.run(func() {
-			if err := b.Serve(serving, name, l); err != nil {
+			if err := a.serves.broker.Serve(serving, name, l); err != nil {
 				a.die(fmt.Errorf("listener %s: %w", name, err))
 			}
 		})
 	}
-	a.runTier(life)
+	a.tier.run(life, a.bucket.done, a.die)
 	if a.deps.Host != nil {
-		a.run(func() { a.watchMemory(life) })
+		a.run(func() { a.serves.memory.run(life) })
 	}
 	return nil
 }
@@ -327,20 +204,20 @@ func (a *Agent) serve(_, life context.Context) error {
 // takePartitions begins to do what the controller says, and waits a while for the
 // first partitions and coordinators, so that an agent that is alone serves when it says so.
 func (a *Agent) takePartitions(ctx, life context.Context) error {
-	a.runController(life)
-	a.run(func() { a.follow(life) })
-	a.run(func() { a.watchJournal(life) })
-	a.run(func() { a.followMoves(life) })
+	a.election = stand(life, a.process, a.member, a.near.peers)
+	a.run(func() { a.near.follow(life) })
+	a.run(func() { a.serves.slots.run(life) })
+	a.run(func() { a.serves.owner.Run(life) })
+	a.run(func() { a.own.Run(life) })
+	a.run(func() { ownjournal.NewDisk(a.journalDeps(), a.own.ID).Run(life) })
+	a.run(func() { a.serves.mover.Run(life) })
 	a.run(func() { a.tellLoad(life) })
-	a.run(func() { a.watchHoles(life) })
-	a.run(func() { a.forgetOffsets(life) })
-	if a.cfg.Replication.Factor > 1 {
-		a.run(func() { a.keepEnsemble(life) })
-		a.run(func() { a.watchQuorum(life) })
-	}
+	a.run(func() { a.holes.watch(life) })
+	a.run(func() { a.serves.slots.forgetOffsets(life) })
+	a.inspect = &inspector{a.process, a.member, a.places, a.store, a.owned, a.unserved, a.tier, a.near.peers, a.election.control, a.serves.ready}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
-	for a.withoutLeader() > 0 || a.awaited() || a.slotsFree() {
+	for withoutLeader(a.view) > 0 || a.awaited() || a.serves.slots.free() {
 		changed := a.view.Changed()
 		select {
 		case <-changed:
@@ -352,17 +229,6 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 		}
 	}
 	return nil
-}
-
-// slotsFree reports whether a coordinator slot has no agent: its consumer groups wait.
-func (a *Agent) slotsFree() bool {
-	slots := a.view.Slots()
-	for n := range coordinator.Slots {
-		if o := slots[n]; !a.view.Alive(o.Incarnation, o.Broker) {
-			return true
-		}
-	}
-	return false
 }
 
 // firstPatience is how long a start waits for its first partitions.
@@ -380,28 +246,27 @@ func (a *Agent) awaited() bool {
 
 // abort undoes a start that failed.
 func (a *Agent) abort() {
-	for _, l := range a.listeners {
-		l.Close()
+	if a.doors != nil {
+		for _, l := range a.doors.clients {
+			l.Close()
+		}
 	}
-	if a.stopControl != nil {
-		a.stopControl()
-		a.controlling.Wait()
+	if a.election != nil {
+		a.election.stop()
 	}
-	if a.peers != nil {
-		a.peers.Close()
-	} else if a.peerListener != nil {
-		a.peerListener.Close()
+	if a.near != nil {
+		a.near.peers.Close()
+	} else if a.doors != nil {
+		a.doors.close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	a.closeHTTP(ctx)
-	if a.journal != nil {
-		a.journal.Close()
+	if a.own != nil {
+		a.own.Close()
 	}
-	if a.session.Load() != nil {
-		_ = a.lease().Close(ctx) // the lease ends by itself too
-	}
-	if a.heads != nil {
+	if a.member != nil {
+		_ = a.reg.lease().Close(ctx) // the lease ends by itself too
 		_ = a.heads.Close(ctx)
 	}
 	if a.store != nil {

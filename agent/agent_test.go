@@ -22,7 +22,6 @@ import (
 	"varve/cluster"
 	"varve/internal/vfs"
 	"varve/metadata"
-	"varve/partition"
 	"varve/s3store"
 )
 
@@ -178,7 +177,7 @@ func TestWipedDiskAfterACleanStop(t *testing.T) {
 	b.consume("t", 500)
 	b.produce("t", 500, 510)
 	b.consume("t", 510)
-	p := b.owned.all()[0]
+	p := b.owned.All()[0]
 	if s := p.State(); s.TieredEnd != 500 || s.End != 510 {
 		t.Errorf("%+v", s)
 	}
@@ -197,20 +196,20 @@ func TestLostDiskIsNotForgotten(t *testing.T) {
 	}
 	w.fs = vfs.NewMemory()
 	b := w.start()
-	if n := b.owned.len(); n != 0 {
+	if n := b.owned.Len(); n != 0 {
 		t.Fatalf("%d partitions are served although their records are gone", n)
 	}
-	if why := b.NotReady(); !strings.Contains(strings.Join(why, "\n"), "can't be served yet; t/0: its newest records may lie in journal 1-1") {
+	if why := b.console.NotReady(); !strings.Contains(strings.Join(why, "\n"), "can't be served yet; t/0: its newest records may lie in journal 1-1") {
 		t.Errorf("not ready: %v", why)
 	}
 	for j, rec := range b.view.Journals() {
 		if j.Writer != b.inc && rec.End > 0 {
-			if loss, err := b.control.AcceptLoss(t.Context(), j); err != nil || !loss.Gone {
+			if loss, err := b.election.control.AcceptLoss(t.Context(), j); err != nil || !loss.Gone {
 				t.Fatalf("%+v, %v", loss, err)
 			}
 		}
 	}
-	for b.owned.len() != 1 {
+	for b.owned.Len() != 1 {
 		select {
 		case <-b.view.Changed():
 		case <-time.After(50 * time.Millisecond):
@@ -248,7 +247,7 @@ func TestBucketAwayThrottlesThenRefuses(t *testing.T) {
 	if refused == nil {
 		t.Fatal("the journal took 100 MB, 16 are allowed")
 	}
-	if why := a.NotReady(); len(why) == 0 {
+	if why := a.console.NotReady(); len(why) == 0 {
 		t.Error("a full journal counts as ready")
 	}
 	close(down)
@@ -297,13 +296,13 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 	if n := len(a.view.Deleted()); n != 1 {
 		t.Errorf("%d topics are known as deleted after the answer", n)
 	}
-	for a.owned.len() > 0 {
+	for a.owned.Len() > 0 {
 		changed := a.view.Changed()
-		if a.owned.len() > 0 {
+		if a.owned.Len() > 0 {
 			<-changed
 		}
 	}
-	if got := a.clusterStatus().Agents[0].Partitions; got != 0 {
+	if got := a.console.Cluster().Agents[0].Partitions; got != 0 {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}
 	post := func(topic string) int {
@@ -348,9 +347,9 @@ func TestTopicComesBackWhileItIsUploaded(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).DeleteTopics(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
-	p := a.owned.all()[0]
-	a.until("the partition is retiring", func() bool { return a.retiring(p) })
-	if err := a.Undelete(t.Context(), "t"); err != nil {
+	p := a.owned.All()[0]
+	a.until("the partition is retiring", func() bool { return a.owned.Retiring(p.ID()) })
+	if err := a.console.Undelete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
 	a.produce("t", 100, 200)
@@ -358,17 +357,10 @@ func TestTopicComesBackWhileItIsUploaded(t *testing.T) {
 	away = false
 	mu.Unlock()
 	a.until("it was uploaded", func() bool { return p.State().TieredEnd >= 100 })
-	a.until("it is served", func() bool { q := a.owned.Get(p.ID()); return q != nil && !a.retiring(q) })
+	a.until("it is served", func() bool { q := a.owned.Get(p.ID()); return q != nil && !a.owned.Retiring(q.ID()) })
 	a.consume("t", 200)
 	a.produce("t", 200, 210)
 	a.consume("t", 210)
-}
-
-// retiring reports whether a partition is marked as one that ends.
-func (r *running) retiring(p *partition.Partition) bool {
-	r.owned.mu.RLock()
-	defer r.owned.mu.RUnlock()
-	return r.owned.retiring[p.ID()]
 }
 
 // TestDeletedTopicSurvivesAStop: what was not uploaded when the topic was deleted
@@ -393,13 +385,13 @@ func TestDeletedTopicSurvivesAStop(t *testing.T) {
 	}
 	away = false
 	b := w.start()
-	for b.owned.len() > 0 {
+	for b.owned.Len() > 0 {
 		changed := b.view.Changed()
-		if b.owned.len() > 0 {
+		if b.owned.Len() > 0 {
 			<-changed
 		}
 	}
-	if err := b.Undelete(t.Context(), "t"); err != nil {
+	if err := b.console.Undelete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
 	b.consume("t", 200)
@@ -425,7 +417,7 @@ func TestPurgedTopicStaysAway(t *testing.T) {
 	if _, err := a.deps.Meta.Txn(t.Context(), nil, metadata.Put(kvs[0].Key, d.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Undelete(t.Context(), "t"); !errors.Is(err, cluster.ErrUnknownTopic) {
+	if err := a.console.Undelete(t.Context(), "t"); !errors.Is(err, cluster.ErrUnknownTopic) {
 		t.Errorf("undelete: %v", err)
 	}
 }

@@ -30,7 +30,7 @@ func TestBirthRestsOnTheFirstRegistration(t *testing.T) {
 	deps := Deps{FS: vfs.NewMemory(), Meta: meta, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Listen: net.Listen, Version: "test",
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			again.Do(func() { // the first member is about to join
-				if _, err := a.announce(ctx); err != nil {
+				if _, err := a.reg.announce(ctx); err != nil {
 					t.Error(err)
 				}
 			})
@@ -81,7 +81,7 @@ func TestBirthUnderAnotherRegistration(t *testing.T) {
 		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			again.Do(func() { // the first member is about to join
 				refuses = addr
-				if _, err := a.announce(ctx); err != nil {
+				if _, err := a.reg.announce(ctx); err != nil {
 					t.Error(err)
 				}
 			})
@@ -101,7 +101,7 @@ func TestBirthUnderAnotherRegistration(t *testing.T) {
 	case err := <-ended:
 		t.Errorf("it ended with %v", err)
 	case <-a.Started():
-		if j := a.journal.ID(); j.Seq != 2 {
+		if j := a.own.ID(); j.Seq != 2 {
 			t.Errorf("it opened %v", j)
 		}
 	}

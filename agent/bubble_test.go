@@ -121,10 +121,10 @@ func (w *world) inBubble() {
 		}
 	}
 	time.Sleep(2 * cfg.Upload.MaxAge) // fake time
-	if s := a.owned.all()[0].State(); s.TieredEnd != s.High {
+	if s := a.owned.All()[0].State(); s.TieredEnd != s.High {
 		t.Errorf("after %v: %+v", time.Since(began), s)
 	}
-	for n := int64(0); n < a.owned.all()[0].State().High; {
+	for n := int64(0); n < a.owned.All()[0].State().High; {
 		fs := cl.PollFetches(ctx)
 		if err := fs.Err(); err != nil {
 			t.Fatal(err)

@@ -8,13 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
@@ -75,32 +73,6 @@ func TestBadDataDirIsNamed(t *testing.T) {
 	}
 }
 
-// TestRefusedConnectionIsNoRefusal: a store whose agent doesn't listen yet is asked again in
-// a moment, and at once when the agent has registered anew; one that is full isn't.
-func TestRefusedConnectionIsNoRefusal(t *testing.T) {
-	w := newWorld(t)
-	a := w.start()
-	own, now := a.store.ID(), a.deps.Now()
-	for name, c := range map[string]struct {
-		r    refusal
-		want bool
-	}{
-		"full":                       {refusal{now, a.inc, io.ErrShortWrite}, true},
-		"full, of its former self":   {refusal{now, a.inc - 1, io.ErrShortWrite}, false},
-		"refused now":                {refusal{now.Add(time.Hour), a.inc, syscall.ECONNREFUSED}, true},
-		"refused before":             {refusal{now.Add(-time.Second), a.inc, syscall.ECONNREFUSED}, false},
-		"refused, and is back since": {refusal{now.Add(time.Hour), a.inc - 1, syscall.ECONNREFUSED}, false},
-	} {
-		a.shunned.Store(own, c.r)
-		if got := a.shuns(own); got != c.want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-	if a.shuns(id.Store{9}) {
-		t.Error("one that nothing is known of")
-	}
-}
-
 // TestStopWithoutBucket: an agent that stops while the bucket is away loses no time: the
 // others have what it can't upload, and serve it.
 func TestStopWithoutBucket(t *testing.T) {
@@ -129,7 +101,7 @@ func TestStopWithoutBucket(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), 9, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
-	a.until("it owns a partition", func() bool { return a.owned.len() > 0 })
+	a.until("it owns a partition", func() bool { return a.owned.Len() > 0 })
 	a.produce("t", 0, 100)
 	away.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -75,7 +75,7 @@ func TestOffsetsOfDeletedTopics(t *testing.T) {
 	}
 	for _, a := range []*running{one, two} {
 		a.until("it knows of the deletion", func() bool { return len(a.view.Deleted()) == 1 })
-		if told := a.forgetDeleted(t.Context(), nil); len(told) != 1 {
+		if told := a.serves.slots.forgetDeleted(t.Context(), nil); len(told) != 1 {
 			t.Errorf("told %v", told)
 		}
 	}

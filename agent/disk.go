@@ -18,11 +18,11 @@ const (
 // agent doesn't end, as it waits for that disk, too. It goes on until the result is
 // called. What counts is how often a call is seen under way: a process that stood still
 // has seen nothing.
-func (a *Agent) watchDisk() (stop func()) {
+func (p *process) watchDisk() (stop func()) {
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
-		every := a.cfg.SessionTTL / 2
+		every := p.cfg.SessionTTL / 2
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		var oldest uint64
@@ -34,18 +34,18 @@ func (a *Agent) watchDisk() (stop func()) {
 			case <-over:
 				return
 			}
-			n, what := a.disk.Oldest()
+			n, what := p.disk.Oldest()
 			if since += every; n == 0 || n != oldest {
 				oldest, since = n, 0
 				continue
 			}
-			switch limit := hungLeases * a.cfg.SessionTTL; {
+			switch limit := hungLeases * p.cfg.SessionTTL; {
 			case since < limit:
 			case hung == nil:
-				hung = fmt.Errorf("the disk under %s has not answered for %v (%s)", a.cfg.DataDir, since, what)
-				a.die(hung)
-			case since >= limit+hungGrace && a.deps.Exit != nil:
-				a.deps.Exit(hung)
+				hung = fmt.Errorf("the disk under %s has not answered for %v (%s)", p.cfg.DataDir, since, what)
+				p.die(hung)
+			case since >= limit+hungGrace && p.deps.Exit != nil:
+				p.deps.Exit(hung)
 				return
 			}
 		}

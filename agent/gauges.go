@@ -4,10 +4,11 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/cluster"
+	"varve/group"
 	"varve/health"
 	"varve/internal/id"
 	"varve/meter"
@@ -21,7 +22,7 @@ type MetricsConfig struct {
 
 // gauges tells of this agent and the cluster at the moment that it is asked, without asking
 // anybody else.
-type gauges struct{ i *inspector }
+type gauges struct{ a *Agent }
 
 func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("varve_"+name, help, labels, nil)
@@ -51,7 +52,7 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	a := g.i.a
+	a := g.a
 	tell := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -60,17 +61,17 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		tell(ready, 0)
 		return
 	}
-	tell(ready, yes(len(g.i.notReady()) == 0))
-	disk := a.diskReport()
+	tell(ready, yes(len(a.notReady()) == 0))
+	disk := diskOf(a.process, a.store)
 	tell(diskFree, float64(disk.FreeBytes))
 	tell(diskTotal, float64(disk.TotalBytes))
 	tell(diskFull, yes(disk.Full != ""))
-	tell(bucketFailing, yes(g.i.places.bucket().Error != ""))
-	tell(leaderless, float64(a.withoutLeader()))
-	tell(led, float64(a.owned.len()))
-	tell(unopened, float64(len(a.unserved.all())))
+	tell(bucketFailing, yes(a.places.bucket().Error != ""))
+	tell(leaderless, float64(withoutLeader(a.view)))
+	tell(led, float64(a.owned.Len()))
+	tell(unopened, float64(len(a.unserved.All())))
 	g.members(tell)
-	clocks := g.i.places.clocks()
+	clocks := a.places.clocks()
 	for name, ms := range map[string]*int64{"etcd": clocks.EtcdMs, "bucket": clocks.BucketMs} {
 		skew := math.NaN() // not known
 		if ms != nil {
@@ -88,23 +89,23 @@ func yes(b bool) float64 {
 }
 
 func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
-	a := g.i.a
+	a := g.a
 	connected := 0
-	for _, m := range a.peers.Members(a.journal.ID()) {
+	for _, m := range a.near.peers.Members(a.own.ID()) {
 		if m.Own || !m.Connected.IsZero() && !m.Behind {
 			connected++
 		}
 	}
 	under := 0
 	if connected < a.cfg.Replication.Factor {
-		under = a.owned.len()
+		under = a.owned.Len()
 	}
 	tell(underReplicated, float64(under))
 	s := &health.Snapshot{}
-	g.i.journals(s)
+	a.inspect.journals(s)
 	tell(shortOfMembers, float64(s.Short(a.cfg.Replication.Factor)))
 	expected := 0
-	for _, x := range g.i.agents() {
+	for _, x := range a.inspect.agents() {
 		if x.Expected() {
 			expected++
 		}
@@ -114,24 +115,18 @@ func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
 }
 
 // openMeters registers what is counted by topic and by group.
-func (a *Agent) openMeters() *meter.Topics {
-	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, a.liveName, a.sizes)
+func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
+	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, names{a.view}.live, sources{a.owned}.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.inspect}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, a.progress, a.inspect.ends))
+		a.deps.Registry.MustRegister(gauges{a}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends))
 	}
 	return topics
 }
 
-func (a *Agent) liveName(t id.Topic) string {
-	if found, ok := a.view.TopicByID(t); ok {
-		return found.Name
-	}
-	return ""
-}
-
-func (a *Agent) sizes() map[id.Topic]meter.Size {
+// sizes returns how large the topics are.
+func (s sources) sizes() map[id.Topic]meter.Size {
 	out := map[id.Topic]meter.Size{}
-	for _, p := range a.owned.all() {
+	for _, p := range s.set.All() {
 		local, tier := p.Sizes()
 		sum := out[p.ID().Topic]
 		out[p.ID().Topic] = meter.Size{Local: sum.Local + local, Tier: sum.Tier + tier}
@@ -140,12 +135,12 @@ func (a *Agent) sizes() map[id.Topic]meter.Size {
 }
 
 // progress is how far the groups that this agent coordinates got.
-func (a *Agent) progress(ctx context.Context) (out []meter.Group, err error) {
-	groups, err := a.groups.Progress(ctx)
+func progress(ctx context.Context, of *group.Groups, view *cluster.View) (out []meter.Group, err error) {
+	groups, err := of.Progress(ctx)
 	for _, g := range groups {
 		n := meter.Group{Name: g.Group}
 		for _, c := range g.Committed {
-			t, ok := a.view.Topic(c.Topic)
+			t, ok := view.Topic(c.Topic)
 			if !ok || c.ID != (id.Topic{}) && c.ID != t.ID {
 				continue // committed for a topic that is gone
 			}
@@ -154,28 +149,4 @@ func (a *Agent) progress(ctx context.Context) (out []meter.Group, err error) {
 		out = append(out, n)
 	}
 	return out, err
-}
-
-// ends asks all live agents where the partitions that they lead end.
-func (i *inspector) ends(ctx context.Context) map[id.Partition]int64 {
-	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
-	defer cancel()
-	out := map[id.Partition]int64{}
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	for _, l := range i.a.view.Agents() {
-		wg.Go(func() {
-			b, err := i.a.peers.Tell(ctx, l.Store, tellEnds)
-			if err != nil {
-				return // its partitions have no known end
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			if err := decodeEnds(b, out); err != nil {
-				i.a.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
-			}
-		})
-	}
-	wg.Wait()
-	return out
 }

@@ -23,7 +23,7 @@ func TestUncertainHandOver(t *testing.T) {
 	w.meddle = new(meddled)
 	one := w.start()
 	one.produce("t", 0, 10)
-	p := one.owned.all()[0]
+	p := one.owned.All()[0]
 	key := metadata.HeadKey(p.ID())
 	owners := make(chan id.Incarnation, 1000) // of heads that were to be written
 	tries := make(chan struct{}, 1000)
@@ -56,13 +56,13 @@ func TestUncertainHandOver(t *testing.T) {
 	})
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
 	}()
 	for range 3 { // the hand-over was tried again, or taken back, in vain
 		<-tries
 	}
 	other := map[*partition.Partition]cluster.Live{p: {Broker: 3, Agent: metadata.Agent{Incarnation: 901}}}
-	if n := one.move(t.Context(), 1500*time.Millisecond, other); n != 0 {
+	if n := one.serves.mover.Move(t.Context(), 1500*time.Millisecond, other); n != 0 {
 		t.Errorf("%d partitions were moved meanwhile", n)
 	}
 	select {
@@ -108,7 +108,7 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 	if err := one.tier.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p := one.owned.all()[0]
+	p := one.owned.All()[0]
 	away := func(away bool) {
 		w.meddle.set(func(m *meddled) {
 			m.read, m.write = nil, nil
@@ -122,7 +122,7 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 	defer away(false)
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
 	}()
 	select {
 	case n := <-moved:
@@ -167,12 +167,12 @@ func TestMoveDoesNotWaitForTheBucket(t *testing.T) {
 			return nil
 		}
 	})
-	p := one.owned.all()[0]
+	p := one.owned.All()[0]
 	began := time.Now()
-	if n := one.move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
+	if n := one.serves.mover.Move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
 		t.Errorf("%d were moved", n)
 	}
-	if took := time.Since(began); !away.Load() || took > 4*stillPatience {
+	if took := time.Since(began); !away.Load() || took > 20*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	away.Store(false)

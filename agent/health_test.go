@@ -29,7 +29,7 @@ func TestReadyMeansServing(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).CreateTopic(t.Context(), partitions, 1, nil, "many"); err != nil {
 		t.Fatal(err)
 	}
-	a.until("served", func() bool { return a.owned.len() == partitions })
+	a.until("served", func() bool { return a.owned.Len() == partitions })
 	a.produce("many", 0, 50)
 	topic, _ := a.view.Topic("many")
 	a.crash()
@@ -43,19 +43,19 @@ func TestReadyMeansServing(t *testing.T) {
 		},
 	}
 	b := w.start()
-	if why := b.NotReady(); len(why) == 0 {
+	if why := b.console.NotReady(); len(why) == 0 {
 		t.Error("ready while its partitions are being opened")
 	}
 	close(opens)
-	for len(b.NotReady()) > 0 {
+	for len(b.console.NotReady()) > 0 {
 		select {
 		case <-b.view.Changed():
 		case <-time.After(time.Millisecond):
 		case <-t.Context().Done():
-			t.Fatal(b.NotReady())
+			t.Fatal(b.console.NotReady())
 		}
 	}
-	if n := b.owned.len(); n != partitions {
+	if n := b.owned.Len(); n != partitions {
 		t.Errorf("ready with %d of %d partitions", n, partitions)
 	}
 }
@@ -147,7 +147,7 @@ func TestStoreThatIsGone(t *testing.T) {
 		t.FailNow() // it said why
 	}
 	was := two.store.ID()
-	one.until("two members", func() bool { return len(one.view.Journals()[one.journal.ID()].Ensemble) == 2 })
+	one.until("two members", func() bool { return len(one.view.Journals()[one.own.ID()].Ensemble) == 2 })
 	if one.view.Moved(was) {
 		t.Fatal("a store that is there counts as gone")
 	}
@@ -162,7 +162,7 @@ func TestStoreThatIsGone(t *testing.T) {
 	began := time.Now()
 	again := member(2)
 	one.until("another member", func() bool {
-		now := one.view.Journals()[one.journal.ID()]
+		now := one.view.Journals()[one.own.ID()]
 		return len(now.Ensemble) == 2 && now.Ensemble[1] == again.store.ID()
 	})
 	if took := time.Since(began); took > one.cfg.Replication.ReplaceAfter/2 {
@@ -188,27 +188,27 @@ func TestBucketThatNeverWorked(t *testing.T) {
 	w.bucket = bucket
 	w.change = func(c *Config) { c.ShutdownTimeout = 0 }
 	a := w.start()
-	if why := strings.Join(a.NotReady(), "\n"); !strings.Contains(why, "the bucket has never worked for this agent: ") {
+	if why := strings.Join(a.console.NotReady(), "\n"); !strings.Contains(why, "the bucket has never worked for this agent: ") {
 		t.Errorf("%q", why)
 	}
-	h := a.Health(t.Context())
+	h := a.console.Health(t.Context())
 	if !slices.ContainsFunc(h.Checks, func(c health.Check) bool { return c.Name == "bucket" && c.Level == health.Degraded }) {
 		t.Errorf("%+v", h)
 	}
 	_ = a.stop()
 	away.Store(false)
 	a = w.start()
-	a.until("ready", func() bool { return len(a.NotReady()) == 0 })
+	a.until("ready", func() bool { return len(a.console.NotReady()) == 0 })
 	_ = a.stop()
 	away.Store(true)
 	a = w.start()
-	if why := a.NotReady(); why != nil {
+	if why := a.console.NotReady(); why != nil {
 		t.Errorf("with a bucket that worked before: %q", why)
 	}
 	_ = a.stop()
 	w.change = func(c *Config) { c.ShutdownTimeout, c.Store.Driver, c.Store.Bucket = 0, s3store.DriverMinIO, "another" }
 	a = w.start()
-	if why := a.NotReady(); why == nil {
+	if why := a.console.NotReady(); why == nil {
 		t.Error("ready with a bucket that never worked")
 	}
 }
@@ -217,13 +217,13 @@ func TestBucketThatNeverWorked(t *testing.T) {
 func TestSessionLost(t *testing.T) {
 	w := newWorld(t)
 	a := w.start()
-	lost := metadata.Session(lostSession{a.lease()})
-	was := a.session.Load()
-	a.session.Store(&lost)
-	if why := strings.Join(a.NotReady(), ""); !strings.Contains(why, "session") {
+	lost := metadata.Session(lostSession{a.reg.lease()})
+	was := a.reg.session.Load()
+	a.reg.session.Store(&lost)
+	if why := strings.Join(a.console.NotReady(), ""); !strings.Contains(why, "session") {
 		t.Errorf("%q", why)
 	}
-	a.session.Store(was)
+	a.reg.session.Store(was)
 }
 
 type lostSession struct{ metadata.Session }

@@ -33,8 +33,8 @@ func (r *running) fetchAt(topic string, offset int64) (first int64, err error) {
 
 func (r *running) holes() (holes []health.Hole) {
 	r.t.Helper()
-	err := r.TierHoles(r.t.Context(), nil, func(v any) error {
-		if h := v.(admin.TierLook).Hole; h != nil {
+	err := r.console.TierHoles(r.t.Context(), nil, func(v *admin.TierLook) error {
+		if h := v.Hole; h != nil {
 			holes = append(holes, *h)
 		}
 		return nil
@@ -61,7 +61,7 @@ func TestHoleInTheTier(t *testing.T) {
 		t.Fatal(err)
 	}
 	a = w.start()
-	lost := a.owned.all()[0].Head().Slices[1]
+	lost := a.owned.All()[0].Head().Slices[1]
 	key := object.Key(lost.Object)
 	body, err := w.bucket.Get(t.Context(), key, 0, -1)
 	if err != nil {
@@ -87,7 +87,7 @@ func TestHoleInTheTier(t *testing.T) {
 			t.Errorf("at %d: %d, %v", offset, first, err)
 		}
 	}
-	if h := a.Health(t.Context()); h.Level != health.Degraded || !strings.Contains(strings.Join(a.Notes(t.Context()), "\n"), key) {
+	if h := a.console.Health(t.Context()); h.Level != health.Degraded || !strings.Contains(strings.Join(a.console.Notes(t.Context()), "\n"), key) {
 		t.Errorf("%+v", h)
 	}
 	if n := len(a.tier.Holes()); n != 1 {
@@ -97,14 +97,14 @@ func TestHoleInTheTier(t *testing.T) {
 	if err := w.bucket.Put(t.Context(), key, bytes.NewReader(kept)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.TierSkip(t.Context(), "t", 0, lost.Base, lost.End); err == nil {
+	if _, err := a.console.TierSkip(t.Context(), "t", 0, lost.Base, lost.End); err == nil {
 		t.Error("records that can be read were given up")
 	}
 	a.until("it is read again", func() bool {
 		first, err := a.fetchAt("t", lost.Base)
 		return err == nil && first == lost.Base
 	})
-	a.tier.Recheck(t.Context(), a.canRead)
+	a.tier.Recheck(t.Context(), a.Agent.holes.canRead)
 	if n := len(a.tier.Holes()); n != 0 {
 		t.Errorf("%d holes are known", n)
 	}
@@ -112,8 +112,8 @@ func TestHoleInTheTier(t *testing.T) {
 	if err := w.bucket.Delete(t.Context(), []string{key}); err != nil {
 		t.Fatal(err)
 	}
-	skipped, err := a.TierSkip(t.Context(), "t", 0, lost.Base, lost.End)
-	if err != nil || len(skipped.(admin.Skipped).Ranges) != 1 {
+	skipped, err := a.console.TierSkip(t.Context(), "t", 0, lost.Base, lost.End)
+	if err != nil || len(skipped.Ranges) != 1 {
 		t.Fatalf("%+v, %v", skipped, err)
 	}
 	if first, err := a.fetchAt("t", lost.Base); err != nil || first != lost.End {

@@ -155,7 +155,7 @@ func TestCorruptBatchesAreRefused(t *testing.T) {
 			t.Errorf("%s: code %d (%v), want %v", name, got, kerr.ErrorForCode(got), c.want.Message)
 		}
 	}
-	if s := a.owned.all()[0].State(); s.End != 1 {
+	if s := a.owned.All()[0].State(); s.End != 1 {
 		t.Errorf("the log ends at %d", s.End)
 	}
 }

@@ -3,12 +3,17 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
-	"time"
 
 	"varve/admin"
-	"varve/internal/id"
 )
+
+// web is where this agent answers HTTP.
+type web struct {
+	server   *admin.Server
+	listener net.Listener
+}
 
 // openHTTP starts the admin server, if one is configured: before anything that a start
 // may have to wait for, so that it can be asked what that is.
@@ -20,10 +25,10 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.httpListener = l
-	a.admin = admin.New(a, a.deps.Registry, admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")})
+	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
+	a.http = &web{admin.New(a.console, a.deps.Registry, o), l}
 	a.run(func() {
-		if err := a.admin.Serve(l); err != nil {
+		if err := a.http.server.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
 		}
 	})
@@ -46,99 +51,32 @@ func (c *Config) names() []string {
 }
 
 func (a *Agent) closeHTTP(ctx context.Context) {
-	if a.admin == nil {
+	if a.http == nil {
 		return
 	}
-	if err := a.admin.Close(ctx); err != nil {
+	if err := a.http.server.Close(ctx); err != nil {
 		a.log.Debug("admin API", "err", err)
 	}
 }
 
-// stands notes what a start is about, or waits for.
-func (a *Agent) stands(at string) { a.awaits.Store(&at) }
-
-// Undelete brings a deleted topic back within the undelete window.
-func (a *Agent) Undelete(ctx context.Context, name string) error {
-	t, err := a.editor.Undelete(ctx, name, a.cfg.Garbage.UndeleteWindow)
-	if err != nil {
-		return err
-	}
-	a.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
-	return nil
-}
-
 // HTTPAddress is where the admin server listens, or "".
 func (a *Agent) HTTPAddress() string {
-	if a.httpListener == nil {
+	if a.http == nil {
 		return ""
 	}
-	return a.httpListener.Addr().String()
+	return a.http.listener.Addr().String()
 }
 
-func (a *Agent) withoutLeader() (n int) {
-	for _, t := range a.view.Topics() {
-		for i := range t.Partitions {
-			if _, ok := a.view.Owner(id.Partition{Topic: t.ID, Index: i}); !ok {
-				n++
-			}
-		}
+// advertisedHTTP is where the other agents and the command line reach the admin API:
+// if it is bound to all interfaces, at the host that Kafka's clients are told.
+func (a *Agent) advertisedHTTP() string {
+	bound := a.HTTPAddress()
+	host, port, err := net.SplitHostPort(bound)
+	if err != nil {
+		return bound
 	}
-	return n
-}
-
-// Status is an agent's own state, as /v1/status tells it.
-type Status struct {
-	Broker           int32    `json:"broker"`
-	Incarnation      uint64   `json:"incarnation"`
-	Cluster          string   `json:"cluster"`
-	Version          string   `json:"version"`
-	Rack             string   `json:"rack,omitempty"`
-	Partitions       int      `json:"partitions"`
-	Topics           int      `json:"topics"`
-	Agents           []int32  `json:"agents"`
-	UnservedCount    int      `json:"partitions_without_leader"`
-	UntieredBytes    int64    `json:"untiered_bytes"`
-	OldestUntieredMs int64    `json:"oldest_untiered_ms"`
-	JournalBytes     int64    `json:"journal_untrimmed_bytes"`
-	JournalPressure  float64  `json:"journal_pressure"`
-	TierBytes        int64    `json:"tier_bytes"`
-	NotReady         []string `json:"not_ready,omitempty"`
-	// Stuck are partitions that can't be tiered, as something of them can't be read.
-	Stuck []StuckPartition `json:"stuck,omitempty"`
-}
-
-// StuckPartition is why a partition can't be tiered, and since when.
-type StuckPartition struct {
-	Topic     string    `json:"topic"`
-	Partition int32     `json:"partition"`
-	Since     time.Time `json:"since"`
-	Why       string    `json:"why"`
-}
-
-// Status returns the agent's state.
-func (a *Agent) Status() any {
-	s := Status{Broker: int32(a.self), Incarnation: uint64(a.inc), Cluster: a.id, Version: a.deps.Version, Rack: a.cfg.Rack,
-		Partitions: a.owned.len(), Topics: len(a.view.Topics()), UnservedCount: a.withoutLeader(),
-		JournalBytes: a.store.Untrimmed(), JournalPressure: a.store.Pressure(), NotReady: a.NotReady()}
-	for _, l := range a.view.Agents() {
-		s.Agents = append(s.Agents, int32(l.Broker))
+	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.doors.endpoints) > 0 {
+		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
 	}
-	for _, k := range a.tier.upload.Stuck() {
-		name := k.Partition.Topic.String()
-		if t, ok := a.view.TopicByID(k.Partition.Topic); ok {
-			name = t.Name
-		}
-		s.Stuck = append(s.Stuck, StuckPartition{name, k.Partition.Index, k.Since, k.Err.Error()})
-	}
-	now := a.millis()
-	for _, p := range a.owned.all() {
-		bytes, oldest := p.PendingBytes()
-		s.UntieredBytes += bytes
-		if bytes > 0 {
-			s.OldestUntieredMs = max(s.OldestUntieredMs, now-oldest)
-		}
-		_, tiered := p.Sizes()
-		s.TierBytes += tiered
-	}
-	return s
+	return bound
 }

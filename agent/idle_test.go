@@ -33,7 +33,7 @@ func TestOffsetsByTimeOfAnIdlePartition(t *testing.T) {
 	if err := a.tier.flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	p := a.owned.all()[0]
+	p := a.owned.All()[0]
 	adm := kadm.NewClient(a.client())
 	ask := func(when string, since, found, newest int64) {
 		t.Helper()

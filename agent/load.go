@@ -26,10 +26,10 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		l := m.read(a.deps.Now(), a.owned.all())
+		l := m.read(a.deps.Now(), a.owned.All())
 		l.Incarnation = a.inc
 		write, cancel := context.WithTimeout(ctx, loadEvery)
-		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.lease().Lease()))
+		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.reg.lease().Lease()))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			a.log.Debug("load not published", "err", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/admin"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
@@ -112,24 +113,24 @@ func TestLossInTheMiddle(t *testing.T) {
 	w, bucket := chained(t)
 	w.lose(id.Journal{Writer: 2, Seq: 1})
 	one := w.start()
-	if n := one.owned.len(); n != 0 {
+	if n := one.owned.Len(); n != 0 {
 		t.Fatalf("%d partitions are served although records in their middle are gone", n)
 	}
-	loss, err := one.control.AcceptLoss(t.Context(), id.Journal{Writer: 2, Seq: 1})
+	loss, err := one.election.control.AcceptLoss(t.Context(), id.Journal{Writer: 2, Seq: 1})
 	if err != nil || !loss.Gone {
 		t.Fatalf("%+v, %v", loss, err)
 	}
-	one.until("served", func() bool { return one.owned.len() == 1 })
+	one.until("served", func() bool { return one.owned.Len() == 1 })
 	for _, from := range []int64{0, 30, 60, 80, 99, 100} {
 		one.finds("t", from, [2]int64{0, 60}, [2]int64{100, 120})
 	}
 	one.each("t", 120, 130)
-	var s ClusterStatus
-	one.journalStatuses(&s)
-	if n := slices.IndexFunc(s.Journals, func(j JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
+	var s admin.ClusterStatus
+	one.console.journalStatuses(&s)
+	if n := slices.IndexFunc(s.Journals, func(j admin.JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
 		t.Errorf("the status doesn't tell of the loss: %+v", s.Journals)
 	}
-	p := one.owned.all()[0]
+	p := one.owned.All()[0]
 	epochs := []int64{}
 	for _, e := range p.Head().Epochs {
 		epochs = append(epochs, e.Start)
@@ -150,7 +151,7 @@ func TestLossInTheMiddle(t *testing.T) {
 		two.finds("t", from, [2]int64{0, 60}, [2]int64{100, 130})
 	}
 	two.each("t", 130, 140)
-	h := two.owned.all()[0].Head()
+	h := two.owned.All()[0].Head()
 	for i, s := range h.Slices {
 		if s.Base >= s.End || i > 0 && h.Slices[i-1].End != s.Base {
 			t.Errorf("slices %+v", h.Slices)
@@ -170,11 +171,11 @@ func TestLossBeforeAnEmptyEnd(t *testing.T) {
 	w.lose(id.Journal{Writer: 3, Seq: 1})
 	one := w.start()
 	for _, i := range []id.Incarnation{2, 3} {
-		if loss, err := one.control.AcceptLoss(t.Context(), id.Journal{Writer: i, Seq: 1}); err != nil || !loss.Gone {
+		if loss, err := one.election.control.AcceptLoss(t.Context(), id.Journal{Writer: i, Seq: 1}); err != nil || !loss.Gone {
 			t.Fatalf("%+v, %v", loss, err)
 		}
 	}
-	one.until("served", func() bool { return one.owned.len() == 1 })
+	one.until("served", func() bool { return one.owned.Len() == 1 })
 	one.each("t", 100, 110)
 	one.finds("t", 0, [2]int64{0, 60}, [2]int64{100, 110})
 }
@@ -198,10 +199,10 @@ func TestHoleWithoutALoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := w.start()
-	if n := one.owned.len(); n != 0 {
+	if n := one.owned.Len(); n != 0 {
 		t.Errorf("%d partitions are served", n)
 	}
-	for _, why := range one.unserved.all() {
+	for _, why := range one.unserved.All() {
 		if !strings.Contains(why, "continues at offset 100") {
 			t.Errorf("unserved: %s", why)
 		}
@@ -232,7 +233,7 @@ func TestLossUnderAnOwner(t *testing.T) {
 	}
 	close(one.ended)
 	two := w.start()
-	two.until("served", func() bool { return two.owned.len() == 1 })
+	two.until("served", func() bool { return two.owned.Len() == 1 })
 	two.finds("t", 0, [2]int64{0, 60}, [2]int64{100, 120})
 	two.each("t", 120, 130)
 }

@@ -34,7 +34,7 @@ func (g memoryGauges) Collect(ch chan<- prometheus.Metric) {
 	total := goMemory() + offheap.Mapped() + used["program"]
 	tell(memoryTotalLimit, g.a.deps.Memory.Total)
 	tell(memoryTotalUsed, total)
-	tell(memoryHalved, g.a.halved.Load())
+	tell(memoryHalved, g.halved())
 	for _, p := range g.a.deps.Memory.Parts {
 		tell(memoryLimit, p.Bytes, p.Name)
 		tell(memoryUsed, used[p.Name], p.Name)
@@ -46,12 +46,12 @@ func (a *Agent) memoryUsed() map[string]int64 {
 	if !a.hasStarted() {
 		return nil
 	}
-	w, b := a.store.Memory(), a.broker.Memory()
+	w, b := a.store.Memory(), a.serves.broker.Memory()
 	data, meta := a.tier.Memory()
 	used := map[string]int64{
 		"journal_index": w.Index, "tier_reads": data, "tier_indexes": meta, "uploads": a.tier.upload.Memory(),
-		"large_requests": b.Large, "small_requests": b.Small, "fetch_answers": a.parts.Copies.Used(), "decompression": kafka.Decompressed(),
-		"connections": int64(b.Connections) * perConnection, "replication": a.peers.Memory(),
+		"large_requests": b.Large, "small_requests": b.Small, "fetch_answers": a.serves.parts.Copies.Used(), "decompression": kafka.Decompressed(),
+		"connections": int64(b.Connections) * perConnection, "replication": a.near.peers.Memory(),
 	}
 	other := goMemory()
 	for _, n := range used {
@@ -67,4 +67,12 @@ func goMemory() int64 {
 	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
 	metrics.Read(s)
 	return int64(s[0].Value.Uint64() - s[1].Value.Uint64())
+}
+
+// halved returns how often the caches are halved now.
+func (g memoryGauges) halved() int64 {
+	if !g.a.hasStarted() {
+		return 0
+	}
+	return g.a.serves.memory.halved.Load()
 }

@@ -2,11 +2,14 @@ package agent
 
 import (
 	"context"
+	"log/slog"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
 	"varve/internal/hostmem"
 	"varve/internal/memshare"
+	"varve/wal"
 )
 
 // Host is the memory of the machine, as an agent uses it.
@@ -22,9 +25,18 @@ const (
 	worthFreeing = 32 << 20
 )
 
-// watchMemory returns unused memory to the system, and shrinks the caches before the kernel
+// memoryWatch keeps an eye on the machine's memory.
+type memoryWatch struct {
+	host   *Host
+	store  *wal.Store
+	tier   *tier
+	log    *slog.Logger
+	halved atomic.Int64 // how often the caches are, for want of memory
+}
+
+// run returns unused memory to the system, and shrinks the caches before the kernel
 // would kill the process.
-func (a *Agent) watchMemory(ctx context.Context) {
+func (w *memoryWatch) run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	var idle idleness
@@ -35,31 +47,31 @@ func (a *Agent) watchMemory(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		idle.freed += a.tier.Tidy()
+		idle.freed += w.tier.Tidy()
 		was := short.halved
-		if s := a.deps.Host.Read(); short.look(s) {
-			a.store.Halve(short.halved)
-			a.tier.Halve(short.halved)
-			a.halved.Store(int64(short.halved))
-			a.sayShort(was, short.halved, s)
+		if s := w.host.Read(); short.look(s) {
+			w.store.Halve(short.halved)
+			w.tier.Halve(short.halved)
+			w.halved.Store(int64(short.halved))
+			w.sayShort(was, short.halved, s)
 		}
 		if idle.look(allocated()) || short.halved > was {
-			a.deps.Host.Free()
+			w.host.Free()
 		}
 	}
 }
 
 // sayShort logs the beginning and the end of a shortage.
-func (a *Agent) sayShort(was, halved int, s hostmem.State) {
+func (w *memoryWatch) sayShort(was, halved int, s hostmem.State) {
 	facts := []any{"available", memshare.Text(s.Available), "of", memshare.Text(s.Total)}
 	if s.Limit > 0 {
 		facts = []any{"cgroup_used", memshare.Text(s.Used), "cgroup_limit", memshare.Text(s.Limit)}
 	}
 	switch {
 	case was == 0:
-		a.log.Warn("memory is short, caches shrink; give the agent a smaller share (memory), or the machine more", facts...)
+		w.log.Warn("memory is short, caches shrink; give the agent a smaller share (memory), or the machine more", facts...)
 	case halved == 0:
-		a.log.Info("memory is no longer short, caches have their full size", facts...)
+		w.log.Info("memory is no longer short, caches have their full size", facts...)
 	}
 }
 

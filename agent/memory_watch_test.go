@@ -100,11 +100,11 @@ func TestAgentUnderPressure(t *testing.T) {
 	a := w.start()
 	a.produce("a", 0, 1000)
 	state.Store(&hostmem.State{Total: 100, Available: 1})
-	waitUntil(t, "the caches to be halved", func() bool { return a.halved.Load() >= 2 && freed.Load() >= 2 })
+	waitUntil(t, "the caches to be halved", func() bool { return a.serves.memory.halved.Load() >= 2 && freed.Load() >= 2 })
 	a.produce("a", 1000, 2000)
 	a.consume("a", 2000)
 	state.Store(&hostmem.State{Total: 100, Available: 50})
-	waitUntil(t, "the caches to grow", func() bool { return a.halved.Load() <= 1 })
+	waitUntil(t, "the caches to grow", func() bool { return a.serves.memory.halved.Load() <= 1 })
 	a.consume("a", 2000)
 }
 

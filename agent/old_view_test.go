@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,7 +14,6 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/partition"
 )
 
 // lagging is a metadata store whose changes of heads arrive one at a time, when they
@@ -107,10 +107,10 @@ func TestOldViewTakesNothing(t *testing.T) {
 		return r.Offset
 	}
 	put("record 0")
-	p := a.owned.all()[0]
+	p := a.owned.All()[0]
 	p.Pause()
-	if !a.still(t.Context(), []*partition.Partition{p}) {
-		t.Fatal("not uploaded")
+	if err := errors.Join(p.Quiet(t.Context()), a.tier.upload.Flush(t.Context(), p.ID())); err != nil {
+		t.Fatal(err)
 	}
 	if err := p.HandOver(t.Context(), other, 77); err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestOldViewTakesNothing(t *testing.T) {
 	if _, err := meta.Txn(t.Context(), []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, h.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	a.owned.remove(p.ID())
+	a.owned.Remove(p.ID())
 	a.view.Touch()
 	a.until("it is served again", func() bool { return a.owned.Get(p.ID()) != nil })
 	n := 1

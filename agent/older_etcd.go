@@ -24,7 +24,8 @@ const (
 // doesn't know are held, journals that it doesn't know are set aside, and numbers that may
 // have been given out are skipped. A crash in between repeats it.
 func (a *Agent) acceptOlder(ctx, _ context.Context) error {
-	if err := a.seen.open(a.deps.FS, a.cfg.DataDir); err != nil {
+	var err error
+	if a.seen, err = metadata.OpenSeen(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}
 	kvs, rev, err := a.deps.Meta.List(ctx, metadata.PrefixJournals)
@@ -32,7 +33,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 		return err
 	}
 	if !a.cfg.AcceptOlderEtcd {
-		return a.seen.check(a.seen.newest(), rev) // before anything is written, which hides it
+		return a.seen.Check(a.seen.Newest(), rev) // before anything is written, which hides it
 	}
 	known := map[id.Journal]bool{}
 	for _, kv := range kvs {
@@ -42,7 +43,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 		}
 		known[j] = true
 	}
-	a.log.Warn("an older etcd is accepted", "revision", rev, "seen", a.seen.newest())
+	a.log.Warn("an older etcd is accepted", "revision", rev, "seen", a.seen.Newest())
 	text := fmt.Sprintf("since agent %v accepted an older etcd at %v", a.self, a.deps.Now().UTC().Format("2006-01-02T15:04:05Z"))
 	if _, err := a.deps.Meta.Txn(ctx, nil, metadata.Put(metadata.KeyGarbageHeld, []byte(text))); err != nil {
 		return fmt.Errorf("hold garbage: %w", err)
@@ -57,14 +58,14 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	if err := raise(ctx, a.deps.Meta, metadata.KeyProducers, func(n int64) int64 { return n + skippedProducers }); err != nil {
 		return err
 	}
-	return a.seen.note(rev) // though it was further
+	return a.seen.Accept(rev) // though it was further
 }
 
 // setAside moves the files of journals that aren't known to a directory of their own, and
 // gives the highest incarnation that wrote any journal here. No other process may use
 // the directory.
-func (a *Agent) setAside(known map[id.Journal]bool) (highest id.Incarnation, err error) {
-	fs, from, to := a.deps.FS, a.cfg.JournalDir(), strings.TrimSuffix(a.cfg.DataDir, "/")+"/journal-set-aside"
+func (p *process) setAside(known map[id.Journal]bool) (highest id.Incarnation, err error) {
+	fs, from, to := p.deps.FS, p.cfg.JournalDir(), strings.TrimSuffix(p.cfg.DataDir, "/")+"/journal-set-aside"
 	names, err := fs.List(from)
 	if errors.Is(err, vfs.ErrNotExist) {
 		return 0, nil
@@ -99,7 +100,7 @@ func (a *Agent) setAside(known map[id.Journal]bool) (highest id.Incarnation, err
 		moved[j]++
 	}
 	for j, n := range moved {
-		a.log.Warn("journal that the older etcd doesn't know was set aside", "journal", j, "files", n, "directory", to)
+		p.log.Warn("journal that the older etcd doesn't know was set aside", "journal", j, "files", n, "directory", to)
 	}
 	if len(moved) == 0 {
 		return highest, nil

@@ -69,7 +69,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	journal, inc := one.journal.ID(), one.inc
+	journal, inc := one.own.ID(), one.inc
 	one.crash()
 	w.meta = restored(t, old)
 
@@ -78,7 +78,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Run(context.Background()); !errors.Is(err, errOlder) {
+	if err := a.Run(context.Background()); !errors.Is(err, metadata.ErrOlder) {
 		t.Fatalf("an older etcd: %v", err)
 	}
 	meta.Close()

@@ -4,15 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"syscall"
 	"time"
 
-	"varve/controller"
-	"varve/coordinator"
+	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/wal"
 	"varve/wal/replica"
 )
 
@@ -34,85 +32,82 @@ func (k *addresses) get(s id.Store) (string, bool) {
 	return addr.(string), true
 }
 
-// resolve returns where a store's agent is, or was last.
-func (a *Agent) resolve(s id.Store) (string, bool) {
-	if live, ok := a.view.Store(s); ok && live.Peer != "" {
-		a.known.note(s, live.Peer)
-		return live.Peer, true
-	}
-	return a.known.get(s)
+// neighbours are the other agents: their journals, and where they are.
+type neighbours struct {
+	*process
+	inc   id.Incarnation
+	view  *cluster.View
+	peers *replica.Node
+	tails *replica.Tails
+
+	known   addresses
+	probing sync.Map // incarnations that are being asked whether they live
+	revoked sync.Map // leases that this agent ended
 }
 
-// listenPeers takes the address for other agents, if one is configured.
-func (a *Agent) listenPeers() error {
-	if a.cfg.Peer.Bind == "" {
-		return nil
+// openNeighbours makes this agent's journals and those of the others reachable for each
+// other; tell answers what they ask.
+func openNeighbours(p *process, m *member, store *wal.Store, tls *replica.TLS, tell func(context.Context, uint32) ([]byte, error)) (_ *neighbours, err error) {
+	dial := p.deps.Dial
+	if tls != nil {
+		dial = tls.Dial(dial)
 	}
-	l, err := a.deps.Listen("tcp", a.cfg.Peer.Bind)
-	if err != nil {
-		return fmt.Errorf("peer: %w", err)
-	}
-	a.peerListener = l
-	if a.cfg.Peer.TLS.On() {
-		if a.peerTLS, err = a.cfg.Peer.TLS.Load(a.deps.FS); err != nil {
-			return err
-		}
-		a.peerListener = a.peerTLS.Listener(l)
-	}
-	e, err := a.cfg.advertise(Listener{Name: "peer", Bind: a.cfg.Peer.Bind, Advertised: a.cfg.Peer.Advertised}, l.Addr().String())
-	if err != nil {
-		return fmt.Errorf("peer: %w", err)
-	}
-	a.peerAddr = net.JoinHostPort(e.Host, fmt.Sprint(e.Port))
-	return nil
-}
-
-// openPeers makes this agent's journals and those of the others reachable for each
-// other.
-func (a *Agent) openPeers(_, life context.Context) error {
-	dial := a.deps.Dial
-	if a.peerTLS != nil {
-		dial = a.peerTLS.Dial(dial)
-	}
-	node, err := replica.Open(a.cfg.Replication.Config, replica.Deps{
-		Store: a.store, Cluster: a.id, Incarnation: a.inc, Broker: a.self, Dial: dial, Resolve: a.resolve, Home: a.view.Home, Lost: a.peerLost, Tell: a.inspect.tell,
-		Log: a.log.With("part", "replica"), Registry: a.deps.Registry,
+	n := &neighbours{process: p, inc: m.inc, view: m.view}
+	n.peers, err = replica.Open(p.cfg.Replication.Config, replica.Deps{
+		Store: store, Cluster: m.id, Incarnation: m.inc, Broker: p.self, Dial: dial, Resolve: n.resolve, Home: m.view.Home, Lost: n.lost, Tell: tell,
+		Log: p.log.With("part", "replica"), Registry: p.deps.Registry,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	a.peers = node
-	a.tails = replica.NewTails(a.store, node, a.deps.Now)
-	if a.peerListener != nil {
-		a.run(func() {
-			if err := node.Serve(life, a.peerListener); err != nil && life.Err() == nil {
-				a.die(fmt.Errorf("peer listener: %w", err))
-			}
-		})
-	}
-	return nil
+	n.tails = replica.NewTails(store, n.peers, p.deps.Now)
+	return n, nil
 }
 
-// peerLost is told that the connection to a store's agent ended. An agent whose
+// follow notes where others are, at every change of the view, until ctx ends.
+func (n *neighbours) follow(ctx context.Context) {
+	for {
+		changed := n.view.Changed()
+		for _, l := range n.view.Agents() {
+			n.known.note(l.Store, l.Peer)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// resolve returns where a store's agent is, or was last.
+func (n *neighbours) resolve(s id.Store) (string, bool) {
+	if live, ok := n.view.Store(s); ok && live.Peer != "" {
+		n.known.note(s, live.Peer)
+		return live.Peer, true
+	}
+	return n.known.get(s)
+}
+
+// lost is told that the connection to a store's agent ended. An agent whose
 // process is gone refuses connections: then its session is ended at once, without
 // waiting for its lease. Fencing makes a mistake harmless.
-func (a *Agent) peerLost(s id.Store, cause error) {
-	live, ok := a.view.Store(s)
-	if !ok || live.Incarnation == a.inc {
+func (n *neighbours) lost(s id.Store, cause error) {
+	live, ok := n.view.Store(s)
+	if !ok || live.Incarnation == n.inc {
 		return
 	}
-	if _, ended := a.revoked.Load(live.Lease); ended {
+	if _, ended := n.revoked.Load(live.Lease); ended {
 		return // the picture lags
 	}
-	if _, busy := a.probing.LoadOrStore(live.Incarnation, true); busy {
+	if _, busy := n.probing.LoadOrStore(live.Incarnation, true); busy {
 		return
 	}
-	a.run(func() {
-		defer a.probing.Delete(live.Incarnation)
+	n.run(func() {
+		defer n.probing.Delete(live.Incarnation)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		for ctx.Err() == nil {
-			found, err := a.peers.Ping(ctx, s)
+			found, err := n.peers.Ping(ctx, s)
 			if err == nil && found == live.Incarnation {
 				return
 			}
@@ -127,24 +122,46 @@ func (a *Agent) peerLost(s id.Store, cause error) {
 		}
 		ctx, cancel = context.WithTimeout(context.Background(), askPatience)
 		defer cancel()
-		if err := a.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else once more when it is next found gone
-			a.revoked.Store(live.Lease, true)
-			a.log.Info("process of another agent is gone, its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
+		if err := n.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else once more when it is next found gone
+			n.revoked.Store(live.Lease, true)
+			n.log.Info("process of another agent is gone, its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
 		}
 	})
 }
 
-// runController stands for election.
-func (a *Agent) runController(life context.Context) {
-	a.control = controller.New(controller.Deps{
-		Self: a.self, Incarnation: a.inc, View: a.view, Editor: a.editor, Store: a.deps.Meta, Writer: a.heads, Peers: a.peers, Slots: coordinator.Slots,
-		Lease: func() metadata.Lease { return a.lease().Lease() }, Grace: a.cfg.SessionTTL,
-		Log: a.log.With("part", "controller"), Registry: a.deps.Registry,
+// ends asks all live agents where the partitions that they lead end.
+func (n *neighbours) ends(ctx context.Context) map[id.Partition]int64 {
+	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
+	defer cancel()
+	out := map[id.Partition]int64{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for _, l := range n.view.Agents() {
+		wg.Go(func() {
+			b, err := n.peers.Tell(ctx, l.Store, tellEnds)
+			if err != nil {
+				return // its partitions have no known end
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err := decodeEnds(b, out); err != nil {
+				n.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// openPeers makes the journals of this agent and of the others reachable for each other.
+func (a *Agent) openPeers(_, life context.Context) (err error) {
+	if a.near, err = openNeighbours(a.process, a.member, a.store, a.doors.tls, a.tell); err != nil || a.doors.peer == nil {
+		return err
+	}
+	a.run(func() {
+		if err := a.near.peers.Serve(life, a.doors.peer); err != nil && life.Err() == nil {
+			a.die(fmt.Errorf("peer listener: %w", err))
+		}
 	})
-	var ctx context.Context
-	ctx, a.stopControl = context.WithCancel(life)
-	a.controlling.Go(func() { a.control.Run(ctx) })
-	a.controlling.Go(func() {
-		metadata.KeepHistory(ctx, a.deps.Meta, a.cfg.Metadata.KeepHistory, a.control.Active, a.log.With("part", "metadata"))
-	})
+	return nil
 }

@@ -46,7 +46,7 @@ func TestSessionOfTheGoneIsEnded(t *testing.T) {
 		one.until("the other is seen", func() bool { _, ok := one.view.Store(other.Store); return ok })
 		before := asked.Load()
 		one.until("its session is ended", func() bool {
-			one.peerLost(other.Store, errors.New("reset"))
+			one.near.lost(other.Store, errors.New("reset"))
 			_, ok := one.view.Store(other.Store)
 			return !ok
 		})

@@ -17,7 +17,7 @@ import (
 // places watches whether the bucket and etcd answer, and how far their clocks are from
 // this machine's.
 type places struct {
-	a *Agent
+	*process
 
 	mu struct {
 		sync.Mutex
@@ -39,11 +39,11 @@ const (
 	bucketMarker = "bucket-works"
 )
 
-func newPlaces(a *Agent) *places {
-	p := &places{a: a}
-	p.mu.bucket.Name = a.cfg.Store.Place()
+func newPlaces(of *process) *places {
+	p := &places{process: of}
+	p.mu.bucket.Name = p.cfg.Store.Place()
 	p.mu.bucket.Error = "it has not answered yet"
-	p.mu.bucket.Since = a.deps.Now()
+	p.mu.bucket.Since = p.deps.Now()
 	p.mu.etcd.Name = "etcd"
 	p.mu.told = map[string]bool{}
 	return p
@@ -89,7 +89,7 @@ func (p *places) note(at *health.Place, err error) {
 	case err == nil:
 		at.Error, at.Since = "", time.Time{}
 	case at.Error == "":
-		at.Error, at.Since = err.Error(), p.a.deps.Now()
+		at.Error, at.Since = err.Error(), p.deps.Now()
 	default:
 		at.Error = err.Error()
 	}
@@ -97,7 +97,7 @@ func (p *places) note(at *health.Place, err error) {
 
 // remembered reads whether the bucket of these settings ever worked for this directory.
 func (p *places) remembered() {
-	b, err := vfs.ReadFile(p.a.deps.FS, p.a.cfg.DataDir+"/"+bucketMarker, 4<<10)
+	b, err := vfs.ReadFile(p.deps.FS, p.cfg.DataDir+"/"+bucketMarker, 4<<10)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.works = err == nil && string(b) == p.mu.bucket.Name
@@ -113,8 +113,8 @@ func (p *places) worked() {
 	if was {
 		return
 	}
-	if err := vfs.WriteFile(p.a.deps.FS, p.a.cfg.DataDir, bucketMarker, []byte(name)); err != nil {
-		p.a.log.Warn("could not record that the bucket works; the next start checks it first", "err", err)
+	if err := vfs.WriteFile(p.deps.FS, p.cfg.DataDir, bucketMarker, []byte(name)); err != nil {
+		p.log.Warn("could not record that the bucket works; the next start checks it first", "err", err)
 	}
 }
 
@@ -128,10 +128,10 @@ func (p *places) failed(err error) {
 	p.note(&p.mu.bucket, err)
 }
 
-// watchBucket finds out what the bucket can do, says so once, and from then on asks from
-// time to time whether it answers, until ctx ends.
-func (p *places) watchBucket(ctx context.Context, random *chance.Source) {
-	if !p.probe(ctx, random) {
+// watchBucket finds out what the bucket can do, claims it for the cluster, says so once, and
+// from then on asks from time to time whether it answers, until ctx ends.
+func (p *places) watchBucket(ctx context.Context, random *chance.Source, claim func(context.Context) error) {
+	if !p.probe(ctx, random, claim) {
 		return
 	}
 	for wait := probeEvery; p.sleep(ctx, wait); {
@@ -158,19 +158,19 @@ func (p *places) sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // probe asks the bucket until it works; false: ctx ended.
-func (p *places) probe(ctx context.Context, random *chance.Source) bool {
+func (p *places) probe(ctx context.Context, random *chance.Source, claim func(context.Context) error) bool {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		report, err := s3store.Probe(ctx, p.a.deps.Objects, random)
+		report, err := s3store.Probe(ctx, p.deps.Objects, random)
 		if err == nil {
-			err = p.a.bucket.claim(ctx)
+			err = claim(ctx)
 			if foreign := (*foreignBucket)(nil); errors.As(err, &foreign) {
-				p.a.die(err)
+				p.die(err)
 				return false
 			}
 		}
 		if err == nil {
 			for _, note := range report.Notes {
-				p.a.log.Info("object store", "note", note)
+				p.log.Info("object store", "note", note)
 			}
 			p.mu.Lock()
 			p.mu.nolists = report.NoList
@@ -183,7 +183,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 			return false
 		}
 		p.failed(err)
-		p.a.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.a.cfg.Store.Place(), "err", err, "do", s3store.Advice(err))
+		p.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.cfg.Store.Place(), "err", err, "do", s3store.Advice(err))
 		if !p.sleep(ctx, wait) {
 			return false
 		}
@@ -194,18 +194,18 @@ func (p *places) probe(ctx context.Context, random *chance.Source) bool {
 func (p *places) readRules(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeFor)
 	defer cancel()
-	rules, err := s3store.ReadRules(ctx, p.a.deps.Objects)
+	rules, err := s3store.ReadRules(ctx, p.deps.Objects)
 	if err != nil {
-		p.a.log.Debug("the bucket's rules are not known", "err", err)
+		p.log.Debug("the bucket's rules are not known", "err", err)
 	}
 	p.mu.Lock()
 	p.mu.rules = rules
 	p.mu.Unlock()
 	if text := rules.Danger(); text != "" {
-		p.a.log.Warn("records will be lost", "bucket", p.a.cfg.Store.Place(), "why", text)
+		p.log.Warn("records will be lost", "bucket", p.cfg.Store.Place(), "why", text)
 	}
 	if text := rules.Cost(); text != "" {
-		p.a.log.Warn("the bucket keeps what was deleted", "bucket", p.a.cfg.Store.Place(), "why", text)
+		p.log.Warn("the bucket keeps what was deleted", "bucket", p.cfg.Store.Place(), "why", text)
 	}
 }
 
@@ -223,7 +223,7 @@ func (p *places) ping(ctx context.Context) error {
 	p.mu.Unlock()
 	ctx, cancel := context.WithTimeoutCause(ctx, probeFor, fmt.Errorf("no answer within %v", probeFor))
 	defer cancel()
-	err := p.a.deps.Objects.List(ctx, s3store.ProbeFolder, "", func(s3store.Object) bool { return false })
+	err := p.deps.Objects.List(ctx, s3store.ProbeFolder, "", func(s3store.Object) bool { return false })
 	if nolists && errors.Is(err, s3store.ErrDenied) {
 		return nil // as ever
 	}
@@ -251,24 +251,24 @@ type clock interface {
 }
 
 func (p *places) compareEtcd(ctx context.Context) {
-	c, ok := p.a.deps.Meta.(clock)
+	c, ok := p.deps.Meta.(clock)
 	if !ok {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeFor)
 	defer cancel()
-	began := p.a.deps.Now()
+	began := p.deps.Now()
 	at, err := c.Clock(ctx)
 	if err != nil {
-		p.a.log.Debug("etcd's clock is not known", "err", err)
+		p.log.Debug("etcd's clock is not known", "err", err)
 		return
 	}
-	now := p.a.deps.Now()
+	now := p.deps.Now()
 	p.compared("etcd", s3store.SkewOf(began, now, at))
 }
 
 func (p *places) compareBucket() {
-	if skew, known := s3store.Skew(p.a.deps.Objects); known {
+	if skew, known := s3store.Skew(p.deps.Objects); known {
 		p.compared("bucket", skew)
 	}
 }
@@ -288,8 +288,8 @@ func (p *places) compared(name string, skew time.Duration) {
 	p.mu.Unlock()
 	switch {
 	case news && off:
-		p.a.log.Warn("clock skew: timestamps, retention and signatures depend on this machine's clock, set it right (NTP)", "other", name, "ahead_by", (-skew).Round(time.Millisecond).String())
+		p.log.Warn("clock skew: timestamps, retention and signatures depend on this machine's clock, set it right (NTP)", "other", name, "ahead_by", (-skew).Round(time.Millisecond).String())
 	case news:
-		p.a.log.Info("clock skew is over", "other", name)
+		p.log.Info("clock skew is over", "other", name)
 	}
 }

@@ -31,7 +31,7 @@ func (r *running) send(seq int32) (int64, error) {
 		r.t.Fatal(err)
 	}
 	done := make(answer, 1)
-	if err := r.owned.all()[0].Append(r.t.Context(), b, r.millis(), id.NoEpoch, done); err != nil {
+	if err := r.owned.All()[0].Append(r.t.Context(), b, r.millis(), id.NoEpoch, done); err != nil {
 		return -1, err
 	}
 	a := <-done
@@ -60,7 +60,7 @@ func TestProducersOutliveRecordsAndDisk(t *testing.T) {
 	w.fs = vfs.NewMemory()
 	b := w.start()
 	b.tier.keep.Pass(t.Context())
-	p := b.owned.all()[0]
+	p := b.owned.All()[0]
 	_, tiered := p.Sizes()
 	if s := p.State(); s.LogStart != 13 || s.TieredEnd != 13 || tiered != 0 {
 		t.Fatalf("%+v, %d bytes in the tier", s, tiered)

@@ -9,13 +9,13 @@ func (a *Agent) Reload(cfg Config) error {
 	default:
 		return nil // a start reads them
 	}
-	if a.peerTLS == nil || !cfg.Peer.TLS.On() {
+	if a.doors.tls == nil || !cfg.Peer.TLS.On() {
 		return nil
 	}
 	fresh, err := cfg.Peer.TLS.Load(a.deps.FS)
 	if err != nil {
 		return err
 	}
-	a.peerTLS.Take(fresh)
+	a.doors.tls.Take(fresh)
 	return nil
 }

@@ -41,7 +41,7 @@ func TestReplayOfManyPartitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.until("the journal's files are recycled", func() bool {
-		p := a.owned.all()[0]
+		p := a.owned.All()[0]
 		d, at, _, err := p.ReadNear(partition.Reading{Offset: 0, Limit: 1, Always: true, Epoch: -1})
 		d.Release()
 		return err == nil && at == partition.InTier

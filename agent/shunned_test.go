@@ -49,7 +49,7 @@ func TestSilentPeerStopsNobody(t *testing.T) {
 	}
 	keeps := join(60, 1)
 	c := join(70, 2)
-	members := c.view.Journals()[c.journal.ID()].Ensemble
+	members := c.view.Journals()[c.own.ID()].Ensemble
 	if len(members) != 2 || members[1] != keeps.store.ID() {
 		t.Errorf("kept by %v, not by %v", members, keeps.store.ID())
 	}
@@ -98,10 +98,10 @@ func TestMemberThatCannotBeReached(t *testing.T) {
 		t.Fatal(err)
 	case <-a.Started():
 	}
-	members := func() []id.Store { return a.view.Journals()[a.journal.ID()].Ensemble }
+	members := func() []id.Store { return a.view.Journals()[a.own.ID()].Ensemble }
 	r.until("three keep the journal", func() bool {
 		connected := 0
-		for _, m := range a.peers.Members(a.journal.ID()) {
+		for _, m := range a.near.peers.Members(a.own.ID()) {
 			if m.Own || !m.Connected.IsZero() {
 				connected++
 			}

@@ -3,13 +3,7 @@ package agent
 import (
 	"context"
 	"time"
-
-	"varve/internal/id"
-	"varve/wal"
 )
-
-// drainTime is how long connections get to finish what they began.
-const drainTime = 5 * time.Second
 
 // stop ends the agent in the reverse order of its start: everything that others can
 // take over is given to them first. After a failure of the journal nothing is
@@ -26,28 +20,26 @@ func (a *Agent) stop(failed error) {
 		}
 		a.leave(ctx, uploads)
 	} else {
-		a.closePartitions()  // who waits is told at once, and goes elsewhere
-		a.endSession(ctx)    // before anything that waits for a disk: the others needn't
-		a.run(a.peers.Close) // nor wait for one that still answers them
+		a.closePartitions()       // who waits is told at once, and goes elsewhere
+		a.reg.end(ctx)            // before anything that waits for a disk: the others needn't
+		a.run(a.near.peers.Close) // nor wait for one that still answers them
 	}
-	a.stopServing()
-	a.drain()
-	a.stopControl()
-	a.controlling.Wait()
-	a.groups.Close(ctx)
+	a.serves.stop()
+	a.serves.drain()
+	a.election.stop()
+	a.serves.groups.Close(ctx)
 	if failed == nil {
 		a.flush(uploads)
 	}
 	a.tier.stop()
-	a.sealing.Store(true)
-	a.journal.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
+	a.own.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
 	if failed == nil {
-		a.leaveClean(ctx)
+		a.own.Leave(ctx)
 	}
 	a.closePartitions()
 	a.closeHTTP(ctx)
-	a.peers.Close()
-	a.endSession(ctx)
+	a.near.peers.Close()
+	a.reg.end(ctx)
 	if err := a.heads.Close(ctx); err != nil {
 		a.log.Warn("writes to etcd not finished", "err", err)
 	}
@@ -57,15 +49,8 @@ func (a *Agent) stop(failed error) {
 	a.log.Info("stopped")
 }
 
-// endSession lets the others know at once that this agent is gone.
-func (a *Agent) endSession(ctx context.Context) {
-	if err := a.lease().Close(ctx); err != nil {
-		a.log.Debug("lease not revoked, it will expire", "err", err)
-	}
-}
-
 func (a *Agent) closePartitions() {
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		p.Close()
 	}
 }
@@ -86,7 +71,7 @@ func (a *Agent) bucketTakes(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		if len(a.heirs()) > 0 || ctx.Err() != nil {
+		if len(a.serves.mover.Heirs()) > 0 || ctx.Err() != nil {
 			a.log.Warn("bucket unavailable, nothing is uploaded before the stop", "err", err)
 			return false
 		}
@@ -103,16 +88,10 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 	defer cancel()
 	select {
 	case <-a.bucket.done:
-		return a.inspect.places.ping(ctx)
+		return a.places.ping(ctx)
 	default:
 		return a.bucket.claim(ctx)
 	}
-}
-
-func (a *Agent) drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-	defer cancel()
-	a.broker.Drain(ctx)
 }
 
 // flush uploads what only this disk has, as far as there is time, and says what stays.
@@ -126,30 +105,13 @@ func (a *Agent) flush(ctx context.Context) {
 	}
 	var bytes int64
 	partitions := 0
-	for _, p := range a.owned.all() {
+	for _, p := range a.owned.All() {
 		if n, _ := p.PendingBytes(); n > 0 {
 			bytes += n
 			partitions++
 		}
 	}
 	if partitions > 0 {
-		a.log.Warn("not everything was uploaded, the rest stays in the journal, on this disk and those of its other members", "partitions", partitions, "bytes", bytes, "journal", a.journal.ID(), "err", err)
-	}
-}
-
-// leaveClean seals the journal, and lets etcd forget it if the tier has all of it.
-func (a *Agent) leaveClean(ctx context.Context) {
-	j := a.journal.ID()
-	rev, err := a.sealOwn(ctx, a.journal)
-	if err != nil {
-		a.log.Warn("journal not sealed, it will be recovered", "err", err)
-		return
-	}
-	needed := a.neededElsewhere(ctx)
-	for _, p := range a.owned.all() {
-		p.Needs(func(id.Journal, wal.Pos) { needed = true })
-	}
-	if !needed {
-		a.forget(ctx, j, rev)
+		a.log.Warn("not everything was uploaded, the rest stays in the journal, on this disk and those of its other members", "partitions", partitions, "bytes", bytes, "journal", a.own.ID(), "err", err)
 	}
 }

@@ -15,20 +15,22 @@ func TestOwnChangeIsNoReplacement(t *testing.T) {
 	w.meddle = new(meddled)
 	one := w.start()
 	one.produce("t", 0, 10)
-	old := one.journal.ID()
+	old := one.own.ID()
 	next := id.Journal{Writer: old.Writer, Seq: old.Seq + 1}
 	looked := false
 	w.meddle.set(func(m *meddled) {
 		m.wrote = func(ops []metadata.Op, err error) error {
 			if err == nil && puts(ops, metadata.JournalKey(next)) != nil {
 				one.until("the change is seen", func() bool { return one.view.Journals()[old].State == metadata.JournalSealed })
-				one.keepJournals(t.Context())
-				looked = one.journal.ID() == old
+				if err := one.own.Replaced(); err != nil {
+					t.Error(err)
+				}
+				looked = one.own.ID() == old
 			}
 			return err
 		}
 	})
-	if err := one.changeEnsemble(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); err != nil {
+	if err := one.own.ChangeMembers(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); err != nil {
 		t.Fatal(err)
 	}
 	w.meddle.set(func(m *meddled) { m.wrote = nil })
@@ -47,7 +49,7 @@ func TestOwnChangeIsNoReplacement(t *testing.T) {
 func TestSealedByOthersIsTheEnd(t *testing.T) {
 	w := newWorld(t)
 	one := w.start()
-	j := one.journal.ID()
+	j := one.own.ID()
 	rec := one.view.Journals()[j].Journal
 	rec.State = metadata.JournalSealed
 	if _, err := one.deps.Meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(j), rec.Encode())); err != nil {
@@ -67,14 +69,14 @@ func TestChangeThatOthersOvertook(t *testing.T) {
 	w.meddle = new(meddled)
 	one := w.start()
 	one.produce("t", 0, 10)
-	p, old := one.owned.all()[0], one.journal.ID()
+	p, old := one.owned.All()[0], one.own.ID()
 	next := id.Journal{Writer: old.Writer, Seq: old.Seq + 1}
 	b, err := kafka.Build(kafka.None, []kafka.NewRecord{{Timestamp: one.millis(), Value: []byte("v")}}, func(kafka.Batch) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(answer, 1)
-	end := one.journal.Committed()
+	end := one.own.Writer().Committed()
 	w.meddle.set(func(m *meddled) {
 		m.wrote = func(ops []metadata.Op, err error) error {
 			if err != nil || puts(ops, metadata.JournalKey(next)) == nil {
@@ -94,7 +96,7 @@ func TestChangeThatOthersOvertook(t *testing.T) {
 			return err
 		}
 	})
-	if err := one.changeEnsemble(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); !IsReplaced(err) {
+	if err := one.own.ChangeMembers(t.Context(), old, one.view.Journals()[old], []id.Store{one.store.ID()}); !IsReplaced(err) {
 		t.Errorf("the change: %v", err)
 	}
 	if a := <-done; a.err == nil {
@@ -119,10 +121,10 @@ func TestPartitionComesBackLater(t *testing.T) {
 	if err := one.tier.flush(t.Context()); err != nil { // as before a hand-over
 		t.Fatal(err)
 	}
-	former := one.owned.all()[0]
+	former := one.owned.All()[0]
 	key := metadata.HeadKey(former.ID())
 	for range 2 {
-		was := one.owned.all()[0].State().Epoch
+		was := one.owned.All()[0].State().Epoch
 		kv, err := one.deps.Meta.Get(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
@@ -143,7 +145,7 @@ func TestPartitionComesBackLater(t *testing.T) {
 			return p != nil && p.State().Epoch == was+2
 		})
 	}
-	one.lose(former)
+	one.owned.Lose(former)
 	if p := one.owned.Get(former.ID()); p == nil || p == former {
 		t.Fatal("the end of the former one took the new one away")
 	}

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/owner"
 	"varve/tiering/garbage"
 	"varve/tiering/manifest"
 	"varve/tiering/read"
@@ -23,40 +24,42 @@ type tier struct {
 	keep    *retain.Retention
 	skip    *read.Skipper
 	collect *garbage.Collector
-	end     context.CancelFunc
+	end     context.CancelFunc // set by run
 	done    sync.WaitGroup
 }
 
 func (a *Agent) openTier(_, life context.Context) error {
 	t := new(tier)
-	names := manifest.NewObjectIDs(a.inc, metadata.FirstTimed)
+	topics, from := names{a.view}, sources{a.owned}
+	ids := manifest.NewObjectIDs(a.inc, metadata.FirstTimed)
 	t.Reader = read.New(a.deps.Objects, a.cfg.Read, a.deps.Registry)
 	t.upload = upload.New(a.cfg.Upload, upload.Deps{
-		Store: a.deps.Objects, Pages: t.Reader, IDs: names, Sources: a.uploads, Topic: a.topicName,
+		Store: a.deps.Objects, Pages: t.Reader, IDs: ids, Sources: from.uploads, Topic: topics.topic,
 		Clock: a.millis, Hurry: func() bool { return a.store.Pressure() > 0 }, Unhurried: unhurried(a.cfg.Journal),
-		OnCommitted: func() { a.trim(life) },
+		OnCommitted: func() { a.own.Trim(life) },
 		Random:      a.random.Split(), Log: a.log.With("part", "tier"), Registerer: a.deps.Registry,
 	})
 	t.collect = garbage.New(a.cfg.Garbage, garbage.Deps{
 		Store: a.deps.Objects, Pages: t.Reader, Meta: a.deps.Meta, Floor: func(i id.Incarnation) uint64 {
 			if i == a.inc {
-				return names.Floor()
+				return ids.Floor()
 			}
 			return 0
 		}, Log: a.log.With("part", "garbage"), Registerer: a.deps.Registry,
 	})
 	random, log := a.random.Split(), a.log.With("part", "retention")
 	t.keep = retain.New(a.cfg.Retention, retain.Deps{
-		Store: a.deps.Objects, Reader: t.Reader, IDs: names, Sources: a.retained, Limits: a.retention, Remember: a.remember, Topic: a.topicName,
+		Store: a.deps.Objects, Reader: t.Reader, IDs: ids, Sources: from.retained, Limits: from.retention, Remember: from.remember, Topic: topics.topic,
 		Clock: a.millis, Dropped: t.collect.Offer, Random: random, Log: log, Registerer: a.deps.Registry,
 	})
 	t.skip = read.NewSkipper(t.Reader, read.SkipDeps{
-		Store: a.deps.Objects, IDs: names, Topic: a.topicName, Clock: a.millis, Dropped: t.collect.Offer, Random: random, Log: log,
+		Store: a.deps.Objects, IDs: ids, Topic: topics.topic, Clock: a.millis, Dropped: t.collect.Offer, Random: random, Log: log,
 	})
 	a.tier = t
+	a.holes = &holes{a.process, topics, a.owned, t}
 	watching := a.random.Split()
-	a.run(func() { a.inspect.places.watchBucket(life, watching) })
-	a.run(func() { a.inspect.places.watchClocks(life) })
+	a.run(func() { a.places.watchBucket(life, watching, a.bucket.claim) })
+	a.run(func() { a.places.watchClocks(life) })
 	return nil
 }
 
@@ -70,71 +73,24 @@ func unhurried(c wal.Config) int64 {
 	return c.SoftBytes / 2
 }
 
-// runTier begins to upload, to apply retention and to collect garbage, as soon as the
+// run begins to upload, to apply retention and to collect garbage, as soon as the
 // bucket is known to be this cluster's; it goes on until stop.
-func (a *Agent) runTier(life context.Context) {
-	var ctx context.Context
-	ctx, a.tier.end = context.WithCancel(life)
-	for name, f := range map[string]func(context.Context) error{"upload": a.tier.upload.Run, "retention": a.tier.keep.Run, "garbage": a.tier.collect.Run} {
-		a.tier.done.Add(1)
+func (t *tier) run(life context.Context, known <-chan struct{}, die func(error)) {
+	ctx, end := context.WithCancel(life)
+	t.end = end
+	for name, f := range map[string]func(context.Context) error{"upload": t.upload.Run, "retention": t.keep.Run, "garbage": t.collect.Run} {
+		t.done.Add(1)
 		go func() {
-			defer a.tier.done.Done()
+			defer t.done.Done()
 			select {
-			case <-a.bucket.done:
+			case <-known:
 			case <-ctx.Done(): // who waits for a flush is told
 			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {
-				a.die(fmt.Errorf("%s: %w", name, err))
+				die(fmt.Errorf("%s: %w", name, err))
 			}
 		}()
 	}
-}
-
-// retention returns what a partition's topic keeps, if it deletes at all.
-func (a *Agent) retention(p id.Partition) (keep retain.Limits, ok bool) {
-	owned := a.owned.Get(p)
-	if owned == nil {
-		return keep, false
-	}
-	s := owned.Settings()
-	return retain.Limits{Ms: s.RetentionMs, Bytes: s.RetentionBytes}, s.Delete
-}
-
-// remember returns for how long a partition's producers are remembered, in ms.
-func (a *Agent) remember(p id.Partition) int64 {
-	if owned := a.owned.Get(p); owned != nil {
-		return owned.Settings().ProducerExpiryMs
-	}
-	return 0
-}
-
-// uploads returns the owned partitions, for the uploader.
-func (a *Agent) uploads() iter.Seq[upload.Source] {
-	return func(yield func(upload.Source) bool) {
-		for _, p := range a.owned.all() {
-			if !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-// retained returns the owned partitions, for retention.
-func (a *Agent) retained() iter.Seq[retain.Source] {
-	return func(yield func(retain.Source) bool) {
-		for _, p := range a.owned.all() {
-			if !yield(p) {
-				return
-			}
-		}
-	}
-}
-
-func (a *Agent) topicName(t id.Topic) string {
-	if found, ok := a.view.TopicByID(t); ok {
-		return found.Name
-	}
-	return a.view.Deleted()[t].Name
 }
 
 // flush uploads everything that waits.
@@ -147,4 +103,47 @@ func (t *tier) stop() {
 		t.done.Wait()
 	}
 	t.Close()
+}
+
+// sources are the partitions that uploads and retention work on.
+type sources struct{ set *owner.Set }
+
+// retention returns what a partition's topic keeps, if it deletes at all.
+func (s sources) retention(p id.Partition) (keep retain.Limits, ok bool) {
+	owned := s.set.Get(p)
+	if owned == nil {
+		return keep, false
+	}
+	of := owned.Settings()
+	return retain.Limits{Ms: of.RetentionMs, Bytes: of.RetentionBytes}, of.Delete
+}
+
+// remember returns for how long a partition's producers are remembered, in ms.
+func (s sources) remember(p id.Partition) int64 {
+	if owned := s.set.Get(p); owned != nil {
+		return owned.Settings().ProducerExpiryMs
+	}
+	return 0
+}
+
+// uploads returns the owned partitions, for the uploader.
+func (s sources) uploads() iter.Seq[upload.Source] {
+	return func(yield func(upload.Source) bool) {
+		for _, p := range s.set.All() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
+}
+
+// retained returns the owned partitions, for retention.
+func (s sources) retained() iter.Seq[retain.Source] {
+	return func(yield func(retain.Source) bool) {
+		for _, p := range s.set.All() {
+			if !yield(p) {
+				return
+			}
+		}
+	}
 }

@@ -79,8 +79,8 @@ func TestTrimLooksAtTheTipFirst(t *testing.T) {
 		"appends": func(_ *running, fill func()) { fill() },
 		"an ensemble change": func(r *running, fill func()) {
 			fill()
-			old := r.journal.ID()
-			if err := r.changeEnsemble(r.t.Context(), old, r.view.Journals()[old], []id.Store{r.store.ID()}); err != nil {
+			old := r.own.ID()
+			if err := r.own.ChangeMembers(r.t.Context(), old, r.view.Journals()[old], []id.Store{r.store.ID()}); err != nil {
 				r.t.Fatal(err)
 			}
 			r.until("the former journal is seen to be sealed", func() bool { return r.view.Journals()[old].State == metadata.JournalSealed })
@@ -105,16 +105,16 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 	if _, err := kadm.NewClient(one.client()).CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
-	one.until("served", func() bool { return one.owned.len() == 1 })
-	p := one.owned.all()[0]
+	one.until("served", func() bool { return one.owned.Len() == 1 })
+	p := one.owned.All()[0]
 	last, free := stuck(t, id.Partition{Topic: p.ID().Topic, Index: 99})
-	one.owned.put(last)
+	one.owned.Put(last)
 	trimmed := make(chan struct{})
 	go func() {
-		one.trim(t.Context())
+		one.own.Trim(t.Context())
 		close(trimmed)
 	}()
-	standsIn(t, "(*Partition).Needs", "(*Agent).trim")
+	standsIn(t, "(*Partition).Needs", "(*Journal).Trim")
 	meanwhile(one, func() {
 		for range 24 { // more than two files
 			one.appended(p, 100<<10)
@@ -123,7 +123,7 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 	before := one.store.Untrimmed()
 	free()
 	<-trimmed
-	one.owned.remove(last.ID())
+	one.owned.Remove(last.ID())
 	if after := one.store.Untrimmed(); after < before {
 		t.Errorf("%d of %d bytes were trimmed, and nothing is in the tier", before-after, before)
 	}

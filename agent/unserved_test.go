@@ -4,7 +4,6 @@ import (
 	"errors"
 	"testing"
 
-	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -26,16 +25,16 @@ func TestUnservedElsewhereIsForgotten(t *testing.T) {
 	}
 	one.until("it is seen", func() bool { o, _ := one.view.Owner(mine); return o.Incarnation == one.inc })
 	for _, p := range []id.Partition{deleted, mine} {
-		one.unserved.note(one.Agent, &cluster.Topic{Name: "x"}, p, why)
+		one.unserved.Note("x", p, why)
 	}
 	one.view.Touch()
-	one.until("what is deleted is forgotten", func() bool { return one.unserved.all()[deleted] == "" })
-	if one.unserved.all()[mine] == "" {
+	one.until("what is deleted is forgotten", func() bool { return one.unserved.All()[deleted] == "" })
+	if one.unserved.All()[mine] == "" {
 		t.Error("what is owned and not served is forgotten")
 	}
 	head.Give(one.inc+100, 2)
 	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(mine), head.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	one.until("what is another's is forgotten", func() bool { return len(one.unserved.all()) == 0 })
+	one.until("what is another's is forgotten", func() bool { return len(one.unserved.All()) == 0 })
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/internal/say"
 )
 
@@ -36,7 +36,7 @@ asks, unless --yes is given. The exit code is 1 when there is nothing to give up
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			path := "/v1/journals/" + url.PathEscape(args[0])
-			cost, err := askAgent[agent.LossCost](c.Context(), http.MethodGet, at.addr, path+"/loss")
+			cost, err := askAgent[admin.LossCost](c.Context(), http.MethodGet, at.addr, path+"/loss")
 			if err != nil {
 				return err
 			}
@@ -60,13 +60,13 @@ asks, unless --yes is given. The exit code is 1 when there is nothing to give up
 		}
 		return at.complete(waiting)
 	}
-	out.add(c, agent.Loss{})
+	out.add(c, admin.Loss{})
 	c.Flags().BoolVar(&yes, "yes", false, "don't ask")
 	return c
 }
 
 // waiting names the journals that aren't recovered yet.
-func waiting(s *agent.ClusterStatus) (names []string) {
+func waiting(s *admin.ClusterStatus) (names []string) {
 	for _, j := range s.Journals {
 		if j.Waits {
 			names = append(names, j.Journal)
@@ -75,12 +75,12 @@ func waiting(s *agent.ClusterStatus) (names []string) {
 	return names
 }
 
-func acceptLoss(ctx context.Context, addr, path string) (*agent.Loss, error) {
-	return askAgent[agent.Loss](ctx, http.MethodPost, addr, path+"/accept-loss")
+func acceptLoss(ctx context.Context, addr, path string) (*admin.Loss, error) {
+	return askAgent[admin.Loss](ctx, http.MethodPost, addr, path+"/accept-loss")
 }
 
 // sayCost tells what may be lost.
-func sayCost(w io.Writer, c *agent.LossCost) {
+func sayCost(w io.Writer, c *admin.LossCost) {
 	fmt.Fprintf(w, "Journal %s of agent %d is %s. Its members:\n", c.Journal, c.Broker, c.State)
 	for _, m := range c.Members {
 		fmt.Fprintf(w, "  %s\n", memberLine(&m))
@@ -97,7 +97,7 @@ func sayCost(w io.Writer, c *agent.LossCost) {
 const topicsShown = 10
 
 // topicsLine names the first topics.
-func topicsLine(c *agent.LossCost) string {
+func topicsLine(c *admin.LossCost) string {
 	shown := c.Topics[:min(len(c.Topics), topicsShown)]
 	text := "topics " + strings.Join(shown, ", ")
 	if more := max(c.TopicsTotal, len(c.Topics)) - len(shown); more > 0 {
@@ -107,7 +107,7 @@ func topicsLine(c *agent.LossCost) string {
 }
 
 // memberLine describes a member: where it was, and what it has.
-func memberLine(m *agent.MemberStatus) string {
+func memberLine(m *admin.MemberStatus) string {
 	text := "a store of an agent that is not known (" + m.Store + ")"
 	if m.Broker >= 0 {
 		text = fmt.Sprintf("agent %d%s", m.Broker, inParentheses(m.Host))
@@ -124,7 +124,7 @@ func memberLine(m *agent.MemberStatus) string {
 }
 
 // leftLine reports what stays, and what may be lost, as far as anybody knows.
-func leftLine(c *agent.LossCost) string {
+func leftLine(c *admin.LossCost) string {
 	when := func(ms int64) string {
 		at := time.UnixMilli(ms)
 		return fmt.Sprintf("%s (%v ago)", at.Format(time.DateTime), time.Since(at).Round(time.Second))
@@ -158,7 +158,7 @@ func confirmName(in io.Reader, w io.Writer, what, name string) error {
 	return nil
 }
 
-func saidLoss(l *agent.Loss) string {
+func saidLoss(l *admin.Loss) string {
 	switch {
 	case l.Whole:
 		return fmt.Sprintf("journal %s: nothing was lost, all of it (%s) is there", l.Journal, say.Count(int64(l.Kept), "entry", "entries"))

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/internal/say"
 )
 
@@ -22,7 +22,7 @@ an operator put partitions since then they stay. It returns when the moves are a
 'varve cluster status' shows how many are still under way.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			b, err := askAgent[agent.Balanced](c.Context(), http.MethodPost, at.addr, "/v1/cluster/balance")
+			b, err := askAgent[admin.Balanced](c.Context(), http.MethodPost, at.addr, "/v1/cluster/balance")
 			if err != nil {
 				return err
 			}
@@ -32,6 +32,6 @@ an operator put partitions since then they stay. It returns when the moves are a
 		},
 	}
 	at.add(c)
-	out.add(c, agent.Balanced{})
+	out.add(c, admin.Balanced{})
 	return c
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/internal/say"
 )
 
@@ -94,7 +94,7 @@ func (f *drainFlags) drain(c *cobra.Command, arg string) error {
 		return err
 	}
 	ctx := c.Context()
-	before, err := askAgent[agent.ClusterStatus](ctx, http.MethodGet, f.at.addr, "/v1/cluster")
+	before, err := askAgent[admin.ClusterStatus](ctx, http.MethodGet, f.at.addr, "/v1/cluster")
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 	defer tick.Stop()
 	said := ""
 	for {
-		s, err := askAgent[agent.ClusterStatus](ctx, http.MethodGet, f.at.addr, "/v1/cluster")
+		s, err := askAgent[admin.ClusterStatus](ctx, http.MethodGet, f.at.addr, "/v1/cluster")
 		if err != nil && ctx.Err() == nil {
 			return nil, err
 		}
@@ -159,21 +159,21 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 }
 
 // left is what an agent still has.
-func left(s *agent.ClusterStatus, broker int32) *drainedAgent {
+func left(s *admin.ClusterStatus, broker int32) *drainedAgent {
 	d := &drainedAgent{Broker: broker, Drained: true}
 	for _, a := range s.Agents {
 		if a.Broker == broker {
 			d.Partitions, d.Slots = a.Partitions, a.Slots
 		}
 	}
-	d.Stoppable = d.Partitions == 0 && d.Slots == 0 && !slices.ContainsFunc(s.Journals, func(j agent.JournalStatus) bool {
+	d.Stoppable = d.Partitions == 0 && d.Slots == 0 && !slices.ContainsFunc(s.Journals, func(j admin.JournalStatus) bool {
 		return j.Broker != broker && j.State == "open" && needs(j, broker)
 	})
 	return d
 }
 
 // needs reports whether a journal lacks a quorum of live members without an agent.
-func needs(j agent.JournalStatus, broker int32) bool {
+func needs(j admin.JournalStatus, broker int32) bool {
 	others, member := 0, false
 	for _, m := range j.Members {
 		switch {
@@ -187,9 +187,9 @@ func needs(j agent.JournalStatus, broker int32) bool {
 }
 
 // isLast reports whether there is no other agent that could take what an agent has.
-func isLast(s *agent.ClusterStatus, broker int32) bool {
-	known := slices.ContainsFunc(s.Agents, func(a agent.AgentStatus) bool { return a.Broker == broker })
-	return known && !slices.ContainsFunc(s.Agents, func(a agent.AgentStatus) bool {
+func isLast(s *admin.ClusterStatus, broker int32) bool {
+	known := slices.ContainsFunc(s.Agents, func(a admin.AgentStatus) bool { return a.Broker == broker })
+	return known && !slices.ContainsFunc(s.Agents, func(a admin.AgentStatus) bool {
 		return a.Broker != broker && !a.Drained && !a.Leaving
 	})
 }
@@ -207,7 +207,7 @@ func (h *httpFlag) brokers(c *cobra.Command, args []string, _ string) (out []str
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return h.complete(func(s *agent.ClusterStatus) (names []string) {
+	return h.complete(func(s *admin.ClusterStatus) (names []string) {
 		for _, a := range s.Agents {
 			names = append(names, fmt.Sprint(a.Broker))
 		}
@@ -216,10 +216,10 @@ func (h *httpFlag) brokers(c *cobra.Command, args []string, _ string) (out []str
 }
 
 // complete offers names that an agent's picture of the cluster has.
-func (h *httpFlag) complete(names func(*agent.ClusterStatus) []string) ([]string, cobra.ShellCompDirective) {
+func (h *httpFlag) complete(names func(*admin.ClusterStatus) []string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	s, err := askAgent[agent.ClusterStatus](ctx, http.MethodGet, h.addr, "/v1/cluster")
+	s, err := askAgent[admin.ClusterStatus](ctx, http.MethodGet, h.addr, "/v1/cluster")
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/health"
 	"varve/internal/say"
 )
@@ -24,10 +24,10 @@ type clusterState struct {
 	Topics       int           `json:"topics"`
 	Partitions   int           `json:"partitions"`
 	Leaderless   int           `json:"partitions_without_leader"`
-	Agent        *agent.Status `json:"agent"`
+	Agent        *admin.Status `json:"agent"`
 	AgentProblem string        `json:"agent_problem,omitempty"`
 
-	View   *agent.ClusterStatus `json:"view"`   // as that agent sees the cluster
+	View   *admin.ClusterStatus `json:"view"`   // as that agent sees the cluster
 	Agents []agentState         `json:"agents"` // what each agent reports of itself
 	Health *health.Answer       `json:"health"` // as cluster health tells it
 }
@@ -115,10 +115,10 @@ func clusterOf(ctx context.Context, adm *kadm.Client) (*clusterState, error) {
 }
 
 // agentStatus asks an agent over HTTP.
-func agentStatus(ctx context.Context, addr string) (*agent.Status, error) {
+func agentStatus(ctx context.Context, addr string) (*admin.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
-	return askAgent[agent.Status](ctx, http.MethodGet, addr, "/v1/status")
+	return askAgent[admin.Status](ctx, http.MethodGet, addr, "/v1/status")
 }
 
 func (s *clusterState) print(t *table) {

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/health"
 	"varve/internal/say"
 )
@@ -16,8 +16,8 @@ import (
 // agentState is what one agent reports of itself.
 type agentState struct {
 	Broker   int32                 `json:"broker"`
-	Status   *agent.Status         `json:"status"`
-	Journals *agent.JournalsStatus `json:"journals"`
+	Status   *admin.Status         `json:"status"`
+	Journals *admin.JournalsStatus `json:"journals"`
 	Problem  string                `json:"problem,omitempty"`
 }
 
@@ -26,7 +26,7 @@ const agentPatience = time.Second
 
 // askAll asks an agent for the cluster, and then all agents for themselves.
 func (s *clusterState) askAll(ctx context.Context, addr string) (err error) {
-	if s.View, err = askAgent[agent.ClusterStatus](ctx, http.MethodGet, addr, "/v1/cluster"); err != nil {
+	if s.View, err = askAgent[admin.ClusterStatus](ctx, http.MethodGet, addr, "/v1/cluster"); err != nil {
 		return err
 	}
 	s.Agents = make([]agentState, len(s.View.Agents))
@@ -43,7 +43,7 @@ func (s *clusterState) askAll(ctx context.Context, addr string) (err error) {
 	return err
 }
 
-func askOne(ctx context.Context, a agent.AgentStatus) agentState {
+func askOne(ctx context.Context, a admin.AgentStatus) agentState {
 	s := agentState{Broker: a.Broker}
 	if a.HTTP == "" {
 		s.Problem = "it has no HTTP address"
@@ -53,7 +53,7 @@ func askOne(ctx context.Context, a agent.AgentStatus) agentState {
 	defer cancel()
 	var err error
 	if s.Status, err = agentStatus(ctx, a.HTTP); err == nil {
-		s.Journals, err = askAgent[agent.JournalsStatus](ctx, http.MethodGet, a.HTTP, "/v1/journals")
+		s.Journals, err = askAgent[admin.JournalsStatus](ctx, http.MethodGet, a.HTTP, "/v1/journals")
 	}
 	if err != nil {
 		s.Problem = err.Error()
@@ -102,7 +102,7 @@ func (s *clusterState) printView(t *table) {
 	}
 }
 
-func stateOf(a agent.AgentStatus) string {
+func stateOf(a admin.AgentStatus) string {
 	switch {
 	case a.Leaving:
 		return "stopping"
@@ -113,8 +113,8 @@ func stateOf(a agent.AgentStatus) string {
 }
 
 // membersOf shows the members of a journal, and their lag where the writer tells it.
-func (s *clusterState) membersOf(j agent.JournalStatus) []string {
-	lag := map[string]agent.LagStatus{}
+func (s *clusterState) membersOf(j admin.JournalStatus) []string {
+	lag := map[string]admin.LagStatus{}
 	for _, a := range s.Agents {
 		if a.Journals != nil && a.Journals.Journal == j.Journal {
 			for _, m := range a.Journals.Members {

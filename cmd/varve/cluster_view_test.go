@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/health"
 )
 
@@ -13,7 +13,7 @@ import (
 // that is said at the head of the verdict.
 func TestStatusText(t *testing.T) {
 	s := &clusterState{Cluster: "c", Topics: 1, Partitions: 1,
-		View:   &agent.ClusterStatus{Journals: []agent.JournalStatus{{Journal: "1-1", Members: []agent.MemberStatus{{Broker: 2, Host: "h2:9645"}}}}, MovesTotal: 1},
+		View:   &admin.ClusterStatus{Journals: []admin.JournalStatus{{Journal: "1-1", Members: []admin.MemberStatus{{Broker: 2, Host: "h2:9645"}}}}, MovesTotal: 1},
 		Health: &health.Answer{Level: health.Degraded, EtcdAwaySince: time.Unix(900, 0)}}
 	var out strings.Builder
 	if err := new(jsonFlag).write(&out, nil, s.print); err != nil {

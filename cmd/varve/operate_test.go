@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"varve/agent"
+	"varve/admin"
 	"varve/health"
 )
 
@@ -86,21 +86,21 @@ func TestGuesses(t *testing.T) {
 
 // TestSafeToStop: a drained agent may be stopped when every journal has a quorum without it.
 func TestSafeToStop(t *testing.T) {
-	three := []agent.MemberStatus{{Broker: 1, Live: true}, {Broker: 2, Live: true}, {Broker: 3, Live: true}}
+	three := []admin.MemberStatus{{Broker: 1, Live: true}, {Broker: 2, Live: true}, {Broker: 3, Live: true}}
 	for name, c := range map[string]struct {
-		change func(*agent.ClusterStatus)
+		change func(*admin.ClusterStatus)
 		safe   bool
 	}{
-		"all there":           {func(*agent.ClusterStatus) {}, true},
-		"partitions":          {func(s *agent.ClusterStatus) { s.Agents[2].Partitions = 1 }, false},
-		"slots":               {func(s *agent.ClusterStatus) { s.Agents[2].Slots = 1 }, false},
-		"another is away":     {func(s *agent.ClusterStatus) { s.Journals[0].Members[1].Live = false }, false},
-		"its own journal":     {func(s *agent.ClusterStatus) { s.Journals[0].Broker, s.Journals[0].Members[1].Live = 3, false }, true},
-		"it isn't a member":   {func(s *agent.ClusterStatus) { s.Journals[0].Members = s.Journals[0].Members[:1] }, true},
-		"a journal is sealed": {func(s *agent.ClusterStatus) { s.Journals[0].State, s.Journals[0].Members[1].Live = "sealed", false }, true},
+		"all there":           {func(*admin.ClusterStatus) {}, true},
+		"partitions":          {func(s *admin.ClusterStatus) { s.Agents[2].Partitions = 1 }, false},
+		"slots":               {func(s *admin.ClusterStatus) { s.Agents[2].Slots = 1 }, false},
+		"another is away":     {func(s *admin.ClusterStatus) { s.Journals[0].Members[1].Live = false }, false},
+		"its own journal":     {func(s *admin.ClusterStatus) { s.Journals[0].Broker, s.Journals[0].Members[1].Live = 3, false }, true},
+		"it isn't a member":   {func(s *admin.ClusterStatus) { s.Journals[0].Members = s.Journals[0].Members[:1] }, true},
+		"a journal is sealed": {func(s *admin.ClusterStatus) { s.Journals[0].State, s.Journals[0].Members[1].Live = "sealed", false }, true},
 	} {
-		s := &agent.ClusterStatus{Agents: []agent.AgentStatus{{Broker: 1}, {Broker: 2}, {Broker: 3}},
-			Journals: []agent.JournalStatus{{Broker: 1, State: "open", Quorum: 2, Members: append([]agent.MemberStatus(nil), three...)}}}
+		s := &admin.ClusterStatus{Agents: []admin.AgentStatus{{Broker: 1}, {Broker: 2}, {Broker: 3}},
+			Journals: []admin.JournalStatus{{Broker: 1, State: "open", Quorum: 2, Members: append([]admin.MemberStatus(nil), three...)}}}
 		c.change(s)
 		if d := left(s, 3); d.Stoppable != c.safe {
 			t.Errorf("%s: %+v", name, d)
@@ -131,7 +131,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%s <TAB> offers %q", line, out)
 		}
 	}
-	if got := waiting(&agent.ClusterStatus{Journals: []agent.JournalStatus{{Journal: "1-1"}, {Journal: "2-1", Waits: true}}}); !slices.Equal(got, []string{"2-1"}) {
+	if got := waiting(&admin.ClusterStatus{Journals: []admin.JournalStatus{{Journal: "1-1"}, {Journal: "2-1", Waits: true}}}); !slices.Equal(got, []string{"2-1"}) {
 		t.Errorf("%v wait", got)
 	}
 	if got := away(&health.Answer{Agents: []health.AgentState{{Broker: 1, State: "serving"}, {Broker: 2, State: "gone"}, {Broker: 3, State: "stopped"}}}); !slices.Equal(got, []string{"2", "3"}) {

@@ -39,6 +39,8 @@ var ranks = map[string]int{
 	"varve/broker":              5,
 	"varve/admin":               5,
 	"varve/controller":          5,
+	"varve/ownjournal":          5,
+	"varve/owner":               5,
 	"varve/agent":               6,
 	"varve/cmd":                 7,
 	"varve/e2e":                 7,
@@ -49,6 +51,7 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
+	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
 	"varve/tiering/read":     {"varve/tiering/object", "varve/tiering/manifest"},

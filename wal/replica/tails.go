@@ -32,6 +32,7 @@ type Tails struct {
 type TailReader interface {
 	Last(ctx context.Context, s id.Store, j id.Journal) (uint64, error)
 	ReadAt(ctx context.Context, s id.Store, j id.Journal, p []byte, pos wal.Pos) error
+	Entries(ctx context.Context, s id.Store, j id.Journal, each func(*wal.Entry) error) error
 }
 
 // remoteTail is a sealed journal that is read at peers.

@@ -1,0 +1,52 @@
+package agent
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"varve/internal/chance"
+	"varve/internal/id"
+	"varve/internal/vfs"
+)
+
+// process is what all parts of an agent have from the beginning.
+type process struct {
+	cfg    Config
+	deps   Deps
+	disk   *vfs.Watched // deps.FS
+	log    *slog.Logger
+	random *chance.Source
+	self   id.Broker
+	fatal  chan error // what ends the agent
+	tasks  sync.WaitGroup
+}
+
+func newProcess(cfg Config, deps Deps) *process {
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	disk := vfs.Watch(deps.FS)
+	deps.FS = disk
+	return &process{cfg: cfg, deps: deps, disk: disk, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), fatal: make(chan error, 1)}
+}
+
+// die ends the agent for a reason that nothing can go on after.
+func (p *process) die(err error) {
+	select {
+	case p.fatal <- err:
+	default:
+	}
+}
+
+// run starts a goroutine that Run waits for.
+func (p *process) run(f func()) {
+	p.tasks.Add(1)
+	go func() {
+		defer p.tasks.Done()
+		f()
+	}()
+}
+
+// millis returns the time in ms since 1970.
+func (p *process) millis() int64 { return p.deps.Now().UnixMilli() }

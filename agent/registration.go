@@ -1,0 +1,149 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"varve/internal/id"
+	"varve/metadata"
+)
+
+// registration shows this agent to the others, and so to clients, as long as its session
+// lives. It takes a new session when one is lost.
+type registration struct {
+	*process
+	inc      id.Incarnation
+	seen     *metadata.Seen
+	describe func() metadata.Agent // what is shown
+	session  atomic.Pointer[metadata.Session]
+	revision atomic.Int64 // of this agent's key
+	leaving  atomic.Bool  // this agent was told to stop
+}
+
+// newRegistration takes a session. Nobody is shown anything before announce.
+func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *metadata.Seen, describe func() metadata.Agent) (*registration, error) {
+	s, err := p.deps.Meta.Session(ctx, p.cfg.SessionTTL)
+	if err != nil {
+		return nil, err
+	}
+	r := &registration{process: p, inc: inc, seen: seen, describe: describe}
+	r.session.Store(&s)
+	return r, nil
+}
+
+// announce writes the agent's key, which goes with its session.
+func (r *registration) announce(ctx context.Context) (metadata.Revision, error) {
+	me := r.describe()
+	me.Incarnation, me.Leaving = r.inc, r.leaving.Load()
+	key := metadata.AgentKey(r.self)
+	kv, err := r.deps.Meta.Get(ctx, key)
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return 0, err
+	}
+	if err == nil { // perhaps an earlier try whose answer was lost
+		old, err := metadata.DecodeAgent(kv.Value)
+		if err != nil {
+			return 0, fmt.Errorf("%w: broker_id %v: %w", errTaken, r.self, err)
+		}
+		if old.Incarnation != r.inc {
+			return 0, fmt.Errorf("%w: broker_id %v is that of the agent at %s (incarnation %v) by now; give each agent a broker_id of its own", errTaken, r.self, where(&old), old.Incarnation)
+		}
+	}
+	member, err := r.membership(ctx, &me)
+	if err != nil {
+		return 0, err
+	}
+	before := r.seen.Newest()
+	rev, err := r.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), r.lease().Lease()),
+		metadata.Put(metadata.MemberKey(r.self), member.Encode()))
+	if err != nil {
+		return 0, err
+	}
+	r.revision.Store(int64(rev))
+	if err := r.seen.Confirm(before, rev, r.log, r.die); errors.Is(err, metadata.ErrOlder) {
+		return 0, err
+	}
+	return rev, nil // a disk that can't note that is no reason to be shown to nobody
+}
+
+// membership is what is to be kept of this agent when it is gone.
+func (r *registration) membership(ctx context.Context, me *metadata.Agent) (m metadata.Member, err error) {
+	kv, err := r.deps.Meta.Get(ctx, metadata.MemberKey(r.self))
+	if err == nil {
+		m, err = metadata.DecodeMember(kv.Value)
+	}
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
+		return m, err
+	}
+	m.Registered, m.Leaving, m.Version, m.HTTP = r.deps.Now(), me.Leaving, me.Version, me.HTTP
+	m.Moved(metadata.StoreAt{Store: me.Store, Incarnation: me.Incarnation, Host: me.Host()})
+	return m, nil
+}
+
+// errTaken ends an agent that somebody else has taken the place of.
+var errTaken = errors.New("another agent has the broker id")
+
+// keep takes a new session when one was lost. That is no death: the
+// agent owns what nobody took meanwhile, which its guarded writes find out.
+func (r *registration) keep(life context.Context) {
+	for {
+		select {
+		case <-r.lease().Lost():
+		case <-life.Done():
+			return
+		}
+		r.log.Warn("etcd session lost, opening a new one")
+		for {
+			err := r.again(life)
+			if err == nil {
+				r.log.Info("registered again")
+				break
+			}
+			if life.Err() != nil {
+				return
+			}
+			if errors.Is(err, errTaken) {
+				r.die(err)
+				return
+			}
+			r.log.Warn("registration failed, retrying", "err", err)
+			select {
+			case <-time.After(200 * time.Millisecond):
+			case <-life.Done():
+				return
+			}
+		}
+	}
+}
+
+// lease is the present session.
+func (r *registration) lease() metadata.Session { return *r.session.Load() }
+
+func (r *registration) again(ctx context.Context) error {
+	s, err := r.deps.Meta.Session(ctx, r.cfg.SessionTTL)
+	if err != nil {
+		return err
+	}
+	r.session.Store(&s)
+	if _, err = r.announce(ctx); err != nil && !errors.Is(err, errTaken) {
+		_ = s.Close(ctx) // it ends by itself too
+	}
+	return err
+}
+
+// leave lets the others know that this agent stops.
+func (r *registration) leave(ctx context.Context) error {
+	r.leaving.Store(true)
+	_, err := r.announce(ctx)
+	return err
+}
+
+// end lets the others know at once that this agent is gone.
+func (r *registration) end(ctx context.Context) {
+	if err := r.lease().Close(ctx); err != nil {
+		r.log.Debug("lease not revoked, it will expire", "err", err)
+	}
+}
