@@ -108,7 +108,7 @@ func TestOwnersServeAtOnce(t *testing.T) {
 	w := newWorld(t)
 	one := w.start()
 	behind := *w
-	behind.slowly(50 * time.Millisecond)
+	behind.slowly(20 * time.Millisecond) // well below what makes etcd too slow to be asked (broker.askSlow)
 	two := behind.beside(2)
 	adm := kadm.NewClient(one.client())
 	for n := range 10 {
