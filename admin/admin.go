@@ -1,7 +1,7 @@
 // Package admin is an agent's HTTP face: health, metrics, profiles, and the JSON
 // that the command line reads.
 //
-// It promises that /livez answers as long as the process works, that /readyz says
+// It promises that /livez answers as long as the process works, that /readyz reports
 // whether this agent serves what it owns, and /v1/health how well the cluster is, and that
 // only POST changes anything, at the word of no web page (guard). It keeps no state.
 package admin

@@ -37,10 +37,10 @@ type JournalsStatus struct {
 	Broker  int32       `json:"broker"`
 	Journal string      `json:"journal"`
 	Members []LagStatus `json:"members"`
-	// Waiting says which journals can't be recovered yet, and why; only the controller
+	// Waiting lists which journals can't be recovered yet, and why; only the controller
 	// knows.
 	Waiting []Reason `json:"waiting"`
-	// Unserved says which partitions this agent owns and can't serve, and why.
+	// Unserved lists which partitions this agent owns and can't serve, and why.
 	Unserved      []Reason `json:"unserved"`
 	UnservedTotal int      `json:"unserved_total"`
 }
@@ -58,7 +58,7 @@ type LagStatus struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// Reason says why something waits.
+// Reason is why something waits.
 type Reason struct {
 	What string `json:"what"`
 	Why  string `json:"why"`

@@ -9,7 +9,7 @@ type LossCost struct {
 	// TopicsTotal counts those that are not listed as well.
 	TopicsTotal int `json:"topics_total"`
 	// Kept is what live members have and the bucket lacks: it stays. What may be lost was
-	// written after that; how much it was, nobody who is alive knows.
+	// written after that; how much it was is not known.
 	KeptEntries  uint64 `json:"kept_entries"`
 	KeptRecords  int64  `json:"kept_records"`
 	KeptBytes    int64  `json:"kept_bytes"`

@@ -17,7 +17,7 @@ type Options struct {
 	Log      *slog.Logger
 }
 
-// guard keeps web pages from asking in the name of who looks at them. Probes and metrics are
+// guard keeps web pages from asking in the name of those that look at them. Probes and metrics are
 // open to everybody; the rest must be asked for by an address or one of the agent's names
 // (a page can let its own name point here), and not by a page of another server. What
 // changes something needs a content type that a page can't send elsewhere unasked.

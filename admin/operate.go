@@ -24,7 +24,7 @@ type Operator interface {
 	// Forget ends the waiting for an agent that won't come back.
 	Forget(ctx context.Context, broker int32) error
 	MovePartition(ctx context.Context, topic string, partition, to int32) error
-	// LossCost says what AcceptLoss may cost.
+	// LossCost returns what AcceptLoss may cost.
 	LossCost(ctx context.Context, j id.Journal) (*LossCost, error)
 	AcceptLoss(ctx context.Context, j id.Journal) (*Loss, error)
 }
@@ -90,7 +90,7 @@ func onJournal[T any](do func(context.Context, id.Journal) (*T, error)) http.Han
 	}
 }
 
-// badError says that a request makes no sense.
+// badError means that a request makes no sense.
 type badError struct{ error }
 
 func number(text, what string) (int32, error) {
@@ -101,7 +101,7 @@ func number(text, what string) (int32, error) {
 	return int32(n), nil
 }
 
-// answer returns the value, or says in text what is wrong.
+// answer writes the value, or a text with what is wrong.
 func answer(w http.ResponseWriter, v any, err error) {
 	var bad *badError
 	switch {

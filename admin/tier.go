@@ -66,7 +66,7 @@ func tierSkip(w http.ResponseWriter, r *http.Request, t Tier) {
 	}
 }
 
-// tierHoles answers with a line of JSON for each thing that is told, as it comes.
+// tierHoles answers with a line of JSON for each thing that is reported, as it comes.
 func tierHoles(w http.ResponseWriter, r *http.Request, t Tier) {
 	begun := false
 	e := json.NewEncoder(w)

@@ -74,7 +74,7 @@ type metadataFailure struct{ error }
 
 func (e *metadataFailure) Unwrap() error { return e.error }
 
-// claim looks whose the bucket is until that is decided, and marks it if nobody has.
+// claim looks whose the bucket is until that is decided, and marks it if no one has.
 func (c *bucketClaim) claim(ctx context.Context) error {
 	for range claimTries {
 		f, todo, err := c.look(ctx)
@@ -122,7 +122,7 @@ func (c *bucketClaim) look(ctx context.Context) (*bucketFacts, claim, error) {
 	return f, todo, err
 }
 
-// facts gathers what etcd and the bucket say. It reads etcd before and after the bucket,
+// facts gathers what is in etcd and in the bucket. It reads etcd before and after the bucket,
 // and starts over if etcd has changed: another agent of a new cluster may be marking the
 // bucket at the same time.
 func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
@@ -144,7 +144,7 @@ func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 	}
 }
 
-// askEtcd gathers what etcd says.
+// askEtcd gathers what is in etcd.
 func (c *bucketClaim) askEtcd(ctx context.Context) (*bucketFacts, error) {
 	f := new(bucketFacts)
 	err := c.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
@@ -162,7 +162,7 @@ func (c *bucketClaim) askEtcd(ctx context.Context) (*bucketFacts, error) {
 	return f, err
 }
 
-// askBucket adds what the bucket says.
+// askBucket adds what is in the bucket.
 func (c *bucketClaim) askBucket(ctx context.Context, f *bucketFacts) (err error) {
 	var corrupt *object.CorruptError
 	f.marker, err = marker.Read(ctx, c.deps.Objects)
@@ -235,7 +235,7 @@ func (c *bucketClaim) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 
 // placeOf names a bucket and prefix for a cluster. All agents of a cluster with the same
 // settings get the same: where a store lets two of them write the marker at the same time,
-// it doesn't matter who was last.
+// it doesn't matter which was last.
 func (c *bucketClaim) placeOf(cluster string) string {
 	s := c.cfg.Store
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s", cluster, s.Bucket, s.Prefix, s.Directory))
@@ -259,7 +259,7 @@ func (c *bucketClaim) mark(ctx context.Context, f *bucketFacts) error {
 	return nil
 }
 
-// adopt replaces a marker, as the settings say.
+// adopt replaces a marker, if the settings ask for it.
 func (c *bucketClaim) adopt(ctx context.Context, f *bucketFacts) error {
 	m := c.newMarker(f)
 	if err := marker.Replace(ctx, c.deps.Objects, m); err != nil {
@@ -291,7 +291,7 @@ func (c *bucketClaim) note(ctx context.Context, f *bucketFacts) error {
 }
 
 // checkLocal refuses a directory as bucket where other agents have the cluster too,
-// unless the settings say that it is shared.
+// unless it is set as shared.
 func (c *bucketClaim) checkLocal(ctx context.Context) error {
 	if c.cfg.Store.Driver != s3store.DriverDir || c.cfg.Store.AllowLocal {
 		return nil

@@ -25,13 +25,13 @@ type bucketFacts struct {
 type claim uint8
 
 const (
-	claimNothing claim = iota // it is this cluster's, as etcd says
+	claimNothing claim = iota // it is this cluster's, by etcd
 	claimNote                 // it has this cluster's marker; etcd is to remember the place
 	claimMark                 // it has no marker yet
 	claimAdopt                // its marker is to be replaced
 )
 
-// unmarked is what store.adopt_bucket says of objects without a marker.
+// unmarked is the value of store.adopt_bucket for objects without a marker.
 const unmarked = "unmarked"
 
 // foreignBucket reports that the bucket isn't this cluster's, or can't be known to be.

@@ -37,7 +37,7 @@ type PeerConfig struct {
 	TLS replica.TLSConfig `yaml:"tls" doc:"mutual TLS between agents"`
 }
 
-// ReplicationConfig says how many agents keep each journal.
+// ReplicationConfig is how many agents keep each journal.
 type ReplicationConfig struct {
 	Factor         int           `yaml:"factor" doc:"number of agents that keep each journal, including the writer; 1 to 7"`
 	Quorum         int           `yaml:"quorum" doc:"number of agents that must have a record on disk before it is acknowledged; more than half of factor"`
@@ -46,7 +46,7 @@ type ReplicationConfig struct {
 	replica.Config `yaml:",inline"`
 }
 
-// LogConfig says what is logged.
+// LogConfig is what is logged.
 type LogConfig struct {
 	Level  string `yaml:"level" doc:"debug, info, warn or error"`
 	Format string `yaml:"format" doc:"text or json"`
@@ -211,7 +211,7 @@ func (c *Config) ValidateStores() error {
 }
 
 // ValidateShared refuses a store that agents of a cluster can't share, unless the settings
-// say that it is meant: 'varve agent' is one of several.
+// confirm that it is meant: 'varve agent' is one of several.
 func (c *Config) ValidateShared() error {
 	if c.Store.AllowLocal {
 		return nil
@@ -254,7 +254,7 @@ func under(part string, err error) error {
 	return errors.Join(out...)
 }
 
-// JournalDir is where the journals lie.
+// JournalDir is where the journals are.
 func (c *Config) JournalDir() string { return strings.TrimSuffix(c.DataDir, "/") + "/journal" }
 
 func splitAddress(addr string) (host string, port int32, err error) {

@@ -22,7 +22,7 @@ func (c *console) NotReady() []string { return c.a.notReady() }
 // Notes are what is not as it should be, though this agent serves.
 func (c *console) Notes(ctx context.Context) []string { return c.a.inspect.report(ctx).Notes }
 
-// Health is how well the cluster is, as this agent sees it and the others say.
+// Health is how well the cluster is, as this agent sees it and the others report.
 func (c *console) Health(ctx context.Context) *health.Answer {
 	return health.Judge(c.a.inspect.snapshot(ctx))
 }

@@ -8,7 +8,7 @@ import (
 const (
 	// hungLeases is for how many times session_ttl one call may be under way before
 	// this agent's disk counts as hanging. It could store nothing, and go on for ever:
-	// its session lives, so that nobody would take its place, and it would be given more.
+	// its session lives, so that its place would not be taken, and it would be given more.
 	hungLeases = 5
 	// hungGrace is how long after that the agent may take to end in order.
 	hungGrace = 10 * time.Second

@@ -12,13 +12,13 @@ import (
 // doors are where clients and other agents reach this one.
 type doors struct {
 	clients   []net.Listener      // in the order of the settings
-	endpoints []metadata.Endpoint // that clients are told of them
+	endpoints []metadata.Endpoint // that clients get for them
 	peer      net.Listener        // for other agents; nil: there is none
-	peerAddr  string              // that other agents are told
+	peerAddr  string              // that other agents get
 	tls       *replica.TLS        // nil: connections with other agents are plain
 }
 
-// openDoors listens where the settings say.
+// openDoors listens at the addresses of the settings.
 func openDoors(cfg *Config, deps *Deps) (_ *doors, err error) {
 	d := new(doors)
 	defer func() {
@@ -75,7 +75,7 @@ func (d *doors) close() {
 	}
 }
 
-// advertise returns the endpoint that clients are told for a listener, which is bound to the
+// advertise returns the endpoint that clients get for a listener, which is bound to the
 // address bound. The host stays as the settings name it, even where it was resolved.
 func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) {
 	host, port, err := splitAddress(bound)

@@ -21,7 +21,7 @@ type entry struct {
 }
 
 // checkCluster refuses a data directory that belongs to another cluster: with the
-// wrong etcd its journals would look like nobody's.
+// wrong etcd its journals would look as if they belonged to no agent.
 func (e *entry) checkCluster() error {
 	const name = "cluster-id" // "cluster" is a folder of 'make cluster' in the same place
 	b, err := vfs.ReadFile(e.deps.FS, e.cfg.DataDir+"/"+name, 256)
@@ -99,7 +99,7 @@ func (e *entry) inTheWay(ctx context.Context) (*cluster.Live, error) {
 	return found, nil
 }
 
-// takesConnections reports whether somebody listens where an agent did. This one doesn't yet.
+// takesConnections reports whether someone listens where an agent did. This one doesn't yet.
 func (e *entry) takesConnections(ctx context.Context, old *metadata.Agent) bool {
 	at := old.Host()
 	if e.deps.Dial == nil || at == "" {

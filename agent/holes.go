@@ -99,7 +99,7 @@ func (h *holes) look(ctx context.Context, heads map[id.Partition]*metadata.Head,
 	return tell(&admin.TierLook{Looked: looked.Load(), Total: total, Done: true})
 }
 
-// awaitLook returns what a look came to, and meanwhile says from time to time how far it is.
+// awaitLook returns what a look came to, and meanwhile logs from time to time how far it is.
 func awaitLook(done <-chan error, tick <-chan time.Time, say func() error) error {
 	for {
 		select {

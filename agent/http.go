@@ -68,7 +68,7 @@ func (a *Agent) HTTPAddress() string {
 }
 
 // advertisedHTTP is where the other agents and the command line reach the admin API:
-// if it is bound to all interfaces, at the host that Kafka's clients are told.
+// if it is bound to all interfaces, at the host that Kafka's clients get.
 func (a *Agent) advertisedHTTP() string {
 	bound := a.HTTPAddress()
 	host, port, err := net.SplitHostPort(bound)

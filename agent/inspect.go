@@ -21,7 +21,7 @@ import (
 )
 
 // inspector gathers what package health judges: the state of this agent, which has started,
-// and what the other agents say of theirs.
+// and what the other agents report of theirs.
 type inspector struct {
 	*process
 	*member
@@ -67,7 +67,7 @@ func (i *inspector) fill(s *health.Self) {
 	s.Full, s.JournalFull = i.store.Room().Full, i.store.Pressure() >= 1
 }
 
-// newReport begins what this agent says of itself with what it knows during a start, too.
+// newReport begins what this agent reports of itself with what it knows during a start, too.
 func newReport(ctx context.Context, p *process, m *member, at *places, store *wal.Store) *health.Report {
 	r := &health.Report{Broker: int32(p.self), Incarnation: uint64(m.inc), Version: p.deps.Version, Now: p.deps.Now()}
 	r.Disk = diskOf(p, store)
@@ -75,7 +75,7 @@ func newReport(ctx context.Context, p *process, m *member, at *places, store *wa
 	return r
 }
 
-// report is what this agent says of itself.
+// report returns what this agent reports of itself.
 func (i *inspector) report(ctx context.Context) *health.Report {
 	r := newReport(ctx, i.process, i.member, i.places, i.store)
 	i.complete(r)

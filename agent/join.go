@@ -73,7 +73,7 @@ func (a *Agent) register(ctx, life context.Context) error {
 	return a.view.Await(ctx, metadata.PrefixAgents, rev)
 }
 
-// describe returns what the others are told of this agent.
+// describe returns what the others learn of this agent.
 func (a *Agent) describe() metadata.Agent {
 	return metadata.Agent{Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.advertisedHTTP(), Endpoints: a.doors.endpoints, Peer: a.doors.peerAddr}
 }

@@ -13,7 +13,7 @@ import (
 	"varve/wal"
 )
 
-// IsReplaced says that an agent ended since the others had replaced it; it may be
+// IsReplaced reports whether an agent ended because the others had replaced it; it may be
 // started again at once.
 func IsReplaced(err error) bool { return errors.Is(err, ownjournal.ErrReplaced) }
 

@@ -3,7 +3,7 @@ package agent
 import "context"
 
 // leave hands all partitions to the other agents before this one stops; the
-// controller takes the coordinator slots, as it is told that this agent leaves.
+// controller takes the coordinator slots, as it learns that this agent leaves.
 //
 // Without time to upload they are given away by the controller, when the journal is sealed
 // and the session over.

@@ -19,7 +19,7 @@ const (
 	skippedProducers    = 1 << 32
 )
 
-// acceptOlder refuses an etcd that is older than it was. If the agent was told to accept it,
+// acceptOlder refuses an etcd that is older than it was. If the agent is set to accept it,
 // the agent goes on with it and destroys nothing: objects in the bucket that the older etcd
 // doesn't know are held, journals that it doesn't know are set aside, and numbers that may
 // have been given out are skipped. A crash in between repeats it.
@@ -62,7 +62,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 }
 
 // setAside moves the files of journals that aren't known to a directory of their own, and
-// gives the highest incarnation that wrote any journal here. No other process may use
+// returns the highest incarnation that wrote any journal here. No other process may use
 // the directory.
 func (p *process) setAside(known map[id.Journal]bool) (highest id.Incarnation, err error) {
 	fs, from, to := p.deps.FS, p.cfg.JournalDir(), strings.TrimSuffix(p.cfg.DataDir, "/")+"/journal-set-aside"

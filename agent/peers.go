@@ -88,7 +88,7 @@ func (n *neighbours) resolve(s id.Store) (string, bool) {
 	return n.known.get(s)
 }
 
-// lost is told that the connection to a store's agent ended. An agent whose
+// lost is called when the connection to a store's agent ended. An agent whose
 // process is gone refuses connections: then its session is ended at once, without
 // waiting for its lease. Fencing makes a mistake harmless.
 func (n *neighbours) lost(s id.Store, cause error) {
@@ -122,7 +122,7 @@ func (n *neighbours) lost(s id.Store, cause error) {
 		}
 		ctx, cancel = context.WithTimeout(context.Background(), askPatience)
 		defer cancel()
-		if err := n.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else once more when it is next found gone
+		if err := n.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else again when it is next found gone
 			n.revoked.Store(live.Lease, true)
 			n.log.Info("process of another agent is gone, its session was ended", "broker", live.Broker, "incarnation", live.Incarnation, "cause", cause)
 		}

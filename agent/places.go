@@ -128,7 +128,7 @@ func (p *places) failed(err error) {
 	p.note(&p.mu.bucket, err)
 }
 
-// watchBucket finds out what the bucket can do, claims it for the cluster, says so once, and
+// watchBucket finds out what the bucket can do, claims it for the cluster, logs it once, and
 // from then on asks from time to time whether it answers, until ctx ends.
 func (p *places) watchBucket(ctx context.Context, random *chance.Source, claim func(context.Context) error) {
 	if !p.probe(ctx, random, claim) {
@@ -190,7 +190,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source, claim func(co
 	}
 }
 
-// readRules finds out what the bucket does to objects by itself, and says so once.
+// readRules finds out what the bucket does to objects by itself, and logs it once.
 func (p *places) readRules(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, probeFor)
 	defer cancel()
@@ -273,7 +273,7 @@ func (p *places) compareBucket() {
 	}
 }
 
-// compared notes how far a clock is ahead of this machine's, and says so when it is too far.
+// compared notes how far a clock is ahead of this machine's, and logs when it is too far.
 func (p *places) compared(name string, skew time.Duration) {
 	ms := skew.Milliseconds()
 	p.mu.Lock()

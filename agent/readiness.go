@@ -40,7 +40,7 @@ func (r *readiness) begin() {
 	r.unopened()
 }
 
-// noteOpening is told at each look at the cluster whether something is to be opened.
+// noteOpening is called at each look at the cluster whether something is to be opened.
 func (r *readiness) noteOpening(closed bool, now time.Time) {
 	if !closed {
 		r.opening.Store(0)
@@ -53,7 +53,7 @@ func (r *readiness) noteOpening(closed bool, now time.Time) {
 }
 
 // unopened counts the partitions that this agent owns and doesn't serve, and, after a
-// start, those that its former self owned and nobody has yet.
+// start, those that its former self owned and no agent has yet.
 func (r *readiness) unopened() (opening, recovering int) {
 	starts := !r.settled.Load()
 	for p, o := range r.view.Owners() {

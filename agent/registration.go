@@ -23,7 +23,7 @@ type registration struct {
 	leaving  atomic.Bool  // this agent was told to stop
 }
 
-// newRegistration takes a session. Nobody is shown anything before announce.
+// newRegistration takes a session. Nothing is shown to others before announce.
 func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *metadata.Seen, describe func() metadata.Agent) (*registration, error) {
 	s, err := p.deps.Meta.Session(ctx, p.cfg.SessionTTL)
 	if err != nil {
@@ -66,7 +66,7 @@ func (r *registration) announce(ctx context.Context) (metadata.Revision, error) 
 	if err := r.seen.Confirm(before, rev, r.log, r.die); errors.Is(err, metadata.ErrOlder) {
 		return 0, err
 	}
-	return rev, nil // a disk that can't note that is no reason to be shown to nobody
+	return rev, nil // a disk that can't note that is no reason to stay hidden
 }
 
 // membership is what is to be kept of this agent when it is gone.
@@ -83,11 +83,11 @@ func (r *registration) membership(ctx context.Context, me *metadata.Agent) (m me
 	return m, nil
 }
 
-// errTaken ends an agent that somebody else has taken the place of.
+// errTaken ends an agent whose place was taken by another.
 var errTaken = errors.New("another agent has the broker id")
 
 // keep takes a new session when one was lost. That is no death: the
-// agent owns what nobody took meanwhile, which its guarded writes find out.
+// agent owns what no one took meanwhile, which its guarded writes find out.
 func (r *registration) keep(life context.Context) {
 	for {
 		select {

@@ -85,7 +85,7 @@ func (s *slots) hold(ctx context.Context) {
 		if s.held[n].Key != "" && o.Incarnation != 0 {
 			s.groups.ReleaseSlot(ctx, n)
 		} else if s.held[n].Key != "" {
-			continue // the picture is incomplete: nobody took it
+			continue // the picture is incomplete: it was not taken
 		}
 		if s.held[n] = mine; mine.Key != "" {
 			take[n] = mine
@@ -97,7 +97,7 @@ func (s *slots) hold(ctx context.Context) {
 }
 
 // forgetEvery is how often offsets of deleted topics are looked for, if any was deleted.
-// Nobody is shown them any more, so there is no hurry.
+// They are not shown any more, so there is no hurry.
 const forgetEvery = time.Minute
 
 // forgetOffsets lets the groups of this agent forget what they committed for topics that
@@ -116,8 +116,8 @@ func (s *slots) forgetOffsets(ctx context.Context) {
 	}
 }
 
-// forgetDeleted does it if there are deleted topics that weren't told yet, and says what
-// was told by now.
+// forgetDeleted does it if there are deleted topics that weren't reported yet, and returns what
+// was reported by now.
 func (s *slots) forgetDeleted(ctx context.Context, told map[id.Topic]string) map[id.Topic]string {
 	gone, news := map[id.Topic]string{}, false
 	for t, d := range s.view.Deleted() {

@@ -20,7 +20,7 @@ func (a *Agent) stop(failed error) {
 		}
 		a.leave(ctx, uploads)
 	} else {
-		a.closePartitions()       // who waits is told at once, and goes elsewhere
+		a.closePartitions()       // those that wait are answered at once, and go elsewhere
 		a.reg.end(ctx)            // before anything that waits for a disk: the others needn't
 		a.run(a.near.peers.Close) // nor wait for one that still answers them
 	}
@@ -32,7 +32,7 @@ func (a *Agent) stop(failed error) {
 		a.flush(uploads)
 	}
 	a.tier.stop()
-	a.own.Close() // waits for the disk; watchDisk sees to it that nobody waits for ever
+	a.own.Close() // waits for the disk; watchDisk bounds that wait
 	if failed == nil {
 		a.own.Leave(ctx)
 	}
@@ -94,7 +94,7 @@ func (a *Agent) bucketAnswers(ctx context.Context) error {
 	}
 }
 
-// flush uploads what only this disk has, as far as there is time, and says what stays.
+// flush uploads what only this disk has, as far as there is time, and returns what stays.
 func (a *Agent) flush(ctx context.Context) {
 	err := ctx.Err()
 	if err == nil {

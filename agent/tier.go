@@ -84,7 +84,7 @@ func (t *tier) run(life context.Context, known <-chan struct{}, die func(error))
 			defer t.done.Done()
 			select {
 			case <-known:
-			case <-ctx.Done(): // who waits for a flush is told
+			case <-ctx.Done(): // those that wait for a flush are answered
 			}
 			if err := f(ctx); err != nil && ctx.Err() == nil {
 				die(fmt.Errorf("%s: %w", name, err))

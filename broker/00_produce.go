@@ -125,7 +125,7 @@ func slotsOf(req *kmsg.ProduceRequest) (n int) {
 	return n
 }
 
-// pressure says for how long to hold a producer back.
+// pressure returns for how long to hold a producer back.
 func (b *Broker) pressure() time.Duration {
 	return time.Duration(float64(b.cfg.MaxThrottle) * b.deps.Journal.Pressure())
 }

@@ -64,7 +64,7 @@ func (w *walker) skip(n int) {
 	w.b = w.b[n:]
 }
 
-// uvarint reads a number; as a length or count it is checked by who uses it.
+// uvarint reads a number; as a length or count it is checked where it is used.
 func (w *walker) uvarint() int {
 	v, n := binary.Uvarint(w.b)
 	if n <= 0 || v > 1<<32 {

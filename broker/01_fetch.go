@@ -21,7 +21,7 @@ import (
 	"varve/partition"
 )
 
-// readCommitted is the isolation level of clients that want the records of committed
+// readCommitted is the isolation level of clients that ask for the records of committed
 // transactions only (KIP-98).
 const readCommitted = 1
 
@@ -43,12 +43,12 @@ type fetchPart struct {
 	p     *partition.Partition
 	err   error
 	state partition.State
-	at    partition.Place // where data lies, or what wasn't read
+	at    partition.Place // where data is, or what wasn't read
 	data  partition.Data
 }
 
 // fetch answers with what there is, or waits until there is enough. It queues
-// its own answer, whose records stay where they lie until they are sent.
+// its own answer, whose records stay where they are until they are sent.
 func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	call := &fetchCall{b: b, c: c, r: r}
 	call.req.Version = r.Version
@@ -110,7 +110,7 @@ func (b *Broker) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, 
 	return fp
 }
 
-// collect waits, as long as it is told to, until there is enough, and reads.
+// collect waits, as long as the request allows, until there is enough, and reads.
 // While it waits nothing is read: partitions count what becomes readable.
 func (call *fetchCall) collect(ctx context.Context) {
 	deadline := call.r.arrived.Add(min(time.Duration(call.req.MaxWaitMillis)*time.Millisecond, maxWait))
@@ -143,7 +143,7 @@ func (call *fetchCall) available(need int64) bool {
 	return false
 }
 
-// await returns when enough can be read from the offsets on that from gives, or
+// await returns when enough can be read from the offsets on that from returns, or
 // the time is over.
 func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64, from func(*fetchPart) int64) {
 	w := partition.NewWatcher(need)
@@ -167,7 +167,7 @@ func (call *fetchCall) reading(fp *fetchPart, offset int64, limit int, always bo
 	return partition.Reading{Offset: offset, Limit: limit, Always: always, Epoch: fp.want.epoch, Stable: call.req.IsolationLevel == readCommitted}
 }
 
-// read reads once through all partitions and says whether there is something to
+// read reads once through all partitions and reports whether there is something to
 // answer: records or errors.
 func (call *fetchCall) read(ctx context.Context) (answer bool) {
 	call.releaseAll()

@@ -10,7 +10,7 @@ import (
 )
 
 // The response is encoded here and not by kmsg, so that records go to the socket
-// from where they lie. Versions 4 to 18; 12 and above are flexible.
+// from where they are. Versions 4 to 18; 12 and above are flexible.
 
 // pieces is a frame in the making: bytes of its own between borrowed ones.
 type pieces struct {
@@ -47,7 +47,7 @@ func (p *pieces) tags(n int) {
 	}
 }
 
-// borrow puts pieces in that belong to somebody else.
+// borrow puts pieces in that belong to someone else.
 func (p *pieces) borrow(bs [][]byte) {
 	if len(bs) == 0 {
 		return

@@ -18,7 +18,7 @@ const tierParallel = 8
 // is scarce the others wait for the next answer, which begins elsewhere.
 const leastFar = 1 << 20
 
-// readTier reads partitions whose offset lies in the tier, several at a time,
+// readTier reads partitions whose offset is in the tier, several at a time,
 // sharing what is left of the limit. The first may take more than its share.
 func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest int, always bool) (total int) {
 	if len(parts) == 0 {
@@ -55,8 +55,8 @@ const (
 	peersPatience = 3 * time.Second // after that it asks for no others: the next fetch does
 )
 
-// readPeers reads partitions whose offset lies in tails that only peers have, several at
-// a time, so that one that is slow doesn't add to the others. It says whether there is
+// readPeers reads partitions whose offset is in tails that only peers have, several at
+// a time, so that one that is slow doesn't add to the others. It reports whether there is
 // something to answer.
 func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest int, always bool) (answer bool) {
 	ctx, cancel := context.WithTimeout(ctx, tierPatience)
@@ -93,7 +93,7 @@ func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest i
 	return answer
 }
 
-// readFar reads a partition from where ReadNear said that its records lie.
+// readFar reads a partition from where ReadNear said that its records are.
 func (call *fetchCall) readFar(ctx context.Context, fp *fetchPart, limit int, always bool) {
 	fp.data, fp.state, fp.err = fp.p.ReadFar(ctx, fp.at, call.reading(fp, fp.want.offset, limit, always))
 }

@@ -64,7 +64,7 @@ func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.Li
 
 var nowhere = partition.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
-// offsetAt finds what a timestamp stands for. stable says that the client reads the records
+// offsetAt finds what a timestamp stands for. stable means that the client reads the records
 // of committed transactions only.
 func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64, stable bool) (partition.Stamp, error) {
 	s := p.State()

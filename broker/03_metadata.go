@@ -17,7 +17,7 @@ import (
 	"varve/internal/id"
 )
 
-// noOperations says that authorized operations were not asked for.
+// noOperations means that authorized operations were not asked for.
 const noOperations = -2147483648
 
 func (b *Broker) metadata(ctx context.Context, c *caller, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
@@ -80,9 +80,9 @@ func (b *Broker) oneTopic(ctx context.Context, c *caller, version int16, want *k
 	return n
 }
 
-// autoCreate makes a topic with the defaults; a race with somebody else who does
-// is won either way. A client that asks for a topic which was just deleted may want to see that
-// it is gone: as in Kafka, which tells of no new topic at once, it is told to ask again.
+// autoCreate makes a topic with the defaults; a race with someone else who does
+// is won either way. A client that asks for a topic which was just deleted may expect to see that
+// it is gone: as in Kafka, which shows no new topic at once, it is answered to ask again.
 func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
 	deleted := b.justDeleted(name)
 	t, err := b.deps.Editor.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)

@@ -52,7 +52,7 @@ func (b *Broker) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTo
 	return resp
 }
 
-// warnOfCompaction tells the operator what whoever made or changed a topic may not know.
+// warnOfCompaction logs what the client that made or changed a topic may not know.
 func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
 	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
 		b.log.Warn("topic has cleanup.policy=compact; compaction is not implemented, all records are kept", "topic", topic, "cleanup.policy", config["cleanup.policy"])
@@ -81,7 +81,7 @@ func (b *Broker) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
 	return nil
 }
 
-// createTopic makes one topic, or says whether it could be made.
+// createTopic makes one topic, or checks whether it could be made.
 func (b *Broker) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
 	partitions, err := b.shape(t)
 	if err != nil {

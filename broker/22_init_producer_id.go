@@ -20,7 +20,7 @@ import (
 // are given out without asking etcd.
 const producerBlock = 1000
 
-// producerIDs gives out producer ids, each once in the life of the cluster.
+// producerIDs assigns producer ids, each once in the life of the cluster.
 type producerIDs struct {
 	store metadata.Store
 	asks  singleflight.Group

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// noAuthorizer is what Kafka says where none is configured. Tools that copy or show ACLs
+// noAuthorizer is Kafka's text where none is configured. Tools that copy or show ACLs
 // look for its code, SECURITY_DISABLED, and go on without.
 var noAuthorizer = "No Authorizer is configured."
 

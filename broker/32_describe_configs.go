@@ -15,7 +15,7 @@ import (
 	"varve/internal/id"
 )
 
-// sourceOf says in Kafka's terms where a topic's value came from.
+// sourceOf returns in Kafka's terms where a topic's value came from.
 func sourceOf(from string) kmsg.ConfigSource {
 	switch from {
 	case "topic":

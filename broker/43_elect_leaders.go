@@ -21,7 +21,7 @@ import (
 func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := kmsg.NewPtrElectLeadersResponse()
 	wanted := req.Topics
-	if wanted == nil { // all, of which only those that go wrong are told
+	if wanted == nil { // all, of which only those that go wrong are reported
 		for _, t := range b.deps.View.Topics() {
 			wanted = append(wanted, kmsg.ElectLeadersRequestTopic{Topic: t.Name, Partitions: partitionsOf(t)})
 		}
@@ -45,7 +45,7 @@ func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLea
 	return resp
 }
 
-// election says why a partition needs none, or can't have one.
+// election returns why a partition needs none, or can't have one.
 func (b *Broker) election(ctx context.Context, topic string, index int32, unclean bool) error {
 	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	switch {

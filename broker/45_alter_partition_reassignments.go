@@ -44,7 +44,7 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req
 	return resp
 }
 
-// reassignment says where a partition is to go; NoBroker: nowhere.
+// reassignment is where a partition is to go; NoBroker: nowhere.
 func (b *Broker) reassignment(ctx context.Context, topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
 	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil || want.Partition < 0 || want.Partition >= t.Partitions {

@@ -59,7 +59,7 @@ func (b *Broker) moving(moves map[id.Partition]cluster.Move) (list []kmsg.ListPa
 }
 
 // underWay describes a move as Kafka does: the new owner is being added if it has no
-// replica yet. Nobody is removed that one could name: the replicas are those of the
+// replica yet. None is removed that one could name: the replicas are those of the
 // new owner's journal afterwards.
 func (b *Broker) underWay(at id.Partition, m cluster.Move, ensembles map[id.Incarnation]cluster.Ensemble) kmsg.ListPartitionReassignmentsResponseTopicPartition {
 	rp := kmsg.NewListPartitionReassignmentsResponseTopicPartition()

@@ -1,4 +1,4 @@
-// Package broker gives Kafka's requests their meaning: it accepts connections,
+// Package broker serves Kafka's requests: it accepts connections,
 // decodes frames, dispatches by one table, and answers in order.
 //
 // It promises that every request gets Kafka's documented answer or a closed
@@ -30,7 +30,7 @@ type Partitions interface {
 	Changed() <-chan struct{}
 }
 
-// Journal is the disk that this agent's journals lie on (wal.Store).
+// Journal is the disk that this agent's journals are on (wal.Store).
 type Journal interface {
 	// Pressure returns how full the journal is between the marks at which producers are slowed
 	// down and refused, from 0 to 1.

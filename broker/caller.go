@@ -44,7 +44,7 @@ func hostOf(a net.Addr) string {
 	return host
 }
 
-// attr is a log line's attribute that tells who asked.
+// attr is a log line's attribute with the client that asked.
 func (c *caller) attr() slog.Attr {
 	return slog.Group("client", slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", c.clientID))
 }

@@ -24,7 +24,7 @@ type conn struct {
 	caller   *caller // of the frame being worked on
 	out      chan *response
 	wake     chan struct{} // an answer became ready
-	gone     chan struct{} // closed when nobody is to be answered any more
+	gone     chan struct{} // closed when nothing is to be answered any more
 	fetching chan struct{} // holds one token: an answer with records may be made
 	buf      []byte        // for small frames, reused where that is safe
 }
@@ -36,7 +36,7 @@ const pipelined = 256
 type request struct {
 	kafka.RequestHeader
 	body    kafka.RequestBody
-	frame   *frame // in which body lies
+	frame   *frame // in which body is
 	api     *api
 	caller  *caller
 	arrived time.Time
@@ -78,7 +78,7 @@ func (c *conn) run(ctx context.Context) {
 		defer close(written)
 		lost = c.write()
 		cancel()
-		for r := range c.out { // nobody reads these answers
+		for r := range c.out { // no one reads these answers
 			if r.release != nil && r.ready.Load() {
 				r.release()
 			}

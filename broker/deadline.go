@@ -8,7 +8,7 @@ import (
 	"varve/kafka"
 )
 
-// deadline is a context that makes its timer only when somebody waits: most
+// deadline is a context that makes its timer only when a caller waits: most
 // produce requests never do.
 type deadline struct {
 	context.Context
@@ -38,7 +38,7 @@ func (d *deadline) Deadline() (time.Time, bool) { return d.at, true }
 // Done is closed at the deadline, or when the parent ends.
 func (d *deadline) Done() <-chan struct{} { return d.make().Done() }
 
-// Err says why it ended.
+// Err returns why it ended.
 func (d *deadline) Err() error { return d.make().Err() }
 
 // cancel frees the timer, if there is one.

@@ -112,14 +112,14 @@ func groupCode(err error) int16 {
 	return groupCodes.of(err, kerr.CoordinatorNotAvailable).Code
 }
 
-// refuse says in words what goes back to the client beside code, one of Kafka's errors
+// refuse returns in words what goes back to the client beside code, one of Kafka's errors
 // or of ours.
 func refuse(code error, format string, args ...any) error {
 	return cluster.Refuse(code, format, args...)
 }
 
 // said returns an error's text for a field that may be null. One of Kafka's errors that
-// nobody said more about has Kafka's own text.
+// without a text of its own has Kafka's own text.
 func said(err error) *string {
 	s := err.Error()
 	var k *kerr.Error

@@ -87,7 +87,7 @@ func (p *pool) arriving(d *deadlineReader) (end func()) {
 	}
 }
 
-// acquire waits until n bytes are free, at most for as long as patience says.
+// acquire waits until n bytes are free, at most for the time of patience.
 func (p *pool) acquire(ctx context.Context, patience time.Duration, n int64) error {
 	if !p.bytes.TryAcquire(n) {
 		ctx, cancel := context.WithTimeout(ctx, patience)

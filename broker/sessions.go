@@ -11,7 +11,7 @@ import (
 	"varve/internal/id"
 )
 
-// fetchWant is what a client wants of one partition.
+// fetchWant is what a client asks of one partition.
 type fetchWant struct {
 	name      string
 	topic     id.Topic
@@ -50,7 +50,7 @@ type saidState struct {
 
 func (w *fetchWant) key() wantKey { return wantKey{w.name, w.topic, w.partition} }
 
-// told reports whether an answer must name the partition, and remembers it as told.
+// told reports whether an answer must name the partition, and remembers it as named.
 // The first answer of a session names all.
 func (s *fetchSession) told(fp *fetchPart) bool {
 	k := fp.want.key()
@@ -67,7 +67,7 @@ func (s *fetchSession) turn(n int) int {
 }
 
 // sessions keeps a bounded number of fetch sessions, which follow a bounded number of
-// partitions together; one that was not used for a while gives way to a new one.
+// partitions together; one that was not used for a while makes room for a new one.
 type sessions struct {
 	max    int
 	now    func() time.Time
@@ -85,7 +85,7 @@ func newSessions(limit int, now func() time.Time, random *chance.Source) *sessio
 	return &sessions{max: limit, now: now, random: random, by: map[int32]*fetchSession{}}
 }
 
-// open returns what the request wants, all things considered, and its session, or
+// open returns what the request asks for, with what the session holds, and its session, or
 // nil if it has none.
 func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, error) {
 	if req.Version < 7 || req.SessionEpoch == -1 {
@@ -203,7 +203,7 @@ func (s *fetchSession) set(w fetchWant) {
 	s.wants = append(s.wants, w)
 }
 
-// update adds, changes and forgets partitions as the request says.
+// update adds, changes and forgets partitions by the request.
 func (s *fetchSession) update(req *kmsg.FetchRequest) {
 	for _, w := range wantsOf(req) {
 		s.set(w)

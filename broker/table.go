@@ -23,7 +23,7 @@ type api struct {
 	// raw, instead of serve, queues its own answer, so that requests of one
 	// connection can overlap.
 	raw func(ctx context.Context, c *conn, r *request) error
-	// waits says that serve waits for other clients. What it keeps of a request meanwhile
+	// waits means that serve waits for other clients. What it keeps of a request meanwhile
 	// is little, or counted elsewhere: the memory for decoding is given back before.
 	waits bool
 	// most is how large a request may be; nil is max_other_request_bytes.

@@ -25,7 +25,7 @@ func (b *Broker) endpoint(c *caller, broker id.Broker) (host string, port int32,
 
 // pick chooses the endpoint with the listener's name.
 //
-// An agent that is alone may listen on all interfaces: its clients are told the address
+// An agent that is alone may listen on all interfaces: its clients get the address
 // at which they reached it.
 func pick(a cluster.Live, listener string, reached net.Addr) (host string, port int32, rack *string, ok bool) {
 	if a.Rack != "" {
@@ -46,7 +46,7 @@ func pick(a cluster.Live, listener string, reached net.Addr) (host string, port 
 }
 
 // otherOwner returns the owner of a partition that isn't served here. While the picture
-// still names this agent, or names it already, nobody is named: the client would come
+// still names this agent, or names it already, none is named: the client would come
 // straight back.
 func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
 	o, ok := b.deps.View.Owner(at)
@@ -54,7 +54,7 @@ func (b *Broker) otherOwner(at id.Partition) (cluster.Owner, bool) {
 }
 
 // controller names the agent to which clients send changes. Any live one serves them;
-// while nobody is elected the one with the lowest id is named, so that all say the same.
+// while none is elected the one with the lowest id is named, so that all answer the same.
 func (b *Broker) controller() int32 {
 	if c := b.deps.View.Controller(); b.deps.View.Alive(c.Incarnation, c.Broker) {
 		return int32(c.Broker)

@@ -17,13 +17,13 @@ type candidate struct {
 	tails []tail                  // that may hold a part of it, in order
 	waits int                     // how many of them are not read yet
 	from  map[id.Journal]id.Store // where they were read
-	done  int64                   // what lies below was adopted in an earlier pass
+	done  int64                   // what is below was adopted in an earlier pass
 	gap   error                   // of this pass
-	next  next                    // of this pass, if there is a gap: what comes behind it
+	next  next                    // of this pass, if there is a gap: what comes after it
 	why   error                   // why it can't be served yet
 }
 
-// next is where the first batch behind a gap begins.
+// next is where the first batch after a gap begins.
 type next struct {
 	base  int64
 	epoch id.Epoch

@@ -15,7 +15,7 @@ import (
 // no flush, and what was asked for is looked at again.
 const movePatience = 30 * time.Second
 
-// Run gives away what somebody asked this agent to give away, until ctx ends.
+// Run hands over what this agent was asked to hand over, until ctx ends.
 // What is asked for while a round is under way forms the next.
 func (m *Mover) Run(ctx context.Context) {
 	retry := time.NewTicker(time.Second)

@@ -36,7 +36,7 @@ func heirs(self id.Incarnation, agents []cluster.Live, journals map[id.Journal]c
 		}
 	}
 	if len(able) == 0 {
-		return all // better one that was to own nothing than nobody
+		return all // better one that was to own nothing than none
 	}
 	return able
 }

@@ -22,7 +22,7 @@ func losses(journals map[id.Journal]cluster.Journal) map[id.Incarnation]bool {
 	return lost
 }
 
-// passOver lets the log go on behind a gap, if a part of the chain's journals was given
+// passOver lets the log go on after a gap, if a part of the chain's journals was given
 // up that may have held what is missing. The offsets stay unused.
 func (o *Owner) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bool {
 	for _, l := range slices.Backward(c.head.Chain) {
@@ -31,7 +31,7 @@ func (o *Owner) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bo
 		}
 		from := c.p.State().End
 		if err := c.p.Lost(to.base, l.Epoch); err != nil {
-			return false // it doesn't lie where something was given up
+			return false // it isn't where something was given up
 		}
 		o.deps.Log.Warn("records lost, as accepted by an operator; their offsets stay unused", "topic", c.topic.Name, "partition", c.p.ID().Index, "from", from, "to", to.base, "writer", l.Writer)
 		return true
@@ -39,7 +39,7 @@ func (o *Owner) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bo
 	return false
 }
 
-// passEnd does the same where nothing that is left lies after the gap, but a later
+// passEnd does the same where nothing is left after the gap, but a later
 // owner has stored where its epoch began.
 func (o *Owner) passEnd(c *candidate, lost map[id.Incarnation]bool) {
 	to := next{base: c.p.State().End}

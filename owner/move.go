@@ -14,7 +14,7 @@ import (
 	"varve/partition"
 )
 
-// Mover gives partitions to other agents on purpose: because somebody asked for it, or
+// Mover hands partitions to other agents on purpose: on request, or
 // because this agent leaves.
 type Mover struct {
 	deps  Deps
@@ -28,7 +28,7 @@ func NewMover(deps Deps) *Mover { return &Mover{deps: deps, token: make(chan str
 // the upload of their last records.
 const moveAtOnce = 64
 
-// Move gives partitions away on purpose: flush, then flip. All of it is uploaded
+// Move hands partitions over on purpose: flush, then flip. All of it is uploaded
 // while they are served; then they stand still for one more short upload and the
 // change of the head. What fails within patience stays here. Only one move is under
 // way at a time: one must not resume what the other paused.

@@ -83,7 +83,7 @@ func namesOf(all []*candidate) string {
 }
 
 // settle stores in the background where the epochs of adopted partitions began, so
-// that etcd can forget journals even of partitions that nobody writes to any more.
+// that etcd can forget journals even of partitions that are not written to any more.
 func (o *Owner) settle(ctx context.Context, all []*partition.Partition) {
 	if len(all) == 0 {
 		return

@@ -8,7 +8,7 @@
 //
 // It promises that a partition is served only when all of it is known that was acknowledged,
 // that what a former owner acknowledged is never passed over unless an operator gave it up,
-// and that reading what others left holds up nothing else. Nobody is trusted for ownership:
+// and that reading what others left holds up nothing else. No agent is trusted for ownership:
 // what a former owner still tries is refused by etcd.
 package owner
 
@@ -43,7 +43,7 @@ type Deps struct {
 	Flush func(context.Context, ...id.Partition) error
 	// EtcdAnswers reports whether etcd can be asked.
 	EtcdAnswers func(context.Context) bool
-	// Opening is told at each look whether a partition is to be opened.
+	// Opening is called at each look with whether a partition is to be opened.
 	Opening func(closed bool, now time.Time)
 	// Leaving reports whether this agent was told to stop.
 	Leaving func() bool

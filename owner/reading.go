@@ -16,7 +16,7 @@ import (
 
 // reading is the reading of adopted tails, which may take long, beside all else that
 // this agent does. What was read is handed back to Run's goroutine, which alone decides
-// whether it is still wanted, and serves.
+// whether it is still needed, and serves.
 type reading struct {
 	ready chan struct{} // has a value when some are done
 	slots chan struct{} // bounds how many journals are read at a time
@@ -28,7 +28,7 @@ type reading struct {
 // try is the adoption of a partition's tails: under way, or failed.
 type try struct {
 	c     *candidate
-	live  []id.Incarnation // who could be asked
+	live  []id.Incarnation // that could be asked
 	over  bool             // it failed
 	until time.Time        // it is not tried again before that
 	pause time.Duration    // between the last failure and until
@@ -152,7 +152,7 @@ func (o *Owner) readTail(ctx context.Context, t tail, by map[id.Partition]*candi
 	return found, nil
 }
 
-// hand gives partitions to Run's goroutine.
+// hand passes partitions to Run's goroutine.
 func (d *reading) hand(done []*candidate) {
 	if len(done) == 0 {
 		return

@@ -131,7 +131,7 @@ func (m *memory) reconcile(s *snapshot, now time.Time) (a actions) {
 			}
 		}
 	}
-	m.tries = tries // what is wanted no more is forgotten
+	m.tries = tries // what is no longer wanted is forgotten
 	for _, r := range s.unserved {
 		if r.owner.Incarnation != s.self || r.retired {
 			a.forget = append(a.forget, r.at)

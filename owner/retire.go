@@ -71,7 +71,7 @@ func (o *Owner) retired(ctx context.Context, p *partition.Partition) bool {
 }
 
 // purged reports whether nothing is left of a deleted topic in etcd: the time in which it
-// could be brought back is over, and what was not uploaded of it is wanted by nobody.
+// could be brought back is over, and what was not uploaded of it is not needed.
 func (o *Owner) purged(ctx context.Context, t id.Topic) bool {
 	if _, ok := o.deps.View.Deleted()[t]; ok {
 		return false

@@ -87,7 +87,7 @@ func (s *Set) keep(p *partition.Partition) {
 }
 
 // Retired reports whether a partition of a deleted topic was uploaded and closed. It is
-// opened again when its topic exists again, as exists says.
+// opened again when its topic exists again, by exists.
 func (s *Set) Retired(p id.Partition, exists bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

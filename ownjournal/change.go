@@ -47,7 +47,7 @@ func (j *Journal) stillOpen(ctx context.Context, old id.Journal, rec cluster.Jou
 }
 
 // sealAndOpen sends the transaction until it is known to have taken effect: nil. An error
-// says that others have ended the journal, or that this agent stops without knowing; the
+// means that others have ended the journal, or that this agent stops without knowing; the
 // writer ends with it.
 func (j *Journal) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Journal, end uint64, next id.Journal, members []id.Store) error {
 	sealed, opened := rec.Journal, rec.Journal
@@ -61,7 +61,7 @@ func (j *Journal) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.J
 			return nil
 		}
 		if errors.Is(err, metadata.ErrConflict) {
-			// An earlier try whose answer was lost, or somebody recovers the journal.
+			// An earlier try whose answer was lost, or the journal is being recovered.
 			if _, err = j.deps.Meta.Get(ctx, newKey); err == nil {
 				return nil
 			}

@@ -22,7 +22,7 @@ func NewDisk(deps Deps, mine func() id.Journal) *Disk { return &Disk{deps, mine}
 // settleEvery is how often Run looks, if nothing has changed.
 const settleEvery = time.Second
 
-// Run seals here what etcd says is sealed, and drops what etcd has forgotten, until ctx
+// Run seals here what is sealed in etcd, and drops what etcd has forgotten, until ctx
 // ends.
 func (d *Disk) Run(ctx context.Context) {
 	tick := time.NewTicker(settleEvery)

@@ -30,7 +30,7 @@ import (
 // and its partitions have other owners. It may begin again as a new incarnation.
 var ErrReplaced = errors.New("this agent was taken for dead and replaced")
 
-// Config says how the journal is kept.
+// Config is how the journal is kept.
 type Config struct {
 	Rack   string // of this agent
 	Factor int    // how many stores are to keep the journal
@@ -69,7 +69,7 @@ type Deps struct {
 	Leaving func() bool
 	// Flush uploads all that is committed.
 	Flush func(context.Context) error
-	// Waiting is told what Open waits for.
+	// Waiting is called with what Open waits for.
 	Waiting func(string)
 	// Go starts a goroutine that the agent waits for.
 	Go func(func())
@@ -169,7 +169,7 @@ func (j *Journal) aside(busy *atomic.Bool, task func()) {
 	})
 }
 
-// writerEnded ends this agent when its journal took an end that nobody here wanted:
+// writerEnded ends this agent when its journal took an end that was not decided here:
 // its members refuse it, since a recoverer fenced them.
 func (j *Journal) writerEnded() {
 	err := j.writer.Err()

@@ -29,7 +29,7 @@ type opening struct {
 	refused *refusals
 	seq     uint32            // of the newest try
 	under   metadata.Revision // the registration under which members joined
-	told    int               // how many agents the log was told of
+	told    int               // how many agents were logged
 }
 
 func (o *opening) open(ctx context.Context) (*wal.Writer, error) {
@@ -66,7 +66,7 @@ func (o *opening) open(ctx context.Context) (*wal.Writer, error) {
 // registration, and is sent once: if its outcome is not known, this incarnation ends.
 func (o *opening) try(ctx context.Context, members []id.Store) (*wal.Writer, error) {
 	// Before the members join: an agent that finds this registration gone may forget the
-	// journal, also while it joins once more. Under another registration it is another journal.
+	// journal, also while it joins again. Under another registration it is another journal.
 	if now := o.deps.Registered(); now != o.under {
 		o.seq++
 		o.under = now

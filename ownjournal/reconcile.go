@@ -103,7 +103,7 @@ func (m *memory) reconcileMembers(cfg *Config, s *snapshot, now time.Time) *chan
 
 // reconcileConnections ends an agent that can't reach the members of its journal though
 // they live: its cable to them is cut, and only to them. It could acknowledge nothing, and
-// nobody would take its place while its session lives. The others can recover its journal,
+// its place would not be taken while its session lives. The others can recover its journal,
 // and it comes back as soon as they can be reached.
 func (m *memory) reconcileConnections(cfg *Config, s *snapshot, now time.Time) error {
 	if now.Sub(m.sampled) < lookEvery/2 {

@@ -46,7 +46,7 @@ type refusals struct {
 
 func newRefusals() *refusals { return &refusals{by: map[id.Store]refusal{}} }
 
-// note keeps the stores that an error says did not join.
+// note keeps the stores that did not join by an error.
 func (r *refusals) note(d *Deps, err error) {
 	for _, e := range replica.NotJoined(err) {
 		l, _ := d.View.Store(e.Store)

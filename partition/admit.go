@@ -35,7 +35,7 @@ type admitted struct {
 // admit checks a batch as Kafka's broker does (LogValidator), and makes it what the
 // topic's settings demand: its codec, its timestamps. Records are read once. now is the
 // time of the append in ms. trust leaves the records unread where nothing demands it, as
-// produce.validation=headers says. work bounds what the batch may be decompressed to.
+// produce.validation=headers allows. work bounds what the batch may be decompressed to.
 func admit(b kafka.Batch, s *Settings, now int64, trust bool, work *kafka.Work) (admitted, error) {
 	if err := admitHeader(b, s); err != nil {
 		return admitted{}, err
@@ -125,7 +125,7 @@ func admitRecords(b kafka.Batch, s *Settings, now int64, work *kafka.Work) (kafk
 }
 
 // refusal makes a body that can't be read INVALID_RECORD: a client that gets
-// CORRUPT_MESSAGE sends the batch again, and it is intact, as its checksum says.
+// CORRUPT_MESSAGE sends the batch again, and it is intact by its checksum.
 func refusal(err error) error {
 	var bad *kafka.BadRecord
 	switch {

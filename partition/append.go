@@ -148,7 +148,7 @@ func (a *inFlight) free() {
 	appends.Put(a)
 }
 
-// Committed moves the high watermark and tells who waits for that.
+// Committed moves the high watermark and wakes those that wait for that.
 func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()

@@ -43,9 +43,9 @@ func (p *Partition) pending(from, limit int64) (run object.Run, all []entry) {
 	return run, all
 }
 
-// PendingBytes says how much waits for the tier and since when, in ms. What is owned by
-// somebody else by now, or by nobody, waits for nothing here: its head refuses every
-// commit, and each try would store the same records in the bucket once more.
+// PendingBytes returns how much waits for the tier and since when, in ms. What is owned by
+// another agent by now, or by none, waits for nothing here: its head refuses every
+// commit, and each try would store the same records in the bucket again.
 func (p *Partition) PendingBytes() (bytes, oldest int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -63,7 +63,7 @@ func (p *Partition) awaitTier(n int64) {
 	p.mu.waiting += n
 }
 
-// reachedTier counts what lies below end, and at or above from, as waiting no more.
+// reachedTier counts what is below end, and at or above from, as not waiting any more.
 func (p *Partition) reachedTier(from, end int64) {
 	for i := p.mu.tail.find(from); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base < end; i++ {
 		p.mu.waiting -= int64(p.mu.tail.refs[i].size)
@@ -91,7 +91,7 @@ func (p *Partition) Needs(each func(j id.Journal, from wal.Pos)) {
 }
 
 // UpdateHead alters the head and stores it, guarded by the revision of the last
-// write. Losing to somebody else closes the partition: it has another owner.
+// write. Losing to another agent closes the partition: it has another owner.
 func (p *Partition) UpdateHead(ctx context.Context, change func(*metadata.Head) error) error {
 	select {
 	case <-p.commit:
@@ -107,7 +107,7 @@ func (p *Partition) UpdateHead(ctx context.Context, change func(*metadata.Head) 
 	}
 }
 
-// tryCommit makes one attempt; again says that the head known here was an older
+// tryCommit makes one attempt; again reports that the head known here was an older
 // one of this very owner, and that there is a newer to try with.
 func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) error) (again bool, err error) {
 	p.mu.Lock()
@@ -137,7 +137,7 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 	return false, nil
 }
 
-// conflict finds out who wrote. It may have been this owner itself: a write whose
+// conflict finds out which agent wrote. It may have been this owner itself: a write whose
 // answer was lost, after its caller had given up.
 func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revision) (again bool, err error) {
 	kv, err := p.deps.Stored.Get(ctx, key)
@@ -159,8 +159,8 @@ func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revis
 const confirmPatience = 2 * time.Second
 
 // Confirm asks etcd whether this agent owned the partition, in this epoch, at a moment
-// after the call. What lies beyond the end here may have been read elsewhere, if a new
-// owner has begun and this one doesn't know: nobody is told that it doesn't exist, or
+// after the call. What is beyond the end here may have been read elsewhere, if a new
+// owner has begun and this one doesn't know: a client is not told that it doesn't exist, or
 // consumers would begin anew; and no producer that its sequence doesn't follow.
 // ErrNotOwner, also if etcd doesn't answer.
 func (p *Partition) Confirm(ctx context.Context) error {
@@ -201,7 +201,7 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 	p.expireProducers()
 }
 
-// expireProducers forgets who wrote nothing for longer than the settings say.
+// expireProducers forgets producers that wrote nothing for longer than the settings allow.
 func (p *Partition) expireProducers() {
 	if s := p.mu.settings; s.ProducerExpiryMs > 0 {
 		p.mu.producers.expire(p.deps.Clock() - s.ProducerExpiryMs)

@@ -6,7 +6,7 @@ import (
 	"varve/wal"
 )
 
-// Reading says what is to be read of a partition.
+// Reading is what is to be read of a partition.
 type Reading struct {
 	Offset int64    // the first batch is the one that holds it
 	Limit  int      // of the batches together, in bytes
@@ -15,7 +15,7 @@ type Reading struct {
 	Stable bool     // only records of committed transactions (read_committed)
 }
 
-// Place is where records lie, as far as that says how long a read may take.
+// Place is where records are, as far as that decides how long a read may take.
 type Place uint8
 
 const (
@@ -40,7 +40,7 @@ type Data struct {
 	lent   read.Data
 }
 
-// Release gives shared memory back.
+// Release returns shared memory.
 func (d *Data) Release() {
 	for i := range d.views {
 		d.views[i].Release()

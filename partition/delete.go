@@ -16,7 +16,7 @@ type Starts interface {
 const ToHigh = -1
 
 // DeleteTo deletes the records below an offset, at most the high watermark, wherever they
-// lie, and returns the log start (KIP-107). It is ErrOutOfRange above the high watermark.
+// are, and returns the log start (KIP-107). It is ErrOutOfRange above the high watermark.
 func (p *Partition) DeleteTo(ctx context.Context, offset int64) (start int64, err error) {
 	s := p.State()
 	if offset == ToHigh {

@@ -66,7 +66,7 @@ func (p *Partition) Quiet(ctx context.Context) error {
 	return p.CheckEpoch(id.NoEpoch)
 }
 
-// noteQuiet tells who waits for Quiet that nothing is on its way, if that is so.
+// noteQuiet tells those that wait for Quiet that nothing is on its way, if that is so.
 func (p *Partition) noteQuiet() {
 	if p.mu.quiet != nil && (p.mu.high == p.mu.next || p.mu.closed != nil) {
 		close(p.mu.quiet)

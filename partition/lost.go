@@ -9,9 +9,9 @@ import (
 	"varve/wal"
 )
 
-// nowhere is the journal of batches that lie in none: they stand for lost offsets, and
-// are made when somebody reads them. No incarnation gets that far; zero would be what
-// somebody forgot to fill in.
+// nowhere is the journal of batches that are in none: they stand for lost offsets, and
+// are made when they are read. No incarnation gets that far; zero would be what
+// was never filled in.
 var nowhere = id.Journal{Writer: math.MaxUint64}
 
 // mostLost bounds how many offsets count as lost at once: more is damage.

@@ -1,9 +1,9 @@
 // Package partition keeps one partition's truth: its epoch, offsets, producers,
-// and where each batch lies. It appends to the owner's journal and hands history
+// and where each batch is. It appends to the owner's journal and hands history
 // to the tier. It alone knows that a log has a tail in journals and the rest in
 // the tier: readers ask it, and get one answer.
 //
-// It promises that offsets are dense and in journal order, that nobody sees a
+// It promises that offsets are dense and in journal order, that no reader sees a
 // record before it is committed, that a producer's repeated batch is stored
 // once, and that after the head refused a write nothing is acknowledged any more.
 // No lock is held over I/O, and nothing here knows of connections or requests.
@@ -39,7 +39,7 @@ var (
 	ErrOutOfOrder = errors.New("sequence number is out of order")
 	// ErrTimestamp: a record's timestamp is outside the topic's bounds.
 	ErrTimestamp = errors.New("timestamp is out of the topic's bounds")
-	// ErrTransactional: the batch belongs to a transaction, which nobody began.
+	// ErrTransactional: the batch belongs to a transaction, which was never begun.
 	ErrTransactional = errors.New("no transaction is open")
 	// ErrTooLarge: the batch is larger than the journal takes at once.
 	ErrTooLarge = wal.ErrTooLarge
@@ -58,7 +58,7 @@ type Journal interface {
 	Wait(ctx context.Context, room <-chan struct{}) error
 }
 
-// Local reads journals that lie on this agent's disk (wal.Store).
+// Local reads journals that are on this agent's disk (wal.Store).
 type Local interface {
 	View(j id.Journal, pos wal.Pos, n int) (wal.View, bool)
 	ReadAt(j id.Journal, p []byte, pos wal.Pos) error
@@ -84,7 +84,7 @@ type Deps struct {
 	Tier    Tier
 	Starts  Starts
 	Clock   Clock
-	Remote  func(id.Journal) bool // says what Local has to ask peers for, which may take long; nil: nothing
+	Remote  func(id.Journal) bool // reports what Local has to ask peers for, which may take long; nil: nothing
 	Copies  *Copies               // bounds what reads copy; nil: nothing does
 	Metrics *Metrics              // nil: none are kept
 	Log     *slog.Logger          // nil: nothing is said
@@ -129,7 +129,7 @@ type Partition struct {
 		head      *metadata.Head     // as last committed; never changed in place
 		rev       metadata.Revision
 	}
-	commit chan struct{} // holds one token: whoever has it may change the head
+	commit chan struct{} // holds one token: its holder may change the head
 }
 
 // waiter is an append that is to be answered.
@@ -139,7 +139,7 @@ type waiter struct {
 	done Done
 }
 
-// Done is told the outcome of an append, exactly once, possibly before Append
+// Done is called with the outcome of an append, exactly once, possibly before Append
 // returns. It must not block.
 type Done interface {
 	Appended(base int64, err error)
@@ -185,7 +185,7 @@ func (p *Partition) Settings() *Settings {
 }
 
 // Adopt takes over what a sealed journal holds of the partition: the batch that
-// rec describes, whose body lies at pos. Batches come in order; those that the
+// rec describes, whose body is at pos. Batches come in order; those that the
 // tier has already are passed over.
 func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
@@ -227,10 +227,10 @@ func (p *Partition) Serve() {
 	p.mu.closed = nil
 }
 
-// Close ends everything with ErrNotOwner: waiting appends and watchers are told.
+// Close ends everything with ErrNotOwner: waiting appends and watchers are woken.
 func (p *Partition) Close() { p.fail(ErrNotOwner) }
 
-// Retire is Close if the tier has all of the partition; it says whether it has. No
+// Retire is Close if the tier has all of the partition; it reports whether it has. No
 // append can come in between.
 func (p *Partition) Retire() bool {
 	p.mu.Lock()
@@ -252,7 +252,7 @@ func (p *Partition) fail(err error) {
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
-	p.resume() // to be told
+	p.resume() // to be answered
 	p.noteQuiet()
 	for w := range p.mu.watchers {
 		w.signal()

@@ -61,7 +61,7 @@ func (p *producer) older(batches []object.ProducerBatch) {
 	}
 }
 
-// unsure says that what the tier remembers may change what check says of a batch.
+// unsure reports whether what the tier remembers may change the verdict of check on a batch.
 func (ps *producers) unsure(b kafka.Batch) bool {
 	if ps.whole {
 		return false
@@ -96,7 +96,7 @@ func (p *producer) push(b object.ProducerBatch) {
 }
 
 // check decides about a batch of an idempotent producer: a repetition of one of
-// the last batches gives that one, anything that doesn't follow is an error.
+// the last batches returns that one, anything that doesn't follow is an error.
 func (ps *producers) check(b kafka.Batch) (repeated *object.ProducerBatch, err error) {
 	p := ps.by[b.ProducerID()]
 	if p == nil {
@@ -151,11 +151,11 @@ func (ps *producers) expire(before int64) {
 }
 
 // maxProducers is how many a partition remembers. Producers that are made anew for each
-// task, and who forges ids, would otherwise fill the memory until they expire.
+// task, and one that forges ids, would otherwise fill the memory until they expire.
 const maxProducers = 1 << 14
 
 // shed forgets the producers that were silent for longest, if there are too many, and
-// says how many. It takes an eighth at a time, so that it is rarely called for.
+// returns how many. It takes an eighth at a time, so that it is rarely called for.
 func (ps *producers) shed() int {
 	if len(ps.by) <= maxProducers {
 		return 0

@@ -19,7 +19,7 @@ type located struct {
 }
 
 // plan lists the batches from the one that holds the offset on, within the limit; at
-// least one if one is wanted in any case. at is InTier if the offset lies below what
+// least one if one is wanted in any case. at is InTier if the offset is below what
 // the index has. s becomes the state.
 func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
 	p.mu.Lock()
@@ -49,7 +49,7 @@ func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err
 	return batches, Near, nil
 }
 
-// remoteAt reports whether what lies at offset has to be asked of a peer.
+// remoteAt reports whether what is at offset has to be asked of a peer.
 func (p *Partition) remoteAt(offset int64) bool {
 	if p.deps.Remote == nil {
 		return false
@@ -72,8 +72,8 @@ func (p *Partition) remote(j id.Journal) bool {
 // remoteFor bounds how long one read goes on asking peers once it has something.
 const remoteFor = time.Second
 
-// ReadNear reads committed batches that lie on this agent, and waits for no other. If those
-// that are wanted first lie elsewhere, at says where, nothing is read, and ReadFar reads them.
+// ReadNear reads committed batches that are on this agent, and waits for no other. If those
+// that are to be read first are elsewhere, at is where, nothing is read, and ReadFar reads them.
 // Without memory for copies there are fewer records, or none.
 func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
 	if p.remoteAt(r.Offset) {
@@ -84,7 +84,7 @@ func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
 }
 
 // readTail reads out of journals into d, and sets s. at is InTier if the records have to be
-// read from there. Peers are only asked if the first batch lies there.
+// read from there. Peers are only asked if the first batch is there.
 func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error) {
 	batches, at, err := p.plan(r, s)
 	if err != nil || at == InTier || len(batches) == 0 {
@@ -114,7 +114,7 @@ func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error
 	return Near, nil
 }
 
-// take reads the first batches, as many as lie in one place.
+// take reads the first batches, as many as are in one place.
 func (p *Partition) take(d *Data, batches []located) (n int, err error) {
 	if l := &batches[0]; l.journal == nowhere {
 		b, err := p.batch(l)
@@ -135,7 +135,7 @@ func (p *Partition) take(d *Data, batches []located) (n int, err error) {
 	return n, p.copy(d, batches[0].journal, batches[0].pos, size)
 }
 
-// adjoining says how many of the first batches lie one after another, and how
+// adjoining returns how many of the first batches are contiguous, and how
 // many bytes they are together.
 func adjoining(batches []located) (n, size int) {
 	first := &batches[0]
@@ -146,7 +146,7 @@ func adjoining(batches []located) (n, size int) {
 	return n, size
 }
 
-// share adds bytes of a journal that lie in memory, if they do and it is worth it.
+// share adds bytes of a journal that are in memory, if they do and it is worth it.
 func (p *Partition) share(d *Data, j id.Journal, pos wal.Pos, size int) bool {
 	if size < copyBelow {
 		return false

@@ -14,7 +14,7 @@ import (
 // proxy's 404, or a head that is a moment old, is no proof.
 const secondLook = 250 * time.Millisecond
 
-// ReadFar reads what ReadNear left, from where it said that it lies. From the tier it reads
+// ReadFar reads what ReadNear left, from where it said that it is. From the tier it reads
 // one batch at least. Where the bucket or its memory isn't free before ctx ends, there is
 // nothing, and the reader is to ask again.
 func (p *Partition) ReadFar(ctx context.Context, at Place, r Reading) (d Data, s State, err error) {

@@ -34,7 +34,7 @@ func (p *Partition) recallFor(ctx context.Context, b kafka.Batch) error {
 // Recall reads what only the tier remembers of producers, if that wasn't done yet. A
 // memory that is lost for good is done without: a producer may then store a batch
 // twice that it sends again, but a partition that waited for ever would pin the
-// journal that it shares, until nobody's records are taken any more.
+// journal that it shares, until no producer's records are taken any more.
 func (p *Partition) Recall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recallPatience)
 	defer cancel()
@@ -64,7 +64,7 @@ func (p *Partition) Recall(ctx context.Context) error {
 	}
 }
 
-// lost says of an error of the tier that to ask again is no use.
+// lost reports whether an error of the tier will not go away by asking again.
 func lost(err error) bool {
 	var corrupt *object.CorruptError
 	return errors.Is(err, object.ErrGone) || errors.As(err, &corrupt) && !errors.Is(err, object.ErrVersion)

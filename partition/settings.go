@@ -3,7 +3,7 @@ package partition
 import "varve/kafka"
 
 // Settings are the topic settings that appends and retention obey; times in ms,
-// -1 is without limit where Kafka says so.
+// -1 is without limit where it is in Kafka.
 type Settings struct {
 	Topic            string
 	MaxMessageBytes  int64

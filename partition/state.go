@@ -2,11 +2,11 @@ package partition
 
 import "varve/internal/id"
 
-// State is where a partition's log begins and ends, for all who read it, at one moment.
+// State is where a partition's log begins and ends, for all readers, at one moment.
 type State struct {
 	Epoch      id.Epoch
 	LogStart   int64 // first offset that can be read
-	LocalStart int64 // first offset that lies in a local journal
+	LocalStart int64 // first offset that is in a local journal
 	TieredEnd  int64 // offset after the last one in the tier
 	LastStable int64 // last stable offset: everything below belongs to no open transaction
 	High       int64 // high watermark: everything below is committed
@@ -14,7 +14,7 @@ type State struct {
 }
 
 // Readable returns the offset up to which a reader gets records: the last stable offset
-// for one that wants those of committed transactions only (read_committed), else the high
+// for one that asks for those of committed transactions only (read_committed), else the high
 // watermark.
 func (s *State) Readable(stable bool) int64 {
 	if stable {
@@ -42,7 +42,7 @@ func (p *Partition) state() State {
 // (ErrTransactional), so whatever is committed is stable. The lock is held.
 func (p *Partition) lastStable() int64 { return p.mu.high }
 
-// localStart returns the first offset that lies in a local journal; the lock is held.
+// localStart returns the first offset that is in a local journal; the lock is held.
 func (p *Partition) localStart() int64 {
 	if len(p.mu.tail.refs) == 0 {
 		return p.mu.high
@@ -57,7 +57,7 @@ func (p *Partition) LogStart() int64 {
 	return p.mu.logStart
 }
 
-// Sizes returns how many bytes of records lie in local journals, and how many in the tier.
+// Sizes returns how many bytes of records are in local journals, and how many in the tier.
 func (p *Partition) Sizes() (local, tier int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"varve/wal"
 )
 
-// ref is where a batch lies in a journal.
+// ref is where a batch is in a journal.
 type ref struct {
 	base    int64
 	pos     wal.Pos
@@ -19,7 +19,7 @@ type ref struct {
 	link    uint32 // number of the journal in the tail's row
 }
 
-// hintBit, in spans, says that maxTime is only what a producer said.
+// hintBit, in spans, is set if maxTime is only a producer's word.
 const hintBit = 1 << 31
 
 // refOf describes the batch of a journal's record.
@@ -39,7 +39,7 @@ func (r *ref) know(newest int64) { r.maxTime, r.spans = newest, r.spans&^hintBit
 // timeKnown reports whether maxTime is that of the batch's records.
 func (r *ref) timeKnown() bool { return r.spans&hintBit == 0 }
 
-// tail is the index of the batches that lie in journals, in order of offsets.
+// tail is the index of the batches that are in journals, in order of offsets.
 // The oldest of them may be in the tier too; their journal files may be gone.
 type tail struct {
 	refs     []ref
@@ -57,7 +57,7 @@ func (t *tail) push(j id.Journal, r ref) {
 	t.bytes += int64(r.size)
 }
 
-// find is the index of the ref that holds offset, or of the first behind it.
+// find is the index of the ref that holds offset, or of the first after it.
 func (t *tail) find(offset int64) int {
 	return sort.Search(len(t.refs), func(i int) bool { return t.refs[i].end() > offset })
 }
@@ -77,7 +77,7 @@ func (t *tail) needs(offset int64, each func(id.Journal, wal.Pos)) {
 	}
 }
 
-// drop forgets the refs below offset that gone says are no longer to be read.
+// drop forgets the refs below offset for which gone reports that they are no longer to be read.
 func (t *tail) drop(offset int64, gone func(id.Journal, wal.Pos) bool) {
 	n := 0
 	for n < len(t.refs) && t.refs[n].end() <= offset && gone(t.journal(&t.refs[n]), t.refs[n].pos) {

@@ -35,7 +35,7 @@ type Tier interface {
 // Stamp is a record's place: its offset, timestamp and leader epoch.
 type Stamp = object.Stamp
 
-// withHead calls look with the head. If what look wanted to read is gone and there is a newer
+// withHead calls look with the head. If what look reads is gone and there is a newer
 // head by now, it calls it again with that: the records have moved from the journals to the
 // tier meanwhile, or into another object, or were deleted.
 func (p *Partition) withHead(look func(*metadata.Head) error) error {

@@ -5,8 +5,8 @@ import "sync/atomic"
 // Watcher counts the bytes that can be read in the partitions it was added to,
 // without reading them.
 type Watcher struct {
-	// C has an element once there are as many as wanted, or something happened that
-	// can't be waited for: a partition closed, or its part lies in the tier.
+	// C has an element once there are as many as asked for, or something happened that
+	// can't be waited for: a partition closed, or its part is in the tier.
 	C    chan struct{}
 	want int64
 	have atomic.Int64
@@ -29,8 +29,8 @@ func (w *Watcher) signal() {
 }
 
 // Available returns how many bytes of committed batches the local journals hold for a reader,
-// counted until its limit is reached. now says that there is a reason to answer it at once:
-// the offset lies in the tier, or is an error.
+// counted until its limit is reached. now reports a reason to answer it at once:
+// the offset is in the tier, or is an error.
 func (p *Partition) Available(r Reading) (bytes int64, now bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

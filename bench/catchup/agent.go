@@ -73,7 +73,7 @@ func (a *agent) kill() {
 	}
 }
 
-// bench runs a mode of varve bench and gives its line of JSON.
+// bench runs a mode of varve bench and returns its line of JSON.
 func (a *agent) bench(ctx context.Context, mode string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, a.binary, append([]string{"bench", mode, "--brokers", a.kafka, "--json", "--pids", strconv.Itoa(a.cmd.Process.Pid)}, args...)...)
 	cmd.Stderr = os.Stderr

@@ -8,8 +8,8 @@ import (
 	"varve/s3store"
 )
 
-// beside measures producers at a steady rate, in turns alone, while somebody reads
-// the history through the agent again and again, and while somebody reads the same
+// beside measures producers at a steady rate, in turns alone, while someone reads
+// the history through the agent again and again, and while someone reads the same
 // objects past the agent: what the processors that all share cost by themselves.
 func (a *agent) beside(ctx context.Context, store s3store.Store, rounds int) error {
 	through := func(ctx context.Context) error {

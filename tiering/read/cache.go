@@ -24,7 +24,7 @@ const (
 	kindIndex
 	kindState
 	kindPage
-	kindNewest // the largest timestamp of a slice's records; at is where its index lies
+	kindNewest // the largest timestamp of a slice's records; at is where its index is
 )
 
 // cache keeps the newest used values up to a cost, and loads each only once
@@ -72,11 +72,11 @@ func newCache[V any](ctx context.Context, limit int64, start func(func()), retai
 	return c
 }
 
-// load makes a value and says what it costs.
+// load makes a value and returns what it costs.
 type load[V any] func(ctx context.Context) (V, int64, error)
 
-// get gives the value, loaded if need be; the caller becomes one of its users. A
-// load ends when nobody waits for it any more. When quit is closed the caller
+// get returns the value, loaded if need be; the caller becomes one of its users. A
+// load ends when no caller waits for it any more. When quit is closed the caller
 // leaves with errNoWait; it may be nil.
 func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, load load[V]) (value V, err error) {
 	c.mu.Lock()
@@ -116,8 +116,8 @@ func (c *cache[V]) use(e *list.Element) V {
 	return v
 }
 
-// begin starts to load a value, unless it is there or on its way, for whoever
-// comes; it says whether it did.
+// begin starts to load a value, unless it is there or on its way, for the next
+// caller; it reports whether it did.
 func (c *cache[V]) begin(key cacheKey, load load[V]) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

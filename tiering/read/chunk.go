@@ -20,7 +20,7 @@ func (l *parts) quit(wait bool) <-chan struct{} {
 	return l.memory.shortage()
 }
 
-// chunk gives an aligned piece of an object. Unless wait is set it ends as
+// chunk returns an aligned piece of an object. Unless wait is set it ends as
 // errNoWait where memory isn't free; that is for whom holds some.
 func (l *parts) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
 	key := cacheKey{kindChunk, o, number}
@@ -29,7 +29,7 @@ func (l *parts) chunk(ctx context.Context, o metadata.Object, number int64, wait
 			return l.loadChunk(ctx, o, number, wait)
 		})
 		if wait && errors.Is(err, errNoWait) {
-			continue // the load belonged to somebody who didn't want to wait
+			continue // the load belonged to a caller that didn't want to wait
 		}
 		return b, err
 	}
@@ -63,7 +63,7 @@ func (l *parts) loadChunk(ctx context.Context, o metadata.Object, number int64, 
 	return b, b.cap, nil
 }
 
-// gather copies bytes of an object that may lie in several chunks.
+// gather copies bytes of an object that may be in several chunks.
 func (l *parts) gather(ctx context.Context, o metadata.Object, at int64, p []byte, wait bool) error {
 	size := int64(l.cfg.ChunkBytes)
 	for len(p) > 0 {
@@ -91,8 +91,8 @@ func (l *parts) forget(o metadata.Object, at, length int64) {
 	}
 }
 
-// block gives a block's record batches, checked, with the buffer that they lie
-// in. A block that proves wrong is read once more, from the bucket.
+// block returns a block's record batches, checked, with the buffer that they are
+// in. A block that proves wrong is read again, from the bucket.
 func (l *parts) block(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
 	p, b, err := l.blockOnce(ctx, o, k, wait)
 	var corrupt *object.CorruptError
@@ -134,7 +134,7 @@ func (l *parts) blockOnce(ctx context.Context, o metadata.Object, k *object.Bloc
 	return p, b, nil
 }
 
-// ownBlock gives a block that is compressed or lies across chunks in a buffer of
+// ownBlock returns a block that is compressed or is across chunks in a buffer of
 // its own, which is cached.
 func (l *parts) ownBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
 	key := cacheKey{kindBlock, o, k.At}
@@ -159,7 +159,7 @@ func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 	if err := k.Verify(o, stored); err != nil {
 		return nil, err
 	}
-	// Only from here on memory is counted: nobody waits while holding some.
+	// Only from here on memory is counted: no caller waits while holding some.
 	if k.Codec == object.CodecRaw {
 		return l.memory.adopt(stored), nil
 	}
@@ -171,8 +171,8 @@ func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 	return b, nil
 }
 
-// stored gives a block as it lies in the object, until release: in its chunk, or
-// copied if it lies across chunks.
+// stored returns a block as it is in the object, until release: in its chunk, or
+// copied if it is across chunks.
 func (l *parts) stored(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
 	size := int64(l.cfg.ChunkBytes)
 	from := k.At % size
@@ -202,7 +202,7 @@ func (l *parts) inflate(o metadata.Object, k *object.Block, stored, raw []byte) 
 	return nil
 }
 
-// prefetch starts to load a chunk, if memory is free; it says whether it had to.
+// prefetch starts to load a chunk, if memory is free; it reports whether it had to.
 func (l *parts) prefetch(o metadata.Object, number int64) bool {
 	return l.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
 		return l.loadChunk(ctx, o, number, false)

@@ -79,7 +79,7 @@ func (c Config) Validate() error {
 var (
 	// ErrBelowStart: the offset is below the partition's log start.
 	ErrBelowStart = errors.New("offset is below the log start")
-	// ErrBeyondTier: the offset is at or behind what the head says is in the tier.
+	// ErrBeyondTier: the offset is at or after the end of the tier in the head.
 	ErrBeyondTier = errors.New("offset is not in the tier")
 	// ErrBusy: all of the read path's memory was lent to others for MemoryWait.
 	ErrBusy = errors.New("no memory for reads is free")

@@ -39,7 +39,7 @@ func newFetcher(store s3store.Store, cfg *Config, m *memory, start func(func()))
 }
 
 // read fills b from a position of an object and cuts it where the object ends. It
-// takes over the caller's share of b, also when it fails, and gives the buffer
+// takes over the caller's share of b, also when it fails, and returns the buffer
 // with the bytes, which may be another one.
 func (f *fetcher) read(ctx context.Context, key string, at int64, b *buffer) (*buffer, error) {
 	if err := f.wait(ctx, len(b.b)); err != nil {
@@ -82,8 +82,8 @@ func (f *fetcher) wait(ctx context.Context, n int) error {
 	return nil
 }
 
-// answer is what one of the requests of a race brought. Its buffer is whoever
-// takes the answer's to release.
+// answer is what one of the requests of a race brought. Its buffer is the taker's
+// to release.
 type answer struct {
 	b      *buffer
 	err    error
@@ -136,7 +136,7 @@ func (f *fetcher) won(a answer, running int, answers chan answer) {
 	f.start(func() { (<-answers).b.release() })
 }
 
-// second gives a buffer for a hedge, if one is allowed and costs nobody anything.
+// second returns a buffer for a hedge, if one is allowed and is free.
 func (f *fetcher) second(n int) *buffer {
 	if f.cfg.HedgeAfter == 0 || !f.hedge.spend() || !f.slots.TryAcquire(1) {
 		return nil

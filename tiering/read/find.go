@@ -93,7 +93,7 @@ func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *object.Blo
 	return nil
 }
 
-// findInBatch gives the first record from offset start on with a timestamp of at
+// findInBatch returns the first record from offset start on with a timestamp of at
 // least at.
 func findInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp, ok bool, err error) {
 	err = b.Records(limit, func(rec *kafka.Record) error {
@@ -109,7 +109,7 @@ func findInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp,
 	return found, false, err
 }
 
-// MaxTime gives the record with the largest timestamp in the tier, the first of
+// MaxTime returns the record with the largest timestamp in the tier, the first of
 // them if there are several; not ok if no record has a timestamp.
 func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (object.Stamp, bool, error) {
 	if err := r.enter(); err != nil {
@@ -123,8 +123,8 @@ func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 	return r.FindTime(ctx, h, p, newest)
 }
 
-// maxTime goes by the summaries of all that lies after the log start, and by the
-// records of the slice in which it lies and of those whose timestamps are hints.
+// maxTime goes by the summaries of all that is after the log start, and by the
+// records of the slice in which it is and of those whose timestamps are hints.
 func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) (int64, error) {
 	newest := int64(-1)
 	whole := func(s manifest.Span) bool {
@@ -213,7 +213,7 @@ func newestRecord(b kafka.Batch, limit int, start int64) (int64, error) {
 	return newest, err
 }
 
-// EpochEnd gives, for a leader epoch, the largest epoch in the tier that is at most
+// EpochEnd returns, for a leader epoch, the largest epoch in the tier that is at most
 // e and the offset at which it ended (KIP-101): where the next one begins. Not ok:
 // the tier has no epoch above e, so what isn't tiered yet decides. Where the tier
 // has none up to e either, the answer is e itself and where the first one begins,
@@ -253,7 +253,7 @@ func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition,
 	return before[0].MaxEpoch, end, true, nil
 }
 
-// Producers gives the producers as they were behind the newest slice, also if that
+// Producers returns the producers as they were after the newest slice, also if that
 // is below the log start. None if the head names no slice: all are forgotten.
 func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error) {
 	if len(h.Slices) == 0 && h.Manifest.Slices == 0 {
@@ -277,7 +277,7 @@ func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition
 	return r.parts.state(ctx, run[0].Object, x)
 }
 
-// AbortedIn gives the aborted transactions that overlap [from, to) in the tier, in
+// AbortedIn returns the aborted transactions that overlap [from, to) in the tier, in
 // order of their last offsets (Fetch with read_committed).
 func (r *Reader) AbortedIn(ctx context.Context, h *metadata.Head, p id.Partition, from, to int64) ([]object.Aborted, error) {
 	if err := r.enter(); err != nil {

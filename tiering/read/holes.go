@@ -65,7 +65,7 @@ func (l *holes) note(e *object.HoleError, now time.Time) bool {
 	return true
 }
 
-// drop forgets the holes that gone says are none any more, and gives them.
+// drop forgets the holes for which gone reports that they are none any more, and returns them.
 func (l *holes) drop(gone func(*object.HoleError) bool) (dropped []*object.HoleError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +97,7 @@ func (r *Reader) Holes() []Hole {
 	return all
 }
 
-// HoleAt returns a known hole that holds an offset, if it was looked at within a second: who
+// HoleAt returns a known hole that holds an offset, if it was looked at within a second: a reader that
 // asks again and again costs the bucket no request each time.
 func (r *Reader) HoleAt(p id.Partition, offset int64) *object.HoleError {
 	e := r.holes.at(p, offset)
@@ -113,7 +113,7 @@ func (r *Reader) FoundHole(e *object.HoleError, now time.Time) bool {
 	return r.holes.note(e, now)
 }
 
-// Recheck looks again at the known holes, and gives those that are none any more: the
+// Recheck looks again at the known holes, and returns those that are none any more: the
 // object is back, the range was skipped or deleted, or the partition is not read here.
 // read reads a partition at an offset, by its present head.
 func (r *Reader) Recheck(ctx context.Context, read func(ctx context.Context, p id.Partition, offset int64) error) []*object.HoleError {

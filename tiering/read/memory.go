@@ -19,7 +19,7 @@ type memory struct {
 		used  int64
 		lent  int64         // of it: of buffers that answers hold
 		queue []*admission  // in order of arrival
-		short chan struct{} // closed while somebody is in the queue
+		short chan struct{} // closed while a caller is in the queue
 	}
 }
 
@@ -77,7 +77,7 @@ func (m *memory) get(ctx context.Context, n int) (*buffer, error) {
 	}
 }
 
-// try gives a buffer if there is room at once.
+// try returns a buffer if there is room at once.
 func (m *memory) try(n int) *buffer {
 	m.mu.Lock()
 	if len(m.mu.queue) > 0 || !m.fits(int64(n)) {
@@ -89,7 +89,7 @@ func (m *memory) try(n int) *buffer {
 	return m.make(n)
 }
 
-// force gives a buffer beyond the budget if it must be, for whom waiting would
+// force returns a buffer beyond the budget if it must be, for whom waiting would
 // mean to hold other buffers meanwhile. It counts all the same.
 func (m *memory) force(n int) *buffer {
 	m.count(int64(n))
@@ -143,7 +143,7 @@ func (m *memory) leave(a *admission) {
 	m.put(a.bytes)
 }
 
-// put takes n bytes off the account and lets in who waits.
+// put takes n bytes off the account and lets in callers that wait.
 func (m *memory) put(n int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -171,7 +171,7 @@ func (m *memory) relieve() {
 	}
 }
 
-// awaited is what the first in the queue needs, 0 if nobody waits.
+// awaited is what the first in the queue needs, 0 if none waits.
 func (m *memory) awaited() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -188,7 +188,7 @@ func (m *memory) served() {
 	}
 }
 
-// shortage is closed as soon as somebody waits for memory: who holds some must not
+// shortage is closed as soon as a caller waits for memory: one that holds some must not
 // wait for anything then.
 func (m *memory) shortage() <-chan struct{} {
 	m.mu.Lock()
@@ -266,7 +266,7 @@ func (m *memory) share() int {
 func (b *buffer) retain() { b.refs.Add(1) }
 
 // release gives up a share of the buffer. If others still have one, the cache may be the
-// only one: it gives the buffer up if somebody waits.
+// only one: it gives the buffer up if a caller waits.
 func (b *buffer) release() {
 	if b.drop() > 0 {
 		b.home.relieve()

@@ -30,7 +30,7 @@ func newParts(ctx context.Context, store s3store.Store, cfg *Config, m *metrics,
 	l := &parts{cfg: cfg, metrics: m, memory: newMemory(cfg.MemoryBytes, cfg.ChunkBytes), unzip: object.NewDecompressor()}
 	l.fetch = newFetcher(store, cfg, l.memory, start)
 	l.fetch.metrics = m
-	// A quarter of the memory is never cached, so that who waits for room gets it
+	// A quarter of the memory is never cached, so that a caller that waits for room gets it
 	// by what others release, without anybody having to make room for them.
 	l.chunks = newCache(ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, m.looked)
 	l.memory.evict = l.chunks.evict
@@ -61,8 +61,8 @@ func (l *parts) small(ctx context.Context, key string, at int64, n int32) (*buff
 	return b, nil
 }
 
-// index gives a slice's index. That of a small slice comes with the chunk in which
-// its blocks are, and which will be wanted next.
+// index returns a slice's index. That of a small slice comes with the chunk in which
+// its blocks are, and which will be read next.
 func (l *parts) index(ctx context.Context, s *metadata.Slice) (*object.Index, error) {
 	v, err := l.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
 		x, err := l.loadIndex(ctx, s)
@@ -100,7 +100,7 @@ func (l *parts) loadIndex(ctx context.Context, s *metadata.Slice) (x *object.Ind
 	return x, err
 }
 
-// decoded reads bytes and decodes them, once more if they prove wrong.
+// decoded reads bytes and decodes them, again if they prove wrong.
 func (l *parts) decoded(ctx context.Context, key string, at int64, n int32, decode func([]byte) error) error {
 	var bad error
 	for range 2 {
@@ -118,7 +118,7 @@ func (l *parts) decoded(ctx context.Context, key string, at int64, n int32, deco
 	return &object.CorruptError{Key: key, At: at, Err: bad}
 }
 
-// state gives the producers of a slice that has a state.
+// state returns the producers of a slice that has a state.
 func (l *parts) state(ctx context.Context, o metadata.Object, x *object.Index) ([]object.Producer, error) {
 	v, err := l.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, nil, func(ctx context.Context) (any, int64, error) {
 		var producers []object.Producer

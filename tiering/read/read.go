@@ -21,11 +21,11 @@ const copyBelow = 16 << 10
 type Data struct {
 	Pieces [][]byte
 	Bytes  int
-	Next   int64 // the offset behind the last batch; where nothing was found, the one asked for
+	Next   int64 // the offset after the last batch; where nothing was found, the one asked for
 	lent   []*buffer
 }
 
-// Release gives the memory back.
+// Release returns the memory.
 func (d *Data) Release() {
 	for _, b := range d.lent {
 		b.home.takeBack(b)
@@ -33,16 +33,16 @@ func (d *Data) Release() {
 	d.lent, d.Pieces, d.Bytes = nil, nil, 0
 }
 
-// leastShare is the least that Share gives.
+// leastShare is the least that Share returns.
 const leastShare = 64 << 10
 
 // Share is how many bytes one answer should ask for by now. Answers hold memory until
 // their clients have taken them: the more is held already, the less.
 func (r *Reader) Share() int { return max(leastShare, r.parts.memory.share()) }
 
-// Read gives the batches from the one that holds offset on, at most limit bytes but
+// Read returns the batches from the one that holds offset on, at most limit bytes but
 // at least one batch, as they were produced. It crosses slices. Where memory is
-// short it gives less rather than wait, as long as it has something.
+// short it returns less rather than wait, as long as it has something.
 //
 // Errors: ErrBelowStart, ErrBeyondTier, *HoleError, or of the store. A hole may be none by a
 // newer head.
@@ -125,7 +125,7 @@ func (r *Reader) explain(err error, o metadata.Object, k *object.Block) error {
 	return &object.CorruptError{Key: object.Key(o), At: k.At, Err: err}
 }
 
-// want starts to load the chunks that limit bytes of these blocks lie in, if memory
+// want starts to load the chunks that limit bytes of these blocks are in, if memory
 // is free, so that they come side by side.
 func (r *Reader) want(o metadata.Object, blocks []object.Block, limit int64) {
 	last := int64(-1)
@@ -143,7 +143,7 @@ func (r *Reader) want(o metadata.Object, blocks []object.Block, limit int64) {
 	}
 }
 
-// take adds what is wanted of a block; errFull if that isn't all of it.
+// take adds what is asked of a block; errFull if that isn't all of it.
 func (d *Data) take(p []byte, b *buffer, k *object.Block, limit int) error {
 	from := 0
 	if d.Next > k.Base {

@@ -41,7 +41,7 @@ type stream struct {
 
 func (s *streams) init() { s.mu.by = map[streamKey]*list.Element{} }
 
-// step notes a read from offset to next, and gives how far to read ahead: nothing
+// step notes a read from offset to next, and returns how far to read ahead: nothing
 // at first, then first bytes, doubled each time up to most.
 func (s *streams) step(p id.Partition, offset, next, first, most int64, now time.Time) int64 {
 	s.mu.Lock()
@@ -53,7 +53,7 @@ func (s *streams) step(p id.Partition, offset, next, first, most int64, now time
 	for e := s.mu.order.Back(); e != nil && (s.mu.order.Len() >= maxStreams || now.Sub(e.Value.(*stream).seen) > streamLife); e = s.mu.order.Back() {
 		s.remove(e)
 	}
-	// What there is is shared by those who read now.
+	// What there is is shared by the present readers.
 	t.window = min(t.window, max(most/int64(s.mu.order.Len()+1), first))
 	if e := s.mu.by[t.key]; e != nil {
 		t.window = max(t.window, s.remove(e).window)
@@ -68,7 +68,7 @@ func (s *streams) remove(e *list.Element) *stream {
 	return t
 }
 
-// waiting says whether a reader is still expected to go on there. When it has gone
+// waiting reports whether a reader is still expected to go on there. When it has gone
 // on already, what was to be read ahead of it may be behind it by now.
 func (s *streams) waiting(k streamKey) bool {
 	s.mu.Lock()
@@ -89,7 +89,7 @@ func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
 	}
 }
 
-// ahead starts to load what lies within window bytes behind an offset. Errors
+// ahead starts to load what is within window bytes behind an offset. Errors
 // will meet the reader itself, if they last.
 func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, next, window int64) {
 	reader := streamKey{p, next}

@@ -25,9 +25,9 @@ type SkipDeps struct {
 	Store s3store.Store
 	IDs   *manifest.ObjectIDs
 	Topic func(id.Topic) string
-	// Clock gives the time in ms since 1970.
+	// Clock returns the time in ms since 1970.
 	Clock func() int64
-	// Dropped is told of objects that a partition doesn't need any more.
+	// Dropped is called with objects that a partition doesn't need any more.
 	Dropped func([]metadata.Object)
 	Random  *chance.Source // spreads retries; nil is the system's
 	Log     *slog.Logger
@@ -107,7 +107,7 @@ func (m *repair) mend(ctx context.Context) (*manifest.Edit, error) {
 	return &m.edit, m.slices(ctx, m.h.Slices)
 }
 
-// page goes through all that a page leads to.
+// page goes through all that a page refers to.
 func (m *repair) page(ctx context.Context, at metadata.Page, s manifest.Span) error {
 	p, err := m.d.Page(ctx, m.p, at)
 	if object.Unreadable(err) {
