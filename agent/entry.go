@@ -11,6 +11,8 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+
+	"varve/internal/backoff"
 )
 
 // entry checks that this agent may join a cluster with its data directory and broker id.
@@ -60,9 +62,7 @@ func (e *entry) evictFormerSelf(ctx context.Context) error {
 		case late:
 			return fmt.Errorf("broker_id %v is in use by the agent at %s (incarnation %v, store %v), which lives: give this one a broker_id of its own. If it is to take that one's place, stop that one first", e.self, where(&old.Agent), old.Incarnation, old.Store)
 		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, 200*time.Millisecond) != nil {
 			return ctx.Err()
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"varve/internal/id"
 	"varve/wal"
 	"varve/wal/replica"
+
+	"varve/internal/backoff"
 )
 
 // addresses remembers where stores could last be reached: an agent that lost its
@@ -114,9 +116,7 @@ func (n *neighbours) lost(s id.Store, cause error) {
 			if err == nil || errors.Is(err, syscall.ECONNREFUSED) {
 				break
 			}
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
+			if backoff.Sleep(ctx, 50*time.Millisecond) != nil {
 				return // silent: its lease decides
 			}
 		}

@@ -12,6 +12,8 @@ import (
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
+
+	"varve/internal/backoff"
 )
 
 // places watches whether the bucket and etcd answer, and how far their clocks are from
@@ -134,7 +136,7 @@ func (p *places) watchBucket(ctx context.Context, random *chance.Source, claim f
 	if !p.probe(ctx, random, claim) {
 		return
 	}
-	for wait := probeEvery; p.sleep(ctx, wait); {
+	for wait := probeEvery; backoff.Sleep(ctx, wait) == nil; {
 		err := p.ping(ctx)
 		if ctx.Err() != nil {
 			return
@@ -148,18 +150,10 @@ func (p *places) watchBucket(ctx context.Context, random *chance.Source, claim f
 	}
 }
 
-func (p *places) sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // probe asks the bucket until it works; false: ctx ended.
 func (p *places) probe(ctx context.Context, random *chance.Source, claim func(context.Context) error) bool {
-	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+	probing := backoff.Policy{Base: time.Second, Max: time.Minute}
+	for attempt := 0; ; attempt++ {
 		report, err := s3store.Probe(ctx, p.deps.Objects, random)
 		if err == nil {
 			err = claim(ctx)
@@ -184,7 +178,7 @@ func (p *places) probe(ctx context.Context, random *chance.Source, claim func(co
 		}
 		p.failed(err)
 		p.log.Warn("bucket unavailable, records stay in the journal", "bucket", p.cfg.Store.Place(), "err", err, "do", s3store.Advice(err))
-		if !p.sleep(ctx, wait) {
+		if backoff.Sleep(ctx, probing.After(attempt)) != nil {
 			return false
 		}
 	}
@@ -238,7 +232,7 @@ func (p *places) watchClocks(ctx context.Context) {
 	for {
 		p.compareEtcd(ctx)
 		p.compareBucket()
-		if !p.sleep(ctx, clockEvery) {
+		if backoff.Sleep(ctx, clockEvery) != nil {
 			return
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+
+	"varve/internal/backoff"
 )
 
 // registration shows this agent to the others, and so to clients, as long as its session
@@ -110,9 +112,7 @@ func (r *registration) keep(life context.Context) {
 				return
 			}
 			r.log.Warn("registration failed, retrying", "err", err)
-			select {
-			case <-time.After(200 * time.Millisecond):
-			case <-life.Done():
+			if backoff.Sleep(life, 200*time.Millisecond) != nil {
 				return
 			}
 		}

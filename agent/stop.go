@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"varve/internal/backoff"
 )
 
 // stop ends the agent in the reverse order of its start: everything that others can
@@ -75,10 +77,7 @@ func (a *Agent) bucketTakes(ctx context.Context) bool {
 			a.log.Warn("bucket unavailable, nothing is uploaded before the stop", "err", err)
 			return false
 		}
-		select {
-		case <-time.After(askBucketPause):
-		case <-ctx.Done():
-		}
+		_ = backoff.Sleep(ctx, askBucketPause) // the loop looks at ctx
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+
+	"varve/internal/backoff"
 )
 
 // Mover hands partitions to other agents on purpose: on request, or
@@ -136,10 +138,7 @@ func (m *Mover) takeBack(ctx context.Context, p *partition.Partition) {
 			m.deps.Set.Lose(p)
 			return
 		}
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-		}
+		_ = backoff.Sleep(ctx, 200*time.Millisecond) // the loop looks at ctx
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+
+	"varve/internal/backoff"
 )
 
 // open serves partitions of which no tail is to be adopted, and begins to adopt those of
@@ -95,10 +97,7 @@ func (o *Owner) settle(ctx context.Context, all []*partition.Partition) {
 				if err == nil || errors.Is(err, partition.ErrNotOwner) {
 					break
 				}
-				select {
-				case <-time.After(time.Second):
-				case <-ctx.Done():
-				}
+				_ = backoff.Sleep(ctx, time.Second) // the loop looks at ctx
 			}
 		}
 	})

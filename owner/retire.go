@@ -9,6 +9,8 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+
+	"varve/internal/backoff"
 )
 
 // retireDeleted begins to retire the partitions whose topics were deleted.
@@ -39,10 +41,7 @@ func (o *Owner) retire(ctx context.Context, all []*partition.Partition) {
 				break // this agent stops
 			}
 			if len(all) > 0 {
-				select {
-				case <-time.After(100 * time.Millisecond):
-				case <-ctx.Done():
-				}
+				_ = backoff.Sleep(ctx, 100*time.Millisecond) // the loop looks at ctx
 			}
 		}
 		o.deps.View.Touch()

@@ -9,6 +9,8 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+
+	"varve/internal/backoff"
 )
 
 // ChangeMembers seals the journal old, whose record is rec, where it is committed and opens
@@ -72,9 +74,7 @@ func (j *Journal) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.J
 			}
 		}
 		j.deps.Log.Warn("outcome of a change of journal members unknown, asking etcd", "journal", old, "err", err)
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, 200*time.Millisecond) != nil {
 			return fmt.Errorf("whether the members have changed is not known: %w", ErrReplaced)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 
 	"varve/tiering/object"
 	"varve/tiering/read"
+
+	"varve/internal/backoff"
 )
 
 // secondLook is after how long an object that seems to be gone is looked for again: a
@@ -43,9 +45,7 @@ func (p *Partition) readTier(ctx context.Context, r *Reading) (d Data, err error
 			break
 		}
 		before = found
-		select {
-		case <-time.After(secondLook):
-		case <-ctx.Done():
+		if backoff.Sleep(ctx, secondLook) != nil {
 			return Data{}, nil
 		}
 	}
