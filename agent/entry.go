@@ -8,11 +8,10 @@ import (
 	"time"
 
 	"varve/cluster"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
-
-	"varve/internal/backoff"
 )
 
 // entry checks that this agent may join a cluster with its data directory and broker id.

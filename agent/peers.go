@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"varve/cluster"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/wal"
 	"varve/wal/replica"
-
-	"varve/internal/backoff"
 )
 
 // addresses remembers where stores could last be reached: an agent that lost its

@@ -8,12 +8,11 @@ import (
 	"time"
 
 	"varve/health"
+	"varve/internal/backoff"
 	"varve/internal/chance"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
-
-	"varve/internal/backoff"
 )
 
 // places watches whether the bucket and etcd answer, and how far their clocks are from

@@ -7,10 +7,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
-
-	"varve/internal/backoff"
 )
 
 // registration shows this agent to the others, and so to clients, as long as its session

@@ -9,11 +9,10 @@ import (
 	"time"
 
 	"varve/cluster"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-
-	"varve/internal/backoff"
 )
 
 // Mover hands partitions to other agents on purpose: on request, or

@@ -10,11 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-
-	"varve/internal/backoff"
 )
 
 // open serves partitions of which no tail is to be adopted, and begins to adopt those of

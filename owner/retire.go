@@ -6,11 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
-
-	"varve/internal/backoff"
 )
 
 // retireDeleted begins to retire the partitions whose topics were deleted.

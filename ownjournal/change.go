@@ -7,10 +7,9 @@ import (
 	"time"
 
 	"varve/cluster"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
-
-	"varve/internal/backoff"
 )
 
 // ChangeMembers seals the journal old, whose record is rec, where it is committed and opens

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/tiering/object"
 	"varve/tiering/read"
-
-	"varve/internal/backoff"
 )
 
 // secondLook is after how long an object that seems to be gone is looked for again: a
