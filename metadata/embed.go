@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 )
 
 // EmbedConfig is where an etcd inside this process keeps its data.
@@ -138,7 +137,7 @@ func (e *Embedded) member(dir string, quota int64, client, peer url.URL) *embed.
 	}
 	c.MaxTxnOps = MaxTxnOps
 	c.EnableGRPCGateway = false
-	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(e.log))
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(e.log.logger())
 	return c
 }
 

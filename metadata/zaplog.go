@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -22,6 +23,18 @@ type slogCore struct {
 
 func newSlogCore(log *slog.Logger) *slogCore {
 	return &slogCore{log: log, closing: new(atomic.Bool), born: time.Now()}
+}
+
+// etcd repeats some warnings without a pause: thousands of one text within a second. Of each
+// text the first logFirst in logTick are logged.
+const (
+	logTick  = 10 * time.Second
+	logFirst = 3
+)
+
+// logger returns what etcd logs to.
+func (c *slogCore) logger() *zap.Logger {
+	return zap.New(zapcore.NewSamplerWithOptions(c, logTick, logFirst, 0))
 }
 
 // notices are etcd's warnings about choices that are right here: no one uses

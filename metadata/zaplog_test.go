@@ -12,11 +12,13 @@ import (
 func TestZapLinesGoToSlog(t *testing.T) {
 	var buf bytes.Buffer
 	core := newSlogCore(slog.New(slog.NewTextHandler(&buf, nil)))
-	log := zap.New(core).With(zap.String("who", "me"))
+	log := core.logger().With(zap.String("who", "me"))
 	log.Info("dropped")
 	log.Warn("simple token is not cryptographically signed")
 	log.Warn("slow", zap.Int("ms", 7))
-	log.Error("broken")
+	for range 1000 {
+		log.Error("broken")
+	}
 	core.closing.Store(true)
 	log.Error("mux: server closed")
 	got := buf.String()
@@ -25,7 +27,7 @@ func TestZapLinesGoToSlog(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}
 	}
-	if n := strings.Count(got, "\n"); n != 2 {
-		t.Errorf("%d lines, want 2:\n%s", n, got)
+	if n := strings.Count(got, "\n"); n != 1+logFirst {
+		t.Errorf("%d lines, want one and the first of those that repeat:\n%s", n, got)
 	}
 }
