@@ -88,7 +88,10 @@ func (c *Config) shared() []shared {
 	}
 	all := []shared{
 		fixed("program", programBytes, programBytes, 0, false),
-		fixed("other", leastOther, 1<<30, 0.12, true),
+		{memshare.Pool{Name: "other", Floor: leastOther, Most: 1 << 30, Share: 0.12, Cost: 1, Heap: true, Step: 4096}, func(v int64) {
+			// A member's bytes are held about four times: as they came, taken apart, and in the answer to the leader.
+			c.Groups.MembersBytes = min(d.Groups.MembersBytes, max(1<<20, v/6))
+		}},
 		pool("journal_cache", "journal.cache_bytes", c.Journal.CacheBytes, max(16<<20, 3*c.Journal.ChunkBytes), 0, 0, 1, false, setter(&c.Journal.CacheBytes)),
 		pool("journal_reads", "journal.read_bytes", c.Journal.ReadBytes, 8<<20, d.Journal.ReadBytes, 0.04, 1, false, setter(&c.Journal.ReadBytes)),
 		pool("journal_index", "journal.index_bytes", c.Journal.IndexBytes, 8<<20, mostIndex, 0.06, 1.125, true, setter(&c.Journal.IndexBytes)),

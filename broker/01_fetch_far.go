@@ -10,6 +10,18 @@ import (
 // tierPatience bounds a read of the tier when the client would wait for less.
 const tierPatience = 20 * time.Second
 
+// patience is how long a read of the tier, or of peers, may take. Records that are at hand
+// don't wait much longer than the client would for records.
+func (call *fetchCall) patience(empty bool) time.Duration {
+	if empty {
+		return tierPatience
+	}
+	return min(tierPatience, max(leastPatience, 2*time.Duration(call.req.MaxWaitMillis)*time.Millisecond))
+}
+
+// leastPatience is enough for a bucket or a peer that works.
+const leastPatience = time.Second
+
 // tierParallel is how many partitions one fetch reads from the tier at a time.
 const tierParallel = 8
 
@@ -24,7 +36,7 @@ func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest in
 	if len(parts) == 0 {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, tierPatience)
+	ctx, cancel := context.WithTimeout(ctx, call.patience(always))
 	defer cancel()
 	// What is lent can't be read by others until the client has taken it.
 	rest = min(rest, call.b.deps.TierShare())
@@ -59,7 +71,7 @@ const (
 // a time, so that one that is slow doesn't add to the others. It reports whether there is
 // something to answer.
 func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest int, always bool) (answer bool) {
-	ctx, cancel := context.WithTimeout(ctx, tierPatience)
+	ctx, cancel := context.WithTimeout(ctx, call.patience(always))
 	defer cancel()
 	var wg sync.WaitGroup
 	var left atomic.Int64

@@ -27,6 +27,8 @@ type conn struct {
 	gone     chan struct{} // closed when nothing is to be answered any more
 	fetching chan struct{} // holds one token: an answer with records may be made
 	buf      []byte        // for small frames, reused where that is safe
+	kept     atomic.Int64  // bytes of answers that send has queued
+	freed    chan struct{} // some of kept was written or given up
 }
 
 // pipelined is how many answers of one connection may be outstanding.
@@ -69,6 +71,7 @@ func (c *conn) finish(r *response) {
 func (c *conn) run(ctx context.Context) {
 	c.out = make(chan *response, pipelined)
 	c.wake = make(chan struct{}, 1)
+	c.freed = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -301,9 +304,25 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	return r.api.serve(ctx, r.caller, req), nil
 }
 
-// send queues an answer that is ready.
+// keptAnswers bounds the bytes of answers that wait for one client to take them, but for one
+// answer: an answer may be far larger than its request.
+const keptAnswers = 64 << 10
+
+// send queues an answer that is ready. It waits while the client has too much to take.
 func (c *conn) send(r *request, resp kmsg.Response) error {
-	out := &response{frame: [][]byte{kafka.AppendResponse(nil, r.CorrelationID, resp)}, req: r}
+	frame := kafka.AppendResponse(nil, r.CorrelationID, resp)
+	size := int64(len(frame))
+	for kept := c.kept.Load(); kept > 0 && kept+size > keptAnswers; kept = c.kept.Load() {
+		<-c.freed // also after the connection is lost: its answers are released
+	}
+	c.kept.Add(size)
+	out := &response{frame: [][]byte{frame}, req: r, release: func() {
+		c.kept.Add(-size)
+		select {
+		case c.freed <- struct{}{}:
+		default:
+		}
+	}}
 	out.ready.Store(true)
 	return c.queue(out)
 }

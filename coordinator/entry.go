@@ -15,6 +15,7 @@ type entry struct {
 	mods    map[string]metadata.Revision
 	loading bool
 	tidying bool // being read because it expires
+	refused int  // writes in a row that failed
 	waiting []task
 	used    time.Time
 	woken   time.Time // when the machine had its last Tick

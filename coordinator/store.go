@@ -4,8 +4,13 @@ import (
 	"context"
 	"time"
 
+	"varve/internal/backoff"
 	"varve/metadata"
 )
+
+// rereads is how long a machine is left alone after several writes in a row failed. A request
+// has it read at once.
+var rereads = backoff.Policy{Base: 100 * time.Millisecond, Max: 5 * time.Second}
 
 // write has operations of a machine done, each guarded by the revision at which its key was
 // last seen.
@@ -42,6 +47,7 @@ func (s *slot) wrote(e *entry, m Machine, ops []metadata.Op, rev metadata.Revisi
 		return
 	}
 	if err == nil {
+		e.refused = 0
 		e.stored(ops, rev)
 		s.step(e, Stored{})
 		return
@@ -50,8 +56,13 @@ func (s *slot) wrote(e *entry, m Machine, ops []metadata.Op, rev metadata.Revisi
 	s.c.log.Warn(s.c.kind.log("could not be stored; it is read anew"), s.c.kind.Name, e.key, "err", err)
 	s.apply(e, m.Step(time.Now(), Resign{answerTo(err)}))
 	s.drop(e)
-	if s.ctx.Err() == nil {
+	e.refused++
+	switch {
+	case s.stopping || s.ctx.Err() != nil: // it can't be stored from here any more
+	case e.refused == 1:
 		s.read(e)
+	default: // as of a machine that stores something whenever it is read: the slot may be another's
+		s.schedule(e, time.Now().Add(rereads.After(e.refused-2)))
 	}
 }
 

@@ -22,6 +22,8 @@ type Config struct {
 	CommitTimeout time.Duration `yaml:"commit_timeout" doc:"longest time that a request waits for etcd before it is answered with a retriable error (offsets.commit.timeout.ms). Heartbeats that follow on the same connection are answered after it"`
 	// UnloadAfter is how long a group without members stays in memory unused.
 	UnloadAfter time.Duration `yaml:"unload_after" doc:"unload a group without members from memory after it was unused for this long"`
+	// MembersBytes bounds what the members of all groups of this agent bring along.
+	MembersBytes int64 `yaml:"-"`
 	// StoreBytesPerSecond bounds what the groups of this agent write to the metadata
 	// store, which keeps it as history for a while: a commit stores all offsets of its
 	// group in the 32 partitions of a shard.
@@ -31,7 +33,7 @@ type Config struct {
 // DefaultConfig has Kafka's defaults.
 func DefaultConfig() Config {
 	return Config{Members: classic.DefaultConfig(), Offsets: offsets.DefaultConfig(), RetentionCheck: 10 * time.Minute,
-		CommitTimeout: 2 * time.Second, UnloadAfter: 10 * time.Minute, StoreBytesPerSecond: 4 << 20}
+		CommitTimeout: 2 * time.Second, UnloadAfter: 10 * time.Minute, StoreBytesPerSecond: 4 << 20, MembersBytes: 256 << 20}
 }
 
 // Validate returns all that is wrong, each with the field, its value, and what is allowed.

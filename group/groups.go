@@ -37,6 +37,8 @@ type Groups struct {
 	topics  Topics
 	random  *chance.Source
 	metrics *metrics
+
+	membersBytes int64 // Config.MembersBytes
 }
 
 // Open serves no groups yet. random makes members' ids; nil is the
@@ -47,7 +49,7 @@ func Open(cfg Config, reader coordinator.Reader, writer coordinator.Writer, topi
 	}
 	m := newMetrics(reg)
 	driver := coordinator.Open(cfg.driver(), kind(&cfg, m), reader, writer, log)
-	return &Groups{driver: driver, reader: reader, topics: topics, random: random, metrics: m}
+	return &Groups{driver: driver, reader: reader, topics: topics, random: random, metrics: m, membersBytes: cfg.MembersBytes}
 }
 
 // OwnSlots takes slots over; see coordinator.Coordinator.

@@ -11,12 +11,9 @@ import (
 	"varve/group/classic"
 )
 
-// Bounds of what the members of all groups of an agent bring along. Small joins are
-// always welcome.
-const (
-	maxAllMembersBytes = 256 << 20
-	smallJoin          = 16 << 10
-)
+// Joins up to smallJoin may bring what the members of all groups of an agent hold to twice
+// Config.MembersBytes.
+const smallJoin = 16 << 10
 
 // Join asks to be in the group's next generation; it waits for that, as long as
 // the members' rebalance timeouts. Ticket and NewID are set here.
@@ -24,7 +21,11 @@ func (g *Groups) Join(ctx context.Context, group string, e classic.Join) classic
 	if group == "" {
 		return classic.JoinReply{Err: ErrInvalidGroup, MemberID: e.MemberID, Generation: -1}
 	}
-	if size := e.Size(); size > smallJoin && g.driver.Size()+int64(size) > maxAllMembersBytes {
+	most := g.membersBytes
+	if e.Size() <= smallJoin {
+		most *= 2
+	}
+	if g.driver.Size()+int64(e.Size()) > most {
 		return classic.JoinReply{Err: coordinator.ErrUnavailable, MemberID: e.MemberID, Generation: -1}
 	}
 	e.NewID = uuid.Must(uuid.NewRandomFromReader(g.random)).String()

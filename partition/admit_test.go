@@ -86,7 +86,7 @@ func (b *bench) outcome(c oddbatch.Case, made int64) (o oddbatch.Outcome) {
 			show(oddbatch.At(at), found, ok, err)
 		}
 	}
-	l := p.firstBatch(before, func(*ref) bool { return true })
+	l, _ := p.firstBatch(before, func(*ref) bool { return true })
 	newest, err := p.newestIn(l, p.Settings(), before)
 	show("newest", newest, newest.Time >= 0, err)
 	return o

@@ -18,7 +18,11 @@ type located struct {
 	journal id.Journal
 }
 
-// plan lists the batches from the one that holds the offset on, within the limit; at
+// planned bounds the batches that are planned at a time. Of tiny ones there may be a million
+// within the limit, and more places than records.
+const planned = 1024
+
+// plan lists the first batches from the one that holds the offset on, within the limit; at
 // least one if one is wanted in any case. at is InTier if the offset is below what
 // the index has. s becomes the state.
 func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
@@ -37,7 +41,7 @@ func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err
 	}
 	refs, end := p.mu.tail.refs[i:], s.Readable(r.Stable)
 	n, size := 0, 0
-	for n < len(refs) && refs[n].base < end && (size+int(refs[n].size) <= r.Limit || r.Always && n == 0) {
+	for n < len(refs) && n < planned && refs[n].base < end && (size+int(refs[n].size) <= r.Limit || r.Always && n == 0) {
 		size += int(refs[n].size)
 		n++
 	}
@@ -94,24 +98,34 @@ func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error
 	if far {
 		began = time.Now()
 	}
-	for len(batches) > 0 {
-		if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
+	for {
+		more := len(batches) == planned
+		next := batches[len(batches)-1].end()
+		for len(batches) > 0 {
+			if d.Bytes > 0 && p.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
+				return Near, nil
+			}
+			n, err := p.take(d, batches)
+			switch {
+			case err == nil:
+			case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
+				return Near, nil
+			case errors.Is(err, wal.ErrGone):
+				return InTier, nil // recycled since: what is gone is in the tier
+			default:
+				d.Release()
+				return Near, err
+			}
+			batches = batches[n:]
+		}
+		if !more {
 			return Near, nil
 		}
-		n, err := p.take(d, batches)
-		switch {
-		case err == nil:
-		case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
-			return Near, nil
-		case errors.Is(err, wal.ErrGone):
-			return InTier, nil // recycled since: what is gone is in the tier
-		default:
-			d.Release()
-			return Near, err
+		rest := Reading{Offset: next, Limit: r.Limit - d.Bytes, Epoch: r.Epoch, Stable: r.Stable}
+		if batches, at, err = p.plan(&rest, s); err != nil || at == InTier || len(batches) == 0 {
+			return Near, nil // what was read is an answer; a reader that goes on gets the error
 		}
-		batches = batches[n:]
 	}
-	return Near, nil
 }
 
 // take reads the first batches, as many as are in one place.

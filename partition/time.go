@@ -42,7 +42,10 @@ func (p *Partition) findHere(ctx context.Context, from, at int64) (Stamp, bool, 
 	start = max(start, from)
 	from = start
 	for {
-		hit := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
+		hit, err := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
+		if err != nil {
+			return Stamp{}, false, err
+		}
 		if hit == nil || ctx.Err() != nil {
 			return Stamp{}, false, ctx.Err()
 		}
@@ -91,16 +94,19 @@ func (p *Partition) readable() (start int64, s *Settings) {
 }
 
 // firstBatch returns the first batch, from the one that holds offset on, that is
-// wanted.
-func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) *located {
+// wanted. It fails with wal.ErrGone if the index has dropped the offset, since the tier has it.
+func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) (*located, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i := p.mu.tail.find(offset); offset < p.mu.head.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
+		return nil, wal.ErrGone
+	}
 	for i := p.mu.tail.find(offset); i < len(p.mu.tail.refs); i++ {
 		if r := &p.mu.tail.refs[i]; wanted(r) {
-			return &located{*r, p.mu.tail.journal(r)}
+			return &located{*r, p.mu.tail.journal(r)}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 func (p *Partition) batch(l *located) (kafka.Batch, error) {
@@ -159,7 +165,10 @@ func (p *Partition) newestHere(ctx context.Context, from int64) (best Stamp, ok 
 	best.Time = -1
 	unsure := func(r *ref) bool { return r.base < start || !r.timeKnown() }
 	for from := start; ; {
-		hit := p.firstBatch(from, unsure)
+		hit, err := p.firstBatch(from, unsure)
+		if err != nil {
+			return best, false, err
+		}
 		if hit == nil {
 			break
 		}
@@ -170,12 +179,14 @@ func (p *Partition) newestHere(ctx context.Context, from int64) (best Stamp, ok 
 	}
 	newest, before := best.Time, best.Offset
 	var hit *located
-	p.firstBatch(start, func(r *ref) bool {
+	if _, err := p.firstBatch(start, func(r *ref) bool {
 		if !unsure(r) && (r.maxTime > newest || r.maxTime == newest && r.base < before) {
 			newest, before, hit = r.maxTime, r.base, &located{*r, p.mu.tail.journal(r)}
 		}
 		return false
-	})
+	}); err != nil {
+		return best, false, err
+	}
 	if hit != nil {
 		best, err = p.newerIn(hit, s, start, best)
 	}

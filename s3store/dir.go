@@ -58,10 +58,16 @@ func (d *dir) put(ctx context.Context, key string, body Body, op Op, place func(
 	}
 	defer os.Remove(written) // gone already if it was renamed
 	path := filepath.Join(d.objects, pathOf(key))
-	if err := d.inFolder(path, func() error { return place(written, path) }); err != nil {
+	err = d.inFolder(path, func() error { return place(written, path) })
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fileError(op, key, err)
 	}
-	return fileError(op, key, d.syncFolders(filepath.Dir(path)))
+	// Also if there was an object: callers take it for stored, and the attempt that put it may
+	// have failed before it synced the name.
+	if syncErr := d.syncFolders(filepath.Dir(path)); err == nil || syncErr != nil {
+		err = syncErr
+	}
+	return fileError(op, key, err)
 }
 
 // inFolder runs do when the folder of path exists. As Delete removes folders

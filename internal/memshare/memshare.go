@@ -28,7 +28,12 @@ type Part struct {
 	Bytes int64 // of memory
 }
 
-func (p *Pool) bytes(value int64) int64 { return int64(math.Ceil(float64(value) * p.Cost)) }
+// bytes returns what a value takes; mostBytes if it is more, so that sums don't overflow.
+func (p *Pool) bytes(value int64) int64 {
+	return int64(min(math.Ceil(float64(value)*p.Cost), mostBytes))
+}
+
+const mostBytes = 1 << 56
 
 // within returns the largest value that so many bytes suffice for, but at least the floor.
 func (p *Pool) within(bytes int64) int64 {
