@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -498,6 +499,26 @@ func TestMembersBytesAreBounded(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := d.driver.Size(); n != 0 {
 			t.Errorf("%d bytes are counted without members", n)
+		}
+	})
+}
+
+// Small joins find room when large ones don't, but no more than as much again.
+func TestSmallMembersAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		d.cfg.MembersBytes = 1 << 20
+		d.restart()
+		join := func(n, bytes int) error {
+			return d.Join(t.Context(), fmt.Sprint("g", n), classic.Join{ClientID: "c", SessionTimeout: 10 * time.Second, RebalanceTimeout: time.Second,
+				ProtocolType: "consumer", Protocols: []classic.Protocol{{Name: "range", Metadata: metadataOf[:bytes]}}}).Err
+		}
+		n, small := 0, 0
+		for ; n < 1000 && join(n, 64<<10) == nil; n++ {
+		}
+		for ; small < 1000 && join(n+small, 8<<10) == nil; small++ {
+		}
+		if size := d.driver.Size(); n == 0 || small == 0 || size < d.cfg.MembersBytes || size > 2*d.cfg.MembersBytes {
+			t.Errorf("%d large members and %d small ones have %d bytes", n, small, size)
 		}
 	})
 }
