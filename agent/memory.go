@@ -69,7 +69,7 @@ const leastMemory = 256 << 20
 
 // perConnection is what an open connection of a client takes: two goroutines, a buffer and a
 // queue.
-const perConnection = 32 << 10
+const perConnection = 48 << 10
 
 // leastReadChunk is the smallest chunk in which objects are read.
 const leastReadChunk = 1 << 20
@@ -102,7 +102,7 @@ func (c *Config) shared() []shared {
 		pool("small_requests", "kafka.small_request_memory_bytes", c.Kafka.SmallRequestBytes, 8<<20, d.Kafka.SmallRequestBytes, 0.06, 1, true, setter(&c.Kafka.SmallRequestBytes)),
 		pool("fetch_answers", "kafka.fetch_memory_bytes", c.Kafka.FetchMemoryBytes, 8<<20, d.Kafka.FetchMemoryBytes, 0.06, 1, true, setter(&c.Kafka.FetchMemoryBytes)),
 		pool("decompression", "produce.decompress_bytes", c.Produce.DecompressBytes, 24<<20, d.Produce.DecompressBytes, 0.06, 1, true, setter(&c.Produce.DecompressBytes)),
-		pool("connections", "kafka.max_connections", int64(c.Kafka.MaxConnections), 256, int64(d.Kafka.MaxConnections), 0.04, perConnection, true, setter(&c.Kafka.MaxConnections)),
+		pool("connections", "kafka.max_connections", int64(c.Kafka.MaxConnections), 170, int64(d.Kafka.MaxConnections), 0.04, perConnection, true, setter(&c.Kafka.MaxConnections)),
 	}
 	all[len(all)-1].Step = 1
 	if c.Replication.Factor > 1 {

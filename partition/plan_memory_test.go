@@ -46,3 +46,22 @@ func TestPlanOfTinyBatchesTakesLittle(t *testing.T) {
 		t.Errorf("a read that returns nothing takes %d KiB, for %d KiB of records in %d batches", n>>10, size>>10, batches)
 	}
 }
+
+// A batch that is as large as what may be copied is read in the end, though others that copy a
+// little never stop.
+func TestLargeBatchesAreCopiedBesideSmallOnes(t *testing.T) {
+	c := NewCopies(8 << 20)
+	const little = 16 << 10
+	held := 0
+	for range 100_000 {
+		for held < 3 && c.take(little) { // three readers of little, each of which goes on at once
+			held++
+		}
+		if c.take(8 << 20) {
+			return
+		}
+		c.give(little)
+		held--
+	}
+	t.Error("the large batch was never copied")
+}

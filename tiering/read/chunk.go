@@ -163,6 +163,12 @@ func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 	if k.Codec == object.CodecRaw {
 		return l.memory.adopt(stored), nil
 	}
+	select { // they go beyond the budget, so they are few at a time
+	case l.inflating <- struct{}{}:
+		defer func() { <-l.inflating }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	b := l.memory.force(int(k.Raw))
 	if err := l.inflate(o, k, stored, b.b); err != nil {
 		b.release()
