@@ -54,7 +54,7 @@ func (p *Partition) readTier(ctx context.Context, r *Reading) (d Data, err error
 		return d, nil
 	case errors.Is(err, read.ErrBelowStart):
 		err = fmt.Errorf("%w: %w", ErrOutOfRange, err)
-	case errors.Is(err, read.ErrBusy) || errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, read.ErrBusy) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled): // the client left, or waits no longer
 		err = nil
 	case errors.Is(err, object.ErrHole):
 		err = p.foundHole(ctx, found)
