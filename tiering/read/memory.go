@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // memory is the budget of the read path: every buffer that it holds, caches or
@@ -20,6 +21,11 @@ type memory struct {
 		lent  int64         // of it: of buffers that answers hold
 		queue []*admission  // in order of arrival
 		short chan struct{} // closed while a caller is in the queue
+
+		// The largest batch that its answer must have and that could not be lent, and until when room is
+		// kept for it.
+		hungry      int64
+		hungryUntil time.Time
 	}
 }
 
@@ -221,7 +227,7 @@ func (m *memory) lend(b *buffer, size int) bool {
 	if int64(size) < b.cap/2 {
 		most = m.freelyLent()
 	}
-	if m.mu.lent+more > most {
+	if m.mu.lent+more > most-m.kept(more) {
 		return false
 	}
 	b.lent++
@@ -230,13 +236,21 @@ func (m *memory) lend(b *buffer, size int) bool {
 	return true
 }
 
-// lendCopy gives an answer a buffer of its own, nil if that would be too much.
-func (m *memory) lendCopy(p []byte) *buffer {
+// lendCopy gives an answer a buffer of its own, nil if that would be too much. Room is kept for
+// a batch that its answer must have: many small ones would never leave a large one any. One
+// that is larger than all that may be lent goes alone.
+func (m *memory) lendCopy(p []byte, must bool) *buffer {
 	n := int64(len(p))
 	m.mu.Lock()
-	if m.mu.lent+n > m.mostLent() {
+	if m.mu.lent+n > m.mostLent()-m.kept(n) && !(must && m.mu.lent == 0) {
+		if must && n > leastShare && n >= m.mu.hungry {
+			m.mu.hungry, m.mu.hungryUntil = n, time.Now().Add(keepRoomFor)
+		}
 		m.mu.Unlock()
 		return nil
+	}
+	if n >= m.mu.hungry {
+		m.mu.hungry = 0
 	}
 	m.mu.lent += n
 	m.mu.Unlock()
@@ -260,7 +274,18 @@ func (m *memory) takeBack(b *buffer) {
 func (m *memory) share() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return int(max(0, m.mostLent()-m.mu.lent) / 4)
+	return int(max(0, m.mostLent()-m.kept(0)-m.mu.lent) / 4)
+}
+
+// keepRoomFor is how long room is kept for a piece that found none. Its client asks again by then.
+const keepRoomFor = time.Second
+
+// kept returns how much room a loan of n bytes must leave for a larger one; the lock is held.
+func (m *memory) kept(n int64) int64 {
+	if m.mu.hungry <= n || time.Now().After(m.mu.hungryUntil) {
+		return 0
+	}
+	return m.mu.hungry
 }
 
 func (b *buffer) retain() { b.refs.Add(1) }

@@ -119,7 +119,7 @@ func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limi
 }
 
 func (r *Reader) explain(err error, o metadata.Object, k *object.Block) error {
-	if err == errFull {
+	if err == errFull || err == ErrBusy {
 		return err
 	}
 	return &object.CorruptError{Key: object.Key(o), At: k.At, Err: err}
@@ -158,63 +158,84 @@ func (d *Data) take(p []byte, b *buffer, k *object.Block, limit int) error {
 			from += len(batch)
 		}
 	}
-	if d.Bytes+len(p)-from <= limit {
-		d.lend(p[from:], b, limit)
+	if d.Bytes+len(p)-from <= limit && d.lend(p[from:], b, limit, false) {
 		d.Next = k.End
 		return nil
 	}
 	return d.takeSome(p[from:], b, limit)
 }
 
-// takeSome adds as many batches as fit, at least one if there are none yet.
+// takeSome adds as many batches as fit, at least one if there are none yet; ErrBusy if there
+// is no memory for that one.
 func (d *Data) takeSome(p []byte, b *buffer, limit int) error {
-	n, next := 0, d.Next
+	n, next, err := d.fitting(p, limit)
+	if err == nil && !d.lend(p[:n], b, limit, false) {
+		if d.Bytes > 0 {
+			return errFull
+		}
+		if n, next, err = d.fitting(p, 1); err == nil && !d.lend(p[:n], b, n, true) {
+			return ErrBusy
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		d.Next = next
+	}
+	return errFull
+}
+
+// fitting returns the size of the first batches that fit, one at least if there are none yet,
+// and the offset after them.
+func (d *Data) fitting(p []byte, limit int) (n int, next int64, err error) {
+	next = d.Next
 	for n < len(p) {
 		batch, _, err := kafka.Next(p[n:])
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		if batch.NextOffset() <= next {
-			return fmt.Errorf("batch up to %d behind offset %d: %w", batch.NextOffset(), next, kafka.ErrCorrupt)
+			return 0, 0, fmt.Errorf("batch up to %d behind offset %d: %w", batch.NextOffset(), next, kafka.ErrCorrupt)
 		}
 		if d.Bytes+n+len(batch) > limit && d.Bytes+n > 0 {
 			break
 		}
 		n, next = n+len(batch), batch.NextOffset()
 	}
-	if n > 0 {
-		d.lend(p[:n], b, limit)
-		d.Next = next
-	}
-	return errFull
+	return n, next, nil
 }
 
 // lend adds a piece of a buffer: itself, or a copy where little is to be taken of it or
-// much is lent. What is neither lent nor counted is little (Share), as is what one
-// batch takes.
-func (d *Data) lend(p []byte, b *buffer, limit int) {
+// much is lent. What is neither lent nor counted is little (leastShare). It reports false if
+// there is no memory for the piece; for one that the answer must have, room is kept.
+func (d *Data) lend(p []byte, b *buffer, limit int, must bool) bool {
 	if len(p) == 0 {
-		return
+		return true
 	}
-	size := max(limit-d.Bytes, len(p))
-	d.Bytes += len(p)
 	if len(p) < copyBelow {
+		d.Bytes += len(p)
 		d.Pieces = append(d.Pieces, append([]byte(nil), p...))
-		return
+		return true
 	}
 	if n := len(d.lent); n > 0 && d.lent[n-1] == b {
 		if last := d.Pieces[len(d.Pieces)-1]; cap(last) > len(last) && &last[:len(last)+1][len(last)] == &p[0] {
+			d.Bytes += len(p)
 			d.Pieces[len(d.Pieces)-1] = last[:len(last)+len(p)]
-			return
+			return true
 		}
 	}
-	if b.home.lend(b, size) {
+	if b.home.lend(b, max(limit-d.Bytes, len(p))) {
 		d.lent = append(d.lent, b)
-	} else if own := b.home.lendCopy(p); own != nil {
+	} else if own := b.home.lendCopy(p, must); own != nil {
 		d.lent = append(d.lent, own)
 		p = own.b
-	} else {
+	} else if len(p) <= leastShare {
 		p = append([]byte(nil), p...)
+	} else {
+		return false
 	}
+	d.Bytes += len(p)
 	d.Pieces = append(d.Pieces, p)
+	return true
 }
