@@ -173,9 +173,10 @@ func (api *topicAPIs) replicas() int {
 
 func (api *topicAPIs) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
 	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, int16(api.replicas())
+	defaults := api.view.BrokerSettings(api.self.String())
 	for i := range cluster.TopicDefinitions() {
 		d := &cluster.TopicDefinitions()[i]
-		value, from := api.view.Lookup(t.Config, api.self.String(), d)
+		value, from := defaults.Lookup(t.Config, d)
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.Source = d.Name, &value, int8(sourceOf(from))
 		rt.Configs = append(rt.Configs, c)

@@ -121,16 +121,16 @@ func (api *configAPIs) checkBroker(name string) error {
 func (api *configAPIs) topicSettings(t *cluster.Topic) []setting {
 	defs := cluster.TopicDefinitions()
 	out := make([]setting, 0, len(defs))
-	self := api.self.String()
+	defaults := api.view.BrokerSettings(api.self.String())
 	for i := range defs {
 		d := &defs[i]
 		s := setting{def: d}
-		s.value, s.from = api.view.Lookup(t.Config, self, d)
+		s.value, s.from = defaults.Lookup(t.Config, d)
 		if v, ok := t.Config[d.Name]; ok {
 			s.synonyms = append(s.synonyms, synonym{d.Name, v, "topic"})
 		}
 		if d.Synonym != "" {
-			s.synonyms = append(s.synonyms, api.brokerSynonyms(d, self)...)
+			s.synonyms = append(s.synonyms, brokerSynonyms(d, defaults)...)
 		}
 		out = append(out, s)
 	}
@@ -139,13 +139,11 @@ func (api *configAPIs) topicSettings(t *cluster.Topic) []setting {
 
 // brokerSynonyms lists a broker's values for a topic's setting, the strongest
 // first.
-func (api *configAPIs) brokerSynonyms(d *cluster.Definition, broker string) (out []synonym) {
-	if broker != "" {
-		if v, ok := api.view.BrokerSettings(broker)[d.Synonym]; ok {
-			out = append(out, synonym{d.Synonym, v, "broker"})
-		}
+func brokerSynonyms(d *cluster.Definition, s cluster.BrokerSettings) (out []synonym) {
+	if v, ok := s.Own[d.Synonym]; ok {
+		out = append(out, synonym{d.Synonym, v, "broker"})
 	}
-	if v, ok := api.view.BrokerSettings("")[d.Synonym]; ok {
+	if v, ok := s.All[d.Synonym]; ok {
 		out = append(out, synonym{d.Synonym, v, "all"})
 	}
 	return append(out, synonym{d.Synonym, d.Default, ""})
@@ -172,10 +170,10 @@ func (api *configAPIs) groupSettings(group string) []setting {
 // ("") only what was set.
 func (api *configAPIs) brokerSettings(broker string) []setting {
 	var out []setting
-	defs := cluster.BrokerDefinitions()
+	defs, dynamic := cluster.BrokerDefinitions(), api.view.BrokerSettings(broker)
 	for i := range defs {
 		d := &defs[i]
-		s := setting{def: d, value: d.Default, synonyms: api.brokerSynonyms(&cluster.Definition{Synonym: d.Name, Default: d.Default}, broker)}
+		s := setting{def: d, value: d.Default, synonyms: brokerSynonyms(&cluster.Definition{Synonym: d.Name, Default: d.Default}, dynamic)}
 		s.value, s.from = s.synonyms[0].value, s.synonyms[0].from
 		if broker != "" || s.from != "" {
 			out = append(out, s)
