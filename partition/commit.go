@@ -75,7 +75,7 @@ func (p *Partition) reachedTier(from, end int64) {
 
 // Read fills buf with a pending batch.
 func (p *Partition) Read(_ context.Context, b object.Batch, buf []byte) error {
-	return p.readAt(buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
+	return readAt(p.deps.Local, buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
 }
 
 // Needs tells, for each journal that holds something which is not in the tier,

@@ -41,10 +41,10 @@ func (p *Partition) Lost(next int64, epoch id.Epoch) error {
 }
 
 // readAt fills buf with a batch.
-func (p *Partition) readAt(buf []byte, j id.Journal, pos wal.Pos, base, end int64, epoch id.Epoch) error {
+func readAt(local Local, buf []byte, j id.Journal, pos wal.Pos, base, end int64, epoch id.Epoch) error {
 	if j == nowhere {
 		copy(buf, kafka.Empty(base, end, int32(epoch)))
 		return nil
 	}
-	return p.deps.Local.ReadAt(j, buf, pos)
+	return local.ReadAt(j, buf, pos)
 }
