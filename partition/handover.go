@@ -68,7 +68,7 @@ func (p *Partition) Quiet(ctx context.Context) error {
 
 // noteQuiet tells those that wait for Quiet that nothing is on its way, if that is so.
 func (p *Partition) noteQuiet() {
-	if p.mu.quiet != nil && (p.mu.high == p.mu.next || p.mu.closed != nil) {
+	if p.mu.quiet != nil && (p.mu.log.high == p.mu.log.next || p.mu.log.closed != nil) {
 		close(p.mu.quiet)
 		p.mu.quiet = nil
 	}
@@ -79,7 +79,7 @@ func (p *Partition) noteQuiet() {
 func (p *Partition) HandOver(ctx context.Context, to id.Incarnation, broker id.Broker) error {
 	err := p.UpdateHead(ctx, func(h *metadata.Head) error {
 		p.mu.Lock()
-		end, paused := p.mu.next, p.mu.paused != nil
+		end, paused := p.mu.log.next, p.mu.paused != nil
 		p.mu.Unlock()
 		if !paused || h.TieredEnd != end {
 			return fmt.Errorf("hand over %v: the log ends at %d, the tier at %d", p.id, end, h.TieredEnd)

@@ -112,12 +112,7 @@ type Partition struct {
 	mu struct {
 		sync.Mutex
 		settings  *Settings
-		closed    error // why nothing is done any more; nil while owned
-		epoch     id.Epoch
-		next      int64 // offset of the next append
-		high      int64 // high watermark: everything below is committed
-		logStart  int64
-		tail      tail
+		log       log
 		work      Work          // since the partition was opened
 		waiting   int64         // bytes that are committed and not in the tier
 		since     int64         // since when, in ms
@@ -126,8 +121,6 @@ type Partition struct {
 		quiet     chan struct{} // not nil: to be closed when all is committed
 		producers producers
 		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
-		head      *metadata.Head     // as last committed; never changed in place
-		rev       metadata.Revision
 	}
 	commit chan struct{} // holds one token: its holder may change the head
 }
@@ -150,11 +143,7 @@ type Done interface {
 func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
-	n.mu.closed = ErrNotOwner
-	n.mu.epoch = head.Epoch
-	n.mu.next, n.mu.high = head.TieredEnd, head.TieredEnd
-	n.mu.logStart = head.LogStart
-	n.mu.head, n.mu.rev = head, rev
+	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, rev: rev}
 	n.mu.watchers = map[*Watcher]int64{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
@@ -190,16 +179,16 @@ func (p *Partition) Settings() *Settings {
 func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if rec.End() <= p.mu.next {
+	if rec.End() <= p.mu.log.next {
 		p.adopted(rec)
 		return nil
 	}
-	if rec.Base != p.mu.next {
-		return errGap(p.id, p.mu.next, rec.Base)
+	if rec.Base != p.mu.log.next {
+		return errGap(p.id, p.mu.log.next, rec.Base)
 	}
-	p.mu.next = rec.End()
-	p.mu.high = p.mu.next
-	p.mu.tail.push(j, refOf(rec, pos))
+	p.mu.log.next = rec.End()
+	p.mu.log.high = p.mu.log.next
+	p.mu.log.tail.push(j, refOf(rec, pos))
 	p.awaitTier(int64(rec.Size))
 	p.adopted(rec)
 	return nil
@@ -214,17 +203,8 @@ func (p *Partition) adopted(rec *wal.Record) {
 func (p *Partition) Serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	head := cloneHead(p.mu.head)
-	head.Settle(func(e id.Epoch) int64 {
-		for _, r := range p.mu.tail.refs {
-			if r.epoch >= e {
-				return r.base
-			}
-		}
-		return p.mu.next
-	})
-	p.mu.head = head
-	p.mu.closed = nil
+	p.mu.log.settle()
+	p.mu.log.closed = nil
 }
 
 // Close ends everything with ErrNotOwner: waiting appends and watchers are woken.
@@ -234,9 +214,9 @@ func (p *Partition) Close() { p.fail(ErrNotOwner) }
 // append can come in between.
 func (p *Partition) Retire() bool {
 	p.mu.Lock()
-	all := p.mu.next == p.mu.head.TieredEnd
-	if all && p.mu.closed == nil {
-		p.mu.closed = ErrNotOwner
+	all := p.mu.log.next == p.mu.log.head.TieredEnd
+	if all && p.mu.log.closed == nil {
+		p.mu.log.closed = ErrNotOwner
 	}
 	p.mu.Unlock()
 	if all {
@@ -247,8 +227,8 @@ func (p *Partition) Retire() bool {
 
 func (p *Partition) fail(err error) {
 	p.mu.Lock()
-	if p.mu.closed == nil {
-		p.mu.closed = err
+	if p.mu.log.closed == nil {
+		p.mu.log.closed = err
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
@@ -268,25 +248,13 @@ func (p *Partition) fail(err error) {
 func (p *Partition) CheckEpoch(e id.Epoch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.checkEpoch(e)
-}
-
-func (p *Partition) checkEpoch(e id.Epoch) error {
-	switch {
-	case p.mu.closed != nil:
-		return p.mu.closed
-	case e == id.NoEpoch || e == p.mu.epoch:
-		return nil
-	case e < p.mu.epoch:
-		return ErrFencedEpoch
-	}
-	return ErrUnknownEpoch
+	return p.mu.log.checkEpoch(e)
 }
 
 // Producers lists the idempotent producers that are known, for DescribeProducers.
 func (p *Partition) Producers() []object.Producer {
 	p.mu.Lock()
-	all, end := p.mu.producers.copy(), p.mu.next
+	all, end := p.mu.producers.copy(), p.mu.log.next
 	p.mu.Unlock()
 	return snapshot(all, end)
 }
@@ -322,7 +290,7 @@ func (p *Partition) Fetched(bytes, records int64) {
 func (p *Partition) Head() *metadata.Head {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.head
+	return p.mu.log.head
 }
 
 var _ manifest.Owned = (*Partition)(nil)

@@ -24,35 +24,15 @@ func (l *located) read(local Local) (kafka.Batch, error) {
 	return b, nil
 }
 
-// plan lists the batches from the one that holds the offset on, within the limit; at
-// least one if one is wanted in any case. at is InTier if the offset is below what
-// the index has. s becomes the state.
+// plan is log.plan, and counts what is to be read.
 func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	*s = p.state()
-	if err := p.checkEpoch(r.Epoch); err != nil {
-		return nil, Near, err
+	batches, size, at, err := p.mu.log.plan(r, s)
+	if err == nil && at == Near {
+		p.worked(int64(size))
 	}
-	if r.Offset < s.LogStart || r.Offset > s.High {
-		return nil, Near, ErrOutOfRange
-	}
-	i := p.mu.tail.find(r.Offset)
-	if r.Offset < s.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > r.Offset) {
-		return nil, InTier, nil
-	}
-	refs, end := p.mu.tail.refs[i:], s.Readable(r.Stable)
-	n, size := 0, 0
-	for n < len(refs) && refs[n].base < end && (size+int(refs[n].size) <= r.Limit || r.Always && n == 0) {
-		size += int(refs[n].size)
-		n++
-	}
-	batches = make([]located, n)
-	for k := range batches {
-		batches[k] = located{refs[k], p.mu.tail.journal(&refs[k])}
-	}
-	p.worked(int64(size))
-	return batches, Near, nil
+	return batches, at, err
 }
 
 // remoteAt reports whether what is at offset has to be asked of a peer.
@@ -61,12 +41,7 @@ func (p *Partition) remoteAt(offset int64) bool {
 		return false
 	}
 	p.mu.Lock()
-	var j id.Journal
-	i := p.mu.tail.find(offset)
-	found := i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base <= offset
-	if found {
-		j = p.mu.tail.journal(&p.mu.tail.refs[i])
-	}
+	j, found := p.mu.log.tail.at(offset)
 	p.mu.Unlock()
 	return found && p.deps.remote(j)
 }

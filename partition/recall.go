@@ -40,7 +40,7 @@ func (p *Partition) Recall(ctx context.Context) error {
 	defer cancel()
 	for {
 		p.mu.Lock()
-		whole, head := p.mu.producers.whole, p.mu.head
+		whole, head := p.mu.producers.whole, p.mu.log.head
 		p.mu.Unlock()
 		if whole {
 			return nil

@@ -62,6 +62,15 @@ func (t *tail) find(offset int64) int {
 	return sort.Search(len(t.refs), func(i int) bool { return t.refs[i].end() > offset })
 }
 
+// at returns the journal of the batch that holds offset, if the index has it.
+func (t *tail) at(offset int64) (j id.Journal, ok bool) {
+	i := t.find(offset)
+	if i == len(t.refs) || t.refs[i].base > offset {
+		return j, false
+	}
+	return t.journal(&t.refs[i]), true
+}
+
 func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link-t.first] }
 
 // needs tells, for each journal that holds something from offset on, the first

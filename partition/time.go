@@ -45,7 +45,7 @@ type timeSearch struct {
 func (p *Partition) searchFrom(offset int64) timeSearch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return timeSearch{p, max(p.mu.logStart, offset), batchLimit(p.mu.settings)}
+	return timeSearch{p, max(p.mu.log.start, offset), batchLimit(p.mu.settings)}
 }
 
 // first returns the first record whose timestamp is at least at. wal.ErrGone: a file
@@ -95,8 +95,8 @@ func (ts timeSearch) learn(l *located, b kafka.Batch) {
 	p := ts.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := p.mu.tail.find(l.base); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base == l.base {
-		p.mu.tail.refs[i].know(newest)
+	if i := p.mu.log.tail.find(l.base); i < len(p.mu.log.tail.refs) && p.mu.log.tail.refs[i].base == l.base {
+		p.mu.log.tail.refs[i].know(newest)
 	}
 }
 
@@ -105,9 +105,9 @@ func (ts timeSearch) batch(offset int64, wanted func(*ref) bool) *located {
 	p := ts.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := p.mu.tail.find(offset); i < len(p.mu.tail.refs); i++ {
-		if r := &p.mu.tail.refs[i]; wanted(r) {
-			return &located{*r, p.mu.tail.journal(r)}
+	for i := p.mu.log.tail.find(offset); i < len(p.mu.log.tail.refs); i++ {
+		if r := &p.mu.log.tail.refs[i]; wanted(r) {
+			return &located{*r, p.mu.log.tail.journal(r)}
 		}
 	}
 	return nil
@@ -171,7 +171,7 @@ func (ts timeSearch) newest(ctx context.Context) (best Stamp, ok bool, err error
 	var hit *located
 	ts.batch(ts.start, func(r *ref) bool {
 		if !unsure(r) && (r.maxTime > newest || r.maxTime == newest && r.base < before) {
-			newest, before, hit = r.maxTime, r.base, &located{*r, ts.p.mu.tail.journal(r)}
+			newest, before, hit = r.maxTime, r.base, &located{*r, ts.p.mu.log.tail.journal(r)}
 		}
 		return false
 	})
