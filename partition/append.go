@@ -69,7 +69,7 @@ func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 		p.mu.Unlock()
 		return err
 	}
-	if p.mu.paused != nil {
+	if p.mu.gate.paused != nil {
 		p.mu.Unlock()
 		return errPaused
 	}
@@ -81,7 +81,11 @@ func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 		}
 		if repeated != nil {
 			base := repeated.Base
-			waits := p.await(base, base+int64(b.LastDelta())+1, done)
+			end := base + int64(b.LastDelta()) + 1
+			waits := end > p.mu.log.high
+			if waits {
+				p.mu.pending.insert(waiter{end, base, done})
+			}
 			p.mu.Unlock()
 			if !waits {
 				done.Appended(base, nil)
@@ -92,21 +96,6 @@ func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 	err := p.store(b, done)
 	p.mu.Unlock()
 	return err
-}
-
-// await queues done until the high watermark reaches end, if it hasn't yet.
-func (p *Partition) await(base, end int64, done Done) bool {
-	if end <= p.mu.log.high {
-		return false
-	}
-	i := len(p.mu.pending)
-	for i > 0 && p.mu.pending[i-1].end > end {
-		i--
-	}
-	p.mu.pending = append(p.mu.pending, waiter{})
-	copy(p.mu.pending[i+1:], p.mu.pending[i:])
-	p.mu.pending[i] = waiter{end, base, done}
-	return true
 }
 
 func (p *Partition) store(b admitted, done Done) error {
@@ -153,24 +142,16 @@ func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()
 	p.mu.log.tail.push(j, refOf(rec, pos))
-	p.awaitTier(int64(rec.Size))
-	p.worked(int64(rec.Size))
+	p.mu.backlog.add(int64(rec.Size), p.deps.Clock)
+	p.mu.work.count(int64(rec.Size))
 	if p.traffic != nil {
 		p.traffic.In(int64(rec.Size), int64(rec.Count))
 	}
 	p.mu.log.high = max(p.mu.log.high, rec.End())
-	p.noteQuiet()
-	ready := 0
-	for ready < len(p.mu.pending) && p.mu.pending[ready].end <= p.mu.log.high {
-		ready++
-	}
+	p.mu.gate.settle(p.mu.log.quiet())
 	var one [1]waiter
-	told := one[:0]
-	if p.mu.log.closed == nil || ready > 0 {
-		told = append(told, p.mu.pending[:ready]...)
-		p.mu.pending = append(p.mu.pending[:0], p.mu.pending[ready:]...)
-	}
-	p.tellWatchers(int64(rec.Size))
+	told := p.mu.pending.take(one[:0], p.mu.log.high)
+	p.mu.watchers.tell(int64(rec.Size))
 	p.mu.Unlock()
 	a.free()
 	for i := range told {

@@ -52,25 +52,7 @@ func (p *Partition) PendingBytes() (bytes, oldest int64) {
 	if p.mu.log.closed != nil {
 		return 0, 0
 	}
-	return p.mu.waiting, p.mu.since
-}
-
-// awaitTier counts bytes that became committed.
-func (p *Partition) awaitTier(n int64) {
-	if p.mu.waiting == 0 {
-		p.mu.since = p.deps.Clock()
-	}
-	p.mu.waiting += n
-}
-
-// reachedTier counts what is below end, and at or above from, as not waiting any more.
-func (p *Partition) reachedTier(from, end int64) {
-	for i := p.mu.log.tail.find(from); i < len(p.mu.log.tail.refs) && p.mu.log.tail.refs[i].base < end; i++ {
-		p.mu.waiting -= int64(p.mu.log.tail.refs[i].size)
-	}
-	if p.mu.since = 0; p.mu.waiting > 0 {
-		p.mu.since = p.deps.Clock()
-	}
+	return p.mu.backlog.bytes, p.mu.backlog.since
 }
 
 // Read fills buf with a pending batch.
@@ -182,7 +164,7 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if was := p.mu.log.head.TieredEnd; head.TieredEnd > was {
-		p.reachedTier(was, head.TieredEnd)
+		p.mu.backlog.sub(p.mu.log.tail.sizes(was, head.TieredEnd), p.deps.Clock)
 	}
 	p.mu.log.head, p.mu.log.rev = head, rev
 	p.mu.log.start = max(p.mu.log.start, head.LogStart)
@@ -198,14 +180,7 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 		}
 		return pos < floor
 	})
-	p.expireProducers()
-}
-
-// expireProducers forgets producers that wrote nothing for longer than the settings allow.
-func (p *Partition) expireProducers() {
-	if s := p.mu.settings; s.ProducerExpiryMs > 0 {
-		p.mu.producers.expire(p.deps.Clock() - s.ProducerExpiryMs)
-	}
+	p.mu.producers.expire(p.mu.settings, p.deps.Clock)
 }
 
 func cloneHead(h *metadata.Head) *metadata.Head {

@@ -31,6 +31,9 @@ func (l *log) checkEpoch(e id.Epoch) error {
 	return ErrUnknownEpoch
 }
 
+// quiet reports whether nothing is on its way: all is committed, or never will be.
+func (l *log) quiet() bool { return l.high == l.next || l.closed != nil }
+
 // settle notes in the head where each leader epoch began.
 func (l *log) settle() {
 	head := cloneHead(l.head)

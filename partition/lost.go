@@ -33,7 +33,7 @@ func (p *Partition) Lost(next int64, epoch id.Epoch) error {
 	for p.mu.log.next < next {
 		count := min(next-p.mu.log.next, math.MaxInt32)
 		p.mu.log.tail.push(nowhere, ref{base: p.mu.log.next, spans: uint32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
-		p.awaitTier(kafka.BatchHeaderBytes)
+		p.mu.backlog.add(kafka.BatchHeaderBytes, p.deps.Clock)
 		p.mu.log.next += count
 	}
 	p.mu.log.high = p.mu.log.next

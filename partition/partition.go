@@ -113,23 +113,14 @@ type Partition struct {
 		sync.Mutex
 		settings  *Settings
 		log       log
-		work      Work          // since the partition was opened
-		waiting   int64         // bytes that are committed and not in the tier
-		since     int64         // since when, in ms
-		pending   []waiter      // appends that wait for the high watermark, by offset
-		paused    chan struct{} // not nil: appends wait until it is closed
-		quiet     chan struct{} // not nil: to be closed when all is committed
+		work      Work // since the partition was opened
+		backlog   backlog
+		pending   waiters
+		gate      gate
 		producers producers
-		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
+		watchers  watchers
 	}
 	commit chan struct{} // holds one token: its holder may change the head
-}
-
-// waiter is an append that is to be answered.
-type waiter struct {
-	end  int64 // when the high watermark is at least this
-	base int64
-	done Done
 }
 
 // Done is called with the outcome of an append, exactly once, possibly before Append
@@ -144,7 +135,7 @@ func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision,
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
 	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, rev: rev}
-	n.mu.watchers = map[*Watcher]int64{}
+	n.mu.watchers = watchers{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
 	if deps.Traffic != nil {
@@ -179,24 +170,18 @@ func (p *Partition) Settings() *Settings {
 func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if rec.End() <= p.mu.log.next {
-		p.adopted(rec)
-		return nil
+	if rec.End() > p.mu.log.next {
+		if rec.Base != p.mu.log.next {
+			return errGap(p.id, p.mu.log.next, rec.Base)
+		}
+		p.mu.log.next = rec.End()
+		p.mu.log.high = p.mu.log.next
+		p.mu.log.tail.push(j, refOf(rec, pos))
+		p.mu.backlog.add(int64(rec.Size), p.deps.Clock)
 	}
-	if rec.Base != p.mu.log.next {
-		return errGap(p.id, p.mu.log.next, rec.Base)
-	}
-	p.mu.log.next = rec.End()
-	p.mu.log.high = p.mu.log.next
-	p.mu.log.tail.push(j, refOf(rec, pos))
-	p.awaitTier(int64(rec.Size))
-	p.adopted(rec)
-	return nil
-}
-
-// adopted notes a batch's producer; when it was appended isn't known any more.
-func (p *Partition) adopted(rec *wal.Record) {
+	// When it was appended isn't known any more.
 	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, p.deps.Clock())
+	return nil
 }
 
 // Serve begins to accept appends and reads, after all that is sealed was adopted.
@@ -232,11 +217,9 @@ func (p *Partition) fail(err error) {
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
-	p.resume() // to be answered
-	p.noteQuiet()
-	for w := range p.mu.watchers {
-		w.signal()
-	}
+	p.mu.gate.resume() // to be answered
+	p.mu.gate.settle(p.mu.log.quiet())
+	p.mu.watchers.wake()
 	p.mu.Unlock()
 	for _, w := range pending {
 		w.done.Appended(-1, err)
@@ -266,17 +249,17 @@ type Work struct {
 	Requests int64
 }
 
+// count counts one request.
+func (w *Work) count(bytes int64) {
+	w.Bytes += bytes
+	w.Requests++
+}
+
 // Work is the partition's since it was opened here.
 func (p *Partition) Work() Work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.work
-}
-
-// worked counts one request; the lock is held.
-func (p *Partition) worked(bytes int64) {
-	p.mu.work.Bytes += bytes
-	p.mu.work.Requests++
 }
 
 // Fetched counts what clients were sent of the partition.

@@ -30,7 +30,7 @@ func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err
 	defer p.mu.Unlock()
 	batches, size, at, err := p.mu.log.plan(r, s)
 	if err == nil && at == Near {
-		p.worked(int64(size))
+		p.mu.work.count(int64(size))
 	}
 	return batches, at, err
 }

@@ -73,6 +73,14 @@ func (t *tail) at(offset int64) (j id.Journal, ok bool) {
 
 func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link-t.first] }
 
+// sizes returns the size of the batches that begin below end, from the one that holds from on.
+func (t *tail) sizes(from, end int64) (n int64) {
+	for i := t.find(from); i < len(t.refs) && t.refs[i].base < end; i++ {
+		n += int64(t.refs[i].size)
+	}
+	return n
+}
+
 // needs tells, for each journal that holds something from offset on, the first
 // place of it.
 func (t *tail) needs(offset int64, each func(id.Journal, wal.Pos)) {

@@ -59,11 +59,21 @@ func (p *Partition) Unwatch(w *Watcher) {
 	p.mu.Unlock()
 }
 
-// tellWatchers counts bytes that were committed.
-func (p *Partition) tellWatchers(n int64) {
-	for w, room := range p.mu.watchers {
+// watchers are those of a partition, each with how many bytes more it takes of it.
+type watchers map[*Watcher]int64
+
+// tell counts bytes that were committed.
+func (ws watchers) tell(n int64) {
+	for w, room := range ws {
 		take := min(n, room)
-		p.mu.watchers[w] = room - take
+		ws[w] = room - take
 		w.add(take)
+	}
+}
+
+// wake signals all of them.
+func (ws watchers) wake() {
+	for w := range ws {
+		w.signal()
 	}
 }
