@@ -17,30 +17,18 @@ import (
 // Pending returns what is committed and not in the tier, from an offset on, at most
 // about limit bytes.
 func (p *Partition) Pending(from, limit int64) object.Run {
-	run, all := p.pending(from, limit)
-	if n := len(run.Batches); n > 0 {
-		run.Producers = snapshot(all, run.Batches[n-1].End)
+	var known []entry
+	p.mu.Lock()
+	run := object.Run{Batches: p.mu.log.pending(from, limit)}
+	n := len(run.Batches)
+	if n > 0 {
+		known = p.mu.producers.copy()
+	}
+	p.mu.Unlock()
+	if n > 0 {
+		run.Producers = snapshot(known, run.Batches[n-1].End)
 	}
 	return run
-}
-
-// pending is Pending without the producers, and these as they are.
-func (p *Partition) pending(from, limit int64) (run object.Run, all []entry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var size int64
-	for i := p.mu.log.tail.find(max(from, p.mu.log.head.TieredEnd)); i < len(p.mu.log.tail.refs); i++ {
-		r := &p.mu.log.tail.refs[i]
-		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
-			break
-		}
-		run.Batches = append(run.Batches, object.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
-			Location: object.Location{Journal: p.mu.log.tail.journal(r), Pos: uint64(r.pos)}})
-	}
-	if len(run.Batches) > 0 {
-		all = p.mu.producers.copy()
-	}
-	return run, all
 }
 
 // PendingBytes returns how much waits for the tier and since when, in ms. What is owned by

@@ -3,6 +3,7 @@ package partition
 import (
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/tiering/object"
 )
 
 // log is where a partition's log begins and ends, and where its batches are: the index of
@@ -118,6 +119,21 @@ func (l *log) plan(r *Reading, s *State) (batches []located, size int, at Place,
 		batches[k] = located{refs[k], l.tail.journal(&refs[k])}
 	}
 	return batches, size, Near, nil
+}
+
+// pending lists the batches that are not in the tier, from the one that holds an offset on,
+// at most about limit bytes.
+func (l *log) pending(from, limit int64) (batches []object.Batch) {
+	var size int64
+	for i := l.tail.find(max(from, l.head.TieredEnd)); i < len(l.tail.refs); i++ {
+		r := &l.tail.refs[i]
+		if size += int64(r.size); size > limit && len(batches) > 0 {
+			break
+		}
+		batches = append(batches, object.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
+			Location: object.Location{Journal: l.tail.journal(r), Pos: uint64(r.pos)}})
+	}
+	return batches
 }
 
 // epochAt is Partition.EpochAt.
