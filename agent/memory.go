@@ -169,7 +169,11 @@ func (c *Config) divide(size int64) (Memory, error) {
 	}
 	total := amount.Of(size)
 	if amount.Bytes == 0 {
-		total = max(total, min(leastMemory, size)) // small machines work, too
+		least := min(leastMemory, size) // small machines work, too
+		if amount.UpTo > 0 {
+			least = min(least, amount.UpTo)
+		}
+		total = max(total, least)
 	}
 	if size > 0 && amount.Bytes > size {
 		return Memory{}, fmt.Errorf("memory is %s: must be at most %s, which is what there is here", memshare.Text(total), memshare.Text(size))

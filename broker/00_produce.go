@@ -20,8 +20,19 @@ import (
 	"varve/partition"
 )
 
+// produceAPI serves Produce.
+type produceAPI struct {
+	opening     *opening
+	directory   *directory
+	view        *cluster.View
+	journal     Journal
+	maxThrottle time.Duration
+	metrics     *metrics
+}
+
 // produceCall is a produce request whose batches are on their way.
 type produceCall struct {
+	api     *produceAPI
 	c       *conn
 	out     response
 	request request
@@ -67,7 +78,7 @@ func (call *produceCall) release() {
 
 // produce appends every batch and queues the answer, which is ready when all are
 // committed. Requests of one connection overlap; their order is kept.
-func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
+func (api *produceAPI) produce(ctx context.Context, c *conn, r *request) error {
 	size := len(r.body)
 	if err := checkProduce(r.body, r.Version); err != nil {
 		return err
@@ -75,7 +86,7 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 	if r.Version < 3 {
 		return c.refuseOldProduce(r)
 	}
-	call := &produceCall{c: c, request: *r}
+	call := &produceCall{api: api, c: c, request: *r}
 	call.req.Version = r.Version
 	if err := kafka.Decode(r.body, &call.req); err != nil {
 		return err
@@ -86,7 +97,7 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 	call.out.expire = call.expire
 	call.slots = make([]produceSlot, slotsOf(&call.req))
 	call.left.Store(int32(len(call.slots)) + 1)
-	call.pause = b.pressure()
+	call.pause = api.pressure()
 	if call.req.Acks != 0 {
 		if err := c.queue(&call.out); err != nil {
 			return err
@@ -97,12 +108,12 @@ func (b *Broker) produce(ctx context.Context, c *conn, r *request) error {
 	slots := call.slots
 	for i := range call.req.Topics {
 		n := len(call.req.Topics[i].Partitions)
-		b.produceTopic(waiting, call, &call.req.Topics[i], slots[:n])
+		api.produceTopic(waiting, call, &call.req.Topics[i], slots[:n])
 		slots = slots[n:]
 	}
 	call.release()
 	if call.pause > 0 {
-		b.metrics.throttle.Add(call.pause.Seconds())
+		api.metrics.throttle.Add(call.pause.Seconds())
 		select { // Kafka mutes the channel
 		case <-time.After(call.pause):
 		case <-ctx.Done():
@@ -126,12 +137,12 @@ func slotsOf(req *kmsg.ProduceRequest) (n int) {
 }
 
 // pressure returns for how long to hold a producer back.
-func (b *Broker) pressure() time.Duration {
-	return time.Duration(float64(b.cfg.MaxThrottle) * b.deps.Journal.Pressure())
+func (api *produceAPI) pressure() time.Duration {
+	return time.Duration(float64(api.maxThrottle) * api.journal.Pressure())
 }
 
-func (b *Broker) produceTopic(ctx context.Context, call *produceCall, t *kmsg.ProduceRequestTopic, slots []produceSlot) {
-	topic, err := b.opening.topic(ctx, call.req.Version >= 13, t.Topic, t.TopicID)
+func (api *produceAPI) produceTopic(ctx context.Context, call *produceCall, t *kmsg.ProduceRequestTopic, slots []produceSlot) {
+	topic, err := api.opening.topic(ctx, call.req.Version >= 13, t.Topic, t.TopicID)
 	if err == kerr.UnknownTopicOrPartition && cluster.IsInternal(t.Topic) || topic != nil && cluster.IsInternal(topic.Name) {
 		err = kerr.InvalidTopicException
 	}
@@ -145,7 +156,7 @@ func (b *Broker) produceTopic(ctx context.Context, call *produceCall, t *kmsg.Pr
 			slot.at = id.Partition{Topic: topic.ID, Index: p.Partition}
 			slot.records, slot.size = recordsIn(p.Records), len(p.Records)
 		}
-		if err := b.appendTo(ctx, topic, err, slot, p.Records); err != nil {
+		if err := api.appendTo(ctx, topic, err, slot, p.Records); err != nil {
 			slot.Appended(-1, err)
 		}
 		p.Records = nil // the journal has a copy, and the answer may be long in coming
@@ -160,19 +171,19 @@ func recordsIn(b []byte) int32 {
 }
 
 // appendTo appends the one batch that a partition's records must be.
-func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, slot *produceSlot, records []byte) error {
+func (api *produceAPI) appendTo(ctx context.Context, topic *cluster.Topic, err error, slot *produceSlot, records []byte) error {
 	if err != nil {
 		return err
 	}
 	if slot.index < 0 || slot.index >= topic.Partitions {
 		return kerr.UnknownTopicOrPartition
 	}
-	p, err := b.opening.partition(ctx, slot.call.request.arrived, slot.at)
+	p, err := api.opening.partition(ctx, slot.call.request.arrived, slot.at)
 	if err != nil {
 		return err
 	}
 	if slot.call.req.Acks == -1 {
-		if err := b.inSync(p); err != nil {
+		if err := api.inSync(p); err != nil {
 			return err
 		}
 	}
@@ -193,12 +204,12 @@ func (b *Broker) appendTo(ctx context.Context, topic *cluster.Topic, err error, 
 
 // inSync refuses, as Kafka does, what asks for all acknowledgements while fewer members
 // of the journal's ensemble are alive than the topic demands.
-func (b *Broker) inSync(p *partition.Partition) error {
+func (api *produceAPI) inSync(p *partition.Partition) error {
 	want := p.Settings().MinInSync
 	if want <= 1 {
 		return nil // the owner itself is one
 	}
-	if n := b.deps.View.LiveMembers(p.Head().Owner); n < want {
+	if n := api.view.LiveMembers(p.Head().Owner); n < want {
 		return refuse(kerr.NotEnoughReplicas, "%d of the journal's members are alive, min.insync.replicas is %d", n, want)
 	}
 	return nil
@@ -230,7 +241,7 @@ func (call *produceCall) answer() {
 }
 
 func (call *produceCall) count() {
-	m := call.c.b.metrics
+	m := call.api.metrics
 	for i := range call.slots {
 		if s := &call.slots[i]; s.err == nil {
 			m.records.Add(float64(s.records))
@@ -279,14 +290,13 @@ func (s *produceSlot) fill(p *kmsg.ProduceResponseTopicPartition, index int32, r
 		}
 	}
 	if code == kerr.NotLeaderForPartition {
-		b := s.call.c.b
-		b.hintProduce(s.call.request.caller, s.at, p, resp)
+		s.call.api.hintProduce(s.call.request.caller, s.at, p, resp)
 	}
 }
 
 // hintProduce names the present leader (KIP-951).
-func (b *Broker) hintProduce(c *caller, at id.Partition, p *kmsg.ProduceResponseTopicPartition, resp *kmsg.ProduceResponse) {
-	o, ok := b.otherOwner(at)
+func (api *produceAPI) hintProduce(c *caller, at id.Partition, p *kmsg.ProduceResponseTopicPartition, resp *kmsg.ProduceResponse) {
+	o, ok := api.directory.otherOwner(at)
 	if !ok || resp.Version < 10 {
 		return
 	}
@@ -296,7 +306,7 @@ func (b *Broker) hintProduce(c *caller, at id.Partition, p *kmsg.ProduceResponse
 			return
 		}
 	}
-	if host, port, rack, ok := b.endpoint(c, o.Broker); ok {
+	if host, port, rack, ok := api.directory.endpoint(c, o.Broker); ok {
 		n := kmsg.NewProduceResponseBroker()
 		n.NodeID, n.Host, n.Port, n.Rack = int32(o.Broker), host, port, rack
 		resp.Brokers = append(resp.Brokers, n)

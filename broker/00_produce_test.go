@@ -20,7 +20,7 @@ func TestAppendsGoByThePartitionsClock(t *testing.T) {
 	const now, hour = 1_000_000_000_000, 3_600_000
 	f := newFetchBench(t, 1)
 	f.deps.Clock = func() int64 { return now }
-	f.b.opening = newOpening(&Deps{Partitions: f})
+	api := &produceAPI{opening: newOpening(&Deps{Partitions: f})}
 	send := func(s partition.Settings, at int64) (*produceSlot, error) {
 		s.MaxMessageBytes, s.KeepCompression = 1<<20, true
 		f.parts[0].Configure(&s)
@@ -31,7 +31,7 @@ func TestAppendsGoByThePartitionsClock(t *testing.T) {
 		slot := &produceSlot{call: &produceCall{request: request{arrived: time.Now()}}}
 		slot.call.req.Version, slot.call.req.Acks = 9, 1
 		slot.call.left.Store(2)
-		err = f.b.appendTo(t.Context(), &cluster.Topic{Topic: metadata.Topic{Partitions: 1}}, nil, slot, b)
+		err = api.appendTo(t.Context(), &cluster.Topic{Topic: metadata.Topic{Partitions: 1}}, nil, slot, b)
 		for _, commit := range f.held {
 			commit()
 		}

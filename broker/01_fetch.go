@@ -25,9 +25,20 @@ import (
 // transactions only (KIP-98).
 const readCommitted = 1
 
+// fetchAPI serves Fetch.
+type fetchAPI struct {
+	opening   *opening
+	directory *directory
+	view      *cluster.View
+	sessions  *sessions
+	tierShare func() int // Deps.TierShare
+	maxBytes  int        // of an answer
+	metrics   *metrics
+}
+
 // fetchCall is a fetch request being worked on.
 type fetchCall struct {
-	b       *Broker
+	api     *fetchAPI
 	c       *conn
 	r       *request
 	req     kmsg.FetchRequest
@@ -49,8 +60,8 @@ type fetchPart struct {
 
 // fetch answers with what there is, or waits until there is enough. It queues
 // its own answer, whose records stay where they are until they are sent.
-func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
-	call := &fetchCall{b: b, c: c, r: r}
+func (api *fetchAPI) fetch(ctx context.Context, c *conn, r *request) error {
+	call := &fetchCall{api: api, c: c, r: r}
 	call.req.Version = r.Version
 	call.req.Default()
 	if err := kafka.Decode(r.body, &call.req); err != nil {
@@ -58,7 +69,7 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	}
 	r.body = nil
 	r.frame.free(true) // it may wait for long
-	call.limit = b.cfg.FetchMaxBytes
+	call.limit = api.maxBytes
 	if call.req.MaxBytes > 0 {
 		call.limit = min(call.limit, int(call.req.MaxBytes))
 	}
@@ -72,7 +83,7 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 	if err == nil {
 		call.collect(ctx)
 		resp = call.encode()
-		b.sessions.close(call.session)
+		api.sessions.close(call.session)
 	}
 	out := &response{frame: resp, req: r, release: func() {
 		call.releaseAll()
@@ -85,20 +96,20 @@ func (b *Broker) fetch(ctx context.Context, c *conn, r *request) error {
 // open finds the session and the partitions; an error is answered by resp.
 func (call *fetchCall) open(ctx context.Context) (resp [][]byte, err error) {
 	var wants []fetchWant
-	call.session, wants, err = call.b.sessions.open(&call.req)
+	call.session, wants, err = call.api.sessions.open(&call.req)
 	if err != nil {
 		return call.encodeError(codeOf(err)), err
 	}
 	call.parts = make([]*fetchPart, len(wants))
 	for i, w := range wants {
-		call.parts[i] = call.b.fetchPart(ctx, call.r.arrived, w, call.req.Version)
+		call.parts[i] = call.api.fetchPart(ctx, call.r.arrived, w, call.req.Version)
 	}
 	return nil, nil
 }
 
-func (b *Broker) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, version int16) *fetchPart {
+func (api *fetchAPI) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, version int16) *fetchPart {
 	fp := &fetchPart{want: w}
-	fp.topic, fp.err = b.opening.topic(ctx, version >= 13, w.name, w.topic)
+	fp.topic, fp.err = api.opening.topic(ctx, version >= 13, w.name, w.topic)
 	if fp.err != nil {
 		return fp
 	}
@@ -106,7 +117,7 @@ func (b *Broker) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, 
 		fp.err = kerr.UnknownTopicOrPartition
 		return fp
 	}
-	fp.p, fp.err = b.opening.partition(ctx, arrived, id.Partition{Topic: fp.topic.ID, Index: w.partition})
+	fp.p, fp.err = api.opening.partition(ctx, arrived, id.Partition{Topic: fp.topic.ID, Index: w.partition})
 	return fp
 }
 

@@ -131,7 +131,7 @@ func (call *fetchCall) news() [][]*fetchPart {
 }
 
 func (call *fetchCall) encodePart(p *pieces, fp *fetchPart) {
-	v, m := call.req.Version, call.b.metrics
+	v, m := call.req.Version, call.api.metrics
 	var code int16
 	high, stable, start := fp.state.High, fp.state.LastStable, fp.state.LogStart
 	if fp.err != nil {
@@ -179,9 +179,9 @@ func (call *fetchCall) encodeLeader(p *pieces, fp *fetchPart, code int16) {
 		return
 	}
 	at := id.Partition{Topic: fp.topic.ID, Index: fp.want.partition}
-	o, ok := call.b.otherOwner(at)
+	o, ok := call.api.directory.otherOwner(at)
 	if code == kerr.FencedLeaderEpoch.Code {
-		o, ok = call.b.deps.View.Owner(at)
+		o, ok = call.api.view.Owner(at)
 	}
 	if !ok {
 		p.tags(0)
@@ -202,10 +202,10 @@ func (call *fetchCall) encodeEndpoints(p *pieces) {
 		return
 	}
 	in := &pieces{flexible: true}
-	agents := call.b.deps.View.Agents()
+	agents := call.api.view.Agents()
 	in.length(len(agents))
 	for _, a := range agents {
-		host, port, rack, _ := call.b.endpoint(call.r.caller, a.Broker)
+		host, port, rack, _ := call.api.directory.endpoint(call.r.caller, a.Broker)
 		in.i32(int32(a.Broker))
 		in.str(host)
 		in.i32(port)

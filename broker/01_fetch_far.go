@@ -39,7 +39,7 @@ func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest in
 	ctx, cancel := context.WithTimeout(ctx, call.patience(always))
 	defer cancel()
 	// What is lent can't be read by others until the client has taken it.
-	rest = min(rest, call.b.deps.TierShare())
+	rest = min(rest, call.api.tierShare())
 	parts = parts[:max(1, min(len(parts), rest/leastFar))]
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, tierParallel)

@@ -26,7 +26,7 @@ const (
 	atEarliestWait  = -6 // KIP-1023: the first offset that is not in the tier
 )
 
-func (b *Broker) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
+func (api *logAPIs) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -35,7 +35,7 @@ func (b *Broker) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffse
 		rt := kmsg.NewListOffsetsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.listOffset(ctx, arrived, req, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.listOffset(ctx, arrived, req, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -43,16 +43,16 @@ func (b *Broker) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffse
 	return resp
 }
 
-func (b *Broker) listOffset(ctx context.Context, arrived time.Time, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
+func (api *logAPIs) listOffset(ctx context.Context, arrived time.Time, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
 	rp := kmsg.NewListOffsetsResponseTopicPartition()
 	rp.Partition, rp.Timestamp, rp.Offset, rp.LeaderEpoch = want.Partition, -1, -1, -1
-	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
+	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}
 	var found partition.Stamp
 	if err == nil {
-		found, err = b.offsetAt(ctx, p, want.Timestamp, req.IsolationLevel == readCommitted)
+		found, err = api.offsetAt(ctx, p, want.Timestamp, req.IsolationLevel == readCommitted)
 	}
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
@@ -66,7 +66,7 @@ var nowhere = partition.Stamp{Offset: -1, Time: -1, Epoch: id.NoEpoch}
 
 // offsetAt finds what a timestamp stands for. stable means that the client reads the records
 // of committed transactions only.
-func (b *Broker) offsetAt(ctx context.Context, p *partition.Partition, at int64, stable bool) (partition.Stamp, error) {
+func (api *logAPIs) offsetAt(ctx context.Context, p *partition.Partition, at int64, stable bool) (partition.Stamp, error) {
 	s := p.State()
 	place := func(offset int64) (partition.Stamp, error) {
 		return partition.Stamp{Offset: offset, Time: -1, Epoch: p.EpochAt(offset)}, nil

@@ -20,30 +20,40 @@ import (
 // noOperations means that authorized operations were not asked for.
 const noOperations = -2147483648
 
-func (b *Broker) metadata(ctx context.Context, c *caller, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
+// metadataAPIs serves what describes the cluster and its topics.
+type metadataAPIs struct {
+	opening    *opening
+	directory  *directory
+	view       *cluster.View
+	topics     *topicAPIs
+	autoCreate bool // topics that a client asks for
+	clusterID  string
+}
+
+func (api *metadataAPIs) metadata(ctx context.Context, c *caller, req *kmsg.MetadataRequest) *kmsg.MetadataResponse {
 	resp := kmsg.NewPtrMetadataResponse()
 	resp.Version = req.Version
-	for _, a := range b.deps.View.Agents() {
+	for _, a := range api.view.Agents() {
 		if host, port, rack, ok := pick(a, c.listener, c.reached); ok {
 			n := kmsg.NewMetadataResponseBroker()
 			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack
 			resp.Brokers = append(resp.Brokers, n)
 		}
 	}
-	resp.ClusterID = &b.deps.ClusterID
-	resp.ControllerID = b.controller()
+	resp.ClusterID = &api.clusterID
+	resp.ControllerID = api.directory.controller()
 	resp.AuthorizedOperations = noOperations
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
-		for _, t := range b.deps.View.Topics() {
-			resp.Topics = append(resp.Topics, b.topicMetadata(t))
+		for _, t := range api.view.Topics() {
+			resp.Topics = append(resp.Topics, api.topicMetadata(t))
 		}
 		return resp
 	}
 	ctx, cancel := context.WithTimeout(ctx, createPatience)
 	defer cancel()
-	create := b.cfg.AutoCreateTopics && (req.Version < 4 || req.AllowAutoTopicCreation)
+	create := api.autoCreate && (req.Version < 4 || req.AllowAutoTopicCreation)
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, b.oneTopic(ctx, c, req.Version, &req.Topics[i], create))
+		resp.Topics = append(resp.Topics, api.oneTopic(ctx, c, req.Version, &req.Topics[i], create))
 	}
 	return resp
 }
@@ -53,23 +63,23 @@ func (b *Broker) metadata(ctx context.Context, c *caller, req *kmsg.MetadataRequ
 const createPatience = 3 * time.Second
 
 // oneTopic answers for a topic that was asked for by name or id.
-func (b *Broker) oneTopic(ctx context.Context, c *caller, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
+func (api *metadataAPIs) oneTopic(ctx context.Context, c *caller, version int16, want *kmsg.MetadataRequestTopic, create bool) kmsg.MetadataResponseTopic {
 	byID := want.Topic == nil
 	var name string
 	if !byID {
 		name = *want.Topic
 	}
-	t, err := b.opening.topic(ctx, byID, name, want.TopicID)
+	t, err := api.opening.topic(ctx, byID, name, want.TopicID)
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && (cluster.CheckTopicName(name) != nil || cluster.IsInternal(name)) {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
-		t, err = b.autoCreate(ctx, c, name)
+		t, err = api.topics.autoCreate(ctx, c, name)
 		if err != nil && ctx.Err() != nil {
 			err = kerr.LeaderNotAvailable // again later
 		}
 	}
 	if err == nil {
-		return b.topicMetadata(t)
+		return api.topicMetadata(t)
 	}
 	n := kmsg.NewMetadataResponseTopic()
 	n.ErrorCode = codeOf(err).Code
@@ -83,11 +93,11 @@ func (b *Broker) oneTopic(ctx context.Context, c *caller, version int16, want *k
 // autoCreate makes a topic with the defaults; a race with someone else who does
 // is won either way. A client that asks for a topic which was just deleted may expect to see that
 // it is gone: as in Kafka, which shows no new topic at once, it is answered to ask again.
-func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
-	deleted := b.justDeleted(name)
-	t, err := b.deps.Editor.CreateTopic(ctx, name, b.cfg.DefaultPartitions, nil)
+func (api *topicAPIs) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
+	deleted := api.justDeleted(name)
+	t, err := api.editor.CreateTopic(ctx, name, api.defaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {
-		return b.opening.topic(ctx, false, name, id.Topic{})
+		return api.opening.topic(ctx, false, name, id.Topic{})
 	}
 	if err != nil {
 		if errors.Is(err, cluster.ErrTopicName) {
@@ -95,8 +105,8 @@ func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*clust
 		}
 		return nil, err
 	}
-	b.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, c.attr())
-	b.awaitServed(ctx, t)
+	api.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, c.attr())
+	api.opening.awaitServed(ctx, t)
 	if deleted {
 		return nil, kerr.LeaderNotAvailable
 	}
@@ -104,8 +114,8 @@ func (b *Broker) autoCreate(ctx context.Context, c *caller, name string) (*clust
 }
 
 // justDeleted reports whether a topic of that name was deleted within the last few seconds.
-func (b *Broker) justDeleted(name string) bool {
-	for _, d := range b.deps.View.Deleted() {
+func (api *topicAPIs) justDeleted(name string) bool {
+	for _, d := range api.view.Deleted() {
 		if d.Name == name && time.Since(d.Deleted) < 5*time.Second {
 			return true
 		}
@@ -113,36 +123,14 @@ func (b *Broker) justDeleted(name string) bool {
 	return false
 }
 
-func (b *Broker) topicMetadata(t *cluster.Topic) kmsg.MetadataResponseTopic {
+func (api *metadataAPIs) topicMetadata(t *cluster.Topic) kmsg.MetadataResponseTopic {
 	n := kmsg.NewMetadataResponseTopic()
 	n.Topic, n.TopicID, n.AuthorizedOperations = &t.Name, t.ID, noOperations
 	n.IsInternal = false
 	n.Partitions = make([]kmsg.MetadataResponseTopicPartition, t.Partitions)
-	ensembles := b.deps.View.Ensembles()
+	ensembles := api.view.Ensembles()
 	for i := range n.Partitions {
-		n.Partitions[i] = b.partitionMetadata(id.Partition{Topic: t.ID, Index: int32(i)}, ensembles)
+		n.Partitions[i] = api.directory.partitionMetadata(id.Partition{Topic: t.ID, Index: int32(i)}, ensembles)
 	}
 	return n
-}
-
-func (b *Broker) partitionMetadata(at id.Partition, ensembles map[id.Incarnation]cluster.Ensemble) kmsg.MetadataResponseTopicPartition {
-	p := kmsg.NewMetadataResponseTopicPartition()
-	p.Partition = at.Index
-	o, ok := b.deps.View.Owner(at)
-	if !ok {
-		p.ErrorCode, p.Leader, p.LeaderEpoch = kerr.LeaderNotAvailable.Code, -1, -1
-		if o.Incarnation != 0 {
-			p.Replicas, p.OfflineReplicas = []int32{int32(o.Broker)}, []int32{int32(o.Broker)}
-		}
-		return p
-	}
-	p.Leader, p.LeaderEpoch = int32(o.Broker), int32(o.Epoch)
-	if o.Broker == b.deps.Self && b.deps.Partitions.Get(at) == nil { // not yet
-		p.ErrorCode, p.Leader = kerr.LeaderNotAvailable.Code, -1
-	}
-	p.Replicas, p.ISR = []int32{p.Leader}, []int32{p.Leader}
-	if e := ensembles[o.Incarnation]; len(e.Replicas) > 0 {
-		p.Replicas, p.ISR, p.OfflineReplicas = e.Replicas, e.Live, e.Offline
-	}
-	return p
 }

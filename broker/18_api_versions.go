@@ -14,7 +14,7 @@ import (
 // clientName is what a client may call itself (KIP-511).
 var clientName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
 
-func (b *Broker) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
+func (t apiTable) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= 3 {
 		if !clientName.MatchString(req.ClientSoftwareName) || !clientName.MatchString(req.ClientSoftwareVersion) {
@@ -22,22 +22,22 @@ func (b *Broker) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersions
 			return resp
 		}
 	}
-	resp.ApiKeys = b.versions()
+	resp.ApiKeys = t.versions()
 	return resp
 }
 
 // oldApiVersions answers a client that is newer than this broker: version 0, so
 // that it can read the answer, with what is served (KIP-511).
-func (b *Broker) oldApiVersions(*request) kmsg.Response {
+func (t apiTable) oldApiVersions() kmsg.Response {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	resp.ErrorCode = kerr.UnsupportedVersion.Code
-	resp.ApiKeys = b.versions()
+	resp.ApiKeys = t.versions()
 	return resp
 }
 
-func (b *Broker) versions() []kmsg.ApiVersionsResponseApiKey {
+func (t apiTable) versions() []kmsg.ApiVersionsResponseApiKey {
 	var keys []kmsg.ApiVersionsResponseApiKey
-	for _, a := range b.rows() {
+	for _, a := range t.rows() {
 		k := kmsg.NewApiVersionsResponseApiKey()
 		k.ApiKey, k.MinVersion, k.MaxVersion = int16(a.key), a.min, a.max
 		keys = append(keys, k)

@@ -5,6 +5,7 @@ package broker
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -15,11 +16,11 @@ import (
 	"varve/metadata"
 )
 
-func (b *Broker) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
+func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	tooMany := b.checkTotal(req.Topics)
+	tooMany := api.checkTotal(req.Topics)
 	names := map[string]int{}
 	var created []*cluster.Topic
 	for _, t := range req.Topics {
@@ -36,26 +37,26 @@ func (b *Broker) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTo
 			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
 		}
 		if err == nil {
-			made, err = b.createTopic(ctx, c, t, req.ValidateOnly)
+			made, err = api.createTopic(ctx, c, t, req.ValidateOnly)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		} else {
-			b.describeCreated(&rt, made)
+			api.describeCreated(&rt, made)
 		}
 		resp.Topics = append(resp.Topics, rt)
 		if err == nil && !req.ValidateOnly {
 			created = append(created, made)
 		}
 	}
-	b.awaitServed(ctx, created...)
+	api.opening.awaitServed(ctx, created...)
 	return resp
 }
 
 // warnOfCompaction logs what the client that made or changed a topic may not know.
-func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
+func warnOfCompaction(log *slog.Logger, topic string, config metadata.Settings) {
 	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
-		b.log.Warn("topic has cleanup.policy=compact; compaction is not implemented, all records are kept", "topic", topic, "cleanup.policy", config["cleanup.policy"])
+		log.Warn("topic has cleanup.policy=compact; compaction is not implemented, all records are kept", "topic", topic, "cleanup.policy", config["cleanup.policy"])
 	}
 }
 
@@ -63,14 +64,14 @@ func (b *Broker) warnOfCompaction(topic string, config metadata.Settings) {
 const maxNewPartitions = 10_000
 
 // checkTotal refuses a request for too many partitions as a whole.
-func (b *Broker) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
+func (api *topicAPIs) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
 	total := 0
 	for i := range topics {
 		switch t := &topics[i]; {
 		case len(t.ReplicaAssignment) > 0:
 			total += len(t.ReplicaAssignment)
 		case t.NumPartitions == -1:
-			total += int(b.cfg.DefaultPartitions)
+			total += int(api.defaultPartitions)
 		default:
 			total += max(int(t.NumPartitions), 0)
 		}
@@ -82,8 +83,8 @@ func (b *Broker) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
 }
 
 // createTopic makes one topic, or checks whether it could be made.
-func (b *Broker) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
-	partitions, err := b.shape(t)
+func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
+	partitions, err := api.shape(t)
 	if err != nil {
 		return nil, err
 	}
@@ -95,38 +96,38 @@ func (b *Broker) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopic
 		config[c.Name] = *c.Value
 	}
 	if validateOnly {
-		made := metadata.Topic{ID: id.NewTopic(b.deps.Random), Partitions: partitions, Config: config} // Kafka makes up an id, too
-		return &cluster.Topic{Name: t.Topic, Topic: made}, b.deps.Editor.CheckCreate(t.Topic, partitions, config)
+		made := metadata.Topic{ID: id.NewTopic(api.random), Partitions: partitions, Config: config} // Kafka makes up an id, too
+		return &cluster.Topic{Name: t.Topic, Topic: made}, api.editor.CheckCreate(t.Topic, partitions, config)
 	}
-	made, err := b.deps.Editor.CreateTopic(ctx, t.Topic, partitions, config)
+	made, err := api.editor.CreateTopic(ctx, t.Topic, partitions, config)
 	if err != nil {
 		return nil, err
 	}
-	b.log.Info("topic created", "topic", t.Topic, "partitions", partitions, c.attr())
-	b.warnOfCompaction(t.Topic, config)
+	api.log.Info("topic created", "topic", t.Topic, "partitions", partitions, c.attr())
+	warnOfCompaction(api.log, t.Topic, config)
 	return made, nil
 }
 
 // shape reads the number of partitions. Which agents keep replicas is not the
 // topic's affair here: a journal's ensemble keeps all partitions of its owner. A
 // replication factor or an assignment must make sense, and is otherwise ignored.
-func (b *Broker) shape(t *kmsg.CreateTopicsRequestTopic) (int32, error) {
+func (api *topicAPIs) shape(t *kmsg.CreateTopicsRequestTopic) (int32, error) {
 	if len(t.ReplicaAssignment) > 0 {
 		if t.NumPartitions != -1 || t.ReplicationFactor != -1 {
 			return 0, refuse(kerr.InvalidRequest, "Both numPartitions or replicationFactor and replicasAssignments were set")
 		}
-		return b.assigned(t.ReplicaAssignment)
+		return api.assigned(t.ReplicaAssignment)
 	}
 	if t.ReplicationFactor == 0 || t.ReplicationFactor < -1 {
 		return 0, refuse(kerr.InvalidReplicationFactor, "Replication factor must be larger than 0, or -1 to use the default value.")
 	}
-	if n := len(b.deps.View.Agents()); int(t.ReplicationFactor) > max(n, 1) {
+	if n := len(api.view.Agents()); int(t.ReplicationFactor) > max(n, 1) {
 		return 0, refuse(kerr.InvalidReplicationFactor, "Unable to replicate the partition %d time(s): the target replication factor of %d cannot be reached because only %d broker(s) are registered.",
 			t.ReplicationFactor, t.ReplicationFactor, n)
 	}
 	switch {
 	case t.NumPartitions == -1:
-		return b.cfg.DefaultPartitions, nil
+		return api.defaultPartitions, nil
 	case t.NumPartitions < 1:
 		return 0, refuse(kerr.InvalidPartitions, "Number of partitions was set to an invalid non-positive value.")
 	}
@@ -135,9 +136,9 @@ func (b *Broker) shape(t *kmsg.CreateTopicsRequestTopic) (int32, error) {
 
 // assigned checks a manual assignment: partitions from 0 without gaps, to brokers
 // that are there.
-func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (int32, error) {
+func (api *topicAPIs) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (int32, error) {
 	live := map[int32]bool{}
-	for _, a := range b.deps.View.Agents() {
+	for _, a := range api.view.Agents() {
 		live[int32(a.Broker)] = true
 	}
 	seen := map[int32]bool{}
@@ -162,19 +163,20 @@ func (b *Broker) assigned(as []kmsg.CreateTopicsRequestTopicReplicaAssignment) (
 }
 
 // replicas is how many agents keep a record: the most that an open journal has.
-func (b *Broker) replicas() int {
+func (api *topicAPIs) replicas() int {
 	n := 1
-	for _, e := range b.deps.View.Ensembles() {
+	for _, e := range api.view.Ensembles() {
 		n = max(n, len(e.Replicas))
 	}
 	return n
 }
 
-func (b *Broker) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
-	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, int16(b.replicas())
+func (api *topicAPIs) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
+	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, int16(api.replicas())
+	defaults := api.view.BrokerSettings(api.self.String())
 	for i := range cluster.TopicDefinitions() {
 		d := &cluster.TopicDefinitions()[i]
-		value, from := b.deps.View.Lookup(t.Config, b.deps.Self.String(), d)
+		value, from := defaults.Lookup(t.Config, d)
 		c := kmsg.NewCreateTopicsResponseTopicConfig()
 		c.Name, c.Value, c.Source = d.Name, &value, int8(sourceOf(from))
 		rt.Configs = append(rt.Configs, c)

@@ -12,7 +12,7 @@ import (
 	"varve/internal/id"
 )
 
-func (b *Broker) deleteTopics(ctx context.Context, c *caller, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
+func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.DeleteTopicsRequest) *kmsg.DeleteTopicsResponse {
 	resp := kmsg.NewPtrDeleteTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -30,16 +30,16 @@ func (b *Broker) deleteTopics(ctx context.Context, c *caller, req *kmsg.DeleteTo
 		var t *cluster.Topic
 		err := error(kerr.InvalidRequest)
 		if want.Topic == nil || want.TopicID == (id.Topic{}) {
-			t, err = b.opening.topic(ctx, want.Topic == nil, name, want.TopicID)
+			t, err = api.opening.topic(ctx, want.Topic == nil, name, want.TopicID)
 		}
 		if err == nil {
 			rt.Topic, rt.TopicID = &t.Name, t.ID
-			err = b.deps.Editor.DeleteTopic(ctx, t.Name)
+			err = api.editor.DeleteTopic(ctx, t.Name)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		} else {
-			b.log.Info("topic deleted", "topic", t.Name, "id", t.ID, c.attr())
+			api.log.Info("topic deleted", "topic", t.Name, "id", t.ID, c.attr())
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func (b *Broker) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+func (api *logAPIs) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -18,7 +18,7 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteR
 		rt := kmsg.NewDeleteRecordsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -26,10 +26,10 @@ func (b *Broker) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteR
 	return resp
 }
 
-func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
+func (api *logAPIs) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
 	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
 	rp.Partition, rp.LowWatermark = want.Partition, -1
-	low, err := b.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
+	low, err := api.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
 	} else {
@@ -39,8 +39,8 @@ func (b *Broker) deleteRecordsOf(ctx context.Context, arrived time.Time, topic s
 }
 
 // deleteTo moves a log start.
-func (b *Broker) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
-	p, err := b.partitionOf(ctx, arrived, topic, index)
+func (api *logAPIs) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
+	p, err := api.opening.partitionOf(ctx, arrived, topic, index)
 	if err != nil {
 		return -1, err
 	}

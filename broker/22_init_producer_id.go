@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -23,6 +24,7 @@ const producerBlock = 1000
 // producerIDs assigns producer ids, each once in the life of the cluster.
 type producerIDs struct {
 	store metadata.Store
+	log   *slog.Logger
 	asks  singleflight.Group
 
 	mu struct {
@@ -72,7 +74,7 @@ func (ids *producerIDs) refill(ctx context.Context) error {
 
 // initProducerID returns a new id. An idempotent producer that lost its way gets one
 // too: without a transactional id Kafka keeps no epochs (KIP-360).
-func (b *Broker) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
+func (ids *producerIDs) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
 	resp := kmsg.NewPtrInitProducerIDResponse()
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
 	if req.TransactionalID != nil {
@@ -81,9 +83,9 @@ func (b *Broker) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitPr
 	}
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
-	n, err := b.producer.take(ctx)
+	n, err := ids.take(ctx)
 	if err != nil {
-		b.log.Warn("producer id not allocated", "err", err)
+		ids.log.Warn("producer id not allocated", "err", err)
 		resp.ErrorCode = kerr.CoordinatorNotAvailable.Code
 		return resp
 	}

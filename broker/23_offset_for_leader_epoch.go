@@ -12,14 +12,14 @@ import (
 	"varve/internal/id"
 )
 
-func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
+func (api *logAPIs) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
 	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
 	all, arrived := newSeveral(), time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = b.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -27,10 +27,10 @@ func (b *Broker) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *kmsg.
 	return resp
 }
 
-func (b *Broker) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+func (api *logAPIs) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
-	p, err := b.partitionOf(ctx, arrived, topic, want.Partition)
+	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}

@@ -43,13 +43,13 @@ type setting struct {
 
 type synonym struct{ name, value, from string }
 
-func (b *Broker) describeConfigs(ctx context.Context, _ *caller, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
+func (api *configAPIs) describeConfigs(ctx context.Context, _ *caller, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewDescribeConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		settings, err := b.settings(ctx, r.ResourceType, r.ResourceName)
+		settings, err := api.settings(ctx, r.ResourceType, r.ResourceName)
 		if err != nil {
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
 		}
@@ -82,55 +82,55 @@ func (s *setting) describe(req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfig
 }
 
 // settings lists all that a resource has.
-func (b *Broker) settings(ctx context.Context, kind kmsg.ConfigResourceType, name string) ([]setting, error) {
+func (api *configAPIs) settings(ctx context.Context, kind kmsg.ConfigResourceType, name string) ([]setting, error) {
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
-		t, err := b.opening.topic(ctx, false, name, id.Topic{})
+		t, err := api.opening.topic(ctx, false, name, id.Topic{})
 		if err != nil {
 			if bad := cluster.CheckTopicName(name); bad != nil {
 				err = bad
 			}
 			return nil, err
 		}
-		return b.topicSettings(t), nil
+		return api.topicSettings(t), nil
 	case kmsg.ConfigResourceTypeBroker:
-		if err := b.checkBroker(name); err != nil {
+		if err := api.checkBroker(name); err != nil {
 			return nil, err
 		}
-		return b.brokerSettings(name), nil
+		return api.brokerSettings(name), nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		if name == "" {
 			return nil, refuse(kerr.InvalidRequest, "Group name is empty")
 		}
-		return b.groupSettings(name), nil
+		return api.groupSettings(name), nil
 	}
 	return nil, refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 }
 
 // checkBroker refuses settings of another broker: each answers for itself.
-func (b *Broker) checkBroker(name string) error {
-	if name == "" || name == b.deps.Self.String() {
+func (api *configAPIs) checkBroker(name string) error {
+	if name == "" || name == api.self.String() {
 		return nil
 	}
 	if _, err := strconv.Atoi(name); err != nil {
 		return refuse(kerr.InvalidRequest, "Broker id must be an integer, but it is: %s", name)
 	}
-	return refuse(kerr.InvalidRequest, "Unexpected broker id, expected %v or empty string, but received %s", b.deps.Self, name)
+	return refuse(kerr.InvalidRequest, "Unexpected broker id, expected %v or empty string, but received %s", api.self, name)
 }
 
-func (b *Broker) topicSettings(t *cluster.Topic) []setting {
+func (api *configAPIs) topicSettings(t *cluster.Topic) []setting {
 	defs := cluster.TopicDefinitions()
 	out := make([]setting, 0, len(defs))
-	self := b.deps.Self.String()
+	defaults := api.view.BrokerSettings(api.self.String())
 	for i := range defs {
 		d := &defs[i]
 		s := setting{def: d}
-		s.value, s.from = b.deps.View.Lookup(t.Config, self, d)
+		s.value, s.from = defaults.Lookup(t.Config, d)
 		if v, ok := t.Config[d.Name]; ok {
 			s.synonyms = append(s.synonyms, synonym{d.Name, v, "topic"})
 		}
 		if d.Synonym != "" {
-			s.synonyms = append(s.synonyms, b.brokerSynonyms(d, self)...)
+			s.synonyms = append(s.synonyms, brokerSynonyms(d, defaults)...)
 		}
 		out = append(out, s)
 	}
@@ -139,21 +139,19 @@ func (b *Broker) topicSettings(t *cluster.Topic) []setting {
 
 // brokerSynonyms lists a broker's values for a topic's setting, the strongest
 // first.
-func (b *Broker) brokerSynonyms(d *cluster.Definition, broker string) (out []synonym) {
-	if broker != "" {
-		if v, ok := b.deps.View.BrokerSettings(broker)[d.Synonym]; ok {
-			out = append(out, synonym{d.Synonym, v, "broker"})
-		}
+func brokerSynonyms(d *cluster.Definition, s cluster.BrokerSettings) (out []synonym) {
+	if v, ok := s.Own[d.Synonym]; ok {
+		out = append(out, synonym{d.Synonym, v, "broker"})
 	}
-	if v, ok := b.deps.View.BrokerSettings("")[d.Synonym]; ok {
+	if v, ok := s.All[d.Synonym]; ok {
 		out = append(out, synonym{d.Synonym, v, "all"})
 	}
 	return append(out, synonym{d.Synonym, d.Default, ""})
 }
 
-func (b *Broker) groupSettings(group string) []setting {
+func (api *configAPIs) groupSettings(group string) []setting {
 	defs := cluster.GroupDefinitions()
-	set := b.deps.View.GroupSettings(group)
+	set := api.view.GroupSettings(group)
 	out := make([]setting, 0, len(defs))
 	for i := range defs {
 		d := &defs[i]
@@ -170,12 +168,12 @@ func (b *Broker) groupSettings(group string) []setting {
 // brokerSettings lists the defaults of topics, which can be changed for a broker
 // or all, and what the configuration file decided, which can't. Of all brokers
 // ("") only what was set.
-func (b *Broker) brokerSettings(broker string) []setting {
+func (api *configAPIs) brokerSettings(broker string) []setting {
 	var out []setting
-	defs := cluster.BrokerDefinitions()
+	defs, dynamic := cluster.BrokerDefinitions(), api.view.BrokerSettings(broker)
 	for i := range defs {
 		d := &defs[i]
-		s := setting{def: d, value: d.Default, synonyms: b.brokerSynonyms(&cluster.Definition{Synonym: d.Name, Default: d.Default}, broker)}
+		s := setting{def: d, value: d.Default, synonyms: brokerSynonyms(&cluster.Definition{Synonym: d.Name, Default: d.Default}, dynamic)}
 		s.value, s.from = s.synonyms[0].value, s.synonyms[0].from
 		if broker != "" || s.from != "" {
 			out = append(out, s)
@@ -184,7 +182,7 @@ func (b *Broker) brokerSettings(broker string) []setting {
 	if broker == "" {
 		return out
 	}
-	for _, fixed := range b.fixedSettings() {
+	for _, fixed := range api.fixed {
 		out = append(out, setting{def: &fixed, value: fixed.Default, from: "static", readOnly: true, synonyms: []synonym{{fixed.Name, fixed.Default, "static"}}})
 	}
 	slices.SortFunc(out, func(x, y setting) int { return compareNames(x.def.Name, y.def.Name) })
@@ -199,23 +197,23 @@ func compareNames(a, b string) int {
 }
 
 // fixedSettings names, as Kafka does, what the configuration file decided.
-func (b *Broker) fixedSettings() []cluster.Definition {
+func fixedSettings(cfg *Config, self id.Broker, dataDir string) []cluster.Definition {
 	number := func(name string, v int64, doc string) cluster.Definition {
 		return cluster.Definition{Name: name, Type: cluster.TypeLong, Default: strconv.FormatInt(v, 10), Doc: doc}
 	}
 	return []cluster.Definition{
-		number("broker.id", int64(b.deps.Self), "The agent's broker id."),
-		number("node.id", int64(b.deps.Self), "The agent's broker id."),
-		{Name: "auto.create.topics.enable", Type: cluster.TypeBoolean, Default: strconv.FormatBool(b.cfg.AutoCreateTopics), Doc: "Whether topics are created when clients ask for them."},
+		number("broker.id", int64(self), "The agent's broker id."),
+		number("node.id", int64(self), "The agent's broker id."),
+		{Name: "auto.create.topics.enable", Type: cluster.TypeBoolean, Default: strconv.FormatBool(cfg.AutoCreateTopics), Doc: "Whether topics are created when clients ask for them."},
 		{Name: "delete.topic.enable", Type: cluster.TypeBoolean, Default: "true", Doc: "Topics can be deleted."},
-		{Name: "log.dirs", Type: cluster.TypeString, Default: b.deps.DataDir, Doc: "Where the journals lie."},
-		number("num.partitions", int64(b.cfg.DefaultPartitions), "Partitions of a topic that is created without a number."),
+		{Name: "log.dirs", Type: cluster.TypeString, Default: dataDir, Doc: "Where the journals lie."},
+		number("num.partitions", int64(cfg.DefaultPartitions), "Partitions of a topic that is created without a number."),
 		number("default.replication.factor", 1, "Members of a journal's ensemble."),
-		number("fetch.max.bytes", int64(b.cfg.FetchMaxBytes), "The most that one fetch answers."),
-		number("socket.request.max.bytes", int64(b.cfg.MaxRequestBytes), "The largest request."),
-		number("max.connections", int64(b.cfg.MaxConnections), "Client connections at a time."),
-		number("max.connections.per.ip", int64(b.cfg.MaxConnectionsPerIP), "Client connections at a time from one address."),
-		number("connections.max.idle.ms", b.cfg.IdleTimeout.Milliseconds(), "After which a silent connection is closed."),
-		number("max.incremental.fetch.session.cache.slots", int64(b.cfg.FetchSessions), "Fetch sessions that are remembered."),
+		number("fetch.max.bytes", int64(cfg.FetchMaxBytes), "The most that one fetch answers."),
+		number("socket.request.max.bytes", int64(cfg.MaxRequestBytes), "The largest request."),
+		number("max.connections", int64(cfg.MaxConnections), "Client connections at a time."),
+		number("max.connections.per.ip", int64(cfg.MaxConnectionsPerIP), "Client connections at a time from one address."),
+		number("connections.max.idle.ms", cfg.IdleTimeout.Milliseconds(), "After which a silent connection is closed."),
+		number("max.incremental.fetch.session.cache.slots", int64(cfg.FetchSessions), "Fetch sessions that are remembered."),
 	}
 }

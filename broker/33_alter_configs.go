@@ -14,13 +14,13 @@ import (
 	"varve/metadata"
 )
 
-func (b *Broker) alterConfigs(ctx context.Context, _ *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
+func (api *configAPIs) alterConfigs(ctx context.Context, _ *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	resp := kmsg.NewPtrAlterConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := b.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
+		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
 			clear(s)
 			for _, c := range r.Configs {
 				if c.Value == nil {
@@ -49,7 +49,7 @@ func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {
 }
 
 // alter changes the settings of a resource, or only checks the change.
-func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(metadata.Settings) error) error {
+func (api *configAPIs) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(metadata.Settings) error) error {
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
 	checked := func(check func(metadata.Settings) error) func(metadata.Settings) error {
@@ -69,17 +69,17 @@ func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name s
 	var err error
 	switch kind {
 	case kmsg.ConfigResourceTypeTopic:
-		before, _ := b.deps.View.Topic(name)
-		err = b.deps.Editor.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
-		if after, ok := b.deps.View.Topic(name); err == nil && ok && (before == nil || before.Config["cleanup.policy"] != after.Config["cleanup.policy"]) {
-			b.warnOfCompaction(name, after.Config)
+		before, _ := api.view.Topic(name)
+		err = api.editor.AlterTopic(ctx, name, checked(cluster.CheckTopicConfig))
+		if after, ok := api.view.Topic(name); err == nil && ok && (before == nil || before.Config["cleanup.policy"] != after.Config["cleanup.policy"]) {
+			warnOfCompaction(api.log, name, after.Config)
 		}
 	case kmsg.ConfigResourceTypeBroker:
-		if err = b.checkBroker(name); err == nil {
-			err = b.deps.Editor.AlterBroker(ctx, name, checked(b.checkBrokerConfig))
+		if err = api.checkBroker(name); err == nil {
+			err = api.editor.AlterBroker(ctx, name, checked(api.checkBrokerConfig))
 		}
 	case kmsg.ConfigResourceTypeGroupConfig:
-		err = b.deps.Editor.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
+		err = api.editor.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
 	default:
 		err = refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 	}
@@ -90,9 +90,9 @@ func (b *Broker) alter(ctx context.Context, kind kmsg.ConfigResourceType, name s
 }
 
 // checkBrokerConfig refuses what only the configuration file decides.
-func (b *Broker) checkBrokerConfig(s metadata.Settings) error {
+func (api *configAPIs) checkBrokerConfig(s metadata.Settings) error {
 	var fixed []string
-	for _, d := range b.fixedSettings() {
+	for _, d := range api.fixed {
 		if _, ok := s[d.Name]; ok {
 			fixed = append(fixed, d.Name)
 		}

@@ -15,21 +15,30 @@ import (
 // tierDir is the name under which the tier is listed as a log dir.
 const tierDir = "tier"
 
+// logDirAPI serves DescribeLogDirs.
+type logDirAPI struct {
+	opening    *opening
+	view       *cluster.View
+	partitions Partitions
+	journal    Journal
+	dataDir    string
+}
+
 // describeLogDirs shows two directories: the journals' on this agent's disk, and
 // the tier, which holds the history of the partitions that the agent owns.
-func (b *Broker) describeLogDirs(ctx context.Context, _ *caller, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+func (api *logDirAPI) describeLogDirs(ctx context.Context, _ *caller, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
 	local, tier := kmsg.NewDescribeLogDirsResponseDir(), kmsg.NewDescribeLogDirsResponseDir()
-	local.Dir, tier.Dir = b.deps.DataDir, tierDir
+	local.Dir, tier.Dir = api.dataDir, tierDir
 	local.TotalBytes, local.UsableBytes, tier.TotalBytes, tier.UsableBytes = -1, -1, -1, -1
-	if free, total, err := b.deps.Journal.Space(); err == nil {
+	if free, total, err := api.journal.Space(); err == nil {
 		local.TotalBytes, local.UsableBytes = total, free
 	}
-	for _, t := range b.wantedTopics(ctx, req) {
+	for _, t := range api.wantedTopics(ctx, req) {
 		lt, tt := kmsg.NewDescribeLogDirsResponseDirTopic(), kmsg.NewDescribeLogDirsResponseDirTopic()
 		lt.Topic, tt.Topic = t.topic.Name, t.topic.Name
 		for _, index := range t.partitions {
-			p := b.deps.Partitions.Get(id.Partition{Topic: t.topic.ID, Index: index})
+			p := api.partitions.Get(id.Partition{Topic: t.topic.ID, Index: index})
 			if p == nil {
 				continue
 			}
@@ -53,15 +62,15 @@ type wantedTopic struct {
 }
 
 // wantedTopics are those that the request names, or all.
-func (b *Broker) wantedTopics(ctx context.Context, req *kmsg.DescribeLogDirsRequest) (out []wantedTopic) {
+func (api *logDirAPI) wantedTopics(ctx context.Context, req *kmsg.DescribeLogDirsRequest) (out []wantedTopic) {
 	if req.Topics == nil {
-		for _, t := range b.deps.View.Topics() {
+		for _, t := range api.view.Topics() {
 			out = append(out, wantedTopic{t, indexes(t.Partitions)})
 		}
 		return out
 	}
 	for _, want := range req.Topics {
-		t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
+		t, err := api.opening.topic(ctx, false, want.Topic, id.Topic{})
 		if err != nil {
 			continue
 		}

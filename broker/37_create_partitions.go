@@ -13,14 +13,14 @@ import (
 	"varve/internal/id"
 )
 
-func (b *Broker) createPartitions(ctx context.Context, _ *caller, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+func (api *topicAPIs) createPartitions(ctx context.Context, _ *caller, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	resp := kmsg.NewPtrCreatePartitionsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
 	for i := range req.Topics {
 		rt := kmsg.NewCreatePartitionsResponseTopic()
 		rt.Topic = req.Topics[i].Topic
-		if err := b.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
+		if err := api.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		}
 		resp.Topics = append(resp.Topics, rt)
@@ -28,8 +28,8 @@ func (b *Broker) createPartitions(ctx context.Context, _ *caller, req *kmsg.Crea
 	return resp
 }
 
-func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
-	t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
+func (api *topicAPIs) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	t, err := api.opening.topic(ctx, false, want.Topic, id.Topic{})
 	if err != nil {
 		return err
 	}
@@ -42,11 +42,11 @@ func (b *Broker) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsR
 	if validateOnly {
 		return nil
 	}
-	if err := b.deps.Editor.AddPartitions(ctx, want.Topic, want.Count); err != nil {
+	if err := api.editor.AddPartitions(ctx, want.Topic, want.Count); err != nil {
 		return err
 	}
-	if t, err = b.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
-		b.awaitServed(ctx, t)
+	if t, err = api.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
+		api.opening.awaitServed(ctx, t)
 	}
 	return nil
 }

@@ -18,11 +18,11 @@ import (
 // replicas, which is what a preferred leader is, and a partition without an owner
 // gets one as soon as its newest records are safe. Never is a leader chosen that
 // lacks records: an operator gives them up with "varve cluster accept-loss".
-func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+func (api *leaderAPIs) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := kmsg.NewPtrElectLeadersResponse()
 	wanted := req.Topics
 	if wanted == nil { // all, of which only those that go wrong are reported
-		for _, t := range b.deps.View.Topics() {
+		for _, t := range api.view.Topics() {
 			wanted = append(wanted, kmsg.ElectLeadersRequestTopic{Topic: t.Name, Partitions: partitionsOf(t)})
 		}
 	}
@@ -30,7 +30,7 @@ func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLea
 		rt := kmsg.NewElectLeadersResponseTopic()
 		rt.Topic = t.Topic
 		for _, index := range t.Partitions {
-			err := b.election(ctx, t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
+			err := api.election(ctx, t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
 			if req.Topics == nil && errors.Is(err, kerr.ElectionNotNeeded) {
 				continue
 			}
@@ -46,13 +46,13 @@ func (b *Broker) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLea
 }
 
 // election returns why a partition needs none, or can't have one.
-func (b *Broker) election(ctx context.Context, topic string, index int32, unclean bool) error {
-	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
+func (api *leaderAPIs) election(ctx context.Context, topic string, index int32, unclean bool) error {
+	t, err := api.opening.topic(ctx, false, topic, id.Topic{})
 	switch {
 	case err != nil || index < 0 || index >= t.Partitions:
 		return kerr.UnknownTopicOrPartition
 	}
-	if _, ok := b.deps.View.Owner(id.Partition{Topic: t.ID, Index: index}); ok {
+	if _, ok := api.view.Owner(id.Partition{Topic: t.ID, Index: index}); ok {
 		return kerr.ElectionNotNeeded
 	}
 	if unclean {

@@ -13,14 +13,14 @@ import (
 	"varve/metadata"
 )
 
-func (b *Broker) incrementalAlterConfigs(ctx context.Context, _ *caller, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
+func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, _ *caller, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := b.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
-			return b.increment(s, r)
+		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
+			return increment(s, r)
 		})
 		if err != nil {
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
@@ -31,7 +31,7 @@ func (b *Broker) incrementalAlterConfigs(ctx context.Context, _ *caller, req *km
 }
 
 // increment applies set, delete, append and subtract (KIP-339).
-func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
+func increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
 	seen := map[string]bool{}
 	for _, c := range r.Configs {
 		if seen[c.Name] {
@@ -49,7 +49,7 @@ func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsR
 			s[c.Name] = *c.Value
 			continue
 		}
-		list, err := b.changeList(r.ResourceType, s, c.Name, *c.Value, c.Op)
+		list, err := changeList(r.ResourceType, s, c.Name, *c.Value, c.Op)
 		if err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (b *Broker) increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsR
 	return nil
 }
 
-func (b *Broker) changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
+func changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
 	d := cluster.Find(definitionsOf(kind), name)
 	if d == nil {
 		return "", refuse(cluster.ErrUnknownConfig, "Unknown configuration %s", name)

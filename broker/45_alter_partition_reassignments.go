@@ -16,7 +16,7 @@ import (
 // the first replica of a target is to be the new owner. Which agents keep its records
 // beside it is not the partition's affair, but that of its owner's journal; the other
 // replicas are checked and otherwise ignored.
-func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
+func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
 	resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
@@ -28,7 +28,7 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req
 		for i := range t.Partitions {
 			rp := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			rp.Partition = t.Partitions[i].Partition
-			at, to, err := b.reassignment(ctx, t.Topic, &t.Partitions[i])
+			at, to, err := api.reassignment(ctx, t.Topic, &t.Partitions[i])
 			if err != nil {
 				rp.ErrorCode, rp.ErrorMessage = codeOf(err).Code, said(err)
 			} else {
@@ -38,38 +38,38 @@ func (b *Broker) alterPartitionReassignments(ctx context.Context, _ *caller, req
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	if err := b.deps.Editor.ChangeMoves(ctx, moves); err != nil {
+	if err := api.editor.ChangeMoves(ctx, moves); err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
 	}
 	return resp
 }
 
 // reassignment is where a partition is to go; NoBroker: nowhere.
-func (b *Broker) reassignment(ctx context.Context, topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
-	t, err := b.opening.topic(ctx, false, topic, id.Topic{})
+func (api *leaderAPIs) reassignment(ctx context.Context, topic string, want *kmsg.AlterPartitionAssignmentsRequestTopicPartition) (at id.Partition, to id.Broker, err error) {
+	t, err := api.opening.topic(ctx, false, topic, id.Topic{})
 	if err != nil || want.Partition < 0 || want.Partition >= t.Partitions {
 		return at, 0, kerr.UnknownTopicOrPartition
 	}
 	at = id.Partition{Topic: t.ID, Index: want.Partition}
 	if want.Replicas == nil {
-		if _, ok := b.deps.View.Moves()[at]; !ok {
+		if _, ok := api.view.Moves()[at]; !ok {
 			return at, 0, kerr.NoReassignmentInProgress
 		}
 		return at, id.NoBroker, nil
 	}
-	if err := b.checkReplicas(want.Replicas); err != nil {
+	if err := api.checkReplicas(want.Replicas); err != nil {
 		return at, 0, err
 	}
 	to = id.Broker(want.Replicas[0])
-	if o, ok := b.deps.View.Owner(at); ok && o.Broker == to {
+	if o, ok := api.view.Owner(at); ok && o.Broker == to {
 		return at, id.NoBroker, nil // it is there; an earlier wish is void
 	}
-	_, err = b.deps.View.Taker(to)
+	_, err = api.view.Taker(to)
 	return at, to, err
 }
 
 // checkReplicas refuses what Kafka refuses in a target list.
-func (b *Broker) checkReplicas(list []int32) error {
+func (api *leaderAPIs) checkReplicas(list []int32) error {
 	if len(list) == 0 {
 		return refuse(kerr.InvalidReplicaAssignment, "The replica list is empty")
 	}
@@ -79,7 +79,7 @@ func (b *Broker) checkReplicas(list []int32) error {
 			return refuse(kerr.InvalidReplicaAssignment, "Broker %d is named twice", r)
 		}
 		seen[r] = true
-		if _, ok := b.deps.View.Agent(id.Broker(r)); !ok {
+		if _, ok := api.view.Agent(id.Broker(r)); !ok {
 			return refuse(kerr.InvalidReplicaAssignment, "Broker %d is not registered", r)
 		}
 	}

@@ -14,16 +14,16 @@ import (
 )
 
 // listPartitionReassignments tells which moves are under way.
-func (b *Broker) listPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
+func (api *leaderAPIs) listPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
 	resp := kmsg.NewPtrListPartitionReassignmentsResponse()
-	moves := b.deps.View.Moves()
-	ensembles := b.deps.View.Ensembles()
+	moves := api.view.Moves()
+	ensembles := api.view.Ensembles()
 	wanted := req.Topics
 	if wanted == nil {
-		wanted = b.moving(moves)
+		wanted = api.moving(moves)
 	}
 	for _, want := range wanted {
-		t, err := b.opening.topic(ctx, false, want.Topic, id.Topic{})
+		t, err := api.opening.topic(ctx, false, want.Topic, id.Topic{})
 		if err != nil {
 			continue
 		}
@@ -32,7 +32,7 @@ func (b *Broker) listPartitionReassignments(ctx context.Context, _ *caller, req 
 		for _, index := range want.Partitions {
 			at := id.Partition{Topic: t.ID, Index: index}
 			if m, ok := moves[at]; ok {
-				rt.Partitions = append(rt.Partitions, b.underWay(at, m, ensembles))
+				rt.Partitions = append(rt.Partitions, api.underWay(at, m, ensembles))
 			}
 		}
 		if len(rt.Partitions) > 0 {
@@ -43,13 +43,13 @@ func (b *Broker) listPartitionReassignments(ctx context.Context, _ *caller, req 
 }
 
 // moving lists the partitions that move, by topic.
-func (b *Broker) moving(moves map[id.Partition]cluster.Move) (list []kmsg.ListPartitionReassignmentsRequestTopic) {
+func (api *leaderAPIs) moving(moves map[id.Partition]cluster.Move) (list []kmsg.ListPartitionReassignmentsRequestTopic) {
 	by := map[id.Topic][]int32{}
 	for p := range moves {
 		by[p.Topic] = append(by[p.Topic], p.Index)
 	}
 	for topic, partitions := range by {
-		if t, ok := b.deps.View.TopicByID(topic); ok {
+		if t, ok := api.view.TopicByID(topic); ok {
 			slices.Sort(partitions)
 			list = append(list, kmsg.ListPartitionReassignmentsRequestTopic{Topic: t.Name, Partitions: partitions})
 		}
@@ -61,9 +61,9 @@ func (b *Broker) moving(moves map[id.Partition]cluster.Move) (list []kmsg.ListPa
 // underWay describes a move as Kafka does: the new owner is being added if it has no
 // replica yet. None is removed that one could name: the replicas are those of the
 // new owner's journal afterwards.
-func (b *Broker) underWay(at id.Partition, m cluster.Move, ensembles map[id.Incarnation]cluster.Ensemble) kmsg.ListPartitionReassignmentsResponseTopicPartition {
+func (api *leaderAPIs) underWay(at id.Partition, m cluster.Move, ensembles map[id.Incarnation]cluster.Ensemble) kmsg.ListPartitionReassignmentsResponseTopicPartition {
 	rp := kmsg.NewListPartitionReassignmentsResponseTopicPartition()
-	now := b.partitionMetadata(at, ensembles)
+	now := api.directory.partitionMetadata(at, ensembles)
 	rp.Partition, rp.Replicas = at.Index, slices.Clone(now.Replicas)
 	if to := int32(m.To); !slices.Contains(rp.Replicas, to) {
 		rp.Replicas = append(rp.Replicas, to)

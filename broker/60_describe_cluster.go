@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func (b *Broker) describeCluster(_ context.Context, c *caller, req *kmsg.DescribeClusterRequest) *kmsg.DescribeClusterResponse {
+func (api *metadataAPIs) describeCluster(_ context.Context, c *caller, req *kmsg.DescribeClusterRequest) *kmsg.DescribeClusterResponse {
 	resp := kmsg.NewPtrDescribeClusterResponse()
 	resp.EndpointType = 1
 	resp.ClusterAuthorizedOperations = noOperations
@@ -20,8 +20,8 @@ func (b *Broker) describeCluster(_ context.Context, c *caller, req *kmsg.Describ
 		resp.ErrorMessage = said(errors.New("this is a broker, not a controller listener"))
 		return resp
 	}
-	resp.ClusterID, resp.ControllerID = b.deps.ClusterID, b.controller()
-	for _, a := range b.deps.View.Agents() {
+	resp.ClusterID, resp.ControllerID = api.clusterID, api.directory.controller()
+	for _, a := range api.view.Agents() {
 		if host, port, rack, ok := pick(a, c.listener, c.reached); ok {
 			n := kmsg.NewDescribeClusterResponseBroker()
 			n.NodeID, n.Host, n.Port, n.Rack = int32(a.Broker), host, port, rack

@@ -12,7 +12,7 @@ import (
 )
 
 // describeProducers lists the idempotent producers of partitions (KIP-664).
-func (b *Broker) describeProducers(ctx context.Context, _ *caller, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
+func (api *logAPIs) describeProducers(ctx context.Context, _ *caller, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
 	resp := kmsg.NewPtrDescribeProducersResponse()
 	arrived := time.Now()
 	for _, t := range req.Topics {
@@ -21,7 +21,7 @@ func (b *Broker) describeProducers(ctx context.Context, _ *caller, req *kmsg.Des
 		for _, index := range t.Partitions {
 			rp := kmsg.NewDescribeProducersResponseTopicPartition()
 			rp.Partition = index
-			p, err := b.partitionOf(ctx, arrived, t.Topic, index)
+			p, err := api.opening.partitionOf(ctx, arrived, t.Topic, index)
 			if err != nil {
 				rp.ErrorCode = codeOf(err).Code
 				rp.ErrorMessage = said(err)

@@ -15,14 +15,14 @@ import (
 // max.request.partition.size.limit).
 const maxDescribed = 2000
 
-func (b *Broker) describeTopicPartitions(ctx context.Context, c *caller, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
+func (api *metadataAPIs) describeTopicPartitions(ctx context.Context, c *caller, req *kmsg.DescribeTopicPartitionsRequest) *kmsg.DescribeTopicPartitionsResponse {
 	resp := kmsg.NewPtrDescribeTopicPartitionsResponse()
 	names := make([]string, 0, len(req.Topics))
 	for _, t := range req.Topics {
 		names = append(names, t.Topic)
 	}
 	if len(names) == 0 {
-		for _, t := range b.deps.View.Topics() {
+		for _, t := range api.view.Topics() {
 			names = append(names, t.Name)
 		}
 	}
@@ -46,7 +46,7 @@ func (b *Broker) describeTopicPartitions(ctx context.Context, c *caller, req *km
 			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
 			break
 		}
-		t, next := b.describeTopic(ctx, name, from, left)
+		t, next := api.describeTopic(ctx, name, from, left)
 		resp.Topics = append(resp.Topics, t)
 		left -= int32(len(t.Partitions))
 		if next >= 0 {
@@ -59,21 +59,21 @@ func (b *Broker) describeTopicPartitions(ctx context.Context, c *caller, req *km
 
 // describeTopic describes at most limit partitions; next is the first that did
 // not fit, or -1.
-func (b *Broker) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
+func (api *metadataAPIs) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
 	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	d.Topic, d.AuthorizedOperations = &name, noOperations
-	t, err := b.opening.topic(ctx, false, name, id.Topic{})
+	t, err := api.opening.topic(ctx, false, name, id.Topic{})
 	if err != nil {
 		d.ErrorCode = codeOf(err).Code
 		return d, -1
 	}
 	d.TopicID = t.ID
-	ensembles := b.deps.View.Ensembles()
+	ensembles := api.view.Ensembles()
 	for i := max(0, from); i < t.Partitions; i++ {
 		if int32(len(d.Partitions)) == limit {
 			return d, i
 		}
-		m := b.partitionMetadata(id.Partition{Topic: t.ID, Index: i}, ensembles)
+		m := api.directory.partitionMetadata(id.Partition{Topic: t.ID, Index: i}, ensembles)
 		p := kmsg.NewDescribeTopicPartitionsResponseTopicPartition()
 		p.ErrorCode, p.Partition, p.LeaderID, p.LeaderEpoch = m.ErrorCode, i, m.Leader, m.LeaderEpoch
 		p.Replicas, p.ISR, p.OfflineReplicas = m.Replicas, m.ISR, m.OfflineReplicas

@@ -56,33 +56,29 @@ type Deps struct {
 	DataDir    string
 }
 
-// Broker serves Kafka's protocol.
+// Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
+// the handlers of its table. A handler is a method of the type that holds what it needs.
 type Broker struct {
 	cfg                        Config
-	deps                       Deps
 	log                        *slog.Logger
 	metrics                    *metrics
-	apis                       map[int16]*api
-	sessions                   *sessions
+	apis                       apiTable
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
-	producer                   *producerIDs
 	conns                      *connections
-	opening                    *opening
 	badClients, refusedClients quiet // whose connections ended for what they sent, or were too many
 }
 
-// New makes a broker; Listen serves.
+// New makes a broker; Serve accepts connections.
 func New(cfg Config, deps Deps) (*Broker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry),
-		sessions: newSessions(cfg.FetchSessions, time.Now, deps.Random), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes),
-		producer: &producerIDs{store: deps.Store}, conns: newConnections(cfg), opening: newOpening(&deps)}
-	b.apis = apiTable(b)
-	b.metrics.prepare(b.apis)
-	return b, nil
+	m := newMetrics(deps.Registry)
+	apis := newTable(&cfg, &deps, m)
+	m.prepare(apis)
+	return &Broker{cfg: cfg, log: deps.Log, metrics: m, apis: apis, conns: newConnections(cfg),
+		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}, nil
 }
 
 // Config bounds what clients may do.

@@ -160,7 +160,7 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 		return err
 	}
 	c.b.metrics.inBytes.Add(float64(size + 4))
-	h, body, err := kafka.ParseHeader(f.bytes, c.b.flexible)
+	h, body, err := kafka.ParseHeader(f.bytes, c.b.apis.flexible)
 	if err != nil {
 		return err
 	}
@@ -255,7 +255,7 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 		return refuse(kafka.ErrFrame, "api key %d is not served, and was not advertised", r.Key)
 	case r.Version < a.min || r.Version > a.max:
 		if a.key == kmsg.ApiVersions {
-			return c.send(r, c.b.oldApiVersions(r))
+			return c.send(r, c.b.apis.oldApiVersions())
 		}
 		return refuse(kafka.ErrFrame, "%s version %d is not served, %d to %d were advertised", a.key.Name(), r.Version, a.min, a.max)
 	case len(r.body) > a.limit(&c.b.cfg):

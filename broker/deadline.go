@@ -48,3 +48,15 @@ func (d *deadline) cancel() {
 		d.end()
 	}
 }
+
+// changeTimeout bounds a change of metadata when the client's own limit is absurd.
+const changeTimeout = 30 * time.Second
+
+// patience returns a context for a change that the client waits millis for.
+func patience(ctx context.Context, millis int32) (context.Context, context.CancelFunc) {
+	d := time.Duration(millis) * time.Millisecond
+	if d <= 0 || d > changeTimeout {
+		d = changeTimeout
+	}
+	return context.WithTimeout(ctx, d)
+}

@@ -30,7 +30,7 @@ func TestWordsOfErrors(t *testing.T) {
 
 // A request for too many partitions is refused as a whole.
 func TestNewPartitionsAreBounded(t *testing.T) {
-	b := &Broker{cfg: Config{DefaultPartitions: 5}}
+	api := &topicAPIs{defaultPartitions: 5}
 	topics := func(counts ...int32) (out []kmsg.CreateTopicsRequestTopic) {
 		for _, n := range counts {
 			t := kmsg.NewCreateTopicsRequestTopic()
@@ -43,7 +43,7 @@ func TestNewPartitionsAreBounded(t *testing.T) {
 		topics []kmsg.CreateTopicsRequestTopic
 		ok     bool
 	}{{topics(10_000), true}, {topics(10_001), false}, {topics(5000, 4995, -1), true}, {topics(5000, 4996, -1), false}, {topics(-7, 1<<31-1, 1<<31-1), false}} {
-		if err := b.checkTotal(c.topics); (err == nil) != c.ok || err != nil && codeOf(err) != kerr.PolicyViolation {
+		if err := api.checkTotal(c.topics); (err == nil) != c.ok || err != nil && codeOf(err) != kerr.PolicyViolation {
 			t.Errorf("%d topics: %v", len(c.topics), err)
 		}
 	}

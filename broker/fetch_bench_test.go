@@ -63,11 +63,11 @@ func BenchmarkFetch(b *testing.B) {
 			}
 		}
 		b.Run(x.name, func(b *testing.B) {
-			br := &Broker{log: slog.New(slog.DiscardHandler), metrics: newMetrics(nil)}
+			api := &fetchAPI{metrics: newMetrics(nil)}
 			topic := new(cluster.Topic)
 			b.ReportAllocs()
 			for b.Loop() {
-				call := &fetchCall{b: br, r: &request{arrived: time.Now()}, limit: 64 << 20, req: kmsg.FetchRequest{Version: 12, MinBytes: 1, MaxWaitMillis: 1000}}
+				call := &fetchCall{api: api, r: &request{arrived: time.Now()}, limit: 64 << 20, req: kmsg.FetchRequest{Version: 12, MinBytes: 1, MaxWaitMillis: 1000}}
 				for i, p := range parts {
 					call.parts = append(call.parts, &fetchPart{want: fetchWant{partition: int32(i), maxBytes: 1 << 20, epoch: id.NoEpoch}, p: p, topic: topic})
 				}

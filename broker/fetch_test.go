@@ -2,8 +2,6 @@ package broker
 
 import (
 	"context"
-	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -33,7 +31,7 @@ type fetchBench struct {
 	far   int           // of the tier
 	deps  partition.Deps
 	parts []*partition.Partition
-	b     *Broker
+	api   *fetchAPI
 }
 
 func newFetchBench(t *testing.T, partitions int) *fetchBench {
@@ -46,7 +44,7 @@ func newFetchBench(t *testing.T, partitions int) *fetchBench {
 		f.parts = append(f.parts, p)
 	}
 	f.deps.Tier = busyTier{f: f}
-	f.b = &Broker{deps: Deps{TierShare: func() int { return 1 << 20 }}, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	f.api = &fetchAPI{tierShare: func() int { return 1 << 20 }}
 	return f
 }
 
@@ -107,7 +105,7 @@ func (f *fetchBench) produce(partition int) int {
 // fetch begins a fetch of all partitions; the channel gives how many bytes it
 // found.
 func (f *fetchBench) fetch(minBytes, maxBytes, partMax int, wait time.Duration) <-chan int {
-	call := &fetchCall{b: f.b, r: &request{arrived: time.Now()}, limit: maxBytes,
+	call := &fetchCall{api: f.api, r: &request{arrived: time.Now()}, limit: maxBytes,
 		req: kmsg.FetchRequest{MinBytes: int32(minBytes), MaxWaitMillis: int32(wait.Milliseconds())}}
 	for i, p := range f.parts {
 		call.parts = append(call.parts, &fetchPart{want: fetchWant{partition: int32(i), maxBytes: int32(partMax), epoch: id.NoEpoch}, p: p, topic: new(cluster.Topic)})

@@ -16,7 +16,7 @@ type groupTopics interface {
 }
 
 // groupCoordinators knows which agent coordinates a group, and its address for
-// clients of a listener.
+// clients of a listener (directory).
 type groupCoordinators interface {
 	Coordinator(group, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool)
 }

@@ -1,17 +1,9 @@
 package broker
 
-import (
-	"net"
-
-	"github.com/twmb/franz-go/pkg/kmsg"
-
-	"varve/coordinator"
-	"varve/internal/id"
-)
+import "github.com/twmb/franz-go/pkg/kmsg"
 
 // groupTable lists the APIs of consumer groups.
-func groupTable(b *Broker) []*api {
-	g := &groupAPIs{groups: b.deps.Groups, topics: b.opening, coordinators: b}
+func groupTable(g *groupAPIs) []*api {
 	return []*api{
 		{key: kmsg.OffsetCommit, min: 2, max: 10, needs: []access{{opRead, onGroup}, {opRead, onTopic}}, serve: on(g.offsetCommit), check: checkCommit, most: func(c *Config) int { return min(c.MaxCommitBytes, c.MaxRequestBytes) }},
 		{key: kmsg.OffsetFetch, min: 1, max: 10, needs: []access{{opDescribe, onGroup}, {opDescribe, onTopic}}, serve: on(g.offsetFetch)},
@@ -25,15 +17,4 @@ func groupTable(b *Broker) []*api {
 		{key: kmsg.OffsetDelete, min: 0, max: 0, needs: []access{{opDelete, onGroup}, {opRead, onTopic}}, serve: on(g.offsetDelete)},
 		{key: kmsg.DeleteGroups, min: 0, max: 2, needs: []access{{opDelete, onGroup}}, serve: on(g.deleteGroups)},
 	}
-}
-
-// Coordinator returns the agent that coordinates a group: the owner of its slot.
-func (b *Broker) Coordinator(name, listener string, reached net.Addr) (broker id.Broker, host string, port int32, ok bool) {
-	owner := b.deps.View.Slot(coordinator.SlotOf(name))
-	a, ok := b.deps.View.Agent(owner.Broker)
-	if !ok || a.Incarnation != owner.Incarnation {
-		return id.NoBroker, "", 0, false
-	}
-	host, port, _, ok = pick(a, listener, reached)
-	return owner.Broker, host, port, ok
 }

@@ -226,3 +226,28 @@ func (o *opening) served(ctx context.Context, t *cluster.Topic) {
 		}
 	}
 }
+
+// partitionOf returns an owned partition by its topic's name.
+func (o *opening) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
+	t, err := o.topic(ctx, false, topic, id.Topic{})
+	if err != nil {
+		return nil, err
+	}
+	if index < 0 || index >= t.Partitions {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	return o.partition(ctx, arrived, id.Partition{Topic: t.ID, Index: index})
+}
+
+// awaitServed waits, but not long, until every partition of new topics is served, so that
+// the client's next request finds them.
+func (o *opening) awaitServed(ctx context.Context, topics ...*cluster.Topic) {
+	ctx, cancel := context.WithTimeout(ctx, servedPatience)
+	defer cancel()
+	for _, t := range topics {
+		o.served(ctx, t)
+	}
+}
+
+// servedPatience bounds the wait for the owners of new partitions.
+const servedPatience = 5 * time.Second

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -57,35 +58,50 @@ func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *caller, R
 	}
 }
 
-func apiTable(b *Broker) map[int16]*api {
+// apiTable is the APIs that are served, by key.
+type apiTable map[int16]*api
+
+// newTable makes the handlers and binds them to their APIs.
+func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
+	o := newOpening(deps)
+	d := &directory{view: deps.View, partitions: deps.Partitions, self: deps.Self}
+	produce := &produceAPI{o, d, deps.View, deps.Journal, cfg.MaxThrottle, m}
+	fetch := &fetchAPI{o, d, deps.View, newSessions(cfg.FetchSessions, time.Now, deps.Random), deps.TierShare, cfg.FetchMaxBytes, m}
+	logs := &logAPIs{o}
+	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
+	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log}
+	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps.Self, deps.DataDir), deps.Log}
+	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
+	leaders := &leaderAPIs{o, d, deps.View, deps.Editor}
+	producers := &producerIDs{store: deps.Store, log: deps.Log}
+	table := apiTable{}
 	rows := []*api{
-		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTopic}}, raw: b.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
-		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: b.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
-		{key: kmsg.ListOffsets, min: 1, max: 11, needs: []access{{opDescribe, onTopic}}, serve: on(b.listOffsets)},
-		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onTopic}}, serve: on(b.metadata)},
-		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(b.apiVersions)},
-		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onTopic}}, serve: on(b.createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onTopic}}, serve: on(b.deleteTopics)},
-		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(b.deleteRecords)},
-		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opIdempotentWrite, onCluster}}, serve: on(b.initProducerID), note: "idempotent producers; no transactional ids"},
-		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opDescribe, onTopic}}, serve: on(b.offsetForLeaderEpoch)},
+		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
+		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: fetch.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
+		{key: kmsg.ListOffsets, min: 1, max: 11, needs: []access{{opDescribe, onTopic}}, serve: on(logs.listOffsets)},
+		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onTopic}}, serve: on(meta.metadata)},
+		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(table.apiVersions)},
+		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onTopic}}, serve: on(topics.createTopics)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onTopic}}, serve: on(topics.deleteTopics)},
+		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(logs.deleteRecords)},
+		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opIdempotentWrite, onCluster}}, serve: on(producers.initProducerID), note: "idempotent producers; no transactional ids"},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opDescribe, onTopic}}, serve: on(logs.offsetForLeaderEpoch)},
 		{key: kmsg.DescribeACLs, min: 1, max: 3, needs: []access{{opDescribe, onCluster}}, serve: on(describeACLs), note: noACLs},
 		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(createACLs), note: noACLs},
 		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(deleteACLs), note: noACLs},
-		{key: kmsg.DescribeConfigs, min: 1, max: 4, needs: []access{{opDescribeConfigs, onTopic}, {opDescribeConfigs, onGroup}, {opDescribeConfigs, onCluster}}, serve: on(b.describeConfigs), note: configKinds},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(b.alterConfigs), note: configKinds},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(b.incrementalAlterConfigs), note: configKinds},
-		{key: kmsg.DescribeLogDirs, min: 1, max: 5, needs: []access{{opDescribe, onCluster}}, serve: on(b.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
-		{key: kmsg.CreatePartitions, min: 0, max: 3, needs: []access{{opAlter, onTopic}}, serve: on(b.createPartitions)},
-		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(b.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
-		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(b.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
-		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(b.listPartitionReassignments)},
-		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(b.describeCluster)},
-		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(b.describeProducers)},
-		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(b.describeTopicPartitions)},
+		{key: kmsg.DescribeConfigs, min: 1, max: 4, needs: []access{{opDescribeConfigs, onTopic}, {opDescribeConfigs, onGroup}, {opDescribeConfigs, onCluster}}, serve: on(configs.describeConfigs), note: configKinds},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.alterConfigs), note: configKinds},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.incrementalAlterConfigs), note: configKinds},
+		{key: kmsg.DescribeLogDirs, min: 1, max: 5, needs: []access{{opDescribe, onCluster}}, serve: on(dirs.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, needs: []access{{opAlter, onTopic}}, serve: on(topics.createPartitions)},
+		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(leaders.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
+		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(leaders.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
+		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(leaders.listPartitionReassignments)},
+		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},
+		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
+		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},
 	}
-	rows = append(rows, groupTable(b)...)
-	table := map[int16]*api{}
+	rows = append(rows, groupTable(&groupAPIs{deps.Groups, o, d})...)
 	for _, a := range rows {
 		table[int16(a.key)] = a
 	}
@@ -103,19 +119,17 @@ type TableRow struct {
 
 // Table lists the APIs that every broker serves, in order of keys.
 func Table() []TableRow {
-	b := &Broker{}
-	b.apis = apiTable(b)
 	var out []TableRow
-	for _, a := range b.rows() {
+	for _, a := range newTable(&Config{}, &Deps{}, nil).rows() {
 		out = append(out, TableRow{int16(a.key), a.key.Name(), a.min, a.max, needed(a.needs), a.note})
 	}
 	return out
 }
 
 // rows returns the table in order of keys.
-func (b *Broker) rows() []*api {
+func (t apiTable) rows() []*api {
 	var rows []*api
-	for _, a := range b.apis {
+	for _, a := range t {
 		rows = append(rows, a)
 	}
 	slices.SortFunc(rows, func(x, y *api) int { return cmp.Compare(x.key, y.key) })
@@ -124,8 +138,8 @@ func (b *Broker) rows() []*api {
 
 // flexible reports whether a request of this version has tagged fields in its
 // header. Versions that are not served don't matter: they get no further.
-func (b *Broker) flexible(key, version int16) bool {
-	a := b.apis[key]
+func (t apiTable) flexible(key, version int16) bool {
+	a := t[key]
 	if a == nil || version < a.min || version > a.max {
 		return false
 	}

@@ -38,7 +38,7 @@ func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 	out := make(map[id.Incarnation]Ensemble, len(v.mu.agents.rows))
 	for j, rec := range v.mu.journals.rows {
 		if rec.State == metadata.JournalOpen {
-			out[j.Writer] = v.ensemble(&rec)
+			out[j.Writer] = ensembleOf(&rec, v.mu.homes, v.mu.agents.rows)
 		}
 	}
 	return out
@@ -50,7 +50,7 @@ func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 	defer v.mu.RUnlock()
 	for j, rec := range v.mu.journals.rows {
 		if j.Writer == i && rec.State == metadata.JournalOpen {
-			return v.ensemble(&rec)
+			return ensembleOf(&rec, v.mu.homes, v.mu.agents.rows)
 		}
 	}
 	return e
@@ -74,14 +74,15 @@ func (v *View) LiveMembers(i id.Incarnation) (n int) {
 	return n
 }
 
-func (v *View) ensemble(rec *Journal) (e Ensemble) {
+// ensembleOf returns the ensemble of a journal.
+func ensembleOf(rec *Journal, at homes, agents map[id.Broker]Live) (e Ensemble) {
 	for _, s := range rec.Ensemble {
-		h, known := v.mu.homes[s]
+		h, known := at[s]
 		if !known {
 			continue // it isn't known whose it was
 		}
 		e.Replicas = append(e.Replicas, int32(h.Broker))
-		if v.mu.agents.rows[h.Broker].Store == s {
+		if agents[h.Broker].Store == s {
 			e.Live = append(e.Live, int32(h.Broker))
 		} else {
 			e.Offline = append(e.Offline, int32(h.Broker))

@@ -63,9 +63,3 @@ func decodeLive(b id.Broker, kv metadata.KV) (Live, error) {
 	a, err := metadata.DecodeAgent(kv.Value)
 	return Live{b, a, kv.Lease}, err
 }
-
-func (v *View) agentChanged(_ id.Broker, _, now *Live) {
-	if now != nil {
-		v.settle(now.Store, Home{now.Broker, now.Incarnation, now.Host()})
-	}
-}

@@ -12,10 +12,30 @@ type Home struct {
 	Host        string         // host:port of that agent; "" is not known
 }
 
-// settle notes where a store is, unless that is older news; the lock is held.
-func (v *View) settle(s id.Store, h Home) {
-	if was, known := v.mu.homes[s]; !known || h.Incarnation >= was.Incarnation {
-		v.mu.homes[s] = h
+// homes is where each store was last seen. The view's lock guards it.
+type homes map[id.Store]Home
+
+// settle notes where a store is, unless that is older news.
+func (hs homes) settle(s id.Store, h Home) {
+	if was, known := hs[s]; !known || h.Incarnation >= was.Incarnation {
+		hs[s] = h
+	}
+}
+
+// agentChanged takes a change of a live agent.
+func (hs homes) agentChanged(_ id.Broker, _, now *Live) {
+	if now != nil {
+		hs.settle(now.Store, Home{now.Broker, now.Incarnation, now.Host()})
+	}
+}
+
+// memberChanged takes a change of what is kept of an agent.
+func (hs homes) memberChanged(b id.Broker, _, now *metadata.Member) {
+	if now == nil {
+		return
+	}
+	for _, s := range now.Stores {
+		hs.settle(s.Store, Home{b, s.Incarnation, s.Host})
 	}
 }
 
@@ -51,13 +71,4 @@ func (v *View) Moved(s id.Store) bool {
 	}
 	now := v.mu.agents.rows[h.Broker]
 	return now.Incarnation > h.Incarnation && now.Store != s
-}
-
-func (v *View) memberChanged(b id.Broker, _, now *metadata.Member) {
-	if now == nil {
-		return
-	}
-	for _, s := range now.Stores {
-		v.settle(s.Store, Home{b, s.Incarnation, s.Host})
-	}
 }

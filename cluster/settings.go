@@ -168,29 +168,41 @@ func Find(defs []Definition, name string) *Definition {
 	return nil
 }
 
+// BrokerSettings are the dynamic settings that a broker has as of one moment: its topics'
+// defaults. They must not be changed.
+type BrokerSettings struct {
+	Own metadata.Settings // of the broker alone; they precede All
+	All metadata.Settings // of all brokers
+}
+
+// BrokerSettings returns the dynamic settings that a broker has; with "" as broker only
+// those of all.
+func (v *View) BrokerSettings(broker string) (s BrokerSettings) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	if broker != "" {
+		s.Own = v.mu.settings.rows[configured{"broker", broker}]
+	}
+	s.All = v.mu.settings.rows[configured{"broker", ""}]
+	return s
+}
+
 // Lookup returns a topic setting's value and, of the names it may be set by, the
 // one that decided: the topic's own, a broker's (dynamic, then the one of all
 // brokers), or "" for the default.
-func (v *View) Lookup(topic metadata.Settings, broker string, d *Definition) (value, from string) {
-	if s, ok := topic[d.Name]; ok {
-		return s, "topic"
+func (s BrokerSettings) Lookup(topic metadata.Settings, d *Definition) (value, from string) {
+	if v, ok := topic[d.Name]; ok {
+		return v, "topic"
 	}
 	if d.Synonym != "" {
-		if s, ok := v.BrokerSettings(broker)[d.Synonym]; ok {
-			return s, "broker"
+		if v, ok := s.Own[d.Synonym]; ok {
+			return v, "broker"
 		}
-		if s, ok := v.BrokerSettings("")[d.Synonym]; ok {
-			return s, "all"
+		if v, ok := s.All[d.Synonym]; ok {
+			return v, "all"
 		}
 	}
 	return d.Default, ""
-}
-
-// BrokerSettings returns the dynamic settings of a broker; "" for those of all.
-func (v *View) BrokerSettings(broker string) metadata.Settings {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.settings.rows[configured{"broker", broker}]
 }
 
 // GroupSettings returns the dynamic settings of a group.

@@ -83,3 +83,28 @@ func TestDefinitionsAreSound(t *testing.T) {
 		}
 	}
 }
+
+// A topic's own value precedes its broker's, that precedes the one of all brokers.
+func TestTopicsInheritFromTheirBroker(t *testing.T) {
+	v := NewView(nil, nil)
+	v.mu.settings.rows[configured{"broker", "1"}] = metadata.Settings{"log.retention.ms": "1"}
+	v.mu.settings.rows[configured{"broker", ""}] = metadata.Settings{"log.retention.ms": "2"}
+	d := Find(TopicDefinitions(), "retention.ms")
+	for _, c := range []struct {
+		topic       metadata.Settings
+		broker      string
+		value, from string
+	}{
+		{metadata.Settings{"retention.ms": "3"}, "1", "3", "topic"},
+		{nil, "1", "1", "broker"},
+		{nil, "2", "2", "all"},
+		{nil, "", "2", "all"},
+	} {
+		if value, from := v.BrokerSettings(c.broker).Lookup(c.topic, d); value != c.value || from != c.from {
+			t.Errorf("topic %v of broker %q: %s from %q, want %s from %q", c.topic, c.broker, value, from, c.value, c.from)
+		}
+	}
+	if value, from := new(BrokerSettings).Lookup(nil, d); value != d.Default || from != "" {
+		t.Errorf("of nothing: %s from %q", value, from)
+	}
+}

@@ -134,12 +134,16 @@ func decodeTopic(name string, kv metadata.KV) (*Topic, error) {
 	return &Topic{name, t, kv.Mod}, err
 }
 
-func (v *View) topicChanged(_ string, before, now **Topic) {
+// topicsByID is the topics of a table by id. The view's lock guards it.
+type topicsByID map[id.Topic]*Topic
+
+// changed takes a change of a topic.
+func (by topicsByID) changed(_ string, before, now **Topic) {
 	if before != nil {
-		delete(v.mu.byID, (*before).ID)
+		delete(by, (*before).ID)
 	}
 	if now != nil {
-		v.mu.byID[(*now).ID] = *now
+		by[(*now).ID] = *now
 	}
 }
 

@@ -37,8 +37,8 @@ type View struct {
 		loads      *table[id.Broker, metadata.Load]
 		settings   *table[configured, metadata.Settings]
 
-		homes   map[id.Store]Home // where each store was last seen
-		byID    map[id.Topic]*Topic
+		homes   homes
+		byID    topicsByID
 		rev     map[string]metadata.Revision // by prefix
 		broken  map[string]bool              // keys whose value could not be read
 		changed chan struct{}                // closed and replaced at every change
@@ -54,17 +54,17 @@ type configured struct{ kind, name string }
 func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
 	m := &v.mu
-	m.homes, m.byID, m.rev, m.broken = map[id.Store]Home{}, map[id.Topic]*Topic{}, map[string]metadata.Revision{}, map[string]bool{}
+	m.homes, m.byID, m.rev, m.broken = homes{}, topicsByID{}, map[string]metadata.Revision{}, map[string]bool{}
 	m.changed = make(chan struct{})
 	m.agents = newTable(metadata.ParseAgentKey, decodeLive)
-	m.agents.changed = v.agentChanged
+	m.agents.changed = m.homes.agentChanged
 	m.journals = newTable(metadata.ParseJournalKey, decodeJournal)
 	m.slots = newTable(metadata.ParseSlotKey, decodeRole[int])
 	m.controller = newTable(only(metadata.KeyController), decodeRole[struct{}])
 	m.members = newTable(metadata.ParseMemberKey, plain[id.Broker](metadata.DecodeMember))
-	m.members.changed = v.memberChanged
+	m.members.changed = m.homes.memberChanged
 	m.topics = newTable(metadata.ParseTopicKey, decodeTopic)
-	m.topics.changed = v.topicChanged
+	m.topics.changed = m.byID.changed
 	m.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
 	m.owners = newTable(metadata.ParseHeadKey, decodeOwner)
 	m.owners.silent = func(before, now Owner) bool { return before == now } // the owner's own bookkeeping

@@ -12,8 +12,9 @@ import (
 
 // partitionSettings returns what appends and retention need of a topic's settings.
 func partitionSettings(v *cluster.View, t *cluster.Topic, broker string) *partition.Settings {
+	defaults := v.BrokerSettings(broker)
 	get := func(name string) string {
-		s, _ := v.Lookup(t.Config, broker, cluster.Find(cluster.TopicDefinitions(), name))
+		s, _ := defaults.Lookup(t.Config, cluster.Find(cluster.TopicDefinitions(), name))
 		return s
 	}
 	number := func(name string) int64 {

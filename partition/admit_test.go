@@ -80,14 +80,15 @@ func (b *bench) outcome(c oddbatch.Case, made int64) (o oddbatch.Outcome) {
 			o.Offsets[at] = fmt.Sprint(found.Offset-before, " at ", oddbatch.Time(found.Time, made))
 		}
 	}
+	search := p.searchFrom(before)
 	for _, at := range oddbatch.Sought {
 		if oddbatch.Seekable(at, stored.IsLogAppendTime()) {
-			found, ok, err := p.findHere(context.Background(), before, made+at)
+			found, ok, err := search.first(context.Background(), made+at)
 			show(oddbatch.At(at), found, ok, err)
 		}
 	}
-	l, _ := p.firstBatch(before, func(*ref) bool { return true })
-	newest, err := p.newestIn(l, p.Settings(), before)
+	l, _ := search.batch(before, func(*ref) bool { return true })
+	newest, err := search.newestIn(l)
 	show("newest", newest, newest.Time >= 0, err)
 	return o
 }

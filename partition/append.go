@@ -65,11 +65,11 @@ func owned(err error) error {
 // append is Append's part under the lock: memory only.
 func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 	p.mu.Lock()
-	if err := p.checkEpoch(epoch); err != nil {
+	if err := p.mu.log.checkEpoch(epoch); err != nil {
 		p.mu.Unlock()
 		return err
 	}
-	if p.mu.paused != nil {
+	if p.mu.gate.paused != nil {
 		p.mu.Unlock()
 		return errPaused
 	}
@@ -81,7 +81,11 @@ func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 		}
 		if repeated != nil {
 			base := repeated.Base
-			waits := p.await(base, base+int64(b.LastDelta())+1, done)
+			end := base + int64(b.LastDelta()) + 1
+			waits := end > p.mu.log.high
+			if waits {
+				p.mu.pending.insert(waiter{end, base, done})
+			}
 			p.mu.Unlock()
 			if !waits {
 				done.Appended(base, nil)
@@ -94,29 +98,14 @@ func (p *Partition) append(b admitted, epoch id.Epoch, done Done) error {
 	return err
 }
 
-// await queues done until the high watermark reaches end, if it hasn't yet.
-func (p *Partition) await(base, end int64, done Done) bool {
-	if end <= p.mu.high {
-		return false
-	}
-	i := len(p.mu.pending)
-	for i > 0 && p.mu.pending[i-1].end > end {
-		i--
-	}
-	p.mu.pending = append(p.mu.pending, waiter{})
-	copy(p.mu.pending[i+1:], p.mu.pending[i:])
-	p.mu.pending[i] = waiter{end, base, done}
-	return true
-}
-
 func (p *Partition) store(b admitted, done Done) error {
-	base := p.mu.next
+	base := p.mu.log.next
 	b.SetBaseOffset(base)
-	b.SetLeaderEpoch(int32(p.mu.epoch))
+	b.SetLeaderEpoch(int32(p.mu.log.epoch))
 	a := appends.Get().(*inFlight)
 	a.p = p
 	a.rec = wal.Record{
-		Partition: p.id, Epoch: p.mu.epoch, Base: base, LastDelta: b.LastDelta(), Count: b.Count(), BodyCRC: b.CRC(),
+		Partition: p.id, Epoch: p.mu.log.epoch, Base: base, LastDelta: b.LastDelta(), Count: b.Count(), BodyCRC: b.CRC(),
 		ProducerID: b.ProducerID(), BaseSequence: b.BaseSequence(), ProducerEpoch: b.ProducerEpoch(),
 		Attributes: uint16(b.Attributes()), BaseTime: b.BaseTimestamp(), MaxTime: b.MaxTimestamp(), TimeKnown: b.exact,
 	}
@@ -124,13 +113,13 @@ func (p *Partition) store(b admitted, done Done) error {
 		a.free()
 		return err
 	}
-	p.mu.next = base + int64(b.LastDelta()) + 1
+	p.mu.log.next = base + int64(b.LastDelta()) + 1
 	p.mu.producers.note(b.ProducerID(), b.ProducerEpoch(), b.BaseSequence(), b.LastDelta(), base, p.deps.Clock())
 	if n := p.mu.producers.shed(); n > 0 && p.deps.Metrics != nil {
 		p.deps.Metrics.shed.Add(float64(n))
 	}
 	if done != nil {
-		p.mu.pending = append(p.mu.pending, waiter{p.mu.next, base, done})
+		p.mu.pending = append(p.mu.pending, waiter{p.mu.log.next, base, done})
 	}
 	return nil
 }
@@ -152,25 +141,17 @@ func (a *inFlight) free() {
 func (a *inFlight) Committed(j id.Journal, pos wal.Pos, _ uint64) {
 	p, rec := a.p, &a.rec
 	p.mu.Lock()
-	p.mu.tail.push(j, refOf(rec, pos))
-	p.awaitTier(int64(rec.Size))
-	p.worked(int64(rec.Size))
+	p.mu.log.tail.push(j, refOf(rec, pos))
+	p.mu.backlog.add(int64(rec.Size), p.deps.Clock)
+	p.mu.work.count(int64(rec.Size))
 	if p.traffic != nil {
 		p.traffic.In(int64(rec.Size), int64(rec.Count))
 	}
-	p.mu.high = max(p.mu.high, rec.End())
-	p.noteQuiet()
-	ready := 0
-	for ready < len(p.mu.pending) && p.mu.pending[ready].end <= p.mu.high {
-		ready++
-	}
+	p.mu.log.high = max(p.mu.log.high, rec.End())
+	p.mu.gate.settle(p.mu.log.quiet())
 	var one [1]waiter
-	told := one[:0]
-	if p.mu.closed == nil || ready > 0 {
-		told = append(told, p.mu.pending[:ready]...)
-		p.mu.pending = append(p.mu.pending[:0], p.mu.pending[ready:]...)
-	}
-	p.tellWatchers(int64(rec.Size))
+	told := p.mu.pending.take(one[:0], p.mu.log.high)
+	p.mu.watchers.tell(int64(rec.Size))
 	p.mu.Unlock()
 	a.free()
 	for i := range told {

@@ -17,30 +17,18 @@ import (
 // Pending returns what is committed and not in the tier, from an offset on, at most
 // about limit bytes.
 func (p *Partition) Pending(from, limit int64) object.Run {
-	run, all := p.pending(from, limit)
-	if n := len(run.Batches); n > 0 {
-		run.Producers = snapshot(all, run.Batches[n-1].End)
+	var known []entry
+	p.mu.Lock()
+	run := object.Run{Batches: p.mu.log.pending(from, limit)}
+	n := len(run.Batches)
+	if n > 0 {
+		known = p.mu.producers.copy()
+	}
+	p.mu.Unlock()
+	if n > 0 {
+		run.Producers = snapshot(known, run.Batches[n-1].End)
 	}
 	return run
-}
-
-// pending is Pending without the producers, and these as they are.
-func (p *Partition) pending(from, limit int64) (run object.Run, all []entry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var size int64
-	for i := p.mu.tail.find(max(from, p.mu.head.TieredEnd)); i < len(p.mu.tail.refs); i++ {
-		r := &p.mu.tail.refs[i]
-		if size += int64(r.size); size > limit && len(run.Batches) > 0 {
-			break
-		}
-		run.Batches = append(run.Batches, object.Batch{Base: r.base, End: r.end(), Size: r.size, MaxTime: r.maxTime, TimeKnown: r.timeKnown(), Epoch: r.epoch,
-			Location: object.Location{Journal: p.mu.tail.journal(r), Pos: uint64(r.pos)}})
-	}
-	if len(run.Batches) > 0 {
-		all = p.mu.producers.copy()
-	}
-	return run, all
 }
 
 // PendingBytes returns how much waits for the tier and since when, in ms. What is owned by
@@ -49,33 +37,15 @@ func (p *Partition) pending(from, limit int64) (run object.Run, all []entry) {
 func (p *Partition) PendingBytes() (bytes, oldest int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.closed != nil {
+	if p.mu.log.closed != nil {
 		return 0, 0
 	}
-	return p.mu.waiting, p.mu.since
-}
-
-// awaitTier counts bytes that became committed.
-func (p *Partition) awaitTier(n int64) {
-	if p.mu.waiting == 0 {
-		p.mu.since = p.deps.Clock()
-	}
-	p.mu.waiting += n
-}
-
-// reachedTier counts what is below end, and at or above from, as not waiting any more.
-func (p *Partition) reachedTier(from, end int64) {
-	for i := p.mu.tail.find(from); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base < end; i++ {
-		p.mu.waiting -= int64(p.mu.tail.refs[i].size)
-	}
-	if p.mu.since = 0; p.mu.waiting > 0 {
-		p.mu.since = p.deps.Clock()
-	}
+	return p.mu.backlog.bytes, p.mu.backlog.since
 }
 
 // Read fills buf with a pending batch.
 func (p *Partition) Read(_ context.Context, b object.Batch, buf []byte) error {
-	return p.readAt(buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
+	return readAt(p.deps.Local, buf, b.Location.Journal, wal.Pos(b.Location.Pos), b.Base, b.End, b.Epoch)
 }
 
 // Needs tells, for each journal that holds something which is not in the tier,
@@ -83,11 +53,11 @@ func (p *Partition) Read(_ context.Context, b object.Batch, buf []byte) error {
 func (p *Partition) Needs(each func(j id.Journal, from wal.Pos)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	tiered := p.mu.head.TieredEnd
+	tiered := p.mu.log.head.TieredEnd
 	if mutate.On(mutate.TrimUntiered) {
-		tiered = p.mu.high
+		tiered = p.mu.log.high
 	}
-	p.mu.tail.needs(tiered, each)
+	p.mu.log.tail.needs(tiered, each)
 }
 
 // UpdateHead alters the head and stores it, guarded by the revision of the last
@@ -111,7 +81,7 @@ func (p *Partition) UpdateHead(ctx context.Context, change func(*metadata.Head) 
 // one of this very owner, and that there is a newer to try with.
 func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) error) (again bool, err error) {
 	p.mu.Lock()
-	old, rev, closed := p.mu.head, p.mu.rev, p.mu.closed
+	old, rev, closed := p.mu.log.head, p.mu.log.rev, p.mu.log.closed
 	p.mu.Unlock()
 	if closed != nil {
 		return false, ErrNotOwner
@@ -181,13 +151,13 @@ func (p *Partition) Confirm(ctx context.Context) error {
 func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if was := p.mu.head.TieredEnd; head.TieredEnd > was {
-		p.reachedTier(was, head.TieredEnd)
+	if was := p.mu.log.head.TieredEnd; head.TieredEnd > was {
+		p.mu.backlog.sub(p.mu.log.tail.sizes(was, head.TieredEnd), p.deps.Clock)
 	}
-	p.mu.head, p.mu.rev = head, rev
-	p.mu.logStart = max(p.mu.logStart, head.LogStart)
+	p.mu.log.head, p.mu.log.rev = head, rev
+	p.mu.log.start = max(p.mu.log.start, head.LogStart)
 	floors := map[id.Journal]wal.Pos{}
-	p.mu.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {
+	p.mu.log.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {
 		if j == nowhere {
 			return true
 		}
@@ -198,14 +168,7 @@ func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
 		}
 		return pos < floor
 	})
-	p.expireProducers()
-}
-
-// expireProducers forgets producers that wrote nothing for longer than the settings allow.
-func (p *Partition) expireProducers() {
-	if s := p.mu.settings; s.ProducerExpiryMs > 0 {
-		p.mu.producers.expire(p.deps.Clock() - s.ProducerExpiryMs)
-	}
+	p.mu.producers.expire(p.mu.settings, p.deps.Clock)
 }
 
 func cloneHead(h *metadata.Head) *metadata.Head {

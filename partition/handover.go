@@ -17,33 +17,24 @@ var errPaused = errors.New("partition is paused")
 func (p *Partition) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.paused == nil {
-		p.mu.paused = make(chan struct{})
-	}
+	p.mu.gate.pause()
 }
 
 // Resume lets appends go on after a Pause.
 func (p *Partition) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.resume()
-}
-
-func (p *Partition) resume() {
-	if p.mu.paused != nil {
-		close(p.mu.paused)
-		p.mu.paused = nil
-	}
+	p.mu.gate.resume()
 }
 
 // unpaused returns a channel that is closed when appends may be tried again.
 func (p *Partition) unpaused() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.paused == nil {
+	if p.mu.gate.paused == nil {
 		return closed
 	}
-	return p.mu.paused
+	return p.mu.gate.paused
 }
 
 var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
@@ -52,11 +43,8 @@ var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c
 // be paused.
 func (p *Partition) Quiet(ctx context.Context) error {
 	p.mu.Lock()
-	if p.mu.quiet == nil {
-		p.mu.quiet = make(chan struct{})
-	}
-	quiet := p.mu.quiet
-	p.noteQuiet()
+	quiet := p.mu.gate.awaitQuiet()
+	p.mu.gate.settle(p.mu.log.quiet())
 	p.mu.Unlock()
 	select {
 	case <-quiet:
@@ -66,20 +54,12 @@ func (p *Partition) Quiet(ctx context.Context) error {
 	return p.CheckEpoch(id.NoEpoch)
 }
 
-// noteQuiet tells those that wait for Quiet that nothing is on its way, if that is so.
-func (p *Partition) noteQuiet() {
-	if p.mu.quiet != nil && (p.mu.high == p.mu.next || p.mu.closed != nil) {
-		close(p.mu.quiet)
-		p.mu.quiet = nil
-	}
-}
-
 // HandOver makes another incarnation the owner, in one guarded write, and ends the
 // partition here. It must be paused, quiet, and wholly in the tier.
 func (p *Partition) HandOver(ctx context.Context, to id.Incarnation, broker id.Broker) error {
 	err := p.UpdateHead(ctx, func(h *metadata.Head) error {
 		p.mu.Lock()
-		end, paused := p.mu.next, p.mu.paused != nil
+		end, paused := p.mu.log.next, p.mu.gate.paused != nil
 		p.mu.Unlock()
 		if !paused || h.TieredEnd != end {
 			return fmt.Errorf("hand over %v: the log ends at %d, the tier at %d", p.id, end, h.TieredEnd)

@@ -24,27 +24,27 @@ const mostLost = 1 << 48
 func (p *Partition) Lost(next int64, epoch id.Epoch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n := len(p.mu.tail.refs); next <= p.mu.next || next-p.mu.next > mostLost || n > 0 && p.mu.tail.refs[n-1].epoch > epoch {
-		return fmt.Errorf("partition %v: offsets %d to %d can't have been lost in epoch %v", p.id, p.mu.next, next, epoch)
+	if n := len(p.mu.log.tail.refs); next <= p.mu.log.next || next-p.mu.log.next > mostLost || n > 0 && p.mu.log.tail.refs[n-1].epoch > epoch {
+		return fmt.Errorf("partition %v: offsets %d to %d can't have been lost in epoch %v", p.id, p.mu.log.next, next, epoch)
 	}
 	if p.deps.Metrics != nil {
-		p.deps.Metrics.lost.Add(float64(next - p.mu.next))
+		p.deps.Metrics.lost.Add(float64(next - p.mu.log.next))
 	}
-	for p.mu.next < next {
-		count := min(next-p.mu.next, math.MaxInt32)
-		p.mu.tail.push(nowhere, ref{base: p.mu.next, spans: uint32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
-		p.awaitTier(kafka.BatchHeaderBytes)
-		p.mu.next += count
+	for p.mu.log.next < next {
+		count := min(next-p.mu.log.next, math.MaxInt32)
+		p.mu.log.tail.push(nowhere, ref{base: p.mu.log.next, spans: uint32(count), size: kafka.BatchHeaderBytes, epoch: epoch, maxTime: -1})
+		p.mu.backlog.add(kafka.BatchHeaderBytes, p.deps.Clock)
+		p.mu.log.next += count
 	}
-	p.mu.high = p.mu.next
+	p.mu.log.high = p.mu.log.next
 	return nil
 }
 
 // readAt fills buf with a batch.
-func (p *Partition) readAt(buf []byte, j id.Journal, pos wal.Pos, base, end int64, epoch id.Epoch) error {
+func readAt(local Local, buf []byte, j id.Journal, pos wal.Pos, base, end int64, epoch id.Epoch) error {
 	if j == nowhere {
 		copy(buf, kafka.Empty(base, end, int32(epoch)))
 		return nil
 	}
-	return p.deps.Local.ReadAt(j, buf, pos)
+	return local.ReadAt(j, buf, pos)
 }

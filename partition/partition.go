@@ -112,31 +112,15 @@ type Partition struct {
 	mu struct {
 		sync.Mutex
 		settings  *Settings
-		closed    error // why nothing is done any more; nil while owned
-		epoch     id.Epoch
-		next      int64 // offset of the next append
-		high      int64 // high watermark: everything below is committed
-		logStart  int64
-		tail      tail
-		work      Work          // since the partition was opened
-		waiting   int64         // bytes that are committed and not in the tier
-		since     int64         // since when, in ms
-		pending   []waiter      // appends that wait for the high watermark, by offset
-		paused    chan struct{} // not nil: appends wait until it is closed
-		quiet     chan struct{} // not nil: to be closed when all is committed
+		log       log
+		work      Work // since the partition was opened
+		backlog   backlog
+		pending   waiters
+		gate      gate
 		producers producers
-		watchers  map[*Watcher]int64 // how many bytes more each takes of this partition
-		head      *metadata.Head     // as last committed; never changed in place
-		rev       metadata.Revision
+		watchers  watchers
 	}
 	commit chan struct{} // holds one token: its holder may change the head
-}
-
-// waiter is an append that is to be answered.
-type waiter struct {
-	end  int64 // when the high watermark is at least this
-	base int64
-	done Done
 }
 
 // Done is called with the outcome of an append, exactly once, possibly before Append
@@ -150,12 +134,8 @@ type Done interface {
 func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
-	n.mu.closed = ErrNotOwner
-	n.mu.epoch = head.Epoch
-	n.mu.next, n.mu.high = head.TieredEnd, head.TieredEnd
-	n.mu.logStart = head.LogStart
-	n.mu.head, n.mu.rev = head, rev
-	n.mu.watchers = map[*Watcher]int64{}
+	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, rev: rev}
+	n.mu.watchers = watchers{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}
 	if deps.Traffic != nil {
@@ -190,41 +170,26 @@ func (p *Partition) Settings() *Settings {
 func (p *Partition) Adopt(j id.Journal, rec *wal.Record, pos wal.Pos) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if rec.End() <= p.mu.next {
-		p.adopted(rec)
-		return nil
+	if rec.End() > p.mu.log.next {
+		if rec.Base != p.mu.log.next {
+			return errGap(p.id, p.mu.log.next, rec.Base)
+		}
+		p.mu.log.next = rec.End()
+		p.mu.log.high = p.mu.log.next
+		p.mu.log.tail.push(j, refOf(rec, pos))
+		p.mu.backlog.add(int64(rec.Size), p.deps.Clock)
 	}
-	if rec.Base != p.mu.next {
-		return errGap(p.id, p.mu.next, rec.Base)
-	}
-	p.mu.next = rec.End()
-	p.mu.high = p.mu.next
-	p.mu.tail.push(j, refOf(rec, pos))
-	p.awaitTier(int64(rec.Size))
-	p.adopted(rec)
-	return nil
-}
-
-// adopted notes a batch's producer; when it was appended isn't known any more.
-func (p *Partition) adopted(rec *wal.Record) {
+	// When it was appended isn't known any more.
 	p.mu.producers.note(rec.ProducerID, rec.ProducerEpoch, rec.BaseSequence, rec.LastDelta, rec.Base, p.deps.Clock())
+	return nil
 }
 
 // Serve begins to accept appends and reads, after all that is sealed was adopted.
 func (p *Partition) Serve() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	head := cloneHead(p.mu.head)
-	head.Settle(func(e id.Epoch) int64 {
-		for _, r := range p.mu.tail.refs {
-			if r.epoch >= e {
-				return r.base
-			}
-		}
-		return p.mu.next
-	})
-	p.mu.head = head
-	p.mu.closed = nil
+	p.mu.log.settle()
+	p.mu.log.closed = nil
 }
 
 // Close ends everything with ErrNotOwner: waiting appends and watchers are woken.
@@ -234,9 +199,9 @@ func (p *Partition) Close() { p.fail(ErrNotOwner) }
 // append can come in between.
 func (p *Partition) Retire() bool {
 	p.mu.Lock()
-	all := p.mu.next == p.mu.head.TieredEnd
-	if all && p.mu.closed == nil {
-		p.mu.closed = ErrNotOwner
+	all := p.mu.log.next == p.mu.log.head.TieredEnd
+	if all && p.mu.log.closed == nil {
+		p.mu.log.closed = ErrNotOwner
 	}
 	p.mu.Unlock()
 	if all {
@@ -247,16 +212,14 @@ func (p *Partition) Retire() bool {
 
 func (p *Partition) fail(err error) {
 	p.mu.Lock()
-	if p.mu.closed == nil {
-		p.mu.closed = err
+	if p.mu.log.closed == nil {
+		p.mu.log.closed = err
 	}
 	pending := p.mu.pending
 	p.mu.pending = nil
-	p.resume() // to be answered
-	p.noteQuiet()
-	for w := range p.mu.watchers {
-		w.signal()
-	}
+	p.mu.gate.resume() // to be answered
+	p.mu.gate.settle(p.mu.log.quiet())
+	p.mu.watchers.wake()
 	p.mu.Unlock()
 	for _, w := range pending {
 		w.done.Appended(-1, err)
@@ -268,25 +231,13 @@ func (p *Partition) fail(err error) {
 func (p *Partition) CheckEpoch(e id.Epoch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.checkEpoch(e)
-}
-
-func (p *Partition) checkEpoch(e id.Epoch) error {
-	switch {
-	case p.mu.closed != nil:
-		return p.mu.closed
-	case e == id.NoEpoch || e == p.mu.epoch:
-		return nil
-	case e < p.mu.epoch:
-		return ErrFencedEpoch
-	}
-	return ErrUnknownEpoch
+	return p.mu.log.checkEpoch(e)
 }
 
 // Producers lists the idempotent producers that are known, for DescribeProducers.
 func (p *Partition) Producers() []object.Producer {
 	p.mu.Lock()
-	all, end := p.mu.producers.copy(), p.mu.next
+	all, end := p.mu.producers.copy(), p.mu.log.next
 	p.mu.Unlock()
 	return snapshot(all, end)
 }
@@ -298,17 +249,17 @@ type Work struct {
 	Requests int64
 }
 
+// count counts one request.
+func (w *Work) count(bytes int64) {
+	w.Bytes += bytes
+	w.Requests++
+}
+
 // Work is the partition's since it was opened here.
 func (p *Partition) Work() Work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.mu.work
-}
-
-// worked counts one request; the lock is held.
-func (p *Partition) worked(bytes int64) {
-	p.mu.work.Bytes += bytes
-	p.mu.work.Requests++
 }
 
 // Fetched counts what clients were sent of the partition.
@@ -322,7 +273,7 @@ func (p *Partition) Fetched(bytes, records int64) {
 func (p *Partition) Head() *metadata.Head {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.head
+	return p.mu.log.head
 }
 
 var _ manifest.Owned = (*Partition)(nil)

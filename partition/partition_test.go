@@ -594,6 +594,7 @@ func BenchmarkAppend(b *testing.B) {
 	b.ReportAllocs()
 	for n := 1; b.Loop(); n++ {
 		under.Add(1)
+		batch.SetBaseOffset(0) // as producers send it
 		if err := p.Append(context.Background(), batch, bn.now, id.NoEpoch, (*counted)(&under)); err != nil {
 			b.Fatal(err)
 		}

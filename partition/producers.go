@@ -141,8 +141,12 @@ func (ps *producers) note(pid int64, epoch int16, seq, lastDelta int32, base, ti
 	}
 }
 
-// expire forgets producers whose newest batch was appended before a time in ms.
-func (ps *producers) expire(before int64) {
+// expire forgets producers that wrote nothing for longer than the settings allow.
+func (ps *producers) expire(s *Settings, now Clock) {
+	if s.ProducerExpiryMs <= 0 {
+		return
+	}
+	before := now() - s.ProducerExpiryMs
 	for pid, p := range ps.by {
 		if p.time < before {
 			delete(ps.by, pid)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"varve/internal/id"
 	"varve/kafka"
 	"varve/tiering/object"
 )
@@ -40,7 +41,7 @@ func (p *Partition) Recall(ctx context.Context) error {
 	defer cancel()
 	for {
 		p.mu.Lock()
-		whole, head := p.mu.producers.whole, p.mu.head
+		whole, head := p.mu.producers.whole, p.mu.log.head
 		p.mu.Unlock()
 		if whole {
 			return nil
@@ -55,10 +56,10 @@ func (p *Partition) Recall(ctx context.Context) error {
 		p.mu.Lock()
 		first := !p.mu.producers.whole
 		p.mu.producers.load(found)
-		p.expireProducers()
+		p.mu.producers.expire(p.mu.settings, p.deps.Clock)
 		p.mu.Unlock()
 		if err != nil && first {
-			p.forgot(err)
+			p.deps.forgot(p.id, err)
 		}
 		return nil
 	}
@@ -71,11 +72,11 @@ func lost(err error) bool {
 }
 
 // forgot tells that the memory of producers is lost.
-func (p *Partition) forgot(err error) {
-	if m := p.deps.Metrics; m != nil {
+func (d *Deps) forgot(p id.Partition, err error) {
+	if m := d.Metrics; m != nil {
 		m.forgotten.Inc()
 	}
-	if log := p.deps.Log; log != nil {
-		log.Error("producer state in the tier is lost; a batch that a producer repeats may be stored twice", "partition", p.id, "err", err)
+	if log := d.Log; log != nil {
+		log.Error("producer state in the tier is lost; a batch that a producer repeats may be stored twice", "partition", p, "err", err)
 	}
 }

@@ -27,39 +27,19 @@ func (s *State) Readable(stable bool) int64 {
 func (p *Partition) State() State {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.state()
-}
-
-// state is State; the lock is held.
-func (p *Partition) state() State {
-	return State{
-		Epoch: p.mu.epoch, LogStart: p.mu.logStart, LocalStart: p.localStart(), TieredEnd: p.mu.head.TieredEnd,
-		LastStable: p.lastStable(), High: p.mu.high, End: p.mu.next,
-	}
-}
-
-// lastStable returns the last stable offset. No batch of a transaction is accepted
-// (ErrTransactional), so whatever is committed is stable. The lock is held.
-func (p *Partition) lastStable() int64 { return p.mu.high }
-
-// localStart returns the first offset that is in a local journal; the lock is held.
-func (p *Partition) localStart() int64 {
-	if len(p.mu.tail.refs) == 0 {
-		return p.mu.high
-	}
-	return max(p.mu.logStart, p.mu.tail.refs[0].base)
+	return p.mu.log.state()
 }
 
 // LogStart is the first offset that can be read.
 func (p *Partition) LogStart() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.logStart
+	return p.mu.log.start
 }
 
 // Sizes returns how many bytes of records are in local journals, and how many in the tier.
 func (p *Partition) Sizes() (local, tier int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.tail.bytes, p.mu.head.TieredBytes()
+	return p.mu.log.tail.bytes, p.mu.log.head.TieredBytes()
 }

@@ -62,7 +62,24 @@ func (t *tail) find(offset int64) int {
 	return sort.Search(len(t.refs), func(i int) bool { return t.refs[i].end() > offset })
 }
 
+// at returns the journal of the batch that holds offset, if the index has it.
+func (t *tail) at(offset int64) (j id.Journal, ok bool) {
+	i := t.find(offset)
+	if i == len(t.refs) || t.refs[i].base > offset {
+		return j, false
+	}
+	return t.journal(&t.refs[i]), true
+}
+
 func (t *tail) journal(r *ref) id.Journal { return t.journals[r.link-t.first] }
+
+// sizes returns the size of the batches that begin below end, from the one that holds from on.
+func (t *tail) sizes(from, end int64) (n int64) {
+	for i := t.find(from); i < len(t.refs) && t.refs[i].base < end; i++ {
+		n += int64(t.refs[i].size)
+	}
+	return n
+}
 
 // needs tells, for each journal that holds something from offset on, the first
 // place of it.

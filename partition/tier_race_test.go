@@ -35,7 +35,7 @@ func (f *trimmed) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 // to there are recycled, and with the next commit the index forgets what was in them.
 func (b *bench) moveOn(p *Partition, f *trimmed, end int64) {
 	b.tiered(p, end)
-	f.to = p.mu.tail.refs[p.mu.tail.find(end)].pos
+	f.to = p.mu.log.tail.refs[p.mu.log.tail.find(end)].pos
 	b.tiered(p, end)
 }
 

@@ -111,7 +111,7 @@ func TestLookupsByTimeOverTailAndTier(t *testing.T) {
 			}
 			tier.times = append(tier.times, batch...)
 		}
-		edge := p.mu.tail.refs[rng.IntN(len(p.mu.tail.refs)-1)+1]
+		edge := p.mu.log.tail.refs[rng.IntN(len(p.mu.log.tail.refs)-1)+1]
 		b.tiered(p, edge.base)
 		files.to = edge.pos
 		start := rng.Int64N(int64(len(tier.times)))
@@ -155,7 +155,7 @@ func TestLookupsFollowTheHead(t *testing.T) {
 					t.Fatal(r.err)
 				}
 			}
-			files.to = p.mu.tail.refs[2].pos
+			files.to = p.mu.log.tail.refs[2].pos
 			files.before = sync.OnceFunc(func() { b.tiered(p, 2) }) // the upload ended just before the file went
 			moved := false
 			tier.before = func() error {

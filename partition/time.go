@@ -18,7 +18,7 @@ func (p *Partition) FindTime(ctx context.Context, at int64) (found Stamp, ok boo
 		s := p.State()
 		from := s.LogStart
 		if s.LocalStart <= s.LogStart {
-			if found, ok, err = p.findHere(ctx, from, at); !errors.Is(err, wal.ErrGone) {
+			if found, ok, err = p.searchFrom(from).first(ctx, at); !errors.Is(err, wal.ErrGone) {
 				return err
 			}
 		}
@@ -28,33 +28,43 @@ func (p *Partition) FindTime(ctx context.Context, at int64) (found Stamp, ok boo
 			}
 			from = head.TieredEnd
 		}
-		found, ok, err = p.findHere(ctx, from, at)
+		found, ok, err = p.searchFrom(from).first(ctx, at)
 		return err
 	})
 	return found, ok, err
 }
 
-// findHere is FindTime for what the local journals have from an offset on. wal.ErrGone: a file
+// timeSearch looks for records by time in what the local journals have.
+type timeSearch struct {
+	p     *Partition
+	start int64 // of the records that count
+	limit int   // of what a batch may decompress to
+}
+
+// searchFrom makes a search from an offset on, or from the log start.
+func (p *Partition) searchFrom(offset int64) timeSearch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return timeSearch{p, max(p.mu.log.start, offset), batchLimit(p.mu.settings)}
+}
+
+// first returns the first record whose timestamp is at least at. wal.ErrGone: a file
 // that would have to be read was recycled, so the tier has its records. A batch whose largest
 // timestamp only its producer knows is read as well.
-func (p *Partition) findHere(ctx context.Context, from, at int64) (Stamp, bool, error) {
-	start, s := p.readable()
-	start = max(start, from)
-	from = start
-	for {
-		hit, err := p.firstBatch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
+func (ts timeSearch) first(ctx context.Context, at int64) (Stamp, bool, error) {
+	for from := ts.start; ; {
+		hit, err := ts.batch(from, func(r *ref) bool { return r.maxTime >= at || !r.timeKnown() })
 		if err != nil {
 			return Stamp{}, false, err
 		}
 		if hit == nil || ctx.Err() != nil {
 			return Stamp{}, false, ctx.Err()
 		}
-		b, err := p.batch(hit)
+		b, err := ts.read(hit)
 		if err != nil {
 			return Stamp{}, false, err
 		}
-		p.learn(hit, b, s)
-		found, ok, err := findInBatch(b, batchLimit(s), start, at)
+		found, ok, err := findInBatch(b, ts.limit, ts.start, at)
 		if kafka.Misleads(err) {
 			err = nil // clients see what is wrong with it when they read it
 		}
@@ -65,56 +75,50 @@ func (p *Partition) findHere(ctx context.Context, from, at int64) (Stamp, bool, 
 	}
 }
 
-// learn notes the largest timestamp of a batch's records, if only its producer knew it: it
-// needn't be read again.
-func (p *Partition) learn(l *located, b kafka.Batch, s *Settings) {
-	if l.timeKnown() {
-		return
+// read reads a batch. If only its producer knew the largest timestamp of its records, that
+// is noted: the batch needn't be read again.
+func (ts timeSearch) read(l *located) (kafka.Batch, error) {
+	b, err := l.read(ts.p.deps.Local)
+	if err == nil && !l.timeKnown() {
+		ts.learn(l, b)
 	}
+	return b, err
+}
+
+// learn notes the largest timestamp of a batch's records.
+func (ts timeSearch) learn(l *located, b kafka.Batch) {
 	newest := int64(kafka.NoTimestamp)
-	err := b.Records(batchLimit(s), func(r *kafka.Record) error {
+	err := b.Records(ts.limit, func(r *kafka.Record) error {
 		newest = max(newest, r.Timestamp)
 		return nil
 	})
 	if err != nil {
 		return // the hint is all that can be had
 	}
+	p := ts.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := p.mu.tail.find(l.base); i < len(p.mu.tail.refs) && p.mu.tail.refs[i].base == l.base {
-		p.mu.tail.refs[i].know(newest)
+	if i := p.mu.log.tail.find(l.base); i < len(p.mu.log.tail.refs) && p.mu.log.tail.refs[i].base == l.base {
+		p.mu.log.tail.refs[i].know(newest)
 	}
 }
 
-// readable returns the log start and the settings.
-func (p *Partition) readable() (start int64, s *Settings) {
+// batch returns the first batch, from the one that holds offset on, that is wanted; nil if
+// there is none. It fails with wal.ErrGone if the index has dropped the offset, since the tier
+// has it.
+func (ts timeSearch) batch(offset int64, wanted func(*ref) bool) (*located, error) {
+	p := ts.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.mu.logStart, p.mu.settings
-}
-
-// firstBatch returns the first batch, from the one that holds offset on, that is
-// wanted. It fails with wal.ErrGone if the index has dropped the offset, since the tier has it.
-func (p *Partition) firstBatch(offset int64, wanted func(*ref) bool) (*located, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := p.mu.tail.find(offset); offset < p.mu.head.TieredEnd && (i == len(p.mu.tail.refs) || p.mu.tail.refs[i].base > offset) {
+	if i := p.mu.log.tail.find(offset); offset < p.mu.log.head.TieredEnd && (i == len(p.mu.log.tail.refs) || p.mu.log.tail.refs[i].base > offset) {
 		return nil, wal.ErrGone
 	}
-	for i := p.mu.tail.find(offset); i < len(p.mu.tail.refs); i++ {
-		if r := &p.mu.tail.refs[i]; wanted(r) {
-			return &located{*r, p.mu.tail.journal(r)}, nil
+	for i := p.mu.log.tail.find(offset); i < len(p.mu.log.tail.refs); i++ {
+		if r := &p.mu.log.tail.refs[i]; wanted(r) {
+			return &located{*r, p.mu.log.tail.journal(r)}, nil
 		}
 	}
 	return nil, nil
-}
-
-func (p *Partition) batch(l *located) (kafka.Batch, error) {
-	b := make([]byte, l.size)
-	if err := p.readAt(b, l.journal, l.pos, l.base, l.end(), l.epoch); err != nil {
-		return nil, err
-	}
-	return b, nil
 }
 
 var errFound = errors.New("found")
@@ -143,7 +147,7 @@ func stampOf(b kafka.Batch, r *kafka.Record) Stamp {
 // are several; it is not ok if no record has one.
 func (p *Partition) MaxTime(ctx context.Context) (best Stamp, ok bool, err error) {
 	err = p.withHead(func(head *metadata.Head) (err error) {
-		if best, ok, err = p.newestHere(ctx, head.TieredEnd); err != nil || head.LogStart >= head.TieredEnd {
+		if best, ok, err = p.searchFrom(head.TieredEnd).newest(ctx); err != nil || head.LogStart >= head.TieredEnd {
 			return err
 		}
 		far, found, err := p.deps.Tier.MaxTime(ctx, head, p.id)
@@ -155,65 +159,62 @@ func (p *Partition) MaxTime(ctx context.Context) (best Stamp, ok bool, err error
 	return best, ok && err == nil, err
 }
 
-// newestHere is MaxTime for what the local journals have from an offset on. Batches are found
-// by their largest timestamps; those that reach below the log start, and those whose largest
-// timestamp only the producer knows, are read. What the tier has is left to it: the journal's
-// files may be gone.
-func (p *Partition) newestHere(ctx context.Context, from int64) (best Stamp, ok bool, err error) {
-	start, s := p.readable()
-	start = max(start, from)
+// newest returns the record with the largest timestamp. Batches are found by their largest
+// timestamps; those that reach below the start, and those whose largest timestamp only the
+// producer knows, are read. What the tier has is left to it: the journal's files may be gone.
+func (ts timeSearch) newest(ctx context.Context) (best Stamp, ok bool, err error) {
 	best.Time = -1
-	unsure := func(r *ref) bool { return r.base < start || !r.timeKnown() }
-	for from := start; ; {
-		hit, err := p.firstBatch(from, unsure)
+	unsure := func(r *ref) bool { return r.base < ts.start || !r.timeKnown() }
+	for from := ts.start; ; {
+		hit, err := ts.batch(from, unsure)
 		if err != nil {
 			return best, false, err
 		}
 		if hit == nil {
 			break
 		}
-		if best, err = p.newerIn(hit, s, start, best); err != nil || ctx.Err() != nil {
+		if best, err = ts.newerIn(hit, best); err != nil || ctx.Err() != nil {
 			return best, false, cmp.Or(err, ctx.Err())
 		}
 		from = hit.end()
 	}
 	newest, before := best.Time, best.Offset
 	var hit *located
-	if _, err := p.firstBatch(start, func(r *ref) bool {
+	_, err = ts.batch(ts.start, func(r *ref) bool {
 		if !unsure(r) && (r.maxTime > newest || r.maxTime == newest && r.base < before) {
-			newest, before, hit = r.maxTime, r.base, &located{*r, p.mu.tail.journal(r)}
+			newest, before, hit = r.maxTime, r.base, &located{*r, ts.p.mu.log.tail.journal(r)}
 		}
 		return false
-	}); err != nil {
+	})
+	if err != nil {
 		return best, false, err
 	}
 	if hit != nil {
-		best, err = p.newerIn(hit, s, start, best)
+		best, err = ts.newerIn(hit, best)
 	}
 	return best, err == nil && best.Time >= 0, err
 }
 
 // newerIn returns the first record with the largest timestamp of best and of a batch's
-// records from offset start on.
-func (p *Partition) newerIn(l *located, s *Settings, start int64, best Stamp) (Stamp, error) {
-	found, err := p.newestIn(l, s, start)
+// records that count.
+func (ts timeSearch) newerIn(l *located, best Stamp) (Stamp, error) {
+	found, err := ts.newestIn(l)
 	if err == nil && (found.Time > best.Time || found.Time == best.Time && found.Time >= 0 && found.Offset < best.Offset) {
 		best = found
 	}
 	return best, err
 }
 
-// newestIn returns the first record with a batch's largest timestamp, from offset
-// start on; its time is -1 if there is none.
-func (p *Partition) newestIn(l *located, s *Settings, start int64) (newest Stamp, err error) {
+// newestIn returns the first record with the largest timestamp of those of a batch that
+// count; its time is -1 if there is none.
+func (ts timeSearch) newestIn(l *located) (newest Stamp, err error) {
 	newest.Time = -1
-	b, err := p.batch(l)
+	b, err := ts.read(l)
 	if err != nil {
 		return newest, err
 	}
-	p.learn(l, b, s)
-	err = b.Records(batchLimit(s), func(r *kafka.Record) error {
-		if r.Offset >= start && r.Timestamp > newest.Time {
+	err = b.Records(ts.limit, func(r *kafka.Record) error {
+		if r.Offset >= ts.start && r.Timestamp > newest.Time {
 			newest = stampOf(b, r)
 		}
 		return nil

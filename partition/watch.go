@@ -34,31 +34,7 @@ func (w *Watcher) signal() {
 func (p *Partition) Available(r Reading) (bytes int64, now bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.available(&r)
-}
-
-func (p *Partition) available(r *Reading) (bytes int64, now bool) {
-	s := p.state()
-	if p.checkEpoch(r.Epoch) != nil || r.Offset < s.LogStart || r.Offset > s.High {
-		return 0, true
-	}
-	end := s.Readable(r.Stable)
-	if r.Offset >= end {
-		return 0, false
-	}
-	refs := p.mu.tail.refs[p.mu.tail.find(r.Offset):]
-	if len(refs) == 0 || refs[0].base > r.Offset {
-		return 0, true
-	}
-	for i := range refs {
-		if refs[i].base >= end {
-			break
-		}
-		if bytes += int64(refs[i].size); bytes >= int64(r.Limit) {
-			break
-		}
-	}
-	return bytes, false
+	return p.mu.log.available(&r)
 }
 
 // Watch adds w for a reader that takes at most its limit of this partition: what is there
@@ -66,7 +42,7 @@ func (p *Partition) available(r *Reading) (bytes int64, now bool) {
 func (p *Partition) Watch(w *Watcher, r Reading) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	bytes, now := p.available(&r)
+	bytes, now := p.mu.log.available(&r)
 	if now {
 		w.signal()
 	}
@@ -83,11 +59,21 @@ func (p *Partition) Unwatch(w *Watcher) {
 	p.mu.Unlock()
 }
 
-// tellWatchers counts bytes that were committed.
-func (p *Partition) tellWatchers(n int64) {
-	for w, room := range p.mu.watchers {
+// watchers are those of a partition, each with how many bytes more it takes of it.
+type watchers map[*Watcher]int64
+
+// tell counts bytes that were committed.
+func (ws watchers) tell(n int64) {
+	for w, room := range ws {
 		take := min(n, room)
-		p.mu.watchers[w] = room - take
+		ws[w] = room - take
 		w.add(take)
+	}
+}
+
+// wake signals all of them.
+func (ws watchers) wake() {
+	for w := range ws {
+		w.signal()
 	}
 }

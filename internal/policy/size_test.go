@@ -26,10 +26,9 @@ type size struct{ methods, fields int }
 // their line does, too.
 var tooLarge = map[string]size{
 	"wal.Store":               {methods: 94, fields: 26},
-	"partition.Partition":     {methods: 84, fields: 22},
-	"broker.Broker":           {methods: 77},
+	"partition.Partition":     {methods: 55},
 	"wal/replica.Node":        {methods: 51},
-	"cluster.View":            {methods: 43, fields: 23},
+	"cluster.View":            {fields: 23},
 	"tiering/upload.Uploader": {fields: 22},
 	"agent.Config":            {fields: 26}, // a field for each group of settings
 }

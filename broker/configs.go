@@ -1,0 +1,18 @@
+package broker
+
+import (
+	"log/slog"
+
+	"varve/cluster"
+	"varve/internal/id"
+)
+
+// configAPIs serves the settings of topics, brokers and groups.
+type configAPIs struct {
+	opening *opening
+	view    *cluster.View
+	editor  *cluster.Editor
+	self    id.Broker
+	fixed   []cluster.Definition // what the configuration file decided
+	log     *slog.Logger
+}

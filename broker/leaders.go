@@ -1,0 +1,12 @@
+package broker
+
+import "varve/cluster"
+
+// leaderAPIs serves requests about which agents lead partitions: elections and
+// reassignments.
+type leaderAPIs struct {
+	opening   *opening
+	directory *directory
+	view      *cluster.View
+	editor    *cluster.Editor
+}
