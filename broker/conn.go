@@ -125,6 +125,9 @@ func (c *conn) read(ctx context.Context) error {
 			return ctx.Err()
 		}
 		size, err := kafka.ReadFrameSize(r, c.b.cfg.MaxRequestBytes)
+		if errors.Is(err, kafka.ErrFrame) {
+			return fmt.Errorf("%w (kafka.max_request_bytes bounds them)", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -259,7 +262,7 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 		}
 		return refuse(kafka.ErrFrame, "%s version %d is not served, %d to %d were advertised", a.key.Name(), r.Version, a.min, a.max)
 	case len(r.body) > a.limit(&c.b.cfg):
-		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed", a.key.Name(), len(r.body), a.limit(&c.b.cfg))
+		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed (%s)", a.key.Name(), len(r.body), a.limit(&c.b.cfg), a.limitSetting())
 	}
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {

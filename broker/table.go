@@ -51,6 +51,17 @@ func (a *api) limit(c *Config) int {
 	return a.most(c)
 }
 
+// limitSetting names the setting that limit goes by.
+func (a *api) limitSetting() string {
+	switch {
+	case a.key == kmsg.OffsetCommit:
+		return "kafka.max_commit_bytes"
+	case a.most == nil:
+		return "kafka.max_other_request_bytes"
+	}
+	return "kafka.max_request_bytes"
+}
+
 // on adapts a handler of one request type.
 func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *caller, Req) Resp) func(context.Context, *caller, kmsg.Request) kmsg.Response {
 	return func(ctx context.Context, c *caller, req kmsg.Request) kmsg.Response {

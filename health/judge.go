@@ -208,7 +208,7 @@ func all(n int, what, it string) string {
 	case 1:
 		return "the only " + what + " has " + it
 	}
-	return fmt.Sprintf("all %d %ss have %s", n, what, it)
+	return fmt.Sprintf("all %d %ss have %s", n, what, strings.Replace(it, "its ", "their ", 1))
 }
 
 // linesShown bounds the lines about one kind of thing.
