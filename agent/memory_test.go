@@ -26,6 +26,15 @@ func sharing(t *testing.T, memory string, change func(*Config)) (Config, Memory,
 	return c, m, err
 }
 
+// A bound of the user's holds, also below what a percentage comes to at least.
+func TestMemoryUpTo(t *testing.T) {
+	for memory, want := range map[string]int64{"25% up to 200MiB": 200 << 20, "0.1%": leastMemory, "0.1% up to 1GiB": leastMemory} {
+		if _, m, err := sharing(t, memory, func(*Config) {}); err != nil || m.Total != want {
+			t.Errorf("%s: %d bytes, not %d: %v", memory, m.Total, want, err)
+		}
+	}
+}
+
 // The pools never are more than the whole, what works at the least memory is valid, and with
 // much of it pools are as large as they were before they shared one.
 func TestSharesOfMemory(t *testing.T) {
