@@ -71,6 +71,9 @@ const leastMemory = 256 << 20
 // queue.
 const perConnection = 48 << 10
 
+// sessionPartition is what a fetch session takes for each partition that it follows.
+const sessionPartition = 300
+
 // leastReadChunk is the smallest chunk in which objects are read.
 const leastReadChunk = 1 << 20
 
@@ -91,6 +94,7 @@ func (c *Config) shared() []shared {
 		{memshare.Pool{Name: "other", Floor: leastOther, Most: 1 << 30, Share: 0.12, Cost: 1, Heap: true, Step: 4096}, func(v int64) {
 			// A member's bytes are held about four times: as they came, taken apart, and in the answer to the leader.
 			c.Groups.MembersBytes = min(d.Groups.MembersBytes, max(1<<20, v/6))
+			c.Kafka.SessionPartitions = int(min(int64(d.Kafka.SessionPartitions), max(1<<13, v/6/sessionPartition)))
 		}},
 		pool("journal_cache", "journal.cache_bytes", c.Journal.CacheBytes, max(16<<20, 3*c.Journal.ChunkBytes), 0, 0, 1, false, setter(&c.Journal.CacheBytes)),
 		pool("journal_reads", "journal.read_bytes", c.Journal.ReadBytes, 8<<20, d.Journal.ReadBytes, 0.04, 1, false, setter(&c.Journal.ReadBytes)),

@@ -100,6 +100,9 @@ type Config struct {
 	MaxOtherBytes       int           `yaml:"max_other_request_bytes" share:"memory" doc:"maximum size of a request of any API other than Produce and OffsetCommit, in bytes; once decoded it may take 32 times as much memory"`
 	WriteTimeout        time.Duration `yaml:"write_timeout" doc:"close a connection whose client accepts no bytes of a response for this long"`
 	MaxThrottle         time.Duration `yaml:"max_throttle" doc:"longest delay of a produce request while the journal is filling up"`
+	// SessionPartitions is how many partitions all fetch sessions together may follow: about
+	// 300 bytes each.
+	SessionPartitions int `yaml:"-"`
 }
 
 // DefaultConfig is Kafka's where Kafka has the setting.
@@ -107,6 +110,6 @@ func DefaultConfig() Config {
 	return Config{
 		AutoCreateTopics: true, DefaultPartitions: 1, MaxRequestBytes: 100 << 20, RequestMemoryBytes: 128 << 20, SmallRequestBytes: 256 << 20, FetchMemoryBytes: 256 << 20,
 		FetchMaxBytes: 55 << 20, FetchSessions: 1000, MinRequestRate: 4 << 10, MaxCommitBytes: 16 << 20, MaxOtherBytes: 2 << 20, MaxConnections: 10000, MaxConnectionsPerIP: 10000,
-		IdleTimeout: 10 * time.Minute, RequestTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxThrottle: time.Second,
+		IdleTimeout: 10 * time.Minute, RequestTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, MaxThrottle: time.Second, SessionPartitions: 1 << 19,
 	}
 }

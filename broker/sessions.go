@@ -69,7 +69,8 @@ func (s *fetchSession) turn(n int) int {
 // sessions keeps a bounded number of fetch sessions, which follow a bounded number of
 // partitions together; one that was not used for a while makes room for a new one.
 type sessions struct {
-	max    int
+	max    int // sessions
+	most   int // partitions that all of them follow
 	now    func() time.Time
 	random *chance.Source
 	mu     sync.Mutex
@@ -81,8 +82,8 @@ type sessions struct {
 // min.incremental.fetch.session.eviction.ms).
 const sessionIdle = 2 * time.Minute
 
-func newSessions(limit int, now func() time.Time, random *chance.Source) *sessions {
-	return &sessions{max: limit, now: now, random: random, by: map[int32]*fetchSession{}}
+func newSessions(limit, partitions int, now func() time.Time, random *chance.Source) *sessions {
+	return &sessions{max: limit, most: partitions, now: now, random: random, by: map[int32]*fetchSession{}}
 }
 
 // open returns what the request asks for, with what the session holds, and its session, or
@@ -108,7 +109,7 @@ func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, er
 	ss.parts -= len(s.wants)
 	s.update(req)
 	ss.parts += len(s.wants)
-	if len(s.wants) > maxSessionPartitions || ss.parts > maxAllSessionPartitions {
+	if len(s.wants) > maxSessionPartitions || ss.parts > ss.most {
 		ss.remove(s)
 		return nil, nil, kerr.FetchSessionIDNotFound
 	}
@@ -130,12 +131,8 @@ func (ss *sessions) close(s *fetchSession) {
 	}
 }
 
-// maxSessionPartitions is how many partitions a session may follow, and
-// maxAllSessionPartitions how many all of them may: about 300 bytes each.
-const (
-	maxSessionPartitions    = 100_000
-	maxAllSessionPartitions = 1 << 19
-)
+// maxSessionPartitions is how many partitions a session may follow.
+const maxSessionPartitions = 100_000
 
 // remove is called with the lock held.
 func (ss *sessions) remove(s *fetchSession) {
@@ -162,7 +159,7 @@ func (ss *sessions) create(wants []fetchWant) *fetchSession {
 	if len(wants) > maxSessionPartitions {
 		return nil
 	}
-	for len(ss.by) >= ss.max || ss.parts+len(wants) > maxAllSessionPartitions {
+	for len(ss.by) >= ss.max || ss.parts+len(wants) > ss.most {
 		if !ss.evict() {
 			return nil
 		}

@@ -28,8 +28,8 @@ func sessionRequest(session, epoch int32, from, to int32) *kmsg.FetchRequest {
 // repeats what it wants, and those that nobody uses give way.
 func TestFetchSessionsAreBounded(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	ss := newSessions(1000, func() time.Time { return now }, nil)
-	const each = 60_000
+	const each, most = 60_000, 1 << 19
+	ss := newSessions(1000, most, func() time.Time { return now }, nil)
 	var kept []*fetchSession
 	for range 20 {
 		s, wants, err := ss.open(sessionRequest(0, 0, 0, each))
@@ -41,7 +41,7 @@ func TestFetchSessionsAreBounded(t *testing.T) {
 			ss.close(s)
 		}
 	}
-	if want := maxAllSessionPartitions / each; len(kept) != want || ss.parts != want*each {
+	if want := most / each; len(kept) != want || ss.parts != want*each {
 		t.Fatalf("%d sessions with %d partitions, want %d", len(kept), ss.parts, want)
 	}
 	// One that grows beyond what there is room for is given up.

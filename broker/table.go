@@ -77,7 +77,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 	o := newOpening(deps)
 	d := &directory{view: deps.View, partitions: deps.Partitions, self: deps.Self}
 	produce := &produceAPI{o, d, deps.View, deps.Journal, cfg.MaxThrottle, m}
-	fetch := &fetchAPI{o, d, deps.View, newSessions(cfg.FetchSessions, time.Now, deps.Random), deps.TierShare, cfg.FetchMaxBytes, m}
+	fetch := &fetchAPI{o, d, deps.View, newSessions(cfg.FetchSessions, cfg.SessionPartitions, time.Now, deps.Random), deps.TierShare, cfg.FetchMaxBytes, m}
 	logs := &logAPIs{o}
 	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
 	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log}
