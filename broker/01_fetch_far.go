@@ -5,18 +5,21 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"varve/partition"
 )
 
 // tierPatience bounds a read of the tier when the client would wait for less.
 const tierPatience = 20 * time.Second
 
-// patience is how long a read of the tier, or of peers, may take. Records that are at hand
-// don't wait much longer than the client would for records.
-func (call *fetchCall) patience(empty bool) time.Duration {
+// patience bounds a read of the tier, or of peers. Records that are at hand don't wait much
+// longer than the client would for records; what it asks for again may come meanwhile.
+func (call *fetchCall) patience(ctx context.Context, empty bool) (context.Context, context.CancelFunc) {
 	if empty {
-		return tierPatience
+		return context.WithTimeout(ctx, tierPatience)
 	}
-	return min(tierPatience, max(leastPatience, 2*time.Duration(call.req.MaxWaitMillis)*time.Millisecond))
+	d := max(leastPatience, 2*time.Duration(call.req.MaxWaitMillis)*time.Millisecond)
+	return context.WithTimeoutCause(ctx, min(tierPatience, d), partition.ErrLater)
 }
 
 // leastPatience is enough for a bucket or a peer that works.
@@ -36,7 +39,7 @@ func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest in
 	if len(parts) == 0 {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, call.patience(always))
+	ctx, cancel := call.patience(ctx, always)
 	defer cancel()
 	// What is lent can't be read by others until the client has taken it.
 	rest = min(rest, call.api.tierShare())
@@ -71,7 +74,7 @@ const (
 // a time, so that one that is slow doesn't add to the others. It reports whether there is
 // something to answer.
 func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest int, always bool) (answer bool) {
-	ctx, cancel := context.WithTimeout(ctx, call.patience(always))
+	ctx, cancel := call.patience(ctx, always)
 	defer cancel()
 	var wg sync.WaitGroup
 	var left atomic.Int64

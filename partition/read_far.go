@@ -15,6 +15,10 @@ import (
 // proxy's 404, or a head that is a moment old, is no proof.
 const secondLook = 250 * time.Millisecond
 
+// ErrLater is for the cause of a ReadFar's context that ends though its reader will ask again:
+// what was on its way from the bucket is there then.
+var ErrLater = read.ErrLater
+
 // ReadFar reads what ReadNear left, from where it said that it is. From the tier it reads
 // one batch at least. Where the bucket or its memory isn't free before ctx ends, there is
 // nothing, and the reader is to ask again.

@@ -98,10 +98,10 @@ func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, 
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
-		c.abandon(key, f)
+		c.abandon(key, f, context.Cause(ctx) == ErrLater)
 		return value, ctx.Err()
 	case <-quit:
-		c.abandon(key, f)
+		c.abandon(key, f, false)
 		return value, errNoWait
 	}
 }
@@ -182,8 +182,8 @@ func (c *cache[V]) dropItem(e *list.Element) {
 	c.release(i.value)
 }
 
-// abandon leaves a flight; the last to leave ends it.
-func (c *cache[V]) abandon(key cacheKey, f *flight[V]) {
+// abandon leaves a flight. The last to leave ends it, unless it comes back later.
+func (c *cache[V]) abandon(key cacheKey, f *flight[V], later bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if f.over {
@@ -192,7 +192,7 @@ func (c *cache[V]) abandon(key cacheKey, f *flight[V]) {
 		}
 		return
 	}
-	if f.waiters--; f.waiters == 0 {
+	if f.waiters--; f.waiters == 0 && !later {
 		f.cancel()
 		if c.mu.flights[key] == f {
 			delete(c.mu.flights, key)

@@ -81,6 +81,9 @@ var (
 	ErrBelowStart = errors.New("offset is below the log start")
 	// ErrBeyondTier: the offset is at or after the end of the tier in the head.
 	ErrBeyondTier = errors.New("offset is not in the tier")
+	// ErrLater, as the cause of the end of a Read's context, says that the caller will ask
+	// again: loads that it waited for go on.
+	ErrLater = errors.New("the reader will ask again")
 	// ErrBusy: all of the read path's memory was lent to others for MemoryWait.
 	ErrBusy = errors.New("no memory for reads is free")
 	// ErrClosed: the reader was closed.
