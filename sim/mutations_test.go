@@ -34,9 +34,9 @@ var mutations = []mutation{
 	{mutate.TrimUntiered, 9, false},
 	{mutate.UnguardedHeads, 1, false},
 	{mutate.TrustLease, 1, true},
-	{mutate.CountWiped, 158, false},
+	{mutate.CountWiped, 188, false},
 	{mutate.ForgetChain, 15, false},
-	{mutate.SealUncopied, 930, false},
+	{mutate.SealUncopied, 1058, false},
 }
 
 // TestMutations: each way to break the protocol is caught within a bounded number of
