@@ -3,7 +3,7 @@ package admin
 // ClusterStatus is the cluster as an agent sees it, as /v1/cluster tells it.
 type ClusterStatus struct {
 	Cluster    string          `json:"cluster"`
-	Controller int32           `json:"controller"` // -1: nobody
+	Controller int32           `json:"controller"` // -1: there is none
 	Agents     []AgentStatus   `json:"agents"`
 	Journals   []JournalStatus `json:"journals"`
 	Moves      []MoveStatus    `json:"moves"`
@@ -35,7 +35,7 @@ type JournalStatus struct {
 	State   string `json:"state"`
 	Quorum  int    `json:"quorum"`
 	End     uint64 `json:"end"`  // of a sealed one: its last entry
-	Lost    bool   `json:"lost"` // an operator gave up what came behind that
+	Lost    bool   `json:"lost"` // an operator gave up what came after that
 	// Waits: its writer is dead, and it isn't recovered yet.
 	Waits   bool           `json:"waits"`
 	Members []MemberStatus `json:"members"`

@@ -202,7 +202,7 @@ func (a *Agent) serve(_, life context.Context) (err error) {
 }
 
 // takePartitions begins to do what the controller decides, and waits a while for the
-// first partitions and coordinators, so that an agent that is alone serves when it reports that it does.
+// first partitions and coordinators, so that an agent that is alone is ready to serve when it reports so.
 func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.election = stand(life, a.process, a.member, a.near.peers)
 	a.run(func() { a.near.follow(life) })

@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"time"
 
 	"varve/cluster"
 	"varve/internal/id"
@@ -50,15 +49,4 @@ func (n needs) Needs(f func(id.Journal, wal.Pos)) {
 func (n needs) Accounts(p id.Partition) bool {
 	_, exists := n.view.TopicByID(p.Topic)
 	return n.set.Get(p) != nil || n.set.Retired(p, exists)
-}
-
-// askPatience bounds the question whether etcd is there.
-const askPatience = time.Second
-
-// etcdAnswers reports whether etcd can be asked.
-func (a *Agent) etcdAnswers(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	_, err := a.deps.Meta.Get(ctx, metadata.AgentKey(a.self))
-	return err == nil
 }

@@ -89,6 +89,9 @@ func (n *neighbours) resolve(s id.Store) (string, bool) {
 	return n.known.get(s)
 }
 
+// revokePatience bounds the request to etcd that ends a peer's session.
+const revokePatience = time.Second
+
 // lost is called when the connection to a store's agent ended. An agent whose
 // process is gone refuses connections: then its session is ended at once, without
 // waiting for its lease. Fencing makes a mistake harmless.
@@ -119,7 +122,7 @@ func (n *neighbours) lost(s id.Store, cause error) {
 				return // silent: its lease decides
 			}
 		}
-		ctx, cancel = context.WithTimeout(context.Background(), askPatience)
+		ctx, cancel = context.WithTimeout(context.Background(), revokePatience)
 		defer cancel()
 		if err := n.deps.Meta.Revoke(ctx, live.Lease); err == nil { // else again when it is next found gone
 			n.revoked.Store(live.Lease, true)

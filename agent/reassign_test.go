@@ -117,7 +117,7 @@ func TestListReassignments(t *testing.T) {
 	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, "t"); err != nil {
 		t.Fatal(err)
 	}
-	one.election.stop() // which would drop a wish that nobody can fulfil
+	one.election.stop() // which would drop a move that can't be made
 	topic, _ := one.view.Topic("t")
 	if err := one.editor.ChangeMoves(t.Context(), map[id.Partition]id.Broker{{Topic: topic.ID}: 7}); err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 		Metrics: partition.NewMetrics(a.deps.Registry), TrustHeaders: a.cfg.Produce.Validation == ValidateHeaders, Traffic: a.openMeters(s.groups).Of, Log: a.log.With("part", "partition")}
 	deps := owner.Deps{
 		Self: a.self, Incarnation: a.inc, Store: a.store.ID(), Set: a.owned, Unserved: a.unserved, Partition: s.parts, View: a.view, Meta: a.deps.Meta, Heads: a.heads, Seen: a.seen,
-		Tails: a.near.tails, Mine: a.own.ID, Flush: a.tier.upload.Flush, EtcdAnswers: a.etcdAnswers, Opening: s.ready.noteOpening, Leaving: a.reg.leaving.Load,
+		Tails: a.near.tails, Mine: a.own.ID, Flush: a.tier.upload.Flush, EtcdAnswers: a.own.EtcdAnswers, Opening: s.ready.noteOpening, Leaving: a.reg.leaving.Load,
 		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
 	}
 	s.owner, s.mover = owner.New(deps), owner.NewMover(deps)

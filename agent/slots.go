@@ -12,7 +12,7 @@ import (
 	"varve/metadata"
 )
 
-// slots are the coordinator slots that the controller gave to this agent.
+// slots are the coordinator slots that the controller assigned to this agent.
 type slots struct {
 	groups *group.Groups
 	view   *cluster.View
@@ -68,7 +68,7 @@ func (s *slots) await(ctx context.Context) {
 	}
 }
 
-// hold serves the coordinator slots that the controller gave to this agent, and
+// hold serves the coordinator slots that the controller assigned to this agent, and
 // no others. Their keys' revisions guard all that it stores of groups.
 func (s *slots) hold(ctx context.Context) {
 	owners := s.view.Slots()
@@ -117,7 +117,7 @@ func (s *slots) forgetOffsets(ctx context.Context) {
 }
 
 // forgetDeleted does it if there are deleted topics that weren't reported yet, and returns what
-// was reported by now.
+// has been reported.
 func (s *slots) forgetDeleted(ctx context.Context, told map[id.Topic]string) map[id.Topic]string {
 	gone, news := map[id.Topic]string{}, false
 	for t, d := range s.view.Deleted() {

@@ -158,7 +158,7 @@ func (c *Controller) heads(ctx context.Context, orphans []orphan) (map[id.Partit
 	return heads, nil
 }
 
-// give makes an agent the owner of a partition, unless it is someone else's by now
+// give makes an agent the owner of a partition, unless another agent owns it now
 // than in the picture.
 func (c *Controller) give(ctx context.Context, o orphan, kv metadata.KV, to cluster.Live) (done bool, err error) {
 	if (kv.Mod == 0) != (o.last.Incarnation == 0) {

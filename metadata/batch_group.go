@@ -19,7 +19,7 @@ type group struct {
 	maybe bool
 }
 
-// caller is someone who waits for a group.
+// caller is one that waits for a group.
 type caller struct {
 	ctx  context.Context
 	done func(Revision, error)

@@ -8,7 +8,7 @@ import (
 	"varve/wal/replica"
 )
 
-// candidate is a partition that the controller gave to this agent, on its way to be
+// candidate is a partition that the controller assigned to this agent, on its way to be
 // served.
 type candidate struct {
 	topic *cluster.Topic

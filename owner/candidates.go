@@ -70,7 +70,7 @@ func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (map[i
 	return heads, err
 }
 
-// candidate makes a partition out of its head; nil if it is another's by now.
+// candidate makes a partition out of its head; nil if another agent owns it now.
 func (o *Owner) candidate(t *topic, at id.Partition, kv metadata.KV, err error) (*candidate, error) {
 	if kv.Mod == 0 {
 		return nil, err

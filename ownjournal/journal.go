@@ -153,7 +153,7 @@ func (j *Journal) do(ctx context.Context, a actions) {
 	}
 	if a.stranded != nil {
 		j.aside(&j.asking, func() {
-			if j.etcdAnswers(ctx) {
+			if j.EtcdAnswers(ctx) {
 				j.deps.Fatal(a.stranded)
 			}
 		})
@@ -187,9 +187,9 @@ func (j *Journal) Replaced() error { return j.look().replaced(j.deps.Incarnation
 // askPatience bounds the question whether etcd is there.
 const askPatience = time.Second
 
-// etcdAnswers reports whether etcd can be asked: what the view tells of the others is only
+// EtcdAnswers reports whether etcd can be asked: what the view tells of the others is only
 // worth something then, and without etcd no other incarnation could begin.
-func (j *Journal) etcdAnswers(ctx context.Context) bool {
+func (j *Journal) EtcdAnswers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	_, err := j.deps.Meta.Get(ctx, metadata.AgentKey(j.deps.Self))

@@ -53,8 +53,8 @@ func (p *Partition) Append(ctx context.Context, b kafka.Batch, now int64, epoch 
 	}
 }
 
-// owned returns an error of the journal. One that takes no more appends is the journal of an
-// owner no more.
+// owned returns an error of an append. A journal that takes no further appends belongs to an
+// agent that no longer owns the partition.
 func owned(err error) error {
 	if errors.Is(err, wal.ErrClosed) && !errors.Is(err, ErrNotOwner) {
 		return fmt.Errorf("%w: %w", ErrNotOwner, err)

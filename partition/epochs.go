@@ -8,7 +8,7 @@ import (
 )
 
 // EpochAt returns the leader epoch of the record at offset, or NoEpoch if the head
-// remembers it no more.
+// no longer remembers it.
 func (p *Partition) EpochAt(offset int64) id.Epoch {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -17,7 +17,7 @@ func (p *Partition) EpochAt(offset int64) id.Epoch {
 
 // EpochEnd returns the largest epoch that is at most e, and the offset at which it ended
 // (KIP-101, KIP-320). It is not ok if there is none. The tier knows of epochs that the head
-// remembers no more.
+// no longer remembers.
 func (p *Partition) EpochEnd(ctx context.Context, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
 	err = p.withHead(func(head *metadata.Head) (err error) {
 		var known bool

@@ -11,7 +11,7 @@ import (
 func TestPlanOfTinyBatchesTakesLittle(t *testing.T) {
 	b := newBench(t)
 	b.now = 10_000
-	b.deps.Local = &trimmed{Local: b.deps.Local} // nothing lies in the cache
+	b.deps.Local = &trimmed{Local: b.deps.Local} // nothing is in the cache
 	b.deps.Copies = NewCopies(1 << 20)
 	p := b.take(settings())
 	const batches = 20_000

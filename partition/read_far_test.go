@@ -117,7 +117,7 @@ func TestReadsOfTheTier(t *testing.T) {
 	}
 }
 
-// Who appends to a journal that was sealed is told that the partition has another owner.
+// Who appends to a journal that was sealed gets the error that the partition has another owner.
 func TestAppendsToASealedJournal(t *testing.T) {
 	b := newBench(t)
 	p := b.take(settings())

@@ -45,7 +45,7 @@ func Moves(ctx context.Context, c Config) (*Result, error) {
 	return r, nil
 }
 
-// rotated returns every partition's replicas in an order that begins with the one behind
+// rotated returns every partition's replicas in an order that begins with the one after
 // its leader, and so the wanted leader.
 func rotated(topic string, partitions kadm.PartitionDetails) (r kadm.AlterPartitionAssignmentsReq, wanted map[int32]int32, err error) {
 	wanted = map[int32]int32{}

@@ -41,7 +41,7 @@ func (w *world) hasKey(key string) bool {
 	return len(kvs) > 0
 }
 
-// One object that can't be judged stays, and doesn't keep what is behind it; nor is
+// One object that can't be judged stays, and doesn't hold up what follows it; nor is
 // it forgotten to which topic it may belong.
 func TestSweepPassesOverWhatFails(t *testing.T) {
 	for name, c := range map[string]struct {

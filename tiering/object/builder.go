@@ -14,7 +14,7 @@ import (
 // they are compressed and moved to the front one after another.
 type Builder struct {
 	buf      []byte // the object so far
-	room     []byte // the whole buffer; what is behind buf may not have been added yet
+	room     []byte // the whole buffer; what follows buf may not have been added yet
 	loaded   int    // where in room the last batch ends
 	footer   Footer
 	compress func() bool // asked for each block

@@ -182,7 +182,7 @@ func (c *cache[V]) dropItem(e *list.Element) {
 	c.release(i.value)
 }
 
-// abandon leaves a flight. The last to leave ends it, unless it comes back later.
+// abandon leaves a flight. The last to leave ends it, unless it will ask again later.
 func (c *cache[V]) abandon(key cacheKey, f *flight[V], later bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

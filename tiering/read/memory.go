@@ -4,7 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"varve/internal/reserve"
 )
 
 // memory is the budget of the read path: every buffer that it holds, caches or
@@ -18,14 +19,10 @@ type memory struct {
 	mu struct {
 		sync.Mutex
 		used  int64
-		lent  int64         // of it: of buffers that answers hold
-		queue []*admission  // in order of arrival
-		short chan struct{} // closed while a caller is in the queue
-
-		// The largest batch that its answer must have and that could not be lent, and until when room is
-		// kept for it.
-		hungry      int64
-		hungryUntil time.Time
+		lent  int64           // of it: of buffers that answers hold
+		queue []*admission    // in order of arrival
+		short chan struct{}   // closed while a caller is in the queue
+		kept  reserve.Reserve // of what may be lent, for a batch that its answer must have
 	}
 }
 
@@ -227,7 +224,7 @@ func (m *memory) lend(b *buffer, size int) bool {
 	if int64(size) < b.cap/2 {
 		most = m.freelyLent()
 	}
-	if m.mu.lent+more > most-m.kept(more) {
+	if m.mu.lent+more > most-m.mu.kept.Beside(more) {
 		return false
 	}
 	b.lent++
@@ -242,16 +239,15 @@ func (m *memory) lend(b *buffer, size int) bool {
 func (m *memory) lendCopy(p []byte, must bool) *buffer {
 	n := int64(len(p))
 	m.mu.Lock()
-	if m.mu.lent+n > m.mostLent()-m.kept(n) && !(must && m.mu.lent == 0) {
-		if must && n > leastShare && n >= m.mu.hungry {
-			m.mu.hungry, m.mu.hungryUntil = n, time.Now().Add(keepRoomFor)
+	alone := must && m.mu.lent == 0
+	if !alone && m.mu.lent+n > m.mostLent()-m.mu.kept.Beside(n) {
+		if must && n > leastShare {
+			m.mu.kept.Refused(n)
 		}
 		m.mu.Unlock()
 		return nil
 	}
-	if n >= m.mu.hungry {
-		m.mu.hungry = 0
-	}
+	m.mu.kept.Granted(n)
 	m.mu.lent += n
 	m.mu.Unlock()
 	b := m.force(len(p))
@@ -274,18 +270,7 @@ func (m *memory) takeBack(b *buffer) {
 func (m *memory) share() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return int(max(0, m.mostLent()-m.kept(0)-m.mu.lent) / 4)
-}
-
-// keepRoomFor is how long room is kept for a piece that found none. Its client asks again by then.
-const keepRoomFor = time.Second
-
-// kept returns how much room a loan of n bytes must leave for a larger one; the lock is held.
-func (m *memory) kept(n int64) int64 {
-	if m.mu.hungry <= n || time.Now().After(m.mu.hungryUntil) {
-		return 0
-	}
-	return m.mu.hungry
+	return int(max(0, m.mostLent()-m.mu.kept.Beside(0)-m.mu.lent) / 4)
 }
 
 func (b *buffer) retain() { b.refs.Add(1) }

@@ -89,7 +89,7 @@ func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
 	}
 }
 
-// ahead starts to load what is within window bytes behind an offset. Errors
+// ahead starts to load what is within window bytes after an offset. Errors
 // will meet the reader itself, if they last.
 func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, next, window int64) {
 	reader := streamKey{p, next}

@@ -87,7 +87,7 @@ func (u *Uploader) recovered(p id.Partition) {
 	}
 }
 
-// noteStuck reports which are stuck by now. Of those that failed, only what was seen still
+// noteStuck reports which have become stuck. Of those that failed, only what was seen still
 // waits here.
 func (u *Uploader) noteStuck(seen map[id.Partition]bool) {
 	for p, f := range u.failed {
