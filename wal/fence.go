@@ -111,7 +111,7 @@ func (s *Store) Seal(j id.Journal, end uint64) error {
 // admit reports whether entries up to last may be written by a writer of that epoch: 0 is
 // the writer, others are recoverers. The gate is held.
 func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
-	if err := s.intact(); err != nil {
+	if err := s.disk.intact(); err != nil {
 		return err
 	}
 	s.mu.Lock()

@@ -226,9 +226,9 @@ func eachEntry(dirs []byte, each func(*Entry) error) error {
 }
 
 // writeIndex stores the index beside the file.
-func writeIndex(fsys vfs.FS, dir string, f *file, dirs []byte) error {
+func writeIndex(d *disk, f *file, dirs []byte) error {
 	b := binary.LittleEndian.AppendUint32(append([]byte(nil), dirs...), sum(dirs))
-	return vfs.WriteFile(fsys, dir, indexName(f), b)
+	return vfs.WriteFile(d.fs, d.dir, indexName(f), b)
 }
 
 func indexName(f *file) string {
@@ -236,8 +236,8 @@ func indexName(f *file) string {
 }
 
 // readIndex loads a file's index; an absent or damaged one is errNoEntry.
-func readIndex(fsys vfs.FS, dir string, f *file) ([]byte, error) {
-	b, err := vfs.ReadFile(fsys, dir+"/"+indexName(f), indexMaxBytes)
+func readIndex(d *disk, f *file) ([]byte, error) {
+	b, err := vfs.ReadFile(d.fs, d.path(indexName(f)), indexMaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errNoEntry)
 	}

@@ -231,7 +231,7 @@ func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
 		p := entries[run[0].from : last.from+int(last.header.length)]
 		if _, err := f.file.f.WriteAt(p, f.at); err != nil {
 			err = fmt.Errorf("write journal %v entry %d: %w", f.id, h.number, err)
-			f.store.fail(err)
+			f.store.disk.fail(err)
 			return err
 		}
 		f.note(run[:n])
@@ -315,7 +315,7 @@ func (f *Follower) durable() uint64 {
 }
 
 func (f *Follower) sync() error {
-	if err := f.store.intact(); err != nil {
+	if err := f.store.disk.intact(); err != nil {
 		return err
 	}
 	started, n := f.store.clock(), 0
@@ -327,7 +327,7 @@ func (f *Follower) sync() error {
 		}
 		if err != nil {
 			err = fmt.Errorf("sync journal %v: %w", f.id, err)
-			f.store.fail(err)
+			f.store.disk.fail(err)
 			return err
 		}
 		n += len(u.dirs)

@@ -26,7 +26,7 @@ func (s *Store) index(f *file) {
 	s.mu.Lock()
 	dirs := f.dirs
 	s.mu.Unlock()
-	if err := writeIndex(s.fs, s.cfg.Dir, f, dirs); err != nil {
+	if err := writeIndex(s.disk, f, dirs); err != nil {
 		s.log.Warn("index of a journal file not written, the next start will read the file", "file", f.path, "err", err)
 		return
 	}
@@ -55,13 +55,13 @@ func (s *Store) unindex(f *file) error {
 	var dirs []byte
 	if indexed {
 		var err error
-		if dirs, err = readIndex(s.fs, s.cfg.Dir, f); err != nil {
+		if dirs, err = readIndex(s.disk, f); err != nil {
 			return fmt.Errorf("read index to go on with %s: %w", f.path, err)
 		}
 	}
 	// There may be one that no one trusted.
-	if err := s.fs.Remove(s.cfg.Dir + "/" + indexName(f)); err == nil {
-		if err := s.fs.SyncDir(s.cfg.Dir); err != nil {
+	if err := s.disk.fs.Remove(s.disk.path(indexName(f))); err == nil {
+		if err := s.disk.fs.SyncDir(s.disk.dir); err != nil {
 			return err
 		}
 	} else if indexed {

@@ -104,7 +104,7 @@ func (s *Store) admitOnDisk(size int64) error {
 	if spare {
 		return nil
 	}
-	free, _, err := s.fs.Space(s.cfg.Dir)
+	free, _, err := s.disk.space()
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	if over {
 		return nil, errDropped(j)
 	}
-	path := s.cfg.Dir + "/" + fileName(j, num)
+	path := s.disk.path(fileName(j, num))
 	from := s.takeSpare(size)
 	f, err := s.makeFile(from, path, j, num, size)
 	if err != nil && from != "" {
@@ -137,7 +137,7 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", path, err)
 	}
-	reader, err := s.fs.Open(path, 0)
+	reader, err := s.disk.fs.Open(path, 0)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open %s for reading: %w", path, err)
@@ -164,7 +164,7 @@ func (s *Store) makeFile(spare, path string, j id.Journal, num uint32, size int6
 	if tmp == "" {
 		tmp = path + ".tmp"
 	}
-	f, err := s.open(tmp, vfs.Create)
+	f, err := s.disk.open(tmp, vfs.Create)
 	if err != nil {
 		return nil, err
 	}
@@ -178,14 +178,14 @@ func (s *Store) makeFile(spare, path string, j id.Journal, num uint32, size int6
 		err = writeHeader(f, j, num, size)
 	}
 	if err == nil {
-		err = s.fs.Rename(tmp, path)
+		err = s.disk.fs.Rename(tmp, path)
 	}
 	if err == nil {
-		err = s.fs.SyncDir(s.cfg.Dir)
+		err = s.disk.fs.SyncDir(s.disk.dir)
 	}
 	if err != nil {
 		f.Close()
-		_ = s.fs.Remove(tmp) // what can't be used must not take room
+		_ = s.disk.fs.Remove(tmp) // what can't be used must not take room
 		return nil, err
 	}
 	return f, nil

@@ -24,7 +24,7 @@ func (s *Store) Join(j id.Journal, as Membership) error {
 	if n := as.FileBytes; n < s.smallestFile() || n > MaxFileBytes || n%blockBytes != 0 {
 		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, s.smallestFile(), MaxFileBytes)
 	}
-	if err := s.intact(); err != nil {
+	if err := s.disk.intact(); err != nil {
 		return err
 	}
 	m := meta{version: metaVersion, fence: as.Fence, fileBytes: uint32(as.FileBytes), prev: as.Prev}
@@ -69,7 +69,7 @@ func joinAgain(j id.Journal, was, m meta) error {
 // member returns what is held of a journal that was joined, or ErrUnknown. After a failed
 // sync no one gets it.
 func (s *Store) member(j id.Journal) (*journal, error) {
-	if err := s.intact(); err != nil {
+	if err := s.disk.intact(); err != nil {
 		return nil, err
 	}
 	s.mu.Lock()

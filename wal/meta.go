@@ -79,7 +79,7 @@ func decodeMeta(b []byte) (m meta, err error) {
 }
 
 func (s *Store) storeMeta(j id.Journal, m meta) error {
-	if err := vfs.WriteFile(s.fs, s.cfg.Dir, j.String()+suffixMeta, m.encode()); err != nil {
+	if err := vfs.WriteFile(s.disk.fs, s.disk.dir, j.String()+suffixMeta, m.encode()); err != nil {
 		return fmt.Errorf("store meta of journal %v: %w", j, err)
 	}
 	return nil
@@ -90,8 +90,8 @@ func (s *Store) loadMeta(name string) error {
 	if err != nil {
 		return fmt.Errorf("journal directory holds %q: %w", name, err)
 	}
-	path := s.cfg.Dir + "/" + name
-	b, err := vfs.ReadFile(s.fs, path, 4096)
+	path := s.disk.path(name)
+	b, err := vfs.ReadFile(s.disk.fs, path, 4096)
 	if err != nil {
 		return err
 	}
@@ -143,5 +143,5 @@ func (s *Store) metaOf(h *journal) meta {
 
 // removeMeta forgets a journal whose files are gone.
 func (s *Store) removeMeta(j id.Journal) error {
-	return vfs.RemoveSynced(s.fs, s.cfg.Dir, j.String()+suffixMeta)
+	return s.disk.remove(s.disk.path(j.String() + suffixMeta))
 }

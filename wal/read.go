@@ -115,5 +115,5 @@ func (s *Store) dirsOf(f *file) ([]byte, error) {
 	if !indexed {
 		return dirs, nil
 	}
-	return readIndex(s.fs, s.cfg.Dir, f)
+	return readIndex(s.disk, f)
 }

@@ -91,7 +91,7 @@ type scanner struct {
 }
 
 func (sc *scanner) file(f *file) error {
-	dirs, err := readIndex(sc.store.fs, sc.store.cfg.Dir, f)
+	dirs, err := readIndex(sc.store.disk, f)
 	first, last, tail := sc.first, sc.last, sc.tail
 	if err == nil {
 		n := int64(0)
@@ -115,7 +115,7 @@ func (sc *scanner) file(f *file) error {
 	}
 	if err := f.f.Sync(); err != nil {
 		err = fmt.Errorf("sync recovered file: %w", err)
-		sc.store.fail(err)
+		sc.store.disk.fail(err)
 		return err
 	}
 	sc.settle(f, dirs, n, at, false)

@@ -24,7 +24,7 @@ func (s *Store) spareCount() int {
 
 // short reports whether hardly more of the disk is free than what has to stay free.
 func (s *Store) short() bool {
-	free, _, err := s.fs.Space(s.cfg.Dir)
+	free, _, err := s.disk.space()
 	return err == nil && free < s.cfg.ReserveBytes+2*s.cfg.FileBytes
 }
 
@@ -38,13 +38,13 @@ func (s *Store) keepsSpare(size int64) bool {
 func (s *Store) makeSpare(path string) error {
 	s.mu.Lock()
 	s.mu.spareSeq++
-	to := fmt.Sprintf("%s/%s%d", s.cfg.Dir, spareName, s.mu.spareSeq)
+	to := s.disk.path(fmt.Sprint(spareName, s.mu.spareSeq))
 	s.mu.Unlock()
-	if err := s.fs.Rename(path, to); err != nil {
+	if err := s.disk.fs.Rename(path, to); err != nil {
 		return err
 	}
 	s.addSpare(to)
-	return s.fs.SyncDir(s.cfg.Dir)
+	return s.disk.fs.SyncDir(s.disk.dir)
 }
 
 func (s *Store) addSpare(path string) {
@@ -70,7 +70,7 @@ func (s *Store) takeSpare(size int64) string {
 func (s *Store) dropSpares() {
 	for s.spareCount() > fewSpares && s.short() {
 		path := s.takeSpare(s.cfg.FileBytes)
-		if err := s.fs.Remove(path); err != nil {
+		if err := s.disk.fs.Remove(path); err != nil {
 			s.log.Warn("spare journal file not removed, retrying", "file", path, "err", err)
 			s.addSpare(path)
 			return

@@ -38,18 +38,15 @@ type Options struct {
 // may be open for appends by this process.
 type Store struct {
 	cfg     Config
-	fs      vfs.FS
+	id      id.Store
+	disk    *disk
+	lock    io.Closer
 	log     *slog.Logger
 	metrics *metrics
-	fatal   func(error)
 	clock   func() time.Time
-	random  *chance.Source
-	id      id.Store
-	lock    io.Closer
 	cache   *cache
 	behind  *stretches
 
-	broken    atomic.Pointer[error]  // the first write or sync that failed
 	untrimmed atomic.Int64           // bytes of files that are still needed
 	weight    atomic.Int64           // what they count for in the budget
 	lacks     atomic.Int64           // files that the disk lacks room for, of lowFiles
@@ -105,7 +102,13 @@ func Open(cfg Config, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock journal directory %s: %w", cfg.Dir, err)
 	}
-	s := &Store{cfg: cfg, fs: o.FS, log: o.Log, fatal: o.Fatal, clock: o.Clock, random: o.Random, lock: lock,
+	d := &disk{fs: o.FS, dir: cfg.Dir, direct: cfg.Direct, fatal: o.Fatal}
+	name, err := d.loadID(o.Random)
+	if err != nil {
+		lock.Close()
+		return nil, err
+	}
+	s := &Store{cfg: cfg, id: name, disk: d, lock: lock, log: o.Log, clock: o.Clock,
 		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes, time.Now), work: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = time.Now
@@ -149,40 +152,20 @@ func (s *Store) Close() error {
 	return s.lock.Close()
 }
 
-// fail notes that a write or sync failed, for good: a system reports it once, and counts
-// what it could not write as written from then on.
-func (s *Store) fail(err error) {
-	s.broken.CompareAndSwap(nil, &err)
-	if s.fatal != nil {
-		s.fatal(err)
-	}
-}
-
-// intact answers why nothing can be said of what is durable here.
-func (s *Store) intact() error {
-	if err := s.broken.Load(); err != nil {
-		return fmt.Errorf("the journals' disk has failed: %w", *err)
-	}
-	return nil
-}
-
 // load reads names and headers, no entries.
 func (s *Store) load() error {
-	if err := s.loadID(); err != nil {
-		return err
-	}
-	names, err := s.fs.List(s.cfg.Dir)
+	names, err := s.disk.fs.List(s.disk.dir)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		path := s.cfg.Dir + "/" + name
+		path := s.disk.path(name)
 		switch {
 		case strings.HasPrefix(name, spareName):
 			s.mu.spares = append(s.mu.spares, path)
 			s.mu.spareSeq = max(s.mu.spareSeq, spareNumber(name))
 		case strings.HasSuffix(name, ".tmp"):
-			err = s.fs.Remove(path)
+			err = s.disk.fs.Remove(path)
 		case strings.HasSuffix(name, suffixMeta):
 			err = s.loadMeta(name)
 		case strings.HasSuffix(name, suffixFile):
@@ -194,7 +177,7 @@ func (s *Store) load() error {
 	}
 	for j, held := range s.mu.journals {
 		if held.meta.version == 0 && held.damaged == nil {
-			return &CorruptError{s.cfg.Dir + "/" + j.String() + suffixMeta, 0, errors.New("files without a meta file")}
+			return &CorruptError{s.disk.path(j.String() + suffixMeta), 0, errors.New("files without a meta file")}
 		}
 		slices.SortFunc(held.files, func(a, b *file) int { return int(a.num) - int(b.num) })
 		s.giveUp(held, held.meta.start().at)
@@ -203,38 +186,17 @@ func (s *Store) load() error {
 	return nil
 }
 
-const (
-	idFile  = "store"
-	idMagic = "VARVESTO"
-)
-
-func (s *Store) loadID() error {
-	b, err := vfs.ReadFile(s.fs, s.cfg.Dir+"/"+idFile, 64)
-	if errors.Is(err, vfs.ErrNotExist) {
-		s.id = id.NewStore(s.random)
-		return vfs.WriteFile(s.fs, s.cfg.Dir, idFile, append([]byte(idMagic), s.id[:]...))
-	}
-	if err != nil {
-		return fmt.Errorf("read store id: %w", err)
-	}
-	if len(b) != len(idMagic)+16 || string(b[:len(idMagic)]) != idMagic {
-		return &CorruptError{s.cfg.Dir + "/" + idFile, 0, errors.New("no store id")}
-	}
-	copy(s.id[:], b[len(idMagic):])
-	return nil
-}
-
 func (s *Store) loadFile(name string) error {
 	j, num, ok := parseFileName(name)
 	if !ok {
 		return fmt.Errorf("journal directory holds %q, which is no journal file", name)
 	}
-	path := s.cfg.Dir + "/" + name
-	reader, err := s.fs.Open(path, 0)
+	path := s.disk.path(name)
+	reader, err := s.disk.fs.Open(path, 0)
 	if err != nil {
 		return err
 	}
-	f, err := s.open(path, 0)
+	f, err := s.disk.open(path, 0)
 	if err != nil {
 		return err
 	}
@@ -278,13 +240,6 @@ func (s *Store) damage(j id.Journal, held *journal, err error) {
 	s.log.Error("journal damaged on this disk, it is not used", "journal", j, "err", err)
 }
 
-func (s *Store) open(path string, mode vfs.Mode) (vfs.File, error) {
-	if s.cfg.Direct {
-		mode |= vfs.Direct
-	}
-	return s.fs.Open(path, mode)
-}
-
 // held returns the journal's entry, made if need be; s.mu is held or not yet shared.
 func (s *Store) held(j id.Journal) *journal {
 	h := s.mu.journals[j]
@@ -312,4 +267,4 @@ func (s *Store) Journals() []id.Journal {
 
 // Space returns how many bytes are free on the journal's disk, and how many there
 // are in all.
-func (s *Store) Space() (free, total int64, err error) { return s.fs.Space(s.cfg.Dir) }
+func (s *Store) Space() (free, total int64, err error) { return s.disk.space() }

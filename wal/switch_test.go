@@ -349,7 +349,7 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 	w := replicated(t, s, j, q)
 	defer w.Close()
 	for len(mem.Names("00000001.wal")) == 0 { // the janitor is done with this journal
-		if _, err := s.fs.List("j"); err != nil {
+		if _, err := s.disk.fs.List("j"); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -138,13 +138,13 @@ func (s *Store) removeFile(f *file) error {
 	s.mu.Lock()
 	indexed := f.indexed
 	s.mu.Unlock()
-	if err := s.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
+	if err := s.disk.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled journal file not removed", "err", err)
 	}
 	if s.keepsSpare(f.size) {
 		return s.makeSpare(f.path)
 	}
-	return vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(f.path, s.cfg.Dir+"/"))
+	return s.disk.remove(f.path)
 }
 
 // isStuck reports whether a file of the journal could not be removed; s.mu is held.
@@ -204,7 +204,7 @@ func (s *Store) forgetEmpty() {
 // removeRest removes a journal's unreadable files, then its meta file.
 func (s *Store) removeRest(j id.Journal, bad []string) error {
 	for _, path := range bad {
-		err := vfs.RemoveSynced(s.fs, s.cfg.Dir, strings.TrimPrefix(path, s.cfg.Dir+"/"))
+		err := s.disk.remove(path)
 		if err != nil && !errors.Is(err, vfs.ErrNotExist) {
 			return err
 		}
