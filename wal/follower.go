@@ -81,7 +81,7 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 	empty := len(h.files) == 0
 	s.mu.Unlock()
 	if empty {
-		if err := s.admitFile(f.files.size); err != nil {
+		if err := s.budget.admit(f.files.size); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFull, err)
 		}
 		from := s.metaOf(h).start()

@@ -27,7 +27,7 @@ func (s *Store) janitor(ctx context.Context) {
 		case <-retry.C:
 		}
 		s.recycle()
-		s.squeeze()
+		s.budget.look(s.trimmedFiles())
 		s.cache.tidy()
 		s.behind.cache.tidy()
 		s.prepare()
@@ -48,7 +48,7 @@ func (s *Store) prepare() {
 	made := false
 	for _, p := range wants {
 		if full == nil {
-			full = s.admitFile(p.size)
+			full = s.budget.admit(p.size)
 		}
 		f, err := (*file)(nil), full
 		if full == nil {
@@ -61,8 +61,8 @@ func (s *Store) prepare() {
 		s.prepared(p, f, err)
 	}
 	// That nothing was refused for want of room doesn't mean that there is some.
-	if noRoom != nil || made || s.full.Load() != nil && s.admitOnDisk(s.cfg.FileBytes) == nil {
-		s.noteFull(noRoom)
+	if noRoom != nil || made || s.budget.full.Load() != nil && s.budget.admitOnDisk(s.cfg.FileBytes) == nil {
+		s.budget.noteFull(noRoom)
 	}
 }
 
@@ -85,35 +85,6 @@ func (s *Store) prepared(p *supply, f *file, err error) {
 	}
 }
 
-// admitFile checks the disk and the budget before another file is made.
-func (s *Store) admitFile(size int64) error {
-	if err := s.admitOnDisk(size); err != nil {
-		return err
-	}
-	if n := s.weight.Load(); n+size > s.cfg.HardBytes {
-		return fmt.Errorf("%d bytes wait for upload, with at least %d for a batch; %d are allowed", n, s.cfg.leastAppend(), s.cfg.HardBytes)
-	}
-	return nil
-}
-
-// admitOnDisk checks that a spare or the disk has room for a file.
-func (s *Store) admitOnDisk(size int64) error {
-	s.mu.Lock()
-	spare := len(s.mu.spares) > 0 && size == s.cfg.FileBytes
-	s.mu.Unlock()
-	if spare {
-		return nil
-	}
-	free, _, err := s.disk.space()
-	if err != nil {
-		return err
-	}
-	if free < size+s.cfg.ReserveBytes {
-		return &fullError{free, s.cfg.ReserveBytes}
-	}
-	return nil
-}
-
 // newFile makes a journal's file out of a spare, or anew, unless it is there: a
 // follower that lost what was not synced finds files ahead of its last entry. A journal
 // that was dropped gets none.
@@ -129,7 +100,7 @@ func (s *Store) newFile(j id.Journal, num uint32, size int64) (*file, error) {
 		return nil, errDropped(j)
 	}
 	path := s.disk.path(fileName(j, num))
-	from := s.takeSpare(size)
+	from := s.spares.take(size)
 	f, err := s.makeFile(from, path, j, num, size)
 	if err != nil && from != "" {
 		f, err = s.makeFile("", path, j, num, size)

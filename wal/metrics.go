@@ -17,7 +17,7 @@ type metrics struct {
 	followSync prometheus.Histogram
 }
 
-func newMetrics(r prometheus.Registerer, s *Store) *metrics {
+func newMetrics(r prometheus.Registerer, b *budget, sp *spares) *metrics {
 	auto := promauto.With(r)
 	m := &metrics{
 		entries: auto.NewCounter(prometheus.CounterOpts{Name: "varve_journal_entries_total", Help: "Entries (group commits) written to the journal."}),
@@ -33,10 +33,10 @@ func newMetrics(r prometheus.Registerer, s *Store) *metrics {
 		m.readBytes.WithLabelValues(from) // shown before the first
 	}
 	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_untrimmed_bytes", Help: "Size of journal files with records that are not in the tier yet."},
-		func() float64 { return float64(s.Untrimmed()) })
+		func() float64 { return float64(b.untrimmed.Load()) })
 	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_spare_bytes", Help: "Size of empty journal files kept for reuse."},
-		func() float64 { return float64(int64(s.spareCount()) * s.cfg.FileBytes) })
-	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_pressure", Help: "Position of the data waiting for upload between journal.soft_bytes (0) and journal.hard_bytes (1)."}, s.Pressure)
+		func() float64 { return float64(int64(sp.count()) * sp.cfg.FileBytes) })
+	auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_journal_pressure", Help: "Position of the data waiting for upload between journal.soft_bytes (0) and journal.hard_bytes (1)."}, b.pressure)
 	return m
 }
 

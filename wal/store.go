@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,9 +36,11 @@ type Options struct {
 // Store is a data directory with all the journals that it keeps, one of which
 // may be open for appends by this process.
 type Store struct {
-	cfg     Config
+	cfg     *Config
 	id      id.Store
 	disk    *disk
+	spares  *spares
+	budget  *budget
 	lock    io.Closer
 	log     *slog.Logger
 	metrics *metrics
@@ -47,16 +48,9 @@ type Store struct {
 	cache   *cache
 	behind  *stretches
 
-	untrimmed atomic.Int64           // bytes of files that are still needed
-	weight    atomic.Int64           // what they count for in the budget
-	lacks     atomic.Int64           // files that the disk lacks room for, of lowFiles
-	full      atomic.Pointer[string] // why no file can be made; nil: it can
-
 	mu struct {
 		sync.Mutex
 		journals map[id.Journal]*journal
-		spares   []string  // paths of files to be recycled
-		spareSeq int       // the last one named
 		given    []*file   // given up, to be taken away
 		stuck    []*file   // taken out of their journals, but not away yet
 		wants    []*supply // that need a next file
@@ -108,14 +102,15 @@ func Open(cfg Config, o Options) (*Store, error) {
 		lock.Close()
 		return nil, err
 	}
-	s := &Store{cfg: cfg, id: name, disk: d, lock: lock, log: o.Log, clock: o.Clock,
+	sp := &spares{cfg: &cfg, disk: d, log: o.Log}
+	s := &Store{cfg: &cfg, id: name, disk: d, spares: sp, budget: &budget{cfg: &cfg, disk: d, spares: sp, log: o.Log}, lock: lock, log: o.Log, clock: o.Clock,
 		cache: newCache(cfg.CacheBytes, cfg.ChunkBytes, time.Now), work: make(chan struct{}, 1)}
 	if s.clock == nil {
 		s.clock = time.Now
 	}
 	s.mu.journals = map[id.Journal]*journal{}
 	s.behind = newStretches(s, cfg.ReadBytes)
-	s.metrics = newMetrics(o.Registry, s)
+	s.metrics = newMetrics(o.Registry, s.budget, sp)
 	if err := s.load(); err != nil {
 		lock.Close()
 		return nil, err
@@ -162,8 +157,7 @@ func (s *Store) load() error {
 		path := s.disk.path(name)
 		switch {
 		case strings.HasPrefix(name, spareName):
-			s.mu.spares = append(s.mu.spares, path)
-			s.mu.spareSeq = max(s.mu.spareSeq, spareNumber(name))
+			s.spares.found(name)
 		case strings.HasSuffix(name, ".tmp"):
 			err = s.disk.fs.Remove(path)
 		case strings.HasSuffix(name, suffixMeta):
@@ -268,3 +262,14 @@ func (s *Store) Journals() []id.Journal {
 // Space returns how many bytes are free on the journal's disk, and how many there
 // are in all.
 func (s *Store) Space() (free, total int64, err error) { return s.disk.space() }
+
+// Room looks at the disk.
+func (s *Store) Room() Room { return s.budget.room(s.trimmedFiles()) }
+
+// Untrimmed is how many bytes of journal files hold entries that are still needed.
+func (s *Store) Untrimmed() int64 { return s.budget.untrimmed.Load() }
+
+// Pressure returns how full the budget is: throttle from the soft watermark on, 0 below
+// it to 1 at the hard one. Small batches count for more than they take of the disk. A disk
+// with room for few more files counts as a budget that is nearly used up.
+func (s *Store) Pressure() float64 { return s.budget.pressure() }

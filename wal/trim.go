@@ -33,11 +33,8 @@ func (s *Store) trim(j id.Journal, pos Pos, number uint64) {
 	signal(s.work)
 }
 
-// Untrimmed is how many bytes of journal files hold entries that are still needed.
-func (s *Store) Untrimmed() int64 { return s.untrimmed.Load() }
-
-// recount keeps Untrimmed and the weight of the same; s.mu is held. It comes with every
-// new file, so that the weight is at most that of the open files behind.
+// recount tells the budget what the files count for; s.mu is held. It comes with every
+// new file, so that the budget lacks at most what was appended to the open files since.
 func (s *Store) recount() {
 	var n, weight int64
 	for _, j := range s.mu.journals {
@@ -48,27 +45,28 @@ func (s *Store) recount() {
 			}
 		}
 	}
-	s.untrimmed.Store(n)
-	s.weight.Store(weight)
+	s.budget.count(n, weight)
 }
 
-// Pressure returns how full the budget is: throttle from the soft watermark on, 0 below
-// it to 1 at the hard one. Small batches count for more than they take of the disk. A disk
-// with room for few more files counts as a budget that is nearly used up.
-func (s *Store) Pressure() float64 {
-	short := mostShort * float64(s.lacks.Load()) / lowFiles
-	n := s.weight.Load()
-	if n <= s.cfg.SoftBytes {
-		return short
+// trimmedFiles returns how many files only cache what the bucket has.
+func (s *Store) trimmedFiles() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range s.mu.journals {
+		for _, f := range j.files {
+			if f.trimmed {
+				n++
+			}
+		}
 	}
-	return max(short, min(1, float64(n-s.cfg.SoftBytes)/float64(max(1, s.cfg.HardBytes-s.cfg.SoftBytes))))
+	return n
 }
 
 // recycle takes trimmed files, oldest first, while more is kept than should be. A file
 // that fails is tried again next time. Until then its journal frees no other: without a
 // file in the middle it would be damaged.
 func (s *Store) recycle() {
-	s.dropSpares()
+	s.spares.shrink()
 	s.mu.Lock()
 	stuck := s.mu.stuck
 	s.mu.stuck = nil
@@ -91,7 +89,7 @@ func (s *Store) recycle() {
 
 // oldestTrimmed picks a file to recycle and takes it out of its journal.
 func (s *Store) oldestTrimmed() *file {
-	short := s.short()
+	short := s.spares.short()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var kept int64
@@ -141,8 +139,8 @@ func (s *Store) removeFile(f *file) error {
 	if err := s.disk.fs.Remove(strings.TrimSuffix(f.path, suffixFile) + suffixIndex); err != nil && indexed {
 		s.log.Debug("index of a recycled journal file not removed", "err", err)
 	}
-	if s.keepsSpare(f.size) {
-		return s.makeSpare(f.path)
+	if s.spares.keeps(f.size) {
+		return s.spares.put(f.path)
 	}
 	return s.disk.remove(f.path)
 }

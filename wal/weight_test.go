@@ -72,7 +72,7 @@ func fillWithSmallAppends(t *testing.T, least int64) {
 		if got := s.counted(w); got != n {
 			t.Errorf("%d appends are counted, not %d", got, n)
 		}
-		weight := s.weight.Load()
+		weight := s.budget.weight.Load()
 		w.Close()
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -82,7 +82,7 @@ func fillWithSmallAppends(t *testing.T, least int64) {
 		if _, err := s.Recover(w.ID()); err != nil {
 			t.Fatal(err)
 		}
-		if got, now := s.counted(w), s.weight.Load(); got != n || now < weight {
+		if got, now := s.counted(w), s.budget.weight.Load(); got != n || now < weight {
 			t.Errorf("after a start %d of %d appends weigh %d, before %d", got, n, now, weight)
 		}
 	})

@@ -42,7 +42,7 @@ func TestRoom(t *testing.T) {
 			return 1<<40 - free
 		}
 		disk.Capacity = used() + cfg.ReserveBytes + 2*cfg.FileBytes
-		s.squeeze()
+		s.budget.look(s.trimmedFiles())
 		if r := s.Room(); !r.Low || r.Full != "" || r.Files != 2 || s.Pressure() != mostShort/2 {
 			t.Errorf("with room for two files: %+v, pressure %v", r, s.Pressure())
 		}
@@ -95,7 +95,7 @@ func TestFullWithoutBudget(t *testing.T) {
 		}
 		o.n.Wait()
 		full := s.Room().Full
-		s.weight.Store(s.cfg.HardBytes) // the budget is used up as well
+		s.budget.weight.Store(s.cfg.HardBytes) // the budget is used up as well
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()
 		if r := s.Room(); full == "" || r.Full != full || strings.Contains(said.String(), "has space") {

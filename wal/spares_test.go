@@ -29,7 +29,7 @@ func fillFiles(t *testing.T, w *Writer, files int) {
 	o.shown(w)
 }
 
-func spares(disk *vfs.Memory) (n int) {
+func sparesOn(disk *vfs.Memory) (n int) {
 	for _, name := range disk.Names("") {
 		if strings.HasPrefix(name, "j/"+spareName) {
 			n++
@@ -51,31 +51,31 @@ func TestSparesAreKeptForABurst(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.Close()
-			if err := s.makeSpare("j/emptied"); err != nil {
+			if err := s.spares.put("j/emptied"); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	s := openStore(t, cfg, disk)
 	empty(s, 3)
-	if !s.keepsSpare(cfg.FileBytes) || s.keepsSpare(cfg.FileBytes/2) {
+	if !s.spares.keeps(cfg.FileBytes) || s.spares.keeps(cfg.FileBytes/2) {
 		t.Error("with 3 of 4 spares: another file is not kept, or one of another size is")
 	}
 	s.Close()
 	s = openStore(t, cfg, disk)
-	s.takeSpare(cfg.FileBytes)
+	s.spares.take(cfg.FileBytes)
 	empty(s, 2)
-	if on, in := spares(disk), s.spareCount(); on != 5 || in != 4 { // the one taken still has its name
+	if on, in := sparesOn(disk), s.spares.count(); on != 5 || in != 4 { // the one taken still has its name
 		t.Errorf("%d spares on disk, %d known", on, in)
 	}
-	if s.keepsSpare(cfg.FileBytes) {
+	if s.spares.keeps(cfg.FileBytes) {
 		t.Error("with 4 of 4 spares another is kept")
 	}
 	s.Close()
 	s = openStore(t, cfg, disk)
 	disk.Capacity = 1 // all of it is taken
 	s.recycle()
-	if on, in := spares(disk), s.spareCount(); on != fewSpares || in != fewSpares {
+	if on, in := sparesOn(disk), s.spares.count(); on != fewSpares || in != fewSpares {
 		t.Errorf("%d spares on a full disk, %d known", on, in)
 	}
 	s.Close()
