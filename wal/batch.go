@@ -122,12 +122,7 @@ func (l *lane) store(b batch) bool {
 // wrote notes what is durable; the writer's lock is held.
 func (l *lane) wrote(b *batch) {
 	l.stored = max(l.stored, b.last)
-	s := l.w.store
-	s.mu.Lock()
-	if l.held.writer == l.w {
-		l.held.last, l.held.tail = l.stored, makePos(b.file.num, b.at+b.until-b.from)
-	}
-	s.mu.Unlock()
+	l.held.wrote(l.w, l.stored, makePos(b.file.num, b.at+b.until-b.from))
 	if l.rep == nil && !l.frozen {
 		l.bound = l.stored
 	}
@@ -138,7 +133,7 @@ func (l *lane) write(b *batch) error {
 	s := l.w.store
 	l.held.gate <- struct{}{}
 	defer func() { <-l.held.gate }()
-	if err := s.admit(l.id, l.held, 0, b.first); err != nil {
+	if err := l.held.admit(0, b.first); err != nil {
 		return err
 	}
 	p := b.chunk.buf[b.from:b.until]

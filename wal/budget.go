@@ -107,6 +107,11 @@ func (b *budget) admitOnDisk(size int64) error {
 	return nil
 }
 
+// roomAgain reports whether the disk was full, and isn't any more.
+func (b *budget) roomAgain() bool {
+	return b.full.Load() != nil && b.admitOnDisk(b.cfg.FileBytes) == nil
+}
+
 // noteFull keeps why no file can be made, and logs when that begins or ends.
 func (b *budget) noteFull(err error) {
 	was := b.full.Load()

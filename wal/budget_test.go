@@ -42,7 +42,7 @@ func TestRoom(t *testing.T) {
 			return 1<<40 - free
 		}
 		disk.Capacity = used() + cfg.ReserveBytes + 2*cfg.FileBytes
-		s.budget.look(s.trimmedFiles())
+		s.budget.look(s.journals.trimmed())
 		if r := s.Room(); !r.Low || r.Full != "" || r.Files != 2 || s.Pressure() != mostShort/2 {
 			t.Errorf("with room for two files: %+v, pressure %v", r, s.Pressure())
 		}
@@ -84,7 +84,7 @@ func TestFullWithoutBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk, s, w, said := shortDisk(t)
 		disk.Capacity = 1
-		signal(s.work) // the janitor sees it
+		signal(s.janitor.work) // the janitor sees it
 		synctest.Wait()
 		o := newOutcome()
 		for n := range int64(1000) {
@@ -102,7 +102,7 @@ func TestFullWithoutBudget(t *testing.T) {
 			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, said)
 		}
 		disk.Capacity = 1 << 40
-		signal(s.work) // the janitor sees it
+		signal(s.janitor.work) // the janitor sees it
 		synctest.Wait()
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()

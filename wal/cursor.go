@@ -37,30 +37,30 @@ var errEnough = errors.New("enough")
 // followed or written here. It fails with ErrGone if the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	c := &Cursor{store: s, id: j, next: after + 1}
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return nil, err
 	}
-	first, at, err := s.First(j)
+	first, err := h.first()
 	switch {
 	case err != nil:
 		return nil, err
-	case after+1 < first:
-		return nil, fmt.Errorf("journal %v entry %d, the first is %d: %w", j, after+1, first, ErrGone)
-	case after+1 == first:
-		c.pos = at
+	case after+1 < first.first:
+		return nil, fmt.Errorf("journal %v entry %d, the first is %d: %w", j, after+1, first.first, ErrGone)
+	case after+1 == first.first:
+		c.pos = first.at
 		return c, nil
 	}
-	s.mu.Lock()
+	s.journals.mu.Lock()
 	w := h.writer
-	s.mu.Unlock()
+	s.journals.mu.Unlock()
 	if w != nil {
 		if pos, ok := w.behind(j, after); ok {
 			c.pos = pos
 			return c, nil
 		}
 	}
-	if c.pos, err = s.behindStored(j, after); err != nil {
+	if c.pos, err = h.after(after); err != nil {
 		return nil, err
 	}
 	return c, nil
@@ -78,42 +78,23 @@ func (w *Writer) behind(j id.Journal, number uint64) (pos Pos, ok bool) {
 	return e.header.pos + Pos(e.header.length), true
 }
 
-// behindStored is the place after an entry that is in a file's directories.
-func (s *Store) behindStored(j id.Journal, number uint64) (pos Pos, err error) {
-	files, _, err := s.filesOf(j)
-	if err != nil {
-		return 0, err
-	}
+// after returns the place after an entry that is in a file's directories.
+func (h *journal) after(number uint64) (Pos, error) {
+	files, _ := h.snapshot()
 	for _, f := range files {
-		s.mu.Lock()
-		last := f.last
-		s.mu.Unlock()
-		if last < number {
+		if h.in.indexes.lastIn(f) < number {
 			continue
 		}
-		dirs, err := s.dirsOf(f)
-		if err != nil && s.file(j, f.num) != f {
+		pos, err := h.in.indexes.after(f, number)
+		if err != nil && !h.has(f) {
 			break // trimmed meanwhile
 		}
-		if err != nil {
-			return 0, err
-		}
-		err = eachEntry(dirs, func(e *Entry) error {
-			if e.Number == number {
-				pos = e.Pos + Pos(e.Length)
-				return errEnough
-			}
-			return nil
-		})
-		if err != nil && err != errEnough {
-			return 0, &CorruptError{f.path, 0, err}
-		}
-		if pos != 0 {
-			return pos, nil
+		if err != nil || pos != 0 {
+			return pos, err
 		}
 		break
 	}
-	return 0, fmt.Errorf("journal %v entry %d: %w", j, number, ErrGone)
+	return 0, fmt.Errorf("journal %v entry %d: %w", h.id, number, ErrGone)
 }
 
 // At is the place after what was read.
@@ -184,7 +165,7 @@ func (c *Cursor) header(b []byte, pos Pos, number uint64) (header, error) {
 // fromFile copies entries out of a file, or from the tail cache if it won't pin.
 func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
 	s := c.store
-	f := s.file(c.id, pos.file())
+	f := s.journals.file(c.id, pos.file())
 	if f == nil {
 		return Run{}, errNoEntry
 	}

@@ -1,10 +1,6 @@
 package wal
 
-import (
-	"slices"
-
-	"varve/internal/id"
-)
+import "varve/internal/id"
 
 // maxDirectories bounds what Directories.Next returns at a time, but for one entry.
 const maxDirectories = 1 << 20
@@ -13,8 +9,8 @@ const maxDirectories = 1 << 20
 // each file's once. It is for one goroutine, and holds the directories of one file
 // until it is at the journal's end.
 type Directories struct {
-	store *Store
-	id    id.Journal
+	journals *journals
+	id       id.Journal
 
 	file  *file  // whose directories dirs are
 	dirs  []byte // nil: none are held
@@ -23,7 +19,9 @@ type Directories struct {
 }
 
 // Directories begins to read. The journal was recovered, or is followed or written here.
-func (s *Store) Directories(j id.Journal) *Directories { return &Directories{store: s, id: j} }
+func (s *Store) Directories(j id.Journal) *Directories {
+	return &Directories{journals: s.journals, id: j}
+}
 
 // Journal is the one that is read.
 func (d *Directories) Journal() id.Journal { return d.id }
@@ -32,16 +30,14 @@ func (d *Directories) Journal() id.Journal { return d.id }
 // holds, in the form that ParseDirectories reads; empty if there are none. It goes on
 // quickly after what it returned last, and may be asked for any place.
 func (d *Directories) Next(after uint64) ([]byte, error) {
-	files, end, err := d.store.filesOf(d.id)
+	h, err := d.journals.member(d.id)
 	if err != nil {
 		return nil, err
 	}
+	files, end := h.snapshot()
 	var out []byte
 	for _, f := range files {
-		d.store.mu.Lock()
-		skip := f.last <= after
-		d.store.mu.Unlock()
-		if skip {
+		if d.journals.indexes.lastIn(f) <= after {
 			continue
 		}
 		if err := d.turnTo(f, after); err != nil {
@@ -68,7 +64,7 @@ func (d *Directories) turnTo(f *file, after uint64) error {
 		return nil
 	}
 	d.file, d.dirs = nil, nil
-	dirs, err := d.store.dirsOf(f)
+	dirs, err := d.journals.indexes.directories(f)
 	if err != nil {
 		return err
 	}
@@ -109,21 +105,3 @@ func (d *Directories) gather(out []byte, after, end uint64) (_ []byte, full bool
 // ParseDirectories calls each with every entry of what Directories.Next returned. The Entry
 // is reused between calls. It trusts nothing.
 func ParseDirectories(b []byte, each func(*Entry) error) error { return eachEntry(b, each) }
-
-// filesOf returns a journal's files, and the last entry to be read from them: not
-// beyond where it was decided to end, nor what is added from now on.
-func (s *Store) filesOf(j id.Journal) (files []*file, end uint64, err error) {
-	h, err := s.member(j)
-	if err != nil {
-		return nil, 0, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range h.files {
-		end = max(end, f.last)
-	}
-	if h.meta.sealed {
-		end = min(end, h.meta.end)
-	}
-	return slices.Clone(h.files), end, nil
-}

@@ -47,15 +47,15 @@ func TestDirectoriesAreReadOnce(t *testing.T) {
 	}
 	o.n.Wait()
 	w.Close()
-	s.writeIndexes()
+	s.journals.writeIndexes()
 	indexed := int64(0)
-	s.mu.Lock()
-	for _, f := range s.mu.journals[j].files {
+	s.journals.mu.Lock()
+	for _, f := range s.journals.mu.of[j].files {
 		if f.indexed {
 			indexed++
 		}
 	}
-	s.mu.Unlock()
+	s.journals.mu.Unlock()
 	fs.n.Store(0)
 	d := s.Directories(j)
 	records, calls := int64(0), int64(0)

@@ -12,18 +12,22 @@ import (
 // never will be. It returns the last entry that this store holds. A lower epoch than
 // one before is ErrFenced; a journal that was never joined is ErrUnknown.
 func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return 0, err
 	}
+	return h.fence(epoch)
+}
+
+func (h *journal) fence(epoch uint64) (last uint64, err error) {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	if err := s.settleTail(j, h); err != nil {
+	if err := h.settleTail(); err != nil {
 		return 0, err
 	}
-	err = s.changeMeta(j, h, func(m *meta) error {
+	err = h.changeMeta(func(m *meta) error {
 		if epoch < m.fence {
-			return fmt.Errorf("fence journal %v at %d, it is at %d: %w", j, epoch, m.fence, ErrFenced)
+			return fmt.Errorf("fence journal %v at %d, it is at %d: %w", h.id, epoch, m.fence, ErrFenced)
 		}
 		if !mutate.On(mutate.SkipFence) {
 			m.fence = epoch
@@ -33,16 +37,16 @@ func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.disown(j, h); err != nil {
+	if err := h.disown(); err != nil {
 		return 0, err
 	}
-	return s.lastOf(h), nil
+	return h.lastEntry(), nil
 }
 
 // disown takes a fenced journal from the writer in this process, which can't write
 // it any more, so that it can be read and copied to as any other. The gate is held.
-func (s *Store) disown(j id.Journal, h *journal) error {
-	s.mu.Lock()
+func (h *journal) disown() error {
+	h.in.mu.Lock()
 	w := h.writer
 	if h.meta.fence == 0 {
 		w = nil
@@ -50,39 +54,29 @@ func (s *Store) disown(j id.Journal, h *journal) error {
 	if w != nil {
 		h.writer, h.known = nil, false
 	}
-	s.mu.Unlock()
+	h.in.mu.Unlock()
 	if w == nil {
 		return nil
 	}
-	if w.ID() == j {
+	if w.ID() == h.id {
 		w.Abort(ErrFenced)
 	}
-	return s.recover(j, h)
+	return h.recover()
 }
 
 // settleTail makes durable what was taken, or finds out what is there. The gate is
 // held.
-func (s *Store) settleTail(j id.Journal, h *journal) error {
-	s.mu.Lock()
+func (h *journal) settleTail() error {
+	h.in.mu.Lock()
 	known, f := h.known, h.follower
-	s.mu.Unlock()
+	h.in.mu.Unlock()
 	switch {
 	case f != nil:
 		return f.sync()
 	case !known:
-		return s.recover(j, h)
+		return h.recover()
 	}
 	return nil
-}
-
-// lastOf is the last entry that counts here: none beyond a seal does.
-func (s *Store) lastOf(h *journal) uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h.meta.sealed {
-		return min(h.last, h.meta.end)
-	}
-	return h.last
 }
 
 // Last is the last entry that is durable here, with everything before it, and not
@@ -93,15 +87,19 @@ func (s *Store) Last(j id.Journal) (uint64, error) { return s.Recover(j) }
 // Seal makes durable where the journal ends; what is held beyond is forgotten.
 // What is at or below the end may still be copied here.
 func (s *Store) Seal(j id.Journal, end uint64) error {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return err
 	}
+	return h.seal(end)
+}
+
+func (h *journal) seal(end uint64) error {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	return s.changeMeta(j, h, func(m *meta) error {
+	return h.changeMeta(func(m *meta) error {
 		if m.sealed && m.end != end {
-			return fmt.Errorf("seal journal %v at %d, it ends at %d", j, end, m.end)
+			return fmt.Errorf("seal journal %v at %d, it ends at %d", h.id, end, m.end)
 		}
 		m.sealed, m.end = true, end
 		return nil
@@ -110,23 +108,21 @@ func (s *Store) Seal(j id.Journal, end uint64) error {
 
 // admit reports whether entries up to last may be written by a writer of that epoch: 0 is
 // the writer, others are recoverers. The gate is held.
-func (s *Store) admit(j id.Journal, h *journal, epoch, last uint64) error {
-	if err := s.disk.intact(); err != nil {
+func (h *journal) admit(epoch, last uint64) error {
+	if err := h.in.disk.intact(); err != nil {
 		return err
 	}
-	s.mu.Lock()
+	h.in.mu.Lock()
 	m, dropped := h.meta, h.dropped
-	s.mu.Unlock()
+	h.in.mu.Unlock()
 	if dropped {
-		return errDropped(j)
+		return errDropped(h.id)
 	}
 	if m.sealed && last > m.end {
-		return fmt.Errorf("journal %v ends at %d: %w", j, m.end, ErrClosed)
+		return fmt.Errorf("journal %v ends at %d: %w", h.id, m.end, ErrClosed)
 	}
 	if m.fence != epoch && !mutate.On(mutate.SkipFence) {
-		return fmt.Errorf("journal %v is fenced at %d, this comes with %d: %w", j, m.fence, epoch, ErrFenced)
+		return fmt.Errorf("journal %v is fenced at %d, this comes with %d: %w", h.id, m.fence, epoch, ErrFenced)
 	}
 	return nil
 }
-
-func errDropped(j id.Journal) error { return fmt.Errorf("journal %v was dropped: %w", j, ErrUnknown) }

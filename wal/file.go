@@ -34,7 +34,7 @@ type file struct {
 	io   sync.RWMutex
 	gone bool
 
-	// Guarded by Store.mu from the moment that the file is in it.
+	// Guarded by journals.mu from the moment that the file is in a journal.
 	first    uint64 // the lowest entry, once someone asked; 0: not known
 	last     uint64 // the highest committed entry
 	appends  int64  // in the entries up to there
@@ -105,6 +105,10 @@ func (f *file) written() int64 {
 	}
 	return f.size
 }
+
+// full reports whether the file has all the entries that it will ever have, committed;
+// journals.mu is held.
+func (f *file) full() bool { return f.complete && f.last == f.final }
 
 func (f *file) close() {
 	f.f.Close()

@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"varve/internal/id"
@@ -17,11 +18,12 @@ import (
 // Invariant: entries follow each other in number and place; none is skipped, but by
 // Skip.
 type Follower struct {
-	store *Store
-	id    id.Journal
-	held  *journal
-	files *supply
-	room  chan struct{} // a value when a file may be there
+	id      id.Journal
+	held    *journal
+	files   *nextFile
+	room    chan struct{} // a value when a file may be there
+	metrics *metrics
+	clock   func() time.Time
 
 	// Guarded by held.gate.
 	file    *file // nil: not there yet, since a skip
@@ -43,15 +45,15 @@ type unsynced struct {
 // appends from its writer or a recoverer. After a restart it goes on where the
 // intact entries end.
 func (s *Store) Follow(j id.Journal) (*Follower, error) {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", err)
 	}
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	s.mu.Lock()
+	s.journals.mu.Lock()
 	f, w, known, dropped := h.follower, h.writer, h.known, h.dropped
-	s.mu.Unlock()
+	s.journals.mu.Unlock()
 	switch {
 	case dropped:
 		return nil, errDropped(j)
@@ -60,46 +62,42 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	case w != nil:
 		return nil, fmt.Errorf("follow journal %v: this process writes it", j)
 	case !known:
-		if err := s.recover(j, h); err != nil {
+		if err := h.recover(); err != nil {
 			return nil, err
 		}
 	}
-	if f, err = s.openFollower(j, h); err != nil {
+	if f, err = s.openFollower(h); err != nil {
 		return nil, fmt.Errorf("follow journal %v: %w", j, err)
 	}
-	s.mu.Lock()
+	s.journals.mu.Lock()
 	h.follower = f
-	s.mu.Unlock()
+	s.journals.mu.Unlock()
 	return f, nil
 }
 
 // openFollower finds the place after the last entry; the gate is held.
-func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
-	f := &Follower{store: s, id: j, held: h, room: make(chan struct{}, 1)}
-	f.files = &supply{store: s, journal: j, size: s.fileBytes(h), freed: func() { signal(f.room) }}
-	s.mu.Lock()
-	empty := len(h.files) == 0
-	s.mu.Unlock()
-	if empty {
-		if err := s.budget.admit(f.files.size); err != nil {
+func (s *Store) openFollower(h *journal) (*Follower, error) {
+	room := make(chan struct{}, 1)
+	files := s.files.ahead(h, func() { signal(room) })
+	f := &Follower{id: h.id, held: h, files: files, room: room, metrics: s.metrics, clock: s.clock}
+	if len(h.from(0)) == 0 {
+		if err := s.budget.admit(files.size); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrFull, err)
 		}
-		from := s.metaOf(h).start()
-		if _, err := s.newFile(j, from.at.file(), f.files.size); err != nil {
+		from := h.stored().start()
+		if _, err := s.files.file(h, from.at.file(), files.size); err != nil {
 			return nil, err
 		}
-		s.mu.Lock()
-		h.tail = from.at
-		s.mu.Unlock()
+		h.beginAt(from.at)
 	}
 	next, err := f.locate()
 	if err != nil {
 		return nil, err
 	}
 	if next != nil {
-		f.files.put(next, nil)
+		files.put(next, nil)
 	} else {
-		f.files.want(f.file.num + 1)
+		files.want(f.file.num + 1)
 	}
 	return f, nil
 }
@@ -107,30 +105,19 @@ func (s *Store) openFollower(j id.Journal, h *journal) (*Follower, error) {
 // locate finds the file and the place after the last entry, and the file behind
 // that, if it is there.
 func (f *Follower) locate() (next *file, err error) {
-	s, h := f.store, f.held
+	h := f.held
 	h.indexing <- struct{}{}
 	defer func() { <-h.indexing }()
-	s.mu.Lock()
-	f.written, f.at = h.last, h.tail.off()
-	var behind []*file
-	for _, x := range h.files {
-		switch num := h.tail.file(); {
-		case x.num == num:
-			f.file = x
-			behind = append(behind, x)
-		case x.num > num:
-			behind = append(behind, x)
-			if x.num == num+1 {
-				next = x
-			}
-		}
-	}
-	s.mu.Unlock()
+	h.in.mu.Lock()
+	tail, files := h.tail, h.files.from(h.tail.file())
+	f.written, f.at = h.last, tail.off()
+	f.file, next = files.find(tail.file()), files.find(tail.file()+1)
+	h.in.mu.Unlock()
 	if f.file == nil {
-		return nil, fmt.Errorf("file %d: %w", h.tail.file(), ErrGone)
+		return nil, fmt.Errorf("file %d: %w", tail.file(), ErrGone)
 	}
-	for _, x := range behind {
-		if err := s.unindex(x); err != nil {
+	for _, x := range files {
+		if err := h.in.indexes.takeBack(x); err != nil {
 			return nil, err
 		}
 	}
@@ -207,13 +194,13 @@ func (f *Follower) parse(entries []byte) (run []received, err error) {
 func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
 	f.held.gate <- struct{}{}
 	defer func() { <-f.held.gate }()
-	durable := f.durable()
+	durable := f.held.durable()
 	for len(run) > 0 && run[0].header.number <= f.written {
 		run = run[1:]
 	}
 	for len(run) > 0 {
 		h := &run[0].header
-		if err := f.store.admit(f.id, f.held, epoch, h.number); err != nil {
+		if err := f.held.admit(epoch, h.number); err != nil {
 			return err
 		}
 		if h.number != f.written+1 {
@@ -231,7 +218,7 @@ func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
 		p := entries[run[0].from : last.from+int(last.header.length)]
 		if _, err := f.file.f.WriteAt(p, f.at); err != nil {
 			err = fmt.Errorf("write journal %v entry %d: %w", f.id, h.number, err)
-			f.store.disk.fail(err)
+			f.held.in.disk.fail(err)
 			return err
 		}
 		f.note(run[:n])
@@ -257,7 +244,7 @@ func (f *Follower) place(h *header) error {
 	if next == nil {
 		return f.files.why()
 	}
-	f.store.complete(f.held, nil, f.file, f.written)
+	f.held.complete(nil, f.file, f.written)
 	f.file, f.at = next, blockBytes
 	f.files.want(next.num + 1)
 	return nil
@@ -266,7 +253,7 @@ func (f *Follower) place(h *header) error {
 // fits counts the entries that are in this file, one after another, and count in a
 // sealed journal.
 func (f *Follower) fits(run []received) int {
-	m := f.store.metaOf(f.held)
+	m := f.held.stored()
 	n, at := 0, f.at
 	for n < len(run) && run[n].header.pos == makePos(f.file.num, at) && at+int64(run[n].header.length) <= f.file.size {
 		if m.sealed && run[n].header.number > m.end {
@@ -302,23 +289,17 @@ func (f *Follower) Sync() (durable uint64, err error) {
 	f.held.gate <- struct{}{}
 	defer func() { <-f.held.gate }()
 	err = f.sync()
-	return f.durable(), err
+	return f.held.durable(), err
 }
 
 // Durable is the last entry that is on disk, with everything before it.
-func (f *Follower) Durable() uint64 { return f.durable() }
-
-func (f *Follower) durable() uint64 {
-	f.store.mu.Lock()
-	defer f.store.mu.Unlock()
-	return f.held.last
-}
+func (f *Follower) Durable() uint64 { return f.held.durable() }
 
 func (f *Follower) sync() error {
-	if err := f.store.disk.intact(); err != nil {
+	if err := f.held.in.disk.intact(); err != nil {
 		return err
 	}
-	started, n := f.store.clock(), 0
+	started, n := f.clock(), 0
 	for len(f.fresh) > 0 {
 		u := &f.fresh[0]
 		var err error
@@ -327,33 +308,18 @@ func (f *Follower) sync() error {
 		}
 		if err != nil {
 			err = fmt.Errorf("sync journal %v: %w", f.id, err)
-			f.store.disk.fail(err)
+			f.held.in.disk.fail(err)
 			return err
 		}
 		n += len(u.dirs)
-		f.store.noteSynced(f.held, u)
+		f.held.synced(u)
 		f.fresh = f.fresh[1:]
 	}
 	if n > 0 {
 		f.fresh = nil
-		f.store.metrics.followed(f.store.clock().Sub(started))
+		f.metrics.followed(f.clock().Sub(started))
 	}
 	return nil
-}
-
-// noteSynced counts what a follower made durable.
-func (s *Store) noteSynced(h *journal, u *unsynced) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	f := u.file
-	f.last = u.last
-	f.appends += u.n
-	f.end.Store(u.end)
-	f.dirs = joinDirs(f.dirs, u.dirs)
-	h.last, h.tail = u.last, makePos(f.num, u.end)
-	if f.complete && f.last == f.final {
-		signal(s.work)
-	}
 }
 
 func aligned(b []byte) bool {

@@ -546,7 +546,7 @@ func TestFollowedJournalsAreTrimmedAndDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.store.Drop(p.w.ID())
-	p.store.recycle()
+	p.store.janitor.recycler.run()
 	if left := p.store.Journals(); len(left) != 0 {
 		t.Errorf("%v left", left)
 	}
@@ -585,7 +585,7 @@ func TestTrimNeverForgetsTheNumber(t *testing.T) {
 		p.store.Trim(p.w.ID(), said)
 	}
 	said := p.f.Durable()
-	p.store.recycle()
+	p.store.janitor.recycler.run()
 	for seed := range uint64(20) {
 		s := openStore(t, small(), p.disk.Crash(rand.New(rand.NewPCG(seed, 1))))
 		if last, err := s.Last(p.w.ID()); err != nil || last < said {

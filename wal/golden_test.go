@@ -41,7 +41,7 @@ func goldenJournal(t *testing.T) *vfs.Memory {
 		o.n.Wait() // so that each is an entry of its own
 	}
 	w.Close()
-	s.writeIndexes()
+	s.journals.writeIndexes()
 	if _, err := s.Fence(w.ID(), 3); err != nil {
 		t.Fatal(err)
 	}

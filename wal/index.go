@@ -2,76 +2,125 @@ package wal
 
 import (
 	"fmt"
+	"log/slog"
+	"sync"
 )
 
-// writeIndexes stores the index of every full file that has none yet.
-func (s *Store) writeIndexes() {
-	s.mu.Lock()
-	var held []*journal
-	for _, h := range s.mu.journals {
-		held = append(held, h)
-	}
-	s.mu.Unlock()
-	for _, h := range held {
-		h.indexing <- struct{}{}
-		for _, f := range s.unindexed(h) {
-			s.index(f)
-		}
-		<-h.indexing
-	}
+// indexes keep the directories of files' entries: in memory while a file is written, beside
+// it once it is full.
+type indexes struct {
+	disk *disk
+	log  *slog.Logger
+	mu   *sync.Mutex // journals.mu: it guards the files' fields
 }
 
-// index stores the index of one file; the journal's indexing is held.
-func (s *Store) index(f *file) {
-	s.mu.Lock()
+// directories returns the directories of a file's entries, from memory or its index.
+func (x *indexes) directories(f *file) ([]byte, error) {
+	x.mu.Lock()
+	dirs, indexed := f.dirs, f.indexed
+	x.mu.Unlock()
+	if !indexed {
+		return dirs, nil
+	}
+	return readIndex(x.disk, f)
+}
+
+// first returns a file's first entry, 0 if there is none yet.
+func (x *indexes) first(f *file) (number uint64, err error) {
+	dirs, err := x.directories(f)
+	if err != nil {
+		return 0, err
+	}
+	err = eachEntry(dirs, func(e *Entry) error {
+		number = e.Number
+		return errEnough
+	})
+	if err != nil && err != errEnough {
+		return 0, &CorruptError{f.path, 0, err}
+	}
+	x.mu.Lock()
+	f.first = number
+	x.mu.Unlock()
+	return number, nil
+}
+
+// after returns the place after an entry; 0 if the file's directories don't have it.
+func (x *indexes) after(f *file, number uint64) (pos Pos, err error) {
+	dirs, err := x.directories(f)
+	if err != nil {
+		return 0, err
+	}
+	err = eachEntry(dirs, func(e *Entry) error {
+		if e.Number == number {
+			pos = e.Pos + Pos(e.Length)
+			return errEnough
+		}
+		return nil
+	})
+	if err != nil && err != errEnough {
+		return 0, &CorruptError{f.path, 0, err}
+	}
+	return pos, nil
+}
+
+// lastIn returns the last entry that a file is known to have.
+func (x *indexes) lastIn(f *file) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return f.last
+}
+
+// write stores the index of a file; the journal's indexing is held.
+func (x *indexes) write(f *file) {
+	x.mu.Lock()
 	dirs := f.dirs
-	s.mu.Unlock()
-	if err := writeIndex(s.disk, f, dirs); err != nil {
-		s.log.Warn("index of a journal file not written, the next start will read the file", "file", f.path, "err", err)
+	x.mu.Unlock()
+	if err := writeIndex(x.disk, f, dirs); err != nil {
+		x.log.Warn("index of a journal file not written, the next start will read the file", "file", f.path, "err", err)
 		return
 	}
-	s.mu.Lock()
+	x.mu.Lock()
 	f.indexed, f.dirs = true, nil
-	s.mu.Unlock()
+	x.mu.Unlock()
 }
 
-func (s *Store) unindexed(h *journal) (files []*file) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range h.files {
-		if f.complete && !f.indexed && !f.trimmed && f.last == f.final && len(f.dirs) > 0 {
-			files = append(files, f)
-		}
-	}
-	return files
-}
-
-// unindex takes a file's index back, durably, since more will be written to the
-// file; the journal's indexing is held.
-func (s *Store) unindex(f *file) error {
-	s.mu.Lock()
-	indexed := f.indexed
-	s.mu.Unlock()
+// takeBack removes a file's index, durably, since more will be written to the file; the
+// journal's indexing is held.
+func (x *indexes) takeBack(f *file) error {
+	indexed := x.has(f)
 	var dirs []byte
 	if indexed {
 		var err error
-		if dirs, err = readIndex(s.disk, f); err != nil {
+		if dirs, err = readIndex(x.disk, f); err != nil {
 			return fmt.Errorf("read index to go on with %s: %w", f.path, err)
 		}
 	}
 	// There may be one that no one trusted.
-	if err := s.disk.fs.Remove(s.disk.path(indexName(f))); err == nil {
-		if err := s.disk.fs.SyncDir(s.disk.dir); err != nil {
+	if err := x.disk.fs.Remove(x.disk.path(indexName(f))); err == nil {
+		if err := x.disk.fs.SyncDir(x.disk.dir); err != nil {
 			return err
 		}
 	} else if indexed {
 		return fmt.Errorf("remove index to go on with %s: %w", f.path, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	f.complete, f.trimmed = false, false
 	if indexed {
 		f.indexed, f.dirs = false, dirs
 	}
 	return nil
+}
+
+// remove removes the index of a file that is no longer needed.
+func (x *indexes) remove(f *file) {
+	if err := x.disk.fs.Remove(x.disk.path(indexName(f))); err != nil && x.has(f) {
+		x.log.Debug("index of a recycled journal file not removed", "err", err)
+	}
+}
+
+func (x *indexes) has(f *file) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return f.indexed
 }

@@ -21,36 +21,32 @@ type Membership struct {
 // or elsewhere. It must come before the journal is made known. To join again what is
 // open and took part already is no error; after a fence it is ErrFenced.
 func (s *Store) Join(j id.Journal, as Membership) error {
-	if n := as.FileBytes; n < s.smallestFile() || n > MaxFileBytes || n%blockBytes != 0 {
-		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, s.smallestFile(), MaxFileBytes)
+	if n := as.FileBytes; n < smallestFile || n > MaxFileBytes || n%blockBytes != 0 {
+		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, smallestFile, MaxFileBytes)
 	}
 	if err := s.disk.intact(); err != nil {
 		return err
 	}
-	m := meta{version: metaVersion, fence: as.Fence, fileBytes: uint32(as.FileBytes), prev: as.Prev}
-	s.mu.Lock()
-	h := s.held(j)
-	s.mu.Unlock()
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
-	if err := s.damageOf(h); err != nil {
-		return fmt.Errorf("join: %w", err)
-	}
-	if was := s.metaOf(h); was.version != 0 {
-		return joinAgain(j, was, m)
-	}
-	err := s.storeMeta(j, m)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	h.meta = m
-	return nil
+	s.journals.mu.Lock()
+	h := s.journals.enter(j)
+	s.journals.mu.Unlock()
+	return h.join(meta{version: metaVersion, fence: as.Fence, fileBytes: uint32(as.FileBytes), prev: as.Prev})
 }
 
 // smallestFile is what a file must have room for: its header and an entry.
-func (s *Store) smallestFile() int64 { return 2 * blockBytes }
+const smallestFile = 2 * blockBytes
+
+func (h *journal) join(m meta) error {
+	h.gate <- struct{}{}
+	defer func() { <-h.gate }()
+	if err := h.damageErr(); err != nil {
+		return fmt.Errorf("join: %w", err)
+	}
+	if was := h.stored(); was.version != 0 {
+		return joinAgain(h.id, was, m)
+	}
+	return h.setMeta(m)
+}
 
 func joinAgain(j id.Journal, was, m meta) error {
 	switch {
@@ -66,48 +62,15 @@ func joinAgain(j id.Journal, was, m meta) error {
 	return nil
 }
 
-// member returns what is held of a journal that was joined, or ErrUnknown. After a failed
-// sync no one gets it.
-func (s *Store) member(j id.Journal) (*journal, error) {
-	if err := s.disk.intact(); err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	h := s.mu.journals[j]
-	if h != nil && h.meta.version == 0 && h.damaged != nil {
-		return nil, h.damaged
-	}
-	if h == nil || h.meta.version == 0 {
-		return nil, fmt.Errorf("journal %v: %w", j, ErrUnknown)
-	}
-	return h, nil
-}
-
-// damageOf is why nothing can be said of what is held of a journal.
-func (s *Store) damageOf(h *journal) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return h.damaged
-}
-
-// fileBytes is the size of a journal's files.
-func (s *Store) fileBytes(h *journal) int64 {
-	if n := s.metaOf(h).fileBytes; n != 0 {
-		return int64(n)
-	}
-	return s.cfg.FileBytes
-}
-
 // Joined is what the store keeps of a journal from the start, its highest fence so
 // far among it.
 func (s *Store) Joined(j id.Journal) (Membership, error) {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return Membership{}, err
 	}
-	m := s.metaOf(h)
-	return Membership{s.fileBytes(h), m.fence, m.prev}, nil
+	m := h.stored()
+	return Membership{h.fileBytes(), m.fence, m.prev}, nil
 }
 
 // FileBytes is the size of the files that this store's own journals get.

@@ -13,7 +13,7 @@ type lane struct {
 	id    id.Journal
 	held  *journal
 	rep   Replication // nil: this store alone
-	files *supply
+	files *nextFile
 	wake  chan struct{} // something for the disk
 
 	open   *entry
@@ -33,32 +33,25 @@ type lane struct {
 // newLane prepares a journal that was joined, and never used, for appends.
 func (w *Writer) newLane(j id.Journal, rep Replication) (*lane, error) {
 	s := w.store
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return nil, err
 	}
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	s.mu.Lock()
-	used := len(h.files) > 0 || h.meta.fence > 0 || h.meta.sealed
-	s.mu.Unlock()
-	if used {
+	if h.used() {
 		return nil, errors.New("it was used before")
 	}
-	size := s.fileBytes(h)
-	if size != s.cfg.FileBytes {
+	files := s.files.ahead(h, w.freed)
+	if files.size != s.cfg.FileBytes {
 		return nil, errors.New("it was joined with another size of files")
 	}
-	f, err := s.newFile(j, 0, size)
+	f, err := s.files.file(h, 0, files.size)
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{w: w, id: j, held: h, rep: rep, wake: make(chan struct{}, 1), file: f, at: blockBytes}
-	l.files = &supply{store: s, journal: j, size: size, freed: w.freed}
-	s.mu.Lock()
-	h.known, h.tail, h.writer = true, makePos(0, blockBytes), w
-	s.mu.Unlock()
-	return l, nil
+	h.writtenBy(w)
+	return &lane{w: w, id: j, held: h, rep: rep, files: files, wake: make(chan struct{}, 1), file: f, at: blockBytes}, nil
 }
 
 // begin starts the lane's disk goroutine.
@@ -120,7 +113,7 @@ func (l *lane) makeRoom(need int64) error {
 			return l.files.why()
 		}
 		l.finishChunk()
-		s.complete(l.held, l.w, l.file, l.number)
+		l.held.complete(l.w, l.file, l.number)
 		l.file, l.at = next, blockBytes
 		l.files.want(next.num + 1)
 	}
@@ -171,7 +164,7 @@ func (l *lane) settle() {
 	n, free := 0, false
 	for ; n < len(l.line) && l.line[n].number <= upTo; n++ {
 		e := l.line[n]
-		l.w.store.noteEntry(l, e.file, &e.header, e.dir)
+		l.held.settled(l.w, e.file, &e.header, e.dir)
 		free = e.chunk.pending.Add(-1) == 0 || free
 		freeEntry(e)
 	}

@@ -9,15 +9,7 @@ type Memory struct {
 
 // Memory returns what is in use now. The index is an estimate, by what the files hold.
 func (s *Store) Memory() Memory {
-	m := Memory{Cache: s.cache.memory(), Reads: s.behind.cache.memory()}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, j := range s.mu.journals {
-		for _, f := range j.files {
-			m.Index += f.appends * indexEntry
-		}
-	}
-	return m
+	return Memory{Cache: s.cache.memory(), Reads: s.behind.cache.memory(), Index: s.journals.appends() * indexEntry}
 }
 
 // Halve makes the store use the memory of its caches halved so many times, but never less

@@ -2,9 +2,7 @@ package wal
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"strings"
 
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -78,70 +76,37 @@ func decodeMeta(b []byte) (m meta, err error) {
 	return m, r.Done()
 }
 
-func (s *Store) storeMeta(j id.Journal, m meta) error {
-	if err := vfs.WriteFile(s.disk.fs, s.disk.dir, j.String()+suffixMeta, m.encode()); err != nil {
-		return fmt.Errorf("store meta of journal %v: %w", j, err)
-	}
-	return nil
-}
+// metaName returns the name of a journal's meta file.
+func metaName(j id.Journal) string { return j.String() + suffixMeta }
 
-func (s *Store) loadMeta(name string) error {
-	j, err := id.ParseJournal(strings.TrimSuffix(name, suffixMeta))
-	if err != nil {
-		return fmt.Errorf("journal directory holds %q: %w", name, err)
-	}
-	path := s.disk.path(name)
-	b, err := vfs.ReadFile(s.disk.fs, path, 4096)
-	if err != nil {
-		return err
-	}
-	held := s.held(j)
-	held.meta, err = decodeMeta(b)
-	if errors.Is(err, errNoEntry) {
-		held.meta = meta{}
-		s.damage(j, held, &CorruptError{path, 0, err})
-		return nil
-	}
-	if err != nil {
-		return &CorruptError{path, 0, err}
+func storeMeta(d *disk, j id.Journal, m meta) error {
+	if err := vfs.WriteFile(d.fs, d.dir, metaName(j), m.encode()); err != nil {
+		return fmt.Errorf("store meta of journal %v: %w", j, err)
 	}
 	return nil
 }
 
 // Sealed returns where the journal was decided to end, if it was. It doesn't mean that
 // this store holds all of it: see Last.
-func (s *Store) Sealed(j id.Journal) (end uint64, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if h := s.mu.journals[j]; h != nil && h.meta.sealed {
-		return h.meta.end, true
-	}
-	return 0, false
-}
+func (s *Store) Sealed(j id.Journal) (end uint64, ok bool) { return s.journals.sealed(j) }
 
-// changeMeta stores before it shows. The journal's gate is held.
-func (s *Store) changeMeta(j id.Journal, h *journal, change func(*meta) error) error {
-	m := s.metaOf(h)
+// changeMeta stores before it shows. The gate is held.
+func (h *journal) changeMeta(change func(*meta) error) error {
+	m := h.stored()
 	before := m
 	if err := change(&m); err != nil || m == before {
 		return err
 	}
-	if err := s.storeMeta(j, m); err != nil {
+	return h.setMeta(m)
+}
+
+// setMeta stores m, then shows it. The gate is held.
+func (h *journal) setMeta(m meta) error {
+	if err := storeMeta(h.in.disk, h.id, m); err != nil {
 		return err
 	}
-	s.mu.Lock()
+	h.in.mu.Lock()
 	h.meta = m
-	s.mu.Unlock()
+	h.in.mu.Unlock()
 	return nil
-}
-
-func (s *Store) metaOf(h *journal) meta {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return h.meta
-}
-
-// removeMeta forgets a journal whose files are gone.
-func (s *Store) removeMeta(j id.Journal) error {
-	return s.disk.remove(s.disk.path(j.String() + suffixMeta))
 }

@@ -1,9 +1,7 @@
 package wal
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 
 	"varve/internal/id"
 )
@@ -36,8 +34,8 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 		s.metrics.readBytes.WithLabelValues("readahead").Add(float64(len(p)))
 		return nil
 	}
-	f := s.file(j, pos.file())
-	if f == nil || s.beyond(j, pos+Pos(len(p))) {
+	f := s.journals.fileUpTo(j, pos, pos+Pos(len(p)))
+	if f == nil {
 		return fmt.Errorf("journal %v at %v: %w", j, pos, ErrGone)
 	}
 	if err := f.readAt(p, pos.off()); err != nil {
@@ -47,50 +45,21 @@ func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
 	return nil
 }
 
-// beyond reports whether a place is after the last entry on this disk, if that is known.
-// An entry that is committed and not on this disk yet is in memory.
-func (s *Store) beyond(j id.Journal, end Pos) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	held := s.mu.journals[j]
-	return held != nil && held.known && end > held.tail
-}
-
 // Floor is the first place of a journal that is still there; below it ReadAt
 // answers ErrGone.
-func (s *Store) Floor(j id.Journal) Pos {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if held := s.mu.journals[j]; held != nil && len(held.files) > 0 {
-		return makePos(held.files[0].num, 0)
-	}
-	return ^Pos(0)
-}
-
-func (s *Store) file(j id.Journal, num uint32) *file {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	held := s.mu.journals[j]
-	if held == nil {
-		return nil
-	}
-	i, ok := slices.BinarySearchFunc(held.files, num, func(f *file, n uint32) int { return cmp.Compare(f.num, n) })
-	if !ok {
-		return nil
-	}
-	return held.files[i]
-}
+func (s *Store) Floor(j id.Journal) Pos { return s.journals.floor(j) }
 
 // Entries calls each with every entry of a journal that was recovered, or is followed
 // or written here, in order, up to the end that was decided, or else the last that is
 // there now. The Entry is reused between calls.
 func (s *Store) Entries(j id.Journal, each func(*Entry) error) error {
-	files, end, err := s.filesOf(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return err
 	}
+	files, end := h.snapshot()
 	for _, f := range files {
-		dirs, err := s.dirsOf(f)
+		dirs, err := s.journals.indexes.directories(f)
 		if err != nil {
 			return err
 		}
@@ -105,15 +74,4 @@ func (s *Store) Entries(j id.Journal, each func(*Entry) error) error {
 		}
 	}
 	return nil
-}
-
-// dirsOf returns the directories of a file, from memory or its index.
-func (s *Store) dirsOf(f *file) ([]byte, error) {
-	s.mu.Lock()
-	dirs, indexed := f.dirs, f.indexed
-	s.mu.Unlock()
-	if !indexed {
-		return dirs, nil
-	}
-	return readIndex(s.disk, f)
 }

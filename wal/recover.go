@@ -25,32 +25,38 @@ import (
 // A journal that this process writes or follows, or recovered before, is not read
 // again. What is beyond the end of a sealed journal doesn't count.
 func (s *Store) Recover(j id.Journal) (last uint64, err error) {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return 0, fmt.Errorf("recover: %w", err)
 	}
+	return h.recovered()
+}
+
+// recovered returns the last entry that counts, which it finds out if that isn't known.
+func (h *journal) recovered() (last uint64, err error) {
 	h.gate <- struct{}{}
 	defer func() { <-h.gate }()
-	s.mu.Lock()
+	h.in.mu.Lock()
 	known := h.known
-	s.mu.Unlock()
+	h.in.mu.Unlock()
 	if !known {
-		if err := s.recover(j, h); err != nil {
+		if err := h.recover(); err != nil {
 			return 0, err
 		}
 	}
-	return s.lastOf(h), nil
+	return h.lastEntry(), nil
 }
 
 // recover is Recover's work; the gate is held.
-func (s *Store) recover(j id.Journal, h *journal) error {
-	if err := s.damageOf(h); err != nil {
+func (h *journal) recover() error {
+	if err := h.damageErr(); err != nil {
 		return err
 	}
-	s.mu.Lock()
+	js := h.in
+	js.mu.Lock()
 	files, from := slices.Clone(h.files), h.meta.start()
-	s.mu.Unlock()
-	sc := &scanner{store: s, journal: j, from: from, last: from.first - 1, tail: from.at}
+	js.mu.Unlock()
+	sc := &scanner{in: js, journal: h.id, from: from, last: from.first - 1, tail: from.at}
 	for i, f := range files {
 		if i == 0 {
 			sc.origin = f
@@ -65,20 +71,20 @@ func (s *Store) recover(j id.Journal, h *journal) error {
 	if err := sc.checkRest(files); err != nil {
 		return err
 	}
-	s.mu.Lock()
+	js.mu.Lock()
 	h.known, h.last, h.tail = true, sc.last, sc.tail
 	if len(files) > 0 && !sc.first {
 		h.tail = makePos(files[0].num, blockBytes)
 	}
-	s.recount()
-	s.mu.Unlock()
-	signal(s.work) // indexes may be missing
+	js.recount()
+	js.mu.Unlock()
+	signal(js.work) // indexes may be missing
 	return nil
 }
 
 // scanner walks through a journal's files.
 type scanner struct {
-	store   *Store
+	in      *journals // nil: nothing is noted, it only reads
 	journal id.Journal
 	last    uint64 // number of the last intact entry
 	first   bool   // whether an entry was met
@@ -91,7 +97,7 @@ type scanner struct {
 }
 
 func (sc *scanner) file(f *file) error {
-	dirs, err := readIndex(sc.store.disk, f)
+	dirs, err := readIndex(sc.in.disk, f)
 	first, last, tail := sc.first, sc.last, sc.tail
 	if err == nil {
 		n := int64(0)
@@ -115,7 +121,7 @@ func (sc *scanner) file(f *file) error {
 	}
 	if err := f.f.Sync(); err != nil {
 		err = fmt.Errorf("sync recovered file: %w", err)
-		sc.store.disk.fail(err)
+		sc.in.disk.fail(err)
 		return err
 	}
 	sc.settle(f, dirs, n, at, false)
@@ -134,9 +140,8 @@ func (sc *scanner) follow(number uint64, tail Pos) error {
 }
 
 func (sc *scanner) settle(f *file, dirs []byte, appends, end int64, indexed bool) {
-	s := sc.store
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	sc.in.mu.Lock()
+	defer sc.in.mu.Unlock()
 	f.last, f.final, f.appends, f.dirs, f.indexed = sc.last, sc.last, appends, dirs, indexed
 	f.end.Store(end)
 }

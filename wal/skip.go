@@ -29,12 +29,18 @@ func (m meta) start() floor {
 // was trimmed, here or where this store's copy was made from. The journal was
 // recovered, or is followed or written here.
 func (s *Store) First(j id.Journal) (number uint64, at Pos, err error) {
-	h, err := s.member(j)
+	h, err := s.journals.member(j)
 	if err != nil {
 		return 0, 0, err
 	}
+	from, err := h.first()
+	return from.first, from.at, err
+}
+
+// first is Store.First.
+func (h *journal) first() (floor, error) {
 	for {
-		s.mu.Lock()
+		h.in.mu.Lock()
 		from := h.meta.start()
 		var f *file
 		if len(h.files) > 0 {
@@ -45,38 +51,20 @@ func (s *Store) First(j id.Journal) (number uint64, at Pos, err error) {
 				f = nil // known
 			}
 		}
-		s.mu.Unlock()
+		h.in.mu.Unlock()
 		if f == nil {
-			return from.first, from.at, nil
+			return from, nil
 		}
-		found, err := s.findFirst(f)
-		if s.file(j, f.num) != f {
+		found, err := h.in.indexes.first(f)
+		if !h.has(f) {
 			continue // trimmed meanwhile
 		}
 		if err != nil {
-			return 0, 0, err
+			return floor{}, err
 		}
-		return max(from.first, found), from.at, nil
+		from.first = max(from.first, found)
+		return from, nil
 	}
-}
-
-// findFirst looks up a file's first entry, 0 if there is none yet.
-func (s *Store) findFirst(f *file) (number uint64, err error) {
-	dirs, err := s.dirsOf(f)
-	if err != nil {
-		return 0, err
-	}
-	err = eachEntry(dirs, func(e *Entry) error {
-		number = e.Number
-		return errEnough
-	})
-	if err != nil && err != errEnough {
-		return 0, &CorruptError{f.path, 0, err}
-	}
-	s.mu.Lock()
-	f.first = number
-	s.mu.Unlock()
-	return number, nil
 }
 
 // Skip gives up all that this store holds of the journal, which must be below entry
@@ -88,7 +76,7 @@ func (s *Store) findFirst(f *file) (number uint64, err error) {
 //
 //  1. The floor is stored in the meta file, in one step: from there on files below
 //     it don't count.
-//  2. They are taken away by the janitor, also after a crash.
+//  2. They are taken away by the recycler, also after a crash.
 //  3. The file of the place is made as any next file is; Append waits for it.
 func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64) error {
 	select {
@@ -97,7 +85,7 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 		return ctx.Err()
 	}
 	defer func() { <-f.held.gate }()
-	if err := f.store.admit(f.id, f.held, epoch, first); err != nil {
+	if err := f.held.admit(epoch, first); err != nil {
 		return err
 	}
 	if err := f.sync(); err != nil {
@@ -112,59 +100,35 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 		return fmt.Errorf("skip in journal %v to entry %d at %v: this begins no file", f.id, first, at)
 	case f.written >= first:
 		return fmt.Errorf("skip in journal %v to entry %d: this store has it, and up to %d", f.id, first, f.written)
-	case at <= f.behind():
-		return fmt.Errorf("skip in journal %v to entry %d at %v: the last one here, %d, ended at %v", f.id, first, at, f.written, f.behind())
+	case at <= f.held.end():
+		return fmt.Errorf("skip in journal %v to entry %d at %v: the last one here, %d, ended at %v", f.id, first, at, f.written, f.held.end())
 	}
 	return f.skip(to)
 }
 
-// behind is the place after what was synced; the gate is held.
-func (f *Follower) behind() Pos {
-	f.store.mu.Lock()
-	defer f.store.mu.Unlock()
-	return f.held.tail
-}
-
 // skip does it; the gate is held.
 func (f *Follower) skip(to floor) error {
-	s, h := f.store, f.held
+	h := f.held
 	h.indexing <- struct{}{}
 	defer func() { <-h.indexing }()
-	for _, x := range f.ahead(to.at) {
-		if err := s.unindex(x); err != nil {
+	// One that was made ahead, or what a crash left of entries whose predecessors were lost.
+	for _, x := range h.from(to.at.file()) {
+		if err := h.in.indexes.takeBack(x); err != nil {
 			return err
 		}
 	}
-	err := s.changeMeta(f.id, h, func(m *meta) error {
+	err := h.changeMeta(func(m *meta) error {
 		m.version, m.floor = metaVersion, to
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("skip: %w", err)
 	}
-	f.files.end()
-	f.files = &supply{store: s, journal: f.id, size: f.files.size, freed: f.files.freed}
+	f.files = f.files.again()
 	f.file, f.at, f.written = nil, to.at.off(), to.first-1
-	s.mu.Lock()
-	h.last, h.tail = to.first-1, to.at
-	s.giveUp(h, to.at)
-	s.recount()
-	s.mu.Unlock()
+	h.skipTo(to)
 	f.files.want(to.at.file())
 	return nil
-}
-
-// ahead are files that are there from a place on: one that was made ahead, or what
-// a crash left of entries whose predecessors were lost.
-func (f *Follower) ahead(at Pos) (files []*file) {
-	f.store.mu.Lock()
-	defer f.store.mu.Unlock()
-	for _, x := range f.held.files {
-		if x.num >= at.file() {
-			files = append(files, x)
-		}
-	}
-	return files
 }
 
 // begin takes the file in which the entries go on after a skip.
@@ -181,29 +145,11 @@ func (f *Follower) begin() error {
 	return nil
 }
 
-// giveUp takes the files before a place out of a journal; the janitor takes them
-// away. s.mu is held or not yet shared.
-func (s *Store) giveUp(h *journal, at Pos) {
-	var rest []*file
-	for _, f := range h.files {
-		if f.num < at.file() {
-			s.mu.given = append(s.mu.given, f)
-		} else {
-			rest = append(rest, f)
-		}
-	}
-	h.files = rest
-}
-
-// givenUp is the next file to be taken away.
-func (s *Store) givenUp() *file {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := len(s.mu.given)
-	if n == 0 {
-		return nil
-	}
-	f := s.mu.given[n-1]
-	s.mu.given = s.mu.given[:n-1]
-	return f
+// skipTo notes that everything before a floor was given up.
+func (h *journal) skipTo(to floor) {
+	h.in.mu.Lock()
+	defer h.in.mu.Unlock()
+	h.last, h.tail = to.first-1, to.at
+	h.giveUp(to.at)
+	h.in.recount()
 }

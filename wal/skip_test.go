@@ -36,7 +36,7 @@ func (p *pair) trimmed(r *rand.Rand, had uint64) (first uint64, at Pos, bases ma
 
 func (p *pair) trimWriter() {
 	p.writer.Trim(p.w.ID(), p.w.Committed())
-	p.writer.recycle()
+	p.writer.janitor.recycler.run()
 }
 
 func (p *pair) skip(first uint64, at Pos) {
@@ -137,7 +137,7 @@ func TestSkipFreesWhatItGivesUp(t *testing.T) {
 		t.Errorf("%d bytes are untrimmed", n)
 	}
 	p.reopen()
-	p.store.recycle()
+	p.store.janitor.recycler.run()
 	for _, suffix := range []string{suffixFile, suffixIndex} {
 		for _, name := range p.disk.Names(suffix) {
 			if name < "j/"+fileName(p.w.ID(), at.file())[:len(fileName(p.w.ID(), 0))-len(suffixFile)] {
@@ -293,7 +293,7 @@ func TestCursorWhileFilesAreTrimmed(t *testing.T) {
 		defer close(gone)
 		for n := uint64(1); n <= all; n++ {
 			p.writer.Trim(j, n)
-			signal(p.writer.work)
+			signal(p.writer.janitor.work)
 		}
 	}()
 	var last uint64

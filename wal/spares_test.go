@@ -51,31 +51,31 @@ func TestSparesAreKeptForABurst(t *testing.T) {
 				t.Fatal(err)
 			}
 			f.Close()
-			if err := s.spares.put("j/emptied"); err != nil {
+			if err := s.files.spares.put("j/emptied"); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	s := openStore(t, cfg, disk)
 	empty(s, 3)
-	if !s.spares.keeps(cfg.FileBytes) || s.spares.keeps(cfg.FileBytes/2) {
+	if !s.files.spares.keeps(cfg.FileBytes) || s.files.spares.keeps(cfg.FileBytes/2) {
 		t.Error("with 3 of 4 spares: another file is not kept, or one of another size is")
 	}
 	s.Close()
 	s = openStore(t, cfg, disk)
-	s.spares.take(cfg.FileBytes)
+	s.files.spares.take(cfg.FileBytes)
 	empty(s, 2)
-	if on, in := sparesOn(disk), s.spares.count(); on != 5 || in != 4 { // the one taken still has its name
+	if on, in := sparesOn(disk), s.files.spares.count(); on != 5 || in != 4 { // the one taken still has its name
 		t.Errorf("%d spares on disk, %d known", on, in)
 	}
-	if s.spares.keeps(cfg.FileBytes) {
+	if s.files.spares.keeps(cfg.FileBytes) {
 		t.Error("with 4 of 4 spares another is kept")
 	}
 	s.Close()
 	s = openStore(t, cfg, disk)
 	disk.Capacity = 1 // all of it is taken
-	s.recycle()
-	if on, in := sparesOn(disk), s.spares.count(); on != fewSpares || in != fewSpares {
+	s.janitor.recycler.run()
+	if on, in := sparesOn(disk), s.files.spares.count(); on != fewSpares || in != fewSpares {
 		t.Errorf("%d spares on a full disk, %d known", on, in)
 	}
 	s.Close()
@@ -118,7 +118,7 @@ func TestFileThatCannotBeRemovedKeepsItsJournal(t *testing.T) {
 		s.Drop(w.ID())
 		synctest.Wait()
 		broken.Store(nil)
-		signal(s.work)
+		signal(s.janitor.work)
 		synctest.Wait()
 		if got := append(disk.Names(suffixFile), disk.Names(suffixMeta)...); len(got) != 0 || len(s.Journals()) != 0 {
 			t.Errorf("left: %v, journals %v", got, s.Journals())

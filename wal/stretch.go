@@ -24,8 +24,8 @@ func (s stretch) start() int64 { return s.index * stretchBytes }
 // loaded when it is touched for the second time, or when its predecessor is
 // here: a single small read elsewhere costs only itself.
 type stretches struct {
-	store *Store
-	cache *cache
+	journals *journals
+	cache    *cache
 
 	mu struct {
 		sync.Mutex
@@ -39,8 +39,8 @@ type stretches struct {
 // maxTouched is how many stretches are remembered as touched once.
 const maxTouched = 256
 
-func newStretches(s *Store, limit int64) *stretches {
-	st := &stretches{store: s, cache: newCache(limit, stretchBytes, time.Now)}
+func newStretches(js *journals, limit int64) *stretches {
+	st := &stretches{journals: js, cache: newCache(limit, stretchBytes, time.Now)}
 	st.mu.loading = map[stretch]chan struct{}{}
 	st.mu.touched = map[stretch]struct{}{}
 	return st
@@ -130,7 +130,7 @@ func (st *stretches) read(at stretch) {
 	if st.cache.has(at.journal, makePos(at.file, at.start())) {
 		return
 	}
-	f := st.store.file(at.journal, at.file)
+	f := st.journals.file(at.journal, at.file)
 	if f == nil {
 		return
 	}

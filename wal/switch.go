@@ -103,7 +103,7 @@ func (w *Writer) turn() (old *lane, err error) {
 	}
 	old.finishChunk()
 	old.left, old.closed = true, end
-	w.store.complete(old.held, w, old.file, end)
+	old.held.complete(w, old.file, end)
 	signal(old.wake)
 	w.mu.lane, w.mu.prepared, w.mu.switching = next, nil, true
 	w.committed.Store(0)

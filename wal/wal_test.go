@@ -415,7 +415,7 @@ func TestStoreRemembersMembershipFenceAndSeal(t *testing.T) {
 		t.Errorf("an unknown journal: %v", err)
 	}
 	s.Drop(w.ID())
-	s.recycle()
+	s.janitor.recycler.run()
 	if left := s.Journals(); len(left) != 0 {
 		t.Errorf("%v left after the drop", left)
 	}

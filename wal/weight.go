@@ -16,8 +16,8 @@ func (c *Config) leastAppend() int64 {
 	return max(leastWeight, int64(float64(c.HardBytes)*indexEntry/float64(c.IndexBytes)))
 }
 
-// weightOf is what a file counts for in the budget; Store.mu is held.
-func (s *Store) weightOf(f *file) int64 { return max(f.size, f.appends*s.cfg.leastAppend()) }
+// weight returns what a file counts for in the budget; journals.mu is held.
+func (f *file) weight(c *Config) int64 { return max(f.size, f.appends*c.leastAppend()) }
 
 // appendsIn counts the appends of an entry by its directory.
 func appendsIn(dir []byte) int64 { return int64(len(dir) / RecordBytes) }

@@ -13,9 +13,9 @@ import (
 
 // counted returns the appends that the store counts in a journal's files.
 func (s *Store) counted(w *Writer) (n int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.mu.journals[w.ID()].files {
+	s.journals.mu.Lock()
+	defer s.journals.mu.Unlock()
+	for _, f := range s.journals.mu.of[w.ID()].files {
 		n += f.appends
 	}
 	return n
