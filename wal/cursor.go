@@ -10,7 +10,7 @@ import (
 // Cursor reads a journal's entries as they are in the files, one run after another,
 // from memory where they are still there: what members are sent.
 type Cursor struct {
-	store *Store
+	reads *reader
 	id    id.Journal
 	next  uint64
 	pos   Pos
@@ -36,7 +36,7 @@ var errEnough = errors.New("enough")
 // Cursor stands after entry number after. The journal was recovered, or is
 // followed or written here. It fails with ErrGone if the entry is not here any more.
 func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
-	c := &Cursor{store: s, id: j, next: after + 1}
+	c := &Cursor{reads: s.reads, id: j, next: after + 1}
 	h, err := s.journals.member(j)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (c *Cursor) Next(upTo uint64, limit int) (Run, error) {
 
 // fromMemory pins entries in the tail cache.
 func (c *Cursor) fromMemory(pos Pos, upTo uint64, limit int) (Run, bool) {
-	v, ok := c.store.cache.rest(c.id, pos)
+	v, ok := c.reads.tail.rest(c.id, pos)
 	if !ok {
 		return Run{}, false
 	}
@@ -164,8 +164,7 @@ func (c *Cursor) header(b []byte, pos Pos, number uint64) (header, error) {
 
 // fromFile copies entries out of a file, or from the tail cache if it won't pin.
 func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
-	s := c.store
-	f := s.journals.file(c.id, pos.file())
+	f := c.reads.journals.file(c.id, pos.file())
 	if f == nil {
 		return Run{}, errNoEntry
 	}
@@ -173,7 +172,7 @@ func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
 	for last < upTo && pos.off()+int64(n)+blockBytes <= f.size {
 		at := pos + Pos(n)
 		c.buf = grown(c.buf, n+blockBytes)
-		err := s.ReadAt(c.id, c.buf[n:n+blockBytes], at)
+		err := c.reads.readAt(c.id, c.buf[n:n+blockBytes], at)
 		if errors.Is(err, ErrGone) {
 			break // the entries go on in the next file
 		}
@@ -185,7 +184,7 @@ func (c *Cursor) fromFile(pos Pos, upTo uint64, limit int) (Run, error) {
 			break
 		}
 		c.buf = grown(c.buf, n+int(h.length))
-		if err := s.ReadAt(c.id, c.buf[n+blockBytes:n+int(h.length)], at+blockBytes); h.length > blockBytes && err != nil {
+		if err := c.reads.readAt(c.id, c.buf[n+blockBytes:n+int(h.length)], at+blockBytes); h.length > blockBytes && err != nil {
 			return Run{}, err
 		}
 		n += int(h.length)

@@ -1,49 +1,16 @@
 package wal
 
-import (
-	"fmt"
-
-	"varve/internal/id"
-)
+import "varve/internal/id"
 
 // View returns n committed bytes from pos on in place: from the tail cache, or from
 // what is read for lagging readers, if that is worth while.
-func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) {
-	v, ok := s.cache.view(j, pos, n)
-	from := "memory"
-	if !ok {
-		v, ok = s.behind.view(j, pos, n, n)
-		from = "readahead"
-	}
-	if ok {
-		s.metrics.readBytes.WithLabelValues(from).Add(float64(n))
-	}
-	return v, ok
-}
+func (s *Store) View(j id.Journal, pos Pos, n int) (View, bool) { return s.reads.view(j, pos, n) }
 
 // ReadAt fills p with committed bytes from pos on, from memory or from disk.
 // It fails with ErrGone if they were trimmed and recycled, or never were here: what stands in
 // a file after the last entry are zeroes, or what was there before the file was the
 // journal's.
-func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error {
-	if s.cache.read(j, p, pos) {
-		s.metrics.readBytes.WithLabelValues("memory").Add(float64(len(p)))
-		return nil
-	}
-	if s.behind.copy(j, p, pos) {
-		s.metrics.readBytes.WithLabelValues("readahead").Add(float64(len(p)))
-		return nil
-	}
-	f := s.journals.fileUpTo(j, pos, pos+Pos(len(p)))
-	if f == nil {
-		return fmt.Errorf("journal %v at %v: %w", j, pos, ErrGone)
-	}
-	if err := f.readAt(p, pos.off()); err != nil {
-		return fmt.Errorf("journal %v at %v: %w", j, pos, err)
-	}
-	s.metrics.readBytes.WithLabelValues("disk").Add(float64(len(p)))
-	return nil
-}
+func (s *Store) ReadAt(j id.Journal, p []byte, pos Pos) error { return s.reads.readAt(j, p, pos) }
 
 // Floor is the first place of a journal that is still there; below it ReadAt
 // answers ErrGone.

@@ -38,8 +38,8 @@ type Store struct {
 	budget   *budget
 	journals *journals
 	files    *preallocator
-	cache    *cache
-	behind   *stretches
+	cache    *cache // what is being written, and was just written
+	reads    *reader
 	janitor  *janitor
 	metrics  *metrics
 	clock    func() time.Time
@@ -81,14 +81,14 @@ func open(cfg *Config, o Options, lock io.Closer) (*Store, error) {
 	js := newJournals(cfg, d, b, o.Log, work)
 	files := &preallocator{disk: d, spares: empty, budget: b, journals: js, log: o.Log, work: work}
 	recent := newCache(cfg.CacheBytes, cfg.ChunkBytes, time.Now)
-	behind := newStretches(js, cfg.ReadBytes)
 	m := newMetrics(o.Registry, b, empty)
+	reads := &reader{journals: js, tail: recent, files: newReadCache(js, cfg.ReadBytes), bytes: m.readBytes}
 	if err := js.load(empty); err != nil {
 		return nil, err
 	}
 	r := &recycler{cfg: cfg, disk: d, spares: empty, journals: js, starved: files.starved, log: o.Log}
-	t := startJanitor(r, b, js, []*cache{recent, behind.cache}, files, work)
-	return &Store{cfg: cfg, id: name, disk: d, lock: lock, budget: b, journals: js, files: files, cache: recent, behind: behind,
+	t := startJanitor(r, b, js, []*cache{recent, reads.files.cache}, files, work)
+	return &Store{cfg: cfg, id: name, disk: d, lock: lock, budget: b, journals: js, files: files, cache: recent, reads: reads,
 		janitor: t, metrics: m, clock: o.Clock}, nil
 }
 
@@ -98,10 +98,9 @@ func (s *Store) ID() id.Store { return s.id }
 // Close ends the store's own work. Writers must be closed before.
 func (s *Store) Close() error {
 	s.janitor.close()
-	s.behind.done.Wait()
+	s.reads.files.done.Wait()
 	s.journals.close()
-	s.cache.close()
-	s.behind.cache.close()
+	s.reads.close()
 	return s.lock.Close()
 }
 

@@ -20,10 +20,10 @@ type stretch struct {
 
 func (s stretch) start() int64 { return s.index * stretchBytes }
 
-// stretches reads files by stretches into a cache of their own. A stretch is
+// readCache reads files by stretches into a cache of their own. A stretch is
 // loaded when it is touched for the second time, or when its predecessor is
 // here: a single small read elsewhere costs only itself.
-type stretches struct {
+type readCache struct {
 	journals *journals
 	cache    *cache
 
@@ -39,11 +39,11 @@ type stretches struct {
 // maxTouched is how many stretches are remembered as touched once.
 const maxTouched = 256
 
-func newStretches(js *journals, limit int64) *stretches {
-	st := &stretches{journals: js, cache: newCache(limit, stretchBytes, time.Now)}
-	st.mu.loading = map[stretch]chan struct{}{}
-	st.mu.touched = map[stretch]struct{}{}
-	return st
+func newReadCache(js *journals, limit int64) *readCache {
+	r := &readCache{journals: js, cache: newCache(limit, stretchBytes, time.Now)}
+	r.mu.loading = map[stretch]chan struct{}{}
+	r.mu.touched = map[stretch]struct{}{}
+	return r
 }
 
 func stretchOf(j id.Journal, pos Pos) stretch {
@@ -52,32 +52,32 @@ func stretchOf(j id.Journal, pos Pos) stretch {
 
 // view pins n bytes from pos on, which are a part of whole that are read, loading
 // what is worth it. What is in two stretches is not served here.
-func (st *stretches) view(j id.Journal, pos Pos, n, whole int) (View, bool) {
+func (r *readCache) view(j id.Journal, pos Pos, n, whole int) (View, bool) {
 	at := stretchOf(j, pos)
 	if pos.off()+int64(n) > at.start()+stretchBytes {
 		return View{}, false
 	}
-	v, ok := st.cache.view(j, pos, n)
-	if !ok && st.touch(at, whole) {
-		st.load(at)
-		v, ok = st.cache.view(j, pos, n)
+	v, ok := r.cache.view(j, pos, n)
+	if !ok && r.touch(at, whole) {
+		r.load(at)
+		v, ok = r.cache.view(j, pos, n)
 	}
 	switch {
 	case !ok:
-	case at.index > 0 && st.cache.has(j, makePos(at.file, at.start()-stretchBytes)): // a reader that goes on
-		st.ahead(at, 1)
-		st.ahead(at, 2)
+	case at.index > 0 && r.cache.has(j, makePos(at.file, at.start()-stretchBytes)): // a reader that goes on
+		r.ahead(at, 1)
+		r.ahead(at, 2)
 	case pos.off()+int64(n) > at.start()+stretchBytes/2:
-		st.ahead(at, 1)
+		r.ahead(at, 1)
 	}
 	return v, ok
 }
 
 // copy fills p from pos on, out of as many stretches as it takes.
-func (st *stretches) copy(j id.Journal, p []byte, pos Pos) bool {
+func (r *readCache) copy(j id.Journal, p []byte, pos Pos) bool {
 	for whole := len(p); len(p) > 0; {
 		n := min(len(p), int(stretchBytes-pos.off()%stretchBytes))
-		v, ok := st.view(j, pos, n, whole)
+		v, ok := r.view(j, pos, n, whole)
 		if !ok {
 			return false
 		}
@@ -89,48 +89,48 @@ func (st *stretches) copy(j id.Journal, p []byte, pos Pos) bool {
 }
 
 // touch notes an access and reports whether the stretch is worth loading.
-func (st *stretches) touch(at stretch, n int) bool {
-	st.mu.Lock()
-	defer st.mu.Unlock()
+func (r *readCache) touch(at stretch, n int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if n >= stretchBytes/32 {
 		return true
 	}
-	if _, again := st.mu.touched[at]; again {
+	if _, again := r.mu.touched[at]; again {
 		return true
 	}
-	if len(st.mu.order) >= maxTouched {
-		delete(st.mu.touched, st.mu.order[0])
-		st.mu.order = append(st.mu.order[:0], st.mu.order[1:]...)
+	if len(r.mu.order) >= maxTouched {
+		delete(r.mu.touched, r.mu.order[0])
+		r.mu.order = append(r.mu.order[:0], r.mu.order[1:]...)
 	}
-	st.mu.touched[at] = struct{}{}
-	st.mu.order = append(st.mu.order, at)
+	r.mu.touched[at] = struct{}{}
+	r.mu.order = append(r.mu.order, at)
 	return false
 }
 
 // load reads a stretch, or waits for the reader that does. It may fail: then readers go to
 // the file, and meet the reason there.
-func (st *stretches) load(at stretch) {
-	st.mu.Lock()
-	if busy := st.mu.loading[at]; busy != nil {
-		st.mu.Unlock()
+func (r *readCache) load(at stretch) {
+	r.mu.Lock()
+	if busy := r.mu.loading[at]; busy != nil {
+		r.mu.Unlock()
 		<-busy
 		return
 	}
 	busy := make(chan struct{})
-	st.mu.loading[at] = busy
-	st.mu.Unlock()
-	st.read(at)
-	st.mu.Lock()
-	delete(st.mu.loading, at)
-	st.mu.Unlock()
+	r.mu.loading[at] = busy
+	r.mu.Unlock()
+	r.read(at)
+	r.mu.Lock()
+	delete(r.mu.loading, at)
+	r.mu.Unlock()
 	close(busy)
 }
 
-func (st *stretches) read(at stretch) {
-	if st.cache.has(at.journal, makePos(at.file, at.start())) {
+func (r *readCache) read(at stretch) {
+	if r.cache.has(at.journal, makePos(at.file, at.start())) {
 		return
 	}
-	f := st.journals.file(at.journal, at.file)
+	f := r.journals.file(at.journal, at.file)
 	if f == nil {
 		return
 	}
@@ -138,28 +138,28 @@ func (st *stretches) read(at stretch) {
 	if n <= 0 || at.start()+n > f.written() {
 		return // not all of it is committed yet
 	}
-	k := st.cache.take(at.journal, at.file, at.start(), stretchBytes, false)
+	k := r.cache.take(at.journal, at.file, at.start(), stretchBytes, false)
 	if k == nil {
 		return
 	}
 	if f.readDirect(k.buf[:n], at.start()) == nil {
-		st.cache.grow(k, n)
+		r.cache.grow(k, n)
 	}
 	k.pending.Add(-1)
 }
 
 // ahead loads a stretch after at in the background.
-func (st *stretches) ahead(at stretch, by int64) {
+func (r *readCache) ahead(at stretch, by int64) {
 	next := stretch{at.journal, at.file, at.index + by}
-	st.mu.Lock()
-	busy := st.mu.loading[next] != nil
-	st.mu.Unlock()
-	if busy || st.cache.has(next.journal, makePos(next.file, next.start())) {
+	r.mu.Lock()
+	busy := r.mu.loading[next] != nil
+	r.mu.Unlock()
+	if busy || r.cache.has(next.journal, makePos(next.file, next.start())) {
 		return
 	}
-	st.done.Add(1)
+	r.done.Add(1)
 	go func() {
-		defer st.done.Done()
-		st.load(next)
+		defer r.done.Done()
+		r.load(next)
 	}()
 }
