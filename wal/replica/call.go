@@ -33,16 +33,50 @@ const (
 	idleServer = time.Minute      // the side that is called waits longer, so that it never wins
 )
 
-func (n *Node) pool(s id.Store) (*pool, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.mu.closed {
+// remote asks other agents' stores.
+type remote struct {
+	endpoint *endpoint
+	mu       struct {
+		sync.Mutex
+		closed bool
+		pools  map[id.Store]*pool // of call connections
+	}
+}
+
+func newRemote(e *endpoint) *remote {
+	r := &remote{endpoint: e}
+	r.mu.pools = map[id.Store]*pool{}
+	return r
+}
+
+// refuse lets no further calls begin.
+func (r *remote) refuse() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.closed = true
+}
+
+// close closes the connections that no one uses; no call is under way.
+func (r *remote) close() {
+	r.mu.Lock()
+	pools := r.mu.pools
+	r.mu.pools = nil
+	r.mu.Unlock()
+	for _, p := range pools {
+		p.close()
+	}
+}
+
+func (r *remote) pool(s id.Store) (*pool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.mu.closed {
 		return nil, ErrClosed
 	}
-	p := n.mu.pools[s]
+	p := r.mu.pools[s]
 	if p == nil {
 		p = &pool{slots: make(chan struct{}, maxCalls)}
-		n.mu.pools[s] = p
+		r.mu.pools[s] = p
 	}
 	return p, nil
 }
@@ -84,21 +118,12 @@ func (p *pool) close() {
 // side included: a caller that waits for a host that went silent can do nothing else.
 const callPatience = 20 * time.Second
 
-// call asks a store: this agent's at once, another over the network. A connection
-// that turns out to be dead is replaced once: every request may be repeated.
-func (n *Node) call(ctx context.Context, to id.Store, q *request) ([]byte, error) {
-	return n.callAt(ctx, new(session), to, q)
-}
-
-// callAt is call for one of several requests that follow each other: here is what this
-// agent's own store keeps between them.
-func (n *Node) callAt(ctx context.Context, here *session, to id.Store, q *request) ([]byte, error) {
-	if to == n.own {
-		return n.local.do(ctx, here, q)
-	}
+// call asks a store. A connection that turns out to be dead is replaced once: every
+// request may be repeated.
+func (r *remote) call(ctx context.Context, to id.Store, q *request) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	p, err := n.pool(to)
+	p, err := r.pool(to)
 	if err != nil {
 		return nil, err
 	}
@@ -109,28 +134,28 @@ func (n *Node) callAt(ctx context.Context, here *session, to id.Store, q *reques
 		return nil, ctx.Err()
 	}
 	for c := p.get(); c != nil; c = p.get() {
-		b, err := n.exchange(ctx, p, c, to, q)
+		b, err := r.exchange(ctx, p, c, to, q)
 		if err == nil || !errors.Is(err, ErrUnreachable) || ctx.Err() != nil {
 			return b, err
 		}
 	}
-	c, _, err := n.connect(ctx, to, purposeCall, id.Journal{})
+	c, _, err := r.endpoint.connect(ctx, to, purposeCall, id.Journal{})
 	if err != nil {
 		return nil, err
 	}
-	b, err := n.exchange(ctx, p, c, to, q)
+	b, err := r.exchange(ctx, p, c, to, q)
 	if errors.Is(err, ErrUnreachable) && ctx.Err() == nil {
-		n.lost(to, err)
+		r.endpoint.lost(to, err)
 	}
 	return b, err
 }
 
 // exchange sends a request and reads the answer; then the connection is kept, or
 // closed if it failed.
-func (n *Node) exchange(ctx context.Context, p *pool, c *conn, to id.Store, q *request) ([]byte, error) {
+func (r *remote) exchange(ctx context.Context, p *pool, c *conn, to id.Store, q *request) ([]byte, error) {
 	stop := c.until(ctx)
-	stopToo := c.until(n.ctx)
-	b, err := n.ask(c, q)
+	stopToo := c.until(r.endpoint.ctx)
+	b, err := ask(c, q)
 	one, two := stop(), stopToo()
 	whole := one && two
 	if err != nil {
@@ -143,41 +168,16 @@ func (n *Node) exchange(ctx context.Context, p *pool, c *conn, to id.Store, q *r
 	if whole {
 		p.put(c)
 	}
-	r := wire.NewReader(b)
-	if err := readError(r, to); err != nil {
+	answer := wire.NewReader(b)
+	if err := readError(answer, to); err != nil {
 		return nil, err
 	}
-	return r.Fixed(r.Len()), nil
+	return answer.Fixed(answer.Len()), nil
 }
 
-func (n *Node) ask(c *conn, q *request) ([]byte, error) {
+func ask(c *conn, q *request) ([]byte, error) {
 	if err := c.send(q.kind(), q.encode()); err != nil {
 		return nil, err
 	}
 	return c.expect(kindAnswer, 0) // ctx bounds it: a recovery may read much
-}
-
-// answerCalls serves a call connection until it ends.
-func (n *Node) answerCalls(c *conn, h *hello) {
-	var at session
-	for {
-		k, b, err := c.control(idleServer)
-		var q request
-		if err == nil {
-			q, err = decodeRequest(k, b)
-		}
-		if err != nil {
-			if !ended(err) {
-				n.d.Log.Debug("call connection ended", "store", h.from, "err", err)
-			}
-			return
-		}
-		result, err := n.local.do(n.ctx, &at, &q)
-		if err != nil {
-			result = nil
-		}
-		if err := c.send(kindAnswer, append(appendError(nil, err), result...)); err != nil {
-			return
-		}
-	}
 }

@@ -19,8 +19,8 @@ func (n *Node) Create(ctx context.Context, j id.Journal, members []id.Store, quo
 	if err := n.join(ctx, j, 0, members, quorum); err != nil {
 		return nil, fmt.Errorf("create journal %v: %w", j, err)
 	}
-	x := newJournal(n, j, members, quorum)
-	w, err := n.d.Store.Create(j, x.replication())
+	x := newJournal(n.endpoint, n.written.touch, j, members, quorum)
+	w, err := n.endpoint.deps.Store.Create(j, x.replication())
 	if err != nil {
 		return nil, err
 	}
@@ -42,15 +42,12 @@ func (x *journal) replication() wal.Replication {
 // begin starts the senders.
 func (n *Node) begin(x *journal, w *wal.Writer) error {
 	x.bind(w)
-	n.mu.Lock()
-	if n.mu.closed {
-		n.mu.Unlock()
+	if n.tasks.isClosed() {
 		return ErrClosed
 	}
-	n.mu.journals[x.id] = x
-	n.mu.Unlock()
+	n.written.add(x)
 	for _, s := range x.senders {
-		n.run(s.run)
+		n.tasks.run(s.run)
 	}
 	return nil
 }
@@ -93,7 +90,7 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 	case quorum < 1 || quorum > len(members):
 		return fmt.Errorf("a quorum of %d of %d members", quorum, len(members))
 	}
-	m := wal.Membership{FileBytes: n.d.Store.FileBytes(), Prev: prev}
+	m := wal.Membership{FileBytes: n.endpoint.deps.Store.FileBytes(), Prev: prev}
 	errs := make([]error, len(members))
 	var wg sync.WaitGroup
 	for i, s := range members {
@@ -123,7 +120,7 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 // Switch fails before seal, the journal goes on as it was; the joined next one is
 // forgotten where its members can be reached, and its number must not be used again.
 func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, ready func() error, seal func(end uint64) error) error {
-	old := n.journal(w.ID())
+	old := n.written.get(w.ID())
 	if old == nil {
 		return fmt.Errorf("switch journal %v: it is not replicated here", w.ID())
 	}
@@ -134,7 +131,7 @@ func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, membe
 	if err := n.join(ctx, next, old.id.Seq, members, quorum); err != nil {
 		return fail(err)
 	}
-	x := newJournal(n, next, members, quorum)
+	x := newJournal(n.endpoint, n.written.touch, next, members, quorum)
 	if err := w.Prepare(next, x.replication()); err != nil {
 		return fail(err)
 	}
@@ -152,11 +149,11 @@ func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, membe
 	if err := n.begin(x, w); err != nil {
 		return err
 	}
-	if err := w.Switch(n.ctx); err != nil {
+	if err := w.Switch(n.tasks.ctx); err != nil {
 		return err
 	}
 	x.advance()
-	n.touch()
+	n.written.touch()
 	return nil
 }
 
@@ -164,15 +161,15 @@ func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, membe
 // as far as they can be reached now.
 func (n *Node) forget(j id.Journal, members []id.Store) {
 	for _, s := range members {
-		n.run(func() {
-			ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Silence)
+		n.tasks.run(func() {
+			ctx, cancel := context.WithTimeout(n.tasks.ctx, n.endpoint.cfg.Silence)
 			defer cancel()
 			err := n.Seal(ctx, s, j, 0)
 			if err == nil {
 				err = n.Drop(ctx, s, j)
 			}
 			if err != nil && !errors.Is(err, wal.ErrUnknown) {
-				n.d.Log.Debug("journal that was not opened not deleted yet", "journal", j, "store", s, "err", err)
+				n.endpoint.deps.Log.Debug("journal that was not opened not deleted yet", "journal", j, "store", s, "err", err)
 			}
 		})
 	}
@@ -181,7 +178,7 @@ func (n *Node) forget(j id.Journal, members []id.Store) {
 // Members tells how far each member of a journal that this agent writes got, this
 // store first; nothing for another journal.
 func (n *Node) Members(j id.Journal) []Member {
-	x := n.journal(j)
+	x := n.written.get(j)
 	if x == nil {
 		return nil
 	}
@@ -192,32 +189,33 @@ func (n *Node) Members(j id.Journal) []Member {
 	return all
 }
 
+// AllMembers returns the members of every journal that this agent writes, or wrote and
+// keeps still.
+func (n *Node) AllMembers() map[id.Journal][]Member {
+	out := map[id.Journal][]Member{}
+	for _, x := range n.written.all() {
+		out[x.id] = n.Members(x.id)
+	}
+	return out
+}
+
 // Trim marks all of a journal before pos, up to entry number, as no longer needed:
 // here, and on its other members if this agent writes it. Where it was fenced or sealed
 // that counts for nothing.
 func (n *Node) Trim(j id.Journal, pos wal.Pos, number uint64) {
-	n.trimHere(j, pos, number)
-	if x := n.journal(j); x != nil {
+	trimHere(n.endpoint.deps.Store, j, pos, number)
+	if x := n.written.get(j); x != nil {
 		x.trim(pos, number)
 	}
 }
 
 // trimHere does what a journal's writer asks, of this store or another, while it is the one
 // to say so: not once the journal was fenced or sealed here.
-func (n *Node) trimHere(j id.Journal, pos wal.Pos, number uint64) {
-	if m, err := n.d.Store.Joined(j); err != nil || m.Fence > 0 {
+func trimHere(s *wal.Store, j id.Journal, pos wal.Pos, number uint64) {
+	if m, err := s.Joined(j); err != nil || m.Fence > 0 {
 		return
 	}
-	if _, sealed := n.d.Store.Sealed(j); !sealed {
-		n.d.Store.TrimBefore(j, pos, number)
-	}
-}
-
-// dropped forgets what replicated a journal that this agent wrote and left.
-func (n *Node) dropped(j id.Journal) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if x := n.mu.journals[j]; x != nil && x.isLeft() {
-		delete(n.mu.journals, j)
+	if _, sealed := s.Sealed(j); !sealed {
+		s.TrimBefore(j, pos, number)
 	}
 }

@@ -17,7 +17,7 @@ import (
 // One goroutine reads the connection into memory, one writes to the disk whatever
 // has arrived meanwhile, and one acknowledges what is durable.
 type following struct {
-	n     *Node
+	s     *server
 	c     *conn
 	j     id.Journal
 	from  id.Store
@@ -29,35 +29,35 @@ type following struct {
 
 // follow admits a stream: it must come from the journal's writer, and this store
 // must be an unfenced member. A newer stream of a journal replaces an older one.
-func (n *Node) follow(c *conn, h *hello) (*following, error) {
+func (s *server) follow(c *conn, h *hello) (*following, error) {
 	if h.incarnation != h.journal.Writer {
 		return nil, fmt.Errorf("incarnation %v doesn't write journal %v: %w", h.incarnation, h.journal, wal.ErrFenced)
 	}
-	m, err := n.d.Store.Joined(h.journal)
+	m, err := s.endpoint.deps.Store.Joined(h.journal)
 	if err != nil {
 		return nil, err
 	}
 	if m.Fence > 0 {
 		return nil, fmt.Errorf("journal %v is fenced at %d: %w", h.journal, m.Fence, wal.ErrFenced)
 	}
-	f, err := n.d.Store.Follow(h.journal)
+	f, err := s.endpoint.deps.Store.Follow(h.journal)
 	if err != nil {
 		return nil, err
 	}
-	n.mu.Lock()
-	before := n.mu.streams[h.journal]
-	n.mu.streams[h.journal] = c
-	n.mu.Unlock()
+	s.mu.Lock()
+	before := s.mu.streams[h.journal]
+	s.mu.streams[h.journal] = c
+	s.mu.Unlock()
 	if before != nil {
 		before.Close()
 	}
-	return &following{n: n, c: c, j: h.journal, from: h.from, f: f, in: newIntake(int(n.cfg.IntakeBytes)),
+	return &following{s: s, c: c, j: h.journal, from: h.from, f: f, in: newIntake(int(s.endpoint.cfg.IntakeBytes)),
 		acks: make(chan struct{}, 1), limit: uint32(m.FileBytes)}, nil
 }
 
 // run goes on until the connection ends, from either side.
 func (f *following) run() {
-	ctx, cancel := context.WithCancelCause(f.n.ctx)
+	ctx, cancel := context.WithCancelCause(f.s.endpoint.ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(f.write(ctx)) })
 	wg.Go(func() { cancel(f.acknowledge(ctx)) })
@@ -68,30 +68,30 @@ func (f *following) run() {
 			f.c.Close()
 			return
 		}
-		_ = f.c.SetWriteDeadline(time.Now().Add(f.n.cfg.Heartbeat)) // the acknowledger sends why, then closes
+		_ = f.c.SetWriteDeadline(time.Now().Add(f.s.endpoint.cfg.Heartbeat)) // the acknowledger sends why, then closes
 	})
 	wg.Wait()
 	stop()
 	f.c.Close()
 	err := context.Cause(ctx)
 	cancel(nil)
-	if replaced := !f.leave(); replaced || f.n.ctx.Err() != nil {
+	if replaced := !f.leave(); replaced || f.s.endpoint.ctx.Err() != nil {
 		return
 	}
-	f.n.d.Log.Info("replication stream ended", "journal", f.j, "writer", f.from, "err", err)
+	f.s.endpoint.deps.Log.Info("replication stream ended", "journal", f.j, "writer", f.from, "err", err)
 	if refusal(err) == nil {
-		f.n.lost(f.from, err)
+		f.s.endpoint.lost(f.from, err)
 	}
 }
 
 // leave reports whether the stream was the journal's newest.
 func (f *following) leave() bool {
-	f.n.mu.Lock()
-	defer f.n.mu.Unlock()
-	if f.n.mu.streams[f.j] != f.c {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	if f.s.mu.streams[f.j] != f.c {
 		return false
 	}
-	delete(f.n.mu.streams, f.j)
+	delete(f.s.mu.streams, f.j)
 	return true
 }
 
@@ -111,7 +111,7 @@ func refusal(err error) error {
 // read takes frames off the connection.
 func (f *following) read(ctx context.Context) error {
 	for {
-		h, err := f.c.next(f.n.cfg.Silence)
+		h, err := f.c.next(f.s.endpoint.cfg.Silence)
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (f *following) read(ctx context.Context) error {
 }
 
 // patience begins to count silence anew, after a wait for room here.
-func (f *following) patience() error { return f.c.patience(f.n.cfg.Silence) }
+func (f *following) patience() error { return f.c.patience(f.s.endpoint.cfg.Silence) }
 
 func (f *following) trim(b []byte) error {
 	r := wire.NewReader(b)
@@ -153,13 +153,13 @@ func (f *following) trim(b []byte) error {
 	if err := r.Done(); err != nil {
 		return fmt.Errorf("trim: %w: %w", errFrame, err)
 	}
-	f.n.trimHere(f.j, pos, number)
+	trimHere(f.s.endpoint.deps.Store, f.j, pos, number)
 	return nil
 }
 
 // write makes durable what has arrived, all of it at a time.
 func (f *following) write(ctx context.Context) error {
-	counter := f.n.metrics.durable.WithLabelValues(f.n.labels(f.from)...)
+	counter := f.s.endpoint.metrics.durable.WithLabelValues(f.s.endpoint.deps.labels(f.from)...)
 	for {
 		b, ok := f.in.take()
 		if !ok {
@@ -187,7 +187,7 @@ func (f *following) write(ctx context.Context) error {
 // why no more is taken.
 func (f *following) acknowledge(ctx context.Context) error {
 	defer f.c.Close()
-	beat := time.NewTicker(f.n.cfg.Heartbeat)
+	beat := time.NewTicker(f.s.endpoint.cfg.Heartbeat)
 	defer beat.Stop()
 	for {
 		select {

@@ -45,7 +45,7 @@ func TestHostilePeersGetNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			peer := newConn(raw, c.all[0].node.metrics)
+			peer := newConn(raw, c.all[0].node.endpoint.metrics)
 			if err := peer.send(kindHello, b); err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestBadEntriesEndTheStream(t *testing.T) {
 			if err := c.all[1].store.Join(j, wal.Membership{FileBytes: c.cfg.FileBytes}); err != nil {
 				t.Fatal(err)
 			}
-			p, _, err := a.node.connect(t.Context(), c.all[1].id(), purposeStream, j)
+			p, _, err := a.node.endpoint.connect(t.Context(), c.all[1].id(), purposeStream, j)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func FuzzFrames(f *testing.F) {
 	h := hello{cluster: "c", purpose: purposeStream, journal: id.Journal{Writer: 1, Seq: 1}}
 	w := welcome{err: wal.ErrFenced, durable: 3}
 	q := request{verb: verbRead, journal: id.Journal{Writer: 1, Seq: 1}, n: 9}
-	m := newMetrics(nil, nil)
+	m := newMetrics(nil)
 	for k, b := range map[kind][]byte{kindHello: h.encode(), kindAck: w.encode(), kindRequest: q.encode(), kindBeat: nil, kindAnswer: appendError(nil, wal.ErrGone)} {
 		var buf bytes.Buffer
 		c := newConn(writeConn{&buf}, m)

@@ -17,7 +17,8 @@ import (
 // Invariant: the commit index is the Quorum-th highest of the members' durable
 // numbers; this store is a member as any other.
 type journal struct {
-	n         *Node
+	endpoint  *endpoint
+	touch     func() // something changed that Members shows
 	id        id.Journal
 	quorum    int
 	fileBytes int64
@@ -47,11 +48,11 @@ type Member struct {
 	Err        error     // why it was not connected, or what it refused last
 }
 
-func newJournal(n *Node, j id.Journal, members []id.Store, quorum int) *journal {
-	x := &journal{n: n, id: j, quorum: quorum, fileBytes: n.d.Store.FileBytes()}
+func newJournal(e *endpoint, touch func(), j id.Journal, members []id.Store, quorum int) *journal {
+	x := &journal{endpoint: e, touch: touch, id: j, quorum: quorum, fileBytes: e.deps.Store.FileBytes()}
 	x.mu.end = wal.First
 	for _, s := range members {
-		if s != n.own {
+		if s != e.own {
 			x.senders = append(x.senders, newSender(x, s))
 		}
 	}
@@ -177,7 +178,7 @@ func (x *journal) lag(durable uint64, at wal.Pos) (entries uint64, bytes int64) 
 
 // members tells how far each got, this store first.
 func (x *journal) members() []Member {
-	own := Member{Store: x.n.own, Own: true, Durable: x.ownDurable()}
+	own := Member{Store: x.endpoint.own, Own: true, Durable: x.ownDurable()}
 	if w := x.writer.Load(); w != nil && errors.Is(w.Err(), wal.ErrFenced) && w.ID() == x.id {
 		own.Err = w.Err()
 	}

@@ -9,7 +9,12 @@ import (
 )
 
 // local carries out requests on this agent's store.
-type local struct{ n *Node }
+type local struct {
+	deps    *Deps
+	metrics *metrics
+	remote  *remote // for probes
+	written *written
+}
 
 // session is what a call connection keeps between requests: where the last read of
 // entries and of directories stopped, since the next goes on there.
@@ -21,22 +26,21 @@ type session struct {
 
 // do carries out one request. The result is valid until the session's next.
 func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error) {
-	s := l.n.d.Store
+	s := l.deps.Store
 	switch q.verb {
 	case verbPing:
-		return u64(uint64(l.n.d.Incarnation)), nil
+		return u64(uint64(l.deps.Incarnation)), nil
 	case verbProbe:
 		ctx, cancel := context.WithTimeout(ctx, probePatience)
 		defer cancel()
-		i, err := l.n.Ping(ctx, q.store())
-		return u64(uint64(i)), err
+		return l.probe(ctx, q.store())
 	case verbJoin:
 		return nil, l.join(q)
 	case verbJoined:
 		m, err := s.Joined(q.journal)
 		return encodeMembership(m), err
 	case verbFence:
-		l.n.metrics.fences.Inc()
+		l.metrics.fences.Inc()
 		last, err := s.Fence(q.journal, q.a)
 		return u64(last), err
 	case verbLast:
@@ -46,7 +50,7 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return nil, s.Seal(q.journal, q.a)
 	case verbDrop:
 		s.Drop(q.journal)
-		l.n.dropped(q.journal)
+		l.written.dropped(q.journal)
 		return nil, nil
 	case verbRead:
 		return l.read(q)
@@ -66,12 +70,22 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 	return nil, fmt.Errorf("verb %d: %w", q.verb, errFrame)
 }
 
+// probe asks which incarnation serves a store.
+func (l *local) probe(ctx context.Context, s id.Store) ([]byte, error) {
+	ping := &request{verb: verbPing}
+	if s == l.deps.Store.ID() {
+		return l.do(ctx, new(session), ping)
+	}
+	i, err := readU64(l.remote.call(ctx, s, ping))
+	return u64(i), err
+}
+
 // join makes this store a member, and its first file, so that a full disk is found
 // now.
 func (l *local) join(q *request) error {
-	s := l.n.d.Store
+	s := l.deps.Store
 	m := wal.Membership{FileBytes: int64(q.a), Fence: q.b, Prev: q.n}
-	if err := s.Join(q.journal, m); err != nil || q.journal.Writer == l.n.d.Incarnation {
+	if err := s.Join(q.journal, m); err != nil || q.journal.Writer == l.deps.Incarnation {
 		return err
 	}
 	_, err := s.Follow(q.journal)
@@ -83,23 +97,23 @@ func (l *local) read(q *request) ([]byte, error) {
 		return nil, fmt.Errorf("read of %d bytes: %w", q.n, errFrame)
 	}
 	b := make([]byte, q.n)
-	return b, l.n.d.Store.ReadAt(q.journal, b, wal.Pos(q.a))
+	return b, l.deps.Store.ReadAt(q.journal, b, wal.Pos(q.a))
 }
 
 // directories returns the directories of entries after number a.
 func (l *local) directories(at *session, q *request) ([]byte, error) {
-	if _, err := l.n.d.Store.Last(q.journal); err != nil { // reads what is to be told
+	if _, err := l.deps.Store.Last(q.journal); err != nil { // reads what is to be told
 		return nil, err
 	}
 	if at.directories == nil || at.directories.Journal() != q.journal {
-		at.directories = l.n.d.Store.Directories(q.journal)
+		at.directories = l.deps.Store.Directories(q.journal)
 	}
 	return at.directories.Next(q.a)
 }
 
 // entries returns whole entries after number a, at most up to b.
 func (l *local) entries(at *session, q *request) ([]byte, error) {
-	s := l.n.d.Store
+	s := l.deps.Store
 	last, err := s.Last(q.journal)
 	if err != nil {
 		return nil, err
@@ -124,7 +138,7 @@ func (l *local) put(ctx context.Context, q *request) ([]byte, error) {
 	if q.a == 0 {
 		return nil, fmt.Errorf("journal %v: a copy needs a recoverer's epoch: %w", q.journal, wal.ErrFenced)
 	}
-	f, err := l.n.d.Store.Follow(q.journal)
+	f, err := l.deps.Store.Follow(q.journal)
 	if err != nil {
 		return nil, err
 	}

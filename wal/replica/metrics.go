@@ -18,7 +18,7 @@ type metrics struct {
 	refused        *prometheus.CounterVec
 }
 
-func newMetrics(r prometheus.Registerer, n *Node) *metrics {
+func newMetrics(r prometheus.Registerer) *metrics {
 	auto := promauto.With(r)
 	counter := func(name, help string) prometheus.Counter {
 		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_replica_" + name, Help: help})
@@ -41,17 +41,14 @@ func newMetrics(r prometheus.Registerer, n *Node) *metrics {
 	for _, reason := range []string{"too_many", "tls", "hello"} {
 		m.refused.WithLabelValues(reason) // shown before the first
 	}
-	if r != nil {
-		r.MustRegister(lagCollector{n})
-	}
 	return m
 }
 
 // labels name a store, and the broker that has it, or had it last; "" if no one knows.
-func (n *Node) labels(s id.Store) []string {
-	broker, known := n.d.Broker, s == n.own
-	if !known && n.d.Home != nil {
-		broker, known = n.d.Home(s)
+func (d *Deps) labels(s id.Store) []string {
+	broker, known := d.Broker, s == d.Store.ID()
+	if !known && d.Home != nil {
+		broker, known = d.Home(s)
 	}
 	if !known {
 		return []string{s.String(), ""}
@@ -60,7 +57,10 @@ func (n *Node) labels(s id.Store) []string {
 }
 
 // lagCollector collects each member's lag at the moment of the scrape.
-type lagCollector struct{ n *Node }
+type lagCollector struct {
+	written *written
+	deps    *Deps
+}
 
 var (
 	lagBytes   = prometheus.NewDesc("varve_replica_lag_bytes", "Replication lag of a journal member, in bytes.", []string{"journal", "store", "broker"}, nil)
@@ -75,7 +75,7 @@ func (c lagCollector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, j := range c.n.journals() {
+	for _, j := range c.written.all() {
 		if j.isLeft() {
 			continue // replaced by another, and kept only until the bucket has all of it
 		}
@@ -84,7 +84,7 @@ func (c lagCollector) Collect(ch chan<- prometheus.Metric) {
 			if m.Own || !m.Connected.IsZero() {
 				is = 1
 			}
-			labels := append([]string{j.id.String()}, c.n.labels(m.Store)...)
+			labels := append([]string{j.id.String()}, c.deps.labels(m.Store)...)
 			ch <- prometheus.MustNewConstMetric(lagBytes, prometheus.GaugeValue, float64(m.LagBytes), labels...)
 			ch <- prometheus.MustNewConstMetric(lagEntries, prometheus.GaugeValue, float64(m.LagEntries), labels...)
 			ch <- prometheus.MustNewConstMetric(connected, prometheus.GaugeValue, is, labels...)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"sync"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -35,29 +33,14 @@ type Deps struct {
 	Tell func(ctx context.Context, what uint32) ([]byte, error)
 }
 
-// Node is this agent's part in replication: it serves its store to others, and
+// Node is this agent's part in replication: it serves its store to others, asks theirs, and
 // replicates the journals that it creates.
 type Node struct {
-	cfg     Config
-	d       Deps
-	own     id.Store
-	local   *local
-	metrics *metrics
-
-	ctx  context.Context // ends at Close
-	stop context.CancelFunc
-	done sync.WaitGroup
-
-	mu struct {
-		sync.Mutex
-		closed   bool
-		journals map[id.Journal]*journal // that this agent writes, or wrote last
-		streams  map[id.Journal]*conn    // that this store follows
-		pools    map[id.Store]*pool      // of call connections
-		changed  chan struct{}           // closed and replaced, see Changed
-		conns    int
-		warned   time.Time // when a refusal was last logged
-	}
+	*Peers
+	endpoint *endpoint
+	tasks    *tasks
+	written  *written
+	server   *server
 }
 
 // Open makes a Node; Serve lets others in.
@@ -65,95 +48,33 @@ func Open(cfg Config, d Deps) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, d: d, own: d.Store.ID()}
-	n.local = &local{n}
-	n.ctx, n.stop = context.WithCancel(context.Background())
-	n.mu.journals = map[id.Journal]*journal{}
-	n.mu.streams = map[id.Journal]*conn{}
-	n.mu.pools = map[id.Store]*pool{}
-	n.mu.changed = make(chan struct{})
-	n.metrics = newMetrics(d.Registry, n)
-	return n, nil
+	own, m, ts, w := d.Store.ID(), newMetrics(d.Registry), newTasks(), newWritten()
+	out := &endpoint{cfg: &cfg, deps: &d, own: own, metrics: m, ctx: ts.ctx}
+	r := newRemote(out)
+	l := &local{deps: &d, metrics: m, remote: r, written: w}
+	if d.Registry != nil {
+		d.Registry.MustRegister(lagCollector{w, &d})
+	}
+	ps := &Peers{own: own, local: l, remote: r, metrics: m}
+	return &Node{Peers: ps, endpoint: out, tasks: ts, written: w, server: newServer(out, ts, l)}, nil
 }
 
 // Memory returns how many bytes what arrives of others' journals may take now.
-func (n *Node) Memory() int64 {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return int64(len(n.mu.streams)) * 2 * n.cfg.IntakeBytes
-}
+func (n *Node) Memory() int64 { return n.server.memory() }
+
+// Serve lets other agents in until ctx ends or the listener fails. It closes the
+// listener.
+func (n *Node) Serve(ctx context.Context, l net.Listener) error { return n.server.serve(ctx, l) }
 
 // Close ends all connections and waits for what serves them. Writers must be closed
 // before: what members had not acknowledged stays unacknowledged.
 func (n *Node) Close() {
-	n.mu.Lock()
-	n.mu.closed = true
-	n.mu.Unlock()
-	n.stop()
-	n.done.Wait()
-	n.mu.Lock()
-	pools := n.mu.pools
-	n.mu.pools = nil
-	n.mu.Unlock()
-	for _, p := range pools {
-		p.close()
-	}
-}
-
-// run starts a goroutine that Close waits for, unless the node is closed.
-func (n *Node) run(f func()) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.mu.closed {
-		return false
-	}
-	n.done.Add(1)
-	go func() {
-		defer n.done.Done()
-		f()
-	}()
-	return true
+	n.remote.refuse()
+	n.tasks.close()
+	n.remote.close()
 }
 
 // Changed returns a channel that is closed when something changed that Members shows:
 // a member was lost, came back, fell behind or caught up, or refuses. Take it before
 // looking.
-func (n *Node) Changed() <-chan struct{} {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.changed
-}
-
-func (n *Node) touch() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	close(n.mu.changed)
-	n.mu.changed = make(chan struct{})
-}
-
-// lost reports the end of a connection that this side did not close.
-func (n *Node) lost(s id.Store, err error) {
-	if n.ctx.Err() != nil {
-		return
-	}
-	n.metrics.lost.Inc()
-	if n.d.Lost != nil {
-		n.d.Lost(s, err)
-	}
-}
-
-// journals are those that this agent writes.
-func (n *Node) journals() (all []*journal) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, j := range n.mu.journals {
-		all = append(all, j)
-	}
-	return all
-}
-
-func (n *Node) journal(j id.Journal) *journal {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.mu.journals[j]
-}
+func (n *Node) Changed() <-chan struct{} { return n.written.changes() }

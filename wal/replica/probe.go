@@ -14,9 +14,9 @@ const probePatience = 400 * time.Millisecond
 
 // Probe asks one store's agent which incarnation it finds serving another store now: the one that
 // can't be reached from here may be from there.
-func (n *Node) Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error) {
+func (ps *Peers) Probe(ctx context.Context, via, s id.Store) (id.Incarnation, error) {
 	q := request{verb: verbProbe, a: binary.BigEndian.Uint64(s[:8]), b: binary.BigEndian.Uint64(s[8:])}
-	i, err := readU64(n.call(ctx, via, &q))
+	i, err := readU64(ps.call(ctx, via, &q))
 	return id.Incarnation(i), err
 }
 

@@ -316,7 +316,7 @@ func recoverOnce(c *cluster, r *rand.Rand, by *Node, j id.Journal, epoch uint64,
 func TestSlowMemberDoesNotShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
-		c.all[0].node.cfg.MaxLagBytes = 1 << 20
+		c.all[0].node.endpoint.cfg.MaxLagBytes = 1 << 20
 		w := c.create(2)
 		l := newLoad(t)
 		l.store(w, 20)
@@ -426,7 +426,7 @@ func TestHungDiskIsReported(t *testing.T) {
 			return nil
 		}
 		c.all = append(c.all, c.start("agent-2", disk))
-		c.all[0].node.cfg.MaxLagBytes = 1 << 20
+		c.all[0].node.endpoint.cfg.MaxLagBytes = 1 << 20
 		w := c.create(2)
 		l := newLoad(t)
 		l.store(w, 20)

@@ -63,26 +63,26 @@ func (s *sender) member() Member {
 
 // run connects again and again until the journal is left, or the node closed.
 func (s *sender) run() {
-	n := s.x.n
-	pauses, attempt := backoff.Policy{Base: n.cfg.RetryMin, Max: n.cfg.RetryMax}, 0
-	for ; n.ctx.Err() == nil; attempt++ {
+	e := s.x.endpoint
+	pauses, attempt := backoff.Policy{Base: e.cfg.RetryMin, Max: e.cfg.RetryMax}, 0
+	for ; e.ctx.Err() == nil; attempt++ {
 		began := time.Now()
-		err := s.stream(n.ctx)
+		err := s.stream(e.ctx)
 		s.disconnected(err)
-		if n.ctx.Err() != nil || s.over(err) {
+		if e.ctx.Err() != nil || s.over(err) {
 			return
 		}
-		if n.d.Log.Enabled(n.ctx, -4) {
-			n.d.Log.Debug("replication stream to a member ended", "journal", s.x.id, "store", s.to, "err", err)
+		if e.deps.Log.Enabled(e.ctx, -4) {
+			e.deps.Log.Debug("replication stream to a member ended", "journal", s.x.id, "store", s.to, "err", err)
 		}
-		if time.Since(began) > n.cfg.RetryMax {
+		if time.Since(began) > e.cfg.RetryMax {
 			attempt = 0
 		}
 		wait := pauses.After(attempt)
 		if refuses(err) {
 			wait = pauses.Max
 		}
-		if backoff.Sleep(n.ctx, wait) != nil {
+		if backoff.Sleep(e.ctx, wait) != nil {
 			return
 		}
 	}
@@ -107,8 +107,8 @@ func refuses(err error) bool {
 
 // stream makes one connection and uses it to its end.
 func (s *sender) stream(ctx context.Context) error {
-	n := s.x.n
-	c, w, err := n.connect(ctx, s.to, purposeStream, s.x.id)
+	e := s.x.endpoint
+	c, w, err := e.connect(ctx, s.to, purposeStream, s.x.id)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (s *sender) stream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.metrics.connects.WithLabelValues(n.labels(s.to)...).Inc()
+	e.metrics.connects.WithLabelValues(e.deps.labels(s.to)...).Inc()
 	s.begin(w.durable, cursor.At())
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := c.until(ctx)
@@ -133,8 +133,8 @@ func (s *sender) stream(ctx context.Context) error {
 		return nil
 	}
 	s.disconnected(err) // before: the one that hears of it looks at Members
-	if !refuses(err) && n.ctx.Err() == nil {
-		n.lost(s.to, err)
+	if !refuses(err) && e.ctx.Err() == nil {
+		e.lost(s.to, err)
 	}
 	return err
 }
@@ -148,7 +148,7 @@ func (s *sender) begin(durable uint64, at wal.Pos) {
 	s.mu.durable = max(s.mu.durable, durable)
 	s.mu.Unlock()
 	s.x.advance()
-	s.x.n.touch()
+	s.x.touch()
 }
 
 // disconnected notes why there is no connection.
@@ -161,28 +161,28 @@ func (s *sender) disconnected(err error) {
 	s.weigh()
 	s.x.advance()
 	if !again {
-		s.x.n.touch()
+		s.x.touch()
 	}
 }
 
 // weigh tells if the member fell after its bound, or came back well within.
 func (s *sender) weigh() {
 	m := s.member()
-	limit := s.x.n.cfg.MaxLagBytes
+	limit := s.x.endpoint.cfg.MaxLagBytes
 	s.mu.Lock()
 	was := s.mu.behind
 	s.mu.behind = m.LagBytes > limit || was && m.LagBytes > limit/2
 	changed := was != s.mu.behind
 	s.mu.Unlock()
 	if changed {
-		s.x.n.touch()
+		s.x.touch()
 	}
 }
 
 // watch weighs the member now and then while it is connected: also one whose disk
 // hangs, which holds up the sending.
 func (s *sender) watch(ctx context.Context) {
-	beat := time.NewTicker(s.x.n.cfg.Heartbeat)
+	beat := time.NewTicker(s.x.endpoint.cfg.Heartbeat)
 	defer beat.Stop()
 	for {
 		select {
@@ -203,7 +203,7 @@ func (s *sender) done() bool {
 
 // send sends what is closed, trims, and beats, until the connection ends.
 func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor, skip bool) error {
-	beat := time.NewTicker(s.x.n.cfg.Heartbeat)
+	beat := time.NewTicker(s.x.endpoint.cfg.Heartbeat)
 	defer beat.Stop()
 	var told work // of trims
 	idle := false
@@ -251,7 +251,7 @@ func (s *sender) send(ctx context.Context, c *conn, cursor *wal.Cursor, skip boo
 // sendRun sends the next entries from where they are, if there are any. If they were
 // trimmed, the cursor moves after them, and skip is set.
 func (s *sender) sendRun(c *conn, cursor **wal.Cursor, upTo uint64) (sent, skip bool, err error) {
-	run, err := (*cursor).Next(upTo, int(s.x.n.cfg.SendBytes))
+	run, err := (*cursor).Next(upTo, int(s.x.endpoint.cfg.SendBytes))
 	if errors.Is(err, wal.ErrGone) {
 		at, skip, standErr := s.stand((*cursor).After())
 		if !skip || standErr != nil {
@@ -273,7 +273,7 @@ func (s *sender) sendRun(c *conn, cursor **wal.Cursor, upTo uint64) (sent, skip 
 // acks takes what the member sends until the connection ends.
 func (s *sender) acks(c *conn) error {
 	for {
-		k, b, err := c.control(s.x.n.cfg.Silence)
+		k, b, err := c.control(s.x.endpoint.cfg.Silence)
 		if err != nil {
 			return err
 		}

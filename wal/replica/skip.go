@@ -21,7 +21,7 @@ var errAstray = errors.New("the member has what the journal has not")
 // stand returns a cursor after entry after, or after the last one that was trimmed;
 // then skip is set.
 func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
-	store := s.x.n.d.Store
+	store := s.x.endpoint.deps.Store
 	for {
 		c, err = store.Cursor(s.x.id, after)
 		if !errors.Is(err, wal.ErrGone) {
@@ -42,9 +42,9 @@ func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
 
 // skip tells the member to go on where the cursor stands.
 func (s *sender) skip(c *conn, cursor *wal.Cursor) error {
-	n := s.x.n
-	n.metrics.skips.Inc()
-	n.d.Log.Info("journal member continues after entries that were trimmed", "journal", s.x.id, "store", s.to, "entry", cursor.After()+1)
+	e := s.x.endpoint
+	e.metrics.skips.Inc()
+	e.deps.Log.Info("journal member continues after entries that were trimmed", "journal", s.x.id, "store", s.to, "entry", cursor.After()+1)
 	s.mu.Lock()
 	s.mu.flying = append(s.mu.flying, flight{cursor.After(), cursor.At()})
 	s.mu.Unlock()
@@ -75,7 +75,7 @@ func (l *local) skip(ctx context.Context, q *request) ([]byte, error) {
 	if q.a == 0 {
 		return nil, fmt.Errorf("journal %v: a skip needs a recoverer's epoch: %w", q.journal, wal.ErrFenced)
 	}
-	f, err := l.n.d.Store.Follow(q.journal)
+	f, err := l.deps.Store.Follow(q.journal)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func fileStart(file uint32) wal.Pos { return wal.First + wal.Pos(file)<<32 }
 // first is wal.Store.First of a store that may not have read its journal
 // yet: number, position.
 func (l *local) first(q *request) ([]byte, error) {
-	s := l.n.d.Store
+	s := l.deps.Store
 	if _, err := s.Last(q.journal); err != nil {
 		return nil, err
 	}
@@ -102,8 +102,8 @@ func (l *local) first(q *request) ([]byte, error) {
 // skipTo makes a store that has entries up to have go on at the first entry of
 // another, if that has trimmed what is between, and gives up to where it counts
 // then. why is what made this necessary, and the error if it isn't so.
-func (n *Node) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, have, upTo uint64, why error) (uint64, error) {
-	b, err := n.call(ctx, from, &request{verb: verbFirst, journal: j})
+func (ps *Peers) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, have, upTo uint64, why error) (uint64, error) {
+	b, err := ps.call(ctx, from, &request{verb: verbFirst, journal: j})
 	if err != nil {
 		return have, err
 	}
@@ -116,14 +116,14 @@ func (n *Node) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to 
 	if first <= have+1 || first > upTo+1 || at != fileStart(file) {
 		return have, fmt.Errorf("store %v begins with entry %d at %v: %w", from, first, at, why)
 	}
-	now, err := readU64(n.call(ctx, to, &request{verb: verbSkip, journal: j, a: epoch, b: first, n: file}))
+	now, err := readU64(ps.call(ctx, to, &request{verb: verbSkip, journal: j, a: epoch, b: first, n: file}))
 	if err != nil {
 		return have, fmt.Errorf("skip to entry %d: %w", first, err)
 	}
 	if now+1 < first {
 		return have, fmt.Errorf("store %v was told to skip to entry %d and stays at %d", to, first, now)
 	}
-	n.metrics.skips.Inc()
-	n.d.Log.Info("copy of a journal continues after entries that were trimmed", "journal", j, "from", from, "store", to, "entry", first)
+	ps.metrics.skips.Inc()
+	ps.local.deps.Log.Info("copy of a journal continues after entries that were trimmed", "journal", j, "from", from, "store", to, "entry", first)
 	return now, nil
 }

@@ -18,7 +18,7 @@ import (
 func (a *agent) skips() int {
 	a.c.t.Helper()
 	r := prometheus.NewRegistry()
-	r.MustRegister(a.node.metrics.skips)
+	r.MustRegister(a.node.endpoint.metrics.skips)
 	all, err := r.Gather()
 	if err != nil || len(all) != 1 {
 		a.c.t.Fatal(all, err)

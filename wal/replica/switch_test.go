@@ -241,7 +241,7 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 		if err := a.node.Seal(t.Context(), a.id(), old, end); err != nil {
 			t.Fatal(err)
 		}
-		if n := len(a.node.journals()); n != 2 {
+		if n := len(a.node.written.all()); n != 2 {
 			t.Errorf("%d journals are replicated before the old one is dropped", n)
 		}
 		for _, j := range []id.Journal{old, next} {
@@ -249,7 +249,7 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if all := a.node.journals(); len(all) != 1 || all[0].id != next {
+		if all := a.node.written.all(); len(all) != 1 || all[0].id != next {
 			t.Errorf("%d journals are remembered after the old one was dropped", len(all))
 		}
 		l.check()
@@ -307,7 +307,7 @@ func TestTrimReachesMembers(t *testing.T) {
 func lagLabels(t *testing.T, n *Node) (all []map[string]string) {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(lagCollector{n})
+	r.MustRegister(lagCollector{n.written, n.endpoint.deps})
 	families, err := r.Gather()
 	if err != nil || len(families) != 3 {
 		t.Fatalf("%d families, %v", len(families), err)

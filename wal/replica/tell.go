@@ -16,8 +16,8 @@ var errNothingToTell = errors.New("this agent tells nothing")
 
 // Tell asks the agent that has a store for its Deps.Tell; this agent too. The
 // meaning of what, and of the answer, is the agents' own.
-func (n *Node) Tell(ctx context.Context, s id.Store, what uint32) ([]byte, error) {
-	b, err := n.call(ctx, s, &request{verb: verbTell, n: what})
+func (ps *Peers) Tell(ctx context.Context, s id.Store, what uint32) ([]byte, error) {
+	b, err := ps.call(ctx, s, &request{verb: verbTell, n: what})
 	if err == nil && len(b) > MaxTold {
 		return nil, fmt.Errorf("store %v: told %d bytes, %d are allowed: %w", s, len(b), MaxTold, errFrame)
 	}
@@ -25,22 +25,12 @@ func (n *Node) Tell(ctx context.Context, s id.Store, what uint32) ([]byte, error
 }
 
 func (l *local) tell(ctx context.Context, q *request) ([]byte, error) {
-	if l.n.d.Tell == nil {
+	if l.deps.Tell == nil {
 		return nil, errNothingToTell
 	}
-	b, err := l.n.d.Tell(ctx, q.n)
+	b, err := l.deps.Tell(ctx, q.n)
 	if err == nil && len(b) > MaxTold {
 		return nil, fmt.Errorf("%d bytes are to be told, %d are allowed", len(b), MaxTold)
 	}
 	return b, err
-}
-
-// AllMembers returns the members of every journal that this agent writes, or wrote and
-// keeps still.
-func (n *Node) AllMembers() map[id.Journal][]Member {
-	out := map[id.Journal][]Member{}
-	for _, x := range n.journals() {
-		out[x.id] = n.Members(x.id)
-	}
-	return out
 }

@@ -101,14 +101,3 @@ func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)
 		return c, nil
 	}
 }
-
-// handshake accepts those that have a certificate. Everything but TLS passes.
-func (n *Node) handshake(c net.Conn) error {
-	t, ok := c.(*tls.Conn)
-	if !ok {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(n.ctx, n.cfg.Silence)
-	defer cancel()
-	return t.HandshakeContext(ctx)
-}
