@@ -19,14 +19,14 @@ type batch struct {
 
 // run writes entries until the writer is closed, has failed, or has left the
 // journal and all that counts of it is on disk.
-func (l *lane) run() {
-	w := l.w
+func (jw *journalWriter) run() {
+	w := jw.w
 	defer w.disks.Done()
 	for {
-		b, ok, over := l.next()
+		b, ok, over := jw.next()
 		switch {
 		case ok:
-			if !l.store(b) {
+			if !jw.store(b) {
 				return
 			}
 			continue
@@ -34,13 +34,13 @@ func (l *lane) run() {
 			return
 		}
 		select {
-		case <-l.wake:
+		case <-jw.wake:
 			continue
 		case <-w.stop:
-			if b, ok, _ = l.next(); !ok {
+			if b, ok, _ = jw.next(); !ok {
 				return
 			}
-			if !l.store(b) {
+			if !jw.store(b) {
 				return
 			}
 		}
@@ -49,23 +49,23 @@ func (l *lane) run() {
 
 // next returns what is to be written, closing the open entry if nothing else waits.
 // over reports that nothing ever will be.
-func (l *lane) next() (b batch, ok, over bool) {
-	l.w.mu.Lock()
-	defer l.w.mu.Unlock()
-	if l.w.mu.failed {
+func (jw *journalWriter) next() (b batch, ok, over bool) {
+	jw.w.mu.Lock()
+	defer jw.w.mu.Unlock()
+	if jw.w.mu.failed {
 		return b, false, true
 	}
-	if l.stored >= l.closed && l.open != nil {
-		l.closeEntry()
+	if jw.stored >= jw.closed && jw.open != nil {
+		jw.closeEntry()
 	}
-	if l.stored >= l.closed {
-		return b, false, l.left
+	if jw.stored >= jw.closed {
+		return b, false, jw.left
 	}
-	e := l.nth(l.stored + 1)
+	e := jw.nth(jw.stored + 1)
 	b = batch{file: e.file, chunk: e.chunk, from: e.from, at: e.header.pos.off(), first: e.number}
 	b.add(e)
-	for b.last < l.closed {
-		e := l.nth(b.last + 1)
+	for b.last < jw.closed {
+		e := jw.nth(b.last + 1)
 		if e.chunk != b.chunk || e.from != b.until {
 			break
 		}
@@ -80,21 +80,21 @@ func (b *batch) add(e *entry) {
 	b.appends += len(e.owners)
 }
 
-// store writes a batch and makes it durable; false ends the lane.
-func (l *lane) store(b batch) bool {
-	w := l.w
-	err := l.write(&b)
+// store writes a batch and makes it durable; false ends the goroutine.
+func (jw *journalWriter) store(b batch) bool {
+	w := jw.w
+	err := jw.write(&b)
 	w.mu.Lock()
 	if b.chunk.pending.Add(-1) == 0 {
 		w.freedLocked()
 	}
-	dropped, beyond := l.left && errors.Is(err, ErrUnknown), l.left && b.last > l.closed
+	dropped, beyond := jw.left && errors.Is(err, ErrUnknown), jw.left && b.last > jw.closed
 	switch {
 	case err == nil:
-		l.wrote(&b)
+		jw.wrote(&b)
 	case dropped: // no one needs what isn't on this disk: its memory is free
-		l.stored = l.closed
-		l.settle()
+		jw.stored = jw.closed
+		jw.settle()
 	}
 	w.mu.Unlock()
 	switch {
@@ -111,29 +111,29 @@ func (l *lane) store(b batch) bool {
 		w.store.disk.fail(w.Err())
 		return false
 	}
-	if l.rep != nil {
-		l.rep.Durable(b.last)
+	if jw.rep != nil {
+		jw.rep.Durable(b.last)
 		return true
 	}
-	signal(w.tell)
+	signal(w.notify)
 	return true
 }
 
 // wrote notes what is durable; the writer's lock is held.
-func (l *lane) wrote(b *batch) {
-	l.stored = max(l.stored, b.last)
-	l.held.wrote(l.w, l.stored, makePos(b.file.num, b.at+b.until-b.from))
-	if l.rep == nil && !l.frozen {
-		l.bound = l.stored
+func (jw *journalWriter) wrote(b *batch) {
+	jw.stored = max(jw.stored, b.last)
+	jw.held.wrote(jw.w, jw.stored, makePos(b.file.num, b.at+b.until-b.from))
+	if jw.rep == nil && !jw.frozen {
+		jw.bound = jw.stored
 	}
-	l.settle()
+	jw.settle()
 }
 
-func (l *lane) write(b *batch) error {
-	s := l.w.store
-	l.held.gate <- struct{}{}
-	defer func() { <-l.held.gate }()
-	if err := l.held.admit(0, b.first); err != nil {
+func (jw *journalWriter) write(b *batch) error {
+	s := jw.w.store
+	jw.held.gate <- struct{}{}
+	defer func() { <-jw.held.gate }()
+	if err := jw.held.admit(0, b.first); err != nil {
 		return err
 	}
 	p := b.chunk.buf[b.from:b.until]

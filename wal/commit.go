@@ -9,31 +9,31 @@ import "varve/internal/id"
 func (w *Writer) Commit(j id.Journal, number uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := w.mu.lane
-	if l.id != j || l.frozen || w.mu.failed {
+	jw := w.mu.current
+	if jw.id != j || jw.frozen || w.mu.failed {
 		return
 	}
-	if number = min(number, l.closed); number > l.bound {
-		l.bound = number
-		signal(w.tell)
+	if number = min(number, jw.closed); number > jw.bound {
+		jw.bound = number
+		signal(w.notify)
 	}
 }
 
-// teller tells owners, in order, what became of their appends.
-func (w *Writer) teller() {
+// notifier tells owners, in order, what became of their appends.
+func (w *Writer) notifier() {
 	defer w.done.Done()
 	for {
-		for w.tellNext() {
+		for w.notifyNext() {
 		}
 		select {
-		case <-w.tell:
+		case <-w.notify:
 		case <-w.ended:
-			for w.tellNext() {
+			for w.notifyNext() {
 			}
 			w.failRest()
 			return
 		case <-w.quit:
-			for w.tellNext() {
+			for w.notifyNext() {
 			}
 			w.failRest()
 			return
@@ -41,30 +41,30 @@ func (w *Writer) teller() {
 	}
 }
 
-// tellNext tells the owners of one entry. When there is none left it closes the
+// notifyNext tells the owners of one entry. When there is none left it closes the
 // open entry, since all before it is committed.
-func (w *Writer) tellNext() bool {
+func (w *Writer) notifyNext() bool {
 	w.mu.Lock()
-	l := w.mu.lane
-	if l.told >= l.bound {
-		if l.rep != nil && l.open != nil && l.told == l.closed && !l.frozen && !w.mu.failed {
-			l.closeEntry()
-			signal(l.wake)
+	jw := w.mu.current
+	if jw.notified >= jw.bound {
+		if jw.rep != nil && jw.open != nil && jw.notified == jw.closed && !jw.frozen && !w.mu.failed {
+			jw.closeEntry()
+			signal(jw.wake)
 		}
 		w.mu.Unlock()
 		return false
 	}
-	e := l.nth(l.told + 1)
+	e := jw.nth(jw.notified + 1)
 	w.mu.Unlock()
 	for i := range e.owners {
 		o := &e.owners[i]
-		o.owner.Committed(l.id, e.header.pos+Pos(o.at), e.number)
+		o.owner.Committed(jw.id, e.header.pos+Pos(o.at), e.number)
 	}
 	w.mu.Lock()
-	l.told = e.number
-	w.committed.Store(l.told) // last: a caller that sees the number can rely on the owners knowing
-	l.settle()
-	if l.frozen && l.told == l.bound {
+	jw.notified = e.number
+	w.committed.Store(jw.notified) // last: a caller that sees the number can rely on the owners knowing
+	jw.settle()
+	if jw.frozen && jw.notified == jw.bound {
 		w.freedLocked() // Switch waits for this
 	}
 	w.mu.Unlock()
@@ -74,19 +74,19 @@ func (w *Writer) tellNext() bool {
 // failRest tells the owners of all that was not committed.
 func (w *Writer) failRest() {
 	w.mu.Lock()
-	l := w.mu.lane
+	jw := w.mu.current
 	var rest []*entry
-	for _, e := range l.line {
-		if e.number > l.told {
+	for _, e := range jw.line {
+		if e.number > jw.notified {
 			rest = append(rest, e)
 		}
 	}
-	l.line = nil
+	jw.line = nil
 	rest = append(rest, w.mu.carry...)
 	w.mu.carry = nil
-	if l.open != nil {
-		rest = append(rest, l.open)
-		l.open = nil
+	if jw.open != nil {
+		rest = append(rest, jw.open)
+		jw.open = nil
 	}
 	if w.mu.err == nil {
 		w.mu.err = ErrClosed

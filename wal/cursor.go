@@ -70,11 +70,11 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 func (w *Writer) behind(j id.Journal, number uint64) (pos Pos, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	l := w.mu.lane
-	if l.id != j || len(l.line) == 0 || number < l.line[0].number || number > l.closed {
+	jw := w.mu.current
+	if jw.id != j || len(jw.line) == 0 || number < jw.line[0].number || number > jw.closed {
 		return 0, false
 	}
-	e := l.nth(number)
+	e := jw.nth(number)
 	return e.header.pos + Pos(e.header.length), true
 }
 

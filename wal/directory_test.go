@@ -37,7 +37,7 @@ func TestDirectoriesAreReadOnce(t *testing.T) {
 	file := func() uint32 {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.mu.lane.file.num
+		return w.mu.current.file.num
 	}
 	for file() < 2 {
 		if err := o.add(t, w, n, 100); err != nil {

@@ -10,7 +10,7 @@ import (
 // journal is what a store holds of one journal: of its own, or a copy.
 type journal struct {
 	id id.Journal
-	in *journals
+	in *journals // which it is one of
 
 	// gate is held (a value is in it) by the one that writes to the journal's files or
 	// changes its meta file, so that nothing from below a fence becomes durable

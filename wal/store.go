@@ -76,17 +76,17 @@ func open(cfg *Config, o Options, lock io.Closer) (*Store, error) {
 		return nil, err
 	}
 	work := make(chan struct{}, 1)
-	empty := &spares{cfg: cfg, disk: d, log: o.Log}
-	b := &budget{cfg: cfg, disk: d, spares: empty, log: o.Log}
+	pool := &spares{cfg: cfg, disk: d, log: o.Log}
+	b := &budget{cfg: cfg, disk: d, spares: pool, log: o.Log}
 	js := newJournals(cfg, d, b, o.Log, work)
-	files := &preallocator{disk: d, spares: empty, budget: b, journals: js, log: o.Log, work: work}
+	files := &preallocator{disk: d, spares: pool, budget: b, journals: js, log: o.Log, work: work}
 	recent := newCache(cfg.CacheBytes, cfg.ChunkBytes, time.Now)
-	m := newMetrics(o.Registry, b, empty)
+	m := newMetrics(o.Registry, b, pool)
 	reads := &reader{journals: js, tail: recent, files: newReadCache(js, cfg.ReadBytes), bytes: m.readBytes}
-	if err := js.load(empty); err != nil {
+	if err := js.load(pool); err != nil {
 		return nil, err
 	}
-	r := &recycler{cfg: cfg, disk: d, spares: empty, journals: js, starved: files.starved, log: o.Log}
+	r := &recycler{cfg: cfg, disk: d, spares: pool, journals: js, starved: files.starved, log: o.Log}
 	t := startJanitor(r, b, js, []*cache{recent, reads.files.cache}, files, work)
 	return &Store{cfg: cfg, id: name, disk: d, lock: lock, budget: b, journals: js, files: files, cache: recent, reads: reads,
 		janitor: t, metrics: m, clock: o.Clock}, nil

@@ -11,12 +11,12 @@ import (
 // Prepare makes ready the journal that may be the next, so that Switch can't fail
 // for want of a file. It was joined, and never used.
 func (w *Writer) Prepare(next id.Journal, rep Replication) error {
-	l, err := w.newLane(next, rep)
+	jw, err := w.newJournalWriter(next, rep)
 	if err != nil {
 		return fmt.Errorf("prepare journal %v: %w", next, err)
 	}
 	w.mu.Lock()
-	w.mu.prepared = l
+	w.mu.prepared = jw
 	w.mu.Unlock()
 	return nil
 }
@@ -27,8 +27,8 @@ func (w *Writer) Prepare(next id.Journal, rep Replication) error {
 func (w *Writer) Freeze() (end uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.mu.lane.frozen = true
-	return w.mu.lane.bound
+	w.mu.current.frozen = true
+	return w.mu.current.bound
 }
 
 // Switch moves on to the prepared journal, after the old one was sealed at what
@@ -62,15 +62,15 @@ func (w *Writer) Switch(ctx context.Context) error {
 func (w *Writer) awaitTold(ctx context.Context) error {
 	for {
 		w.mu.Lock()
-		l, room, err := w.mu.lane, w.room, w.mu.err
-		done := l.told == l.bound
-		ready := l.frozen && w.mu.prepared != nil
+		jw, room, err := w.mu.current, w.room, w.mu.err
+		done := jw.notified == jw.bound
+		ready := jw.frozen && w.mu.prepared != nil
 		w.mu.Unlock()
 		switch {
 		case err != nil:
 			return err
 		case !ready:
-			return fmt.Errorf("journal %v is not frozen, or no next one prepared", l.id)
+			return fmt.Errorf("journal %v is not frozen, or no next one prepared", jw.id)
 		case done:
 			return nil
 		}
@@ -82,14 +82,14 @@ func (w *Writer) awaitTold(ctx context.Context) error {
 
 // turn makes the prepared journal the one that takes the appends, and takes out of
 // the old what was not committed there.
-func (w *Writer) turn() (old *lane, err error) {
+func (w *Writer) turn() (old *journalWriter, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.mu.err != nil {
 		return nil, w.mu.err
 	}
-	old, next := w.mu.lane, w.mu.prepared
-	end := old.told
+	old, next := w.mu.current, w.mu.prepared
+	end := old.notified
 	keep := len(old.line)
 	for keep > 0 && old.line[keep-1].number > end {
 		keep--
@@ -105,7 +105,7 @@ func (w *Writer) turn() (old *lane, err error) {
 	old.left, old.closed = true, end
 	old.held.complete(w, old.file, end)
 	signal(old.wake)
-	w.mu.lane, w.mu.prepared, w.mu.switching = next, nil, true
+	w.mu.current, w.mu.prepared, w.mu.switching = next, nil, true
 	w.committed.Store(0)
 	w.begin(next)
 	return old, nil
@@ -147,7 +147,7 @@ func (w *Writer) carryOne() (again bool, err error) {
 		rec.parse(e.dir)
 		o := e.owners[0]
 		body := e.bytes()[rec.BodyAt : rec.BodyAt+rec.Size]
-		if err := w.mu.lane.add(&rec, body, o.owner); err != nil {
+		if err := w.mu.current.add(&rec, body, o.owner); err != nil {
 			return false, err
 		}
 		e.owners, e.dir = e.owners[1:], e.dir[RecordBytes:]

@@ -370,7 +370,7 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 	}
 	end := w.Freeze()
 	w.mu.Lock()
-	stored := w.mu.lane.stored
+	stored := w.mu.current.stored
 	w.mu.Unlock()
 	if stored+1 >= end {
 		t.Fatalf("%d of %d entries are on this disk already", stored, end)

@@ -43,8 +43,8 @@ type Writer struct {
 
 	mu struct {
 		sync.Mutex
-		lane      *lane // takes the appends
-		prepared  *lane // of the next journal
+		current   *journalWriter // takes the appends
+		prepared  *journalWriter // of the next journal
 		carry     []*entry
 		switching bool  // appends wait until what was carried over is in place
 		err       error // why no more appends are taken
@@ -53,27 +53,27 @@ type Writer struct {
 	room      chan struct{} // closed and replaced when room may have become free; guarded by mu
 	committed atomic.Uint64
 
-	tell  chan struct{} // something to do for the teller
-	stop  chan struct{} // no more appends: write what there is
-	quit  chan struct{} // the disk goroutines are done
-	ended chan struct{} // closed once failed
-	disks sync.WaitGroup
-	done  sync.WaitGroup
+	notify chan struct{} // something to do for the notifier
+	stop   chan struct{} // no more appends: write what there is
+	quit   chan struct{} // the disk goroutines are done
+	ended  chan struct{} // closed once failed
+	disks  sync.WaitGroup
+	done   sync.WaitGroup
 }
 
 // Create opens a journal that was joined for appends. With rep nil what is durable
 // here is committed; otherwise Commit tells what is.
 func (s *Store) Create(j id.Journal, rep Replication) (*Writer, error) {
-	w := &Writer{store: s, room: make(chan struct{}), tell: make(chan struct{}, 1),
+	w := &Writer{store: s, room: make(chan struct{}), notify: make(chan struct{}, 1),
 		stop: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{})}
-	l, err := w.newLane(j, rep)
+	jw, err := w.newJournalWriter(j, rep)
 	if err != nil {
 		return nil, fmt.Errorf("create journal %v: %w", j, err)
 	}
-	w.mu.lane = l
-	w.begin(l)
+	w.mu.current = jw
+	w.begin(jw)
 	w.done.Add(1)
-	go w.teller()
+	go w.notifier()
 	return w, nil
 }
 
@@ -101,7 +101,7 @@ func (w *Writer) Append(rec *Record, body []byte, owner Owner) error {
 	if w.mu.switching {
 		return errBusy
 	}
-	return w.mu.lane.add(rec, body, owner)
+	return w.mu.current.add(rec, body, owner)
 }
 
 // Wait returns when room may have become free, or with ctx's or the journal's
@@ -140,7 +140,7 @@ func (w *Writer) freedLocked() {
 func (w *Writer) ID() id.Journal {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.mu.lane.id
+	return w.mu.current.id
 }
 
 // Committed is the number of the newest entry of the journal that is committed and
@@ -151,14 +151,14 @@ func (w *Writer) Committed() uint64 { return w.committed.Load() }
 func (w *Writer) Tip() (id.Journal, uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.mu.lane.id, w.mu.lane.told
+	return w.mu.current.id, w.mu.current.notified
 }
 
 // Appended is the number of the newest entry that took an append.
 func (w *Writer) Appended() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.mu.lane.number
+	return w.mu.current.number
 }
 
 // Ended is closed when the journal has failed: a disk error, a fence, or Abort.
@@ -184,8 +184,8 @@ func (w *Writer) Abort(err error) {
 		close(w.ended)
 	}
 	w.freedLocked() // wakes those that wait for room, so that they learn of the end
-	signal(w.tell)
-	signal(w.mu.lane.wake)
+	signal(w.notify)
+	signal(w.mu.current.wake)
 }
 
 // Close takes no more appends, writes what was appended to this disk, tells the
@@ -210,11 +210,11 @@ func (w *Writer) Close() {
 	}
 	w.done.Wait()
 	w.mu.Lock()
-	lanes := []*lane{w.mu.lane, w.mu.prepared}
+	both := []*journalWriter{w.mu.current, w.mu.prepared}
 	w.mu.Unlock()
-	for _, l := range lanes {
-		if l != nil {
-			l.files.end()
+	for _, jw := range both {
+		if jw != nil {
+			jw.files.end()
 		}
 	}
 }
