@@ -131,8 +131,8 @@ func (jw *journalWriter) wrote(b *batch) {
 
 func (jw *journalWriter) write(b *batch) error {
 	s := jw.w.store
-	jw.held.gate <- struct{}{}
-	defer func() { <-jw.held.gate }()
+	jw.held.gate.lock()
+	defer jw.held.gate.unlock()
 	if err := jw.held.admit(0, b.first); err != nil {
 		return err
 	}

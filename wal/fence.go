@@ -20,8 +20,8 @@ func (s *Store) Fence(j id.Journal, epoch uint64) (last uint64, err error) {
 }
 
 func (h *journal) fence(epoch uint64) (last uint64, err error) {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	if err := h.settleTail(); err != nil {
 		return 0, err
 	}
@@ -95,8 +95,8 @@ func (s *Store) Seal(j id.Journal, end uint64) error {
 }
 
 func (h *journal) seal(end uint64) error {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	return h.changeMeta(func(m *meta) error {
 		if m.sealed && m.end != end {
 			return fmt.Errorf("seal journal %v at %d, it ends at %d", h.id, end, m.end)

@@ -49,8 +49,8 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", err)
 	}
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	s.journals.mu.Lock()
 	f, w, known, dropped := h.follower, h.writer, h.known, h.dropped
 	s.journals.mu.Unlock()
@@ -106,8 +106,8 @@ func (s *Store) openFollower(h *journal) (*Follower, error) {
 // that, if it is there.
 func (f *Follower) locate() (next *file, err error) {
 	h := f.held
-	h.indexing <- struct{}{}
-	defer func() { <-h.indexing }()
+	h.indexing.lock()
+	defer h.indexing.unlock()
 	h.in.mu.Lock()
 	tail, files := h.tail, h.files.from(h.tail.file())
 	f.written, f.at = h.last, tail.off()
@@ -192,8 +192,8 @@ func (f *Follower) parse(entries []byte) (run []received, err error) {
 
 // write writes what is new of a run, or as much as there are files for.
 func (f *Follower) write(entries []byte, run []received, epoch uint64) error {
-	f.held.gate <- struct{}{}
-	defer func() { <-f.held.gate }()
+	f.held.gate.lock()
+	defer f.held.gate.unlock()
 	durable := f.held.durable()
 	for len(run) > 0 && run[0].header.number <= f.written {
 		run = run[1:]
@@ -286,8 +286,8 @@ func (f *Follower) note(run []received) {
 // Sync makes durable what was written, and returns up to which entry this store has
 // all.
 func (f *Follower) Sync() (durable uint64, err error) {
-	f.held.gate <- struct{}{}
-	defer func() { <-f.held.gate }()
+	f.held.gate.lock()
+	defer f.held.gate.unlock()
 	err = f.sync()
 	return f.held.durable(), err
 }

@@ -37,8 +37,8 @@ func (s *Store) Join(j id.Journal, as Membership) error {
 const smallestFile = 2 * blockBytes
 
 func (h *journal) join(m meta) error {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	if err := h.damageErr(); err != nil {
 		return fmt.Errorf("join: %w", err)
 	}

@@ -12,13 +12,13 @@ type journal struct {
 	id id.Journal
 	in *journals // which it is one of
 
-	// gate is held (a value is in it) by the one that writes to the journal's files or
+	// gate is held by the one that writes to the journal's files or
 	// changes its meta file, so that nothing from below a fence becomes durable
 	// after it.
-	gate chan struct{}
+	gate gate
 	// indexing is held while an index is written, and by the one that takes a file's index
 	// back to go on writing the file. Taken after gate.
-	indexing chan struct{}
+	indexing gate
 
 	// Guarded by journals.mu.
 	files    fileList
@@ -226,8 +226,8 @@ func (h *journal) snapshot() (files []*file, end uint64) {
 
 // writeIndexes stores the index of every full file that has none yet.
 func (h *journal) writeIndexes() {
-	h.indexing <- struct{}{}
-	defer func() { <-h.indexing }()
+	h.indexing.lock()
+	defer h.indexing.unlock()
 	h.in.mu.Lock()
 	todo := h.files.unindexed()
 	h.in.mu.Unlock()

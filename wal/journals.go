@@ -50,7 +50,7 @@ func newJournals(cfg *Config, d *disk, b *budget, log *slog.Logger, work chan st
 func (js *journals) enter(j id.Journal) *journal {
 	h := js.mu.of[j]
 	if h == nil {
-		h = &journal{id: j, in: js, gate: make(chan struct{}, 1), indexing: make(chan struct{}, 1)}
+		h = &journal{id: j, in: js, gate: newGate(), indexing: newGate()}
 		js.mu.of[j] = h
 	}
 	return h

@@ -37,8 +37,8 @@ func (w *Writer) newJournalWriter(j id.Journal, rep Replication) (*journalWriter
 	if err != nil {
 		return nil, err
 	}
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	if h.used() {
 		return nil, errors.New("it was used before")
 	}

@@ -34,8 +34,8 @@ func (s *Store) Recover(j id.Journal) (last uint64, err error) {
 
 // recovered returns the last entry that counts, which it finds out if that isn't known.
 func (h *journal) recovered() (last uint64, err error) {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	h.in.mu.Lock()
 	known := h.known
 	h.in.mu.Unlock()

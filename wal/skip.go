@@ -84,7 +84,7 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	defer func() { <-f.held.gate }()
+	defer f.held.gate.unlock()
 	if err := f.held.admit(epoch, first); err != nil {
 		return err
 	}
@@ -109,8 +109,8 @@ func (f *Follower) Skip(ctx context.Context, first uint64, at Pos, epoch uint64)
 // skip does it; the gate is held.
 func (f *Follower) skip(to floor) error {
 	h := f.held
-	h.indexing <- struct{}{}
-	defer func() { <-h.indexing }()
+	h.indexing.lock()
+	defer h.indexing.unlock()
 	// One that was made ahead, or what a crash left of entries whose predecessors were lost.
 	for _, x := range h.from(to.at.file()) {
 		if err := h.in.indexes.takeBack(x); err != nil {

@@ -20,8 +20,8 @@ func (s *Store) Drop(j id.Journal) {
 }
 
 func (h *journal) drop() {
-	h.gate <- struct{}{}
-	defer func() { <-h.gate }()
+	h.gate.lock()
+	defer h.gate.unlock()
 	h.in.mu.Lock()
 	f := h.follower
 	if h.meta.sealed {
