@@ -12,8 +12,8 @@ import (
 	"varve/internal/vfs"
 )
 
-// failing is a disk of which one sync of a journal's first file fails, when armed. The next
-// one succeeds, as with Linux: it counts pages that it could not write as clean.
+// failing is a disk on which, once armed, one sync of a journal's first file fails. The next
+// sync succeeds, as on Linux, which marks pages as clean that it could not write.
 func failing() (disk *vfs.Memory, armed *atomic.Bool) {
 	disk, armed = vfs.NewMemory(), new(atomic.Bool)
 	disk.Fault = func(op, name string) error {
@@ -25,7 +25,7 @@ func failing() (disk *vfs.Memory, armed *atomic.Bool) {
 	return disk, armed
 }
 
-// silent says that a store answers nothing any more of what it has.
+// silent checks that a store no longer answers any question about what it has.
 func silent(t *testing.T, s *Store, j id.Journal) {
 	t.Helper()
 	if n, err := s.Fence(j, 7); err == nil {
@@ -42,7 +42,7 @@ func silent(t *testing.T, s *Store, j id.Journal) {
 	}
 }
 
-// TestFollowerAfterAFailedSync: what a sync may have lost is not acknowledged by the next.
+// TestFollowerAfterAFailedSync: a later sync does not acknowledge what a failed one may have lost.
 func TestFollowerAfterAFailedSync(t *testing.T) {
 	disk, armed := failing()
 	p := newPairOn(t, disk)
@@ -73,8 +73,8 @@ func TestFollowerAfterAFailedSync(t *testing.T) {
 	silent(t, p.store, p.w.ID())
 }
 
-// TestRecoveryAfterAFailedSync: what is read back after a crash may be in memory only. If
-// it can't be made durable it doesn't count, however often someone asks.
+// TestRecoveryAfterAFailedSync: what is read back after a crash may be in the page cache only.
+// If it can't be made durable, it doesn't count, however often recovery is asked for.
 func TestRecoveryAfterAFailedSync(t *testing.T) {
 	disk, armed := failing()
 	s := openStore(t, small(), disk)

@@ -27,8 +27,8 @@ func shortDisk(t *testing.T) (*vfs.Memory, *Store, *Writer, *strings.Builder) {
 	return disk, s, w, said
 }
 
-// TestRoom: producers are slowed down before the last byte, a disk without room says so once,
-// however many appends are refused, and all of that ends when there is room.
+// TestRoom: producers are throttled before the disk is full. A full disk is logged once, however
+// many appends are refused. Both end when there is room again.
 func TestRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk, s, w, said := shortDisk(t)
@@ -79,7 +79,7 @@ func TestRoom(t *testing.T) {
 	})
 }
 
-// TestFullWithoutBudget: a disk stays full, whatever else refuses a file meanwhile.
+// TestFullWithoutBudget: a full disk is still reported when the budget is used up as well.
 func TestFullWithoutBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk, s, w, said := shortDisk(t)

@@ -10,12 +10,12 @@ import (
 	"varve/internal/offheap"
 )
 
-// hand is a clock that the test sets.
+// hand is a clock that a test sets.
 type hand struct{ now time.Time }
 
 func (h *hand) time() time.Time { return h.now }
 
-// all is all the memory that a cache has.
+// all returns all the memory that a cache has.
 func (c *cache) all() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,7 +37,8 @@ func (c *cache) fill(t *testing.T, j id.Journal, file uint32) *chunk {
 	return k
 }
 
-// What was not used for a while goes back to the system; what is read or filled stays.
+// Memory that was not used for a while goes back to the system. Chunks that are being read or
+// filled stay.
 func TestUnusedChunksAreFreed(t *testing.T) {
 	before := offheap.Mapped()
 	clock := &hand{time.Unix(1e9, 0)}
@@ -81,8 +82,7 @@ func TestUnusedChunksAreFreed(t *testing.T) {
 	}
 }
 
-// Promise 7: whatever readers hold, a cache takes no more than its limit, and writers find
-// room.
+// Promise 7: a cache never exceeds its limit, and writers find room, whatever readers hold.
 func TestCacheStaysWithinItsLimit(t *testing.T) {
 	const limit = 8 * testChunk
 	before := offheap.Mapped()
@@ -134,8 +134,8 @@ func TestCacheStaysWithinItsLimit(t *testing.T) {
 	}
 }
 
-// A cache that is made smaller returns memory back at once, but for what waits for the disk or
-// is being read, and grows again.
+// A cache that is made smaller returns memory at once, except chunks that wait for the disk or
+// are being read. It can grow again.
 func TestCacheChangesItsSize(t *testing.T) {
 	before := offheap.Mapped()
 	clock := &hand{time.Unix(1e9, 0)}
@@ -170,8 +170,8 @@ func TestCacheChangesItsSize(t *testing.T) {
 	}
 }
 
-// A cache that may grow has a chunk whose memory was touched ready for the next take, within
-// its limit, and frees it when it is closed or the chunk isn't used.
+// A cache that may grow keeps a chunk ready for the next take, whose memory was written to.
+// The chunk counts towards the limit. It is freed on close, or when it isn't used.
 func TestCachePreparesChunks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		before := offheap.Mapped()

@@ -11,9 +11,9 @@ import (
 	"varve/internal/vfs"
 )
 
-// TestOneDamagedJournal: a sector that can't be read ends one journal here, not the store:
-// it is no answer to what that one holds, and goes on with the others. When the damaged one
-// is no longer needed, nothing is left of it.
+// TestOneDamagedJournal: a sector that can't be read makes one journal unusable, not the store.
+// The store answers nothing about the damaged journal and serves the others. When the damaged
+// journal is dropped, all of its files are removed.
 func TestOneDamagedJournal(t *testing.T) {
 	for name, spoil := range map[string]struct {
 		file string

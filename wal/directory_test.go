@@ -22,8 +22,8 @@ func (r *indexReads) Open(name string, mode vfs.Mode) (vfs.File, error) {
 	return r.FS.Open(name, mode)
 }
 
-// Promise 7: to read the directories of a journal costs no more than their length, in
-// however many answers they come.
+// Promise 7: reading the directories of a journal reads each index once, however many answers
+// they are split into.
 func TestDirectoriesAreReadOnce(t *testing.T) {
 	fs := &indexReads{FS: vfs.NewMemory()}
 	cfg := small()
@@ -108,7 +108,8 @@ func parsed(t *testing.T, b []byte, after uint64, records *int64) uint64 {
 	return after
 }
 
-// What is added meanwhile is given too, but nothing beyond where the journal ends.
+// Directories also returns entries that are added meanwhile, but none beyond the end of a
+// sealed journal.
 func TestDirectoriesGrow(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()

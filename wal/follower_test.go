@@ -16,7 +16,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// pair is a journal's writer and a follower on another disk.
+// pair is the writer of a journal and a follower on another disk.
 type pair struct {
 	t      testing.TB
 	writer *Store
@@ -71,7 +71,7 @@ func (p *pair) write(r *rand.Rand, n int) {
 	p.o.shown(p.w)
 }
 
-// ship sends what the follower lacks, up to a number, and syncs every so often.
+// ship sends the follower the entries that it lacks, up to a number, and syncs now and then.
 func (p *pair) ship(r *rand.Rand, upTo uint64) {
 	p.t.Helper()
 	c, err := p.writer.Cursor(p.w.ID(), p.f.Durable())
@@ -106,10 +106,10 @@ func (p *pair) sync() uint64 {
 	return n
 }
 
-// check reads all that the follower's store has, and returns how many appends.
+// check reads all that a store has, and returns the number of appends.
 func (p *pair) check(s *Store) (next int64) { return p.checkFrom(s, 0) }
 
-// checkFrom is check, of a store that begins with a later append.
+// checkFrom is check for a store that begins with a later append.
 func (p *pair) checkFrom(s *Store, next int64) int64 {
 	p.t.Helper()
 	err := s.Entries(p.w.ID(), func(e *Entry) error {
@@ -150,8 +150,8 @@ func TestFollowerHoldsTheSameAtTheSamePlaces(t *testing.T) {
 	}
 }
 
-// TestFollowerCrash is promise 1 for a member: what it said is durable is there
-// after a loss of power at any moment, in order, and it goes on from there.
+// TestFollowerCrash is promise 1 for a member: after a loss of power at any moment, all that it
+// acknowledged is there, in order, and it continues from there.
 func TestFollowerCrash(t *testing.T) {
 	for seed := range uint64(60) {
 		r := rand.New(rand.NewPCG(seed, 3))
@@ -240,9 +240,9 @@ func TestFollowerRefusesWhatDoesNotFollow(t *testing.T) {
 	}
 }
 
-// TestFollowerTakesAFileThatWasLeftEarly: a writer that had no memory for a large append
-// has begun the next file all the same, and what it writes there next may be small enough
-// for the one before. Members follow it, and find the journal whole after a crash.
+// TestFollowerTakesAFileThatWasLeftEarly: a writer that has no memory for a large append has
+// already begun the next file. What it then writes there may be small enough for the file
+// before. Members accept it, and find the journal complete after a crash.
 func TestFollowerTakesAFileThatWasLeftEarly(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -293,7 +293,7 @@ func TestFollowerTakesAFileThatWasLeftEarly(t *testing.T) {
 	}
 }
 
-// TestFenceEndsTheWriter: after a fence nothing from below becomes durable.
+// TestFenceEndsTheWriter: after a fence, nothing from an earlier epoch becomes durable.
 func TestFenceEndsFollowing(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -333,9 +333,8 @@ func TestFenceEndsFollowing(t *testing.T) {
 	}
 }
 
-// TestFenceEndsTheWriterItself: the same for the store of the writer.
-// TestWaitingForAFileIsShared: a stream and a recoverer that wait for the same file
-// both go on when it is there.
+// TestWaitingForAFileIsShared: a stream and a recoverer that wait for the same file both
+// continue when it is there.
 func TestWaitingForAFileIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, slow := ahead(t)
@@ -362,6 +361,7 @@ func TestWaitingForAFileIsShared(t *testing.T) {
 	})
 }
 
+// TestFenceEndsTheWriterItself: the same for the store of the writer.
 func TestFenceEndsTheWriterItself(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -379,8 +379,8 @@ func TestFenceEndsTheWriterItself(t *testing.T) {
 	}
 }
 
-// TestFenceCountsWhatWasNotCommitted: what is on the disk of a writer that is fenced
-// counts, told or not, and copies follow it.
+// TestFenceCountsWhatWasNotCommitted: an entry on the disk of a fenced writer counts, whether
+// or not its owners were told. Copies follow it.
 func TestFenceCountsWhatWasNotCommitted(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()
@@ -462,8 +462,8 @@ func TestSealedJournalTakesWhatLiesBelowItsEnd(t *testing.T) {
 	}
 }
 
-// ahead returns a pair whose writer is beyond the follower's second file, while the disk
-// makes no third one until slow is closed.
+// ahead returns a pair whose writer is beyond the follower's second file. The follower's disk
+// makes no third file until slow is closed.
 func ahead(t *testing.T) (p *pair, slow chan struct{}) {
 	disk := vfs.NewMemory()
 	p = newPairOn(t, disk)
@@ -482,7 +482,7 @@ func ahead(t *testing.T) (p *pair, slow chan struct{}) {
 	return p, slow
 }
 
-// stream appends all that the writer has committed.
+// stream appends all that the writer has committed to the follower.
 func (p *pair) stream(ctx context.Context, epoch uint64) error {
 	c, err := p.writer.Cursor(p.w.ID(), p.f.Durable())
 	for err == nil {
@@ -496,8 +496,8 @@ func (p *pair) stream(ctx context.Context, epoch uint64) error {
 	return err
 }
 
-// TestDropWhileAFileIsAwaited: who waits for a journal's next file learns that it was
-// dropped, and the file that was in the making is taken away.
+// TestDropWhileAFileIsAwaited: an append that waits for a journal's next file fails when the
+// journal is dropped, and a file that was being made is removed.
 func TestDropWhileAFileIsAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, slow := ahead(t)
@@ -561,8 +561,8 @@ func TestFollowedJournalsAreTrimmedAndDropped(t *testing.T) {
 	}
 }
 
-// TestTrimNeverForgetsTheNumber: however much is trimmed, a loss of power leaves the
-// last durable entry known.
+// TestTrimNeverForgetsTheNumber: however much is trimmed, the number of the last durable entry
+// is known after a loss of power.
 func TestTrimNeverForgetsTheNumber(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -595,8 +595,8 @@ func TestTrimNeverForgetsTheNumber(t *testing.T) {
 	}
 }
 
-// TestFullDiskIsAnAnswer: a follower without room says so, and goes on when there
-// is some.
+// TestFullDiskIsAnAnswer: a follower without room returns ErrFull, and continues when there is
+// room.
 func TestFullDiskIsAnAnswer(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))
@@ -667,7 +667,7 @@ func TestJoinAgain(t *testing.T) {
 	}
 }
 
-// TestMetaVersions keeps reading what older programs wrote.
+// TestMetaVersions: meta files of older programs are read.
 func TestMetaVersions(t *testing.T) {
 	want := meta{version: 1, fence: 5, sealed: true, end: 9}
 	got, err := decodeMeta(want.encode())
@@ -688,8 +688,8 @@ func TestMetaVersions(t *testing.T) {
 	}
 }
 
-// TestOneJournalsFileIsNotEverybodys: a journal whose next file can't be made is refused
-// its appends; another one on the same disk goes on.
+// TestOneJournalsFileIsNotEverybodys: appends to a journal whose next file can't be made are
+// refused. Another journal on the same disk continues.
 func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMemory()
@@ -727,8 +727,8 @@ func TestOneJournalsFileIsNotEverybodys(t *testing.T) {
 	})
 }
 
-// TestNothingIsReadBehindTheEnd: what stands in a member's file after its last entry is
-// no part of the journal.
+// TestNothingIsReadBehindTheEnd: what a member's file holds after its last entry is no part of
+// the journal.
 func TestNothingIsReadBehindTheEnd(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))

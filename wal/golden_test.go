@@ -99,7 +99,7 @@ func undumpFiles(t *testing.T, text string) *vfs.Memory {
 	return disk
 }
 
-// A journal is written byte for byte as ever, and one that an earlier build wrote is read.
+// A journal is written byte for byte as before, and one that an earlier build wrote is read.
 func TestGoldenJournal(t *testing.T) {
 	const path = "testdata/journal-v1.txt"
 	golden.Check(t, path, dumpFiles(t, goldenJournal(t)))

@@ -9,7 +9,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// inspected writes what Inspect tells as lines.
+// inspected returns what Inspect reports, as lines.
 func inspected(t *testing.T, fs vfs.FS) string {
 	t.Helper()
 	var b strings.Builder
@@ -33,8 +33,8 @@ func inspected(t *testing.T, fs vfs.FS) string {
 	return b.String()
 }
 
-// written makes a journal with n appends of 20 KiB each, one an entry, sealed at
-// epoch 3 after the last.
+// written makes a journal of n entries with an append of 20 KiB each, fenced at epoch 3 and
+// sealed after the last.
 func written(t *testing.T, n int64) *vfs.Memory {
 	t.Helper()
 	fs := vfs.NewMemory()

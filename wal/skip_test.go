@@ -10,9 +10,8 @@ import (
 	"varve/internal/workbound"
 )
 
-// trimmed makes a journal of several files, of which the follower has some entries
-// of the first, and trims all that the writer can. bases are the first append of each
-// entry.
+// trimmed makes a journal of several files and trims all that the writer can. The follower has
+// some entries of the first file. bases are the first append of each entry.
 func (p *pair) trimmed(r *rand.Rand, had uint64) (first uint64, at Pos, bases map[uint64]int64) {
 	p.t.Helper()
 	p.write(r, 200)
@@ -53,8 +52,8 @@ func (p *pair) reopen() {
 	p.follow()
 }
 
-// TestSkip: a follower that lacks what was trimmed goes on after that, and is the
-// same as any other from there on, also after restarts and when it skips again.
+// TestSkip: a follower that lacks what was trimmed continues after that. From there on it is
+// like any other, also after restarts and further skips.
 func TestSkip(t *testing.T) {
 	for _, had := range []uint64{0, 3} {
 		p := newPair(t)
@@ -115,7 +114,7 @@ func TestSkip(t *testing.T) {
 	}
 }
 
-// TestSkipFreesWhatItGivesUp: the files go away, and don't count as untrimmed.
+// TestSkipFreesWhatItGivesUp: the files are removed, and don't count as untrimmed.
 func TestSkipFreesWhatItGivesUp(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 1))
@@ -147,8 +146,8 @@ func TestSkipFreesWhatItGivesUp(t *testing.T) {
 	}
 }
 
-// TestSkipRefusesWhatIsHeld: nothing is given up that may be needed, for no one who
-// may not ask.
+// TestSkipRefusesWhatIsHeld: a skip gives up nothing that may be needed, and is refused to a
+// caller with another epoch.
 func TestSkipRefusesWhatIsHeld(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 1))
@@ -204,16 +203,15 @@ func (p *pair) skipAs(epoch, first uint64, at Pos) {
 	}
 }
 
-// moment is a disk after a loss of power, and what its store had said by then.
+// moment is a disk after a loss of power, and what its store had acknowledged by then.
 type moment struct {
 	disk *vfs.Memory
 	op   string
 	said uint64
 }
 
-// TestSkipCrash: wherever a skip is interrupted, the store answers what it held
-// before, or that it has all below the floor; never more than that is there, and it
-// can go on.
+// TestSkipCrash: wherever a skip is interrupted, the store reports what it held before, or that
+// it has everything below the floor, and never more than it has. It can continue.
 func TestSkipCrash(t *testing.T) {
 	disk := vfs.NewMemory()
 	var recording atomic.Bool
@@ -281,8 +279,8 @@ func TestSkipCrash(t *testing.T) {
 	}
 }
 
-// TestCursorWhileFilesAreTrimmed: entries are given as they were, or are gone; and then
-// First says from where on there are some.
+// TestCursorWhileFilesAreTrimmed: a cursor returns entries as they were written, or ErrGone;
+// then First returns where the rest begins.
 func TestCursorWhileFilesAreTrimmed(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 1))
@@ -324,7 +322,7 @@ func TestCursorWhileFilesAreTrimmed(t *testing.T) {
 	}
 }
 
-// FuzzMeta: what is read back is what was written, or refused.
+// FuzzMeta: what is read from a meta file is the same after it was written and read again.
 func FuzzMeta(f *testing.F) {
 	for _, m := range []meta{{version: 1}, {version: 2, fence: 3, fileBytes: 8192}, {version: 3, sealed: true, end: 9, floor: floor{4, First}}} {
 		b := m.encode()

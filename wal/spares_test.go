@@ -10,7 +10,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// fillFiles makes the writer go through more than that many files.
+// fillFiles makes the writer fill more than that many files.
 func fillFiles(t *testing.T, w *Writer, files int) {
 	t.Helper()
 	o := newOutcome()
@@ -38,8 +38,8 @@ func sparesOn(disk *vfs.Memory) (n int) {
 	return n
 }
 
-// TestSparesAreKeptForABurst: as many as allowed, each once and also by the next
-// process, and hardly any once the disk is short.
+// TestSparesAreKeptForABurst: a store keeps as many spares as allowed, finds them after a
+// restart, and keeps few when the disk is short of space.
 func TestSparesAreKeptForABurst(t *testing.T) {
 	cfg := small()
 	cfg.SpareBytes = 4 * cfg.FileBytes
@@ -81,8 +81,9 @@ func TestSparesAreKeptForABurst(t *testing.T) {
 	s.Close()
 }
 
-// TestFileThatCannotBeRemovedKeepsItsJournal: a start refuses files without a meta file,
-// and takes a journal for damaged that lacks one in the middle.
+// TestFileThatCannotBeRemovedKeepsItsJournal: the meta file stays while a file can't be
+// removed, and no later file is removed first. A start refuses files without a meta file, and
+// reports a journal that lacks a file in the middle as damaged.
 func TestFileThatCannotBeRemovedKeepsItsJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := vfs.NewMemory()

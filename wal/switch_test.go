@@ -15,7 +15,7 @@ import (
 	"varve/internal/vfs"
 )
 
-// ledger proves that owners hear once each, in order.
+// ledger checks that each owner is called once, in order.
 type ledger struct {
 	mu     sync.Mutex
 	next   int64
@@ -159,7 +159,7 @@ func TestNothingIsCommittedBeforeTheQuorum(t *testing.T) {
 	}
 }
 
-// TestSlowDiskHereDoesNotShow: others are the quorum while this disk stands still.
+// TestSlowDiskHereDoesNotShow: the other members are a quorum while this disk hangs.
 func TestSlowDiskHereDoesNotShow(t *testing.T) {
 	mem := vfs.NewMemory()
 	j := id.Journal{Writer: 1, Seq: 1}
@@ -212,8 +212,9 @@ func TestSlowDiskHereDoesNotShow(t *testing.T) {
 	}
 }
 
-// TestSwitchUnderLoad: whatever the moment, each owner hears once, in order, and
-// what it heard is where it was told; the old journal has nothing beyond its end.
+// TestSwitchUnderLoad: at whatever moment the writer switches, each owner is called once, in
+// order, and its append is at the place that it was given. The old journal has nothing beyond
+// its end.
 func TestSwitchUnderLoad(t *testing.T) {
 	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 9))
@@ -330,8 +331,8 @@ func TestSwitchUnderLoad(t *testing.T) {
 	}
 }
 
-// TestLeftJournalReachesTheDisk: what was committed by others before a switch is
-// written here all the same.
+// TestLeftJournalReachesTheDisk: entries that other members committed before a switch are
+// still written to this disk.
 func TestLeftJournalReachesTheDisk(t *testing.T) {
 	mem := vfs.NewMemory()
 	var slow atomic.Bool
@@ -388,8 +389,8 @@ func TestLeftJournalReachesTheDisk(t *testing.T) {
 	}
 }
 
-// TestFrozenStaysFrozen: what members acknowledge once the journal is frozen is told to
-// no one, also if the journal ends there.
+// TestFrozenStaysFrozen: no owner is told of entries that members acknowledge after the journal
+// was frozen, even if the journal ends there.
 func TestFrozenStaysFrozen(t *testing.T) {
 	s := openStore(t, small(), vfs.NewMemory())
 	defer s.Close()
@@ -444,9 +445,9 @@ func TestAbortTellsEveryOwner(t *testing.T) {
 	w.Close()
 }
 
-// TestDroppedJournalFreesItsMemory: a journal that was left, and is dropped before this
-// disk had all of it, holds no memory; what never was written is not read in the files,
-// which stay as a cache.
+// TestDroppedJournalFreesItsMemory: a journal that the writer has left, and that is dropped
+// before this disk had all of it, holds no memory. Its files stay as a cache, but entries that
+// were never written are not read from them.
 func TestDroppedJournalFreesItsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mem := vfs.NewMemory()

@@ -18,7 +18,7 @@ import (
 	"varve/internal/workbound"
 )
 
-// small makes rollovers and evictions frequent.
+// small is a config with which new files and evictions are frequent.
 func small() Config {
 	c := DefaultConfig()
 	c.Dir, c.FileBytes, c.ChunkBytes, c.CacheBytes = "j", 256<<10, 64<<10, 256<<10
@@ -50,7 +50,7 @@ func createJournal(t testing.TB, s *Store, writer id.Incarnation) *Writer {
 	return w
 }
 
-// outcome collects what an owner was told.
+// outcome collects what owners were told.
 type outcome struct {
 	mu   sync.Mutex
 	pos  map[int64]Pos // by base offset
@@ -61,8 +61,8 @@ type outcome struct {
 	number uint64 // of the entry that was told last
 }
 
-// shown waits until the owners were told, and the writer shows what it told as committed,
-// which it does after.
+// shown waits until the owners were told, and until Committed returns the last entry, which it
+// does after that.
 func (o *outcome) shown(w *Writer) {
 	o.n.Wait()
 	o.mu.Lock()
@@ -114,7 +114,7 @@ func (o *outcome) add(t testing.TB, w *Writer, n int64, size int) error {
 	return o.append(w, &Record{Base: n, Count: 1, BodyCRC: sum(b[BodySumFrom:]), ProducerID: -1}, b)
 }
 
-// append waits for room.
+// append appends, and waits for room if it must.
 func (o *outcome) append(w *Writer, rec *Record, b []byte) error {
 	o.n.Add(1)
 	for {

@@ -21,8 +21,8 @@ func (s *Store) counted(w *Writer) (n int64) {
 	return n
 }
 
-// Promise 7: the smallest batches fill the budget before the memory that says where they
-// are outgrows it; a start counts them anew.
+// Promise 7: the smallest batches use up the budget before the index of batches outgrows its
+// memory. A start counts them again.
 func TestSmallAppendsFillTheBudget(t *testing.T) {
 	for _, least := range []int64{leastWeight, 2048} {
 		t.Run(fmt.Sprint(least), func(t *testing.T) { fillWithSmallAppends(t, least) })
@@ -88,7 +88,7 @@ func fillWithSmallAppends(t *testing.T, least int64) {
 	})
 }
 
-// A follower counts as its writer does.
+// A follower counts appends as its writer does.
 func TestFollowerCountsAppends(t *testing.T) {
 	p := newPair(t)
 	r := rand.New(rand.NewPCG(1, 2))

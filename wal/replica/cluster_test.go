@@ -52,7 +52,7 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error   { l.once.Do(func() { close(l.closed) }); return nil }
 func (l *listener) Addr() net.Addr { return &net.UnixAddr{Name: l.addr, Net: "unix"} }
 
-// cable is one side of a connection.
+// cable is one end of a connection.
 type cable struct {
 	net.Conn
 	n      *network
@@ -175,7 +175,7 @@ type cluster struct {
 	all []*agent
 	inc id.Incarnation
 	log slog.Handler
-	// real, if not nil, gives an agent a listener and a way to dial other than in memory.
+	// real, if not nil, returns an agent's listener and dialer, instead of those in memory.
 	real func(addr string) (net.Listener, func(ctx context.Context, to string) (net.Conn, error))
 }
 
@@ -195,7 +195,7 @@ func newCluster(t testing.TB, agents int) *cluster {
 	return c
 }
 
-// start begins an incarnation on a disk.
+// start starts an incarnation on a disk.
 func (c *cluster) start(addr string, disk *vfs.Memory) *agent {
 	c.t.Helper()
 	c.inc++
@@ -253,8 +253,8 @@ func (a *agent) close() {
 	a.stop = nil
 }
 
-// crash loses the agent's power: its connections end, and of its disk what was not
-// synced may be gone. The result is its next life.
+// crash is a loss of power: the agent's connections end, and what was not synced to its disk
+// may be gone. It returns the next incarnation.
 func (a *agent) crash(r *rand.Rand) *agent {
 	a.c.t.Helper()
 	a.c.net.setCut(a.addr, true) // before: what it says later must not count
@@ -277,7 +277,7 @@ func (c *cluster) ids(agents ...*agent) (ids []id.Store) {
 	return ids
 }
 
-// load appends to a writer and keeps the books: owners hear once, in order.
+// load appends to a writer and records what owners are told: each is called once, in order.
 type load struct {
 	t      testing.TB
 	mu     sync.Mutex
@@ -367,8 +367,8 @@ func (l *load) add(ctx context.Context, w *wal.Writer, size int) error {
 	}
 }
 
-// store appends a number of bodies, and returns when their owners were told and the writer
-// shows the last of them as committed, which it does after.
+// store appends a number of bodies. It returns after their owners were told, and after
+// Committed returns the last of them.
 func (l *load) store(w *wal.Writer, n int) {
 	l.t.Helper()
 	l.many(w, n)
@@ -391,7 +391,7 @@ func (l *load) many(w *wal.Writer, n int) {
 	}
 }
 
-// check reports whether the books are in order.
+// check reports owners that were called twice or out of order.
 func (l *load) check() {
 	l.t.Helper()
 	l.mu.Lock()

@@ -10,9 +10,8 @@ import (
 	"varve/wal"
 )
 
-// TestGather: what an adopted tail holds is read whole, from a live store that has all of
-// it, and once: what a store gave before it failed doesn't count. What comes after the end
-// of the journal was never decided to count.
+// TestGather: an adopted tail is read completely from one live store that has all of it. What a
+// store returned before it failed is not used, nor is anything after the end of the journal.
 func TestGather(t *testing.T) {
 	short, rotten, whole := id.Store{1}, id.Store{2}, id.Store{3}
 	entry := func(n uint64) *wal.Entry {
@@ -52,7 +51,8 @@ func TestGather(t *testing.T) {
 	}
 }
 
-// TestGatherElsewhere: if this disk has all of the journal and can't be read, another one is.
+// TestGatherElsewhere: if this disk has all of the journal but can't be read, another store is
+// asked.
 func TestGatherElsewhere(t *testing.T) {
 	own, other := disk(t), id.Store{3}
 	j := id.Journal{Writer: 7, Seq: 1}

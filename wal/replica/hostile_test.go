@@ -15,8 +15,8 @@ import (
 	"varve/wal"
 )
 
-// TestHostilePeersGetNothing: whoever says what is no hello, or not to this store of
-// this cluster, is refused, and harms no one.
+// TestHostilePeersGetNothing: a caller that sends no valid hello, or one for another store or
+// cluster, is refused and does no harm.
 func TestHostilePeersGetNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -89,8 +89,8 @@ func TestHostilePeersGetNothing(t *testing.T) {
 	})
 }
 
-// TestBadEntriesEndTheStream: a stream that breaks the protocol is closed, and what
-// it sent isn't there.
+// TestBadEntriesEndTheStream: a stream that breaks the protocol is closed, and nothing that it
+// sent is stored.
 func TestBadEntriesEndTheStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -135,7 +135,7 @@ func TestBadEntriesEndTheStream(t *testing.T) {
 	})
 }
 
-// TestRequestsAreBounded: what asks for too much, or for nothing known, is an error.
+// TestRequestsAreBounded: a request for too much, or of an unknown kind, is an error.
 func TestRequestsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -171,7 +171,7 @@ func TestRequestsAreBounded(t *testing.T) {
 	})
 }
 
-// oneConn is a connection that has said all that it will.
+// oneConn is a connection with all of its input, and no peer.
 type oneConn struct {
 	net.Conn
 	r io.Reader

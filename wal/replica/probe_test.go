@@ -9,8 +9,8 @@ import (
 	"varve/internal/id"
 )
 
-// TestProbe: who can't be reached from here is found by a peer that can; one that is
-// silent for all, or unknown, by no one, and the peer says so before long.
+// TestProbe: a peer finds an agent that can't be reached from here. It reports soon if it can't
+// reach the agent either, or doesn't know it.
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)

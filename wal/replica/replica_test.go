@@ -27,7 +27,7 @@ func (c *cluster) create(quorum int) *wal.Writer {
 	return w
 }
 
-// until waits for a state of things that is bound to come.
+// until waits until a condition holds, which must happen within a bounded time.
 func (c *cluster) until(what string, ok func() bool) {
 	c.t.Helper()
 	for range 60000 {
@@ -67,8 +67,8 @@ func TestEveryMemberHoldsWhatWasCommitted(t *testing.T) {
 	})
 }
 
-// TestMembersCrash is promise 1: whatever member loses its power, whatever was
-// acknowledged is on Q disks, and those that return are caught up.
+// TestMembersCrash is promise 1: whichever member loses power, everything acknowledged is on Q
+// disks, and members that return catch up.
 func TestMembersCrash(t *testing.T) {
 	for seed := range uint64(12) {
 		synctest.Test(t, func(t *testing.T) {
@@ -126,8 +126,8 @@ func TestCreateNamesWhoDidNotJoin(t *testing.T) {
 
 func contains(err error, s string) bool { return err != nil && strings.Contains(err.Error(), s) }
 
-// TestWipedStoreIsNoAnswer: a replaced disk is another store; it neither follows nor
-// answers a fence, and never counts for the quorum.
+// TestWipedStoreIsNoAnswer: a replaced disk is another store. It doesn't follow the journal or
+// answer a fence, and never counts for the quorum.
 func TestWipedStoreIsNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -158,8 +158,8 @@ func TestWipedStoreIsNoAnswer(t *testing.T) {
 	})
 }
 
-// TestZombieNeverCommits: once Q members are fenced the writer commits nothing more,
-// and learns that it is over.
+// TestZombieNeverCommits: after Q members were fenced, the writer commits nothing more and
+// ends.
 func TestZombieNeverCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -273,8 +273,8 @@ func TestRecoveryKeepsWhatWasAcked(t *testing.T) {
 	}
 }
 
-// recoverOnce is steps 2 to 4. With trouble a member loses its power in between, or
-// a later recoverer comes.
+// recoverOnce does steps 2 to 4. With trouble, a member loses power in between, or a later
+// recoverer competes.
 func recoverOnce(c *cluster, r *rand.Rand, by *Node, j id.Journal, epoch uint64, answers []int, trouble bool) (end uint64, err error) {
 	last := map[int]uint64{}
 	for _, i := range answers {
@@ -311,8 +311,8 @@ func recoverOnce(c *cluster, r *rand.Rand, by *Node, j id.Journal, epoch uint64,
 	return end, nil
 }
 
-// TestSlowMemberDoesNotShow: a member that takes nothing is left behind, reported,
-// and caught up when it comes back.
+// TestSlowMemberDoesNotShow: a member that takes nothing doesn't hold up commits. It is reported
+// as behind, and catches up when it comes back.
 func TestSlowMemberDoesNotShow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -343,7 +343,8 @@ func TestSlowMemberDoesNotShow(t *testing.T) {
 	})
 }
 
-// TestSilenceIsNoticedByBothSides: the writer's death and a member's.
+// TestSilenceIsNoticedByBothSides: the writer notices a member that is silent, and a member the
+// writer.
 func TestSilenceIsNoticedByBothSides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -411,8 +412,8 @@ func TestRecruit(t *testing.T) {
 	})
 }
 
-// TestHungDiskIsReported: a member whose disk hangs is behind, though it is connected
-// and no beat comes between what is sent to it.
+// TestHungDiskIsReported: a member whose disk hangs is reported as behind, though it is
+// connected and entries are sent without a heartbeat in between.
 func TestHungDiskIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -444,9 +445,8 @@ func TestHungDiskIsReported(t *testing.T) {
 	})
 }
 
-// TestCallsEnd: who asks a host that takes the request and then says nothing is told so
-// after a while, whatever patience the caller has: with a connection of its own, and with
-// one that served before.
+// TestCallsEnd: a request to a host that takes it and never answers fails after a while, whatever
+// deadline the caller has, on a new connection and on one that was used before.
 func TestCallsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)

@@ -14,7 +14,7 @@ import (
 	"varve/wal"
 )
 
-// skips is how often this agent told a store to skip.
+// skips returns how often this agent told a store to skip.
 func (a *agent) skips() int {
 	a.c.t.Helper()
 	r := prometheus.NewRegistry()
@@ -26,7 +26,7 @@ func (a *agent) skips() int {
 	return int(all[0].GetMetric()[0].GetCounter().GetValue())
 }
 
-// bases are the first append of each entry that a store holds.
+// bases returns the first append of each entry that a store holds.
 func (a *agent) bases(j id.Journal) map[uint64]int64 {
 	a.c.t.Helper()
 	bases := map[uint64]int64{}
@@ -56,8 +56,7 @@ func (c *cluster) trim(w *wal.Writer) (first uint64) {
 	return first
 }
 
-// holdsAll waits until an agent has all that was committed, and compares it, from an
-// entry on.
+// holdsAll waits until an agent has all that was committed, and compares it from an entry on.
 func (c *cluster) holdsAll(l *load, a *agent, w *wal.Writer, first uint64, base int64) {
 	c.t.Helper()
 	c.until("it has all", func() bool { n, err := a.store.Last(w.ID()); return err == nil && n == w.Committed() })
@@ -69,9 +68,9 @@ func (c *cluster) holdsAll(l *load, a *agent, w *wal.Writer, first uint64, base 
 	}
 }
 
-// TestMemberComesBackBehindTheTrimmed: a member that was away while what it lacks was
-// trimmed goes on at the writer's first entry, and holds all from there on; it counts
-// as any other member again.
+// TestMemberComesBackBehindTheTrimmed: a member that was away while the entries that it lacks
+// were trimmed continues at the writer's first entry. From there on it holds everything, and
+// counts as a member again.
 func TestMemberComesBackBehindTheTrimmed(t *testing.T) {
 	for _, had := range []int{0, 10} {
 		synctest.Test(t, func(t *testing.T) {
@@ -100,8 +99,8 @@ func TestMemberComesBackBehindTheTrimmed(t *testing.T) {
 	}
 }
 
-// TestSlowMemberSkipsInTheMidst: files are trimmed under a stream whose member is slow,
-// and still has to write what came before.
+// TestSlowMemberSkipsInTheMidst: files are trimmed while a slow member is sent their entries and
+// still has to write earlier ones.
 func TestSlowMemberSkipsInTheMidst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -136,8 +135,8 @@ func TestSlowMemberSkipsInTheMidst(t *testing.T) {
 	})
 }
 
-// TestNothingIsSkippedThatIsThere: who was away, or is copied to, gets all that the
-// source has.
+// TestNothingIsSkippedThatIsThere: a member that was away, and a store that is copied to, get
+// all that the source has.
 func TestNothingIsSkippedThatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 4)
@@ -168,9 +167,9 @@ func TestNothingIsSkippedThatIsThere(t *testing.T) {
 	})
 }
 
-// TestRecoveryCopiesBehindTheTrimmed: a member and a recruit that lack what the source
-// has trimmed take all the rest, from a source here or elsewhere, or from a store that
-// skipped itself.
+// TestRecoveryCopiesBehindTheTrimmed: a member and a recruit that lack what the source has
+// trimmed take all the rest, from this agent's store, from another, or from a store that has
+// skipped.
 func TestRecoveryCopiesBehindTheTrimmed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 5)
@@ -238,8 +237,8 @@ func TestRecoveryCopiesBehindTheTrimmed(t *testing.T) {
 	})
 }
 
-// TestCopyOfNothing: the source itself has skipped, and holds no entry; who has less
-// counts as far as it does.
+// TestCopyOfNothing: the source has skipped and holds no entry. A store that has less counts as
+// far as the source after the copy.
 func TestCopyOfNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -271,7 +270,7 @@ func TestCopyOfNothing(t *testing.T) {
 	})
 }
 
-// TestSkipNeedsARecoverer: no call without an epoch moves a member of an open journal.
+// TestSkipNeedsARecoverer: a call can't make a member of a journal that isn't fenced skip.
 func TestSkipNeedsARecoverer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -292,7 +291,8 @@ func TestSkipNeedsARecoverer(t *testing.T) {
 	})
 }
 
-// TestSkipThatFailsIsTriedAgain: a member whose disk fails in a skip says why, and is tried again.
+// TestSkipThatFailsIsTriedAgain: a member whose disk fails during a skip reports why, and is
+// tried again.
 func TestSkipThatFailsIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)

@@ -18,9 +18,8 @@ import (
 	"varve/wal"
 )
 
-// TestSwitchLeavesTheDeadBehind: ensembles change under load while members die;
-// every owner is told once, in order, and what it heard is in a journal that counts,
-// on a quorum of its members.
+// TestSwitchLeavesTheDeadBehind: ensembles change under load while members die. Every owner is
+// told once, in order, and its append is below the end of a journal, on a quorum of members.
 func TestSwitchLeavesTheDeadBehind(t *testing.T) {
 	for seed := range uint64(10) {
 		synctest.Test(t, func(t *testing.T) {
@@ -118,8 +117,8 @@ func TestSwitchLeavesTheDeadBehind(t *testing.T) {
 	}
 }
 
-// TestSwitchThatIsRefusedIsTheEnd: who seals the journal in the middle of a change may end
-// it where it was frozen. So no one hears of what members acknowledged since.
+// TestSwitchThatIsRefusedIsTheEnd: a recoverer that seals the journal during a change may end it
+// where it was frozen. So no owner is told of what members acknowledged since.
 func TestSwitchThatIsRefusedIsTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -154,8 +153,7 @@ func TestSwitchThatIsRefusedIsTheEnd(t *testing.T) {
 	})
 }
 
-// TestSlowDisksDoNotShow: with Q of W, one disk that stands still is no one's
-// matter, the writer's own among them.
+// TestSlowDisksDoNotShow: one disk that hangs doesn't hold up commits, not even the writer's own.
 func TestSlowDisksDoNotShow(t *testing.T) {
 	for slow := range 3 {
 		synctest.Test(t, func(t *testing.T) {
@@ -200,8 +198,8 @@ func TestSlowDisksDoNotShow(t *testing.T) {
 	}
 }
 
-// TestLeftJournalReachesItsMembers: who lags a little at a switch still gets what the
-// old journal ends with.
+// TestLeftJournalReachesItsMembers: a member that lags at a switch still gets the last entries of
+// the old journal.
 func TestLeftJournalReachesItsMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -256,7 +254,7 @@ func TestLeftJournalReachesItsMembers(t *testing.T) {
 	})
 }
 
-// TestFullDiskOfAMember: it lags, says why, and its process goes on.
+// TestFullDiskOfAMember: a member with a full disk lags and reports why. Its process continues.
 func TestFullDiskOfAMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 2)
@@ -280,7 +278,7 @@ func TestFullDiskOfAMember(t *testing.T) {
 	})
 }
 
-// TestTrimReachesMembers: files that the writer needs no more go everywhere.
+// TestTrimReachesMembers: files that the writer no longer needs are removed on all members.
 func TestTrimReachesMembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -324,8 +322,8 @@ func lagLabels(t *testing.T, n *Node) (all []map[string]string) {
 	return all
 }
 
-// TestSwitchOnlyAtAGoodMoment: when the moment isn't good, commits never stood still, the
-// journal goes on, and the next one is forgotten.
+// TestSwitchOnlyAtAGoodMoment: if ready fails, commits have not stopped, the journal continues,
+// and the next one is dropped.
 func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t, 3)
@@ -360,9 +358,8 @@ func TestSwitchOnlyAtAGoodMoment(t *testing.T) {
 	})
 }
 
-// TestTrimOfALeftJournal: what the writer says is no longer needed counts while it is the
-// one to say so. Once the journal was fenced, or sealed, its heirs decide; their tails may
-// reach further back than what the writer knew of when it spoke.
+// TestTrimOfALeftJournal: a writer's trims count until its journal is fenced or sealed. After
+// that its heirs decide: their tails may reach further back than the writer knew.
 func TestTrimOfALeftJournal(t *testing.T) {
 	fence := func(s *wal.Store, j id.Journal) error {
 		_, err := s.Fence(j, 7)

@@ -15,7 +15,7 @@ import (
 	"varve/wal"
 )
 
-// shelf is what peers have of one journal: a store's last entry. Who isn't on it
+// shelf has the last entry that each peer's store has of a journal. A store that isn't listed
 // doesn't answer.
 type shelf struct {
 	last   map[id.Store]uint64
@@ -43,7 +43,7 @@ func (s *shelf) ReadAt(_ context.Context, at id.Store, _ id.Journal, p []byte, _
 	return nil
 }
 
-// Entries gives the first half of what a rotten store has.
+// Entries returns the first half of what a rotten store has.
 func (s *shelf) Entries(_ context.Context, at id.Store, _ id.Journal, each func(*wal.Entry) error) error {
 	s.asked.Add(1)
 	all := s.all
@@ -61,14 +61,13 @@ func (s *shelf) Entries(_ context.Context, at id.Store, _ id.Journal, each func(
 	return nil
 }
 
-// keep tells the tails which journals the cluster knows.
+// keep tells the tails which journals the cluster has.
 func (t *Tails) keep(known ...id.Journal) {
 	t.Keep(func(j id.Journal) bool { return slices.Contains(known, j) })
 }
 
-// TestRemoteTailIsReadWhereItIs: when the peer where an adopted tail is read is gone,
-// another that has all of it takes its place, and none that has less; who finds none
-// doesn't wait again for each read.
+// TestRemoteTailIsReadWhereItIs: when the peer that an adopted tail is read from is gone, another
+// peer that has all of it is read. If there is none, reads fail at once for a while.
 func TestRemoteTailIsReadWhereItIs(t *testing.T) {
 	first, short, whole := id.Store{1}, id.Store{2}, id.Store{3}
 	peers := &shelf{last: map[id.Store]uint64{first: 10, short: 9, whole: 10}}
@@ -131,8 +130,8 @@ func disk(t *testing.T) *wal.Store {
 	return s
 }
 
-// TestRemoteTailsAreForgotten: a journal that the picture of the cluster doesn't show
-// any more is read in the tier; one that it doesn't show yet isn't.
+// TestRemoteTailsAreForgotten: a journal that the view of the cluster no longer shows is read from
+// the tier. One that it doesn't show yet is not.
 func TestRemoteTailsAreForgotten(t *testing.T) {
 	l := NewTails(disk(t), &shelf{}, time.Now)
 	j := id.Journal{Writer: 7, Seq: 1}
@@ -147,9 +146,9 @@ func TestRemoteTailsAreForgotten(t *testing.T) {
 	}
 }
 
-// TestOwnHalfOfARemoteTailIsNeverRead: a member that lags adopts a tail from a peer. When
-// etcd has forgotten the journal, the tier is asked, and not this disk, on which a part
-// of the journal, or what a recycled file held before, stands at those places.
+// TestOwnHalfOfARemoteTailIsNeverRead: a member that lags adopts a tail from a peer. After etcd has
+// forgotten the journal, the tier is read and not this disk, which may have only a part of the
+// journal, or old content of a recycled file, at those places.
 func TestOwnHalfOfARemoteTailIsNeverRead(t *testing.T) {
 	s := disk(t)
 	j := id.Journal{Writer: 7, Seq: 1}

@@ -38,7 +38,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate, valid around now; without an issuer it signs itself.
+// sign makes a certificate that is valid now; without an issuer it is self-signed.
 func (a *authority) sign(c *x509.Certificate, by *authority) ([]byte, *ecdsa.PrivateKey) {
 	a.t.Helper()
 	c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -57,7 +57,7 @@ func (a *authority) sign(c *x509.Certificate, by *authority) ([]byte, *ecdsa.Pri
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), key
 }
 
-// files writes what an agent at a host needs.
+// files writes the certificate files of an agent at a host.
 func (a *authority) files(host string) (vfs.FS, TLSConfig) {
 	a.t.Helper()
 	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "an agent"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
@@ -108,7 +108,7 @@ func plain(ctx context.Context, addr string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", addr)
 }
 
-// logged keeps what was logged.
+// logged keeps log lines.
 type logged struct {
 	mu    sync.Mutex
 	b     bytes.Buffer
@@ -183,8 +183,8 @@ func TestReplicationOverTLS(t *testing.T) {
 	w.Close()
 }
 
-// TestStrangersAreRefused: who has no certificate, one of another authority, or speaks no
-// TLS, gets nothing, and the log says so; who answers with the wrong one is not believed.
+// TestStrangersAreRefused: a caller without a certificate, with one of another authority, or
+// without TLS is refused, and that is logged. A server with the wrong certificate is refused.
 func TestStrangersAreRefused(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	for name, x := range map[string]struct {
@@ -243,8 +243,8 @@ func TestStrangersAreRefused(t *testing.T) {
 	}
 }
 
-// TestServersAreChecked: a caller believes no one whose certificate is not of its
-// authority, or for another host, and says which.
+// TestServersAreChecked: a caller refuses a server whose certificate is of another authority or
+// for another host, and says which.
 func TestServersAreChecked(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
 	for name, x := range map[string]struct {
@@ -267,7 +267,7 @@ func TestServersAreChecked(t *testing.T) {
 	}
 }
 
-// TestTLSFiles: what is missing or wrong is named.
+// TestTLSFiles: an error names the file that is missing or wrong.
 func TestTLSFiles(t *testing.T) {
 	fs, good := newAuthority(t).files("h")
 	if err := (TLSConfig{}).Validate(); err != nil || good.Validate() != nil || (TLSConfig{}).On() {
