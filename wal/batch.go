@@ -76,7 +76,7 @@ func (jw *journalWriter) next() (b batch, ok, over bool) {
 }
 
 func (b *batch) add(e *entry) {
-	b.until, b.last = e.behind(), e.number
+	b.until, b.last = e.end(), e.number
 	b.appends += len(e.owners)
 }
 
@@ -101,7 +101,7 @@ func (jw *journalWriter) store(b batch) bool {
 	case err == nil:
 	case dropped:
 		return false
-	case beyond && errors.Is(err, ErrClosed): // sealed meanwhile: what counts is taken anew
+	case beyond && errors.Is(err, ErrClosed): // sealed meanwhile: take what counts again
 		return true
 	case errors.Is(err, ErrFenced), errors.Is(err, ErrClosed), errors.Is(err, ErrUnknown):
 		w.Abort(err)

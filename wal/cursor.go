@@ -55,7 +55,7 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	w := h.writer
 	s.journals.mu.Unlock()
 	if w != nil {
-		if pos, ok := w.behind(j, after); ok {
+		if pos, ok := w.after(j, after); ok {
 			c.pos = pos
 			return c, nil
 		}
@@ -66,8 +66,8 @@ func (s *Store) Cursor(j id.Journal, after uint64) (*Cursor, error) {
 	return c, nil
 }
 
-// behind is the place after an entry that is closed and not settled.
-func (w *Writer) behind(j id.Journal, number uint64) (pos Pos, ok bool) {
+// after returns the place after an entry that is closed and not settled.
+func (w *Writer) after(j id.Journal, number uint64) (pos Pos, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	jw := w.mu.current

@@ -14,7 +14,7 @@ type Directories struct {
 
 	file  *file  // whose directories dirs are
 	dirs  []byte // nil: none are held
-	at    int    // in dirs: where it goes on
+	at    int    // in dirs: where to continue
 	after uint64 // the entry before that; 0: none of this file
 }
 
@@ -27,8 +27,8 @@ func (s *Store) Directories(j id.Journal) *Directories {
 func (d *Directories) Journal() id.Journal { return d.id }
 
 // Next returns the directories of the entries with numbers above after, as many as a MiB
-// holds, in the form that ParseDirectories reads; empty if there are none. It goes on
-// quickly after what it returned last, and may be asked for any place.
+// holds, in the form that ParseDirectories reads; empty if there are none. To
+// continue after what it returned last is quick; after may also be any other number.
 func (d *Directories) Next(after uint64) ([]byte, error) {
 	h, err := d.journals.member(d.id)
 	if err != nil {
@@ -57,8 +57,8 @@ func (d *Directories) Next(after uint64) ([]byte, error) {
 	return out, nil
 }
 
-// turnTo makes f the file whose directories are held, at or before the entry behind
-// number after.
+// turnTo makes f the file whose directories are held, at or before the entry that
+// follows number after.
 func (d *Directories) turnTo(f *file, after uint64) error {
 	if d.file == f && d.after <= after && d.at < len(d.dirs) {
 		return nil

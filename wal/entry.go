@@ -26,10 +26,10 @@ func (e *entry) length(n int64) int64 {
 	return alignUp(e.used + n + int64(len(e.dir)) + RecordBytes)
 }
 
-// behind is the place in the chunk where a closed entry ends.
-func (e *entry) behind() int64 { return e.from + int64(e.header.length) }
+// end returns the place in the chunk where a closed entry ends.
+func (e *entry) end() int64 { return e.from + int64(e.header.length) }
 
-// fail tells the owners that nothing will come of their appends.
+// fail tells the owners that their appends will never be committed.
 func (e *entry) fail(err error) {
 	for i := range e.owners {
 		e.owners[i].owner.Failed(err)

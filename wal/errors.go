@@ -15,8 +15,8 @@ var (
 	ErrTooLarge = errors.New("append is larger than an entry may be")
 	// ErrGone: the place was trimmed, or never was.
 	ErrGone = errors.New("journal position is gone")
-	// ErrUnknown: this store holds nothing of the journal. It is no answer to the
-	// question what the journal holds.
+	// ErrUnknown: this store has never joined the journal, or has forgotten it. It doesn't
+	// mean that the journal has no entries.
 	ErrUnknown = errors.New("journal is not known to this store")
 	// ErrFenced: a higher epoch has fenced the journal.
 	ErrFenced = errors.New("journal is fenced by a later epoch")

@@ -30,7 +30,7 @@ type file struct {
 
 	end atomic.Int64 // of what is committed, while this process writes the file
 
-	// io guards against reading while the file is recycled; gone says it was.
+	// io guards against reading while the file is recycled; gone reports that it was.
 	io   sync.RWMutex
 	gone bool
 

@@ -42,7 +42,7 @@ type unsynced struct {
 }
 
 // Follow opens a journal that was joined, and that this process doesn't write, for
-// appends from its writer or a recoverer. After a restart it goes on where the
+// appends from its writer or a recoverer. After a restart it continues where the
 // intact entries end.
 func (s *Store) Follow(j id.Journal) (*Follower, error) {
 	h, err := s.journals.member(j)
@@ -102,8 +102,8 @@ func (s *Store) openFollower(h *journal) (*Follower, error) {
 	return f, nil
 }
 
-// locate finds the file and the place after the last entry, and the file behind
-// that, if it is there.
+// locate finds the file and the place after the last entry, and the next file, if it is
+// there.
 func (f *Follower) locate() (next *file, err error) {
 	h := f.held
 	h.indexing.lock()

@@ -24,7 +24,7 @@ type janitor struct {
 	done sync.WaitGroup
 }
 
-// startJanitor begins the work of a janitor, which goes on until close.
+// startJanitor starts a janitor, which works until close.
 func startJanitor(r *recycler, b *budget, js *journals, caches []*cache, files *preallocator, work chan struct{}) *janitor {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &janitor{recycler: r, budget: b, journals: js, caches: caches, files: files, work: work, stop: cancel}

@@ -18,8 +18,8 @@ type Membership struct {
 }
 
 // Join makes this store a durable member of a journal that is to be written, here
-// or elsewhere. It must come before the journal is made known. To join again what is
-// open and took part already is no error; after a fence it is ErrFenced.
+// or elsewhere. It must come before the journal is made known. To join again is no
+// error while the journal is open; after a fence it returns ErrFenced.
 func (s *Store) Join(j id.Journal, as Membership) error {
 	if n := as.FileBytes; n < smallestFile || n > MaxFileBytes || n%blockBytes != 0 {
 		return fmt.Errorf("join journal %v: files of %d bytes: must be a multiple of %d from %d to %d", j, n, blockBytes, smallestFile, MaxFileBytes)

@@ -25,7 +25,7 @@ type journal struct {
 	meta     meta
 	known    bool     // written or recovered by this process: what follows is true
 	last     uint64   // the highest entry that is durable here, with all before it
-	tail     Pos      // behind it
+	tail     Pos      // after it
 	passed   uint64   // the highest entry of files that were taken away
 	dropped  bool     // no longer needed, all of it
 	damaged  error    // something of it can't be read: nothing is said of what it holds

@@ -147,7 +147,7 @@ func (jw *journalWriter) closeEntry() {
 	h.put(b)
 	clear(b[copy(b[e.used:], e.dir)+int(e.used):])
 	jw.at += int64(h.length)
-	jw.w.store.cache.grow(e.chunk, e.behind())
+	jw.w.store.cache.grow(e.chunk, e.end())
 	jw.line = append(jw.line, e)
 	jw.closed = e.number
 	if jw.rep != nil {

@@ -100,8 +100,8 @@ func (p *preallocator) prepared(n *nextFile, f *file, err error) {
 	}
 }
 
-// file makes a journal's file out of a spare, or anew, unless it is there: a
-// follower that lost what was not synced finds files ahead of its last entry. A journal
+// file makes a journal's file, out of a spare if there is one. If the file exists it is
+// returned: a follower that lost what was not synced finds files ahead of its last entry. A journal
 // that was dropped gets none.
 func (p *preallocator) file(h *journal, num uint32, size int64) (*file, error) {
 	f, dropped := h.file(num)

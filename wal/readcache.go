@@ -64,7 +64,7 @@ func (r *readCache) view(j id.Journal, pos Pos, n, whole int) (View, bool) {
 	}
 	switch {
 	case !ok:
-	case at.index > 0 && r.cache.has(j, makePos(at.file, at.start()-stretchBytes)): // a reader that goes on
+	case at.index > 0 && r.cache.has(j, makePos(at.file, at.start()-stretchBytes)): // a reader that continues
 		r.ahead(at, 1)
 		r.ahead(at, 2)
 	case pos.off()+int64(n) > at.start()+stretchBytes/2:

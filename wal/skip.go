@@ -68,11 +68,11 @@ func (h *journal) first() (floor, error) {
 }
 
 // Skip gives up all that this store holds of the journal, which must be below entry
-// first, and goes on with that entry at a place, which must be a file's first. The
-// caller knows that no one needs what is below: the one who wrote the journal, or
-// is copied from, has trimmed it. The epoch is as for Append. When it returns, the
-// store answers that it has everything below first, also after a crash; before, it
-// answers what it held.
+// first, and continues with that entry at a place, which must be a file's first. The
+// caller knows that no one needs what is below: the journal's writer, or the store that is
+// copied from, has trimmed it. The epoch is as for Append. When it returns, the
+// store reports that it has everything below first, also after a crash; before, it
+// reports what it held.
 //
 //  1. The floor is stored in the meta file, in one step: from there on files below
 //     it don't count.

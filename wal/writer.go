@@ -10,7 +10,7 @@ import (
 	"varve/internal/id"
 )
 
-// Owner hears what became of its append. The calls come from one goroutine,
+// Owner is told what became of its append. The calls come from one goroutine,
 // in the order of the appends, and must not block.
 type Owner interface {
 	// Committed: the append is durable where it must be; its body is at pos in
@@ -84,9 +84,9 @@ var errBusy = errors.New("journal is busy")
 func IsBusy(err error) bool { return err == errBusy }
 
 // Append copies body into the open entry. rec describes it; Append fills in
-// where it is. Appends of one goroutine keep their order. It never blocks: it
-// may answer busy (see IsBusy), ErrFull, ErrTooLarge or ErrClosed, and then the
-// owner hears nothing. Otherwise the owner hears exactly once.
+// where it is. Appends of one goroutine keep their order. It never blocks. If
+// it returns an error, which may be busy (see IsBusy), ErrFull, ErrTooLarge or ErrClosed,
+// the owner is not called. Otherwise the owner is called exactly once.
 func (w *Writer) Append(rec *Record, body []byte, owner Owner) error {
 	if len(body) > w.store.cfg.MaxAppendBytes() {
 		return ErrTooLarge
@@ -104,8 +104,8 @@ func (w *Writer) Append(rec *Record, body []byte, owner Owner) error {
 	return w.mu.current.add(rec, body, owner)
 }
 
-// Wait returns when room may have become free, or with ctx's or the journal's
-// error.
+// Wait returns when room may have become free, or with the error of ctx or of the
+// journal.
 func (w *Writer) Wait(ctx context.Context, room <-chan struct{}) error {
 	select {
 	case <-room:
@@ -136,42 +136,43 @@ func (w *Writer) freedLocked() {
 	w.room = make(chan struct{})
 }
 
-// ID is that of the journal that takes the appends.
+// ID returns the journal that takes the appends.
 func (w *Writer) ID() id.Journal {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.mu.current.id
 }
 
-// Committed is the number of the newest entry of the journal that is committed and
+// Committed returns the number of the newest entry of the journal that is committed and
 // whose owners were told.
 func (w *Writer) Committed() uint64 { return w.committed.Load() }
 
-// Tip is ID and Committed at one moment.
+// Tip returns ID and Committed at one moment.
 func (w *Writer) Tip() (id.Journal, uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.mu.current.id, w.mu.current.notified
 }
 
-// Appended is the number of the newest entry that took an append.
+// Appended returns the number of the newest entry that took an append.
 func (w *Writer) Appended() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.mu.current.number
 }
 
-// Ended is closed when the journal has failed: a disk error, a fence, or Abort.
+// Ended returns a channel that is closed when the journal has failed: after a disk error, a
+// fence, or Abort.
 func (w *Writer) Ended() <-chan struct{} { return w.ended }
 
-// Err is why no more appends are taken, or nil.
+// Err returns why no more appends are taken, or nil.
 func (w *Writer) Err() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.mu.err
 }
 
-// Abort ends the writer: what is not committed never will be, and its owners hear
+// Abort ends the writer: what is not committed never will be, and its owners are told
 // so.
 func (w *Writer) Abort(err error) {
 	w.mu.Lock()

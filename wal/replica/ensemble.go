@@ -14,7 +14,7 @@ import (
 
 // Create makes every member join the journal, durably, then opens it here and
 // begins to replicate. Only after that may the caller make it known in etcd. The
-// error names who did not join. This store must be among the members.
+// error names the stores that did not join. This store must be among the members.
 func (n *Node) Create(ctx context.Context, j id.Journal, members []id.Store, quorum int) (*wal.Writer, error) {
 	if err := n.join(ctx, j, 0, members, quorum); err != nil {
 		return nil, fmt.Errorf("create journal %v: %w", j, err)
@@ -117,7 +117,7 @@ func (n *Node) join(ctx context.Context, j id.Journal, prev uint32, members []id
 // seal must return nil if the transaction took effect, and an error only if someone else
 // has ended the journal, or if no one waits any more: until it knows it must not return.
 // Then the writer ends as well: what was not committed before seal never will be. When
-// Switch fails before seal, the journal goes on as it was; the joined next one is
+// Switch fails before seal, the journal continues as it was; the joined next one is
 // forgotten where its members can be reached, and its number must not be used again.
 func (n *Node) Switch(ctx context.Context, w *wal.Writer, next id.Journal, members []id.Store, quorum int, ready func() error, seal func(end uint64) error) error {
 	old := n.written.get(w.ID())
@@ -175,7 +175,7 @@ func (n *Node) forget(j id.Journal, members []id.Store) {
 	}
 }
 
-// Members tells how far each member of a journal that this agent writes got, this
+// Members returns how far each member of a journal that this agent writes got, this
 // store first; nothing for another journal.
 func (n *Node) Members(j id.Journal) []Member {
 	x := n.written.get(j)

@@ -55,7 +55,7 @@ func (s *server) follow(c *conn, h *hello) (*following, error) {
 		acks: make(chan struct{}, 1), limit: uint32(m.FileBytes)}, nil
 }
 
-// run goes on until the connection ends, from either side.
+// run returns when the connection has ended, from either side.
 func (f *following) run() {
 	ctx, cancel := context.WithCancelCause(f.s.endpoint.ctx)
 	var wg sync.WaitGroup
@@ -144,7 +144,7 @@ func (f *following) read(ctx context.Context) error {
 	}
 }
 
-// patience begins to count silence anew, after a wait for room here.
+// patience restarts the count of silence, after a wait for room here.
 func (f *following) patience() error { return f.c.patience(f.s.endpoint.cfg.Silence) }
 
 func (f *following) trim(b []byte) error {

@@ -8,7 +8,7 @@ import (
 )
 
 // intake is the memory between a connection and a disk: while the disk is busy, what
-// arrives gathers behind, aligned and in one piece. Two buffers take turns; a frame
+// arrives is gathered, aligned and in one piece. Two buffers take turns; a frame
 // that is larger than one gets memory of its own. One goroutine reads in, one takes
 // out.
 type intake struct {
@@ -20,15 +20,15 @@ type intake struct {
 		inUse  map[int]int // bytes of a buffer that were not given back
 		closed bool
 	}
-	wake chan struct{} // wakes the one that takes
-	room chan struct{} // wakes the one that reads in
+	wake chan struct{} // wakes take
+	room chan struct{} // wakes read
 
-	// Of the one that reads in.
+	// Used by read only.
 	bufs [2][]byte
 	turn int
 	used int // of the buffer whose turn it is
 
-	taken piece // of the one that takes
+	taken piece // used by take and done only
 }
 
 // piece is filled memory: of a buffer, or of its own (-1).
@@ -102,7 +102,7 @@ func (in *intake) idle(buf int) bool {
 	return in.mu.inUse[buf] == 0
 }
 
-// put hands what was read to the one that takes.
+// put hands what was read to take.
 func (in *intake) put(p piece) {
 	if p.buf >= 0 {
 		in.used += len(p.b)

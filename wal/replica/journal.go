@@ -166,7 +166,7 @@ func (x *journal) trim(pos wal.Pos, number uint64) {
 	}
 }
 
-// lag is how far a member that has number, which ends at a place, is behind.
+// lag returns how far behind a member is whose last entry, durable, ends at a place.
 func (x *journal) lag(durable uint64, at wal.Pos) (entries uint64, bytes int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -176,7 +176,7 @@ func (x *journal) lag(durable uint64, at wal.Pos) (entries uint64, bytes int64) 
 	return x.mu.closed - durable, max(0, x.mu.end.Distance(at, x.fileBytes))
 }
 
-// members tells how far each got, this store first.
+// members returns how far each got, this store first.
 func (x *journal) members() []Member {
 	own := Member{Store: x.endpoint.own, Own: true, Durable: x.ownDurable()}
 	if w := x.writer.Load(); w != nil && errors.Is(w.Err(), wal.ErrFenced) && w.ID() == x.id {

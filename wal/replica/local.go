@@ -17,7 +17,7 @@ type local struct {
 }
 
 // session is what a call connection keeps between requests: where the last read of
-// entries and of directories stopped, since the next goes on there.
+// entries and of directories stopped, since the next one continues there.
 type session struct {
 	journal     id.Journal
 	cursor      *wal.Cursor

@@ -16,7 +16,7 @@ import (
 
 // sender keeps one other member of a journal supplied: it connects, sends entries as
 // they are closed without waiting for the ones before, and takes acknowledgements.
-// After a reconnect it goes on after what the member has.
+// After a reconnect it continues after what the member has.
 type sender struct {
 	x    *journal
 	to   id.Store
@@ -25,7 +25,7 @@ type sender struct {
 	mu struct {
 		sync.Mutex
 		durable   uint64  // on that store
-		at        wal.Pos // behind durable, or before
+		at        wal.Pos // after durable, or before
 		flying    []flight
 		connected time.Time
 		behind    bool
@@ -132,7 +132,7 @@ func (s *sender) stream(ctx context.Context) error {
 	if s.done() {
 		return nil
 	}
-	s.disconnected(err) // before: the one that hears of it looks at Members
+	s.disconnected(err) // first: who is told looks at Members
 	if !refuses(err) && e.ctx.Err() == nil {
 		e.lost(s.to, err)
 	}
@@ -165,7 +165,7 @@ func (s *sender) disconnected(err error) {
 	}
 }
 
-// weigh tells if the member fell after its bound, or came back well within.
+// weigh notes whether the member fell behind its bound, or came back well within it.
 func (s *sender) weigh() {
 	m := s.member()
 	limit := s.x.endpoint.cfg.MaxLagBytes

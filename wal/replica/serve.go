@@ -109,8 +109,8 @@ func (s *server) admit(c net.Conn) {
 	s.connection(newConn(c, s.endpoint.metrics))
 }
 
-// warnsNow reports whether it is time for another line about who was refused: whoever tries
-// again and again must not fill the log.
+// warnsNow reports whether another refusal may be logged: a caller that tries again and again
+// must not fill the log.
 func (s *server) warnsNow() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"varve/wal"
 )
 
-// A store that lacks what its source has trimmed begins anew at the source's first
+// A store that lacks what its source has trimmed begins again at the source's first
 // entry: what is below is committed and in the tier, and not needed. Only
 // the journal's writer, and a recoverer, may ask for it.
 
@@ -40,7 +40,7 @@ func (s *sender) stand(after uint64) (c *wal.Cursor, skip bool, err error) {
 	}
 }
 
-// skip tells the member to go on where the cursor stands.
+// skip tells the member to continue where the cursor stands.
 func (s *sender) skip(c *conn, cursor *wal.Cursor) error {
 	e := s.x.endpoint
 	e.metrics.skips.Inc()
@@ -52,7 +52,7 @@ func (s *sender) skip(c *conn, cursor *wal.Cursor) error {
 	return c.send(kindSkip, binary.LittleEndian.AppendUint64(b, uint64(cursor.At())))
 }
 
-// skip goes on at the entry and place that the writer names, once all that came
+// skip continues at the entry and place that the writer names, after all that came
 // before is on disk.
 func (f *following) skip(ctx context.Context, b []byte) error {
 	r := wire.NewReader(b)
@@ -99,9 +99,9 @@ func (l *local) first(q *request) ([]byte, error) {
 	return binary.LittleEndian.AppendUint64(u64(number), uint64(at)), err
 }
 
-// skipTo makes a store that has entries up to have go on at the first entry of
-// another, if that has trimmed what is between, and gives up to where it counts
-// then. why is what made this necessary, and the error if it isn't so.
+// skipTo makes a store that has entries up to have continue at the first entry of
+// another, if that has trimmed what is between, and returns up to where it counts
+// then. why is the error that made this necessary; it is returned if nothing was trimmed.
 func (ps *Peers) skipTo(ctx context.Context, j id.Journal, epoch uint64, from, to id.Store, have, upTo uint64, why error) (uint64, error) {
 	b, err := ps.call(ctx, from, &request{verb: verbFirst, journal: j})
 	if err != nil {

@@ -205,8 +205,8 @@ func (t *Tails) another(j id.Journal, r *remoteTail, not id.Store) (id.Store, er
 	return found.(id.Store), nil
 }
 
-// Search asks all keepers at once for a journal that ends with an entry; the one that answers
-// first that it has all is taken. The one that just failed is the last choice.
+// Search asks all keepers at once for a journal that ends with an entry; the first
+// that answers that it has all is taken. The store that just failed is the last choice.
 func (t *Tails) Search(j id.Journal, end uint64, keepers []id.Store, not id.Store) (id.Store, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tailPatience)
 	var all sync.WaitGroup

@@ -14,7 +14,7 @@ import (
 )
 
 // TLSConfig is how agents prove to each other who they are: each has a certificate of
-// the cluster's own authority, for the host that it advertises, and asks for one.
+// the cluster's own authority, for the host that it advertises, and requires one from others.
 type TLSConfig struct {
 	CAFile   string `yaml:"ca_file" doc:"PEM file of the certificate authority of all agents; if set, connections between agents use mutual TLS. Set ca_file, cert_file and key_file, or none"`
 	CertFile string `yaml:"cert_file" doc:"PEM file of this agent's certificate, valid for the host in peer.advertised, for both server and client use. Set ca_file, cert_file and key_file, or none"`
