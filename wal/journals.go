@@ -21,8 +21,8 @@ import (
 //  5. the lock of the recycler, the preallocator, a nextFile, the spares or a cache; only
 //     one of these at a time
 //
-// Files are written and synced under the first two only. A file's io lock is taken with
-// none of the others held, but by close.
+// Files are read, written and synced under the first two only, or under none. That holds for
+// a file's io lock, too, but for close, which waits for readers with journals.mu held.
 type journals struct {
 	cfg     *Config
 	disk    *disk
