@@ -105,7 +105,7 @@ func (d *darkWorld) darkTail(writer id.Incarnation, topics ...*cluster.Topic) {
 		h := *d.owned.Get(at).Head()
 		h.Chain = []metadata.Link{{Writer: writer, Epoch: h.Epoch, Start: h.TieredEnd}}
 		h.Give(d.inc, d.self)
-		ops = append(ops, metadata.Put(metadata.HeadKey(at), h.Encode()))
+		ops = append(ops, metadata.StoredHead{Partition: at}.Ops(&h)...)
 	}
 	if _, err := d.meta.Txn(d.t.Context(), nil, ops...); err != nil {
 		d.t.Fatal(err)

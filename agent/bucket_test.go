@@ -149,7 +149,7 @@ func TestBucketIsMarkedMeanwhile(t *testing.T) {
 	var once sync.Once
 	other := func(c s3store.Call) (f s3store.Fault) {
 		once.Do(func() { // another agent, once etcd was asked
-			put(metadata.KeyCluster, metadata.Cluster{ID: "one"}.Encode())
+			put(metadata.KeyCluster, metadata.Cluster{ID: "one", Layout: metadata.NewestLayout}.Encode())
 			if err := marker.Write(t.Context(), bucket, &marker.Marker{Cluster: "one", Place: "p"}); err != nil {
 				t.Error(err)
 			}

@@ -24,7 +24,7 @@ func TestUncertainHandOver(t *testing.T) {
 	one := w.start()
 	one.produce("t", 0, 10)
 	p := one.owned.All()[0]
-	key := metadata.HeadKey(p.ID())
+	key := metadata.OwnerKey(p.ID())
 	owners := make(chan id.Incarnation, 1000) // of heads that were to be written
 	tries := make(chan struct{}, 1000)
 	var late []metadata.Op // the hand-over, which etcd gets at the end
@@ -39,7 +39,7 @@ func TestUncertainHandOver(t *testing.T) {
 		m.read = gone
 		m.write = func(ops []metadata.Op) error {
 			if b := puts(ops, key); b != nil {
-				h, err := metadata.DecodeHead(b)
+				h, err := metadata.DecodeOwnership(b)
 				if err != nil {
 					return err
 				}

@@ -32,6 +32,9 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if err := e.checkCluster(); err != nil {
 		return err
 	}
+	if err := convertLayout(ctx, a.deps.Meta, a.log); err != nil {
+		return err
+	}
 	if answers {
 		if err := a.bucket.finish(ctx); err != nil {
 			return err

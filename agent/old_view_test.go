@@ -27,7 +27,7 @@ const other = id.Incarnation(1000)
 
 func (l *lagging) Watch(ctx context.Context, prefix string) <-chan metadata.Batch {
 	in := l.Store.Watch(ctx, prefix)
-	if prefix != metadata.PrefixHeads {
+	if prefix != metadata.PrefixOwners {
 		return in
 	}
 	out := make(chan metadata.Batch)
@@ -66,8 +66,8 @@ func isOthers(b metadata.Batch) bool {
 	if len(b.Events) == 0 {
 		return false
 	}
-	h, err := metadata.DecodeHead(b.Events[0].KV.Value)
-	return err == nil && h.Owner == other
+	o, err := metadata.DecodeOwnership(b.Events[0].KV.Value)
+	return err == nil && o.Owner == other
 }
 
 func (l *lagging) pass(ctx context.Context) bool {
@@ -115,18 +115,14 @@ func TestOldViewTakesNothing(t *testing.T) {
 	if err := p.HandOver(t.Context(), other, 77); err != nil {
 		t.Fatal(err)
 	}
-	key := metadata.HeadKey(p.ID())
-	kv, err := meta.Get(t.Context(), key)
-	if err != nil {
-		t.Fatal(err)
+	stored, err := metadata.GetHead(t.Context(), meta, p.ID())
+	if err != nil || stored.Head.Owner != other {
+		t.Fatal(stored.Head, err)
 	}
-	h, err := metadata.DecodeHead(kv.Value)
-	if err != nil || h.Owner != other {
-		t.Fatal(h, err)
-	}
+	h := *stored.Head
 	h.Give(a.inc, a.self)
 	h.Settle(func(id.Epoch) int64 { return h.TieredEnd })
-	if _, err := meta.Txn(t.Context(), []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, h.Encode())); err != nil {
+	if _, err := meta.Txn(t.Context(), stored.Guards(), stored.Ops(&h)...); err != nil {
 		t.Fatal(err)
 	}
 	a.owned.Remove(p.ID())

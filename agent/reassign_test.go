@@ -96,7 +96,7 @@ func TestElectLeaders(t *testing.T) {
 	head.Give(999, 9)
 	meta := w.meta.Open()
 	defer meta.Close()
-	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(j), lost.Encode()), metadata.Put(metadata.HeadKey(at), head.Encode())); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, append(metadata.StoredHead{Partition: at}.Ops(head), metadata.Put(metadata.JournalKey(j), lost.Encode()))...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("it has no leader", func() bool { _, ok := one.view.Owner(at); return !ok })

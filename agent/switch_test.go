@@ -122,22 +122,22 @@ func TestPartitionComesBackLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	former := one.owned.All()[0]
-	key := metadata.HeadKey(former.ID())
+	key := metadata.OwnerKey(former.ID())
 	for range 2 {
 		was := one.owned.All()[0].State().Epoch
 		kv, err := one.deps.Meta.Get(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		head, err := metadata.DecodeHead(kv.Value)
+		own, err := metadata.DecodeOwnership(kv.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
 		// It was another's in between, which wrote nothing.
-		head.Give(one.inc+1000, 2)
-		head.Chain = head.Chain[:len(head.Chain)-1]
-		head.Give(one.inc, one.self)
-		if _, err := one.deps.Meta.Txn(t.Context(), []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, head.Encode())); err != nil {
+		own.Give(one.inc+1000, 2)
+		own.Chain = own.Chain[:len(own.Chain)-1]
+		own.Give(one.inc, one.self)
+		if _, err := one.deps.Meta.Txn(t.Context(), []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, own.Encode())); err != nil {
 			t.Fatal(err)
 		}
 		one.until("it is served in the later epoch", func() bool {

@@ -43,7 +43,7 @@ func stuck(t *testing.T, at id.Partition) (*partition.Partition, func()) {
 		<-release
 		return 0
 	}}
-	p := partition.New(at, deps, &metadata.Head{TieredEnd: 10}, 1, new(partition.Settings))
+	p := partition.New(deps, metadata.StoredHead{Partition: at, Head: &metadata.Head{TieredEnd: 10}}, new(partition.Settings))
 	var done sync.WaitGroup
 	done.Go(func() {
 		if err := p.Adopt(id.Journal{Writer: 1, Seq: 1}, &wal.Record{}, wal.First); err != nil { // the tier has it: only its producer is noted

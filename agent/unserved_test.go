@@ -20,7 +20,7 @@ func TestUnservedElsewhereIsForgotten(t *testing.T) {
 	head.Give(one.inc, one.self)
 	meta := w.meta.Open()
 	defer meta.Close()
-	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(mine), head.Encode())); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("it is seen", func() bool { o, _ := one.view.Owner(mine); return o.Incarnation == one.inc })
@@ -33,7 +33,7 @@ func TestUnservedElsewhereIsForgotten(t *testing.T) {
 		t.Error("what is owned and not served is forgotten")
 	}
 	head.Give(one.inc+100, 2)
-	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(mine), head.Encode())); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("what is another's is forgotten", func() bool { return len(one.unserved.All()) == 0 })

@@ -44,7 +44,7 @@ func BenchmarkFetch(b *testing.B) {
 		var parts []*partition.Partition
 		done := make(appended, 4*x.partitions)
 		for i := range int32(x.partitions) {
-			p := partition.New(id.Partition{Topic: id.Topic{byte(x.value)}, Index: i}, deps, new(metadata.Head), 0, s)
+			p := partition.New(deps, metadata.StoredHead{Partition: id.Partition{Topic: id.Topic{byte(x.value)}, Index: i}, Head: new(metadata.Head)}, s)
 			p.Serve()
 			parts = append(parts, p)
 			for range 4 {

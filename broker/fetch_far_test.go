@@ -26,7 +26,7 @@ func TestRecordsAtTheTailDoNotWaitForTheTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFetchBench(t, 2)
 		f.deps.Tier = silentTier{busyTier{f: f}}
-		f.parts[0] = partition.New(f.parts[0].ID(), &f.deps, &metadata.Head{TieredEnd: 7}, 1, f.parts[0].Settings())
+		f.parts[0] = partition.New(&f.deps, metadata.StoredHead{Partition: f.parts[0].ID(), Head: &metadata.Head{TieredEnd: 7}}, f.parts[0].Settings())
 		f.parts[0].Serve()
 		size := f.produce(1)
 		began := time.Now()

@@ -39,7 +39,7 @@ func newFetchBench(t *testing.T, partitions int) *fetchBench {
 	f.deps = partition.Deps{Journal: f, Local: f, Clock: func() int64 { return time.Now().UnixMilli() }}
 	s := &partition.Settings{MaxMessageBytes: 1 << 20, KeepCompression: true, TimestampBefore: 1<<63 - 1, TimestampAfter: 1 << 62}
 	for i := range int32(partitions) {
-		p := partition.New(id.Partition{Topic: id.Topic{1}, Index: i}, &f.deps, new(metadata.Head), 0, s)
+		p := partition.New(&f.deps, metadata.StoredHead{Partition: id.Partition{Topic: id.Topic{1}, Index: i}, Head: new(metadata.Head)}, s)
 		p.Serve()
 		f.parts = append(f.parts, p)
 	}
@@ -182,7 +182,7 @@ func TestAFetchWaitsWhileTheTierIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFetchBench(t, 2)
 		head := &metadata.Head{TieredEnd: 7}
-		f.parts[0] = partition.New(f.parts[0].ID(), &f.deps, head, 1, f.parts[0].Settings())
+		f.parts[0] = partition.New(&f.deps, metadata.StoredHead{Partition: f.parts[0].ID(), Head: head}, f.parts[0].Settings())
 		f.parts[0].Serve()
 		began := time.Now()
 		found := f.fetch(1, 1<<20, 1<<20, time.Second)

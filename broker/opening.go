@@ -90,7 +90,7 @@ func (o *opening) topic(ctx context.Context, byID bool, name string, topic id.To
 
 // newTopic waits for a topic of which etcd has a partition, unless it was deleted.
 func (o *opening) newTopic(ctx context.Context, topic id.Topic) *cluster.Topic {
-	if !o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(id.Partition{Topic: topic})) {
+	if !o.changed(ctx, metadata.PrefixOwners, metadata.OwnerKey(id.Partition{Topic: topic})) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -119,7 +119,7 @@ func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partit
 		return p, nil
 	}
 	epoch, mine := o.mine(at)
-	if !mine && o.changed(ctx, metadata.PrefixHeads, metadata.HeadKey(at)) {
+	if !mine && o.changed(ctx, metadata.PrefixOwners, metadata.OwnerKey(at)) {
 		epoch, mine = o.mine(at)
 	}
 	if !mine {

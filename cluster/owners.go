@@ -29,6 +29,6 @@ func (v *View) Owners() map[id.Partition]Owner {
 }
 
 func decodeOwner(_ id.Partition, kv metadata.KV) (Owner, error) {
-	h, err := metadata.DecodeOwner(kv.Value)
+	h, err := metadata.DecodeOwnership(kv.Value)
 	return Owner{h.Owner, h.Broker, h.Epoch}, err
 }

@@ -66,8 +66,8 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	m.topics = newTable(metadata.ParseTopicKey, decodeTopic)
 	m.topics.changed = m.byID.changed
 	m.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
-	m.owners = newTable(metadata.ParseHeadKey, decodeOwner)
-	m.owners.silent = func(before, now Owner) bool { return before == now } // the owner's own bookkeeping
+	m.owners = newTable(metadata.ParseOwnerKey, decodeOwner)
+	m.owners.silent = func(before, now Owner) bool { return before == now } // its chain is the owner's matter
 	m.moves = newTable(metadata.ParseMoveKey, decodeMove)
 	m.drained = newTable(metadata.ParseDrainKey, decodeDrained)
 	m.loads = newTable(metadata.ParseLoadKey, plain[id.Broker](metadata.DecodeLoad))
@@ -76,7 +76,7 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	// What others refer to comes first: changes of one transaction are mostly seen in this order.
 	v.kinds = []kind{{metadata.PrefixAgents, m.agents}, {metadata.KeyController, m.controller}, {metadata.PrefixSlots, m.slots},
 		{metadata.PrefixJournals, m.journals}, {metadata.PrefixTopics, m.topics}, {metadata.PrefixDeleted, m.deleted},
-		{metadata.PrefixConfigs, m.settings}, {metadata.PrefixHeads, m.owners}, {metadata.PrefixMoves, m.moves},
+		{metadata.PrefixConfigs, m.settings}, {metadata.PrefixOwners, m.owners}, {metadata.PrefixMoves, m.moves},
 		{metadata.PrefixDrained, m.drained}, {metadata.PrefixLoads, m.loads}, {metadata.PrefixMembers, m.members}}
 	return v
 }

@@ -24,7 +24,7 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	if len(orphans) == 0 {
 		return
 	}
-	heads, err := c.heads(ctx, orphans)
+	stored, err := c.ownerships(ctx, orphans)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Warn("partition assignment deferred", "err", err)
@@ -41,7 +41,7 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			done, err := c.give(ctx, o, heads[o.partition], heirs[i])
+			done, err := c.give(ctx, o, stored[o.partition], heirs[i])
 			mu.Lock()
 			defer mu.Unlock()
 			if done {
@@ -135,27 +135,27 @@ func (p *picture) keepers() map[id.Incarnation][]cluster.Live {
 	return out
 }
 
-// heads reads the heads of orphans; what has none is new.
-func (c *Controller) heads(ctx context.Context, orphans []orphan) (map[id.Partition]metadata.KV, error) {
+// ownerships reads those of orphans; what has none is new.
+func (c *Controller) ownerships(ctx context.Context, orphans []orphan) (map[id.Partition]metadata.KV, error) {
 	wanted := map[id.Topic]bool{}
 	for _, o := range orphans {
 		if o.last.Incarnation != 0 {
 			wanted[o.partition.Topic] = true
 		}
 	}
-	heads := map[id.Partition]metadata.KV{}
+	found := map[id.Partition]metadata.KV{}
 	for _, t := range slices.SortedFunc(maps.Keys(wanted), func(a, b id.Topic) int { return slices.Compare(a[:], b[:]) }) {
-		kvs, _, err := c.deps.Store.List(ctx, metadata.TopicHeads(t))
+		kvs, _, err := c.deps.Store.List(ctx, metadata.TopicOwners(t))
 		if err != nil {
 			return nil, err
 		}
 		for _, kv := range kvs {
-			if p, err := metadata.ParseHeadKey(kv.Key); err == nil {
-				heads[p] = kv
+			if p, err := metadata.ParseOwnerKey(kv.Key); err == nil {
+				found[p] = kv
 			}
 		}
 	}
-	return heads, nil
+	return found, nil
 }
 
 // give makes an agent the owner of a partition, unless another agent owns it now
@@ -164,17 +164,20 @@ func (c *Controller) give(ctx context.Context, o orphan, kv metadata.KV, to clus
 	if (kv.Mod == 0) != (o.last.Incarnation == 0) {
 		return false, nil // its data is gone, or it was given meanwhile
 	}
-	head := new(metadata.Head)
+	var own metadata.Ownership
+	key := metadata.OwnerKey(o.partition)
+	guards := []metadata.Guard{{Key: key, Mod: kv.Mod}}
 	if kv.Mod != 0 {
-		if head, err = metadata.DecodeHead(kv.Value); err != nil {
+		if own, err = metadata.DecodeOwnership(kv.Value); err != nil {
 			return false, fmt.Errorf("%v: %w", o.partition, err)
 		}
-		if head.Owner != o.last.Incarnation {
+		if own.Owner != o.last.Incarnation {
 			return false, nil
 		}
+	} else {
+		guards = append(guards, metadata.Guard{Key: metadata.HeadKey(o.partition)}) // what has data isn't new
 	}
-	head.Give(to.Incarnation, to.Broker)
-	key := metadata.HeadKey(o.partition)
-	_, err = c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, head.Encode()))
+	own.Give(to.Incarnation, to.Broker)
+	_, err = c.deps.Writer.Write(ctx, guards, metadata.Put(key, own.Encode()))
 	return err == nil, err
 }

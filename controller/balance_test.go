@@ -26,7 +26,7 @@ func (w *world) obey(took time.Duration) (most *atomic.Int64) {
 				if o, owned := w.view.Owner(p); owned && live && o.Broker != m.To {
 					h := w.head(p)
 					h.Give(a.Incarnation, a.Broker)
-					w.txn(metadata.Put(metadata.HeadKey(p), h.Encode()))
+					w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
 				}
 			}
 			select {

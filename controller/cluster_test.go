@@ -282,16 +282,14 @@ func (w *world) topic(n byte, partitions int32, i id.Incarnation, b id.Broker) i
 func (w *world) own(p id.Partition, i id.Incarnation, b id.Broker) {
 	h := new(metadata.Head)
 	h.Give(i, b)
-	w.txn(metadata.Put(metadata.HeadKey(p), h.Encode()))
+	w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
 }
 
 func (w *world) head(p id.Partition) *metadata.Head {
 	w.t.Helper()
-	kv, err := w.store.Get(w.ctx, metadata.HeadKey(p))
+	stored, err := metadata.GetHead(w.ctx, w.store, p)
 	w.must(err)
-	h, err := metadata.DecodeHead(kv.Value)
-	w.must(err)
-	return h
+	return stored.Head
 }
 
 func (w *world) journal(i id.Incarnation) metadata.Journal {

@@ -28,18 +28,18 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 	if len(old) == 0 {
 		return
 	}
-	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixHeads)
+	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixOwners)
 	if err != nil {
 		return // later
 	}
 	named := map[id.Incarnation]bool{}
 	for _, kv := range kvs {
-		h, err := metadata.DecodeHead(kv.Value)
+		own, err := metadata.DecodeOwnership(kv.Value)
 		if err != nil {
-			c.log.Error("journals are kept: the head of a partition can't be read", "key", kv.Key, "err", err)
+			c.log.Error("journals are kept: the ownership of a partition can't be read", "key", kv.Key, "err", err)
 			return
 		}
-		for _, l := range h.Chain {
+		for _, l := range own.Chain {
 			named[l.Writer] = true
 		}
 	}

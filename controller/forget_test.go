@@ -26,15 +26,15 @@ func TestForgetting(t *testing.T) {
 			h := w.head(p)
 			h.TieredEnd = 100
 			h.Settle(func(id.Epoch) int64 { return 100 })
-			w.txn(metadata.Put(metadata.HeadKey(p), h.Encode()))
+			w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
 		}
 		tiered(0)
-		w.holds(3*forgetEvery, "a head names the writer", known)
+		w.holds(3*forgetEvery, "a chain names the writer", known)
 		bad := id.Partition{Topic: id.Topic{9}}
-		w.txn(metadata.Put(metadata.HeadKey(bad), []byte{99}))
+		w.txn(metadata.Put(metadata.OwnerKey(bad), []byte{99}))
 		tiered(1)
-		w.holds(3*forgetEvery, "a head can't be read", known)
-		w.txn(metadata.Delete(metadata.HeadKey(bad)))
+		w.holds(3*forgetEvery, "an ownership can't be read", known)
+		w.txn(metadata.Delete(metadata.OwnerKey(bad)))
 		w.within(2*forgetEvery, "forgotten", func() bool { return !known() })
 		for _, i := range []id.Incarnation{12, 13} {
 			if s := w.journal(i).State; s != metadata.JournalOpen {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"varve/cluster"
@@ -32,17 +33,14 @@ func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 	if cost.Record, err = c.abandoned(ctx, j); err != nil {
 		return cost, err
 	}
-	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixHeads)
-	if err != nil {
+	var bad error
+	heads, err := metadata.ListHeads(ctx, c.deps.Store, nil, func(key string, err error) { bad = fmt.Errorf("%s: %w", key, err) })
+	if err = errors.Join(err, bad); err != nil {
 		return cost, err
 	}
-	for _, kv := range kvs {
-		h, err := metadata.DecodeHead(kv.Value)
-		if err != nil {
-			return cost, fmt.Errorf("%s: %w", kv.Key, err)
-		}
-		p, err := metadata.ParseHeadKey(kv.Key)
-		if err == nil && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.Writer }) {
+	for _, p := range slices.SortedFunc(maps.Keys(heads), id.Partition.Compare) {
+		h := heads[p].Head
+		if slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.Writer }) {
 			cost.Partitions = append(cost.Partitions, p)
 			cost.Tiered[p] = h.TieredEnd
 			if n := len(h.Slices); n > 0 {

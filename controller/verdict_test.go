@@ -95,7 +95,7 @@ func TestHeadNewerThanPicture(t *testing.T) {
 		w.within(time.Second, "seen", func() bool { return w.served(topic, 3) })
 		heir, _ := w.view.Agent(3)
 		at := id.Partition{Topic: topic}
-		kv, err := w.store.Get(w.ctx, metadata.HeadKey(at))
+		kv, err := w.store.Get(w.ctx, metadata.OwnerKey(at))
 		w.must(err)
 		for name, x := range map[string]struct {
 			o  orphan

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"varve/internal/id"
@@ -82,20 +83,28 @@ type EpochStart struct {
 	Start int64
 }
 
-// Head is a partition's record: its owner and where its data is.
+// Ownership is who leads a partition, and in whose journals its newest records are. It has
+// a key of its own, which every agent follows: it changes when the owner does, not with
+// every upload. Chain covers everything from the head's TieredEnd on; its last link is the
+// owner's.
+type Ownership struct {
+	Owner  id.Incarnation
+	Broker id.Broker // the owner's
+	Epoch  id.Epoch
+	Chain  []Link
+}
+
+// Head is all that is stored of a partition: its ownership, and where its data is. Its two
+// keys are read and written by StoredHead.
 //
 // Invariant: LogStart <= TieredEnd unless everything is below LogStart; Slices
-// are contiguous, end at TieredEnd, and begin where the manifest ends; Chain
-// covers everything from TieredEnd on, its last link being the owner's. The newest
+// are contiguous, end at TieredEnd, and begin where the manifest ends. The newest
 // slice stays while a producer may come back that its object remembers, even if
 // all of it is below LogStart.
 type Head struct {
-	Owner     id.Incarnation
-	Broker    id.Broker // the owner's
-	Epoch     id.Epoch
+	Ownership
 	LogStart  int64
 	TieredEnd int64
-	Chain     []Link
 	Epochs    []EpochStart
 	Manifest  Manifest
 	Slices    []Slice
@@ -115,20 +124,43 @@ func (h *Head) above(list []Slice) (bytes int64) {
 }
 
 // Encode writes the value.
-func (h *Head) Encode() []byte {
-	b := make([]byte, 0, 64+16*len(h.Chain)+8*len(h.Epochs)+48*len(h.Slices))
-	b = append(b, 1)
-	b = binary.AppendUvarint(b, uint64(h.Owner))
-	b = binary.AppendVarint(b, int64(h.Broker))
-	b = binary.AppendVarint(b, int64(h.Epoch))
-	b = binary.AppendVarint(b, h.LogStart)
-	b = binary.AppendVarint(b, h.TieredEnd)
-	b = binary.AppendUvarint(b, uint64(len(h.Chain)))
-	for _, l := range h.Chain {
+func (o Ownership) Encode() []byte {
+	b := make([]byte, 0, 32+16*len(o.Chain))
+	b = binary.AppendUvarint(append(b, 1), uint64(o.Owner))
+	b = binary.AppendVarint(b, int64(o.Broker))
+	b = binary.AppendVarint(b, int64(o.Epoch))
+	b = binary.AppendUvarint(b, uint64(len(o.Chain)))
+	for _, l := range o.Chain {
 		b = binary.AppendUvarint(b, uint64(l.Writer))
 		b = binary.AppendVarint(b, int64(l.Epoch))
 		b = binary.AppendVarint(b, l.Start)
 	}
+	return b
+}
+
+// DecodeOwnership reads what Encode writes.
+func DecodeOwnership(b []byte) (o Ownership, err error) {
+	err = decode("ownership", 1, b, func(r *wire.Reader) {
+		o.Owner, o.Broker, o.Epoch = id.Incarnation(r.Uvarint()), id.Broker(r.Varint()), id.Epoch(r.Varint())
+		o.readChain(r)
+	})
+	return o, err
+}
+
+func (o *Ownership) readChain(r *wire.Reader) {
+	for n := r.Count(3); n > 0; n-- {
+		o.Chain = append(o.Chain, Link{id.Incarnation(r.Uvarint()), id.Epoch(r.Varint()), r.Varint()})
+	}
+}
+
+// Encode writes what the head's own key holds: all but the ownership. It begins with the
+// owner that writes it, so that no two owners write the same value.
+func (h *Head) Encode() []byte {
+	b := make([]byte, 0, 64+8*len(h.Epochs)+48*len(h.Slices))
+	b = binary.AppendUvarint(append(b, headVersion), uint64(h.Owner))
+	b = binary.AppendVarint(b, int64(h.Epoch))
+	b = binary.AppendVarint(b, h.LogStart)
+	b = binary.AppendVarint(b, h.TieredEnd)
 	b = binary.AppendUvarint(b, uint64(len(h.Epochs)))
 	for _, e := range h.Epochs {
 		b = binary.AppendVarint(b, int64(e.Epoch))
@@ -142,29 +174,51 @@ func (h *Head) Encode() []byte {
 	return AppendSlices(b, h.Slices)
 }
 
-// DecodeHead reads what Encode writes.
+// headVersion is the version of heads whose ownership has a key of its own. A head of
+// version 1 has it, too: SplitHeads moves it.
+const headVersion = 2
+
+// DecodeHead reads what Encode writes. Of the ownership it has only who wrote it, and in
+// which epoch; GetHead and ListHeads add the present one.
 func DecodeHead(b []byte) (*Head, error) {
+	if len(b) > 0 && b[0] == 1 {
+		return nil, &ValueError{"head", errors.New("version 1 has the ownership in it: this cluster was not converted")}
+	}
 	h := new(Head)
-	err := decode("head", 1, b, func(r *wire.Reader) {
-		h.Owner = id.Incarnation(r.Uvarint())
-		h.Broker = id.Broker(r.Varint())
-		h.Epoch = id.Epoch(r.Varint())
+	err := decode("head", headVersion, b, func(r *wire.Reader) {
+		h.Owner, h.Epoch = id.Incarnation(r.Uvarint()), id.Epoch(r.Varint())
 		h.LogStart, h.TieredEnd = r.Varint(), r.Varint()
-		for n := r.Count(3); n > 0; n-- {
-			h.Chain = append(h.Chain, Link{id.Incarnation(r.Uvarint()), id.Epoch(r.Varint()), r.Varint()})
-		}
-		for n := r.Count(2); n > 0; n-- {
-			h.Epochs = append(h.Epochs, EpochStart{id.Epoch(r.Varint()), r.Varint()})
-		}
-		h.Manifest.Root = readPage(r)
-		h.Manifest.Base, h.Manifest.End = r.Varint(), r.Varint()
-		h.Manifest.Slices, h.Manifest.Bytes = r.Varint(), r.Varint()
-		h.Slices = ReadSlices(r)
+		h.read(r)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return h, nil
+}
+
+// decodeWholeHead reads a head of version 1.
+func decodeWholeHead(b []byte) (*Head, error) {
+	h := new(Head)
+	err := decode("head", 1, b, func(r *wire.Reader) {
+		h.Owner, h.Broker, h.Epoch = id.Incarnation(r.Uvarint()), id.Broker(r.Varint()), id.Epoch(r.Varint())
+		h.LogStart, h.TieredEnd = r.Varint(), r.Varint()
+		h.readChain(r)
+		h.read(r)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+func (h *Head) read(r *wire.Reader) {
+	for n := r.Count(2); n > 0; n-- {
+		h.Epochs = append(h.Epochs, EpochStart{id.Epoch(r.Varint()), r.Varint()})
+	}
+	h.Manifest.Root = readPage(r)
+	h.Manifest.Base, h.Manifest.End = r.Varint(), r.Varint()
+	h.Manifest.Slices, h.Manifest.Bytes = r.Varint(), r.Varint()
+	h.Slices = ReadSlices(r)
 }
 
 func appendPage(b []byte, p Page) []byte {
@@ -222,25 +276,10 @@ func ReadSlices(r *wire.Reader) []Slice {
 	return slices
 }
 
-// DecodeOwner reads only the owner, its broker and the epoch of a Head.
-func DecodeOwner(b []byte) (h Head, err error) {
-	r := wire.NewReader(b)
-	if v := r.U8(); r.Err() == nil && v != 1 {
-		return h, &ValueError{"head", fmt.Errorf("version %d is not 1", v)}
-	}
-	h.Owner = id.Incarnation(r.Uvarint())
-	h.Broker = id.Broker(r.Varint())
-	h.Epoch = id.Epoch(r.Varint())
-	if err := r.Err(); err != nil {
-		return h, &ValueError{"head", err}
-	}
-	return h, nil
-}
-
 // Written reports whether a batch of an epoch in a journal of the writer is the
 // partition's, as far as the chain knows.
-func (h *Head) Written(writer id.Incarnation, epoch id.Epoch) bool {
-	for _, l := range h.Chain {
+func (o *Ownership) Written(writer id.Incarnation, epoch id.Epoch) bool {
+	for _, l := range o.Chain {
 		if l.Writer == writer && l.Epoch == epoch {
 			return true
 		}
@@ -249,17 +288,18 @@ func (h *Head) Written(writer id.Incarnation, epoch id.Epoch) bool {
 }
 
 // Give makes an incarnation the owner, in a new epoch that begins where what is
-// sealed ends. It is for the controller, which doesn't know where that is.
-func (h *Head) Give(owner id.Incarnation, broker id.Broker) {
-	if h.Owner != 0 {
-		h.Epoch++
+// sealed ends. It is for the controller, which doesn't know where that is, unless nothing
+// was written yet.
+func (o *Ownership) Give(owner id.Incarnation, broker id.Broker) {
+	if o.Owner != 0 {
+		o.Epoch++
 	}
 	start := int64(StartUnknown)
-	if len(h.Chain) == 0 {
-		start = h.TieredEnd
+	if len(o.Chain) == 0 {
+		start = 0
 	}
-	h.Owner, h.Broker = owner, broker
-	h.Chain = append(h.Chain, Link{Writer: owner, Epoch: h.Epoch, Start: start})
+	o.Owner, o.Broker = owner, broker
+	o.Chain = append(o.Chain, Link{Writer: owner, Epoch: o.Epoch, Start: start})
 }
 
 // Settle fills in where epochs began, by start for those that aren't known, and

@@ -24,8 +24,11 @@ import (
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
 //	topics/<name>                Topic            any agent           until the topic is deleted
 //	deleted/<topic id>           DeletedTopic     any agent           until its undelete window closes and its data is gone
-//	heads/<topic id>/<partition> Head             the owner; the      as long as the topic's data
-//	                                              controller: a new owner
+//	owners/<topic id>/<partition> Ownership       the controller; the as long as the topic's data
+//	                                              owner, when it gives
+//	                                              the partition away
+//	heads/<topic id>/<partition> Head             the owner           as long as the topic's data; from its first
+//	                                                                  upload on, or its first change of owner
 //	moves/<topic id>/<partition> Move             any agent: who is   until the owner has given the
 //	                                              to own it           partition away, or it is dropped
 //	drained/<broker>             Drain            any agent           until undrained: nothing is given to it
@@ -56,6 +59,7 @@ const (
 	PrefixJournals = "journals/"
 	PrefixTopics   = "topics/"
 	PrefixDeleted  = "deleted/"
+	PrefixOwners   = "owners/"
 	PrefixHeads    = "heads/"
 	PrefixMoves    = "moves/"
 	PrefixDrained  = "drained/"
@@ -132,6 +136,15 @@ func ParseDeletedKey(key string) (id.Topic, error) {
 	}
 	return t, nil
 }
+
+// TopicOwners is the prefix of the ownerships of one topic's partitions.
+func TopicOwners(t id.Topic) string { return PrefixOwners + t.Hex() + "/" }
+
+// OwnerKey is the key of a partition's ownership.
+func OwnerKey(p id.Partition) string { return TopicOwners(p.Topic) + strconv.Itoa(int(p.Index)) }
+
+// ParseOwnerKey takes an OwnerKey apart.
+func ParseOwnerKey(key string) (id.Partition, error) { return parsePartition(key, PrefixOwners) }
 
 // TopicHeads is the prefix of the heads of one topic.
 func TopicHeads(t id.Topic) string { return PrefixHeads + t.Hex() + "/" }

@@ -47,17 +47,24 @@ func decode(kind string, newest uint8, b []byte, body func(*wire.Reader)) error 
 type Cluster struct {
 	ID      string // Kafka's cluster id: 22 characters of URL-safe base64
 	Created time.Time
+	// Layout is that of the keys: 1, or NewestLayout. Agents that don't know it refuse to
+	// start.
+	Layout uint8
 }
 
-// Encode writes the value.
+// NewestLayout is the layout in which ownerships have keys of their own.
+const NewestLayout = 2
+
+// Encode writes the value. The layout is its version.
 func (c Cluster) Encode() []byte {
-	b := wire.AppendString([]byte{1}, c.ID)
+	b := wire.AppendString([]byte{c.Layout}, c.ID)
 	return binary.AppendVarint(b, c.Created.UnixMilli())
 }
 
 // DecodeCluster reads what Encode writes.
 func DecodeCluster(b []byte) (c Cluster, err error) {
-	err = decode("cluster", 1, b, func(r *wire.Reader) {
+	err = decode("cluster", NewestLayout, b, func(r *wire.Reader) {
+		c.Layout = b[0]
 		c.ID = r.String()
 		c.Created = time.UnixMilli(r.Varint())
 	})

@@ -14,8 +14,7 @@ var at = time.UnixMilli(1_790_000_000_123)
 
 func sampleHead() *Head {
 	return &Head{
-		Owner: 7, Broker: 2, Epoch: 5, LogStart: 10, TieredEnd: 900,
-		Chain:    []Link{{6, 4, 850}, {7, 5, 950}},
+		Ownership: Ownership{Owner: 7, Epoch: 5}, LogStart: 10, TieredEnd: 900,
 		Epochs:   []EpochStart{{4, 0}, {5, 950}},
 		Manifest: Manifest{Root: Page{Object{3, 9}, 4096}, Base: 10, End: 600, Slices: 70, Bytes: 1 << 40},
 		Slices: []Slice{
@@ -36,7 +35,7 @@ var forms = []struct {
 }{
 	{"bucket", Bucket{"place", "minio http://h:9000/b/p", at}, Bucket{"place", "minio http://h:9000/b/p", at}.Encode,
 		func(b []byte) (any, error) { return DecodeBucket(b) }, func(v any) []byte { return v.(Bucket).Encode() }},
-	{"cluster", Cluster{"abc", at}, Cluster{"abc", at}.Encode,
+	{"cluster", Cluster{"abc", at, NewestLayout}, Cluster{"abc", at, NewestLayout}.Encode,
 		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
 	{"agent", sampleAgent, sampleAgent.Encode,
 		func(b []byte) (any, error) { return DecodeAgent(b) }, func(v any) []byte { return v.(Agent).Encode() }},
@@ -60,16 +59,19 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"member", sampleMember, sampleMember.Encode,
 		func(b []byte) (any, error) { return DecodeMember(b) }, func(v any) []byte { return v.(Member).Encode() }},
+	{"ownership", sampleOwnership, sampleOwnership.Encode,
+		func(b []byte) (any, error) { return DecodeOwnership(b) }, func(v any) []byte { o := v.(Ownership); return o.Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
 		func(b []byte) (any, error) { return DecodeHead(b) }, func(v any) []byte { return v.(*Head).Encode() }},
 }
 
 var (
-	sampleMember  = Member{at, true, "v1", "h:1", []StoreAt{{id.Store{1}, 9, "h:2"}, {id.Store{2}, 4, "g:2"}}}
-	sampleAgent   = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
-	sampleJournal = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}, true}
-	sampleTopic   = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
-	sampleGroup   = Group{"consumer", 7, "range", "m1", at, []GroupMember{
+	sampleOwnership = Ownership{7, 2, 5, []Link{{6, 4, 850}, {7, 5, 950}}}
+	sampleMember    = Member{at, true, "v1", "h:1", []StoreAt{{id.Store{1}, 9, "h:2"}, {id.Store{2}, 4, "g:2"}}}
+	sampleAgent     = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
+	sampleJournal   = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}, true}
+	sampleTopic     = Topic{id.Topic{4}, 6, at, Settings{"retention.ms": "-1"}}
+	sampleGroup     = Group{"consumer", 7, "range", "m1", at, []GroupMember{
 		{"m1", true, "i1", "c", "/127.0.0.1", time.Minute, 10 * time.Second, []byte{1}, []byte{2, 3}},
 		{"m2", false, "", "c", "h", 0, time.Millisecond, []byte{4}, []byte{}}}}
 	sampleLoad    = Load{4, 1, Work{1 << 40, 12}, []Hot{{id.Partition{Topic: id.Topic{9}, Index: 3}, Work{5, 6}}}}
@@ -132,6 +134,9 @@ func TestKeysRoundTrip(t *testing.T) {
 	p := id.Partition{Topic: id.Topic{0xab, 15: 1}, Index: 17}
 	if got, err := ParseHeadKey(HeadKey(p)); err != nil || got != p {
 		t.Errorf("head: %v, %v", got, err)
+	}
+	if got, err := ParseOwnerKey(OwnerKey(p)); err != nil || got != p {
+		t.Errorf("owner: %v, %v", got, err)
 	}
 	if got, err := ParseMoveKey(MoveKey(p)); err != nil || got != p {
 		t.Errorf("move: %v, %v", got, err)

@@ -2,6 +2,7 @@ package owner
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"varve/cluster"
@@ -17,17 +18,18 @@ func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Jour
 		writers[j.Writer] = j.Writer != o.deps.Incarnation
 	}
 	for _, f := range fresh {
-		heads, err := o.headsOf(ctx, f.topic.ID, f.indexes)
+		heads, why := o.headsOf(ctx, f.topic.ID, f.indexes)
 		for _, i := range f.indexes {
 			at := id.Partition{Topic: f.topic.ID, Index: i}
-			if f.topic.deleted && isTiered(heads[i], writers) {
+			stored, read := heads[at]
+			switch {
+			case !read && why[i] != nil:
+				o.deps.Unserved.Note(f.topic.Name, at, why[i])
+			case !read || stored.Head.Owner != o.deps.Incarnation: // another agent owns it now
+			case f.topic.deleted && isTiered(stored.Head, writers):
 				o.deps.Set.skip(at)
-				continue
-			}
-			if c, why := o.candidate(f.topic, at, heads[i], err); why != nil {
-				o.deps.Unserved.Note(f.topic.Name, at, why)
-			} else if c != nil {
-				all = append(all, c)
+			default:
+				all = append(all, &candidate{topic: f.topic.Topic, head: stored.Head, p: partition.New(o.deps.Partition, stored, f.topic.settings)})
 			}
 		}
 	}
@@ -37,47 +39,39 @@ func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Jour
 // isTiered reports whether the tier has all of a partition whose topic was deleted before
 // this agent began: no journal is left that its chain names. There is nothing to open
 // it for.
-func isTiered(kv metadata.KV, writers map[id.Incarnation]bool) bool {
-	if kv.Mod == 0 {
-		return false
-	}
-	head, err := metadata.DecodeHead(kv.Value)
-	return err == nil && !slices.ContainsFunc(head.Chain, func(l metadata.Link) bool { return writers[l.Writer] })
+func isTiered(head *metadata.Head, writers map[id.Incarnation]bool) bool {
+	return !slices.ContainsFunc(head.Chain, func(l metadata.Link) bool { return writers[l.Writer] })
 }
 
 // listFrom is how many of a topic's heads are read one by one.
 const listFrom = 4
 
-// headsOf reads some of a topic's heads.
-func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (map[int32]metadata.KV, error) {
-	heads := make(map[int32]metadata.KV, len(indexes))
+// headsOf reads some of a topic's heads. why has, by index, what kept it from reading others;
+// one that isn't there has no reason.
+func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads map[id.Partition]metadata.StoredHead, why map[int32]error) {
+	why = map[int32]error{}
 	if len(indexes) < listFrom {
+		heads = map[id.Partition]metadata.StoredHead{}
 		for _, i := range indexes {
-			kv, err := o.deps.Meta.Get(ctx, metadata.HeadKey(id.Partition{Topic: t, Index: i}))
-			if err != nil {
-				return heads, err
+			at := id.Partition{Topic: t, Index: i}
+			stored, err := metadata.GetHead(ctx, o.deps.Meta, at)
+			if err == nil {
+				heads[at] = stored
+			} else if !errors.Is(err, metadata.ErrNotFound) {
+				why[i] = err
 			}
-			heads[i] = kv
 		}
-		return heads, nil
+		return heads, why
 	}
-	kvs, _, err := o.deps.Meta.List(ctx, metadata.TopicHeads(t))
-	for _, kv := range kvs {
-		if p, err := metadata.ParseHeadKey(kv.Key); err == nil {
-			heads[p.Index] = kv
+	heads, err := metadata.ListHeads(ctx, o.deps.Meta, &t, func(key string, err error) {
+		if p, bad := metadata.ParseOwnerKey(key); bad == nil {
+			why[p.Index] = err
+		}
+	})
+	if err != nil {
+		for _, i := range indexes {
+			why[i] = err
 		}
 	}
-	return heads, err
-}
-
-// candidate makes a partition out of its head; nil if another agent owns it now.
-func (o *Owner) candidate(t *topic, at id.Partition, kv metadata.KV, err error) (*candidate, error) {
-	if kv.Mod == 0 {
-		return nil, err
-	}
-	head, err := metadata.DecodeHead(kv.Value)
-	if err != nil || head.Owner != o.deps.Incarnation {
-		return nil, err
-	}
-	return &candidate{topic: t.Topic, head: head, p: partition.New(at, o.deps.Partition, head, kv.Mod, t.settings)}, nil
+	return heads, why
 }

@@ -44,7 +44,7 @@ func TestSpread(t *testing.T) {
 	var all []*partition.Partition
 	owners := map[id.Partition]cluster.Owner{}
 	for i := range int32(6) {
-		p := partition.New(id.Partition{Index: i}, &partition.Deps{}, &metadata.Head{}, 1, new(partition.Settings))
+		p := partition.New(&partition.Deps{}, metadata.StoredHead{Partition: id.Partition{Index: i}, Head: &metadata.Head{}}, new(partition.Settings))
 		all = append(all, p)
 		owners[p.ID()] = cluster.Owner{Broker: 1}
 	}

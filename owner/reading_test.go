@@ -23,7 +23,7 @@ func TestAdoptionIsGivenUpWithThePartition(t *testing.T) {
 			head := metadata.Head{}
 			head.Give(writer, 9)
 			head.Give(me, 1)
-			w.put(metadata.Put(metadata.HeadKey(at), head.Encode()))
+			w.put(metadata.StoredHead{Partition: at}.Ops(&head)...)
 			w.put(metadata.Put(metadata.TopicKey("t"), topic.Encode()))
 			w.pass(t.Context())
 			if got := <-w.asked; got != j {
@@ -32,7 +32,7 @@ func TestAdoptionIsGivenUpWithThePartition(t *testing.T) {
 			c := w.memory.tries[at].c
 			if lost {
 				head.Give(other, 2)
-				w.put(metadata.Put(metadata.HeadKey(at), head.Encode()))
+				w.put(metadata.StoredHead{Partition: at}.Ops(&head)...)
 				w.pass(t.Context())
 			}
 			w.reading.hand([]*candidate{c}) // as if the peer had answered

@@ -43,7 +43,7 @@ func (s *scene) tries(epoch id.Epoch, err error) {
 	rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalSealed, End: 5}, Mod: 10}
 	j := id.Journal{Writer: 9, Seq: 1}
 	s.journals[j] = rec
-	t := &try{c: &candidate{head: &metadata.Head{Epoch: epoch}, tails: []tail{{j, rec}}}, live: slices.Clone(s.live)}
+	t := &try{c: &candidate{head: &metadata.Head{Ownership: metadata.Ownership{Epoch: epoch}}, tails: []tail{{j, rec}}}, live: slices.Clone(s.live)}
 	if err != nil {
 		t.failed(start)
 	}
@@ -115,7 +115,7 @@ func TestReconcile(t *testing.T) {
 
 // TestPauses: a partition whose tail can't be read is tried again less and less often.
 func TestPauses(t *testing.T) {
-	tr, now := &try{c: &candidate{head: &metadata.Head{Epoch: 5}}}, start
+	tr, now := &try{c: &candidate{head: &metadata.Head{Ownership: metadata.Ownership{Epoch: 5}}}}, start
 	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, adoptPauseMax, adoptPauseMax} {
 		tr.failed(now)
 		if !tr.waits(5, now.Add(want-1), nil, nil) || tr.waits(5, now.Add(want), nil, nil) {
@@ -138,7 +138,7 @@ func TestFindTails(t *testing.T) {
 		journal(7, 1): rec(metadata.JournalSealed, 0), journal(6, 1): rec(metadata.JournalRecovering, 0), journal(5, 1): rec(metadata.JournalOpen, 0),
 	}
 	chain := func(writers ...id.Incarnation) (h *metadata.Head) {
-		h = &metadata.Head{Epoch: id.Epoch(len(writers))}
+		h = &metadata.Head{Ownership: metadata.Ownership{Epoch: id.Epoch(len(writers))}}
 		for i, w := range writers {
 			h.Chain = append(h.Chain, metadata.Link{Writer: w, Epoch: id.Epoch(i + 1)})
 		}

@@ -75,8 +75,8 @@ func (o *Owner) purged(ctx context.Context, t id.Topic) bool {
 		return false
 	}
 	before := o.deps.Seen.Newest()
-	heads, rev, err := o.deps.Meta.List(ctx, metadata.TopicHeads(t))
-	if err != nil || len(heads) > 0 {
+	owners, rev, err := o.deps.Meta.List(ctx, metadata.TopicOwners(t))
+	if err != nil || len(owners) > 0 {
 		return false
 	}
 	return o.deps.Seen.Confirm(before, rev, o.deps.Log, o.deps.Fatal) == nil

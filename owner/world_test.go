@@ -94,7 +94,7 @@ func (w *world) put(ops ...metadata.Op) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixHeads, metadata.PrefixAgents, metadata.PrefixJournals} {
+	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixOwners, metadata.PrefixAgents, metadata.PrefixJournals} {
 		if len(ops[0].Key) > len(prefix) && ops[0].Key[:len(prefix)] == prefix {
 			if err := w.deps.View.Await(w.t.Context(), prefix, rev); err != nil {
 				w.t.Fatal(err)

@@ -43,18 +43,18 @@ func (j *Journal) Trim(ctx context.Context) {
 // neededElsewhere reports whether a partition that Needs doesn't account for may have a part
 // of its tail in this incarnation's journals.
 func (j *Journal) neededElsewhere(ctx context.Context) bool {
-	kvs, _, err := j.deps.Meta.List(ctx, metadata.PrefixHeads)
+	kvs, _, err := j.deps.Meta.List(ctx, metadata.PrefixOwners)
 	if err != nil {
 		return true
 	}
 	for _, kv := range kvs {
-		p, bad := metadata.ParseHeadKey(kv.Key)
-		h, err := metadata.DecodeHead(kv.Value)
+		p, bad := metadata.ParseOwnerKey(kv.Key)
+		own, err := metadata.DecodeOwnership(kv.Value)
 		if bad != nil || err != nil {
 			return true
 		}
-		open := h.Owner == j.deps.Incarnation && j.deps.Partitions.Accounts(p)
-		if !open && slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.deps.Incarnation }) {
+		open := own.Owner == j.deps.Incarnation && j.deps.Partitions.Accounts(p)
+		if !open && slices.ContainsFunc(own.Chain, func(l metadata.Link) bool { return l.Writer == j.deps.Incarnation }) {
 			return true
 		}
 	}

@@ -81,7 +81,7 @@ func (p *Partition) UpdateHead(ctx context.Context, change func(*metadata.Head) 
 // one of this very owner, and that there is a newer to try with.
 func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) error) (again bool, err error) {
 	p.mu.Lock()
-	old, rev, closed := p.mu.log.head, p.mu.log.rev, p.mu.log.closed
+	old, stored, closed := p.mu.log.head, p.mu.log.stored, p.mu.log.closed
 	p.mu.Unlock()
 	if closed != nil {
 		return false, ErrNotOwner
@@ -91,35 +91,31 @@ func (p *Partition) tryCommit(ctx context.Context, change func(*metadata.Head) e
 		return false, err
 	}
 	head.Trim()
-	key := metadata.HeadKey(p.id)
-	guards := []metadata.Guard{{Key: key, Mod: rev}}
+	guards := stored.Guards()
 	if mutate.On(mutate.UnguardedHeads) {
 		guards = nil
 	}
-	now, err := p.deps.Heads.Write(ctx, guards, metadata.Put(key, head.Encode()))
+	now, err := p.deps.Heads.Write(ctx, guards, stored.Ops(head)...)
 	if errors.Is(err, metadata.ErrConflict) {
-		return p.conflict(ctx, key, rev)
+		return p.conflict(ctx, stored.Rev())
 	}
 	if err != nil {
 		return false, fmt.Errorf("store head of %v: %w", p.id, err)
 	}
-	p.committedHead(head, now)
+	p.committedHead(stored.Stored(head, now))
 	return false, nil
 }
 
 // conflict finds out which agent wrote. It may have been this owner itself: a write whose
 // answer was lost, after its caller had given up.
-func (p *Partition) conflict(ctx context.Context, key string, rev metadata.Revision) (again bool, err error) {
-	kv, err := p.deps.Stored.Get(ctx, key)
+func (p *Partition) conflict(ctx context.Context, rev metadata.Revision) (again bool, err error) {
+	stored, err := metadata.GetHead(ctx, p.deps.Stored, p.id)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return false, fmt.Errorf("read head of %v: %w", p.id, err)
 	}
-	if err == nil && kv.Mod > rev {
-		stored, err := metadata.DecodeHead(kv.Value)
-		if err == nil && stored.Owner == p.Head().Owner && stored.Epoch == p.Head().Epoch {
-			p.committedHead(stored, kv.Mod)
-			return true, nil
-		}
+	if err == nil && stored.Rev() > rev && stored.Head.Owner == p.Head().Owner && stored.Head.Epoch == p.Head().Epoch {
+		p.committedHead(stored)
+		return true, nil
 	}
 	p.Close()
 	return false, ErrNotOwner
@@ -137,24 +133,25 @@ func (p *Partition) Confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmPatience)
 	defer cancel()
 	head := p.Head()
-	kv, err := p.deps.Stored.Get(ctx, metadata.HeadKey(p.id))
+	kv, err := p.deps.Stored.Get(ctx, metadata.OwnerKey(p.id))
 	if err != nil {
 		return fmt.Errorf("%v: %w: %w", p.id, ErrNotOwner, err)
 	}
-	stored, err := metadata.DecodeHead(kv.Value)
+	stored, err := metadata.DecodeOwnership(kv.Value)
 	if err != nil || stored.Owner != head.Owner || stored.Epoch != head.Epoch {
 		return fmt.Errorf("%v has another owner: %w", p.id, ErrNotOwner)
 	}
 	return nil
 }
 
-func (p *Partition) committedHead(head *metadata.Head, rev metadata.Revision) {
+func (p *Partition) committedHead(stored metadata.StoredHead) {
+	head := stored.Head
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if was := p.mu.log.head.TieredEnd; head.TieredEnd > was {
 		p.mu.backlog.sub(p.mu.log.tail.sizes(was, head.TieredEnd), p.deps.Clock)
 	}
-	p.mu.log.head, p.mu.log.rev = head, rev
+	p.mu.log.head, p.mu.log.stored = head, stored
 	p.mu.log.start = max(p.mu.log.start, head.LogStart)
 	floors := map[id.Journal]wal.Pos{}
 	p.mu.log.tail.drop(head.TieredEnd, func(j id.Journal, pos wal.Pos) bool {

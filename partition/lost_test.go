@@ -15,14 +15,15 @@ import (
 // needed for them.
 func TestLostOffsets(t *testing.T) {
 	b := newBench(t)
-	head := &metadata.Head{LogStart: 5, TieredEnd: 5, Chain: []metadata.Link{{Writer: 90, Epoch: 0, Start: 0}}}
+	head := &metadata.Head{Ownership: metadata.Ownership{Chain: []metadata.Link{{Writer: 90, Epoch: 0, Start: 0}}}, LogStart: 5, TieredEnd: 5}
 	head.Owner = 90
 	head.Give(b.inc, 1)
-	rev, err := b.heads.Write(t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode()))
+	none := metadata.StoredHead{Partition: part}
+	rev, err := b.heads.Write(t.Context(), none.Guards(), none.Ops(head)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(part, b.deps, head, rev, settings())
+	p := New(b.deps, none.Stored(head, rev), settings())
 	far := int64(100 + math.MaxInt32) // more than one batch can span
 	if err := p.Lost(far, 0); err != nil {
 		t.Fatal(err)

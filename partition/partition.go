@@ -65,14 +65,9 @@ type Local interface {
 	Floor(j id.Journal) wal.Pos
 }
 
-// Heads stores heads (metadata.Writer), and Reader reads them (metadata.Store).
+// Heads stores heads (metadata.Writer).
 type Heads interface {
 	Write(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error)
-}
-
-// Reader reads a key of the metadata store.
-type Reader interface {
-	Get(ctx context.Context, key string) (metadata.KV, error)
 }
 
 // Deps are what partitions of one agent share.
@@ -80,7 +75,7 @@ type Deps struct {
 	Journal Journal
 	Local   Local
 	Heads   Heads
-	Stored  Reader
+	Stored  metadata.Reader
 	Tier    Tier
 	Starts  Starts
 	Clock   Clock
@@ -131,10 +126,11 @@ type Done interface {
 
 // New makes a partition out of the head that names this agent as its owner, not
 // yet serving: Adopt the tail, then Serve.
-func New(p id.Partition, deps *Deps, head *metadata.Head, rev metadata.Revision, s *Settings) *Partition {
+func New(deps *Deps, stored metadata.StoredHead, s *Settings) *Partition {
+	p, head := stored.Partition, stored.Head
 	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
 	n.mu.settings = s
-	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, rev: rev}
+	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, stored: stored}
 	n.mu.watchers = watchers{}
 	n.mu.producers.whole = head.TieredEnd == 0
 	n.commit <- struct{}{}

@@ -93,19 +93,20 @@ func settings() *Settings {
 // take makes the partition the bench's own, adopting what journals hold.
 func (b *bench) take(s *Settings) *Partition {
 	b.t.Helper()
-	head, rev := new(metadata.Head), metadata.Revision(0)
-	if kv, err := b.meta.Get(context.Background(), metadata.HeadKey(part)); err == nil {
-		if head, err = metadata.DecodeHead(kv.Value); err != nil {
-			b.t.Fatal(err)
-		}
-		rev = kv.Mod
+	stored, err := metadata.GetHead(context.Background(), b.meta, part)
+	if errors.Is(err, metadata.ErrNotFound) {
+		stored, err = metadata.StoredHead{Partition: part, Head: new(metadata.Head)}, nil
 	}
-	head.Give(b.inc, 1)
-	rev, err := b.heads.Write(context.Background(), []metadata.Guard{{Key: metadata.HeadKey(part), Mod: rev}}, metadata.Put(metadata.HeadKey(part), head.Encode()))
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	p := New(part, b.deps, head, rev, s)
+	head := *stored.Head
+	head.Give(b.inc, 1)
+	rev, err := b.heads.Write(context.Background(), stored.Guards(), stored.Ops(&head)...)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := New(b.deps, stored.Stored(&head, rev), s)
 	for _, j := range b.store.Journals() {
 		if j == b.w.ID() {
 			continue
@@ -348,8 +349,8 @@ func (s *stalled) release() {
 func TestTheTierRemembersProducers(t *testing.T) {
 	b := newBench(t)
 	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []object.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
-	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
+	head := &metadata.Head{Ownership: metadata.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(head)...); err != nil {
 		t.Fatal(err)
 	}
 	p := b.take(settings())
@@ -375,8 +376,8 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	if r := produce(p, 1, -1, -1, -1); r.err != nil {
 		t.Fatal(r.err)
 	}
-	other := &metadata.Head{Owner: 99, Epoch: 9}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
+	other := metadata.Ownership{Owner: 99, Epoch: 9} // as the controller gives it away
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil })
@@ -386,12 +387,8 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	if r := produce(p, 1, -1, -1, -1); !errors.Is(r.err, ErrNotOwner) {
 		t.Errorf("append afterwards: %+v", r)
 	}
-	kv, err := b.meta.Get(t.Context(), metadata.HeadKey(part))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if h, _ := metadata.DecodeHead(kv.Value); h.Owner != 99 {
-		t.Errorf("the other's head was overwritten: %+v", h)
+	if stored, err := metadata.GetHead(t.Context(), b.meta, part); err != nil || stored.Head.Owner != 99 || stored.Head.LogStart != 0 {
+		t.Errorf("the other's head was overwritten: %+v, %v", stored.Head, err)
 	}
 }
 
@@ -408,8 +405,8 @@ func TestConfirm(t *testing.T) {
 	if err := p.Confirm(unheard); !errors.Is(err, ErrNotOwner) {
 		t.Errorf("without an answer: %v", err)
 	}
-	for _, other := range []metadata.Head{{Owner: 99, Epoch: p.Head().Epoch}, {Owner: p.Head().Owner, Epoch: p.Head().Epoch + 1}} {
-		if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
+	for _, other := range []metadata.Ownership{{Owner: 99, Epoch: p.Head().Epoch}, {Owner: p.Head().Owner, Epoch: p.Head().Epoch + 1}} {
+		if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Confirm(t.Context()); !errors.Is(err, ErrNotOwner) {
@@ -429,8 +426,8 @@ func TestOnlyTheOwnerSaysOutOfOrder(t *testing.T) {
 	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrOutOfOrder) {
 		t.Errorf("the owner: %v", r.err)
 	}
-	other := metadata.Head{Owner: 99, Epoch: p.Head().Epoch + 1}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), other.Encode())); err != nil {
+	other := metadata.Ownership{Owner: 99, Epoch: p.Head().Epoch + 1}
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrNotOwner) || errors.Is(r.err, ErrOutOfOrder) {
@@ -448,7 +445,7 @@ func TestOwnLateWriteIsNoLoss(t *testing.T) {
 	}
 	late := *p.Head()
 	late.TieredEnd = 2
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(part), late.Encode())); err != nil {
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(&late)...); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {

@@ -21,7 +21,7 @@ func TestLostHeadIsNotUploaded(t *testing.T) {
 	if n, oldest := p.PendingBytes(); n == 0 || oldest == 0 {
 		t.Fatalf("%d bytes wait since %d", n, oldest)
 	}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Delete(metadata.HeadKey(part))); err != nil {
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Delete(metadata.HeadKey(part)), metadata.Delete(metadata.OwnerKey(part))); err != nil {
 		t.Fatal(err)
 	}
 	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 1; return nil })

@@ -49,7 +49,7 @@ func (s *scripted) FoundHole(_ *object.HoleError, now time.Time) bool {
 }
 
 func (s *scripted) Get(context.Context, string) (metadata.KV, error) {
-	h := metadata.Head{Owner: s.owner}
+	h := metadata.Ownership{Owner: s.owner}
 	return metadata.KV{Value: h.Encode()}, nil
 }
 
@@ -88,7 +88,7 @@ func TestReadsOfTheTier(t *testing.T) {
 					tier.owner = 7
 				}
 				const now = 1_790_000_000_000
-				p := New(part, &Deps{Tier: tier, Stored: tier, Clock: func() int64 { return now }}, &metadata.Head{TieredEnd: 9}, 1, settings())
+				p := New(&Deps{Tier: tier, Stored: tier, Clock: func() int64 { return now }}, metadata.StoredHead{Partition: part, Head: &metadata.Head{TieredEnd: 9}}, settings())
 				p.Serve()
 				r := Reading{Offset: 3, Limit: 1 << 20, Epoch: id.NoEpoch}
 				d, at, s, err := p.ReadNear(r)

@@ -17,8 +17,8 @@ import (
 // the producers then wrote, each batch of one record.
 func adoptedPartition(b *bench, journal ...object.Producer) *Partition {
 	b.t.Helper()
-	head := &metadata.Head{Owner: 77, TieredEnd: 100, Epoch: 4}
-	if _, err := b.meta.Txn(b.t.Context(), nil, metadata.Put(metadata.HeadKey(part), head.Encode())); err != nil {
+	head := &metadata.Head{Ownership: metadata.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
+	if _, err := b.meta.Txn(b.t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(head)...); err != nil {
 		b.t.Fatal(err)
 	}
 	b.down = true // nothing of this needs the tier

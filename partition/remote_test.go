@@ -48,7 +48,7 @@ func TestTailOverPeers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				broken := errors.New("broken")
 				f := &places{failed: map[id.Journal]error{x.failed: broken}, takes: map[id.Journal]time.Duration{there: x.takes}}
-				p := New(part, &Deps{Local: f, Clock: func() int64 { return 0 }, Remote: func(j id.Journal) bool { return j == there }}, new(metadata.Head), 1, settings())
+				p := New(&Deps{Local: f, Clock: func() int64 { return 0 }, Remote: func(j id.Journal) bool { return j == there }}, metadata.StoredHead{Partition: part, Head: new(metadata.Head)}, settings())
 				for i := range int64(8) {
 					rec := &wal.Record{Partition: part, Base: i, Size: size, ProducerID: -1}
 					if err := p.Adopt(x.order[i/4], rec, wal.Pos(1000*i)); err != nil { // not adjoining

@@ -183,8 +183,8 @@ func TestEpochEndsOverHeadAndTier(t *testing.T) {
 	b := newBench(t)
 	tier := &bucket{epochs: []metadata.EpochStart{{Epoch: 2, Start: 0}, {Epoch: 5, Start: 40}, {Epoch: 7, Start: 90}}}
 	b.deps.Tier = tier
-	head := &metadata.Head{Epoch: 9, TieredEnd: 120, Epochs: []metadata.EpochStart{{Epoch: 7, Start: 90}, {Epoch: 9, Start: 110}}}
-	p := New(part, b.deps, head, 1, settings())
+	head := &metadata.Head{Ownership: metadata.Ownership{Epoch: 9}, TieredEnd: 120, Epochs: []metadata.EpochStart{{Epoch: 7, Start: 90}, {Epoch: 9, Start: 110}}}
+	p := New(b.deps, metadata.StoredHead{Partition: part, Head: head}, settings())
 	p.Serve()
 	for _, x := range []struct {
 		e, found id.Epoch

@@ -163,28 +163,24 @@ func readHeads(ctx context.Context, meta metadata.Store, topic string, partition
 	if err != nil {
 		return nil, err
 	}
-	kvs, _, err := meta.List(ctx, metadata.TopicHeads(t.ID))
+	var bad error
+	stored, err := metadata.ListHeads(ctx, meta, &t.ID, func(key string, err error) {
+		p, unknown := metadata.ParseOwnerKey(key)
+		if unknown != nil || len(partitions) == 0 || slices.Contains(partitions, p.Index) {
+			bad = fmt.Errorf("%s: %w", key, err)
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list heads of topic %s: %w", topic, err)
 	}
-	wanted := map[int32]bool{}
-	for _, p := range partitions {
-		wanted[p] = true
+	if bad != nil {
+		return nil, bad
 	}
 	heads := []headDump{}
-	for _, kv := range kvs {
-		p, err := metadata.ParseHeadKey(kv.Key)
-		if err != nil {
-			return nil, err
+	for p, s := range stored {
+		if len(partitions) == 0 || slices.Contains(partitions, p.Index) {
+			heads = append(heads, dumpHead(topic, &s))
 		}
-		if len(wanted) > 0 && !wanted[p.Index] {
-			continue
-		}
-		h, err := metadata.DecodeHead(kv.Value)
-		if err != nil {
-			return nil, fmt.Errorf("partition %d: %w", p.Index, err)
-		}
-		heads = append(heads, dumpHead(topic, p.Index, kv, h))
 	}
 	slices.SortFunc(heads, func(a, b headDump) int { return cmp.Compare(a.Partition, b.Partition) })
 	if len(heads) == 0 {
@@ -193,8 +189,9 @@ func readHeads(ctx context.Context, meta metadata.Store, topic string, partition
 	return heads, nil
 }
 
-func dumpHead(topic string, partition int32, kv metadata.KV, h *metadata.Head) headDump {
-	d := headDump{Topic: topic, Partition: partition, Revision: int64(kv.Mod), Broker: int32(h.Broker), Owner: uint64(h.Owner), Epoch: int32(h.Epoch),
+func dumpHead(topic string, s *metadata.StoredHead) headDump {
+	h := s.Head
+	d := headDump{Topic: topic, Partition: s.Partition.Index, Revision: int64(s.Rev()), Broker: int32(h.Broker), Owner: uint64(h.Owner), Epoch: int32(h.Epoch),
 		LogStart: h.LogStart, TieredEnd: h.TieredEnd, TieredBytes: h.TieredBytes(), Chain: []chainLink{}, Epochs: []epochLink{}, Slices: []sliceDump{}}
 	for _, l := range h.Chain {
 		d.Chain = append(d.Chain, chainLink{uint64(l.Writer), int32(l.Epoch), l.Start})

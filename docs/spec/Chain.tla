@@ -26,8 +26,10 @@ CONSTANTS
     Break       \* names of rules that are off
 
 VARIABLES
-    head,       \* etcd: owner, epoch, chain of [writer, epoch], slices that it names in the bucket, end
-                \* of the tier, start: the last offset that retention gave up
+    head,       \* etcd, one key: owner, epoch, chain of [writer, epoch]; another key: slices that it names
+                \* in the bucket, end of the tier, start: the last offset that retention gave up.
+                \* A write compares the first key and changes either or both; a read is of one key
+    known,      \* [incarnation -> what it has read of the head to adopt it; <<>>: nothing]
     state,      \* [incarnation -> its journals are "none", "open" or "sealed"]
     log,        \* [incarnation -> sequence of [epoch, offset]]: the partition's records in its journals
     committed,  \* [incarnation -> how many of log are committed, as it knows]
@@ -44,7 +46,7 @@ VARIABLES
     shown       \* {<<offset, content>>} shown by heirs
 
 tier == <<edits, rewritten, gone>>
-vars == <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, gone, acked, shown>>
+vars == <<head, known, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, gone, acked, shown>>
 Broken(rule) == rule \in Break
 All == 1..Agents
 Tiered == head.end
@@ -62,6 +64,7 @@ Init ==
     /\ committed = [i \in All |-> 0] /\ end = committed /\ trimmed = committed /\ object = committed
     /\ epoch = [i \in All |-> IF i = 1 THEN 1 ELSE 0]
     /\ view = [i \in All |-> <<>>]
+    /\ known = [i \in All |-> <<>>]
     /\ quiet = {} /\ acked = {} /\ shown = {} /\ edits = {} /\ rewritten = 0 /\ gone = {}
 
 (***************************************************************************)
@@ -71,27 +74,28 @@ Init ==
 \* How far a journal's entries count.
 Until(w) == IF Broken("ignore the end") THEN Len(log[w])
             ELSE IF state[w] = "sealed" THEN end[w] ELSE committed[w]
-Range(link) ==
+Range(link, tiered) ==
     LET w == link.writer
-        counts(r) == r.offset > Tiered /\ (r.epoch = link.epoch \/ Broken("ignore the epochs"))
+        counts(r) == r.offset > tiered /\ (r.epoch = link.epoch \/ Broken("ignore the epochs"))
     IN  SelectSeq(SubSeq(log[w], trimmed[w] + 1, Until(w)), counts)
 Content(w, r) == [offset |-> r.offset, by |-> <<w, r.epoch>>]
 
-RECURSIVE Follow(_)
-Follow(chain) ==
+RECURSIVE Follow(_, _)
+Follow(chain, tiered) ==
     IF chain = <<>> THEN <<>>
     ELSE LET link == Head(chain)
-             range == Range(link)
-         IN  [k \in 1..Len(range) |-> Content(link.writer, range[k])] \o Follow(SubSeq(chain, 2, Len(chain)))
+             range == Range(link, tiered)
+         IN  [k \in 1..Len(range) |-> Content(link.writer, range[k])] \o Follow(SubSeq(chain, 2, Len(chain)), tiered)
 By(tail) == [k \in 1..Len(tail) |-> tail[k].by]
 Dense(tail) == \A k \in 1..Len(tail) : tail[k].offset = Tiered + k
 
 \* What the partition is, as etcd, the bucket and the journals have it: {<<offset, content>>}.
-History == Held(head.slices) \cup {<<r.offset, r.by>> : r \in {Follow(head.chain)[k] : k \in 1..Len(Follow(head.chain))}}
+Journaled == Follow(head.chain, Tiered)
+History == Held(head.slices) \cup {<<r.offset, r.by>> : r \in {Journaled[k] : k \in 1..Len(Journaled)}}
 
 \* The tier by offset, for its next owner. What retention gave up is <<>>.
-Contents == [o \in 1..Tiered |->
-    IF \E p \in Held(head.slices) : p[1] = o THEN (CHOOSE p \in Held(head.slices) : p[1] = o)[2] ELSE <<>>]
+Contents(slices, tiered) == [o \in 1..tiered |->
+    IF \E p \in Held(slices) : p[1] = o THEN (CHOOSE p \in Held(slices) : p[1] = o)[2] ELSE <<>>]
 Pairs(contents) == {<<o, contents[o]>> : o \in {o \in 1..Len(contents) : contents[o] # <<>>}}
 
 (***************************************************************************)
@@ -101,13 +105,13 @@ Pairs(contents) == {<<o, contents[o]>> : o \in {o \in 1..Len(contents) : content
 Open(i) ==
     /\ state[i] = "none"
     /\ state' = [state EXCEPT ![i] = "open"]
-    /\ UNCHANGED <<head, log, committed, end, trimmed, epoch, view, quiet, object, tier, acked, shown>>
+    /\ UNCHANGED <<known, head, log, committed, end, trimmed, epoch, view, quiet, object, tier, acked, shown>>
 
 Append1(i) ==
     /\ epoch[i] > 0 /\ i \notin quiet /\ state[i] # "none" /\ Len(view[i]) < Records
     /\ log' = [log EXCEPT ![i] = Append(@, [epoch |-> epoch[i], offset |-> Len(view[i]) + 1])]
     /\ view' = [view EXCEPT ![i] = Append(@, <<i, epoch[i]>>)]
-    /\ UNCHANGED <<head, state, committed, end, trimmed, epoch, quiet, object, tier, acked, shown>>
+    /\ UNCHANGED <<known, head, state, committed, end, trimmed, epoch, quiet, object, tier, acked, shown>>
 
 \* Also late: an answer that was under way when the journal was sealed.
 Commit(i) ==
@@ -116,7 +120,7 @@ Commit(i) ==
     IN  /\ n <= Len(log[i]) /\ (state[i] = "open" \/ n <= end[i])
         /\ committed' = [committed EXCEPT ![i] = n]
         /\ acked' = acked \cup {<<r.offset, <<i, r.epoch>>>>}
-        /\ UNCHANGED <<head, state, log, end, trimmed, epoch, view, quiet, object, tier, shown>>
+        /\ UNCHANGED <<known, head, state, log, end, trimmed, epoch, view, quiet, object, tier, shown>>
 
 Uploaded(i, to) == <<"upload", i, epoch[i], to>>
 HighWatermark(i) == Len(view[i]) - (Len(log[i]) - committed[i])
@@ -129,7 +133,7 @@ Recover(i) ==
     /\ state[i] = "open"
     /\ state' = [state EXCEPT ![i] = "sealed"]
     /\ \E n \in committed[i]..Len(log[i]) : end' = [end EXCEPT ![i] = n]
-    /\ UNCHANGED <<head, log, committed, trimmed, epoch, view, quiet, object, tier, acked, shown>>
+    /\ UNCHANGED <<known, head, log, committed, trimmed, epoch, view, quiet, object, tier, acked, shown>>
 
 \* What an incarnation has in the bucket that no head names. The collector spares it as long
 \* as that is the owner.
@@ -146,19 +150,33 @@ Assign(i) ==
     /\ state[i] # "none" \/ Broken("assign before a journal")
     /\ head' = Given(i)
     /\ gone' = gone \cup Pending(head.owner)
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
+    /\ UNCHANGED <<known, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
+
+\* An owner reads the key that names it, and then, in another step, what the tier has. In
+\* between anything may happen: it may have lost the partition, and others may have uploaded.
+Learn(i) ==
+    /\ known[i] = <<>>
+    /\ (head.owner = i /\ epoch[i] # head.epoch) \/ (Broken("tier before owner") /\ head.owner # i)
+    /\ known' = [known EXCEPT ![i] = <<head>>]
+    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, tier, acked, shown>>
 
 Adopt(i) ==
-    LET chain == IF Broken("last link only") 
-                 THEN SelectSeq(head.chain, LAMBDA link : link.epoch = head.epoch - 1)
-                 ELSE head.chain
-        tail == Follow(chain)
-    IN  /\ head.owner = i /\ epoch[i] # head.epoch /\ Len(head.chain) > 0
-        /\ epoch' = [epoch EXCEPT ![i] = head.epoch]
-        /\ view' = [view EXCEPT ![i] = Contents \o By(tail)]
-        /\ shown' = shown \cup Pairs(view'[i])
-        /\ quiet' = quiet \ {i}
-        /\ object' = [object EXCEPT ![i] = 0]   \* an upload of an earlier epoch can't commit any more
+    LET other == known[i][1]
+        owned == IF Broken("tier before owner") THEN head ELSE other
+        tiered == IF Broken("tier before owner") THEN other ELSE head
+        chain == IF Broken("last link only")
+                 THEN SelectSeq(owned.chain, LAMBDA link : link.epoch = owned.epoch - 1)
+                 ELSE owned.chain
+        tail == Follow(chain, tiered.end)
+    IN  /\ known[i] # <<>> /\ Len(owned.chain) > 0
+        /\ known' = [known EXCEPT ![i] = <<>>]
+        /\ IF owned.owner = i /\ epoch[i] < owned.epoch
+           THEN /\ epoch' = [epoch EXCEPT ![i] = owned.epoch]
+                /\ view' = [view EXCEPT ![i] = Contents(tiered.slices, tiered.end) \o By(tail)]
+                /\ shown' = shown \cup Pairs(view'[i])
+                /\ quiet' = quiet \ {i}
+                /\ object' = [object EXCEPT ![i] = 0]   \* an upload of an earlier epoch can't commit any more
+           ELSE UNCHANGED <<epoch, view, shown, quiet, object>>
         /\ UNCHANGED <<head, state, log, committed, end, trimmed, tier, acked>>
 
 (***************************************************************************)
@@ -169,7 +187,7 @@ Put(i) ==
     LET to == IF Broken("upload uncommitted") THEN Len(view[i]) ELSE HighWatermark(i)
     IN  /\ epoch[i] > 0 /\ object[i] = 0 /\ to > Tiered
         /\ object' = [object EXCEPT ![i] = to]
-        /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
+        /\ UNCHANGED <<known, head, state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
 
 \* Links before the owner's go once the tier has all of them.
 Pruned(chain, tiered) ==
@@ -189,7 +207,7 @@ CommitHead(i) ==
        THEN head' = [owner |-> i, epoch |-> epoch[i], slices |-> <<Slice(i, 1)>>, end |-> object[i], start |-> head.start,
                      chain |-> <<[writer |-> i, epoch |-> epoch[i]]>>]
        ELSE head' = head
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
+    /\ UNCHANGED <<known, state, log, committed, end, trimmed, epoch, view, quiet, tier, acked, shown>>
 
 Trim(w) ==
     LET n == trimmed[w] + 1
@@ -197,7 +215,7 @@ Trim(w) ==
     IN  /\ n <= Len(log[w])
         /\ offset <= Tiered \/ (Broken("trim before commit") /\ \E i \in All : offset <= object[i])
         /\ trimmed' = [trimmed EXCEPT ![w] = n]
-        /\ UNCHANGED <<head, state, log, committed, end, epoch, view, quiet, object, tier, acked, shown>>
+        /\ UNCHANGED <<known, head, state, log, committed, end, epoch, view, quiet, object, tier, acked, shown>>
 
 (***************************************************************************)
 (* What else changes the tier. What a head stops to name is gone at once:  *)
@@ -210,7 +228,7 @@ Cut(i, to) ==
     IN  /\ head.owner = i /\ epoch[i] = head.epoch /\ to > head.start /\ to <= Tiered
         /\ head' = [head EXCEPT !.slices = kept, !.start = to]
         /\ gone' = gone \cup (Named(head.slices) \ Named(kept))
-        /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
+        /\ UNCHANGED <<known, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
 
 \* A rewriter reads some slices and puts one object in their place, which takes long: all
 \* else goes on meanwhile.
@@ -219,7 +237,7 @@ Rewrite(i, a, b) ==
     /\ rewritten' = rewritten + 1
     /\ edits' = edits \cup {[by |-> i, epoch |-> epoch[i], n |-> rewritten', was |-> SubSeq(head.slices, a, b), seen |-> head.end,
                               head |-> IF Broken("write back what was read") THEN head ELSE <<>>]}
-    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, gone, acked, shown>>
+    /\ UNCHANGED <<known, head, state, log, committed, end, trimmed, epoch, view, quiet, object, gone, acked, shown>>
 
 RECURSIVE Joined(_)
 Joined(slices) == IF slices = <<>> THEN <<>> ELSE Head(slices).by \o Joined(Tail(slices))
@@ -250,7 +268,7 @@ CommitRewrite(e) ==
            THEN head' = [head EXCEPT !.slices = Covered(@, new)]
            ELSE head' = head
         /\ gone' = gone \cup ((Named(head.slices) \cup {new.object}) \ Named(head'.slices))
-        /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, rewritten, acked, shown>>
+        /\ UNCHANGED <<known, state, log, committed, end, trimmed, epoch, view, quiet, object, rewritten, acked, shown>>
 
 (***************************************************************************)
 (* Moving on purpose: flush, then flip. Nobody needs to be dead.           *)
@@ -259,7 +277,7 @@ CommitRewrite(e) ==
 Pause(i) ==
     /\ head.owner = i /\ epoch[i] = head.epoch /\ i \notin quiet
     /\ quiet' = quiet \cup {i}
-    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
+    /\ UNCHANGED <<known, head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
 
 Flip(i, k) ==
     /\ i \in quiet /\ head.owner = i /\ epoch[i] = head.epoch /\ i # k /\ head.epoch < Epochs
@@ -268,7 +286,7 @@ Flip(i, k) ==
     /\ state[k] # "none"
     /\ head' = [Given(k) EXCEPT !.chain = <<[writer |-> k, epoch |-> head.epoch + 1]>>]
     /\ gone' = gone \cup Pending(i)
-    /\ UNCHANGED <<state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
+    /\ UNCHANGED <<known, state, log, committed, end, trimmed, epoch, view, quiet, object, edits, rewritten, acked, shown>>
 
 \* An answer of etcd that didn't come is no "no". The owner goes on only when it
 \* has read that it still is the owner, at a revision after which the flip can't
@@ -276,11 +294,11 @@ Flip(i, k) ==
 Resume(i) ==
     /\ Broken("resume without an answer") /\ i \in quiet
     /\ quiet' = quiet \ {i}
-    /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
+    /\ UNCHANGED <<known, head, state, log, committed, end, trimmed, epoch, view, object, tier, acked, shown>>
 
 Next ==
     \E i \in All :
-        \/ Open(i) \/ Append1(i) \/ Commit(i) \/ Recover(i) \/ Assign(i) \/ Adopt(i)
+        \/ Open(i) \/ Append1(i) \/ Commit(i) \/ Recover(i) \/ Assign(i) \/ Learn(i) \/ Adopt(i)
         \/ Put(i) \/ CommitHead(i) \/ Trim(i) \/ Pause(i) \/ Resume(i)
         \/ \E k \in All : Flip(i, k)
         \/ \E to \in 1..Cuts : Cut(i, to)
@@ -296,7 +314,7 @@ Spec == Init /\ [][Next]_vars
 AckedIsKept == Above(acked, head.start) \subseteq History
 NoTakeBacks == Above(shown, head.start) \subseteq History
 OneHistory ==
-    /\ Dense(Follow(head.chain))
+    /\ Dense(Journaled)
     /\ \A k \in 1..(Len(head.slices) - 1) : head.slices[k + 1].first = Last(head.slices[k]) + 1
     /\ Tiered > head.start => /\ head.slices # <<>>
                               /\ head.slices[1].first <= head.start + 1 /\ Last(head.slices[Len(head.slices)]) = Tiered

@@ -56,7 +56,7 @@ func (c *Collector) newProof(ctx context.Context) (*proof, error) {
 	for _, kv := range kvs {
 		d, err := metadata.DecodeDeletedTopic(kv.Value)
 		if err != nil {
-			c.doubt(kv, err) // what is there of this topic stays
+			c.doubt(kv.Key, kv.Mod, err) // what is there of this topic stays
 			continue
 		}
 		pr.deleted[d.Topic.ID] = deletedTopic{d, kv.Mod, d.Purged || time.Since(d.Deleted) >= c.cfg.UndeleteWindow}
@@ -170,15 +170,15 @@ var errUndecodable = errors.New("it can't be decoded")
 
 // doubt logs, once for each state of it, that a key of the metadata store isn't what
 // it should be.
-func (c *Collector) doubt(kv metadata.KV, err error) {
-	if c.doubted[kv.Key] == kv.Mod {
+func (c *Collector) doubt(key string, mod metadata.Revision, err error) {
+	if c.doubted[key] == mod {
 		return
 	}
 	if len(c.doubted) >= maxDoubted {
 		clear(c.doubted)
 	}
-	c.doubted[kv.Key] = kv.Mod
-	c.deps.Log.Error("a key can't be decoded, so nothing of what it is about is collected", "key", kv.Key, "err", err)
+	c.doubted[key] = mod
+	c.deps.Log.Error("a key can't be decoded, so nothing of what it is about is collected", "key", key, "err", err)
 }
 
 // maxDoubted bounds the keys that are remembered as said.
@@ -188,15 +188,15 @@ func (pr *proof) head(ctx context.Context, p id.Partition) (*metadata.Head, erro
 	if h, known := pr.heads[p]; known {
 		return h, nil
 	}
-	kv, err := pr.c.deps.Meta.Get(ctx, metadata.HeadKey(p))
-	var h *metadata.Head
-	if err == nil {
-		if h, err = metadata.DecodeHead(kv.Value); err != nil {
-			pr.c.doubt(kv, err)
-			err = fmt.Errorf("%w: %w", errUndecodable, err)
-		}
-	} else if errors.Is(err, metadata.ErrNotFound) {
-		err = nil
+	stored, err := metadata.GetHead(ctx, pr.c.deps.Meta, p)
+	h := stored.Head
+	var undecodable *metadata.ValueError
+	switch {
+	case errors.Is(err, metadata.ErrNotFound):
+		h, err = nil, nil
+	case errors.As(err, &undecodable):
+		pr.c.doubt(metadata.HeadKey(p), stored.Rev(), err)
+		err = fmt.Errorf("%w: %w", errUndecodable, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("head of %v: %w", p, err)

@@ -119,6 +119,7 @@ func TestUndecodableKeysStopNothing(t *testing.T) {
 	w := newWorld(t, testConfig())
 	lost, gone := id.Partition{Topic: id.Topic{5}}, id.Partition{Topic: id.Topic{6}}
 	w.putKey(metadata.DeletedKey(id.Topic{4}), []byte{77})
+	w.putKey(metadata.OwnerKey(lost), metadata.Ownership{Owner: 1}.Encode())
 	w.putKey(metadata.HeadKey(lost), []byte{77})
 	w.deletedTopic(gone.Topic)
 	keep := w.orphan(metadata.Object{Writer: 3, Seq: 1}, lost, false)

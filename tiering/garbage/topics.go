@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -30,8 +31,8 @@ func (c *Collector) purge(ctx context.Context, pr *proof) error {
 // so before the first goes: if the topic is had back at the same time, one of both
 // fails, and it is never had back in part. mod is the record's revision then.
 func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTopic) (mod metadata.Revision, err error) {
-	heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
-	if err != nil || len(heads) == 0 {
+	keys, err := c.headKeys(ctx, topic)
+	if err != nil || len(keys) == 0 {
 		return d.mod, err
 	}
 	guard := metadata.Guard{Key: metadata.DeletedKey(topic), Mod: d.mod}
@@ -43,19 +44,32 @@ func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTop
 		}
 		guard.Mod = rev
 	}
-	for len(heads) > 0 {
-		n := min(len(heads), metadata.MaxTxnOps)
-		ops := make([]metadata.Op, n)
+	for some := range slices.Chunk(keys, metadata.MaxTxnOps) {
+		ops := make([]metadata.Op, len(some))
 		for i := range ops {
-			ops[i] = metadata.Delete(heads[i].Key)
+			ops[i] = metadata.Delete(some[i])
 		}
 		if _, err := c.deps.Meta.Txn(ctx, []metadata.Guard{guard}, ops...); err != nil {
 			return guard.Mod, err
 		}
-		heads = heads[n:]
 	}
 	c.deps.Log.Info("heads of a deleted topic removed; its objects follow", "topic", topic)
 	return guard.Mod, nil
+}
+
+// headKeys lists the keys of a topic's heads. The ownerships are the last: without them a
+// partition counts as new.
+func (c *Collector) headKeys(ctx context.Context, topic id.Topic) (keys []string, err error) {
+	for _, prefix := range []string{metadata.TopicHeads(topic), metadata.TopicOwners(topic)} {
+		kvs, _, err := c.deps.Meta.List(ctx, prefix)
+		if err != nil {
+			return nil, err
+		}
+		for _, kv := range kvs {
+			keys = append(keys, kv.Key)
+		}
+	}
+	return keys, nil
 }
 
 // headless lists the deleted topics that have no heads any more.
@@ -65,11 +79,11 @@ func (c *Collector) headless(ctx context.Context, pr *proof) (map[id.Topic]bool,
 		if !d.over {
 			continue
 		}
-		heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
+		keys, err := c.headKeys(ctx, topic)
 		if err != nil {
 			return nil, fmt.Errorf("heads of deleted topic %q: %w", d.Name, err)
 		}
-		if len(heads) == 0 {
+		if len(keys) == 0 {
 			found[topic] = true
 		}
 	}

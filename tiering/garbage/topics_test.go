@@ -22,7 +22,7 @@ func TestPurgeIsAnnounced(t *testing.T) {
 	handle := w.Meta.Open()
 	for i := range int32(partitions) {
 		at := id.Partition{Topic: topic.ID, Index: i}
-		if _, err := handle.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(at), (&metadata.Head{Owner: 1, Epoch: 1}).Encode())); err != nil {
+		if _, err := handle.Txn(t.Context(), nil, metadata.StoredHead{Partition: at}.Ops(&metadata.Head{Ownership: metadata.Ownership{Owner: 1, Epoch: 1}})...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -32,16 +32,16 @@ func TestPurgeIsAnnounced(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := func() int {
-		heads, _, err := handle.List(t.Context(), metadata.TopicHeads(topic.ID))
+		keys, err := w.collector(eager()).headKeys(t.Context(), topic.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(heads)
+		return len(keys)
 	}
 	c := w.collector(eager())
 	c.deps.Meta = &failing{c.deps.Meta, 2} // the announcement, the first heads, and no more
-	if err := c.Pass(t.Context()); err == nil || left() != partitions-metadata.MaxTxnOps {
-		t.Fatalf("%v, %d heads are left", err, left())
+	if err := c.Pass(t.Context()); err == nil || left() != 2*partitions-metadata.MaxTxnOps {
+		t.Fatalf("%v, %d keys are left", err, left())
 	}
 	kv, err := handle.Get(t.Context(), key)
 	if err != nil {
@@ -54,7 +54,7 @@ func TestPurgeIsAnnounced(t *testing.T) {
 	longer.UndeleteWindow = 2 * time.Hour
 	w.collect(w.collector(longer))
 	if n := left(); n != 0 {
-		t.Errorf("%d heads are left", n)
+		t.Errorf("%d keys are left", n)
 	}
 }
 
@@ -104,6 +104,9 @@ func TestTopicDeletion(t *testing.T) {
 	w.collect(c)
 	if _, err := handle.Get(t.Context(), metadata.HeadKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("the head of the deleted topic: %v", err)
+	}
+	if _, err := handle.Get(t.Context(), metadata.OwnerKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
+		t.Errorf("the ownership of the deleted topic: %v", err)
 	}
 	want := w.named()
 	for _, key := range w.ObjectsIn("") {

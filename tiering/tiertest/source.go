@@ -26,7 +26,7 @@ type Source struct {
 	Mu struct {
 		sync.Mutex
 		Head      *metadata.Head
-		Rev       metadata.Revision
+		Stored    metadata.StoredHead
 		Next      int64
 		Batches   []object.Batch // all ever produced
 		Data      [][]byte
@@ -47,13 +47,14 @@ func NewSource(t testing.TB, heads *metadata.Writer, p id.Partition, owner id.In
 	s := &Source{ID: p, heads: heads, owner: owner, commits: make(chan struct{}, 1)}
 	s.commits <- struct{}{}
 	s.Mu.Next = start
-	h := &metadata.Head{Owner: owner, Broker: 1, LogStart: start, TieredEnd: start, Chain: []metadata.Link{{Writer: owner, Start: start}},
-		Epochs: []metadata.EpochStart{{Epoch: 0, Start: start}}}
-	rev, err := heads.Write(t.Context(), []metadata.Guard{{Key: metadata.HeadKey(p)}}, metadata.Put(metadata.HeadKey(p), h.Encode()))
+	h := &metadata.Head{Ownership: metadata.Ownership{Owner: owner, Broker: 1, Chain: []metadata.Link{{Writer: owner, Start: start}}},
+		LogStart: start, TieredEnd: start, Epochs: []metadata.EpochStart{{Epoch: 0, Start: start}}}
+	none := metadata.StoredHead{Partition: p}
+	rev, err := heads.Write(t.Context(), none.Guards(), none.Ops(h)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Mu.Head, s.Mu.Rev = h, rev
+	s.Mu.Head, s.Mu.Stored = h, none.Stored(h, rev)
 	return s
 }
 
@@ -157,7 +158,9 @@ func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) err
 	}
 	s.Mu.Lock()
 	h, err := metadata.DecodeHead(s.Mu.Head.Encode())
-	rev := s.Mu.Rev
+	h.Ownership = s.Mu.Head.Ownership
+	h.Chain = slices.Clone(h.Chain)
+	stored := s.Mu.Stored
 	s.Mu.Unlock()
 	if err != nil {
 		return err
@@ -165,8 +168,7 @@ func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) err
 	if err := change(h); err != nil {
 		return err
 	}
-	key := metadata.HeadKey(s.ID)
-	rev, err = s.heads.Write(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, h.Encode()))
+	rev, err := s.heads.Write(ctx, stored.Guards(), stored.Ops(h)...)
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	if errors.Is(err, metadata.ErrConflict) {
@@ -176,7 +178,7 @@ func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) err
 	if err != nil {
 		return err
 	}
-	s.Mu.Head, s.Mu.Rev = h, rev
+	s.Mu.Head, s.Mu.Stored = h, stored.Stored(h, rev)
 	if s.Mu.oldest = 0; s.untiered(0) < len(s.Mu.Batches) {
 		s.Mu.oldest = 1
 	}

@@ -79,8 +79,8 @@ func TestNothingContinuesWhatWasNotCommitted(t *testing.T) {
 		if a, b := sources[0].Loaded(), sources[1].Loaded(); a != 3 || b != 2 {
 			t.Fatalf("%d and %d batches are loaded", a, b)
 		}
-		thief := metadata.Head{Owner: 99, Epoch: 1}
-		if _, err := w.Heads.Write(t.Context(), nil, metadata.Put(metadata.HeadKey(sources[0].ID), thief.Encode())); err != nil {
+		thief := metadata.Head{Ownership: metadata.Ownership{Owner: 99, Epoch: 1}}
+		if _, err := w.Heads.Write(t.Context(), nil, metadata.StoredHead{Partition: sources[0].ID}.Ops(&thief)...); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)

@@ -156,19 +156,17 @@ func TestCrashBetweenSteps(t *testing.T) {
 			w.Cancel()
 			w.Inject(nil)
 			// The next incarnation owns the partition and has the journal's tail.
-			kv, err := w.Meta.Open().Get(t.Context(), metadata.HeadKey(s.ID))
+			stored, err := metadata.GetHead(t.Context(), w.Meta.Open(), s.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
-			h, err := metadata.DecodeHead(kv.Value)
-			if err != nil {
-				t.Fatal(err)
-			}
+			h := *stored.Head
 			h.Owner = 8
-			s.Mu.Head = h
-			if s.Mu.Rev, err = w.Heads.Write(t.Context(), nil, metadata.Put(metadata.HeadKey(s.ID), h.Encode())); err != nil {
+			rev, err := w.Heads.Write(t.Context(), stored.Guards(), stored.Ops(&h)...)
+			if err != nil {
 				t.Fatal(err)
 			}
+			s.Mu.Head, s.Mu.Stored = &h, stored.Stored(&h, rev)
 			w.CheckHistory(s, 0, 1000)
 			s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 100, 1), 1, w.Now.Millis())
 			next := New(DefaultConfig(), Deps{Store: w.Store, Pages: w.reader, IDs: manifest.NewObjectIDs(8, metadata.FirstTimed), Sources: tiertest.List[Source](w.World),

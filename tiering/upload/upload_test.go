@@ -97,8 +97,8 @@ func TestNotOwner(t *testing.T) {
 	for i := range 3 {
 		w.Source(1, int32(i)).Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.Now.Millis())
 	}
-	thief := metadata.Head{Owner: 99, Epoch: 1}
-	if _, err := w.Heads.Write(t.Context(), nil, metadata.Put(metadata.HeadKey(w.Sources[1].ID), thief.Encode())); err != nil {
+	thief := metadata.Head{Ownership: metadata.Ownership{Owner: 99, Epoch: 1}}
+	if _, err := w.Heads.Write(t.Context(), nil, metadata.StoredHead{Partition: w.Sources[1].ID}.Ops(&thief)...); err != nil {
 		t.Fatal(err)
 	}
 	w.Flush()
