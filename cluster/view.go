@@ -31,7 +31,7 @@ type View struct {
 		members    *table[id.Broker, metadata.Member]
 		topics     *table[string, *Topic]
 		deleted    *table[id.Topic, metadata.DeletedTopic]
-		owners     *table[id.Partition, Owner]
+		owners     *table[id.Partition, metadata.StoredOwnership]
 		moves      *table[id.Partition, Move]
 		drained    *table[id.Broker, bool]
 		loads      *table[id.Broker, metadata.Load]
@@ -67,7 +67,7 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	m.topics.changed = m.byID.changed
 	m.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
 	m.owners = newTable(metadata.ParseOwnerKey, decodeOwner)
-	m.owners.silent = func(before, now Owner) bool { return before == now } // its chain is the owner's matter
+	m.owners.silent = func(before, now metadata.StoredOwnership) bool { return ownerOf(before) == ownerOf(now) } // its chain is the owner's matter
 	m.moves = newTable(metadata.ParseMoveKey, decodeMove)
 	m.drained = newTable(metadata.ParseDrainKey, decodeDrained)
 	m.loads = newTable(metadata.ParseLoadKey, plain[id.Broker](metadata.DecodeLoad))

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"sync"
 
@@ -24,7 +22,7 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 	if len(orphans) == 0 {
 		return
 	}
-	stored, err := c.ownerships(ctx, orphans)
+	orphans, err := c.unwritten(ctx, orphans)
 	if err != nil {
 		if ctx.Err() == nil {
 			c.log.Warn("partition assignment deferred", "err", err)
@@ -41,7 +39,7 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			done, err := c.give(ctx, o, stored[o.partition], heirs[i])
+			done, err := c.give(ctx, o, heirs[i])
 			mu.Lock()
 			defer mu.Unlock()
 			if done {
@@ -135,49 +133,44 @@ func (p *picture) keepers() map[id.Incarnation][]cluster.Live {
 	return out
 }
 
-// ownerships reads those of orphans; what has none is new.
-func (c *Controller) ownerships(ctx context.Context, orphans []orphan) (map[id.Partition]metadata.KV, error) {
-	wanted := map[id.Topic]bool{}
+// unwritten leaves out the orphans that no one ever owned although there is data of them.
+// They were in use by an agent of an earlier build while the cluster was converted.
+func (c *Controller) unwritten(ctx context.Context, orphans []orphan) ([]orphan, error) {
+	fresh := map[id.Topic]bool{}
 	for _, o := range orphans {
-		if o.last.Incarnation != 0 {
-			wanted[o.partition.Topic] = true
+		if o.last.Incarnation == 0 {
+			fresh[o.partition.Topic] = true
 		}
 	}
-	found := map[id.Partition]metadata.KV{}
-	for _, t := range slices.SortedFunc(maps.Keys(wanted), func(a, b id.Topic) int { return slices.Compare(a[:], b[:]) }) {
-		kvs, _, err := c.deps.Store.List(ctx, metadata.TopicOwners(t))
+	written := map[string]bool{}
+	for t := range fresh {
+		kvs, _, err := c.deps.Store.List(ctx, metadata.TopicHeads(t))
 		if err != nil {
 			return nil, err
 		}
 		for _, kv := range kvs {
-			if p, err := metadata.ParseOwnerKey(kv.Key); err == nil {
-				found[p] = kv
-			}
+			written[kv.Key] = true
 		}
 	}
-	return found, nil
+	return slices.DeleteFunc(orphans, func(o orphan) bool {
+		lost := o.last.Incarnation == 0 && written[metadata.HeadKey(o.partition)]
+		if lost {
+			c.log.Error("a partition has data, but no owner is known: it is not assigned", "partition", o.partition)
+		}
+		return lost
+	}), nil
 }
 
 // give makes an agent the owner of a partition, unless another agent owns it now
 // than in the picture.
-func (c *Controller) give(ctx context.Context, o orphan, kv metadata.KV, to cluster.Live) (done bool, err error) {
-	if (kv.Mod == 0) != (o.last.Incarnation == 0) {
-		return false, nil // its data is gone, or it was given meanwhile
+func (c *Controller) give(ctx context.Context, o orphan, to cluster.Live) (done bool, err error) {
+	own := c.deps.View.Ownership(o.partition)
+	if own.Owner != o.last.Incarnation {
+		return false, nil // it was given meanwhile, or its data is gone
 	}
-	var own metadata.Ownership
-	key := metadata.OwnerKey(o.partition)
-	guards := []metadata.Guard{{Key: key, Mod: kv.Mod}}
-	if kv.Mod != 0 {
-		if own, err = metadata.DecodeOwnership(kv.Value); err != nil {
-			return false, fmt.Errorf("%v: %w", o.partition, err)
-		}
-		if own.Owner != o.last.Incarnation {
-			return false, nil
-		}
-	} else {
-		guards = append(guards, metadata.Guard{Key: metadata.HeadKey(o.partition)}) // what has data isn't new
-	}
+	own.Chain = slices.Clone(own.Chain)
 	own.Give(to.Incarnation, to.Broker)
-	_, err = c.deps.Writer.Write(ctx, guards, metadata.Put(key, own.Encode()))
+	key := metadata.OwnerKey(o.partition)
+	_, err = c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: own.Mod}}, metadata.Put(key, own.Encode()))
 	return err == nil, err
 }

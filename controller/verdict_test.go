@@ -95,17 +95,12 @@ func TestHeadNewerThanPicture(t *testing.T) {
 		w.within(time.Second, "seen", func() bool { return w.served(topic, 3) })
 		heir, _ := w.view.Agent(3)
 		at := id.Partition{Topic: topic}
-		kv, err := w.store.Get(w.ctx, metadata.OwnerKey(at))
-		w.must(err)
-		for name, x := range map[string]struct {
-			o  orphan
-			kv metadata.KV
-		}{
-			"another owner":    {orphan{at, clusterOwner(10, 1)}, kv},
-			"it had none":      {orphan{at, clusterOwner(0, 0)}, kv},
-			"its data is gone": {orphan{at, clusterOwner(11, 1)}, metadata.KV{}},
+		for name, o := range map[string]orphan{
+			"another owner":    {at, clusterOwner(10, 1)},
+			"it had none":      {at, clusterOwner(0, 0)},
+			"its data is gone": {id.Partition{Topic: topic, Index: 9}, clusterOwner(11, 1)},
 		} {
-			if done, err := c.give(w.ctx, x.o, x.kv, heir); done || err != nil {
+			if done, err := c.give(w.ctx, o, heir); done || err != nil {
 				t.Errorf("%s: %v, %v", name, done, err)
 			}
 		}

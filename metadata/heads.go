@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"varve/internal/id"
 )
@@ -54,36 +55,79 @@ type Reader interface {
 	Get(ctx context.Context, key string) (KV, error)
 }
 
+// StoredOwnership is an ownership as the store had it. A zero Mod means that there is none.
+type StoredOwnership struct {
+	Ownership
+	Mod Revision
+}
+
+// DecodeStoredOwnership reads the value of an OwnerKey.
+func DecodeStoredOwnership(kv KV) (StoredOwnership, error) {
+	o, err := DecodeOwnership(kv.Value)
+	return StoredOwnership{o, kv.Mod}, err
+}
+
 // GetHead reads a partition's head, or ErrNotFound.
 func GetHead(ctx context.Context, r Reader, p id.Partition) (StoredHead, error) {
-	owner, err := r.Get(ctx, OwnerKey(p))
+	kv, err := r.Get(ctx, OwnerKey(p))
 	if err != nil {
 		return StoredHead{}, err
 	}
-	head, err := r.Get(ctx, HeadKey(p))
+	o, err := DecodeStoredOwnership(kv)
+	if err != nil {
+		return StoredHead{Partition: p, owner: kv.Mod}, fmt.Errorf("head of %v: %w", p, err)
+	}
+	return GetHeadOf(ctx, r, p, o)
+}
+
+// GetHeadOf reads the rest of a partition's head, of which the ownership was read.
+func GetHeadOf(ctx context.Context, r Reader, p id.Partition, o StoredOwnership) (StoredHead, error) {
+	kv, err := r.Get(ctx, HeadKey(p))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return StoredHead{}, err
 	}
-	return joinHead(p, owner, head)
+	return joinHead(p, o, kv)
 }
 
 // ListHeads reads the heads of all partitions, or of one topic's, in no order. It calls bad
 // for each that can't be decoded.
 func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
-	owners, heads := PrefixOwners, PrefixHeads
+	prefix := PrefixOwners
 	if topic != nil {
-		owners, heads = TopicOwners(*topic), TopicHeads(*topic)
+		prefix = TopicOwners(*topic)
 	}
-	first, _, err := store.List(ctx, owners)
+	kvs, _, err := store.List(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
-	second, _, err := store.List(ctx, heads)
+	owned := make(map[id.Partition]StoredOwnership, len(kvs))
+	for _, kv := range kvs {
+		p, err := ParseOwnerKey(kv.Key)
+		if err != nil {
+			bad(kv.Key, err)
+			continue
+		}
+		if owned[p], err = DecodeStoredOwnership(kv); err != nil {
+			bad(kv.Key, err)
+			delete(owned, p)
+		}
+	}
+	return ListHeadsOf(ctx, store, topic, owned, bad)
+}
+
+// ListHeadsOf reads the rest of the heads of partitions, of which the ownerships were read. All
+// are of one topic, unless topic is nil.
+func ListHeadsOf(ctx context.Context, store Store, topic *id.Topic, owned map[id.Partition]StoredOwnership, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
+	prefix := PrefixHeads
+	if topic != nil {
+		prefix = TopicHeads(*topic)
+	}
+	kvs, _, err := store.List(ctx, prefix)
 	if err != nil {
 		return nil, err
 	}
-	own := make(map[id.Partition]KV, len(second))
-	for _, kv := range second {
+	own := make(map[id.Partition]KV, len(kvs))
+	for _, kv := range kvs {
 		p, err := ParseHeadKey(kv.Key)
 		if err != nil {
 			bad(kv.Key, err)
@@ -91,15 +135,11 @@ func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key s
 		}
 		own[p] = kv
 	}
-	all := make(map[id.Partition]StoredHead, len(first))
-	for _, kv := range first {
-		p, err := ParseOwnerKey(kv.Key)
-		var s StoredHead
-		if err == nil {
-			s, err = joinHead(p, kv, own[p])
-		}
+	all := make(map[id.Partition]StoredHead, len(owned))
+	for p, o := range owned {
+		s, err := joinHead(p, o, own[p])
 		if err != nil {
-			bad(kv.Key, err)
+			bad(HeadKey(p), err)
 			continue
 		}
 		all[p] = s
@@ -108,15 +148,16 @@ func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key s
 }
 
 // joinHead makes a head of its two keys. The head's own may be absent.
-func joinHead(p id.Partition, owner, head KV) (StoredHead, error) {
-	s := StoredHead{Partition: p, Head: new(Head), owner: owner.Mod, head: head.Mod, ownership: string(owner.Value)}
-	o, err := DecodeOwnership(owner.Value)
-	if err == nil && head.Mod != 0 {
-		s.Head, err = DecodeHead(head.Value)
+func joinHead(p id.Partition, o StoredOwnership, kv KV) (StoredHead, error) {
+	s := StoredHead{Partition: p, Head: new(Head), owner: o.Mod, head: kv.Mod, ownership: string(o.Encode())}
+	if kv.Mod != 0 {
+		h, err := DecodeHead(kv.Value)
+		if err != nil {
+			return s, fmt.Errorf("head of %v: %w", p, err)
+		}
+		s.Head = h
 	}
-	if err != nil {
-		return s, fmt.Errorf("head of %v: %w", p, err)
-	}
-	s.Head.Ownership = o
+	s.Head.Ownership = o.Ownership
+	s.Head.Chain = slices.Clone(o.Chain)
 	return s, nil
 }

@@ -2,7 +2,6 @@ package owner
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"varve/cluster"
@@ -23,9 +22,9 @@ func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Jour
 			at := id.Partition{Topic: f.topic.ID, Index: i}
 			stored, read := heads[at]
 			switch {
-			case !read && why[i] != nil:
+			case !read:
 				o.deps.Unserved.Note(f.topic.Name, at, why[i])
-			case !read || stored.Head.Owner != o.deps.Incarnation: // another agent owns it now
+			case stored.Head.Owner != o.deps.Incarnation: // another agent owns it now
 			case f.topic.deleted && isTiered(stored.Head, writers):
 				o.deps.Set.skip(at)
 			default:
@@ -46,25 +45,28 @@ func isTiered(head *metadata.Head, writers map[id.Incarnation]bool) bool {
 // listFrom is how many of a topic's heads are read one by one.
 const listFrom = 4
 
-// headsOf reads some of a topic's heads. why has, by index, what kept it from reading others;
-// one that isn't there has no reason.
+// headsOf reads some of a topic's heads. why has, by index, what kept it from reading others.
 func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads map[id.Partition]metadata.StoredHead, why map[int32]error) {
 	why = map[int32]error{}
-	if len(indexes) < listFrom {
+	owned := map[id.Partition]metadata.StoredOwnership{}
+	for _, i := range indexes {
+		at := id.Partition{Topic: t, Index: i}
+		owned[at] = o.deps.View.Ownership(at)
+	}
+	if len(owned) < listFrom {
 		heads = map[id.Partition]metadata.StoredHead{}
-		for _, i := range indexes {
-			at := id.Partition{Topic: t, Index: i}
-			stored, err := metadata.GetHead(ctx, o.deps.Meta, at)
-			if err == nil {
-				heads[at] = stored
-			} else if !errors.Is(err, metadata.ErrNotFound) {
-				why[i] = err
+		for at, own := range owned {
+			stored, err := metadata.GetHeadOf(ctx, o.deps.Meta, at, own)
+			if err != nil {
+				why[at.Index] = err
+				continue
 			}
+			heads[at] = stored
 		}
 		return heads, why
 	}
-	heads, err := metadata.ListHeads(ctx, o.deps.Meta, &t, func(key string, err error) {
-		if p, bad := metadata.ParseOwnerKey(key); bad == nil {
+	heads, err := metadata.ListHeadsOf(ctx, o.deps.Meta, &t, owned, func(key string, err error) {
+		if p, bad := metadata.ParseHeadKey(key); bad == nil {
 			why[p.Index] = err
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,8 +95,11 @@ func (w *world) put(ops ...metadata.Op) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixOwners, metadata.PrefixAgents, metadata.PrefixJournals} {
-		if len(ops[0].Key) > len(prefix) && ops[0].Key[:len(prefix)] == prefix {
+	for _, op := range ops {
+		for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixOwners, metadata.PrefixAgents, metadata.PrefixJournals} {
+			if !strings.HasPrefix(op.Key, prefix) {
+				continue
+			}
 			if err := w.deps.View.Await(w.t.Context(), prefix, rev); err != nil {
 				w.t.Fatal(err)
 			}
