@@ -3,8 +3,8 @@ package owner
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
