@@ -10,7 +10,8 @@ import (
 	"varve/partition"
 )
 
-// candidates reads the heads of partitions that this agent was given.
+// candidates reads the heads of partitions that this agent was given. Their ownerships are
+// those of the view, which is older: a head is read after the ownership (metadata.StoredHead).
 func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Journal]cluster.Journal) (all []*candidate) {
 	writers := map[id.Incarnation]bool{}
 	for j := range known {

@@ -1,4 +1,4 @@
-// Package owner keeps the partitions that this agent serves: those that the heads in etcd
+// Package owner keeps the partitions that this agent serves: those that the ownerships in etcd
 // name it the owner of, and no others. It opens them, adopting what their former owners left
 // in journals, loses those that went to others, moves those that are to go, and retires
 // those whose topics were deleted.
