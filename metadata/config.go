@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.etcd.io/etcd/server/v3/etcdserver"
+
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -37,6 +39,9 @@ type Config struct {
 	RequestTimeout time.Duration `yaml:"request_timeout" doc:"request timeout"`
 	// KeepHistory is for how long etcd remembers what keys held (KeepHistory).
 	KeepHistory time.Duration `yaml:"keep_history" doc:"age of etcd history to keep. The controller compacts older history, for all users of this etcd, and also defragments an etcd that is full. 0: never compact"`
+
+	// here is the etcd in this process that is asked without a connection; nil: there is none.
+	here *etcdserver.EtcdServer
 }
 
 // TLSConfig is how https endpoints are checked, and how they may check us.

@@ -42,9 +42,10 @@ const (
 	embedSnapshot = 10_000 // transactions between two snapshots of raft's state
 )
 
-// Embedded is a durable etcd of one member inside this process. It listens on
-// unix sockets only, so that it takes no port and needs no password: whoever may
-// enter the directory (made with mode 0700) and write to the sockets may connect.
+// Embedded is a durable etcd of one member inside this process. The process asks it
+// without a connection. For all else, and for others, it listens on unix sockets only, so
+// that it takes no port and needs no password: whoever may enter the directory (made with
+// mode 0700) and write to the sockets may connect.
 type Embedded struct {
 	etcd    *embed.Etcd
 	lock    io.Closer
@@ -100,7 +101,7 @@ func (e *Embedded) start(ctx context.Context, dir string, cfg EmbedConfig) error
 		return ctx.Err()
 	}
 	e.config = DefaultConfig()
-	e.config.Endpoints = []string{client.String()}
+	e.config.Endpoints, e.config.here = []string{client.String()}, e.etcd.Server
 	if cfg.Prefix != "" {
 		e.config.Prefix = cfg.Prefix
 	}
@@ -160,6 +161,10 @@ func (e *Embedded) socketDir(dir string) (string, error) {
 
 // Config is how a client reaches it.
 func (e *Embedded) Config() Config { return e.config }
+
+// Reach makes a configuration's requests go to it. Those that read and write keys and watch
+// them need no connection.
+func (e *Embedded) Reach(c *Config) { c.Endpoints, c.here = e.config.Endpoints, e.config.here }
 
 // Close stops etcd; what it answered is on disk.
 func (e *Embedded) Close() error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
@@ -56,6 +57,10 @@ func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Reg
 	failed := func(err error) error { return fmt.Errorf("open etcd %v: %w", cfg.Endpoints, err) }
 	var client *clientv3.Client
 	err := persist(ctx, cfg, away, func() (err error) {
+		if cfg.here != nil {
+			client = v3client.New(cfg.here)
+			return nil
+		}
 		client, err = dial(ctx, context.Background(), cfg)
 		return err
 	})

@@ -115,10 +115,8 @@ func (s *etcdStore) Reclaim(ctx context.Context) (bool, error) {
 	if _, err := s.client.Compact(ctx, int64(rev), clientv3.WithCompactPhysical()); err != nil && !errors.Is(err, rpctypes.ErrCompacted) {
 		return true, fmt.Errorf("compact etcd: %w", mapError(ctx, err))
 	}
-	for _, e := range s.client.Endpoints() {
-		if _, err := s.client.Defragment(ctx, e); err != nil {
-			return true, fmt.Errorf("defragment etcd at %s: %w", e, mapError(ctx, err))
-		}
+	if err := s.defragment(ctx); err != nil {
+		return true, err
 	}
 	for _, a := range alarms {
 		if _, err := s.client.AlarmDisarm(ctx, (*clientv3.AlarmMember)(a)); err != nil {
@@ -126,6 +124,22 @@ func (s *etcdStore) Reclaim(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// defragment makes each server give back the room that it doesn't use. It takes a connection
+// also to an etcd in this process, whose client without one can't do it.
+func (s *etcdStore) defragment(ctx context.Context) error {
+	client, err := dial(ctx, ctx, s.cfg)
+	if err != nil {
+		return fmt.Errorf("defragment etcd: %w", mapError(ctx, err))
+	}
+	defer client.Close()
+	for _, e := range s.cfg.Endpoints {
+		if _, err := client.Defragment(ctx, e); err != nil {
+			return fmt.Errorf("defragment etcd at %s: %w", e, mapError(ctx, err))
+		}
+	}
+	return nil
 }
 
 // noSpace picks the alarms of a full database.

@@ -168,6 +168,9 @@ func (s *etcdStore) newServers() *servers {
 // reroute sends requests to these servers from now on. What waits for another one is
 // given up: it is asked again where there is an answer.
 func (s *etcdStore) reroute(to []string) {
+	if s.cfg.here != nil {
+		return // it is asked without a connection
+	}
 	before := s.client.Endpoints()
 	s.log.Warn("etcd servers that answer have changed", "answer", to, "before", before)
 	s.client.SetEndpoints(to...)

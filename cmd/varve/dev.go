@@ -155,7 +155,7 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 			return fmt.Errorf("start etcd: %w", err)
 		}
 		defer etcd.Close()
-		s.cfg.Metadata.Endpoints = etcd.Config().Endpoints
+		etcd.Reach(&s.cfg.Metadata)
 	}
 	meta, err := metadata.Open(ctx, s.cfg.Metadata, s.log.With("part", "metadata"), registry)
 	if err != nil {
