@@ -114,7 +114,7 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 		one.own.Trim(t.Context())
 		close(trimmed)
 	}()
-	standsIn(t, "(*Partition).Needs", "(*Journal).Trim")
+	standsIn(t, "(*Untiered).Needs", "(*Journal).Trim")
 	meanwhile(one, func() {
 		for range 24 { // more than two files
 			one.appended(p, 100<<10)

@@ -27,18 +27,6 @@ func (p *Partition) Resume() {
 	p.mu.gate.resume()
 }
 
-// unpaused returns a channel that is closed when appends may be tried again.
-func (p *Partition) unpaused() <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.mu.gate.paused == nil {
-		return closed
-	}
-	return p.mu.gate.paused
-}
-
-var closed = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
-
 // Quiet returns when everything that was appended is committed; the partition should
 // be paused.
 func (p *Partition) Quiet(ctx context.Context) error {

@@ -13,7 +13,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"sync"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -99,23 +98,15 @@ func (p *Partition) Now() int64 { return p.deps.Clock() }
 
 // Partition is a partition that this agent owns.
 type Partition struct {
-	id   id.Partition
-	deps *Deps
-	// traffic counts what clients do.
-	traffic *meter.Traffic
+	Ownership
+	Appender
+	Reader
+	Untiered
 
-	mu struct {
-		sync.Mutex
-		settings  *Settings
-		log       log
-		work      Work // since the partition was opened
-		backlog   backlog
-		pending   waiters
-		gate      gate
-		producers producers
-		watchers  watchers
-	}
-	commit chan struct{} // holds one token: its holder may change the head
+	id      id.Partition
+	deps    *Deps
+	traffic *meter.Traffic // counts what clients do; nil: nothing does
+	mu      guarded
 }
 
 // Done is called with the outcome of an append, exactly once, possibly before Append
@@ -128,15 +119,19 @@ type Done interface {
 // yet serving: Adopt the tail, then Serve.
 func New(deps *Deps, stored metadata.StoredHead, s *Settings) *Partition {
 	p, head := stored.Partition, stored.Head
-	n := &Partition{id: p, deps: deps, commit: make(chan struct{}, 1)}
-	n.mu.settings = s
-	n.mu.log = log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, stored: stored}
-	n.mu.watchers = watchers{}
-	n.mu.producers.whole = head.TieredEnd == 0
-	n.commit <- struct{}{}
+	n := &Partition{id: p, deps: deps, mu: guarded{
+		settings:  s,
+		log:       log{closed: ErrNotOwner, epoch: head.Epoch, next: head.TieredEnd, high: head.TieredEnd, start: head.LogStart, head: head, stored: stored},
+		producers: producers{whole: head.TieredEnd == 0},
+		watchers:  watchers{},
+	}}
 	if deps.Traffic != nil {
 		n.traffic = deps.Traffic(p.Topic)
 	}
+	n.Ownership = newOwnership(p, deps, &n.mu)
+	n.Appender = Appender{id: p, deps: deps, mu: &n.mu, own: &n.Ownership, traffic: n.traffic}
+	n.Reader = Reader{id: p, deps: deps, mu: &n.mu, own: &n.Ownership}
+	n.Untiered = Untiered{deps, &n.mu}
 	return n
 }
 
@@ -189,7 +184,7 @@ func (p *Partition) Serve() {
 }
 
 // Close ends everything with ErrNotOwner: waiting appends and watchers are woken.
-func (p *Partition) Close() { p.fail(ErrNotOwner) }
+func (p *Partition) Close() { p.mu.close(ErrNotOwner) }
 
 // Retire is Close if the tier has all of the partition; it reports whether it has. No
 // append can come in between.
@@ -206,37 +201,9 @@ func (p *Partition) Retire() bool {
 	return all
 }
 
-func (p *Partition) fail(err error) {
-	p.mu.Lock()
-	if p.mu.log.closed == nil {
-		p.mu.log.closed = err
-	}
-	pending := p.mu.pending
-	p.mu.pending = nil
-	p.mu.gate.resume() // to be answered
-	p.mu.gate.settle(p.mu.log.quiet())
-	p.mu.watchers.wake()
-	p.mu.Unlock()
-	for _, w := range pending {
-		w.done.Appended(-1, err)
-	}
-}
-
 // CheckEpoch compares the leader epoch that a client knows (NoEpoch: none) with
 // the partition's.
-func (p *Partition) CheckEpoch(e id.Epoch) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.log.checkEpoch(e)
-}
-
-// Producers lists the idempotent producers that are known, for DescribeProducers.
-func (p *Partition) Producers() []object.Producer {
-	p.mu.Lock()
-	all, end := p.mu.producers.copy(), p.mu.log.next
-	p.mu.Unlock()
-	return snapshot(all, end)
-}
+func (p *Partition) CheckEpoch(e id.Epoch) error { return p.mu.checkEpoch(e) }
 
 // Work is what clients made a partition do: bytes written and read at the tail, and
 // the batches and reads that they came in.
@@ -263,13 +230,6 @@ func (p *Partition) Fetched(bytes, records int64) {
 	if p.traffic != nil {
 		p.traffic.Out(bytes, records)
 	}
-}
-
-// Head is the head as last committed.
-func (p *Partition) Head() *metadata.Head {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.log.head
 }
 
 var _ manifest.Owned = (*Partition)(nil)

@@ -9,6 +9,14 @@ import (
 	"varve/wal"
 )
 
+// Reader reads a partition's log: the tail in journals, the rest in the tier.
+type Reader struct {
+	id   id.Partition
+	deps *Deps
+	mu   *guarded
+	own  *Ownership
+}
+
 // located is a batch to be read.
 type located struct {
 	ref
@@ -29,25 +37,25 @@ func (l *located) read(local Local) (kafka.Batch, error) {
 const planned = 1024
 
 // plan is log.plan, and counts what is to be read.
-func (p *Partition) plan(r *Reading, s *State) (batches []located, at Place, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	batches, size, at, err := p.mu.log.plan(r, s)
+func (rd *Reader) plan(r *Reading, s *State) (batches []located, at Place, err error) {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	batches, size, at, err := rd.mu.log.plan(r, s)
 	if err == nil && at == Near {
-		p.mu.work.count(int64(size))
+		rd.mu.work.count(int64(size))
 	}
 	return batches, at, err
 }
 
 // remoteAt reports whether what is at offset has to be asked of a peer.
-func (p *Partition) remoteAt(offset int64) bool {
-	if p.deps.Remote == nil {
+func (rd *Reader) remoteAt(offset int64) bool {
+	if rd.deps.Remote == nil {
 		return false
 	}
-	p.mu.Lock()
-	j, found := p.mu.log.tail.at(offset)
-	p.mu.Unlock()
-	return found && p.deps.remote(j)
+	rd.mu.Lock()
+	j, found := rd.mu.log.tail.at(offset)
+	rd.mu.Unlock()
+	return found && rd.deps.remote(j)
 }
 
 // remote reports whether a journal has to be asked of a peer.
@@ -61,22 +69,22 @@ const remoteFor = time.Second
 // ReadNear reads committed batches that are on this agent, and waits for no other. If those
 // that are to be read first are elsewhere, at is where, nothing is read, and ReadFar reads them.
 // Without memory for copies there are fewer records, or none.
-func (p *Partition) ReadNear(r Reading) (d Data, at Place, s State, err error) {
-	if p.remoteAt(r.Offset) {
-		return d, AtPeers, p.State(), nil
+func (rd *Reader) ReadNear(r Reading) (d Data, at Place, s State, err error) {
+	if rd.remoteAt(r.Offset) {
+		return d, AtPeers, rd.mu.state(), nil
 	}
-	at, err = p.readTail(&r, &d, &s)
+	at, err = rd.readTail(&r, &d, &s)
 	return d, at, s, err
 }
 
 // readTail reads out of journals into d, and sets s. at is InTier if the records have to be
 // read from there. Peers are only asked if the first batch is there.
-func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error) {
-	batches, at, err := p.plan(r, s)
+func (rd *Reader) readTail(r *Reading, d *Data, s *State) (at Place, err error) {
+	batches, at, err := rd.plan(r, s)
 	if err != nil || at == InTier || len(batches) == 0 {
 		return at, err
 	}
-	far, began := p.deps.remote(batches[0].journal), time.Time{}
+	far, began := rd.deps.remote(batches[0].journal), time.Time{}
 	if far {
 		began = time.Now()
 	}
@@ -84,10 +92,10 @@ func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error
 		more := len(batches) == planned
 		next := batches[len(batches)-1].end()
 		for len(batches) > 0 {
-			if d.Bytes > 0 && p.deps.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
+			if d.Bytes > 0 && rd.deps.remote(batches[0].journal) && !(far && time.Since(began) < remoteFor) {
 				return Near, nil
 			}
-			n, err := d.take(p.deps, batches)
+			n, err := d.take(rd.deps, batches)
 			switch {
 			case err == nil:
 			case d.Bytes > 0 || errors.Is(err, errNoRoom): // a reader that goes on from there gets the error
@@ -104,7 +112,7 @@ func (p *Partition) readTail(r *Reading, d *Data, s *State) (at Place, err error
 			return Near, nil
 		}
 		rest := Reading{Offset: next, Limit: r.Limit - d.Bytes, Epoch: r.Epoch, Stable: r.Stable}
-		if batches, at, err = p.plan(&rest, s); err != nil || at == InTier || len(batches) == 0 {
+		if batches, at, err = rd.plan(&rest, s); err != nil || at == InTier || len(batches) == 0 {
 			return Near, nil // what was read is an answer; a reader that goes on gets the error
 		}
 	}

@@ -18,14 +18,14 @@ const recallPatience = 5 * time.Second
 // recallFor reads the tier's memory of producers, once, when a batch shows up that
 // what the journals know doesn't explain. A start reads none of it; and while the
 // bucket is away, a producer that just begins is believed to be new.
-func (p *Partition) recallFor(ctx context.Context, b kafka.Batch) error {
-	p.mu.Lock()
-	unsure := p.mu.producers.unsure(b)
-	p.mu.Unlock()
+func (w *Appender) recallFor(ctx context.Context, b kafka.Batch) error {
+	w.mu.Lock()
+	unsure := w.mu.producers.unsure(b)
+	w.mu.Unlock()
 	if !unsure {
 		return nil
 	}
-	err := p.Recall(ctx)
+	err := w.Recall(ctx)
 	if err != nil && b.BaseSequence() == 0 {
 		return nil
 	}
@@ -36,33 +36,41 @@ func (p *Partition) recallFor(ctx context.Context, b kafka.Batch) error {
 // memory that is lost for good is done without: a producer may then store a batch
 // twice that it sends again, but a partition that waited for ever would pin the
 // journal that it shares, until no producer's records are taken any more.
-func (p *Partition) Recall(ctx context.Context) error {
+func (w *Appender) Recall(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recallPatience)
 	defer cancel()
 	for {
-		p.mu.Lock()
-		whole, head := p.mu.producers.whole, p.mu.log.head
-		p.mu.Unlock()
+		w.mu.Lock()
+		whole, head := w.mu.producers.whole, w.mu.log.head
+		w.mu.Unlock()
 		if whole {
 			return nil
 		}
-		found, err := p.deps.Tier.Producers(ctx, head, p.id)
-		if errors.Is(err, object.ErrGone) && p.Head() != head {
+		found, err := w.deps.Tier.Producers(ctx, head, w.id)
+		if errors.Is(err, object.ErrGone) && w.mu.head() != head {
 			continue // a newer slice took its place meanwhile
 		}
 		if err != nil && !lost(err) {
-			return fmt.Errorf("read producers of %v from the tier: %w", p.id, err)
+			return fmt.Errorf("read producers of %v from the tier: %w", w.id, err)
 		}
-		p.mu.Lock()
-		first := !p.mu.producers.whole
-		p.mu.producers.load(found)
-		p.mu.producers.expire(p.mu.settings, p.deps.Clock)
-		p.mu.Unlock()
+		w.mu.Lock()
+		first := !w.mu.producers.whole
+		w.mu.producers.load(found)
+		w.mu.producers.expire(w.mu.settings, w.deps.Clock)
+		w.mu.Unlock()
 		if err != nil && first {
-			p.deps.forgot(p.id, err)
+			w.deps.forgot(w.id, err)
 		}
 		return nil
 	}
+}
+
+// Producers lists the idempotent producers that are known, for DescribeProducers.
+func (w *Appender) Producers() []object.Producer {
+	w.mu.Lock()
+	all, end := w.mu.producers.copy(), w.mu.log.next
+	w.mu.Unlock()
+	return snapshot(all, end)
 }
 
 // lost reports whether an error of the tier will not go away by asking again.

@@ -24,11 +24,7 @@ func (s *State) Readable(stable bool) int64 {
 }
 
 // State returns a consistent picture.
-func (p *Partition) State() State {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.log.state()
-}
+func (p *Partition) State() State { return p.mu.state() }
 
 // LogStart is the first offset that can be read.
 func (p *Partition) LogStart() int64 {

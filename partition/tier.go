@@ -38,11 +38,11 @@ type Stamp = object.Stamp
 // withHead calls look with the head. If what look reads is gone and there is a newer
 // head by now, it calls it again with that: the records have moved from the journals to the
 // tier meanwhile, or into another object, or were deleted.
-func (p *Partition) withHead(look func(*metadata.Head) error) error {
+func (rd *Reader) withHead(look func(*metadata.Head) error) error {
 	for {
-		head := p.Head()
+		head := rd.mu.head()
 		err := look(head)
-		if !errors.Is(err, wal.ErrGone) && !errors.Is(err, object.ErrGone) || p.Head() == head {
+		if !errors.Is(err, wal.ErrGone) && !errors.Is(err, object.ErrGone) || rd.mu.head() == head {
 			return err
 		}
 	}

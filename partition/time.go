@@ -13,22 +13,22 @@ import (
 
 // FindTime returns the first committed record whose timestamp is at least at, if there is
 // one. Where the local journals have the whole log it asks no other, else the tier first.
-func (p *Partition) FindTime(ctx context.Context, at int64) (found Stamp, ok bool, err error) {
-	err = p.withHead(func(head *metadata.Head) (err error) {
-		s := p.State()
+func (rd *Reader) FindTime(ctx context.Context, at int64) (found Stamp, ok bool, err error) {
+	err = rd.withHead(func(head *metadata.Head) (err error) {
+		s := rd.mu.state()
 		from := s.LogStart
 		if s.LocalStart <= s.LogStart {
-			if found, ok, err = p.searchFrom(from).first(ctx, at); !errors.Is(err, wal.ErrGone) {
+			if found, ok, err = rd.searchFrom(from).first(ctx, at); !errors.Is(err, wal.ErrGone) {
 				return err
 			}
 		}
 		if s.LogStart < head.TieredEnd {
-			if found, ok, err = p.deps.Tier.FindTime(ctx, head, p.id, at); err != nil || ok {
+			if found, ok, err = rd.deps.Tier.FindTime(ctx, head, rd.id, at); err != nil || ok {
 				return err
 			}
 			from = head.TieredEnd
 		}
-		found, ok, err = p.searchFrom(from).first(ctx, at)
+		found, ok, err = rd.searchFrom(from).first(ctx, at)
 		return err
 	})
 	return found, ok, err
@@ -36,16 +36,17 @@ func (p *Partition) FindTime(ctx context.Context, at int64) (found Stamp, ok boo
 
 // timeSearch looks for records by time in what the local journals have.
 type timeSearch struct {
-	p     *Partition
+	local Local
+	mu    *guarded
 	start int64 // of the records that count
 	limit int   // of what a batch may decompress to
 }
 
 // searchFrom makes a search from an offset on, or from the log start.
-func (p *Partition) searchFrom(offset int64) timeSearch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return timeSearch{p, max(p.mu.log.start, offset), batchLimit(p.mu.settings)}
+func (rd *Reader) searchFrom(offset int64) timeSearch {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	return timeSearch{rd.deps.Local, rd.mu, max(rd.mu.log.start, offset), batchLimit(rd.mu.settings)}
 }
 
 // first returns the first record whose timestamp is at least at. wal.ErrGone: a file
@@ -78,7 +79,7 @@ func (ts timeSearch) first(ctx context.Context, at int64) (Stamp, bool, error) {
 // read reads a batch. If only its producer knew the largest timestamp of its records, that
 // is noted: the batch needn't be read again.
 func (ts timeSearch) read(l *located) (kafka.Batch, error) {
-	b, err := l.read(ts.p.deps.Local)
+	b, err := l.read(ts.local)
 	if err == nil && !l.timeKnown() {
 		ts.learn(l, b)
 	}
@@ -95,11 +96,10 @@ func (ts timeSearch) learn(l *located, b kafka.Batch) {
 	if err != nil {
 		return // the hint is all that can be had
 	}
-	p := ts.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := p.mu.log.tail.find(l.base); i < len(p.mu.log.tail.refs) && p.mu.log.tail.refs[i].base == l.base {
-		p.mu.log.tail.refs[i].know(newest)
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if i := ts.mu.log.tail.find(l.base); i < len(ts.mu.log.tail.refs) && ts.mu.log.tail.refs[i].base == l.base {
+		ts.mu.log.tail.refs[i].know(newest)
 	}
 }
 
@@ -107,15 +107,14 @@ func (ts timeSearch) learn(l *located, b kafka.Batch) {
 // there is none. It fails with wal.ErrGone if the index has dropped the offset, since the tier
 // has it.
 func (ts timeSearch) batch(offset int64, wanted func(*ref) bool) (*located, error) {
-	p := ts.p
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i := p.mu.log.tail.find(offset); offset < p.mu.log.head.TieredEnd && (i == len(p.mu.log.tail.refs) || p.mu.log.tail.refs[i].base > offset) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if i := ts.mu.log.tail.find(offset); offset < ts.mu.log.head.TieredEnd && (i == len(ts.mu.log.tail.refs) || ts.mu.log.tail.refs[i].base > offset) {
 		return nil, wal.ErrGone
 	}
-	for i := p.mu.log.tail.find(offset); i < len(p.mu.log.tail.refs); i++ {
-		if r := &p.mu.log.tail.refs[i]; wanted(r) {
-			return &located{*r, p.mu.log.tail.journal(r)}, nil
+	for i := ts.mu.log.tail.find(offset); i < len(ts.mu.log.tail.refs); i++ {
+		if r := &ts.mu.log.tail.refs[i]; wanted(r) {
+			return &located{*r, ts.mu.log.tail.journal(r)}, nil
 		}
 	}
 	return nil, nil
@@ -145,12 +144,12 @@ func stampOf(b kafka.Batch, r *kafka.Record) Stamp {
 
 // MaxTime returns the committed record with the largest timestamp, the first of them if there
 // are several; it is not ok if no record has one.
-func (p *Partition) MaxTime(ctx context.Context) (best Stamp, ok bool, err error) {
-	err = p.withHead(func(head *metadata.Head) (err error) {
-		if best, ok, err = p.searchFrom(head.TieredEnd).newest(ctx); err != nil || head.LogStart >= head.TieredEnd {
+func (rd *Reader) MaxTime(ctx context.Context) (best Stamp, ok bool, err error) {
+	err = rd.withHead(func(head *metadata.Head) (err error) {
+		if best, ok, err = rd.searchFrom(head.TieredEnd).newest(ctx); err != nil || head.LogStart >= head.TieredEnd {
 			return err
 		}
-		far, found, err := p.deps.Tier.MaxTime(ctx, head, p.id)
+		far, found, err := rd.deps.Tier.MaxTime(ctx, head, rd.id)
 		if found && (!ok || far.Time >= best.Time) {
 			best, ok = far, true
 		}
@@ -182,7 +181,7 @@ func (ts timeSearch) newest(ctx context.Context) (best Stamp, ok bool, err error
 	var hit *located
 	_, err = ts.batch(ts.start, func(r *ref) bool {
 		if !unsure(r) && (r.maxTime > newest || r.maxTime == newest && r.base < before) {
-			newest, before, hit = r.maxTime, r.base, &located{*r, ts.p.mu.log.tail.journal(r)}
+			newest, before, hit = r.maxTime, r.base, &located{*r, ts.mu.log.tail.journal(r)}
 		}
 		return false
 	})

@@ -1,62 +1,59 @@
 package partition
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"varve/internal/notify"
+)
 
 // Watcher counts the bytes that can be read in the partitions it was added to,
 // without reading them.
 type Watcher struct {
 	// C has an element once there are as many as asked for, or something happened that
 	// can't be waited for: a partition closed, or its part is in the tier.
-	C    chan struct{}
+	C    notify.Signal
 	want int64
 	have atomic.Int64
 }
 
 // NewWatcher makes a watcher that waits for so many bytes.
-func NewWatcher(want int64) *Watcher { return &Watcher{C: make(chan struct{}, 1), want: want} }
+func NewWatcher(want int64) *Watcher { return &Watcher{C: notify.NewSignal(), want: want} }
 
 func (w *Watcher) add(n int64) {
 	if n > 0 && w.have.Add(n) >= w.want {
-		w.signal()
-	}
-}
-
-func (w *Watcher) signal() {
-	select {
-	case w.C <- struct{}{}:
-	default:
+		w.C.Set()
 	}
 }
 
 // Available returns how many bytes of committed batches the local journals hold for a reader,
 // counted until its limit is reached. now reports a reason to answer it at once:
 // the offset is in the tier, or is an error.
-func (p *Partition) Available(r Reading) (bytes int64, now bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.log.available(&r)
+func (rd *Reader) Available(r Reading) (bytes int64, now bool) {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	return rd.mu.log.available(&r)
 }
 
 // Watch adds w for a reader that takes at most its limit of this partition: what is there
 // counts at once, what is committed later as it comes.
-func (p *Partition) Watch(w *Watcher, r Reading) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	bytes, now := p.mu.log.available(&r)
+func (rd *Reader) Watch(w *Watcher, r Reading) {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	bytes, now := rd.mu.log.available(&r)
 	if now {
-		w.signal()
+		w.C.Set()
 	}
 	limit := int64(r.Limit)
 	bytes = min(bytes, limit)
-	p.mu.watchers[w] = limit - bytes
+	rd.mu.watchers[w] = limit - bytes
 	w.add(bytes)
 }
 
 // Unwatch removes w.
-func (p *Partition) Unwatch(w *Watcher) {
-	p.mu.Lock()
-	delete(p.mu.watchers, w)
-	p.mu.Unlock()
+func (rd *Reader) Unwatch(w *Watcher) {
+	rd.mu.Lock()
+	delete(rd.mu.watchers, w)
+	rd.mu.Unlock()
 }
 
 // watchers are those of a partition, each with how many bytes more it takes of it.
@@ -74,6 +71,6 @@ func (ws watchers) tell(n int64) {
 // wake signals all of them.
 func (ws watchers) wake() {
 	for w := range ws {
-		w.signal()
+		w.C.Set()
 	}
 }
