@@ -15,7 +15,7 @@ func BenchmarkBuild(b *testing.B) {
 			w, s := benchWorld(b, kafka.None)
 			w.Cancel()
 			w.upload.cfg.Compress = compress
-			w.upload.pace.SetLimit(rate.Inf)
+			w.upload.pace.limiter.SetLimit(rate.Inf)
 			s.Mu.Head = &metadata.Head{}
 			run := s.Pending(0, 64<<20)
 			p := &slicePart{upload: &partitionUpload{source: s}, batches: run.Batches}

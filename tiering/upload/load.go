@@ -4,9 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
-	"time"
 
-	"varve/internal/vfs"
 	"varve/tiering/object"
 )
 
@@ -26,11 +24,11 @@ func (u *Uploader) load(ctx context.Context, uploads []objectUpload) error {
 	for len(readers) > 0 {
 		r := readers[0]
 		b := &r.part.batches[r.next]
-		if err := u.keepPace(ctx, int(b.Size)); err != nil {
+		if err := u.pace.keep(ctx, int(b.Size)); err != nil {
 			return err
 		}
 		if u.deps.Hurry() {
-			u.setPace(u.waiting.Load(), true)
+			u.pace.set(u.waiting.Load(), true)
 		}
 		if err := r.part.upload.source.Read(ctx, *b, r.buf[:b.Size]); err != nil {
 			if ctx.Err() != nil {
@@ -48,36 +46,14 @@ func (u *Uploader) load(ctx context.Context, uploads []objectUpload) error {
 	return nil
 }
 
-// smallRoom is what passes of a quiet agent need.
-const smallRoom = 8 << 20
-
-// wholeBlocks rounds a size up, so that what follows it in the room is aligned: the
-// directory driver of the bucket writes aligned objects without a copy.
-func wholeBlocks(n int) int { return (n + vfs.BlockBytes - 1) / vfs.BlockBytes * vfs.BlockBytes }
-
-// divide gives every object a share of the room, and every part a place in it. The room
-// is kept, since a new one for each pass would have to be zeroed, page by page, all
-// the time. It grows once at most, to what any pass takes: each size that it had would
-// be memory until the next collection.
+// divide gives every object a share of the room, and every part a place in it.
 func (u *Uploader) divide(uploads []objectUpload) {
 	var total int
 	for i := range uploads {
 		t := &uploads[i]
 		total += t.room()
 	}
-	u.turn = 1 - u.turn
-	room := &u.rooms[u.turn]
-	if cap(*room) < total {
-		most := int(u.passBytes() + u.passBytes()/8)
-		if total <= smallRoom {
-			most = smallRoom
-		}
-		*room = nil // before the new one is made
-		*room = vfs.Aligned(wholeBlocks(max(total, most)))
-		u.roomBytes.Store(int64(len(u.rooms[0]) + len(u.rooms[1])))
-	}
-	u.loaded = time.Now()
-	rest := (*room)[:cap(*room)]
+	rest := u.rooms.take(total, int(u.passBytes()+u.passBytes()/8))
 	for i := range uploads {
 		t := &uploads[i]
 		n := t.room()

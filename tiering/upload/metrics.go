@@ -19,7 +19,7 @@ type metrics struct {
 	put     prometheus.Histogram
 }
 
-func newMetrics(reg prometheus.Registerer, u *Uploader) *metrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
 	auto := promauto.With(reg)
 	counter := func(name, help string) prometheus.Counter {
 		return auto.NewCounter(prometheus.CounterOpts{Name: "varve_tier_upload_" + name, Help: help})
@@ -31,7 +31,7 @@ func newMetrics(reg prometheus.Registerer, u *Uploader) *metrics {
 		}
 		return c
 	}
-	m := &metrics{
+	return &metrics{
 		objects: vec("objects_total", "kind", "Objects uploaded, by kind: bundles of many partitions, segments of one.", "bundle", "segment"),
 		slices:  counter("slices_total", "Slices in uploaded objects."),
 		raw:     counter("record_bytes_total", "Bytes of record batches in uploaded objects, before compression by the tier."),
@@ -42,10 +42,6 @@ func newMetrics(reg prometheus.Registerer, u *Uploader) *metrics {
 		put: auto.NewHistogram(prometheus.HistogramOpts{Name: "varve_tier_upload_put_seconds", Help: "Time of one successful upload.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 15)}),
 	}
-	if reg != nil {
-		reg.MustRegister(uploadState{u})
-	}
-	return m
 }
 
 // uploadState tells what waits at the moment that it is asked: a pass may stand still for

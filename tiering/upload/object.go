@@ -84,7 +84,7 @@ func (u *Uploader) buildSlice(ctx context.Context, b *object.Builder, p *slicePa
 	from := p.at
 	for i := range p.batches {
 		k := &p.batches[i]
-		if err := u.keepPace(ctx, int(k.Size)); err != nil {
+		if err := u.pace.keep(ctx, int(k.Size)); err != nil {
 			return metadata.Slice{}, err
 		}
 		if err := b.Add(k, from); err != nil {

@@ -3,6 +3,7 @@ package upload
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -20,17 +21,30 @@ const (
 // becomes part of an object.
 const stages = 2
 
-// setPace spreads what waits over the time that it may wait. In a hurry there is
+// pacer bounds how fast records are loaded and become objects.
+type pacer struct {
+	limiter   *rate.Limiter
+	maxAge    time.Duration // that records may wait
+	unhurried int64         // Deps.Unhurried
+	most      int64         // Config.BytesPerSecond
+	urgent    atomic.Int32  // flushes that wait: no pace then
+}
+
+func newPacer(cfg Config, unhurried int64) *pacer {
+	return &pacer{limiter: rate.NewLimiter(rate.Limit(minPace), paceBurst), maxAge: cfg.MaxAge, unhurried: unhurried, most: cfg.BytesPerSecond}
+}
+
+// set spreads what waits over the time that it may wait. In a hurry there is
 // no limit but the configured one.
-func (u *Uploader) setPace(waiting int64, hurry bool) {
-	limit := rate.Limit(stages * max(minPace, float64(waiting)/u.cfg.MaxAge.Seconds()))
-	if most := u.deps.Unhurried; hurry || most > 0 && waiting > most {
+func (p *pacer) set(waiting int64, hurry bool) {
+	limit := rate.Limit(stages * max(minPace, float64(waiting)/p.maxAge.Seconds()))
+	if hurry || p.unhurried > 0 && waiting > p.unhurried {
 		limit = rate.Inf
 	}
-	if most := u.cfg.BytesPerSecond; most > 0 {
-		limit = min(limit, rate.Limit(stages*most))
+	if p.most > 0 {
+		limit = min(limit, rate.Limit(stages*p.most))
 	}
-	u.pace.SetLimit(limit)
+	p.limiter.SetLimit(limit)
 }
 
 // arrivals estimates how many bytes came within the last MaxAge.
@@ -50,14 +64,14 @@ func (a *arrivals) look(now time.Time, waiting int64, over time.Duration) {
 	*a = arrivals{bytes: a.bytes + float64(came), looked: now, waiting: waiting}
 }
 
-// keepPace waits until n bytes may go through one more stage, unless someone waits for a flush.
-func (u *Uploader) keepPace(ctx context.Context, n int) error {
-	if u.urgent.Load() > 0 && u.cfg.BytesPerSecond == 0 {
+// keep waits until n bytes may go through one more stage, unless someone waits for a flush.
+func (p *pacer) keep(ctx context.Context, n int) error {
+	if p.urgent.Load() > 0 && p.most == 0 {
 		return ctx.Err()
 	}
 	for n > 0 {
 		step := min(n, paceBurst)
-		if err := u.pace.WaitN(ctx, step); err != nil {
+		if err := p.limiter.WaitN(ctx, step); err != nil {
 			return err
 		}
 		n -= step

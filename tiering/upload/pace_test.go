@@ -12,7 +12,7 @@ func TestPace(t *testing.T) {
 	cfg := testConfig()
 	w := newWorld(t, cfg)
 	w.Cancel()
-	w.upload.deps.Unhurried = 10 << 30
+	w.upload.pace.unhurried = 10 << 30
 	for _, c := range []struct {
 		name    string
 		waiting int64
@@ -26,9 +26,9 @@ func TestPace(t *testing.T) {
 		{"hurry", 1, true, 0, rate.Inf},
 		{"configured bound", 10<<30 + 1, true, 5 << 20, stages * 5 << 20},
 	} {
-		w.upload.cfg.BytesPerSecond = c.most
-		w.upload.setPace(c.waiting, c.hurry)
-		if got := w.upload.pace.Limit(); got < c.want*0.999 || got > c.want {
+		w.upload.pace.most = c.most
+		w.upload.pace.set(c.waiting, c.hurry)
+		if got := w.upload.pace.limiter.Limit(); got < c.want*0.999 || got > c.want {
 			t.Errorf("%s: the pace is %v, want %v", c.name, got, c.want)
 		}
 	}

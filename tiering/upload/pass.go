@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"varve/internal/id"
 	"varve/metadata"
 )
@@ -29,7 +31,6 @@ type uploadPass struct {
 	u       *Uploader
 	uploads []objectUpload
 	done    chan struct{} // closed when all is over
-	wg      sync.WaitGroup
 
 	mu struct {
 		sync.Mutex
@@ -38,6 +39,15 @@ type uploadPass struct {
 		open     map[metadata.Object]int                // partition uploads that may still be committed in it
 		outcomes map[*partitionUpload]outcome
 	}
+}
+
+func newPass(u *Uploader, uploads []objectUpload) *uploadPass {
+	r := &uploadPass{u: u, uploads: uploads, done: make(chan struct{})}
+	r.mu.missing = map[*partitionUpload]int{}
+	r.mu.objects = map[*partitionUpload][]metadata.Object{}
+	r.mu.open = map[metadata.Object]int{}
+	r.mu.outcomes = map[*partitionUpload]outcome{}
+	return r
 }
 
 // drain uploads what is due and commits it, until nothing more is due. While one
@@ -68,7 +78,7 @@ func (u *Uploader) prepare(ctx context.Context) *uploadPass {
 	if len(uploads) == 0 || u.load(ctx, uploads) != nil {
 		return nil
 	}
-	return &uploadPass{u: u, uploads: uploads, done: make(chan struct{})}
+	return newPass(u, uploads)
 }
 
 // leaveOut removes partitions whose upload in the previous pass was not committed: what
@@ -101,10 +111,6 @@ type flight struct {
 
 // start uploads a pass in the background.
 func (u *Uploader) start(ctx context.Context, r *uploadPass) {
-	r.mu.missing = map[*partitionUpload]int{}
-	r.mu.objects = map[*partitionUpload][]metadata.Object{}
-	r.mu.open = map[metadata.Object]int{}
-	r.mu.outcomes = map[*partitionUpload]outcome{}
 	now := u.deps.Clock()
 	for _, t := range r.uploads {
 		for _, p := range t.parts {
@@ -121,23 +127,27 @@ func (u *Uploader) start(ctx context.Context, r *uploadPass) {
 }
 
 func (r *uploadPass) run(ctx context.Context, uploads []objectUpload) {
-	slots := make(chan struct{}, r.u.cfg.Concurrency)
-	commits := make(chan struct{}, r.u.cfg.Commits)
+	var objects, commits errgroup.Group // what they do has no error of its own
+	objects.SetLimit(r.u.cfg.Concurrency)
+	commits.SetLimit(r.u.cfg.Commits)
+	var ready sync.WaitGroup
 	for i := range uploads {
-		slots <- struct{}{}
-		r.wg.Go(func() {
+		objects.Go(func() error {
 			object, err := r.u.upload(ctx, &uploads[i])
-			<-slots
-			for _, t := range r.arrived(&uploads[i], object, err) {
-				commits <- struct{}{}
-				r.wg.Go(func() {
-					r.ended(t, r.u.commit(ctx, t))
-					<-commits
-				})
-			}
+			ready.Go(func() { // the next object needn't wait until there is room for the commits
+				for _, t := range r.arrived(&uploads[i], object, err) {
+					commits.Go(func() error {
+						r.ended(t, r.u.commit(ctx, t))
+						return nil
+					})
+				}
+			})
+			return nil
 		})
 	}
-	r.wg.Wait()
+	_ = objects.Wait()
+	ready.Wait()
+	_ = commits.Wait()
 }
 
 // arrived notes that an object is in the bucket, and returns the partitions that can be
@@ -192,21 +202,21 @@ func (u *Uploader) conclude(ctx context.Context, r *uploadPass) bool {
 		switch o {
 		case committed:
 			progress = true
-			u.recovered(p)
-			u.flushed(p, t.bytes, false)
+			u.failed.recovered(p)
+			u.flushes.took(p, t.bytes, false)
 			u.arrived.committed += t.bytes
 		case gone:
-			u.recovered(p)
-			u.flushed(p, 0, true)
+			u.failed.recovered(p)
+			u.flushes.took(p, 0, true)
 		case unread:
-			u.leaveAlone(ctx, p, t.bytes, t.err())
+			u.failed.leaveAlone(ctx, p, t.bytes, t.err())
 		}
 	}
 	if progress {
 		u.succeeded.Store(time.Now().UnixMilli())
 		u.deps.OnCommitted()
 	}
-	u.finish()
+	u.flushes.finish()
 	return progress
 }
 

@@ -63,7 +63,7 @@ func (u *Uploader) plan(ctx context.Context) []objectUpload {
 		}
 	}
 	u.waiting.Store(bytes)
-	u.setPace(u.waiting.Load(), hurry)
+	u.pace.set(u.waiting.Load(), hurry)
 	u.arrived.look(time.Now(), bytes, u.cfg.MaxAge)
 	u.behind.Store(hurry || max(u.arrived.bytes, float64(bytes)) > 4*float64(u.cfg.BundleBytes))
 	bundle := small >= u.cfg.BundleBytes || age >= u.cfg.MaxAge.Milliseconds()
@@ -89,7 +89,7 @@ func (u *Uploader) recall(ctx context.Context, found []candidate) (known []candi
 	for i := range found {
 		g.Go(func() error {
 			errs[i] = found[i].source.Recall(ctx)
-			if errs[i] == nil && u.failed[found[i].source.Partition()] != nil {
+			if errs[i] == nil && u.failed.by[found[i].source.Partition()] != nil {
 				errs[i] = u.foldable(ctx, found[i].source)
 			}
 			return nil
@@ -100,7 +100,7 @@ func (u *Uploader) recall(ctx context.Context, found []candidate) (known []candi
 		if errs[i] == nil {
 			known = append(known, c)
 		} else {
-			u.leaveAlone(ctx, c.source.Partition(), c.bytes, errs[i])
+			u.failed.leaveAlone(ctx, c.source.Partition(), c.bytes, errs[i])
 		}
 	}
 	return known
@@ -122,14 +122,14 @@ func (u *Uploader) candidates() (found []candidate, total int64) {
 			continue
 		}
 		p := s.Partition()
-		if len(u.flushes)+len(u.failed) > 0 {
+		if len(u.flushes.waiting)+len(u.failed.by) > 0 {
 			seen[p] = true
 		}
-		if f := u.failed[p]; f != nil && time.Now().Before(f.until) {
+		if u.failed.pauses(p) {
 			continue
 		}
 		total += bytes
-		c := candidate{source: s, bytes: bytes, oldest: oldest, wanted: u.flushing(p)}
+		c := candidate{source: s, bytes: bytes, oldest: oldest, wanted: u.flushes.want(p)}
 		if f, ok := u.flying[p]; ok {
 			c.from, c.bytes, c.oldest = f.end, bytes-f.bytes, max(oldest, f.since)
 			if c.bytes <= 0 || f.source != s {
@@ -138,15 +138,8 @@ func (u *Uploader) candidates() (found []candidate, total int64) {
 		}
 		found = append(found, c)
 	}
-	for _, f := range u.flushes {
-		for p := range f.need {
-			if !seen[p] {
-				delete(f.need, p) // moved away, deleted, or committed meanwhile
-			}
-		}
-	}
-	u.finish()
-	u.noteStuck(seen)
+	u.flushes.keep(seen)
+	u.failed.keep(seen)
 	return found, total
 }
 
@@ -163,7 +156,7 @@ func (u *Uploader) pack(found []candidate) []objectUpload {
 		t := u.take(&c, min(left, max(leastUpload, int64(share*float64(c.bytes)))))
 		left -= t.bytes
 		if len(t.parts) == 0 && c.from == 0 {
-			u.flushed(c.source.Partition(), 0, true)
+			u.flushes.took(c.source.Partition(), 0, true)
 		}
 		if t.bytes >= u.cfg.SegmentBytes {
 			for _, p := range t.parts {

@@ -20,7 +20,7 @@ func TestUploadWaitsForProducers(t *testing.T) {
 		t.Fatalf("%d uploads although producers are not known", len(uploads))
 	}
 	s.Mu.RecallErr = nil
-	clear(w.upload.failed)
+	clear(w.upload.failed.by)
 	if uploads := w.upload.plan(t.Context()); len(uploads) != 1 {
 		t.Fatalf("%d uploads", len(uploads))
 	}

@@ -3,8 +3,12 @@ package upload
 import (
 	"cmp"
 	"context"
+	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/id"
 )
@@ -38,8 +42,10 @@ func (u *Uploader) Waiting() (bytes int64, oldest time.Duration) {
 
 // Stuck lists the partitions that could not be tiered for a minute or more, the longest
 // first. They are tried again all the same.
-func (u *Uploader) Stuck() []Stuck {
-	failing := u.failing.Load()
+func (u *Uploader) Stuck() []Stuck { return u.failed.stuck() }
+
+func (fs *failures) stuck() []Stuck {
+	failing := fs.shown.Load()
 	if failing == nil {
 		return nil
 	}
@@ -55,61 +61,80 @@ type failure struct {
 	told  bool // that it is stuck
 }
 
+// failures are the sources that couldn't be read. Run owns them, but for what is shown.
+type failures struct {
+	retryBase, retryMax time.Duration
+	errors              prometheus.Counter
+	log                 *slog.Logger
+
+	by    map[id.Partition]*failure
+	shown atomic.Pointer[[]Stuck] // what failed, for other goroutines
+}
+
+func newFailures(retryBase, retryMax time.Duration, errors prometheus.Counter, log *slog.Logger) *failures {
+	return &failures{retryBase: retryBase, retryMax: retryMax, errors: errors, log: log, by: map[id.Partition]*failure{}}
+}
+
+// pauses reports whether a source is left alone now.
+func (fs *failures) pauses(p id.Partition) bool {
+	f := fs.by[p]
+	return f != nil && time.Now().Before(f.until)
+}
+
 // leaveAlone keeps a source that can't be read from being tried all the time.
-func (u *Uploader) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
-	f := u.failed[p]
+func (fs *failures) leaveAlone(ctx context.Context, p id.Partition, bytes int64, err error) {
+	f := fs.by[p]
 	if f == nil {
 		f = &failure{Stuck: Stuck{Partition: p, Since: time.Now()}}
-		u.failed[p] = f
+		fs.by[p] = f
 	}
 	f.Bytes, f.Err = bytes, err
-	defer u.tellFailing()
-	wait := u.cfg.RetryMax
+	defer fs.show()
+	wait := fs.retryMax
 	if f.times < 20 {
-		wait = min(wait, u.cfg.RetryBase<<f.times)
+		wait = min(wait, fs.retryBase<<f.times)
 	}
 	f.times++
 	f.until = time.Now().Add(wait)
-	u.metrics.errors.WithLabelValues("read").Inc()
+	fs.errors.Inc()
 	if f.times == 1 && ctx.Err() == nil {
-		u.deps.Log.Error("records can't be tiered because something can't be read; it is tried again", "partition", p, "bytes", bytes, "err", err)
+		fs.log.Error("records can't be tiered because something can't be read; it is tried again", "partition", p, "bytes", bytes, "err", err)
 	}
 }
 
 // recovered notes that a source could be read, or that it isn't ours any more.
-func (u *Uploader) recovered(p id.Partition) {
-	if f := u.failed[p]; f != nil && f.told {
-		u.deps.Log.Info("a partition isn't stuck any more", "partition", p, "since", f.Since)
+func (fs *failures) recovered(p id.Partition) {
+	if f := fs.by[p]; f != nil && f.told {
+		fs.log.Info("a partition isn't stuck any more", "partition", p, "since", f.Since)
 	}
-	if f := u.failed[p]; f != nil {
-		delete(u.failed, p)
-		u.tellFailing()
+	if f := fs.by[p]; f != nil {
+		delete(fs.by, p)
+		fs.show()
 	}
 }
 
-// noteStuck reports which have become stuck. Of those that failed, only what was seen still
-// waits here.
-func (u *Uploader) noteStuck(seen map[id.Partition]bool) {
-	for p, f := range u.failed {
+// keep reports which have become stuck. Of those that failed, only what waits is kept.
+func (fs *failures) keep(waits map[id.Partition]bool) {
+	for p, f := range fs.by {
 		switch {
-		case !seen[p]:
-			u.recovered(p)
+		case !waits[p]:
+			fs.recovered(p)
 		case time.Since(f.Since) >= stuckAfter && !f.told:
 			f.told = true
-			u.deps.Log.Error("a partition is stuck: its records can't be tiered, and the journal keeps all that came after them", "partition", p,
+			fs.log.Error("a partition is stuck: its records can't be tiered, and the journal keeps all that came after them", "partition", p,
 				"since", f.Since, "bytes", f.Bytes, "err", f.Err)
 		}
 	}
 }
 
-// tellFailing shows Stuck what fails by now.
-func (u *Uploader) tellFailing() {
-	all := make([]Stuck, 0, len(u.failed))
-	for _, f := range u.failed {
+// show makes stuck return what fails by now.
+func (fs *failures) show() {
+	all := make([]Stuck, 0, len(fs.by))
+	for _, f := range fs.by {
 		all = append(all, f.Stuck)
 	}
 	slices.SortFunc(all, func(a, b Stuck) int {
 		return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.Partition.String(), b.Partition.String()))
 	})
-	u.failing.Store(&all)
+	fs.shown.Store(&all)
 }

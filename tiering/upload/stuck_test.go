@@ -116,7 +116,7 @@ func TestStuckPartitions(t *testing.T) {
 					t.Errorf("still stuck: %+v", l)
 				}
 				w.Cancel()
-				if n := len(w.upload.failed); n != 0 {
+				if n := len(w.upload.failed.by); n != 0 {
 					t.Errorf("%d failures are kept", n)
 				}
 			})
