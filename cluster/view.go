@@ -12,7 +12,7 @@ import (
 	"log/slog"
 	"sync"
 
-	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/metadata"
 )
 
@@ -24,27 +24,13 @@ type View struct {
 
 	mu struct {
 		sync.RWMutex
-		agents     *table[id.Broker, Live]
-		journals   *table[id.Journal, Journal]
-		slots      *table[int, Role]
-		controller *table[struct{}, Role]
-		members    *table[id.Broker, metadata.Member]
-		topics     *table[string, *Topic]
-		deleted    *table[id.Topic, metadata.DeletedTopic]
-		owners     *table[id.Partition, metadata.StoredOwnership]
-		moves      *table[id.Partition, Move]
-		drained    *table[id.Broker, bool]
-		loads      *table[id.Broker, metadata.Load]
-		settings   *table[configured, metadata.Settings]
-
-		homes   homes
-		byID    topicsByID
-		rev     map[string]metadata.Revision // by prefix
-		broken  map[string]bool              // keys whose value could not be read
-		changed chan struct{}                // closed and replaced at every change
+		tables
+		rev    map[string]metadata.Revision // by prefix
+		broken map[string]bool              // keys whose value could not be read
 	}
-	ready chan struct{}
-	done  sync.WaitGroup
+	changed notify.Broadcast // at every change that readers may see
+	ready   chan struct{}
+	done    sync.WaitGroup
 }
 
 // configured is what dynamic settings belong to.
@@ -53,31 +39,8 @@ type configured struct{ kind, name string }
 // NewView makes a view; Run fills it.
 func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
-	m := &v.mu
-	m.homes, m.byID, m.rev, m.broken = homes{}, topicsByID{}, map[string]metadata.Revision{}, map[string]bool{}
-	m.changed = make(chan struct{})
-	m.agents = newTable(metadata.ParseAgentKey, decodeLive)
-	m.agents.changed = m.homes.agentChanged
-	m.journals = newTable(metadata.ParseJournalKey, decodeJournal)
-	m.slots = newTable(metadata.ParseSlotKey, decodeRole[int])
-	m.controller = newTable(only(metadata.KeyController), decodeRole[struct{}])
-	m.members = newTable(metadata.ParseMemberKey, plain[id.Broker](metadata.DecodeMember))
-	m.members.changed = m.homes.memberChanged
-	m.topics = newTable(metadata.ParseTopicKey, decodeTopic)
-	m.topics.changed = m.byID.changed
-	m.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
-	m.owners = newTable(metadata.ParseOwnerKey, decodeOwner)
-	m.owners.silent = func(before, now metadata.StoredOwnership) bool { return ownerOf(before) == ownerOf(now) } // its chain is the owner's matter
-	m.moves = newTable(metadata.ParseMoveKey, decodeMove)
-	m.drained = newTable(metadata.ParseDrainKey, decodeDrained)
-	m.loads = newTable(metadata.ParseLoadKey, plain[id.Broker](metadata.DecodeLoad))
-	m.loads.silent = func(metadata.Load, metadata.Load) bool { return true } // whoever needs them looks now and then
-	m.settings = newTable(parseConfigured, plain[configured](metadata.DecodeSettings))
-	// What others refer to comes first: changes of one transaction are mostly seen in this order.
-	v.kinds = []kind{{metadata.PrefixAgents, m.agents}, {metadata.KeyController, m.controller}, {metadata.PrefixSlots, m.slots},
-		{metadata.PrefixJournals, m.journals}, {metadata.PrefixTopics, m.topics}, {metadata.PrefixDeleted, m.deleted},
-		{metadata.PrefixConfigs, m.settings}, {metadata.PrefixOwners, m.owners}, {metadata.PrefixMoves, m.moves},
-		{metadata.PrefixDrained, m.drained}, {metadata.PrefixLoads, m.loads}, {metadata.PrefixMembers, m.members}}
+	v.mu.tables, v.mu.rev, v.mu.broken = newTables(), map[string]metadata.Revision{}, map[string]bool{}
+	v.kinds = v.mu.tables.kinds()
 	return v
 }
 
@@ -97,26 +60,18 @@ func (v *View) Run(ctx context.Context) {
 func (v *View) Ready() <-chan struct{} { return v.ready }
 
 // Touch makes those who follow the view look again.
-func (v *View) Touch() {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	close(v.mu.changed)
-	v.mu.changed = make(chan struct{})
-}
+func (v *View) Touch() { v.changed.Send() }
 
 // Changed returns a channel that is closed at the next change. Take it before
 // looking.
-func (v *View) Changed() <-chan struct{} {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.mu.changed
-}
+func (v *View) Changed() <-chan struct{} { return v.changed.Next() }
 
 // Await returns once the view shows at least rev of the prefix.
 func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) error {
 	for {
+		changed := v.changed.Next()
 		v.mu.RLock()
-		seen, changed := v.mu.rev[prefix], v.mu.changed
+		seen := v.mu.rev[prefix]
 		v.mu.RUnlock()
 		if seen >= rev {
 			return nil
@@ -150,8 +105,7 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 	if !news {
 		return // an agent's own bookkeeping
 	}
-	close(v.mu.changed)
-	v.mu.changed = make(chan struct{})
+	v.changed.Send()
 	if len(v.mu.rev) == len(v.kinds) {
 		select {
 		case <-v.ready:

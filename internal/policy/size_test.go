@@ -25,8 +25,7 @@ type size struct{ methods, fields int }
 // tooLarge has the types that are larger, and how large they are. They may only shrink; then
 // their line does, too.
 var tooLarge = map[string]size{
-	"cluster.View":            {fields: 23},
-	"agent.Config":            {fields: 26}, // a field for each group of settings
+	"agent.Config": {fields: 26}, // a field for each group of settings
 }
 
 func TestTypesStaySmall(t *testing.T) {
