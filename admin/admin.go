@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,12 +22,18 @@ import (
 	"varve/health"
 )
 
-// Agent is what the pages tell about. Until it has started, only NotReady is asked.
+// Agent is what the pages tell about.
 type Agent interface {
 	// Started is closed when the agent serves.
 	Started() <-chan struct{}
 	// NotReady lists why this agent doesn't serve what it owns, or nil.
 	NotReady() []string
+	// Console answers for an agent that has started.
+	Console() Console
+}
+
+// Console answers about an agent that has started, and its cluster, and changes them.
+type Console interface {
 	// Notes are what is not as it should be, though this agent serves.
 	Notes(ctx context.Context) []string
 	// Health is how well the cluster is. It asks all other agents.
@@ -49,30 +56,45 @@ func New(a Agent, metrics prometheus.Gatherer, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	all := routes(a, metrics)
+	all := always(a, metrics)
 	if o.Profiles {
 		all = append(all, profiles()...)
 	}
+	return &Server{&http.Server{Handler: guard(o, whenStarted(a, muxOf(all))), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+}
+
+func muxOf(all []Route) *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, r := range all {
 		mux.HandleFunc(strings.TrimSpace(r.Method+" "+r.Path), r.serve)
 	}
-	return &Server{&http.Server{Handler: guard(o, whenStarted(a, mux)), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+	return mux
 }
 
-// whenStarted keeps requests about the agent's state from one that has none yet.
+// whenStarted answers requests about the agent's state once it has one, and leaves all others
+// to next.
 func whenStarted(a Agent, next http.Handler) http.Handler {
+	console := sync.OnceValue(func() http.Handler { return muxOf(onceStarted(a.Console())) })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-a.Started():
-		default:
-			if strings.HasPrefix(r.URL.Path, "/v1/") {
+		h := next
+		if strings.HasPrefix(r.URL.Path, "/v1/") {
+			if !started(a) {
 				ready(w, a.NotReady(), nil)
 				return
 			}
+			h = console()
 		}
-		next.ServeHTTP(w, r.WithContext(withClient(r.Context(), r.RemoteAddr)))
+		h.ServeHTTP(w, r.WithContext(withClient(r.Context(), r.RemoteAddr)))
 	})
+}
+
+func started(a Agent) bool {
+	select {
+	case <-a.Started():
+		return true
+	default:
+		return false
+	}
 }
 
 // Serve answers on l until Close.

@@ -34,6 +34,7 @@ func (f *fakeAgent) Started() <-chan struct{} {
 }
 
 func (f *fakeAgent) NotReady() []string { return f.missing }
+func (f *fakeAgent) Console() Console   { return f }
 func (f *fakeAgent) Status() *Status    { return &Status{Broker: 7} }
 
 func (f *fakeAgent) Notes(context.Context) []string { return []string{"the clock is off"} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -22,12 +23,13 @@ type Route struct {
 
 // Routes are all pages, for the documentation.
 func Routes() []Route {
-	return append(routes(nil, nil), profiles()...)
+	return slices.Concat(always(nil, nil), onceStarted(nil), profiles())
 }
 
-func routes(a Agent, metrics prometheus.Gatherer) []Route {
+// always are the pages of an agent that may still be starting.
+func always(a Agent, metrics prometheus.Gatherer) []Route {
 	livez := func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") }
-	all := []Route{
+	return []Route{
 		{"GET", "/livez", "Whether this process works. 200, `ok`.", "/livez", livez},
 		{"GET", "/healthz", "The same as `/livez`.", "/healthz", livez},
 		{"GET", "/readyz", "Whether this agent serves what it owns. 200, `ready`, or 503, `not ready` and why, a reason a line; notes of what isn't as it should be stand below.", "/readyz",
@@ -36,16 +38,22 @@ func routes(a Agent, metrics prometheus.Gatherer) []Route {
 			func(w http.ResponseWriter, r *http.Request) {
 				promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 			}},
+	}
+}
+
+// onceStarted are the pages of an agent that has started, which all are under /v1/.
+func onceStarted(c Console) []Route {
+	all := []Route{
 		{"GET", "/v1/health", "How well the cluster is: what `varve cluster health --json` prints.", "/v1/health",
-			func(w http.ResponseWriter, r *http.Request) { respond(w, a.Health(r.Context())) }},
+			func(w http.ResponseWriter, r *http.Request) { respond(w, c.Health(r.Context())) }},
 		{"GET", "/v1/status", "This agent's own state.", "/v1/status",
-			func(w http.ResponseWriter, _ *http.Request) { respond(w, a.Status()) }},
+			func(w http.ResponseWriter, _ *http.Request) { respond(w, c.Status()) }},
 		{"POST", "/v1/topics/{topic}/undelete", "Brings a deleted topic back. 404: no such topic was deleted lately; 409: there is one of that name.", "/v1/topics/orders/undelete",
 			func(w http.ResponseWriter, r *http.Request) {
-				undelete(w, a.Undelete(r.Context(), r.PathValue("topic")))
+				undelete(w, c.Undelete(r.Context(), r.PathValue("topic")))
 			}},
 	}
-	return append(append(all, operate(a)...), tier(a)...)
+	return slices.Concat(all, operate(c), tier(c))
 }
 
 func profiles() []Route {
@@ -74,10 +82,8 @@ func undelete(w http.ResponseWriter, err error) {
 
 // notes are those of an agent that has started.
 func notes(ctx context.Context, a Agent) []string {
-	select {
-	case <-a.Started():
-		return a.Notes(ctx)
-	default:
+	if !started(a) {
 		return nil
 	}
+	return a.Console().Notes(ctx)
 }

@@ -63,7 +63,6 @@ type Agent struct {
 	owned    *owner.Set
 	unserved *owner.Unserved
 	bucket   *bucketClaim
-	console  *console
 
 	http  *web
 	seen  *metadata.Seen
@@ -76,7 +75,6 @@ type Agent struct {
 	holes    *holes
 	serves   *service
 	election *election
-	inspect  *inspector
 }
 
 // New makes an agent; Run runs it.
@@ -85,7 +83,7 @@ func New(cfg Config, deps Deps) (*Agent, error) {
 		return nil, err
 	}
 	a := &Agent{process: newProcess(cfg, deps), startup: newStartup(), owned: owner.NewSet(), unserved: owner.NewUnserved(deps.Log)}
-	a.places, a.console = newPlaces(a.process), &console{a}
+	a.places = newPlaces(a.process)
 	a.bucket = &bucketClaim{cfg: &a.cfg, deps: &a.deps, self: a.self, log: a.log, places: a.places, done: make(chan struct{})}
 	return a, nil
 }
@@ -108,7 +106,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	a.serves.ready.begin()
-	close(a.started)
+	a.over(a.newConsole())
 	a.log.Info("serving", "broker", a.self, "incarnation", a.inc, "cluster", a.id, "version", a.deps.Version, "partitions", a.owned.Len(), "took", a.deps.Now().Sub(began))
 	var failed error
 	select {
@@ -150,6 +148,16 @@ func (a *Agent) start(ctx, life context.Context) error {
 		a.log.Debug("started", "step", s.name, "took", a.deps.Now().Sub(began))
 	}
 	return nil
+}
+
+// newConsole makes what operators ask, when all parts are there.
+func (a *Agent) newConsole() *console {
+	control := a.election.control
+	return &console{
+		process: a.process, member: a.member, owned: a.owned, unserved: a.unserved, store: a.store, tier: a.tier, holes: a.holes,
+		peers: a.near.peers, mine: a.own.ID, control: control,
+		inspect: &inspector{a.process, a.member, a.places, a.store, a.owned, a.unserved, a.tier, a.near.peers, control, a.serves.ready},
+	}
 }
 
 // reachEtcd waits until etcd answers.
@@ -214,7 +222,6 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
-	a.inspect = &inspector{a.process, a.member, a.places, a.store, a.owned, a.unserved, a.tier, a.near.peers, a.election.control, a.serves.ready}
 	patience := time.NewTimer(firstPatience)
 	defer patience.Stop()
 	for withoutLeader(a.view) > 0 || a.awaited() || a.serves.slots.free() {

@@ -199,7 +199,7 @@ func TestLostDiskIsNotForgotten(t *testing.T) {
 	if n := b.owned.Len(); n != 0 {
 		t.Fatalf("%d partitions are served although their records are gone", n)
 	}
-	if why := b.console.NotReady(); !strings.Contains(strings.Join(why, "\n"), "can't be served yet; t/0: its newest records may lie in journal 1-1") {
+	if why := b.NotReady(); !strings.Contains(strings.Join(why, "\n"), "can't be served yet; t/0: its newest records may lie in journal 1-1") {
 		t.Errorf("not ready: %v", why)
 	}
 	for j, rec := range b.view.Journals() {
@@ -247,7 +247,7 @@ func TestBucketAwayThrottlesThenRefuses(t *testing.T) {
 	if refused == nil {
 		t.Fatal("the journal took 100 MB, 16 are allowed")
 	}
-	if why := a.console.NotReady(); len(why) == 0 {
+	if why := a.NotReady(); len(why) == 0 {
 		t.Error("a full journal counts as ready")
 	}
 	close(down)
@@ -302,7 +302,7 @@ func TestDeletedTopicComesBackWhole(t *testing.T) {
 			<-changed
 		}
 	}
-	if got := a.console.Cluster().Agents[0].Partitions; got != 0 {
+	if got := a.console.Load().Cluster().Agents[0].Partitions; got != 0 {
 		t.Errorf("status counts %d partitions of a deleted topic", got)
 	}
 	post := func(topic string) int {
@@ -349,7 +349,7 @@ func TestTopicComesBackWhileItIsUploaded(t *testing.T) {
 	}
 	p := a.owned.All()[0]
 	a.until("the partition is retiring", func() bool { return a.owned.Retiring(p.ID()) })
-	if err := a.console.Undelete(t.Context(), "t"); err != nil {
+	if err := a.console.Load().Undelete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
 	a.produce("t", 100, 200)
@@ -391,7 +391,7 @@ func TestDeletedTopicSurvivesAStop(t *testing.T) {
 			<-changed
 		}
 	}
-	if err := b.console.Undelete(t.Context(), "t"); err != nil {
+	if err := b.console.Load().Undelete(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
 	b.consume("t", 200)
@@ -417,7 +417,7 @@ func TestPurgedTopicStaysAway(t *testing.T) {
 	if _, err := a.deps.Meta.Txn(t.Context(), nil, metadata.Put(kvs[0].Key, d.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.console.Undelete(t.Context(), "t"); !errors.Is(err, cluster.ErrUnknownTopic) {
+	if err := a.console.Load().Undelete(t.Context(), "t"); !errors.Is(err, cluster.ErrUnknownTopic) {
 		t.Errorf("undelete: %v", err)
 	}
 }

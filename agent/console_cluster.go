@@ -19,8 +19,8 @@ const movesShown = 1000
 
 // Cluster returns the cluster as this agent sees it.
 func (c *console) Cluster() *admin.ClusterStatus {
-	v := c.a.view
-	s := &admin.ClusterStatus{Cluster: c.a.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: withoutLeader(c.a.view)}
+	v := c.view
+	s := &admin.ClusterStatus{Cluster: c.id, Controller: int32(id.NoBroker), Agents: []admin.AgentStatus{}, Journals: []admin.JournalStatus{}, Moves: []admin.MoveStatus{}, Leaderless: withoutLeader(c.view)}
 	if c := v.Controller(); c.Incarnation != 0 {
 		s.Controller = int32(c.Broker)
 	}
@@ -51,7 +51,7 @@ func (c *console) Cluster() *admin.ClusterStatus {
 }
 
 func (c *console) journalStatuses(s *admin.ClusterStatus) {
-	journals := c.a.view.Journals()
+	journals := c.view.Journals()
 	order := make([]id.Journal, 0, len(journals))
 	for j := range journals {
 		order = append(order, j)
@@ -64,20 +64,20 @@ func (c *console) journalStatuses(s *admin.ClusterStatus) {
 
 func (c *console) journalStatus(j id.Journal, rec metadata.Journal) admin.JournalStatus {
 	n := admin.JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []admin.MemberStatus{},
-		Waits: rec.State != metadata.JournalSealed && !c.a.view.Alive(j.Writer, rec.Broker)}
+		Waits: rec.State != metadata.JournalSealed && !c.view.Alive(j.Writer, rec.Broker)}
 	for _, store := range rec.Keepers() {
-		home, known := c.a.view.StoreHome(store)
+		home, known := c.view.StoreHome(store)
 		if !known {
 			home.Broker = id.NoBroker
 		}
-		_, live := c.a.view.Store(store)
-		n.Members = append(n.Members, admin.MemberStatus{Store: store.String(), Broker: int32(home.Broker), Host: home.Host, Live: live, Gone: c.a.view.Moved(store)})
+		_, live := c.view.Store(store)
+		n.Members = append(n.Members, admin.MemberStatus{Store: store.String(), Broker: int32(home.Broker), Host: home.Host, Live: live, Gone: c.view.Moved(store)})
 	}
 	return n
 }
 
 func (c *console) moveStatuses(s *admin.ClusterStatus) {
-	moves := c.a.view.Moves()
+	moves := c.view.Moves()
 	s.MovesTotal = len(moves)
 	at := make([]id.Partition, 0, len(moves))
 	for p := range moves {
@@ -86,7 +86,7 @@ func (c *console) moveStatuses(s *admin.ClusterStatus) {
 	slices.SortFunc(at, id.Partition.Compare)
 	for _, p := range at[:min(len(at), movesShown)] {
 		from := id.NoBroker
-		if o, ok := c.a.view.Owner(p); ok {
+		if o, ok := c.view.Owner(p); ok {
 			from = o.Broker
 		}
 		s.Moves = append(s.Moves, admin.MoveStatus{Topic: c.names().topic(p.Topic), Partition: p.Index, From: int32(from), To: int32(moves[p].To)})
@@ -98,10 +98,10 @@ const reasonsShown = 100
 
 // Journals returns how this agent's journal is kept, and what waits.
 func (c *console) Journals() *admin.JournalsStatus {
-	j := c.a.own.ID()
-	s := &admin.JournalsStatus{Broker: int32(c.a.self), Journal: j.String(), Members: []admin.LagStatus{}, Waiting: []admin.Reason{}, Unserved: []admin.Reason{}}
-	for _, m := range c.a.near.peers.Members(j) {
-		b, known := c.a.view.Home(m.Store)
+	j := c.mine()
+	s := &admin.JournalsStatus{Broker: int32(c.self), Journal: j.String(), Members: []admin.LagStatus{}, Waiting: []admin.Reason{}, Unserved: []admin.Reason{}}
+	for _, m := range c.peers.Members(j) {
+		b, known := c.view.Home(m.Store)
 		if !known {
 			b = id.NoBroker
 		}
@@ -114,12 +114,10 @@ func (c *console) Journals() *admin.JournalsStatus {
 		}
 		s.Members = append(s.Members, l)
 	}
-	if c.a.hasStarted() {
-		for j, why := range c.a.election.control.Waiting() {
-			s.Waiting = append(s.Waiting, admin.Reason{What: j.String(), Why: why})
-		}
+	for j, why := range c.control.Waiting() {
+		s.Waiting = append(s.Waiting, admin.Reason{What: j.String(), Why: why})
 	}
-	for p, why := range c.a.unserved.All() {
+	for p, why := range c.unserved.All() {
 		s.Unserved = append(s.Unserved, admin.Reason{What: c.names().topic(p.Topic) + "/" + strconv.Itoa(int(p.Index)), Why: why})
 	}
 	s.UnservedTotal = len(s.Unserved)
@@ -132,7 +130,7 @@ func (c *console) Journals() *admin.JournalsStatus {
 
 // partitionOf finds a partition by its topic's name.
 func (c *console) partitionOf(topic string, index int32) (id.Partition, error) {
-	t, ok := c.a.view.Topic(topic)
+	t, ok := c.view.Topic(topic)
 	if !ok {
 		return id.Partition{}, fmt.Errorf("partition %d of topic '%s': %w", index, topic, cluster.ErrUnknownTopic)
 	}

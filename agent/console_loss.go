@@ -15,7 +15,7 @@ const lossPatience = 10 * time.Second
 
 // LossCost reports what giving up a journal may cost, or cluster.ErrNoLoss.
 func (c *console) LossCost(ctx context.Context, j id.Journal) (*admin.LossCost, error) {
-	cost, err := c.a.election.control.LossCost(ctx, j)
+	cost, err := c.control.LossCost(ctx, j)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +45,9 @@ func (c *console) survivors(ctx context.Context, j id.Journal, cost *controller.
 		if !out.Members[i].Live {
 			continue
 		}
-		last, err := c.a.near.peers.Last(ctx, s, j)
+		last, err := c.peers.Last(ctx, s, j)
 		if err != nil {
-			c.a.log.Debug("journal member does not report what it has", "journal", j, "store", s, "err", err)
+			c.log.Debug("journal member does not report what it has", "journal", j, "store", s, "err", err)
 			continue
 		}
 		if out.Members[i].Entries = int64(last); last > out.KeptEntries {
@@ -57,7 +57,7 @@ func (c *console) survivors(ctx context.Context, j id.Journal, cost *controller.
 	if out.KeptEntries == 0 {
 		return
 	}
-	err := c.a.near.peers.Entries(ctx, best, j, func(e *wal.Entry) error {
+	err := c.peers.Entries(ctx, best, j, func(e *wal.Entry) error {
 		for _, rec := range e.Records {
 			if end, ours := cost.Tiered[rec.Partition]; ours && rec.End() > end {
 				out.KeptRecords += int64(rec.Count)
@@ -68,16 +68,16 @@ func (c *console) survivors(ctx context.Context, j id.Journal, cost *controller.
 		return nil
 	})
 	if err != nil {
-		c.a.log.Debug("journal member's copy can't be read", "journal", j, "store", best, "err", err)
+		c.log.Debug("journal member's copy can't be read", "journal", j, "store", best, "err", err)
 	}
 }
 
 // AcceptLoss gives up what no live agent has of a journal.
 func (c *console) AcceptLoss(ctx context.Context, j id.Journal) (*admin.Loss, error) {
-	l, err := c.a.election.control.AcceptLoss(ctx, j)
+	l, err := c.control.AcceptLoss(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	c.a.log.Warn("loss accepted by an operator", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "whole", l.Whole, "gone", l.Gone, "client", admin.Client(ctx))
+	c.log.Warn("loss accepted by an operator", "journal", j, "kept_entries", l.Kept, "lost_entries", l.Lost, "whole", l.Whole, "gone", l.Gone, "client", admin.Client(ctx))
 	return &admin.Loss{Journal: j.String(), Kept: l.Kept, Whole: l.Whole, Gone: l.Gone, Lost: l.Lost}, nil
 }

@@ -12,32 +12,32 @@ import (
 
 // Balance asks for the moves after which all agents have equally many partitions.
 func (c *console) Balance(ctx context.Context) (*admin.Balanced, error) {
-	to := controller.Level(c.a.view)
-	if err := c.a.editor.ChangeMoves(ctx, to); err != nil {
+	to := controller.Level(c.view)
+	if err := c.editor.ChangeMoves(ctx, to); err != nil {
 		return nil, err
 	}
-	c.a.log.Info("balancing requested by an operator", "moves", len(to), "client", admin.Client(ctx))
+	c.log.Info("balancing requested by an operator", "moves", len(to), "client", admin.Client(ctx))
 	return &admin.Balanced{Moves: len(to)}, nil
 }
 
 // Drain makes an agent own nothing, or, if undone, something again.
 func (c *console) Drain(ctx context.Context, broker int32, drained bool) error {
-	if _, live := c.a.view.Agent(id.Broker(broker)); drained && !live {
+	if _, live := c.view.Agent(id.Broker(broker)); drained && !live {
 		return fmt.Errorf("broker %d: %w", broker, cluster.ErrUnknownAgent)
 	}
-	if err := c.a.editor.SetDrained(ctx, id.Broker(broker), drained); err != nil {
+	if err := c.editor.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err
 	}
-	c.a.log.Info("agent changed by an operator", "broker", broker, "drained", drained, "client", admin.Client(ctx))
+	c.log.Info("agent changed by an operator", "broker", broker, "drained", drained, "client", admin.Client(ctx))
 	return nil
 }
 
 // Forget ends the waiting for an agent that won't come back.
 func (c *console) Forget(ctx context.Context, broker int32) error {
-	if err := c.a.editor.Forget(ctx, id.Broker(broker)); err != nil {
+	if err := c.editor.Forget(ctx, id.Broker(broker)); err != nil {
 		return err
 	}
-	c.a.log.Info("agent forgotten by an operator", "broker", broker, "client", admin.Client(ctx))
+	c.log.Info("agent forgotten by an operator", "broker", broker, "client", admin.Client(ctx))
 	return nil
 }
 
@@ -47,23 +47,23 @@ func (c *console) MovePartition(ctx context.Context, topic string, index, to int
 	if err != nil {
 		return err
 	}
-	if _, err := c.a.view.Taker(id.Broker(to)); err != nil {
+	if _, err := c.view.Taker(id.Broker(to)); err != nil {
 		return err
 	}
 	heir := id.Broker(to)
-	if o, ok := c.a.view.Owner(at); ok && o.Broker == heir {
+	if o, ok := c.view.Owner(at); ok && o.Broker == heir {
 		heir = id.NoBroker // it is there
 	}
-	c.a.log.Info("move requested by an operator", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
-	return c.a.editor.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
+	c.log.Info("move requested by an operator", "topic", topic, "partition", index, "to", to, "client", admin.Client(ctx))
+	return c.editor.ChangeMoves(ctx, map[id.Partition]id.Broker{at: heir})
 }
 
 // Undelete brings a deleted topic back within the undelete window.
 func (c *console) Undelete(ctx context.Context, name string) error {
-	t, err := c.a.editor.Undelete(ctx, name, c.a.cfg.Garbage.UndeleteWindow)
+	t, err := c.editor.Undelete(ctx, name, c.cfg.Garbage.UndeleteWindow)
 	if err != nil {
 		return err
 	}
-	c.a.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
+	c.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
 	return nil
 }

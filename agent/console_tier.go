@@ -18,7 +18,7 @@ import (
 // tells how far it is and what it finds; all topics if none is named. What readers of any
 // agent met comes first: it may be damage that no such question shows.
 func (c *console) TierHoles(ctx context.Context, topics []string, tell func(*admin.TierLook) error) error {
-	heads, total, err := c.a.holes.headsOf(ctx, topics)
+	heads, total, err := c.holes.headsOf(ctx, topics)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (c *console) TierHoles(ctx context.Context, topics []string, tell func(*adm
 			}
 		}
 	}
-	return c.a.holes.look(ctx, heads, total, report, tell)
+	return c.holes.look(ctx, heads, total, report, tell)
 }
 
 // TierSkip gives up records that can't be read: consumers pass over them from then on. Only
@@ -53,11 +53,11 @@ func (c *console) TierSkip(ctx context.Context, topic string, index int32, from,
 	if err != nil {
 		return nil, err
 	}
-	owned := c.a.owned.Get(p)
+	owned := c.owned.Get(p)
 	if owned == nil {
 		return nil, c.elsewhere(p, topic)
 	}
-	gone, err := c.a.tier.skip.Skip(ctx, owned, from, to)
+	gone, err := c.tier.skip.Skip(ctx, owned, from, to)
 	if errors.Is(err, read.ErrReadable) {
 		return nil, &admin.RefusedError{Err: err}
 	}
@@ -68,16 +68,16 @@ func (c *console) TierSkip(ctx context.Context, topic string, index int32, from,
 	for i := range gone {
 		e := &gone[i]
 		out.Ranges = append(out.Ranges, c.names().hole(e, time.Time{}))
-		c.a.log.Warn("records were given up as an operator decided; consumers pass over their offsets", "topic", topic, "partition", index, "from", e.From, "to", e.To, "object", e.Key, "client", admin.Client(ctx), "err", e.Err)
+		c.log.Warn("records were given up as an operator decided; consumers pass over their offsets", "topic", topic, "partition", index, "from", e.From, "to", e.To, "object", e.Key, "client", admin.Client(ctx), "err", e.Err)
 	}
-	c.a.tier.Recheck(ctx, c.a.holes.canRead)
+	c.tier.Recheck(ctx, c.holes.canRead)
 	return out, nil
 }
 
 // elsewhere reports which agent is to be asked about a partition.
 func (c *console) elsewhere(p id.Partition, topic string) error {
-	if o, ok := c.a.view.Owner(p); ok && o.Broker != c.a.self {
-		if l, live := c.a.view.Agent(o.Broker); live && l.HTTP != "" {
+	if o, ok := c.view.Owner(p); ok && o.Broker != c.self {
+		if l, live := c.view.Agent(o.Broker); live && l.HTTP != "" {
 			return &admin.ElsewhereError{Base: (&url.URL{Scheme: "http", Host: l.HTTP}).String(), What: fmt.Sprintf("partition %s/%d", topic, p.Index), Agent: int32(o.Broker)}
 		}
 	}

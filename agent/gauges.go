@@ -22,7 +22,10 @@ type MetricsConfig struct {
 
 // gauges tells of this agent and the cluster at the moment that it is asked, without asking
 // anybody else.
-type gauges struct{ a *Agent }
+type gauges struct {
+	version string
+	start   *startup
+}
 
 func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("varve_"+name, help, labels, nil)
@@ -52,26 +55,26 @@ func (g gauges) Describe(ch chan<- *prometheus.Desc) {
 }
 
 func (g gauges) Collect(ch chan<- prometheus.Metric) {
-	a := g.a
 	tell := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	tell(buildInfo, 1, a.deps.Version, runtime.Version())
-	if !a.hasStarted() {
+	tell(buildInfo, 1, g.version, runtime.Version())
+	if !g.start.hasStarted() {
 		tell(ready, 0)
 		return
 	}
-	tell(ready, yes(len(a.notReady()) == 0))
-	disk := diskOf(a.process, a.store)
+	c := g.start.console.Load()
+	tell(ready, yes(len(c.inspect.notReady()) == 0))
+	disk := diskOf(c.process, c.store)
 	tell(diskFree, float64(disk.FreeBytes))
 	tell(diskTotal, float64(disk.TotalBytes))
 	tell(diskFull, yes(disk.Full != ""))
-	tell(bucketFailing, yes(a.places.bucket().Error != ""))
-	tell(leaderless, float64(withoutLeader(a.view)))
-	tell(led, float64(a.owned.Len()))
-	tell(unopened, float64(len(a.unserved.All())))
-	g.members(tell)
-	clocks := a.places.clocks()
+	tell(bucketFailing, yes(c.inspect.places.bucket().Error != ""))
+	tell(leaderless, float64(withoutLeader(c.view)))
+	tell(led, float64(c.owned.Len()))
+	tell(unopened, float64(len(c.unserved.All())))
+	g.members(c, tell)
+	clocks := c.inspect.places.clocks()
 	for name, ms := range map[string]*int64{"etcd": clocks.EtcdMs, "bucket": clocks.BucketMs} {
 		skew := math.NaN() // not known
 		if ms != nil {
@@ -88,37 +91,36 @@ func yes(b bool) float64 {
 	return 0
 }
 
-func (g gauges) members(tell func(*prometheus.Desc, float64, ...string)) {
-	a := g.a
+func (g gauges) members(c *console, tell func(*prometheus.Desc, float64, ...string)) {
 	connected := 0
-	for _, m := range a.near.peers.Members(a.own.ID()) {
+	for _, m := range c.peers.Members(c.mine()) {
 		if m.Own || !m.Connected.IsZero() && !m.Behind {
 			connected++
 		}
 	}
 	under := 0
-	if connected < a.cfg.Replication.Factor {
-		under = a.owned.Len()
+	if connected < c.cfg.Replication.Factor {
+		under = c.owned.Len()
 	}
 	tell(underReplicated, float64(under))
 	s := &health.Snapshot{}
-	a.inspect.journals(s)
-	tell(shortOfMembers, float64(s.Short(a.cfg.Replication.Factor)))
+	c.inspect.journals(s)
+	tell(shortOfMembers, float64(s.Short(c.cfg.Replication.Factor)))
 	expected := 0
-	for _, x := range a.inspect.agents() {
+	for _, x := range c.inspect.agents() {
 		if x.Expected() {
 			expected++
 		}
 	}
 	tell(agentsExpected, float64(expected))
-	tell(agentsLive, float64(len(a.view.Agents())))
+	tell(agentsLive, float64(len(c.view.Agents())))
 }
 
 // openMeters registers what is counted by topic and by group.
 func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
 	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, names{a.view}.live, sources{a.owned}.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends))
+		a.deps.Registry.MustRegister(gauges{a.deps.Version, a.startup}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends))
 	}
 	return topics
 }

@@ -43,16 +43,16 @@ func TestReadyMeansServing(t *testing.T) {
 		},
 	}
 	b := w.start()
-	if why := b.console.NotReady(); len(why) == 0 {
+	if why := b.NotReady(); len(why) == 0 {
 		t.Error("ready while its partitions are being opened")
 	}
 	close(opens)
-	for len(b.console.NotReady()) > 0 {
+	for len(b.NotReady()) > 0 {
 		select {
 		case <-b.view.Changed():
 		case <-time.After(time.Millisecond):
 		case <-t.Context().Done():
-			t.Fatal(b.console.NotReady())
+			t.Fatal(b.NotReady())
 		}
 	}
 	if n := b.owned.Len(); n != partitions {
@@ -188,27 +188,27 @@ func TestBucketThatNeverWorked(t *testing.T) {
 	w.bucket = bucket
 	w.change = func(c *Config) { c.ShutdownTimeout = 0 }
 	a := w.start()
-	if why := strings.Join(a.console.NotReady(), "\n"); !strings.Contains(why, "the bucket has never worked for this agent: ") {
+	if why := strings.Join(a.NotReady(), "\n"); !strings.Contains(why, "the bucket has never worked for this agent: ") {
 		t.Errorf("%q", why)
 	}
-	h := a.console.Health(t.Context())
+	h := a.console.Load().Health(t.Context())
 	if !slices.ContainsFunc(h.Checks, func(c health.Check) bool { return c.Name == "bucket" && c.Level == health.Degraded }) {
 		t.Errorf("%+v", h)
 	}
 	_ = a.stop()
 	away.Store(false)
 	a = w.start()
-	a.until("ready", func() bool { return len(a.console.NotReady()) == 0 })
+	a.until("ready", func() bool { return len(a.NotReady()) == 0 })
 	_ = a.stop()
 	away.Store(true)
 	a = w.start()
-	if why := a.console.NotReady(); why != nil {
+	if why := a.NotReady(); why != nil {
 		t.Errorf("with a bucket that worked before: %q", why)
 	}
 	_ = a.stop()
 	w.change = func(c *Config) { c.ShutdownTimeout, c.Store.Driver, c.Store.Bucket = 0, s3store.DriverMinIO, "another" }
 	a = w.start()
-	if why := a.console.NotReady(); why == nil {
+	if why := a.NotReady(); why == nil {
 		t.Error("ready with a bucket that never worked")
 	}
 }
@@ -220,7 +220,7 @@ func TestSessionLost(t *testing.T) {
 	lost := metadata.Session(lostSession{a.reg.lease()})
 	was := a.reg.session.Load()
 	a.reg.session.Store(&lost)
-	if why := strings.Join(a.console.NotReady(), ""); !strings.Contains(why, "session") {
+	if why := strings.Join(a.NotReady(), ""); !strings.Contains(why, "session") {
 		t.Errorf("%q", why)
 	}
 	a.reg.session.Store(was)

@@ -33,7 +33,7 @@ func (r *running) fetchAt(topic string, offset int64) (first int64, err error) {
 
 func (r *running) holes() (holes []health.Hole) {
 	r.t.Helper()
-	err := r.console.TierHoles(r.t.Context(), nil, func(v *admin.TierLook) error {
+	err := r.console.Load().TierHoles(r.t.Context(), nil, func(v *admin.TierLook) error {
 		if h := v.Hole; h != nil {
 			holes = append(holes, *h)
 		}
@@ -87,7 +87,7 @@ func TestHoleInTheTier(t *testing.T) {
 			t.Errorf("at %d: %d, %v", offset, first, err)
 		}
 	}
-	if h := a.console.Health(t.Context()); h.Level != health.Degraded || !strings.Contains(strings.Join(a.console.Notes(t.Context()), "\n"), key) {
+	if h := a.console.Load().Health(t.Context()); h.Level != health.Degraded || !strings.Contains(strings.Join(a.console.Load().Notes(t.Context()), "\n"), key) {
 		t.Errorf("%+v", h)
 	}
 	if n := len(a.tier.Holes()); n != 1 {
@@ -97,7 +97,7 @@ func TestHoleInTheTier(t *testing.T) {
 	if err := w.bucket.Put(t.Context(), key, bytes.NewReader(kept)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.console.TierSkip(t.Context(), "t", 0, lost.Base, lost.End); err == nil {
+	if _, err := a.console.Load().TierSkip(t.Context(), "t", 0, lost.Base, lost.End); err == nil {
 		t.Error("records that can be read were given up")
 	}
 	a.until("it is read again", func() bool {
@@ -112,7 +112,7 @@ func TestHoleInTheTier(t *testing.T) {
 	if err := w.bucket.Delete(t.Context(), []string{key}); err != nil {
 		t.Fatal(err)
 	}
-	skipped, err := a.console.TierSkip(t.Context(), "t", 0, lost.Base, lost.End)
+	skipped, err := a.console.Load().TierSkip(t.Context(), "t", 0, lost.Base, lost.End)
 	if err != nil || len(skipped.Ranges) != 1 {
 		t.Fatalf("%+v, %v", skipped, err)
 	}

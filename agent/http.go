@@ -26,7 +26,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		return err
 	}
 	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
-	a.http = &web{admin.New(a.console, a.deps.Registry, o), l}
+	a.http = &web{admin.New(a.startup, a.deps.Registry, o), l}
 	a.run(func() {
 		if err := a.http.server.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))

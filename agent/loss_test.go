@@ -126,7 +126,7 @@ func TestLossInTheMiddle(t *testing.T) {
 	}
 	one.each("t", 120, 130)
 	var s admin.ClusterStatus
-	one.console.journalStatuses(&s)
+	one.console.Load().journalStatuses(&s)
 	if n := slices.IndexFunc(s.Journals, func(j admin.JournalStatus) bool { return j.Journal == "2-1" }); n < 0 || !s.Journals[n].Lost {
 		t.Errorf("the status doesn't tell of the loss: %+v", s.Journals)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"varve/admin"
 	"varve/health"
 )
 
@@ -13,12 +14,22 @@ import (
 type startup struct {
 	started chan struct{}          // closed when it is over
 	awaits  atomic.Pointer[string] // what it is about, or waits for
+	console atomic.Pointer[console]
 }
 
 func newStartup() *startup { return &startup{started: make(chan struct{})} }
 
 // Started is closed once clients are served.
 func (s *startup) Started() <-chan struct{} { return s.started }
+
+// over ends the start: operators are answered from now on.
+func (s *startup) over(c *console) {
+	s.console.Store(c)
+	close(s.started)
+}
+
+// Console answers operators; it is there once Started is closed.
+func (s *startup) Console() admin.Console { return s.console.Load() }
 
 // hasStarted reports whether all parts are there.
 func (s *startup) hasStarted() bool {
@@ -44,13 +55,13 @@ func (s *startup) starting() string {
 	return "the agent is starting"
 }
 
-// notReady lists why this agent doesn't serve what it owns.
-func (a *Agent) notReady() []string {
-	if text := a.starting(); text != "" {
+// NotReady lists why this agent doesn't serve what it owns.
+func (s *startup) NotReady() []string {
+	if text := s.starting(); text != "" {
 		self := health.Self{Starting: text}
 		return self.NotReady()
 	}
-	return a.inspect.notReady()
+	return s.console.Load().inspect.notReady()
 }
 
 // What agents ask of each other, see replica.Node.Tell.
@@ -65,7 +76,7 @@ func (a *Agent) tell(ctx context.Context, what uint32) ([]byte, error) {
 	case tellReport:
 		r := newReport(ctx, a.process, a.member, a.places, a.store)
 		if r.Starting = a.starting(); r.Starting == "" {
-			a.inspect.complete(r)
+			a.console.Load().inspect.complete(r)
 		}
 		return json.Marshal(r)
 	case tellEnds:
