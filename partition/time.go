@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 
-	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/tiering/object"
 	"varve/wal"
 )
 
@@ -65,10 +65,7 @@ func (ts timeSearch) first(ctx context.Context, at int64) (Stamp, bool, error) {
 		if err != nil {
 			return Stamp{}, false, err
 		}
-		found, ok, err := findInBatch(b, ts.limit, ts.start, at)
-		if kafka.Misleads(err) {
-			err = nil // clients see what is wrong with it when they read it
-		}
+		found, ok, err := object.FirstSince(b, ts.limit, ts.start, at)
 		if err != nil || ok {
 			return found, ok, err
 		}
@@ -118,28 +115,6 @@ func (ts timeSearch) batch(offset int64, wanted func(*ref) bool) (*located, erro
 		}
 	}
 	return nil, nil
-}
-
-var errFound = errors.New("found")
-
-// findInBatch returns the first record from offset start on with a timestamp of at
-// least at.
-func findInBatch(b kafka.Batch, limit int, start, at int64) (found Stamp, ok bool, err error) {
-	err = b.Records(limit, func(r *kafka.Record) error {
-		if r.Offset >= start && r.Timestamp >= at {
-			found = stampOf(b, r)
-			return errFound
-		}
-		return nil
-	})
-	if err == errFound {
-		return found, true, nil
-	}
-	return found, false, err
-}
-
-func stampOf(b kafka.Batch, r *kafka.Record) Stamp {
-	return Stamp{Offset: r.Offset, Time: r.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
 }
 
 // MaxTime returns the committed record with the largest timestamp, the first of them if there
@@ -214,7 +189,7 @@ func (ts timeSearch) newestIn(l *located) (newest Stamp, err error) {
 	}
 	err = b.Records(ts.limit, func(r *kafka.Record) error {
 		if r.Offset >= ts.start && r.Timestamp > newest.Time {
-			newest = stampOf(b, r)
+			newest = object.StampOf(b, r)
 		}
 		return nil
 	})

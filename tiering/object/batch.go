@@ -59,10 +59,3 @@ type Run struct {
 	Producers []Producer // as they were after the last batch
 	Aborted   []Aborted
 }
-
-// Stamp is a record's place in time.
-type Stamp struct {
-	Offset int64
-	Time   int64 // ms
-	Epoch  id.Epoch
-}

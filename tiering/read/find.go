@@ -55,10 +55,7 @@ func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at i
 				return nil
 			}
 			// The batch's own header may be wrong even where the block's maximum is right.
-			found, ok, err = findInBatch(b, r.cfg.MaxRecordBytes, start, at)
-			if kafka.Misleads(err) {
-				err = nil
-			}
+			found, ok, err = object.FirstSince(b, r.cfg.MaxRecordBytes, start, at)
 			if err == nil && ok {
 				err = errStop
 			}
@@ -91,22 +88,6 @@ func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *object.Blo
 		p = rest
 	}
 	return nil
-}
-
-// findInBatch returns the first record from offset start on with a timestamp of at
-// least at.
-func findInBatch(b kafka.Batch, limit int, start, at int64) (found object.Stamp, ok bool, err error) {
-	err = b.Records(limit, func(rec *kafka.Record) error {
-		if rec.Offset >= start && rec.Timestamp >= at {
-			found = object.Stamp{Offset: rec.Offset, Time: rec.Timestamp, Epoch: id.Epoch(b.LeaderEpoch())}
-			return errStop
-		}
-		return nil
-	})
-	if err == errStop {
-		return found, true, nil
-	}
-	return found, false, err
 }
 
 // MaxTime returns the record with the largest timestamp in the tier, the first of
