@@ -74,10 +74,8 @@ func (api *fetchAPI) fetch(ctx context.Context, c *conn, r *request) error {
 		call.limit = min(call.limit, int(call.req.MaxBytes))
 	}
 	// One answer with records at a time: what a client does not read costs no more.
-	select {
-	case <-c.fetching:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := c.fetching.Acquire(ctx, 1); err != nil {
+		return err
 	}
 	resp, err := call.open(ctx)
 	if err == nil {
@@ -87,7 +85,7 @@ func (api *fetchAPI) fetch(ctx context.Context, c *conn, r *request) error {
 	}
 	out := &response{frame: resp, req: r, release: func() {
 		call.releaseAll()
-		c.fetching <- struct{}{}
+		c.fetching.Release(1)
 	}}
 	out.ready.Store(true)
 	return c.queue(out)

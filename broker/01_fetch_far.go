@@ -6,6 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
 	"varve/partition"
 )
 
@@ -44,21 +47,19 @@ func (call *fetchCall) readTier(ctx context.Context, parts []*fetchPart, rest in
 	// What is lent can't be read by others until the client has taken it.
 	rest = min(rest, call.api.tierShare())
 	parts = parts[:max(1, min(len(parts), rest/leastFar))]
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, tierParallel)
+	var reads errgroup.Group // each partition has an error of its own
+	reads.SetLimit(tierParallel)
 	share := max(rest/len(parts), 1)
 	for i, fp := range parts {
 		if rest <= 0 && !(always && i == 0) {
 			continue
 		}
-		wg.Add(1)
-		slots <- struct{}{}
-		go func() {
-			defer func() { <-slots; wg.Done() }()
+		reads.Go(func() error {
 			call.readFar(ctx, fp, min(share, int(fp.want.maxBytes)), true)
-		}()
+			return nil
+		})
 	}
-	wg.Wait()
+	_ = reads.Wait()
 	for _, fp := range parts {
 		total += fp.data.Bytes
 	}
@@ -80,25 +81,18 @@ func (call *fetchCall) readPeers(ctx context.Context, parts []*fetchPart, rest i
 	var left atomic.Int64
 	left.Store(int64(rest))
 	share := max(rest/len(parts), 1)
-	slots := make(chan struct{}, peersParallel)
-	late := time.NewTimer(peersPatience)
-	defer late.Stop()
+	slots := semaphore.NewWeighted(peersParallel)
+	late, stop := context.WithTimeout(ctx, peersPatience)
+	defer stop()
 	for i, fp := range parts {
-		over := false
-		select {
-		case slots <- struct{}{}:
-			over = left.Load() <= 0 && !(always && i == 0)
-		case <-late.C:
-			over = true
-		}
-		if over {
+		if slots.Acquire(late, 1) != nil || left.Load() <= 0 && !(always && i == 0) {
 			break
 		}
 		wg.Go(func() {
+			defer slots.Release(1)
 			limit := min(share, int(fp.want.maxBytes))
 			call.readFar(ctx, fp, limit, limit > 0 || always && i == 0)
 			left.Add(-int64(fp.data.Bytes))
-			<-slots
 		})
 	}
 	wg.Wait()

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"golang.org/x/sync/semaphore"
 
+	"varve/internal/notify"
 	"varve/kafka"
 )
 
@@ -23,12 +25,17 @@ type conn struct {
 	nc       net.Conn
 	caller   *caller // of the frame being worked on
 	out      chan *response
-	wake     chan struct{} // an answer became ready
-	gone     chan struct{} // closed when nothing is to be answered any more
-	fetching chan struct{} // holds one token: an answer with records may be made
-	buf      []byte        // for small frames, reused where that is safe
-	kept     atomic.Int64  // bytes of answers that send has queued
-	freed    chan struct{} // some of kept was written or given up
+	wake     notify.Signal       // an answer became ready
+	gone     chan struct{}       // closed when nothing is to be answered any more
+	fetching *semaphore.Weighted // of 1: an answer with records is being made, or sent
+	buf      []byte              // for small frames, reused where that is safe
+	kept     atomic.Int64        // bytes of answers that send has queued
+	freed    notify.Signal       // some of kept was written or given up
+}
+
+func newConn(b *Broker, nc net.Conn, who *caller) *conn {
+	return &conn{b: b, nc: nc, caller: who, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
+		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 }
 
 // pipelined is how many answers of one connection may be outstanding.
@@ -61,17 +68,11 @@ type response struct {
 // finish makes a response ready. Only the first call counts.
 func (c *conn) finish(r *response) {
 	if r.ready.CompareAndSwap(false, true) {
-		select {
-		case c.wake <- struct{}{}:
-		default:
-		}
+		c.wake.Set()
 	}
 }
 
 func (c *conn) run(ctx context.Context) {
-	c.out = make(chan *response, pipelined)
-	c.wake = make(chan struct{}, 1)
-	c.freed = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -321,10 +322,7 @@ func (c *conn) send(r *request, resp kmsg.Response) error {
 	c.kept.Add(size)
 	out := &response{frame: [][]byte{frame}, req: r, release: func() {
 		c.kept.Add(-size)
-		select {
-		case c.freed <- struct{}{}:
-		default:
-		}
+		c.freed.Set()
 	}}
 	out.ready.Store(true)
 	return c.queue(out)

@@ -95,8 +95,7 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 }
 
 func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
-	c := &conn{b: b, nc: nc, caller: newCaller(nc, name), gone: make(chan struct{}), wake: make(chan struct{}, 1), fetching: make(chan struct{}, 1)}
-	c.fetching <- struct{}{}
+	c := newConn(b, nc, newCaller(nc, name))
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
 		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {

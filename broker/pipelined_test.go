@@ -29,7 +29,7 @@ func TestAnswersOfAClientThatReadsNothingAreFew(t *testing.T) {
 		b.apis = map[int16]*api{3: {key: kmsg.Metadata, max: 4, serve: serve}}
 		b.metrics.prepare(b.apis)
 		here, there := net.Pipe()
-		c := &conn{b: b, nc: there, caller: newCaller(there, "test"), gone: make(chan struct{}), fetching: make(chan struct{}, 1)}
+		c := newConn(b, there, newCaller(there, "test"))
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/internal/mutate"
@@ -30,15 +32,13 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 		return
 	}
 	heirs := p.share(orphans)
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 1024)
+	var writes errgroup.Group // none of them fails the others
+	writes.SetLimit(writesAtOnce)
 	var mu sync.Mutex
 	var failed error
 	given := 0
 	for i, o := range orphans {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
+		writes.Go(func() error {
 			done, err := c.give(ctx, o, heirs[i])
 			mu.Lock()
 			defer mu.Unlock()
@@ -47,9 +47,10 @@ func (c *Controller) assignPartitions(ctx context.Context, p *picture) {
 			} else if err != nil && !errors.Is(err, metadata.ErrConflict) {
 				failed = err
 			}
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = writes.Wait()
 	c.metrics.given.Add(float64(given))
 	if failed != nil && ctx.Err() == nil {
 		c.log.Warn("assignment of some partitions deferred", "err", failed)

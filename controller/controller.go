@@ -98,6 +98,9 @@ func New(d Deps) *Controller {
 // retryEvery is how often what failed or waits is looked at again.
 const retryEvery = 500 * time.Millisecond
 
+// writesAtOnce bounds the writes to etcd of one kind that are under way.
+const writesAtOnce = 1024
+
 // Run stands for election, and controls while elected, until ctx ends.
 func (c *Controller) Run(ctx context.Context) {
 	defer c.resign()

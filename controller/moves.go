@@ -3,7 +3,8 @@ package controller
 import (
 	"context"
 	"errors"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -28,19 +29,18 @@ func (c *Controller) dropMoves(ctx context.Context, p *picture) {
 		return
 	}
 	c.background("moves", func() {
-		var wg sync.WaitGroup
-		slots := make(chan struct{}, 1024)
+		var writes errgroup.Group // none of them fails the others
+		writes.SetLimit(writesAtOnce)
 		for _, at := range over {
-			slots <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-slots }()
+			writes.Go(func() error {
 				key := metadata.MoveKey(at)
 				_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: p.moves[at].Mod}}, metadata.Delete(key))
 				if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
 					c.log.Warn("move not removed yet", "partition", at, "err", err)
 				}
+				return nil
 			})
 		}
-		wg.Wait()
+		_ = writes.Wait()
 	})
 }

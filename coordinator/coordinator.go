@@ -20,6 +20,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"varve/internal/notify"
 	"varve/metadata"
 )
 
@@ -56,7 +57,7 @@ type Coordinator struct {
 	pace   *rate.Limiter // of bytes written
 	size   atomic.Int64  // of all machines
 	away   atomic.Bool   // the store doesn't answer
-	used   chan struct{} // holds a token when there was a request
+	used   notify.Signal // there was a request
 
 	ctx    context.Context // of the readings of slots
 	cancel context.CancelFunc
@@ -71,7 +72,7 @@ type Coordinator struct {
 
 // Open makes a coordinator that owns nothing.
 func Open(cfg Config, kind Kind, reader Reader, writer Writer, log *slog.Logger) *Coordinator {
-	c := &Coordinator{cfg: cfg, kind: kind, reader: reader, writer: writer, log: log, used: make(chan struct{}, 1)}
+	c := &Coordinator{cfg: cfg, kind: kind, reader: reader, writer: writer, log: log, used: notify.NewSignal()}
 	c.pace = rate.NewLimiter(rate.Limit(cfg.StoreBytesPerSecond), int(max(cfg.StoreBytesPerSecond, metadata.MaxTxnBytes)))
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.loads.Go(c.watchStore)

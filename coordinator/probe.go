@@ -49,12 +49,7 @@ func (c *Coordinator) probe() {
 }
 
 // use lets the store be watched.
-func (c *Coordinator) use() {
-	select {
-	case c.used <- struct{}{}:
-	default:
-	}
-}
+func (c *Coordinator) use() { c.used.Set() }
 
 // note tells the machines whether the store is away.
 func (c *Coordinator) note(away bool) {

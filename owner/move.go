@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"varve/cluster"
 	"varve/internal/backoff"
 	"varve/internal/id"
@@ -18,12 +20,12 @@ import (
 // Mover hands partitions to other agents on purpose: on request, or
 // because this agent leaves.
 type Mover struct {
-	deps  Deps
-	token chan struct{} // is held while partitions are moved
+	deps   Deps
+	moving *semaphore.Weighted // of 1: partitions are moved
 }
 
 // NewMover makes a Mover.
-func NewMover(deps Deps) *Mover { return &Mover{deps: deps, token: make(chan struct{}, 1)} }
+func NewMover(deps Deps) *Mover { return &Mover{deps: deps, moving: semaphore.NewWeighted(1)} }
 
 // moveAtOnce is how many partitions stand still together while they move: they share
 // the upload of their last records.
@@ -36,12 +38,10 @@ const moveAtOnce = 64
 func (m *Mover) Move(ctx context.Context, patience time.Duration, to map[*partition.Partition]cluster.Live) (moved int) {
 	round, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	select {
-	case m.token <- struct{}{}:
-		defer func() { <-m.token }()
-	case <-round.Done():
+	if m.moving.Acquire(round, 1) != nil {
 		return 0
 	}
+	defer m.moving.Release(1)
 	all := slices.SortedFunc(maps.Keys(to), func(x, y *partition.Partition) int { return x.ID().Compare(y.ID()) })
 	for some := range slices.Chunk(m.uploaded(round, patience/2, all), moveAtOnce) {
 		moved += m.flip(ctx, round, some, to)

@@ -7,8 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/metadata"
 	"varve/wal"
 	"varve/wal/replica"
@@ -18,8 +21,8 @@ import (
 // this agent does. What was read is handed back to Run's goroutine, which alone decides
 // whether it is still needed, and serves.
 type reading struct {
-	ready chan struct{} // has a value when some are done
-	slots chan struct{} // bounds how many journals are read at a time
+	ready notify.Signal       // some are done
+	slots *semaphore.Weighted // bounds how many journals are read at a time
 
 	mu   sync.Mutex
 	done []*candidate
@@ -41,7 +44,7 @@ const (
 )
 
 func newReading() *reading {
-	return &reading{ready: make(chan struct{}, 1), slots: make(chan struct{}, adoptAtOnce)}
+	return &reading{ready: notify.NewSignal(), slots: semaphore.NewWeighted(adoptAtOnce)}
 }
 
 // waits reports whether a partition whose owner here has that epoch is to be left alone:
@@ -101,13 +104,11 @@ func (o *Owner) readTails(ctx context.Context, tails []tail, by map[id.Journal]m
 	results := make(chan result, len(tails))
 	for _, t := range tails {
 		o.deps.Go(func() {
-			select {
-			case o.reading.slots <- struct{}{}:
-				defer func() { <-o.reading.slots }()
-			case <-ctx.Done():
-				results <- result{t.Journal, content{}, ctx.Err()}
+			if err := o.reading.slots.Acquire(ctx, 1); err != nil {
+				results <- result{t.Journal, content{}, err}
 				return
 			}
+			defer o.reading.slots.Release(1)
 			found, err := o.readTail(ctx, t, by[t.Journal])
 			results <- result{t.Journal, found, err}
 		})
@@ -161,10 +162,7 @@ func (d *reading) hand(done []*candidate) {
 	d.mu.Lock()
 	d.done = append(d.done, done...)
 	d.mu.Unlock()
-	select {
-	case d.ready <- struct{}{}:
-	default:
-	}
+	d.ready.Set()
 }
 
 // take returns what was handed back since the last call.

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/partition"
 )
 
@@ -16,14 +17,13 @@ type Set struct {
 	// retiring are those of deleted topics that are being uploaded.
 	retiring map[id.Partition]bool
 	// done are those that were: opened again only if their topic is brought back.
-	done map[id.Partition]bool
-	// opened is closed and replaced when a partition is put.
-	opened chan struct{}
+	done   map[id.Partition]bool
+	opened notify.Broadcast // when a partition is put
 }
 
 // NewSet makes an empty set.
 func NewSet() *Set {
-	return &Set{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}, opened: make(chan struct{})}
+	return &Set{by: map[id.Partition]*partition.Partition{}, retiring: map[id.Partition]bool{}, done: map[id.Partition]bool{}}
 }
 
 // Get returns a partition, or nil.
@@ -37,17 +37,12 @@ func (s *Set) Get(p id.Partition) *partition.Partition {
 func (s *Set) Put(p *partition.Partition) {
 	s.mu.Lock()
 	s.by[p.ID()] = p
-	close(s.opened)
-	s.opened = make(chan struct{})
 	s.mu.Unlock()
+	s.opened.Send()
 }
 
 // Changed returns a channel that is closed when the next partition is put.
-func (s *Set) Changed() <-chan struct{} {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.opened
-}
+func (s *Set) Changed() <-chan struct{} { return s.opened.Next() }
 
 // Remove takes a partition out, and returns it, or nil.
 func (s *Set) Remove(p id.Partition) *partition.Partition {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"varve/internal/notify"
 )
 
 // lateWait is how long the consumer waits for records that were acknowledged.
@@ -36,7 +38,7 @@ func EndToEnd(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	defer cons.Close()
-	run := &endToEnd{c: &c, arrived: make(chan struct{}, 1)}
+	run := &endToEnd{c: &c, arrived: notify.NewSignal()}
 	reading, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { run.read(reading, cons) })
@@ -78,7 +80,7 @@ type endToEnd struct {
 	started         atomic.Pointer[time.Time]
 	produced, whole histogram
 	acked, received atomic.Int64
-	arrived         chan struct{}
+	arrived         notify.Signal
 	failed          failures
 }
 
@@ -134,10 +136,7 @@ func (e *endToEnd) read(ctx context.Context, cl *kgo.Client) {
 				e.whole.add(now - sent)
 			}
 		})
-		select {
-		case e.arrived <- struct{}{}:
-		default:
-		}
+		e.arrived.Set()
 	}
 }
 

@@ -163,12 +163,10 @@ func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 	if k.Codec == object.CodecRaw {
 		return l.memory.adopt(stored), nil
 	}
-	select { // they go beyond the budget, so they are few at a time
-	case l.inflating <- struct{}{}:
-		defer func() { <-l.inflating }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := l.inflating.Acquire(ctx, 1); err != nil { // they go beyond the budget, so they are few at a time
+		return nil, err
 	}
+	defer l.inflating.Release(1)
 	b := l.memory.force(int(k.Raw))
 	if err := l.inflate(o, k, stored, b.b); err != nil {
 		b.release()

@@ -32,12 +32,14 @@ func TestFewBlocksAreDecompressedAtATime(t *testing.T) {
 		}
 		w.fresh()
 		for range 2 * runtime.GOMAXPROCS(0) {
-			w.reader.parts.inflating <- struct{}{} // as others do that decompress
+			if err := w.reader.parts.inflating.Acquire(t.Context(), 1); err != nil { // as others do that decompress
+				t.Fatal(err)
+			}
 		}
 		if err := read(); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("one more is decompressed: %v", err)
 		}
-		<-w.reader.parts.inflating
+		w.reader.parts.inflating.Release(1)
 		if err := read(); err != nil {
 			t.Errorf("when another is done: %v", err)
 		}

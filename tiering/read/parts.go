@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/semaphore"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -25,13 +26,13 @@ type parts struct {
 	meta    *cache[any]     // *object.Index, []object.Producer, *manifest.Page
 	unzip   *zstd.Decoder
 
-	inflating chan struct{} // has an element for each block that is being decompressed
+	inflating *semaphore.Weighted // of blocks that are being decompressed
 }
 
 // newParts makes the caches. Loads run in goroutines that start begins, until ctx ends.
 func newParts(ctx context.Context, store s3store.Store, cfg *Config, m *metrics, start func(func())) *parts {
 	l := &parts{cfg: cfg, metrics: m, memory: newMemory(cfg.MemoryBytes, cfg.ChunkBytes), unzip: object.NewDecompressor(),
-		inflating: make(chan struct{}, 2*runtime.GOMAXPROCS(0))}
+		inflating: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))}
 	l.fetch = newFetcher(store, cfg, l.memory, start)
 	l.fetch.metrics = m
 	// A quarter of the memory is never cached, so that a caller that waits for room gets it
