@@ -222,33 +222,39 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
-	patience := time.NewTimer(firstPatience)
-	defer patience.Stop()
-	for withoutLeader(a.view) > 0 || a.awaited() || a.serves.slots.free() {
-		changed := a.view.Changed()
-		select {
-		case <-changed:
-		case <-time.After(5 * time.Millisecond):
-		case <-patience.C:
-			return nil
-		case <-ctx.Done():
-			return nil // clients are served already: it has to end in order
-		}
-	}
+	first, cancel := context.WithTimeout(ctx, firstPatience)
+	defer cancel()
+	a.awaitFirst(first) // clients are served already: a start that is stopped here has to end in order
 	return nil
 }
 
 // firstPatience is how long a start waits for its first partitions.
 const firstPatience = 2 * time.Second
 
-// awaited reports whether this agent owns something that it doesn't serve yet.
-func (a *Agent) awaited() bool {
-	for p, o := range a.view.Owners() {
-		if _, exists := a.view.TopicByID(p.Topic); exists && o.Incarnation == a.inc && a.owned.Get(p) == nil {
-			return true
+// awaitFirst returns when all partitions and coordinator slots have an agent, and this one serves
+// those that it has, or ctx ends.
+func (a *Agent) awaitFirst(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := a.view.Changed()
+		incomplete := withoutLeader(a.view) > 0 || a.serves.slots.free()
+		if a.owned.Await(ctx, changed, a.awaited()) && !incomplete {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
 		}
 	}
-	return false
+}
+
+// awaited returns what this agent owns and doesn't serve yet.
+func (a *Agent) awaited() (all []id.Partition) {
+	for p, o := range a.view.Owners() {
+		if _, exists := a.view.TopicByID(p.Topic); exists && o.Incarnation == a.inc && a.owned.Get(p) == nil {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // abort undoes a start that failed.

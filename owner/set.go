@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"sync"
@@ -43,6 +44,27 @@ func (s *Set) Put(p *partition.Partition) {
 
 // Changed returns a channel that is closed when the next partition is put.
 func (s *Set) Changed() <-chan struct{} { return s.opened.Next() }
+
+// Await reports whether all of some partitions are served. It waits for those that are not, until
+// changed is closed, or ctx ends.
+func (s *Set) Await(ctx context.Context, changed <-chan struct{}, all []id.Partition) bool {
+	for {
+		opened := s.Changed()
+		for len(all) > 0 && s.Get(all[len(all)-1]) != nil {
+			all = all[:len(all)-1]
+		}
+		if len(all) == 0 {
+			return true
+		}
+		select {
+		case <-opened:
+		case <-changed:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
 
 // Remove takes a partition out, and returns it, or nil.
 func (s *Set) Remove(p id.Partition) *partition.Partition {
