@@ -151,6 +151,12 @@ func TestStoreThatIsGone(t *testing.T) {
 	if one.view.Moved(was) {
 		t.Fatal("a store that is there counts as gone")
 	}
+	configs, err := kadm.NewClient(one.client()).DescribeBrokerConfigs(t.Context(), 1)
+	if err != nil || !slices.ContainsFunc(configs[0].Configs, func(c kadm.Config) bool {
+		return c.Key == "default.replication.factor" && c.MaybeValue() == "2"
+	}) {
+		t.Errorf("tools aren't told that two agents keep a record: %v", err)
+	}
 	two.crash()
 	one.until("the death", func() bool { _, live := one.view.Agent(2); return !live })
 	if e := one.view.Ensemble(one.inc); fmt.Sprint(e.Replicas, e.Live, e.Offline) != "[1 2] [1] [2]" {

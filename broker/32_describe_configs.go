@@ -197,18 +197,18 @@ func compareNames(a, b string) int {
 }
 
 // fixedSettings names, as Kafka does, what the configuration file decided.
-func fixedSettings(cfg *Config, self id.Broker, dataDir string) []cluster.Definition {
+func fixedSettings(cfg *Config, deps *Deps) []cluster.Definition {
 	number := func(name string, v int64, doc string) cluster.Definition {
 		return cluster.Definition{Name: name, Type: cluster.TypeLong, Default: strconv.FormatInt(v, 10), Doc: doc}
 	}
 	return []cluster.Definition{
-		number("broker.id", int64(self), "The agent's broker id."),
-		number("node.id", int64(self), "The agent's broker id."),
+		number("broker.id", int64(deps.Self), "The agent's broker id."),
+		number("node.id", int64(deps.Self), "The agent's broker id."),
 		{Name: "auto.create.topics.enable", Type: cluster.TypeBoolean, Default: strconv.FormatBool(cfg.AutoCreateTopics), Doc: "Whether topics are created when clients ask for them."},
 		{Name: "delete.topic.enable", Type: cluster.TypeBoolean, Default: "true", Doc: "Topics can be deleted."},
-		{Name: "log.dirs", Type: cluster.TypeString, Default: dataDir, Doc: "Where the journals lie."},
+		{Name: "log.dirs", Type: cluster.TypeString, Default: deps.DataDir, Doc: "Where the journals lie."},
 		number("num.partitions", int64(cfg.DefaultPartitions), "Partitions of a topic that is created without a number."),
-		number("default.replication.factor", 1, "Members of a journal's ensemble."),
+		number("default.replication.factor", int64(deps.Replicas), "Members of a journal's ensemble."),
 		number("fetch.max.bytes", int64(cfg.FetchMaxBytes), "The most that one fetch answers."),
 		number("socket.request.max.bytes", int64(cfg.MaxRequestBytes), "The largest request."),
 		number("max.connections", int64(cfg.MaxConnections), "Client connections at a time."),

@@ -53,6 +53,7 @@ type Deps struct {
 	Registry   prometheus.Registerer
 	ClusterID  string
 	Self       id.Broker
+	Replicas   int // members of a journal's ensemble
 	DataDir    string
 }
 

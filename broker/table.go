@@ -81,7 +81,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 	logs := &logAPIs{o}
 	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
 	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log}
-	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps.Self, deps.DataDir), deps.Log}
+	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log}
 	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
 	leaders := &leaderAPIs{o, d, deps.View, deps.Editor}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}

@@ -17,8 +17,11 @@ func (rd *Reader) EpochAt(offset int64) id.Epoch {
 
 // EpochEnd returns the largest epoch that is at most e, and the offset at which it ended
 // (KIP-101, KIP-320). It is not ok if there is none. The tier knows of epochs that the head
-// no longer remembers.
+// no longer remembers. NoEpoch has no end, as in Kafka.
 func (rd *Reader) EpochEnd(ctx context.Context, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
+	if e == id.NoEpoch {
+		return id.NoEpoch, -1, false, nil
+	}
 	err = rd.withHead(func(head *metadata.Head) (err error) {
 		var known bool
 		rd.mu.Lock()

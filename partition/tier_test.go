@@ -193,7 +193,7 @@ func TestEpochEndsOverHeadAndTier(t *testing.T) {
 		asked    int
 	}{
 		{9, 9, 120, true, 0}, {8, 7, 110, true, 0}, {10, id.NoEpoch, -1, false, 0},
-		{6, 5, 90, true, 1}, {3, 2, 40, true, 1},
+		{6, 5, 90, true, 1}, {3, 2, 40, true, 1}, {id.NoEpoch, id.NoEpoch, -1, false, 0},
 	} {
 		tier.asked = 0
 		if found, end, ok, err := p.EpochEnd(t.Context(), x.e); err != nil || found != x.found || end != x.end || ok != x.ok || tier.asked != x.asked {

@@ -178,6 +178,11 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 	defer end()
 	prepare, cancel := context.WithTimeout(ctx, b.kafka.timeout)
 	defer cancel()
+	if m.name == "txn" { // before a topic is made for it
+		if err := bench.NeedTransactions(prepare, &b.cfg); err != nil {
+			return sayKafka("bench "+m.name, err, "")
+		}
+	}
 	created, err := bench.Prepare(prepare, &b.cfg, b.partitions)
 	if err != nil {
 		return sayKafka("bench "+m.name, err, "")

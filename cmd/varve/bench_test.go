@@ -92,6 +92,7 @@ func TestBenchmarksForPeople(t *testing.T) {
 	wants(t, command(t, "", "bench commit -d 50ms"), exitOK, "commits/s", "LATENCY", "commit ")
 	wants(t, command(t, "", "bench commit --groups 0"), exitUsage, "number of groups is 0")
 	wants(t, command(t, "", "bench txn --records 0"), exitUsage, "number of records in a transaction is 0")
+	wants(t, command(t, "", "bench txn -t nope"), exitFailed, "bench txn: the broker has no transactions")
 	wants(t, command(t, "", "bench rawfetch -t nope"), exitNotFound, "there is no such topic")
 	wants(t, command(t, "", "bench rawproduce --acks x"), exitUsage, "--acks")
 	wants(t, command(t, "", "bench rawproduce --depth 0"), exitUsage, "depth is 0")

@@ -2,13 +2,32 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
+
+// ErrNoTransactions: the broker has no transactions.
+var ErrNoTransactions = errors.New("the broker has no transactions")
+
+// NeedTransactions returns ErrNoTransactions if the broker has none.
+func NeedTransactions(ctx context.Context, c *Config) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.TransactionalID("varve-bench"))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	_, _, err = cl.ProducerID(ctx)
+	if errors.Is(err, kerr.InvalidRequest) || errors.Is(err, kerr.UnsupportedVersion) {
+		return ErrNoTransactions
+	}
+	return err
+}
 
 // Transactions measures transactions: each of Connections producers has a
 // transactional id of its own. One transaction after another writes TxnRecords
