@@ -202,7 +202,7 @@ func (a *Agent) serve(_, life context.Context) (err error) {
 			}
 		})
 	}
-	a.tier.run(life, a.bucket.done, a.die)
+	a.tier.run(a.bucket.done, a.die)
 	if a.deps.Host != nil {
 		a.run(func() { a.serves.memory.run(life) })
 	}

@@ -24,12 +24,14 @@ type tier struct {
 	keep    *retain.Retention
 	skip    *read.Skipper
 	collect *garbage.Collector
-	end     context.CancelFunc // set by run
+	ctx     context.Context // of what run begins
+	end     context.CancelFunc
 	done    sync.WaitGroup
 }
 
 func (a *Agent) openTier(_, life context.Context) error {
 	t := new(tier)
+	t.ctx, t.end = context.WithCancel(life)
 	topics, from := names{a.view}, sources{a.owned}
 	ids := manifest.NewObjectIDs(a.inc, metadata.FirstTimed)
 	t.Reader = read.New(a.deps.Objects, a.cfg.Read, a.deps.Registry)
@@ -75,21 +77,17 @@ func unhurried(c wal.Config) int64 {
 
 // run begins to upload, to apply retention and to collect garbage, as soon as the
 // bucket is known to be this cluster's; it goes on until stop.
-func (t *tier) run(life context.Context, known <-chan struct{}, die func(error)) {
-	ctx, end := context.WithCancel(life)
-	t.end = end
+func (t *tier) run(known <-chan struct{}, die func(error)) {
 	for name, f := range map[string]func(context.Context) error{"upload": t.upload.Run, "retention": t.keep.Run, "garbage": t.collect.Run} {
-		t.done.Add(1)
-		go func() {
-			defer t.done.Done()
+		t.done.Go(func() {
 			select {
 			case <-known:
-			case <-ctx.Done(): // those that wait for a flush are answered
+			case <-t.ctx.Done(): // those that wait for a flush are answered
 			}
-			if err := f(ctx); err != nil && ctx.Err() == nil {
+			if err := f(t.ctx); err != nil && t.ctx.Err() == nil {
 				die(fmt.Errorf("%s: %w", name, err))
 			}
-		}()
+		})
 	}
 }
 
@@ -98,10 +96,8 @@ func (t *tier) flush(ctx context.Context) error { return t.upload.Flush(ctx) }
 
 // stop ends uploads and reads.
 func (t *tier) stop() {
-	if t.end != nil {
-		t.end()
-		t.done.Wait()
-	}
+	t.end()
+	t.done.Wait()
 	t.Close()
 }
 

@@ -29,8 +29,8 @@ type fetcher struct {
 	hedge   hedger
 }
 
-func newFetcher(store s3store.Store, cfg *Config, m *memory, start func(func())) *fetcher {
-	f := &fetcher{store: store, cfg: cfg, memory: m, start: start, slots: semaphore.NewWeighted(int64(cfg.MaxRequests)), hedge: hedger{least: cfg.HedgeAfter}}
+func newFetcher(store s3store.Store, cfg *Config, m *memory, metrics *metrics, start func(func())) *fetcher {
+	f := &fetcher{store: store, cfg: cfg, memory: m, metrics: metrics, start: start, slots: semaphore.NewWeighted(int64(cfg.MaxRequests)), hedge: hedger{least: cfg.HedgeAfter}}
 	f.hedge.mu.tokens = hedgeTokens
 	if cfg.BytesPerSecond > 0 {
 		f.pace = rate.NewLimiter(rate.Limit(cfg.BytesPerSecond), int(max(cfg.BytesPerSecond, int64(cfg.ChunkBytes))))

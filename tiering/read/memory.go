@@ -46,8 +46,8 @@ type buffer struct {
 	}
 }
 
-func newMemory(limit int64, chunk int) *memory {
-	m := &memory{chunk: chunk, evict: func(int64) {}}
+func newMemory(limit int64, chunk int, evict func(int64)) *memory {
+	m := &memory{chunk: chunk, evict: evict}
 	m.limit.Store(limit)
 	m.mu.short = make(chan struct{})
 	m.spare.New = func() any { b := make([]byte, chunk); return &b }

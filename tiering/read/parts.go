@@ -31,14 +31,12 @@ type parts struct {
 
 // newParts makes the caches. Loads run in goroutines that start begins, until ctx ends.
 func newParts(ctx context.Context, store s3store.Store, cfg *Config, m *metrics, start func(func())) *parts {
-	l := &parts{cfg: cfg, metrics: m, memory: newMemory(cfg.MemoryBytes, cfg.ChunkBytes), unzip: object.NewDecompressor(),
-		inflating: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))}
-	l.fetch = newFetcher(store, cfg, l.memory, start)
-	l.fetch.metrics = m
+	l := &parts{cfg: cfg, metrics: m, unzip: object.NewDecompressor(), inflating: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))}
 	// A quarter of the memory is never cached, so that a caller that waits for room gets it
 	// by what others release, without anybody having to make room for them.
 	l.chunks = newCache(ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, m.looked)
-	l.memory.evict = l.chunks.evict
+	l.memory = newMemory(cfg.MemoryBytes, cfg.ChunkBytes, l.chunks.evict)
+	l.fetch = newFetcher(store, cfg, l.memory, m, start)
 	l.meta = newCache(ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, m.looked)
 	return l
 }
