@@ -34,10 +34,10 @@ func TestOneRequestIsHeldOnce(t *testing.T) {
 		view := cluster.NewView(store, slog.New(slog.DiscardHandler))
 		go view.Run(ctx)
 		agent := metadata.Agent{Incarnation: 5}
-		head := metadata.Head{Ownership: metadata.Ownership{Owner: 5, Broker: 1}}
+		owner := metadata.Ownership{Owner: 5, Broker: 1}
 		ops := []metadata.Op{metadata.Put(metadata.AgentKey(1), agent.Encode())}
 		for i := range int32(100) {
-			ops = append(ops, metadata.StoredHead{Partition: id.Partition{Topic: topic, Index: i}}.Ops(&head)...)
+			ops = append(ops, metadata.Put(metadata.OwnerKey(id.Partition{Topic: topic, Index: i}), owner.Encode()))
 		}
 		if _, err := store.Txn(ctx, nil, ops...); err != nil {
 			t.Fatal(err)
