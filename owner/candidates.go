@@ -2,6 +2,7 @@ package owner
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"varve/cluster"
@@ -10,8 +11,9 @@ import (
 	"varve/partition"
 )
 
-// candidates reads the heads of partitions that this agent was given. Their ownerships are
-// those of the view, which is older: a head is read after the ownership (metadata.StoredHead).
+// candidates reads the heads of partitions that the view names this agent the owner of. The
+// ownerships are read from etcd again: the view may still show the time before this agent gave
+// a partition away, and nothing would refuse what it appends to its own open journal.
 func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Journal]cluster.Journal) (all []*candidate) {
 	writers := map[id.Incarnation]bool{}
 	for j := range known {
@@ -23,9 +25,9 @@ func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Jour
 			at := id.Partition{Topic: f.topic.ID, Index: i}
 			stored, read := heads[at]
 			switch {
-			case !read:
+			case !read && why[i] != nil:
 				o.deps.Unserved.Note(f.topic.Name, at, why[i])
-			case stored.Head.Owner != o.deps.Incarnation: // another agent owns it now
+			case !read || stored.Head.Owner != o.deps.Incarnation: // another agent owns it now
 			case f.topic.deleted && isTiered(stored.Head, writers):
 				o.deps.Set.skip(at)
 			default:
@@ -46,29 +48,28 @@ func isTiered(head *metadata.Head, writers map[id.Incarnation]bool) bool {
 // listFrom is how many of a topic's heads are read one by one.
 const listFrom = 4
 
-// headsOf reads some of a topic's heads. why has, by index, what kept it from reading others.
+// headsOf reads some of a topic's heads. why has, by index, what kept it from reading others;
+// one that isn't there has no reason.
 func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads map[id.Partition]metadata.StoredHead, why map[int32]error) {
 	why = map[int32]error{}
-	owned := map[id.Partition]metadata.StoredOwnership{}
-	for _, i := range indexes {
-		at := id.Partition{Topic: t, Index: i}
-		owned[at] = o.deps.View.Ownership(at)
-	}
-	if len(owned) < listFrom {
+	if len(indexes) < listFrom {
 		heads = map[id.Partition]metadata.StoredHead{}
-		for at, own := range owned {
-			stored, err := metadata.GetHeadOf(ctx, o.deps.Meta, at, own)
-			if err != nil {
-				why[at.Index] = err
-				continue
+		for _, i := range indexes {
+			at := id.Partition{Topic: t, Index: i}
+			stored, err := metadata.GetHead(ctx, o.deps.Meta, at)
+			if err == nil {
+				heads[at] = stored
+			} else if !errors.Is(err, metadata.ErrNotFound) {
+				why[i] = err
 			}
-			heads[at] = stored
 		}
 		return heads, why
 	}
-	heads, err := metadata.ListHeadsOf(ctx, o.deps.Meta, &t, owned, func(key string, err error) {
-		if p, bad := metadata.ParseHeadKey(key); bad == nil {
-			why[p.Index] = err
+	heads, err := metadata.ListHeads(ctx, o.deps.Meta, &t, func(key string, err error) {
+		for _, parse := range []func(string) (id.Partition, error){metadata.ParseOwnerKey, metadata.ParseHeadKey} {
+			if p, bad := parse(key); bad == nil {
+				why[p.Index] = err
+			}
 		}
 	})
 	if err != nil {

@@ -22,7 +22,8 @@ type world struct {
 	*Owner
 	t     *testing.T
 	meta  metadata.Store
-	asked chan id.Journal // what peers were asked for
+	etcd  *metadata.MemoryStore // that the view follows
+	asked chan id.Journal       // what peers were asked for
 }
 
 const (
@@ -32,7 +33,8 @@ const (
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, meta: metadata.NewMemory().Open(), asked: make(chan id.Journal, 100)}
+	memory := metadata.NewMemory()
+	w := &world{t: t, meta: memory.Open(), etcd: memory.Open(), asked: make(chan id.Journal, 100)}
 	log := slog.New(slog.DiscardHandler)
 	cfg := wal.DefaultConfig()
 	cfg.Dir = "j"
@@ -40,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	view := cluster.NewView(w.meta, log)
+	view := cluster.NewView(w.etcd, log)
 	heads := metadata.NewWriter(w.meta, metadata.DefaultWriterConfig(), log, nil)
 	ctx, stop := context.WithCancel(context.Background())
 	var tasks sync.WaitGroup
@@ -50,6 +52,7 @@ func newWorld(t *testing.T) *world {
 		tasks.Wait()
 		_ = heads.Close(context.Background())
 		_ = store.Close()
+		_ = w.etcd.Close()
 		_ = w.meta.Close()
 	})
 	<-view.Ready()
