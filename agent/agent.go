@@ -305,26 +305,3 @@ func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Sou
 		}
 	}
 }
-
-// convertLayout brings the keys of a cluster of an earlier build to the newest layout.
-func convertLayout(ctx context.Context, store metadata.Store, log *slog.Logger) error {
-	kv, err := store.Get(ctx, metadata.KeyCluster)
-	if err != nil {
-		return err
-	}
-	c, err := metadata.DecodeCluster(kv.Value)
-	if err != nil || c.Layout == metadata.NewestLayout {
-		return err
-	}
-	log.Info("converting the metadata of an earlier build", "from_layout", c.Layout, "to_layout", metadata.NewestLayout)
-	err = metadata.SplitHeads(ctx, store, func(done, all int) { log.Info("partitions converted", "done", done, "of", all) })
-	if err != nil {
-		return fmt.Errorf("convert the metadata of an earlier build: %w", err)
-	}
-	c.Layout = metadata.NewestLayout
-	_, err = store.Txn(ctx, []metadata.Guard{{Key: kv.Key, Mod: kv.Mod}}, metadata.Put(kv.Key, c.Encode()))
-	if errors.Is(err, metadata.ErrConflict) {
-		err = nil // another agent did the same
-	}
-	return err
-}

@@ -32,7 +32,7 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if err := e.checkCluster(); err != nil {
 		return err
 	}
-	if err := convertLayout(ctx, a.deps.Meta, a.log); err != nil {
+	if err := a.convertLayout(ctx); err != nil {
 		return err
 	}
 	if answers {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"varve/internal/id"
 )
@@ -136,7 +137,7 @@ func TestHeadsOfLayout1AreSplit(t *testing.T) {
 	}
 	said := 0
 	c := &contested{store, func() { put(5, wholeHead(t)) }}
-	if err := SplitHeads(t.Context(), c, func(done, all int) { said++ }); err != nil || said == 0 {
+	if err := SplitHeads(t.Context(), c, func(done, all int) { said++ }, noBad(t)); err != nil || said == 0 {
 		t.Fatalf("told %d times, %v", said, err)
 	}
 	all, err := ListHeads(t.Context(), store, nil, func(key string, err error) { t.Errorf("%s: %v", key, err) })
@@ -150,8 +151,38 @@ func TestHeadsOfLayout1AreSplit(t *testing.T) {
 			t.Fatalf("%v became %+v", p, s.Head)
 		}
 	}
-	if err := SplitHeads(t.Context(), store, func(int, int) { t.Error("split again") }); err != nil {
+	if err := SplitHeads(t.Context(), store, func(int, int) { t.Error("split again") }, noBad(t)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func noBad(t *testing.T) func(string, error) {
+	return func(key string, err error) { t.Errorf("%s: %v", key, err) }
+}
+
+// TestHeadsThatCantBeSplit: a damaged head, and one of a partition that has an ownership already,
+// stay as they are. They keep no other from being split.
+func TestHeadsThatCantBeSplit(t *testing.T) {
+	store := NewMemory().Open()
+	defer store.Close()
+	at := func(i int32) id.Partition { return id.Partition{Topic: somePartition.Topic, Index: i} }
+	_, err := store.Txn(t.Context(), nil, Put(HeadKey(at(0)), wholeHead(t)), Put(HeadKey(at(1)), []byte{1, 2}),
+		Put(HeadKey(at(2)), wholeHead(t)), Put(OwnerKey(at(2)), sampleOwnership.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	told := map[string]bool{}
+	err = SplitHeads(ctx, store, func(int, int) {}, func(key string, err error) { told[key] = err != nil })
+	if err != nil || len(told) != 2 || !told[HeadKey(at(1))] || !told[HeadKey(at(2))] {
+		t.Errorf("left are %v, %v", told, err)
+	}
+	if s, err := GetHead(t.Context(), store, at(0)); err != nil || s.Head.Owner != sampleOwnership.Owner {
+		t.Errorf("%+v, %v", s.Head, err)
+	}
+	if _, err := GetHead(t.Context(), store, at(1)); !errors.As(err, new(*ValueError)) {
+		t.Errorf("the owner of a damaged head is known: %v", err)
 	}
 }
 

@@ -3,8 +3,9 @@ package metadata
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
+
+	"varve/internal/id"
 )
 
 // splitAtOnce is how many heads one transaction of SplitHeads converts: each takes two
@@ -14,19 +15,19 @@ const splitAtOnce = MaxTxnOps / 2
 // SplitHeads brings heads of layout 1 to layout 2: their ownership gets a key of its own. A head
 // that changes meanwhile is read again. Agents of earlier builds that still run lose the
 // partitions that they own: their writes are refused. It calls progress after every
-// transaction.
-func SplitHeads(ctx context.Context, store Store, progress func(done, all int)) error {
+// transaction, and bad for each head that it leaves as it is: one that can't be decoded, or
+// whose partition has an ownership of its own already. A partition of which the head can't be
+// decoded gets an ownership that can't be, either: whoever looks for what is still needed
+// learns that it doesn't know.
+func SplitHeads(ctx context.Context, store Store, progress func(done, all int), bad func(key string, err error)) error {
+	left := map[string]bool{}
 	for {
-		kvs, _, err := store.List(ctx, PrefixHeads)
-		if err != nil {
+		old, err := oldHeads(ctx, store, left, bad)
+		if err != nil || len(old) == 0 {
 			return err
 		}
-		kvs = slices.DeleteFunc(kvs, func(kv KV) bool { return len(kv.Value) > 0 && kv.Value[0] >= headVersion })
-		if len(kvs) == 0 {
-			return nil
-		}
-		done, all := 0, len(kvs)
-		for some := range slices.Chunk(kvs, splitAtOnce) {
+		done := 0
+		for some := range slices.Chunk(old, splitAtOnce) {
 			err := splitHeads(ctx, store, some)
 			if errors.Is(err, ErrConflict) {
 				continue // they are read again
@@ -35,26 +36,68 @@ func SplitHeads(ctx context.Context, store Store, progress func(done, all int)) 
 				return err
 			}
 			done += len(some)
-			progress(done, all)
+			progress(done, len(old))
 		}
 	}
 }
 
-func splitHeads(ctx context.Context, store Store, kvs []KV) error {
+// oldHeads lists the heads of layout 1 that can be split, and notes in left the others.
+func oldHeads(ctx context.Context, store Store, left map[string]bool, bad func(key string, err error)) (old []StoredHead, err error) {
+	kvs, _, err := store.List(ctx, PrefixHeads)
+	if err != nil {
+		return nil, err
+	}
+	owners, _, err := store.List(ctx, PrefixOwners)
+	if err != nil {
+		return nil, err
+	}
+	owned := make(map[id.Partition]bool, len(owners))
+	for _, kv := range owners {
+		if p, err := ParseOwnerKey(kv.Key); err == nil {
+			owned[p] = true
+		}
+	}
+	for _, kv := range kvs {
+		if left[kv.Key] || len(kv.Value) > 0 && kv.Value[0] >= headVersion {
+			continue
+		}
+		p, err := ParseHeadKey(kv.Key)
+		var h *Head
+		if err == nil {
+			h, err = decodeWholeHead(kv.Value)
+		}
+		switch {
+		case err == nil && owned[p]:
+			err = errOwned
+		case err != nil && p != (id.Partition{}) && !owned[p]:
+			s := StoredHead{Partition: p, head: kv.Mod}
+			_, failed := store.Txn(ctx, s.Guards(), Put(OwnerKey(p), unknownOwnership))
+			if failed != nil && !errors.Is(failed, ErrConflict) {
+				return nil, failed
+			}
+		}
+		if err != nil {
+			left[kv.Key] = true
+			bad(kv.Key, err)
+			continue
+		}
+		old = append(old, StoredHead{Partition: p, Head: h, head: kv.Mod})
+	}
+	return old, nil
+}
+
+// unknownOwnership stands for one that no one knows; it can't be decoded.
+var unknownOwnership = []byte{0xff}
+
+// errOwned: an agent of an earlier build wrote a head, although the cluster has new ones.
+var errOwned = errors.New("the partition has an ownership of its own already")
+
+func splitHeads(ctx context.Context, store Store, old []StoredHead) error {
 	var guards []Guard
 	var ops []Op
-	for _, kv := range kvs {
-		p, err := ParseHeadKey(kv.Key)
-		if err != nil {
-			return err
-		}
-		h, err := decodeWholeHead(kv.Value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", kv.Key, err)
-		}
-		s := StoredHead{Partition: p, head: kv.Mod}
+	for _, s := range old {
 		guards = append(guards, s.Guards()...)
-		ops = append(ops, s.Ops(h)...)
+		ops = append(ops, s.Ops(s.Head)...)
 	}
 	_, err := store.Txn(ctx, guards, ops...)
 	return err
