@@ -153,13 +153,19 @@ func (c *Controller) unwritten(ctx context.Context, orphans []orphan) ([]orphan,
 			written[kv.Key] = true
 		}
 	}
-	return slices.DeleteFunc(orphans, func(o orphan) bool {
+	unowned := map[id.Partition]bool{}
+	orphans = slices.DeleteFunc(orphans, func(o orphan) bool {
 		lost := o.last.Incarnation == 0 && written[metadata.HeadKey(o.partition)]
 		if lost {
-			c.log.Error("a partition has data, but no owner is known: it is not assigned", "partition", o.partition)
+			unowned[o.partition] = true
+			if !c.unowned[o.partition] {
+				c.log.Error("a partition has data, but no owner is known: it is not assigned", "partition", o.partition)
+			}
 		}
 		return lost
-	}), nil
+	})
+	c.unowned = unowned
+	return orphans, nil
 }
 
 // give makes an agent the owner of a partition, unless another agent owns it now

@@ -71,8 +71,9 @@ type Controller struct {
 	log     *slog.Logger
 	metrics *metrics
 	tasks   sync.WaitGroup
-	forgot  time.Time // when journals were last looked through; control's own
-	quiet   quiet     // control's own
+	forgot  time.Time             // when journals were last looked through; control's own
+	quiet   quiet                 // control's own
+	unowned map[id.Partition]bool // that have data and no known owner, as was logged; control's own
 
 	mu struct {
 		sync.Mutex
