@@ -58,16 +58,18 @@ func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTop
 }
 
 // headKeys lists the keys of a topic's heads. The ownerships are the last: without them a
-// partition counts as new.
+// partition counts as new. They are read first: an owner whose key is gone writes no head any more.
 func (c *Collector) headKeys(ctx context.Context, topic id.Topic) (keys []string, err error) {
-	for _, prefix := range []string{metadata.TopicHeads(topic), metadata.TopicOwners(topic)} {
-		kvs, _, err := c.deps.Meta.List(ctx, prefix)
-		if err != nil {
-			return nil, err
-		}
-		for _, kv := range kvs {
-			keys = append(keys, kv.Key)
-		}
+	owners, _, err := c.deps.Meta.List(ctx, metadata.TopicOwners(topic))
+	if err != nil {
+		return nil, err
+	}
+	heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
+	if err != nil {
+		return nil, err
+	}
+	for _, kv := range slices.Concat(heads, owners) {
+		keys = append(keys, kv.Key)
 	}
 	return keys, nil
 }

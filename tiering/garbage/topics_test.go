@@ -3,6 +3,7 @@ package garbage
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,5 +131,46 @@ func TestTopicDeletion(t *testing.T) {
 	}
 	if _, err := handle.Get(t.Context(), metadata.DeletedKey(gone.ID.Topic)); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("the record of the topic whose data is gone: %v", err)
+	}
+}
+
+// listed is a metadata store in which something happens after the first List of a prefix.
+type listed struct {
+	metadata.Store
+	under string
+	then  func()
+}
+
+func (l *listed) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	kvs, rev, err := l.Store.List(ctx, prefix)
+	if f := l.then; f != nil && strings.HasSuffix(prefix, l.under) {
+		l.then = nil
+		f()
+	}
+	return kvs, rev, err
+}
+
+// TestHeadWrittenWhileTopicIsPurged: a topic isn't without heads if its owner stores the first
+// one while another collector takes the ownership away: the record of the topic has to stay
+// until the head is gone, too.
+func TestHeadWrittenWhileTopicIsPurged(t *testing.T) {
+	w := newWorld(t, testConfig())
+	at := id.Partition{Topic: id.Topic{9}}
+	w.deletedTopic(at.Topic)
+	w.putKey(metadata.OwnerKey(at), metadata.Ownership{Owner: 3}.Encode())
+	c := w.collector(eager())
+	m := w.Meta.Open()
+	defer m.Close()
+	c.deps.Meta = &listed{m, at.Topic.Hex() + "/", func() {
+		if _, err := m.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(at), new(metadata.Head).Encode()), metadata.Delete(metadata.OwnerKey(at))); err != nil {
+			t.Error(err)
+		}
+	}}
+	pr, err := c.newProof(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := c.headless(t.Context(), pr); err != nil || gone[at.Topic] {
+		t.Errorf("the topic counts as without heads: %v, %v", gone, err)
 	}
 }
