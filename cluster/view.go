@@ -29,6 +29,7 @@ type View struct {
 		broken map[string]bool              // keys whose value could not be read
 	}
 	changed notify.Broadcast // at every change that readers may see
+	applied notify.Broadcast // at every change
 	ready   chan struct{}
 	done    sync.WaitGroup
 }
@@ -69,7 +70,7 @@ func (v *View) Changed() <-chan struct{} { return v.changed.Next() }
 // Await returns once the view shows at least rev of the prefix.
 func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) error {
 	for {
-		changed := v.changed.Next()
+		applied := v.applied.Next()
 		v.mu.RLock()
 		seen := v.mu.rev[prefix]
 		v.mu.RUnlock()
@@ -77,7 +78,7 @@ func (v *View) Await(ctx context.Context, prefix string, rev metadata.Revision) 
 			return nil
 		}
 		select {
-		case <-changed:
+		case <-applied:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -102,6 +103,7 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 		news = news || changed
 	}
 	v.mu.rev[k.prefix] = max(v.mu.rev[k.prefix], batch.Rev)
+	v.applied.Send()
 	if !news {
 		return // an agent's own bookkeeping
 	}
