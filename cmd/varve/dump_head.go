@@ -166,6 +166,9 @@ func readHeads(ctx context.Context, meta metadata.Store, topic string, partition
 	var bad error
 	stored, err := metadata.ListHeads(ctx, meta, &t.ID, func(key string, err error) {
 		p, unknown := metadata.ParseOwnerKey(key)
+		if unknown != nil {
+			p, unknown = metadata.ParseHeadKey(key)
+		}
 		if unknown != nil || len(partitions) == 0 || slices.Contains(partitions, p.Index) {
 			bad = fmt.Errorf("%s: %w", key, err)
 		}
