@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"varve/internal/backoff"
@@ -12,32 +13,47 @@ import (
 
 // convertLayout brings the keys of a cluster of an earlier build to the newest layout. It waits
 // until no agent of such a build runs: what that one owns, it could neither upload nor give
-// away any more.
+// away any more. It raises the layout before and after: from the first write on earlier builds
+// refuse to start, also if this agent dies before the last one.
 func (a *Agent) convertLayout(ctx context.Context) error {
 	store := a.deps.Meta
-	kv, err := a.awaitEarlierBuilds(ctx)
-	if err != nil {
-		return err
+	for {
+		kv, err := a.awaitEarlierBuilds(ctx)
+		if err != nil {
+			return err
+		}
+		c, err := metadata.DecodeCluster(kv.Value)
+		if err != nil || c.Layout == metadata.NewestLayout {
+			return err
+		}
+		to := uint8(metadata.MixedLayout)
+		if c.Layout == metadata.MixedLayout {
+			to = metadata.NewestLayout
+			a.log.Info("converting the metadata of an earlier build")
+			err := metadata.SplitHeads(ctx, store, progressTo(a.log), func(key string, err error) {
+				a.log.Error("a partition was not converted, it will not be served", "key", key, "err", err)
+			})
+			if err != nil {
+				return fmt.Errorf("convert the metadata of an earlier build: %w", err)
+			}
+		}
+		c.Layout = to
+		_, err = store.Txn(ctx, []metadata.Guard{{Key: kv.Key, Mod: kv.Mod}}, metadata.Put(kv.Key, c.Encode()))
+		if err != nil && !errors.Is(err, metadata.ErrConflict) { // a conflict: another agent does the same
+			return err
+		}
 	}
-	c, err := metadata.DecodeCluster(kv.Value)
-	if err != nil || c.Layout == metadata.NewestLayout {
-		return err
+}
+
+// progressTo returns a function that logs every tenth of a conversion, and its end.
+func progressTo(log *slog.Logger) func(done, all int) {
+	said := 0
+	return func(done, all int) {
+		if tenth := done * 10 / all; tenth != said {
+			said = tenth
+			log.Info("partitions converted", "done", done, "of", all)
+		}
 	}
-	a.log.Info("converting the metadata of an earlier build", "from_layout", c.Layout, "to_layout", metadata.NewestLayout)
-	err = metadata.SplitHeads(ctx, store,
-		func(done, all int) { a.log.Info("partitions converted", "done", done, "of", all) },
-		func(key string, err error) {
-			a.log.Error("a partition was not converted, it will not be served", "key", key, "err", err)
-		})
-	if err != nil {
-		return fmt.Errorf("convert the metadata of an earlier build: %w", err)
-	}
-	c.Layout = metadata.NewestLayout
-	_, err = store.Txn(ctx, []metadata.Guard{{Key: kv.Key, Mod: kv.Mod}}, metadata.Put(kv.Key, c.Encode()))
-	if errors.Is(err, metadata.ErrConflict) {
-		err = nil // another agent did the same
-	}
-	return err
 }
 
 // awaitEarlierBuilds returns the cluster's record when its layout is the newest, or when no agent

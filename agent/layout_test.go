@@ -2,6 +2,8 @@ package agent
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -69,4 +71,108 @@ func TestConversionWaitsForEarlierBuilds(t *testing.T) {
 	if n := layout(); n != metadata.NewestLayout {
 		t.Errorf("the layout is %d", n)
 	}
+}
+
+// dying is a store of an agent that dies after some writes.
+type dying struct {
+	metadata.Store
+	writes int
+}
+
+var errDied = errors.New("died")
+
+func (d *dying) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
+	if d.writes == 0 {
+		return 0, errDied
+	}
+	d.writes--
+	return d.Store.Txn(ctx, guards, ops...)
+}
+
+// TestConversionOutlivesItsAgent: while heads are of two layouts no earlier build starts, and
+// the next agent converts the rest.
+func TestConversionOutlivesItsAgent(t *testing.T) {
+	store := clusterOfLayout1(t)
+	defer store.Close()
+	layout := func() uint8 {
+		kv, err := store.Get(t.Context(), metadata.KeyCluster)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := metadata.DecodeCluster(kv.Value)
+		if err != nil || c.ID != "abc" {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		return c.Layout
+	}
+	converted := func() int {
+		all, err := metadata.ListHeads(t.Context(), store, nil, func(key string, err error) { t.Errorf("%s: %v", key, err) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	w := newWorld(t)
+	convert := func(store metadata.Store) error {
+		a, err := New(w.config(), Deps{FS: w.fs, Meta: store, Objects: w.bucket, Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Listen: net.Listen, Dial: dial, Version: "test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.convertLayout(t.Context())
+	}
+	for writes := range 3 {
+		if err := convert(&dying{store, writes}); !errors.Is(err, errDied) {
+			t.Fatalf("after %d writes: %v", writes, err)
+		}
+		if n := converted(); n > 0 && layout() == 1 {
+			t.Fatalf("%d heads are converted, and earlier builds start", n)
+		}
+	}
+	if n := converted(); n != headsOfLayout1 {
+		t.Fatalf("%d heads are converted", n)
+	}
+	if layout() == metadata.NewestLayout {
+		t.Fatal("the agent died before it said that it is done")
+	}
+	if err := convert(store); err != nil || layout() != metadata.NewestLayout {
+		t.Fatalf("layout %d, %v", layout(), err)
+	}
+	if err := convert(&dying{store, 0}); err != nil {
+		t.Fatal("converted again: ", err)
+	}
+}
+
+// TestNewerLayoutIsRefused: the error says what is the matter.
+func TestNewerLayoutIsRefused(t *testing.T) {
+	store := clusterOfLayout1(t)
+	defer store.Close()
+	newer := metadata.Cluster{ID: "abc", Layout: metadata.NewestLayout + 1}
+	if _, err := store.Txn(t.Context(), nil, metadata.Put(metadata.KeyCluster, newer.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ensureCluster(t.Context(), store, nil, time.Time{})
+	if err == nil || !strings.Contains(err.Error(), "a newer build") {
+		t.Fatal(err)
+	}
+}
+
+const headsOfLayout1 = 100 // more than one transaction converts
+
+// clusterOfLayout1 returns the store of a cluster of layout 1 with some heads.
+func clusterOfLayout1(t *testing.T) metadata.Store {
+	head, err := hex.DecodeString("0107040a14880e020608a40d070aec0e0208000aec0e0309802014b0098c01808080808040020601b0099003d00fc70108009a018080808040a001070200c801890e0008020a0810")
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := metadata.NewMemory().Open()
+	put := func(key string, value []byte) {
+		if _, err := store.Txn(t.Context(), nil, metadata.Put(key, value)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(metadata.KeyCluster, metadata.Cluster{ID: "abc", Layout: 1}.Encode())
+	for i := range int32(headsOfLayout1) {
+		put(metadata.HeadKey(id.Partition{Topic: id.Topic{7}, Index: i}), head)
+	}
+	return store
 }

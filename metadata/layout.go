@@ -12,7 +12,7 @@ import (
 // guards and two writes.
 const splitAtOnce = MaxTxnOps / 2
 
-// SplitHeads brings heads of layout 1 to layout 2: their ownership gets a key of its own. A head
+// SplitHeads gives the ownerships of the heads of layout 1 keys of their own. A head
 // that changes meanwhile is read again. Agents of earlier builds that still run lose the
 // partitions that they own: their writes are refused. It calls progress after every
 // transaction, and bad for each head that it leaves as it is: one that can't be decoded, or
