@@ -111,7 +111,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		reply(w, http.StatusBadRequest, err.Error()+"\n")
 	case errors.Is(err, cluster.ErrUnknownTopic), errors.Is(err, cluster.ErrUnknownAgent):
 		reply(w, http.StatusNotFound, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss):
+	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss), errors.Is(err, cluster.ErrTopicExists):
 		reply(w, http.StatusConflict, err.Error()+"\n")
 	default:
 		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")

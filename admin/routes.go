@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/pprof"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"varve/cluster"
 )
 
 // Route is one page that is served.
@@ -50,7 +48,7 @@ func onceStarted(c Console) []Route {
 			func(w http.ResponseWriter, _ *http.Request) { respond(w, c.Status()) }},
 		{"POST", "/v1/topics/{topic}/undelete", "Brings a deleted topic back. 404: no such topic was deleted lately; 409: there is one of that name.", "/v1/topics/orders/undelete",
 			func(w http.ResponseWriter, r *http.Request) {
-				undelete(w, c.Undelete(r.Context(), r.PathValue("topic")))
+				answer(w, struct{}{}, c.Undelete(r.Context(), r.PathValue("topic")))
 			}},
 	}
 	return slices.Concat(all, operate(c), tier(c))
@@ -64,19 +62,6 @@ func profiles() []Route {
 		{"", "/debug/pprof/profile", doc, "/debug/pprof/profile?seconds=10", pprof.Profile},
 		{"", "/debug/pprof/symbol", doc, "/debug/pprof/symbol", pprof.Symbol},
 		{"", "/debug/pprof/trace", doc, "/debug/pprof/trace?seconds=5", pprof.Trace},
-	}
-}
-
-func undelete(w http.ResponseWriter, err error) {
-	switch {
-	case err == nil:
-		reply(w, http.StatusOK, "undeleted\n")
-	case errors.Is(err, cluster.ErrUnknownTopic):
-		reply(w, http.StatusNotFound, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrTopicExists):
-		reply(w, http.StatusConflict, err.Error()+"\n")
-	default:
-		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")
 	}
 }
 

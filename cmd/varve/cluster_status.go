@@ -43,7 +43,7 @@ type brokerRow struct {
 func clusterStatusCommand() *cobra.Command {
 	var kafka kafkaFlags
 	var out jsonFlag
-	var httpAddr string
+	var at httpFlag
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show brokers, leaders and an agent's state",
@@ -65,12 +65,12 @@ as it should be, 4 when the agent doesn't answer.`,
 			if err != nil {
 				return err
 			}
-			if httpAddr != "" {
-				if state.Agent, err = agentStatus(ctx, httpAddr); err != nil {
+			if at.addr != "" {
+				if state.Agent, err = agentStatus(ctx, at.addr); err != nil {
 					state.AgentProblem = err.Error()
 				} else if state.Agent.Cluster != state.Cluster {
-					state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", httpAddr, state.Agent.Cluster)
-				} else if err := state.askAll(ctx, httpAddr); err != nil {
+					state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", at.addr, state.Agent.Cluster)
+				} else if err := state.askAll(ctx, at.addr); err != nil {
 					state.AgentProblem = err.Error()
 				}
 			}
@@ -78,7 +78,7 @@ as it should be, 4 when the agent doesn't answer.`,
 				return err
 			}
 			switch {
-			case httpAddr != "" && state.Agent == nil:
+			case at.addr != "" && state.Agent == nil:
 				return quietError{exitUnavailable}
 			case state.Leaderless > 0 || state.AgentProblem != "" || state.Health != nil && state.Health.Level != health.Healthy:
 				return quietError{exitFailed}
@@ -88,7 +88,8 @@ as it should be, 4 when the agent doesn't answer.`,
 	}
 	kafka.add(c.Flags())
 	out.add(c, clusterState{})
-	c.Flags().StringVar(&httpAddr, "http", "127.0.0.1:9644", "host:port of an agent's HTTP; empty: don't ask one")
+	at.addAddress(c)
+	c.Flags().Lookup("http").Usage += "; empty: don't ask one"
 	return c
 }
 

@@ -17,6 +17,8 @@ func TestClusterStatus(t *testing.T) {
 	}
 	wants(t, command(t, "", "cluster status --http "+a.http), exitOK, "3 partitions  0 without leader", a.kafka, "v0.0.0-test")
 	wants(t, command(t, "", "cluster status --http="), exitOK, a.kafka)
+	t.Setenv(httpVariable, a.http)
+	wants(t, command(t, "", "cluster status"), exitOK, a.kafka, "v0.0.0-test")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -101,3 +101,14 @@ func TestShellCompletesNames(t *testing.T) {
 		t.Errorf("completed to:\n%s", out)
 	}
 }
+
+func TestTopicUndelete(t *testing.T) {
+	a := startAgent(t)
+	at := " --http " + a.http
+	must(t, "", "topic create orders")
+	must(t, "", "topic delete orders")
+	wants(t, command(t, "", "topic undelete orders"+at), exitOK, "orders")
+	wants(t, command(t, "", "topic list"), exitOK, "orders")
+	wants(t, command(t, "", "topic undelete orders"+at), exitFailed, "topic 'orders' is there")
+	wants(t, command(t, "", "topic undelete never"+at), exitNotFound, "never")
+}
