@@ -18,5 +18,5 @@ func (a *Agent) leave(ctx, uploads context.Context) {
 	if uploads.Err() == nil {
 		a.serves.mover.Leave(uploads, a.cfg.ShutdownTimeout/2)
 	}
-	a.serves.slots.await(ctx)
+	a.serves.slots.await(ctx, func() bool { return len(a.serves.mover.Heirs()) > 0 })
 }

@@ -49,10 +49,14 @@ func (s *slots) free() bool {
 	return false
 }
 
-// await returns when no slot is this agent's any more.
-func (s *slots) await(ctx context.Context) {
+// await returns when no slot is this agent's any more, or no other agent can take them: all
+// are stopping.
+func (s *slots) await(ctx context.Context, others func() bool) {
 	for {
 		changed := s.view.Changed()
+		if !others() {
+			return
+		}
 		mine := false
 		for _, o := range s.view.Slots() {
 			mine = mine || o.Incarnation == s.inc

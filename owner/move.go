@@ -67,7 +67,9 @@ func (m *Mover) uploaded(ctx context.Context, patience time.Duration, all []*par
 			ready = append(ready, p)
 		}
 	}
-	m.deps.Log.Warn("partitions not handed over: they could not be uploaded", "partitions", len(all)-len(ready), "of", len(all))
+	if n := len(all) - len(ready); n > 0 {
+		m.deps.Log.Warn("partitions not handed over: they could not be uploaded", "partitions", n, "of", len(all))
+	}
 	return ready
 }
 
