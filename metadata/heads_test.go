@@ -186,6 +186,36 @@ func TestHeadsThatCantBeSplit(t *testing.T) {
 	}
 }
 
+// between is a store in which another agent is quicker: what it does, it does after the first list.
+type between struct {
+	Store
+	other func()
+}
+
+func (b *between) List(ctx context.Context, prefix string) ([]KV, Revision, error) {
+	kvs, rev, err := b.Store.List(ctx, prefix)
+	if f := b.other; f != nil {
+		b.other = nil
+		f()
+	}
+	return kvs, rev, err
+}
+
+// TestHeadsAreSplitByTwo: what another agent splits meanwhile isn't called bad.
+func TestHeadsAreSplitByTwo(t *testing.T) {
+	store := NewMemory().Open()
+	defer store.Close()
+	if _, err := store.Txn(t.Context(), nil, Put(HeadKey(somePartition), wholeHead(t))); err != nil {
+		t.Fatal(err)
+	}
+	split := func(store Store) {
+		if err := SplitHeads(t.Context(), store, func(int, int) {}, noBad(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	split(&between{store, func() { split(store) }})
+}
+
 func TestClusterOfLayout1IsRead(t *testing.T) {
 	b, err := hex.DecodeString("0103616263f6b183c59868")
 	if err != nil {

@@ -43,11 +43,11 @@ func SplitHeads(ctx context.Context, store Store, progress func(done, all int), 
 
 // oldHeads lists the heads of layout 1 that can be split, and notes in left the others.
 func oldHeads(ctx context.Context, store Store, left map[string]bool, bad func(key string, err error)) (old []StoredHead, err error) {
-	kvs, _, err := store.List(ctx, PrefixHeads)
+	owners, _, err := store.List(ctx, PrefixOwners) // first: another agent may be splitting heads
 	if err != nil {
 		return nil, err
 	}
-	owners, _, err := store.List(ctx, PrefixOwners)
+	kvs, _, err := store.List(ctx, PrefixHeads)
 	if err != nil {
 		return nil, err
 	}
