@@ -56,8 +56,8 @@ func (r *readiness) noteOpening(closed bool, now time.Time) {
 // start, those that its former self owned and no agent has yet.
 func (r *readiness) unopened() (opening, recovering int) {
 	starts := !r.settled.Load()
-	for p, o := range r.view.Owners() {
-		if _, exists := r.view.TopicByID(p.Topic); !exists || o.Broker != r.self {
+	for p, o := range r.view.OwnedBy(r.self) {
+		if _, exists := r.view.TopicByID(p.Topic); !exists {
 			continue
 		}
 		switch {

@@ -23,15 +23,53 @@ func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 	return o, o.Incarnation != 0 && v.mu.agents.rows[o.Broker].Incarnation == o.Incarnation
 }
 
-// Owners returns the owner of each partition, dead or alive.
+// Owners returns the owner of each partition, dead or alive. The map must not be changed: it
+// is made anew only when an owner changes.
 func (v *View) Owners() map[id.Partition]Owner {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.mu.owned.all == nil {
+		v.mu.owned.all = make(map[id.Partition]Owner, len(v.mu.owners.rows))
+		for p, o := range v.mu.owners.rows {
+			v.mu.owned.all[p] = ownerOf(o)
+		}
+	}
+	return v.mu.owned.all
+}
+
+// OwnedBy returns the partitions of which an agent is the owner of record, in any of its
+// incarnations.
+func (v *View) OwnedBy(b id.Broker) map[id.Partition]Owner {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	all := make(map[id.Partition]Owner, len(v.mu.owners.rows))
-	for p, o := range v.mu.owners.rows {
-		all[p] = ownerOf(o)
+	all := make(map[id.Partition]Owner, len(v.mu.owned.by[b]))
+	for p := range v.mu.owned.by[b] {
+		all[p] = ownerOf(v.mu.owners.rows[p])
 	}
 	return all
+}
+
+// owned is derived from the table of owners. The view's lock guards it.
+type owned struct {
+	by  map[id.Broker]map[id.Partition]struct{}
+	all map[id.Partition]Owner // nil: to be made
+}
+
+// changed takes a change of an owner.
+func (o *owned) changed(p id.Partition, before, now *metadata.StoredOwnership) {
+	o.all = nil
+	if before != nil {
+		delete(o.by[before.Broker], p)
+		if len(o.by[before.Broker]) == 0 {
+			delete(o.by, before.Broker)
+		}
+	}
+	if now != nil && now.Owner != 0 {
+		if o.by[now.Broker] == nil {
+			o.by[now.Broker] = map[id.Partition]struct{}{}
+		}
+		o.by[now.Broker][p] = struct{}{}
+	}
 }
 
 // Ownership is what is stored of a partition's owner, dead or alive; its Mod is zero if no

@@ -22,10 +22,11 @@ type tables struct {
 
 	homes homes      // of agents and members
 	byID  topicsByID // of topics
+	owned *owned     // of owners
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: &owned{by: map[id.Broker]map[id.Partition]struct{}{}}}
 	t.agents = newTable(metadata.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(metadata.ParseJournalKey, decodeJournal)
@@ -37,6 +38,7 @@ func newTables() tables {
 	t.topics.changed = t.byID.changed
 	t.deleted = newTable(metadata.ParseDeletedKey, plain[id.Topic](metadata.DecodeDeletedTopic))
 	t.owners = newTable(metadata.ParseOwnerKey, decodeOwner)
+	t.owners.changed = t.owned.changed
 	t.owners.silent = func(before, now metadata.StoredOwnership) bool { return ownerOf(before) == ownerOf(now) } // its chain is the owner's matter
 	t.moves = newTable(metadata.ParseMoveKey, decodeMove)
 	t.drained = newTable(metadata.ParseDrainKey, decodeDrained)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"varve/internal/id"
 )
@@ -77,12 +76,7 @@ func GetHead(ctx context.Context, r Reader, p id.Partition) (StoredHead, error) 
 	if err != nil {
 		return StoredHead{Partition: p, owner: kv.Mod}, fmt.Errorf("head of %v: %w", p, err)
 	}
-	return GetHeadOf(ctx, r, p, o)
-}
-
-// GetHeadOf reads the rest of a partition's head, of which the ownership was read.
-func GetHeadOf(ctx context.Context, r Reader, p id.Partition, o StoredOwnership) (StoredHead, error) {
-	kv, err := r.Get(ctx, HeadKey(p))
+	kv, err = r.Get(ctx, HeadKey(p))
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return StoredHead{}, err
 	}
@@ -92,11 +86,11 @@ func GetHeadOf(ctx context.Context, r Reader, p id.Partition, o StoredOwnership)
 // ListHeads reads the heads of all partitions, or of one topic's, in no order. It calls bad
 // for each that can't be decoded.
 func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
-	prefix := PrefixOwners
+	owners, heads := PrefixOwners, PrefixHeads
 	if topic != nil {
-		prefix = TopicOwners(*topic)
+		owners, heads = TopicOwners(*topic), TopicHeads(*topic)
 	}
-	kvs, _, err := store.List(ctx, prefix)
+	kvs, _, err := store.List(ctx, owners)
 	if err != nil {
 		return nil, err
 	}
@@ -112,18 +106,7 @@ func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key s
 			delete(owned, p)
 		}
 	}
-	return ListHeadsOf(ctx, store, topic, owned, bad)
-}
-
-// ListHeadsOf reads the rest of the heads of partitions, of which the ownerships were read. All
-// are of one topic, unless topic is nil.
-func ListHeadsOf(ctx context.Context, store Store, topic *id.Topic, owned map[id.Partition]StoredOwnership, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
-	prefix := PrefixHeads
-	if topic != nil {
-		prefix = TopicHeads(*topic)
-	}
-	kvs, _, err := store.List(ctx, prefix)
-	if err != nil {
+	if kvs, _, err = store.List(ctx, heads); err != nil {
 		return nil, err
 	}
 	own := make(map[id.Partition]KV, len(kvs))
@@ -158,6 +141,5 @@ func joinHead(p id.Partition, o StoredOwnership, kv KV) (StoredHead, error) {
 		s.Head = h
 	}
 	s.Head.Ownership = o.Ownership
-	s.Head.Chain = slices.Clone(o.Chain)
 	return s, nil
 }

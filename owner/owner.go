@@ -69,17 +69,19 @@ func New(deps Deps) *Owner {
 	return &Owner{deps: deps, reading: newReading(), memory: memory{map[id.Partition]*try{}}, adoptions: adoptions{map[id.Journal]uint64{}}}
 }
 
-// Run does what the view of the cluster asks of this agent, at every change and from time to
-// time, until ctx ends.
+// Run does what the view of the cluster asks of this agent, at every change, and again after a
+// second as long as something is left to do, until ctx ends.
 func (o *Owner) Run(ctx context.Context) {
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
 	for {
-		changed := o.deps.View.Changed()
-		o.pass(ctx)
+		changed, again := o.deps.View.Changed(), retry.C
+		if !o.pass(ctx) {
+			again = nil
+		}
 		select {
 		case <-changed:
-		case <-retry.C:
+		case <-again:
 		case <-o.reading.ready:
 		case <-ctx.Done():
 			return
@@ -87,8 +89,8 @@ func (o *Owner) Run(ctx context.Context) {
 	}
 }
 
-// pass looks once, and does what follows from it.
-func (o *Owner) pass(ctx context.Context) {
+// pass looks once, and does what follows from it. It reports whether something is left to do.
+func (o *Owner) pass(ctx context.Context) bool {
 	s := o.look()
 	o.deps.Tails.Keep(func(j id.Journal) bool { _, ok := s.journals[j]; return ok })
 	o.heedLosses(s.journals)
@@ -109,4 +111,5 @@ func (o *Owner) pass(ctx context.Context) {
 		o.open(ctx, o.candidates(ctx, a.open, s.journals), s.live)
 	}
 	o.retireDeleted(ctx)
+	return a.closed || len(s.unserved) > 0 || len(a.lose) > 0
 }

@@ -1,10 +1,13 @@
 package owner
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/metadata"
 	"varve/partition"
 )
 
@@ -43,12 +46,7 @@ func (o *Owner) look() *snapshot {
 	for _, l := range v.Agents() {
 		s.live = append(s.live, l.Incarnation)
 	}
-	for _, t := range v.Topics() {
-		o.lookAt(s, t, false)
-	}
-	for _, d := range v.Deleted() {
-		o.lookAt(s, &cluster.Topic{Name: d.Name, Topic: d.Topic}, true)
-	}
+	o.lookAtOwn(s)
 	for at := range o.deps.Unserved.All() {
 		owner, _ := v.Owner(at)
 		s.unserved = append(s.unserved, row{at: at, owner: owner, retired: o.retiredBefore(at)})
@@ -57,21 +55,46 @@ func (o *Owner) look() *snapshot {
 	return s
 }
 
-// lookAt adds the rows of a topic.
-func (o *Owner) lookAt(s *snapshot, of *cluster.Topic, deleted bool) {
-	t := &topic{of, partitionSettings(o.deps.View, of, o.deps.Self.String()), deleted}
-	for i := range of.Partitions {
-		r := row{at: id.Partition{Topic: of.ID, Index: i}, topic: t}
-		r.owner, _ = o.deps.View.Owner(r.at)
-		if r.p = o.deps.Set.Get(r.at); r.p != nil {
+// lookAtOwn adds the rows of the partitions that this agent owns or serves, topic by topic.
+// Those of others cost nothing: there may be many.
+func (o *Owner) lookAtOwn(s *snapshot) {
+	owned := o.deps.View.OwnedBy(o.deps.Self)
+	for _, p := range o.deps.Set.All() {
+		if _, mine := owned[p.ID()]; !mine {
+			owned[p.ID()], _ = o.deps.View.Owner(p.ID())
+		}
+	}
+	deleted := o.deps.View.Deleted()
+	var t *topic
+	for _, at := range slices.SortedFunc(maps.Keys(owned), id.Partition.Compare) {
+		if t == nil || t.ID != at.Topic {
+			if t = o.topic(at.Topic, deleted); t == nil {
+				continue // nothing is left of it
+			}
+		}
+		r := row{at: at, topic: t, owner: owned[at]}
+		if r.p = o.deps.Set.Get(at); r.p != nil {
 			r.epoch, r.has = r.p.State().Epoch, *r.p.Settings()
 		} else if r.owner.Incarnation == s.self {
-			r.retired = o.retiredBefore(r.at)
+			r.retired = o.retiredBefore(at)
 		} else {
 			continue
 		}
 		s.rows = append(s.rows, r)
 	}
+}
+
+// topic returns a topic, also a deleted one that can still be brought back; nil if there is none.
+func (o *Owner) topic(t id.Topic, deleted map[id.Topic]metadata.DeletedTopic) *topic {
+	of, exists := o.deps.View.TopicByID(t)
+	if !exists {
+		d, known := deleted[t]
+		if !known {
+			return nil
+		}
+		of = &cluster.Topic{Name: d.Name, Topic: d.Topic}
+	}
+	return &topic{of, partitionSettings(o.deps.View, of, o.deps.Self.String()), !exists}
 }
 
 // retiredBefore reports whether a partition of a deleted topic was uploaded and closed; it is

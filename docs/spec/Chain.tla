@@ -156,7 +156,8 @@ Assign(i) ==
 \* between anything may happen: it may have lost the partition, and others may have uploaded.
 Learn(i) ==
     /\ known[i] = <<>>
-    /\ (head.owner = i /\ epoch[i] # head.epoch) \/ (Broken("tier before owner") /\ head.owner # i)
+    /\ \/ head.owner = i /\ (epoch[i] # head.epoch \/ Broken("owner by an old picture"))
+       \/ head.owner # i /\ Broken("tier before owner")
     /\ known' = [known EXCEPT ![i] = <<head>>]
     /\ UNCHANGED <<head, state, log, committed, end, trimmed, epoch, view, quiet, object, tier, acked, shown>>
 
@@ -169,8 +170,8 @@ Adopt(i) ==
                  ELSE owned.chain
         tail == Follow(chain, tiered.end)
     IN  /\ known[i] # <<>> /\ Len(owned.chain) > 0
-        /\ known' = [known EXCEPT ![i] = <<>>]
-        /\ IF owned.owner = i /\ epoch[i] < owned.epoch
+        /\ known' = IF Broken("owner by an old picture") THEN known ELSE [known EXCEPT ![i] = <<>>]
+        /\ IF owned.owner = i /\ (epoch[i] < owned.epoch \/ (Broken("owner by an old picture") /\ epoch[i] # head.epoch))
            THEN /\ epoch' = [epoch EXCEPT ![i] = owned.epoch]
                 /\ view' = [view EXCEPT ![i] = Contents(tiered.slices, tiered.end) \o By(tail)]
                 /\ shown' = shown \cup Pairs(view'[i])
