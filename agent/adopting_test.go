@@ -17,6 +17,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -97,15 +98,15 @@ func (d *darkWorld) topic(name string) *cluster.Topic {
 func (d *darkWorld) darkTail(writer id.Incarnation, topics ...*cluster.Topic) {
 	d.t.Helper()
 	store, broker := id.Store{byte(writer)}, id.Broker(writer)
-	peer := metadata.Agent{Incarnation: writer + 1, Store: store, Peer: addressOf(writer)}
-	rec := metadata.Journal{State: metadata.JournalSealed, Broker: broker, Ensemble: []id.Store{store}, Quorum: 1, End: 5}
-	ops := []metadata.Op{metadata.Put(metadata.AgentKey(broker), peer.Encode()), metadata.Put(metadata.JournalKey(id.Journal{Writer: writer, Seq: 1}), rec.Encode())}
+	peer := schema.Agent{Incarnation: writer + 1, Store: store, Peer: addressOf(writer)}
+	rec := schema.Journal{State: schema.JournalSealed, Broker: broker, Ensemble: []id.Store{store}, Quorum: 1, End: 5}
+	ops := []metadata.Op{metadata.Put(schema.AgentKey(broker), peer.Encode()), metadata.Put(schema.JournalKey(id.Journal{Writer: writer, Seq: 1}), rec.Encode())}
 	for _, topic := range topics {
 		at := id.Partition{Topic: topic.ID}
 		h := *d.owned.Get(at).Head()
-		h.Chain = []metadata.Link{{Writer: writer, Epoch: h.Epoch, Start: h.TieredEnd}}
+		h.Chain = []schema.Link{{Writer: writer, Epoch: h.Epoch, Start: h.TieredEnd}}
 		h.Give(d.inc, d.self)
-		ops = append(ops, metadata.StoredHead{Partition: at}.Ops(&h)...)
+		ops = append(ops, schema.StoredHead{Partition: at}.Ops(&h)...)
 	}
 	if _, err := d.meta.Txn(d.t.Context(), nil, ops...); err != nil {
 		d.t.Fatal(err)
@@ -142,8 +143,8 @@ func TestTailsAreAdoptedAside(t *testing.T) {
 		if n := len(d.dialled(addressOf(x))); n > 25 {
 			t.Errorf("a peer that says nothing was asked %d times in a minute", n)
 		}
-		rec := metadata.Journal{State: metadata.JournalSealed, Broker: x, Ensemble: []id.Store{{x}}, Quorum: 1, Lost: true}
-		if _, err := d.meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(id.Journal{Writer: x, Seq: 1}), rec.Encode())); err != nil {
+		rec := schema.Journal{State: schema.JournalSealed, Broker: x, Ensemble: []id.Store{{x}}, Quorum: 1, Lost: true}
+		if _, err := d.meta.Txn(t.Context(), nil, metadata.Put(schema.JournalKey(id.Journal{Writer: x, Seq: 1}), rec.Encode())); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()

@@ -23,6 +23,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/owner"
 	"varve/ownjournal"
 	"varve/s3store"
@@ -290,16 +291,16 @@ func (a *Agent) abort() {
 // ensureCluster reads the cluster's id, or decides it.
 func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Source, now time.Time) (string, error) {
 	for {
-		kv, err := store.Get(ctx, metadata.KeyCluster)
+		kv, err := store.Get(ctx, schema.KeyCluster)
 		if err == nil {
-			c, err := metadata.DecodeCluster(kv.Value)
+			c, err := schema.DecodeCluster(kv.Value)
 			return c.ID, err
 		}
 		if !errors.Is(err, metadata.ErrNotFound) {
 			return "", err
 		}
-		c := metadata.Cluster{ID: id.NewTopic(random).String(), Created: now, Layout: metadata.NewestLayout}
-		_, err = store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyCluster}}, metadata.Put(metadata.KeyCluster, c.Encode()))
+		c := schema.Cluster{ID: id.NewTopic(random).String(), Created: now, Layout: schema.NewestLayout}
+		_, err = store.Txn(ctx, []metadata.Guard{{Key: schema.KeyCluster}}, metadata.Put(schema.KeyCluster, c.Encode()))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return "", err
 		}

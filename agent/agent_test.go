@@ -22,6 +22,7 @@ import (
 	"varve/cluster"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -405,11 +406,11 @@ func TestPurgedTopicStaysAway(t *testing.T) {
 	if _, err := kadm.NewClient(a.client()).DeleteTopics(t.Context(), "t"); err != nil {
 		t.Fatal(err)
 	}
-	kvs, _, err := a.deps.Meta.List(t.Context(), metadata.PrefixDeleted)
+	kvs, _, err := a.deps.Meta.List(t.Context(), schema.PrefixDeleted)
 	if err != nil || len(kvs) != 1 {
 		t.Fatalf("%d deleted topics, %v", len(kvs), err)
 	}
-	d, err := metadata.DecodeDeletedTopic(kvs[0].Value)
+	d, err := schema.DecodeDeletedTopic(kvs[0].Value)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/marker"
 	"varve/tiering/object"
@@ -147,14 +148,14 @@ func (c *bucketClaim) facts(ctx context.Context) (*bucketFacts, error) {
 // askEtcd gathers what is in etcd.
 func (c *bucketClaim) askEtcd(ctx context.Context) (*bucketFacts, error) {
 	f := new(bucketFacts)
-	err := c.fromEtcd(ctx, metadata.KeyCluster, func(b []byte) error {
-		k, err := metadata.DecodeCluster(b)
+	err := c.fromEtcd(ctx, schema.KeyCluster, func(b []byte) error {
+		k, err := schema.DecodeCluster(b)
 		f.cluster = k.ID
 		return err
 	})
 	if err == nil {
-		err = c.fromEtcd(ctx, metadata.KeyBucket, func(b []byte) error {
-			k, err := metadata.DecodeBucket(b)
+		err = c.fromEtcd(ctx, schema.KeyBucket, func(b []byte) error {
+			k, err := schema.DecodeBucket(b)
 			f.known = &k
 			return err
 		})
@@ -207,19 +208,19 @@ func (c *bucketClaim) unmarkedFacts(ctx context.Context, f *bucketFacts) error {
 			return err
 		}
 	}
-	for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixDeleted} {
+	for _, prefix := range []string{schema.PrefixTopics, schema.PrefixDeleted} {
 		kvs, _, err := c.deps.Meta.List(ctx, prefix)
 		if err != nil {
 			return &metadataFailure{err}
 		}
 		f.topics = f.topics || len(kvs) > 0
 	}
-	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixHeads)
+	kvs, _, err := c.deps.Meta.List(ctx, schema.PrefixHeads)
 	if err != nil {
 		return &metadataFailure{err}
 	}
 	for i := 0; i < len(kvs) && f.named < lookFor; i++ {
-		h, err := metadata.DecodeHead(kvs[i].Value)
+		h, err := schema.DecodeHead(kvs[i].Value)
 		if err != nil || len(h.Slices) == 0 {
 			continue
 		}
@@ -275,15 +276,15 @@ func (c *bucketClaim) adopt(ctx context.Context, f *bucketFacts) error {
 
 // note lets etcd remember where the cluster's objects are.
 func (c *bucketClaim) note(ctx context.Context, f *bucketFacts) error {
-	kv, err := c.deps.Meta.Get(ctx, metadata.KeyBucket)
+	kv, err := c.deps.Meta.Get(ctx, schema.KeyBucket)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return &metadataFailure{err}
 	}
 	if (err == nil) != (f.known != nil) {
 		return metadata.ErrConflict // another agent was quicker: look again
 	}
-	b := metadata.Bucket{Place: f.marker.Place, Name: c.cfg.Store.Place(), Since: c.deps.Now()}
-	_, err = c.deps.Meta.Txn(ctx, []metadata.Guard{{Key: metadata.KeyBucket, Mod: kv.Mod}}, metadata.Put(metadata.KeyBucket, b.Encode()))
+	b := schema.Bucket{Place: f.marker.Place, Name: c.cfg.Store.Place(), Since: c.deps.Now()}
+	_, err = c.deps.Meta.Txn(ctx, []metadata.Guard{{Key: schema.KeyBucket, Mod: kv.Mod}}, metadata.Put(schema.KeyBucket, b.Encode()))
 	if err != nil && !errors.Is(err, metadata.ErrConflict) {
 		return &metadataFailure{err}
 	}
@@ -296,12 +297,12 @@ func (c *bucketClaim) checkLocal(ctx context.Context) error {
 	if c.cfg.Store.Driver != s3store.DriverDir || c.cfg.Store.AllowLocal {
 		return nil
 	}
-	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixAgents)
+	kvs, _, err := c.deps.Meta.List(ctx, schema.PrefixAgents)
 	if err != nil {
 		return err
 	}
 	for _, kv := range kvs {
-		if b, err := metadata.ParseAgentKey(kv.Key); err == nil && b != c.self {
+		if b, err := schema.ParseAgentKey(kv.Key); err == nil && b != c.self {
 			return fmt.Errorf("store.driver is dir (%s), and agent %v is registered in this cluster too: all agents need one bucket. If the directory is shared by all of them, such as over NFS, say so with store.allow_local: true", c.cfg.Store.Directory, b)
 		}
 	}

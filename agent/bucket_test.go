@@ -16,6 +16,7 @@ import (
 
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/marker"
 	"varve/tiering/object"
@@ -26,8 +27,8 @@ func TestWhoseBucket(t *testing.T) {
 	mark := func(cluster, place string) *marker.Marker {
 		return &marker.Marker{Cluster: cluster, Place: place, By: "agent 7, v1"}
 	}
-	known := func(place string) *metadata.Bucket {
-		return &metadata.Bucket{Place: place, Name: "minio http://h/there"}
+	known := func(place string) *schema.Bucket {
+		return &schema.Bucket{Place: place, Name: "minio http://h/there"}
 	}
 	for name, c := range map[string]struct {
 		facts bucketFacts
@@ -149,11 +150,11 @@ func TestBucketIsMarkedMeanwhile(t *testing.T) {
 	var once sync.Once
 	other := func(c s3store.Call) (f s3store.Fault) {
 		once.Do(func() { // another agent, once etcd was asked
-			put(metadata.KeyCluster, metadata.Cluster{ID: "one", Layout: metadata.NewestLayout}.Encode())
+			put(schema.KeyCluster, schema.Cluster{ID: "one", Layout: schema.NewestLayout}.Encode())
 			if err := marker.Write(t.Context(), bucket, &marker.Marker{Cluster: "one", Place: "p"}); err != nil {
 				t.Error(err)
 			}
-			put(metadata.KeyBucket, metadata.Bucket{Place: "p"}.Encode())
+			put(schema.KeyBucket, schema.Bucket{Place: "p"}.Encode())
 		})
 		return f
 	}
@@ -200,7 +201,7 @@ func TestBucketFromBeforeMarkers(t *testing.T) {
 	}
 	store := w.meta.Open()
 	defer store.Close()
-	if _, err := store.Txn(t.Context(), nil, metadata.Delete(metadata.KeyBucket)); err != nil {
+	if _, err := store.Txn(t.Context(), nil, metadata.Delete(schema.KeyBucket)); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.bucket.Delete(t.Context(), []string{marker.Key}); err != nil {
@@ -214,7 +215,7 @@ func TestBucketFromBeforeMarkers(t *testing.T) {
 	if err != nil || m == nil || m.Cluster != a.id {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if _, err := store.Get(t.Context(), metadata.KeyBucket); err != nil {
+	if _, err := store.Get(t.Context(), schema.KeyBucket); err != nil {
 		t.Error(err)
 	}
 }

@@ -5,20 +5,20 @@ import (
 	"strings"
 	"time"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/marker"
 )
 
 // bucketFacts is what is known of whose the bucket is.
 type bucketFacts struct {
-	cluster string           // that etcd holds; "": none yet
-	known   *metadata.Bucket // what etcd remembers of the cluster's bucket; nil: nothing
-	marker  *marker.Marker   // nil: the bucket has none
-	damaged error            // something that can't be read is in the marker's place
-	objects string           // key of an object that some cluster wrote; looked for where nothing else tells
-	topics  bool             // etcd has topics, or did
-	named   int              // objects that heads name and that were looked for
-	found   int              // and were there
+	cluster string         // that etcd holds; "": none yet
+	known   *schema.Bucket // what etcd remembers of the cluster's bucket; nil: nothing
+	marker  *marker.Marker // nil: the bucket has none
+	damaged error          // something that can't be read is in the marker's place
+	objects string         // key of an object that some cluster wrote; looked for where nothing else tells
+	topics  bool           // etcd has topics, or did
+	named   int            // objects that heads name and that were looked for
+	found   int            // and were there
 }
 
 // claim is what is to be done about a bucket.

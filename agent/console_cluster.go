@@ -11,7 +11,7 @@ import (
 	"varve/cluster"
 	"varve/coordinator"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // movesShown bounds the list of moves in an answer.
@@ -62,9 +62,9 @@ func (c *console) journalStatuses(s *admin.ClusterStatus) {
 	}
 }
 
-func (c *console) journalStatus(j id.Journal, rec metadata.Journal) admin.JournalStatus {
+func (c *console) journalStatus(j id.Journal, rec schema.Journal) admin.JournalStatus {
 	n := admin.JournalStatus{Journal: j.String(), Broker: int32(rec.Broker), State: rec.State.String(), Quorum: int(rec.Quorum), End: rec.End, Lost: rec.Lost, Members: []admin.MemberStatus{},
-		Waits: rec.State != metadata.JournalSealed && !c.view.Alive(j.Writer, rec.Broker)}
+		Waits: rec.State != schema.JournalSealed && !c.view.Alive(j.Writer, rec.Broker)}
 	for _, store := range rec.Keepers() {
 		home, known := c.view.StoreHome(store)
 		if !known {

@@ -14,7 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"varve/internal/vfs"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -34,11 +34,11 @@ func TestCopiedDisk(t *testing.T) {
 			t.Errorf("broker %d: %v", broker, err)
 		}
 	}
-	kv, err := a.deps.Meta.Get(t.Context(), metadata.AgentKey(1))
+	kv, err := a.deps.Meta.Get(t.Context(), schema.AgentKey(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if still, err := metadata.DecodeAgent(kv.Value); err != nil || still.Incarnation != a.inc {
+	if still, err := schema.DecodeAgent(kv.Value); err != nil || still.Incarnation != a.inc {
 		t.Errorf("%+v, %v", still, err)
 	}
 	a.produce("t", 0, 10)
@@ -55,7 +55,7 @@ func TestTakenBrokerIDNamesTheOther(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "broker_id 1 is in use by the agent at "+at) || !strings.Contains(err.Error(), "a broker_id of its own") {
 		t.Errorf("%v; the other is at %s", err, at)
 	}
-	if text := where(&metadata.Agent{HTTP: "h:1"}); text != "h:1" {
+	if text := where(&schema.Agent{HTTP: "h:1"}); text != "h:1" {
 		t.Errorf("an agent without an address for others is at %s", text)
 	}
 }

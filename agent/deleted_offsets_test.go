@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
+	"varve/metadata/schema"
 
-	"varve/metadata"
+	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // A topic that was deleted takes along what groups committed for it, whichever agent
@@ -64,7 +64,7 @@ func TestOffsetsOfDeletedTopics(t *testing.T) {
 		}
 	}
 	left := func() int {
-		kvs, _, err := one.deps.Meta.List(t.Context(), metadata.PrefixOffsets)
+		kvs, _, err := one.deps.Meta.List(t.Context(), schema.PrefixOffsets)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,17 +5,17 @@ import (
 	"fmt"
 	"net"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal/replica"
 )
 
 // doors are where clients and other agents reach this one.
 type doors struct {
-	clients   []net.Listener      // in the order of the settings
-	endpoints []metadata.Endpoint // that clients get for them
-	peer      net.Listener        // for other agents; nil: there is none
-	peerAddr  string              // that other agents get
-	tls       *replica.TLS        // nil: connections with other agents are plain
+	clients   []net.Listener    // in the order of the settings
+	endpoints []schema.Endpoint // that clients get for them
+	peer      net.Listener      // for other agents; nil: there is none
+	peerAddr  string            // that other agents get
+	tls       *replica.TLS      // nil: connections with other agents are plain
 }
 
 // openDoors listens at the addresses of the settings.
@@ -77,23 +77,23 @@ func (d *doors) close() {
 
 // advertise returns the endpoint that clients get for a listener, which is bound to the
 // address bound. The host stays as the settings name it, even where it was resolved.
-func (c *Config) advertise(l Listener, bound string) (metadata.Endpoint, error) {
+func (c *Config) advertise(l Listener, bound string) (schema.Endpoint, error) {
 	host, port, err := splitAddress(bound)
 	if err != nil {
-		return metadata.Endpoint{}, err
+		return schema.Endpoint{}, err
 	}
 	if given, _, err := splitAddress(l.Bind); err == nil && given != "" {
 		host = given
 	}
 	if l.Advertised != "" {
 		if host, port, err = splitAddress(l.Advertised); err != nil {
-			return metadata.Endpoint{}, err
+			return schema.Endpoint{}, err
 		}
 	}
 	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && !c.AdvertiseAsReached {
-		return metadata.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as broker-1.example:%d", bound, port)
+		return schema.Endpoint{}, fmt.Errorf("it is bound to all interfaces (%s), so advertised must say what clients connect to, such as broker-1.example:%d", bound, port)
 	}
-	return metadata.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
+	return schema.Endpoint{Listener: l.Name, Host: host, Port: port}, nil
 }
 
 // Addresses returns where the listeners are bound, by name.

@@ -11,7 +11,7 @@ import (
 	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/vfs"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // entry checks that this agent may join a cluster with its data directory and broker id.
@@ -68,22 +68,22 @@ func (e *entry) evictFormerSelf(ctx context.Context) error {
 }
 
 // where reports where another agent is, also of one that tells no address for others.
-func where(other *metadata.Agent) string {
+func where(other *schema.Agent) string {
 	return cmp.Or(other.Host(), other.HTTP, "an unknown address")
 }
 
 // inTheWay returns a registered agent that has this one's broker id or its store, or nil.
 func (e *entry) inTheWay(ctx context.Context) (*cluster.Live, error) {
-	kvs, _, err := e.deps.Meta.List(ctx, metadata.PrefixAgents)
+	kvs, _, err := e.deps.Meta.List(ctx, schema.PrefixAgents)
 	if err != nil {
 		return nil, err
 	}
 	var found *cluster.Live
 	for _, kv := range kvs {
-		b, bad := metadata.ParseAgentKey(kv.Key)
-		old, err := metadata.DecodeAgent(kv.Value)
+		b, bad := schema.ParseAgentKey(kv.Key)
+		old, err := schema.DecodeAgent(kv.Value)
 		if err = errors.Join(bad, err); err != nil {
-			if kv.Key == metadata.AgentKey(e.self) {
+			if kv.Key == schema.AgentKey(e.self) {
 				return nil, err
 			}
 			continue
@@ -99,7 +99,7 @@ func (e *entry) inTheWay(ctx context.Context) (*cluster.Live, error) {
 }
 
 // takesConnections reports whether someone listens where an agent did. This one doesn't yet.
-func (e *entry) takesConnections(ctx context.Context, old *metadata.Agent) bool {
+func (e *entry) takesConnections(ctx context.Context, old *schema.Agent) bool {
 	at := old.Host()
 	if e.deps.Dial == nil || at == "" {
 		return false

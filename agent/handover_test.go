@@ -11,6 +11,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/s3store"
 )
@@ -24,7 +25,7 @@ func TestUncertainHandOver(t *testing.T) {
 	one := w.start()
 	one.produce("t", 0, 10)
 	p := one.owned.All()[0]
-	key := metadata.OwnerKey(p.ID())
+	key := schema.OwnerKey(p.ID())
 	owners := make(chan id.Incarnation, 1000) // of heads that were to be written
 	tries := make(chan struct{}, 1000)
 	var late []metadata.Op // the hand-over, which etcd gets at the end
@@ -39,7 +40,7 @@ func TestUncertainHandOver(t *testing.T) {
 		m.read = gone
 		m.write = func(ops []metadata.Op) error {
 			if b := puts(ops, key); b != nil {
-				h, err := metadata.DecodeOwnership(b)
+				h, err := schema.DecodeOwnership(b)
 				if err != nil {
 					return err
 				}
@@ -56,12 +57,12 @@ func TestUncertainHandOver(t *testing.T) {
 	})
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.serves.mover.Move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: schema.Agent{Incarnation: 900}}})
 	}()
 	for range 3 { // the hand-over was tried again, or taken back, in vain
 		<-tries
 	}
-	other := map[*partition.Partition]cluster.Live{p: {Broker: 3, Agent: metadata.Agent{Incarnation: 901}}}
+	other := map[*partition.Partition]cluster.Live{p: {Broker: 3, Agent: schema.Agent{Incarnation: 901}}}
 	if n := one.serves.mover.Move(t.Context(), 1500*time.Millisecond, other); n != 0 {
 		t.Errorf("%d partitions were moved meanwhile", n)
 	}
@@ -122,7 +123,7 @@ func TestNoMoveBeginsWithoutEtcd(t *testing.T) {
 	defer away(false)
 	moved := make(chan int, 1)
 	go func() {
-		moved <- one.serves.mover.Move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}})
+		moved <- one.serves.mover.Move(t.Context(), 5*time.Second, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: schema.Agent{Incarnation: 900}}})
 	}()
 	select {
 	case n := <-moved:
@@ -160,7 +161,7 @@ func TestMoveDoesNotWaitForTheBucket(t *testing.T) {
 	one.produce("t", 0, 10)
 	w.meddle.set(func(m *meddled) {
 		m.read = func(key string) error {
-			if key == metadata.AgentKey(one.self) && !asked.Swap(true) { // just before they stand still
+			if key == schema.AgentKey(one.self) && !asked.Swap(true) { // just before they stand still
 				one.produce("t", 10, 11)
 				away.Store(true)
 			}
@@ -169,7 +170,7 @@ func TestMoveDoesNotWaitForTheBucket(t *testing.T) {
 	})
 	p := one.owned.All()[0]
 	began := time.Now()
-	if n := one.serves.mover.Move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: metadata.Agent{Incarnation: 900}}}); n != 0 {
+	if n := one.serves.mover.Move(t.Context(), time.Minute, map[*partition.Partition]cluster.Live{p: {Broker: 2, Agent: schema.Agent{Incarnation: 900}}}); n != 0 {
 		t.Errorf("%d were moved", n)
 	}
 	if took := time.Since(began); !away.Load() || took > 20*time.Second {

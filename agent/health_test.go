@@ -17,6 +17,7 @@ import (
 	"varve/health"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -36,7 +37,7 @@ func TestReadyMeansServing(t *testing.T) {
 	opens := make(chan struct{}) // closed: heads can be read
 	w.meddle = &meddled{
 		read: func(key string) error {
-			if strings.HasPrefix(key, metadata.TopicHeads(topic.ID)) {
+			if strings.HasPrefix(key, schema.TopicHeads(topic.ID)) {
 				<-opens
 			}
 			return nil

@@ -12,7 +12,7 @@ import (
 	"varve/cluster"
 	"varve/health"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/owner"
 	"varve/partition"
 	"varve/tiering/object"
@@ -64,7 +64,7 @@ func (h *holes) canRead(ctx context.Context, p id.Partition, offset int64) error
 }
 
 // look goes through partitions, and tells how far it is from time to time.
-func (h *holes) look(ctx context.Context, heads map[id.Partition]*metadata.Head, total int64, report func(health.Hole) error, tell func(*admin.TierLook) error) error {
+func (h *holes) look(ctx context.Context, heads map[id.Partition]*schema.Head, total int64, report func(health.Hole) error, tell func(*admin.TierLook) error) error {
 	var looked atomic.Int64
 	looker := h.tier.NewLooker()
 	ctx, cancel := context.WithCancel(ctx)
@@ -114,8 +114,8 @@ func awaitLook(done <-chan error, tick <-chan time.Time, say func() error) error
 }
 
 // headsOf reads topics' heads, and counts their slices.
-func (h *holes) headsOf(ctx context.Context, topics []string) (map[id.Partition]*metadata.Head, int64, error) {
-	prefixes := []string{metadata.PrefixHeads}
+func (h *holes) headsOf(ctx context.Context, topics []string) (map[id.Partition]*schema.Head, int64, error) {
+	prefixes := []string{schema.PrefixHeads}
 	if len(topics) > 0 {
 		prefixes = nil
 	}
@@ -124,17 +124,17 @@ func (h *holes) headsOf(ctx context.Context, topics []string) (map[id.Partition]
 		if !ok {
 			return nil, 0, fmt.Errorf("topic %q: %w", name, cluster.ErrUnknownTopic)
 		}
-		prefixes = append(prefixes, metadata.TopicHeads(t.ID))
+		prefixes = append(prefixes, schema.TopicHeads(t.ID))
 	}
-	heads, total := map[id.Partition]*metadata.Head{}, int64(0)
+	heads, total := map[id.Partition]*schema.Head{}, int64(0)
 	for _, prefix := range prefixes {
 		kvs, _, err := h.deps.Meta.List(ctx, prefix)
 		if err != nil {
 			return nil, 0, err
 		}
 		for _, kv := range kvs {
-			p, bad := metadata.ParseHeadKey(kv.Key)
-			head, err := metadata.DecodeHead(kv.Value)
+			p, bad := schema.ParseHeadKey(kv.Key)
+			head, err := schema.DecodeHead(kv.Value)
 			if err = errors.Join(bad, err); err != nil {
 				return nil, 0, fmt.Errorf("%s: %w", kv.Key, err)
 			}
@@ -148,11 +148,11 @@ func (h *holes) headsOf(ctx context.Context, topics []string) (map[id.Partition]
 }
 
 // sameHead reports whether a head still begins where it did, and names the same pages.
-func (h *holes) sameHead(ctx context.Context, p id.Partition, head *metadata.Head) bool {
-	kv, err := h.deps.Meta.Get(ctx, metadata.HeadKey(p))
+func (h *holes) sameHead(ctx context.Context, p id.Partition, head *schema.Head) bool {
+	kv, err := h.deps.Meta.Get(ctx, schema.HeadKey(p))
 	if err != nil {
 		return false
 	}
-	now, err := metadata.DecodeHead(kv.Value)
+	now, err := schema.DecodeHead(kv.Value)
 	return err == nil && now.LogStart == head.LogStart && now.Manifest.Root == head.Manifest.Root
 }

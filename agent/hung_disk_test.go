@@ -16,6 +16,7 @@ import (
 	"varve/internal/vfs"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -46,7 +47,7 @@ func TestHungDiskLetsOthersGoOn(t *testing.T) {
 	m := w.meta.Open()
 	defer m.Close()
 	a.until("its registration is gone", func() bool {
-		_, err := m.Get(t.Context(), metadata.AgentKey(a.self))
+		_, err := m.Get(t.Context(), schema.AgentKey(a.self))
 		return errors.Is(err, metadata.ErrNotFound)
 	})
 	stuck.Store(false)
@@ -132,7 +133,7 @@ func TestHungDiskEndsTheAgent(t *testing.T) {
 					_ = d.store.Join(id.Journal{Writer: 7, Seq: 1}, wal.Membership{FileBytes: d.store.FileBytes()})
 				})
 				d.until("its session has ended", func() bool {
-					_, err := d.meta.Get(context.Background(), metadata.AgentKey(d.self))
+					_, err := d.meta.Get(context.Background(), schema.AgentKey(d.self))
 					return errors.Is(err, metadata.ErrNotFound)
 				})
 				if took := time.Since(began); took > (hungLeases+1)*d.cfg.SessionTTL {

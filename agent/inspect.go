@@ -14,7 +14,7 @@ import (
 	"varve/coordinator"
 	"varve/health"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/owner"
 	"varve/wal"
 	"varve/wal/replica"
@@ -112,7 +112,7 @@ func (i *inspector) complete(r *health.Report) {
 func askEtcd(ctx context.Context, p *process, at *places) health.Place {
 	ctx, cancel := context.WithTimeout(ctx, askEtcdFor)
 	defer cancel()
-	_, err := p.deps.Meta.Get(ctx, metadata.AgentKey(p.self))
+	_, err := p.deps.Meta.Get(ctx, schema.AgentKey(p.self))
 	return at.etcdAnswered(err)
 }
 
@@ -259,7 +259,7 @@ func (i *inspector) journals(s *health.Snapshot) {
 	for j, rec := range i.view.Journals() {
 		x := health.Journal{ID: j, Broker: rec.Broker, State: health.Open, Quorum: int(rec.Quorum), End: rec.End, Ensemble: rec.Ensemble, Holders: rec.Holders}
 		switch {
-		case rec.State == metadata.JournalSealed:
+		case rec.State == schema.JournalSealed:
 			x.State = health.Sealed
 		case !i.view.Alive(j.Writer, rec.Broker):
 			x.State = health.Dead

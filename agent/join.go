@@ -6,6 +6,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // member is what makes this agent one of the cluster.
@@ -43,7 +44,7 @@ func (a *Agent) join(ctx, life context.Context) error {
 	if err := e.evictFormerSelf(ctx); err != nil {
 		return err
 	}
-	last, err := metadata.Add(ctx, a.deps.Meta, metadata.KeyIncarnation, 1)
+	last, err := metadata.Add(ctx, a.deps.Meta, schema.KeyIncarnation, 1)
 	if err != nil {
 		return err
 	}
@@ -73,10 +74,10 @@ func (a *Agent) register(ctx, life context.Context) error {
 		return err
 	}
 	a.run(func() { a.reg.keep(life) })
-	return a.view.Await(ctx, metadata.PrefixAgents, rev)
+	return a.view.Await(ctx, schema.PrefixAgents, rev)
 }
 
 // describe returns what the others learn of this agent.
-func (a *Agent) describe() metadata.Agent {
-	return metadata.Agent{Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.advertisedHTTP(), Endpoints: a.doors.endpoints, Peer: a.doors.peerAddr}
+func (a *Agent) describe() schema.Agent {
+	return schema.Agent{Store: a.store.ID(), Rack: a.cfg.Rack, Version: a.deps.Version, HTTP: a.advertisedHTTP(), Endpoints: a.doors.endpoints, Peer: a.doors.peerAddr}
 }

@@ -9,6 +9,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // convertLayout brings the keys of a cluster of an earlier build to the newest layout. It waits
@@ -22,15 +23,15 @@ func (a *Agent) convertLayout(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		c, err := metadata.DecodeCluster(kv.Value)
-		if err != nil || c.Layout == metadata.NewestLayout {
+		c, err := schema.DecodeCluster(kv.Value)
+		if err != nil || c.Layout == schema.NewestLayout {
 			return err
 		}
-		to := uint8(metadata.MixedLayout)
-		if c.Layout == metadata.MixedLayout {
-			to = metadata.NewestLayout
+		to := uint8(schema.MixedLayout)
+		if c.Layout == schema.MixedLayout {
+			to = schema.NewestLayout
 			a.log.Info("converting the metadata of an earlier build")
-			err := metadata.SplitHeads(ctx, store, progressTo(a.log), func(key string, err error) {
+			err := schema.SplitHeads(ctx, store, progressTo(a.log), func(key string, err error) {
 				a.log.Error("a partition was not converted, it will not be served", "key", key, "err", err)
 			})
 			if err != nil {
@@ -60,15 +61,15 @@ func progressTo(log *slog.Logger) func(done, all int) {
 // is registered: those that are, before the layout is the newest, are of earlier builds.
 func (a *Agent) awaitEarlierBuilds(ctx context.Context) (metadata.KV, error) {
 	for said := false; ; {
-		kv, err := a.deps.Meta.Get(ctx, metadata.KeyCluster)
+		kv, err := a.deps.Meta.Get(ctx, schema.KeyCluster)
 		if err != nil {
 			return kv, err
 		}
-		c, err := metadata.DecodeCluster(kv.Value)
-		if err != nil || c.Layout == metadata.NewestLayout {
+		c, err := schema.DecodeCluster(kv.Value)
+		if err != nil || c.Layout == schema.NewestLayout {
 			return kv, err
 		}
-		running, _, err := a.deps.Meta.List(ctx, metadata.PrefixAgents)
+		running, _, err := a.deps.Meta.List(ctx, schema.PrefixAgents)
 		if err != nil || len(running) == 0 {
 			return kv, err
 		}

@@ -14,6 +14,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestConversionWaitsForEarlierBuilds: while an agent of an earlier build runs, nothing is
@@ -22,17 +23,17 @@ func TestConversionWaitsForEarlierBuilds(t *testing.T) {
 	w := newWorld(t)
 	etcd := w.meta.Open()
 	defer etcd.Close()
-	cluster := metadata.Cluster{ID: id.Topic{1}.String(), Created: time.Now(), Layout: 1}
-	earlier := metadata.AgentKey(77)
-	if _, err := etcd.Txn(t.Context(), nil, metadata.Put(metadata.KeyCluster, cluster.Encode()), metadata.Put(earlier, metadata.Agent{Incarnation: 1}.Encode())); err != nil {
+	cluster := schema.Cluster{ID: id.Topic{1}.String(), Created: time.Now(), Layout: 1}
+	earlier := schema.AgentKey(77)
+	if _, err := etcd.Txn(t.Context(), nil, metadata.Put(schema.KeyCluster, cluster.Encode()), metadata.Put(earlier, schema.Agent{Incarnation: 1}.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	layout := func() uint8 {
-		kv, err := etcd.Get(t.Context(), metadata.KeyCluster)
+		kv, err := etcd.Get(t.Context(), schema.KeyCluster)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := metadata.DecodeCluster(kv.Value)
+		c, err := schema.DecodeCluster(kv.Value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,7 +69,7 @@ func TestConversionWaitsForEarlierBuilds(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("it doesn't start")
 	}
-	if n := layout(); n != metadata.NewestLayout {
+	if n := layout(); n != schema.NewestLayout {
 		t.Errorf("the layout is %d", n)
 	}
 }
@@ -95,18 +96,18 @@ func TestConversionOutlivesItsAgent(t *testing.T) {
 	store := clusterOfLayout1(t)
 	defer store.Close()
 	layout := func() uint8 {
-		kv, err := store.Get(t.Context(), metadata.KeyCluster)
+		kv, err := store.Get(t.Context(), schema.KeyCluster)
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := metadata.DecodeCluster(kv.Value)
+		c, err := schema.DecodeCluster(kv.Value)
 		if err != nil || c.ID != "abc" {
 			t.Fatalf("%+v, %v", c, err)
 		}
 		return c.Layout
 	}
 	converted := func() int {
-		all, err := metadata.ListHeads(t.Context(), store, nil, func(key string, err error) { t.Errorf("%s: %v", key, err) })
+		all, err := schema.ListHeads(t.Context(), store, nil, func(key string, err error) { t.Errorf("%s: %v", key, err) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -131,10 +132,10 @@ func TestConversionOutlivesItsAgent(t *testing.T) {
 	if n := converted(); n != headsOfLayout1 {
 		t.Fatalf("%d heads are converted", n)
 	}
-	if layout() == metadata.NewestLayout {
+	if layout() == schema.NewestLayout {
 		t.Fatal("the agent died before it said that it is done")
 	}
-	if err := convert(store); err != nil || layout() != metadata.NewestLayout {
+	if err := convert(store); err != nil || layout() != schema.NewestLayout {
 		t.Fatalf("layout %d, %v", layout(), err)
 	}
 	if err := convert(&dying{store, 0}); err != nil {
@@ -146,8 +147,8 @@ func TestConversionOutlivesItsAgent(t *testing.T) {
 func TestNewerLayoutIsRefused(t *testing.T) {
 	store := clusterOfLayout1(t)
 	defer store.Close()
-	newer := metadata.Cluster{ID: "abc", Layout: metadata.NewestLayout + 1}
-	if _, err := store.Txn(t.Context(), nil, metadata.Put(metadata.KeyCluster, newer.Encode())); err != nil {
+	newer := schema.Cluster{ID: "abc", Layout: schema.NewestLayout + 1}
+	if _, err := store.Txn(t.Context(), nil, metadata.Put(schema.KeyCluster, newer.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	_, err := ensureCluster(t.Context(), store, nil, time.Time{})
@@ -170,9 +171,9 @@ func clusterOfLayout1(t *testing.T) metadata.Store {
 			t.Fatal(err)
 		}
 	}
-	put(metadata.KeyCluster, metadata.Cluster{ID: "abc", Layout: 1}.Encode())
+	put(schema.KeyCluster, schema.Cluster{ID: "abc", Layout: 1}.Encode())
 	for i := range int32(headsOfLayout1) {
-		put(metadata.HeadKey(id.Partition{Topic: id.Topic{7}, Index: i}), head)
+		put(schema.HeadKey(id.Partition{Topic: id.Topic{7}, Index: i}), head)
 	}
 	return store
 }

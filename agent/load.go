@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -29,7 +30,7 @@ func (a *Agent) tellLoad(ctx context.Context) {
 		l := m.read(a.deps.Now(), a.owned.All())
 		l.Incarnation = a.inc
 		write, cancel := context.WithTimeout(ctx, loadEvery)
-		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(metadata.LoadKey(a.self), l.Encode(), a.reg.lease().Lease()))
+		_, err := a.deps.Meta.Txn(write, nil, metadata.PutLeased(schema.LoadKey(a.self), l.Encode(), a.reg.lease().Lease()))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			a.log.Debug("load not published", "err", err)
@@ -45,8 +46,8 @@ type rates struct {
 
 // read returns the rates since the last time. A partition that is new here counts from
 // the next time on.
-func (m *rates) read(now time.Time, all []*partition.Partition) metadata.Load {
-	l := metadata.Load{Partitions: int64(len(all))}
+func (m *rates) read(now time.Time, all []*partition.Partition) schema.Load {
+	l := schema.Load{Partitions: int64(len(all))}
 	ms := max(now.Sub(m.at).Milliseconds(), 1)
 	seen := make(map[id.Partition]partition.Work, len(all))
 	for _, p := range all {
@@ -56,17 +57,17 @@ func (m *rates) read(now time.Time, all []*partition.Partition) metadata.Load {
 		if !known || w.Requests < was.Requests || w.Bytes < was.Bytes {
 			continue
 		}
-		rate := metadata.Work{Bytes: (w.Bytes - was.Bytes) * 1000 / ms, Requests: (w.Requests - was.Requests) * 1000 / ms}
+		rate := schema.Work{Bytes: (w.Bytes - was.Bytes) * 1000 / ms, Requests: (w.Requests - was.Requests) * 1000 / ms}
 		l.Total.Bytes += rate.Bytes
 		l.Total.Requests += rate.Requests
-		if rate != (metadata.Work{}) {
-			l.Hot = append(l.Hot, metadata.Hot{Partition: p.ID(), Work: rate})
+		if rate != (schema.Work{}) {
+			l.Hot = append(l.Hot, schema.Hot{Partition: p.ID(), Work: rate})
 		}
 	}
 	m.at, m.seen = now, seen
-	slices.SortFunc(l.Hot, func(x, y metadata.Hot) int {
+	slices.SortFunc(l.Hot, func(x, y schema.Hot) int {
 		return cmp.Or(cmp.Compare(y.Bytes, x.Bytes), cmp.Compare(y.Requests, x.Requests), x.Partition.Compare(y.Partition))
 	})
-	l.Hot = l.Hot[:min(len(l.Hot), metadata.MaxHot)]
+	l.Hot = l.Hot[:min(len(l.Hot), schema.MaxHot)]
 	return l
 }

@@ -17,6 +17,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -185,12 +186,12 @@ func TestHoleWithoutALoss(t *testing.T) {
 	w, _ := chained(t)
 	meta := w.meta.Open()
 	defer meta.Close()
-	key := metadata.JournalKey(id.Journal{Writer: 2, Seq: 1})
+	key := schema.JournalKey(id.Journal{Writer: 2, Seq: 1})
 	kv, err := meta.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := metadata.DecodeJournal(kv.Value)
+	rec, err := schema.DecodeJournal(kv.Value)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,12 +216,12 @@ func TestLossUnderAnOwner(t *testing.T) {
 	w, _ := chained(t)
 	one := w.start()
 	one.finds("t", 0, [2]int64{0, 120})
-	key := metadata.JournalKey(id.Journal{Writer: 2, Seq: 1})
+	key := schema.JournalKey(id.Journal{Writer: 2, Seq: 1})
 	kv, err := one.deps.Meta.Get(t.Context(), key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rec, err := metadata.DecodeJournal(kv.Value)
+	rec, err := schema.DecodeJournal(kv.Value)
 	if err != nil {
 		t.Fatal(err)
 	}

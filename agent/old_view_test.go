@@ -14,6 +14,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // lagging is a metadata store whose changes of heads arrive one at a time, when they
@@ -27,7 +28,7 @@ const other = id.Incarnation(1000)
 
 func (l *lagging) Watch(ctx context.Context, prefix string) <-chan metadata.Batch {
 	in := l.Store.Watch(ctx, prefix)
-	if prefix != metadata.PrefixOwners {
+	if prefix != schema.PrefixOwners {
 		return in
 	}
 	out := make(chan metadata.Batch)
@@ -66,7 +67,7 @@ func isOthers(b metadata.Batch) bool {
 	if len(b.Events) == 0 {
 		return false
 	}
-	o, err := metadata.DecodeOwnership(b.Events[0].KV.Value)
+	o, err := schema.DecodeOwnership(b.Events[0].KV.Value)
 	return err == nil && o.Owner == other
 }
 
@@ -115,7 +116,7 @@ func TestOldViewTakesNothing(t *testing.T) {
 	if err := p.HandOver(t.Context(), other, 77); err != nil {
 		t.Fatal(err)
 	}
-	stored, err := metadata.GetHead(t.Context(), meta, p.ID())
+	stored, err := schema.GetHead(t.Context(), meta, p.ID())
 	if err != nil || stored.Head.Owner != other {
 		t.Fatal(stored.Head, err)
 	}

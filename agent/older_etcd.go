@@ -10,6 +10,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // What an etcd that was restored from an older state may have given out before, beside
@@ -28,7 +29,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	if a.seen, err = metadata.OpenSeen(a.deps.FS, a.cfg.DataDir); err != nil {
 		return err
 	}
-	kvs, rev, err := a.deps.Meta.List(ctx, metadata.PrefixJournals)
+	kvs, rev, err := a.deps.Meta.List(ctx, schema.PrefixJournals)
 	if err != nil {
 		return err
 	}
@@ -37,7 +38,7 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	}
 	known := map[id.Journal]bool{}
 	for _, kv := range kvs {
-		j, err := metadata.ParseJournalKey(kv.Key)
+		j, err := schema.ParseJournalKey(kv.Key)
 		if err != nil {
 			return err
 		}
@@ -45,17 +46,17 @@ func (a *Agent) acceptOlder(ctx, _ context.Context) error {
 	}
 	a.log.Warn("an older etcd is accepted", "revision", rev, "seen", a.seen.Newest())
 	text := fmt.Sprintf("since agent %v accepted an older etcd at %v", a.self, a.deps.Now().UTC().Format("2006-01-02T15:04:05Z"))
-	if _, err := a.deps.Meta.Txn(ctx, nil, metadata.Put(metadata.KeyGarbageHeld, []byte(text))); err != nil {
+	if _, err := a.deps.Meta.Txn(ctx, nil, metadata.Put(schema.KeyGarbageHeld, []byte(text))); err != nil {
 		return fmt.Errorf("hold garbage: %w", err)
 	}
 	highest, err := a.setAside(known)
 	if err != nil {
 		return fmt.Errorf("set journals aside: %w", err)
 	}
-	if err := raise(ctx, a.deps.Meta, metadata.KeyIncarnation, func(n int64) int64 { return max(n, int64(highest)) + skippedIncarnations }); err != nil {
+	if err := raise(ctx, a.deps.Meta, schema.KeyIncarnation, func(n int64) int64 { return max(n, int64(highest)) + skippedIncarnations }); err != nil {
 		return err
 	}
-	if err := raise(ctx, a.deps.Meta, metadata.KeyProducers, func(n int64) int64 { return n + skippedProducers }); err != nil {
+	if err := raise(ctx, a.deps.Meta, schema.KeyProducers, func(n int64) int64 { return n + skippedProducers }); err != nil {
 		return err
 	}
 	return a.seen.Accept(rev) // though it was further

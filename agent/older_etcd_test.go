@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // backup copies what etcd holds, but for what goes with a session.
@@ -94,7 +95,7 @@ func TestOlderEtcdIsAccepted(t *testing.T) {
 	}
 	one.consume("t", 100)      // what the older etcd knows of
 	one.produce("t", 100, 200) // which the records that are set aside were, too
-	if kv, err := one.deps.Meta.Get(t.Context(), metadata.KeyGarbageHeld); err != nil || len(kv.Value) == 0 {
+	if kv, err := one.deps.Meta.Get(t.Context(), schema.KeyGarbageHeld); err != nil || len(kv.Value) == 0 {
 		t.Errorf("garbage isn't held: %v", err)
 	}
 	if err := one.stop(); err != nil {

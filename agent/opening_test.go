@@ -11,7 +11,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // use sends a produce, a fetch and a ListOffsets request for a partition, each once, and
@@ -61,7 +61,7 @@ func (r *running) use(topic kadm.CreateTopicResponse, index int32) error {
 // owner long before it serves.
 func (w *world) slowly(by time.Duration) {
 	w.meddle = &meddled{read: func(key string) error {
-		if len(key) > len(metadata.PrefixHeads) && key[:len(metadata.PrefixHeads)] == metadata.PrefixHeads {
+		if len(key) > len(schema.PrefixHeads) && key[:len(schema.PrefixHeads)] == schema.PrefixHeads {
 			time.Sleep(by)
 		}
 		return nil

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestSessionOfTheGoneIsEnded: an agent whose process refuses connections loses its
@@ -34,13 +35,13 @@ func TestSessionOfTheGoneIsEnded(t *testing.T) {
 	})
 	meta := w.meta.Open()
 	defer meta.Close()
-	other := metadata.Agent{Incarnation: 900, Store: id.Store{9}, Peer: nobody}
+	other := schema.Agent{Incarnation: 900, Store: id.Store{9}, Peer: nobody}
 	for range 2 {
 		s, err := meta.Session(t.Context(), one.cfg.SessionTTL)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := meta.Txn(t.Context(), nil, metadata.PutLeased(metadata.AgentKey(9), other.Encode(), s.Lease())); err != nil {
+		if _, err := meta.Txn(t.Context(), nil, metadata.PutLeased(schema.AgentKey(9), other.Encode(), s.Lease())); err != nil {
 			t.Fatal(err)
 		}
 		one.until("the other is seen", func() bool { _, ok := one.view.Store(other.Store); return ok })

@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestBadReassignments: what Kafka refuses is refused, and nothing is asked for.
@@ -91,12 +92,12 @@ func TestElectLeaders(t *testing.T) {
 	topic, _ := one.view.Topic("t")
 	at := id.Partition{Topic: topic.ID, Index: 1}
 	j := id.Journal{Writer: 999, Seq: 1}
-	lost := metadata.Journal{State: metadata.JournalOpen, Broker: 9, Ensemble: []id.Store{{9}}, Quorum: 1}
-	head := new(metadata.Head)
+	lost := schema.Journal{State: schema.JournalOpen, Broker: 9, Ensemble: []id.Store{{9}}, Quorum: 1}
+	head := new(schema.Head)
 	head.Give(999, 9)
 	meta := w.meta.Open()
 	defer meta.Close()
-	if _, err := meta.Txn(t.Context(), nil, append(metadata.StoredHead{Partition: at}.Ops(head), metadata.Put(metadata.JournalKey(j), lost.Encode()))...); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, append(schema.StoredHead{Partition: at}.Ops(head), metadata.Put(schema.JournalKey(j), lost.Encode()))...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("it has no leader", func() bool { _, ok := one.view.Owner(at); return !ok })

@@ -10,6 +10,7 @@ import (
 	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // registration shows this agent to the others, and so to clients, as long as its session
@@ -18,14 +19,14 @@ type registration struct {
 	*process
 	inc      id.Incarnation
 	seen     *metadata.Seen
-	describe func() metadata.Agent // what is shown
+	describe func() schema.Agent // what is shown
 	session  atomic.Pointer[metadata.Session]
 	revision atomic.Int64 // of this agent's key
 	leaving  atomic.Bool  // this agent was told to stop
 }
 
 // newRegistration takes a session. Nothing is shown to others before announce.
-func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *metadata.Seen, describe func() metadata.Agent) (*registration, error) {
+func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *metadata.Seen, describe func() schema.Agent) (*registration, error) {
 	s, err := p.deps.Meta.Session(ctx, p.cfg.SessionTTL)
 	if err != nil {
 		return nil, err
@@ -39,13 +40,13 @@ func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *
 func (r *registration) announce(ctx context.Context) (metadata.Revision, error) {
 	me := r.describe()
 	me.Incarnation, me.Leaving = r.inc, r.leaving.Load()
-	key := metadata.AgentKey(r.self)
+	key := schema.AgentKey(r.self)
 	kv, err := r.deps.Meta.Get(ctx, key)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return 0, err
 	}
 	if err == nil { // perhaps an earlier try whose answer was lost
-		old, err := metadata.DecodeAgent(kv.Value)
+		old, err := schema.DecodeAgent(kv.Value)
 		if err != nil {
 			return 0, fmt.Errorf("%w: broker_id %v: %w", errTaken, r.self, err)
 		}
@@ -59,7 +60,7 @@ func (r *registration) announce(ctx context.Context) (metadata.Revision, error) 
 	}
 	before := r.seen.Newest()
 	rev, err := r.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), r.lease().Lease()),
-		metadata.Put(metadata.MemberKey(r.self), member.Encode()))
+		metadata.Put(schema.MemberKey(r.self), member.Encode()))
 	if err != nil {
 		return 0, err
 	}
@@ -71,16 +72,16 @@ func (r *registration) announce(ctx context.Context) (metadata.Revision, error) 
 }
 
 // membership is what is to be kept of this agent when it is gone.
-func (r *registration) membership(ctx context.Context, me *metadata.Agent) (m metadata.Member, err error) {
-	kv, err := r.deps.Meta.Get(ctx, metadata.MemberKey(r.self))
+func (r *registration) membership(ctx context.Context, me *schema.Agent) (m schema.Member, err error) {
+	kv, err := r.deps.Meta.Get(ctx, schema.MemberKey(r.self))
 	if err == nil {
-		m, err = metadata.DecodeMember(kv.Value)
+		m, err = schema.DecodeMember(kv.Value)
 	}
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return m, err
 	}
 	m.Registered, m.Leaving, m.Version, m.HTTP = r.deps.Now(), me.Leaving, me.Version, me.HTTP
-	m.Moved(metadata.StoreAt{Store: me.Store, Incarnation: me.Incarnation, Host: me.Host()})
+	m.Moved(schema.StoreAt{Store: me.Store, Incarnation: me.Incarnation, Host: me.Host()})
 	return m, nil
 }
 

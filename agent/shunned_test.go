@@ -16,6 +16,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestSilentPeerStopsNobody: an agent that is registered, and answers nobody, is chosen
@@ -34,8 +35,8 @@ func TestSilentPeerStopsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	chosen := metadata.Agent{Incarnation: 1 << 40, Store: id.Store{9}, Version: "test", Peer: silent.Addr().String()}
-	if _, err := meta.Txn(t.Context(), nil, metadata.PutLeased(metadata.AgentKey(50), chosen.Encode(), session.Lease())); err != nil {
+	chosen := schema.Agent{Incarnation: 1 << 40, Store: id.Store{9}, Version: "test", Peer: silent.Addr().String()}
+	if _, err := meta.Txn(t.Context(), nil, metadata.PutLeased(schema.AgentKey(50), chosen.Encode(), session.Lease())); err != nil {
 		t.Fatal(err)
 	}
 	join := func(broker int32, factor int) *running {

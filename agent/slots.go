@@ -10,6 +10,7 @@ import (
 	"varve/group"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // slots are the coordinator slots that the controller assigned to this agent.
@@ -81,7 +82,7 @@ func (s *slots) hold(ctx context.Context) {
 		o := owners[n]
 		mine := metadata.Guard{}
 		if o.Incarnation == s.inc {
-			mine = metadata.Guard{Key: metadata.SlotKey(n), Mod: o.Mod}
+			mine = metadata.Guard{Key: schema.SlotKey(n), Mod: o.Mod}
 		}
 		if s.held[n] == mine {
 			continue

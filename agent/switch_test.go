@@ -6,6 +6,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestOwnChangeIsNoReplacement: an agent that sees its journal sealed, by itself to go on
@@ -20,8 +21,8 @@ func TestOwnChangeIsNoReplacement(t *testing.T) {
 	looked := false
 	w.meddle.set(func(m *meddled) {
 		m.wrote = func(ops []metadata.Op, err error) error {
-			if err == nil && puts(ops, metadata.JournalKey(next)) != nil {
-				one.until("the change is seen", func() bool { return one.view.Journals()[old].State == metadata.JournalSealed })
+			if err == nil && puts(ops, schema.JournalKey(next)) != nil {
+				one.until("the change is seen", func() bool { return one.view.Journals()[old].State == schema.JournalSealed })
 				if err := one.own.Replaced(); err != nil {
 					t.Error(err)
 				}
@@ -51,8 +52,8 @@ func TestSealedByOthersIsTheEnd(t *testing.T) {
 	one := w.start()
 	j := one.own.ID()
 	rec := one.view.Journals()[j].Journal
-	rec.State = metadata.JournalSealed
-	if _, err := one.deps.Meta.Txn(t.Context(), nil, metadata.Put(metadata.JournalKey(j), rec.Encode())); err != nil {
+	rec.State = schema.JournalSealed
+	if _, err := one.deps.Meta.Txn(t.Context(), nil, metadata.Put(schema.JournalKey(j), rec.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-one.ended; !IsReplaced(err) {
@@ -79,7 +80,7 @@ func TestChangeThatOthersOvertook(t *testing.T) {
 	end := one.own.Writer().Committed()
 	w.meddle.set(func(m *meddled) {
 		m.wrote = func(ops []metadata.Op, err error) error {
-			if err != nil || puts(ops, metadata.JournalKey(next)) == nil {
+			if err != nil || puts(ops, schema.JournalKey(next)) == nil {
 				return err
 			}
 			if err := p.Append(t.Context(), b, one.millis(), id.NoEpoch, done); err != nil {
@@ -89,7 +90,7 @@ func TestChangeThatOthersOvertook(t *testing.T) {
 			return metadata.ErrUnavailable
 		}
 		m.read = func(key string) error {
-			if key != metadata.JournalKey(next) {
+			if key != schema.JournalKey(next) {
 				return nil
 			}
 			_, err := m.Store.Txn(t.Context(), nil, metadata.Delete(key))
@@ -122,14 +123,14 @@ func TestPartitionComesBackLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	former := one.owned.All()[0]
-	key := metadata.OwnerKey(former.ID())
+	key := schema.OwnerKey(former.ID())
 	for range 2 {
 		was := one.owned.All()[0].State().Epoch
 		kv, err := one.deps.Meta.Get(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		own, err := metadata.DecodeOwnership(kv.Value)
+		own, err := schema.DecodeOwnership(kv.Value)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/owner"
 	"varve/tiering/garbage"
 	"varve/tiering/manifest"
@@ -33,7 +33,7 @@ func (a *Agent) openTier(_, life context.Context) error {
 	t := new(tier)
 	t.ctx, t.end = context.WithCancel(life)
 	topics, from := names{a.view}, sources{a.owned}
-	ids := manifest.NewObjectIDs(a.inc, metadata.FirstTimed)
+	ids := manifest.NewObjectIDs(a.inc, schema.FirstTimed)
 	t.Reader = read.New(a.deps.Objects, a.cfg.Read, a.deps.Registry)
 	t.upload = upload.New(a.cfg.Upload, upload.Deps{
 		Store: a.deps.Objects, Pages: t.Reader, IDs: ids, Sources: from.uploads, Topic: topics.topic,

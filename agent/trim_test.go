@@ -11,7 +11,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/s3store"
 	"varve/wal"
@@ -43,7 +43,7 @@ func stuck(t *testing.T, at id.Partition) (*partition.Partition, func()) {
 		<-release
 		return 0
 	}}
-	p := partition.New(deps, metadata.StoredHead{Partition: at, Head: &metadata.Head{TieredEnd: 10}}, new(partition.Settings))
+	p := partition.New(deps, schema.StoredHead{Partition: at, Head: &schema.Head{TieredEnd: 10}}, new(partition.Settings))
 	var done sync.WaitGroup
 	done.Go(func() {
 		if err := p.Adopt(id.Journal{Writer: 1, Seq: 1}, &wal.Record{}, wal.First); err != nil { // the tier has it: only its producer is noted
@@ -83,7 +83,7 @@ func TestTrimLooksAtTheTipFirst(t *testing.T) {
 			if err := r.own.ChangeMembers(r.t.Context(), old, r.view.Journals()[old], []id.Store{r.store.ID()}); err != nil {
 				r.t.Fatal(err)
 			}
-			r.until("the former journal is seen to be sealed", func() bool { return r.view.Journals()[old].State == metadata.JournalSealed })
+			r.until("the former journal is seen to be sealed", func() bool { return r.view.Journals()[old].State == schema.JournalSealed })
 			fill()
 		},
 	} {
@@ -128,7 +128,7 @@ func trimWhile(t *testing.T, meanwhile func(r *running, fill func())) {
 		t.Errorf("%d of %d bytes were trimmed, and nothing is in the tier", before-after, before)
 	}
 	p.Needs(func(j id.Journal, _ wal.Pos) {
-		if _, err := one.deps.Meta.Get(t.Context(), metadata.JournalKey(j)); err != nil {
+		if _, err := one.deps.Meta.Get(t.Context(), schema.JournalKey(j)); err != nil {
 			t.Errorf("journal %v is needed: %v", j, err)
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestUnservedElsewhereIsForgotten: what an agent could not serve and is given to another,
@@ -16,11 +16,11 @@ func TestUnservedElsewhereIsForgotten(t *testing.T) {
 	one.produce("t", 0, 1)
 	why := errors.New("its tail can't be read")
 	deleted, mine := id.Partition{Topic: id.Topic{9}}, id.Partition{Topic: id.Topic{8}}
-	var head metadata.Head
+	var head schema.Head
 	head.Give(one.inc, one.self)
 	meta := w.meta.Open()
 	defer meta.Close()
-	if _, err := meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, schema.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("it is seen", func() bool { o, _ := one.view.Owner(mine); return o.Incarnation == one.inc })
@@ -33,7 +33,7 @@ func TestUnservedElsewhereIsForgotten(t *testing.T) {
 		t.Error("what is owned and not served is forgotten")
 	}
 	head.Give(one.inc+100, 2)
-	if _, err := meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
+	if _, err := meta.Txn(t.Context(), nil, schema.StoredHead{Partition: mine}.Ops(&head)...); err != nil {
 		t.Fatal(err)
 	}
 	one.until("what is another's is forgotten", func() bool { return len(one.unserved.All()) == 0 })

@@ -7,7 +7,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -31,7 +31,7 @@ func TestAppendsGoByThePartitionsClock(t *testing.T) {
 		slot := &produceSlot{call: &produceCall{request: request{arrived: time.Now()}}}
 		slot.call.req.Version, slot.call.req.Acks = 9, 1
 		slot.call.left.Store(2)
-		err = api.appendTo(t.Context(), &cluster.Topic{Topic: metadata.Topic{Partitions: 1}}, nil, slot, b)
+		err = api.appendTo(t.Context(), &cluster.Topic{Topic: schema.Topic{Partitions: 1}}, nil, slot, b)
 		for _, commit := range f.held {
 			commit()
 		}

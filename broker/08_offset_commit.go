@@ -13,7 +13,7 @@ import (
 	"varve/group"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // maxRetention bounds what old clients may ask for, so that it can be reckoned with.
@@ -78,7 +78,7 @@ func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.Offs
 			rp.ErrorCode = kerr.UnknownTopicOrPartition.Code
 			continue
 		}
-		c := metadata.OffsetCommit{Offset: p.Offset, LeaderEpoch: id.NoEpoch, Topic: topic.ID}
+		c := schema.OffsetCommit{Offset: p.Offset, LeaderEpoch: id.NoEpoch, Topic: topic.ID}
 		if version >= 6 {
 			c.LeaderEpoch = id.Epoch(p.LeaderEpoch)
 		}

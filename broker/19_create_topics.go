@@ -13,7 +13,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.CreateTopicsRequest) *kmsg.CreateTopicsResponse {
@@ -54,7 +54,7 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 }
 
 // warnOfCompaction logs what the client that made or changed a topic may not know.
-func warnOfCompaction(log *slog.Logger, topic string, config metadata.Settings) {
+func warnOfCompaction(log *slog.Logger, topic string, config schema.Settings) {
 	if slices.Contains(cluster.SplitList(config["cleanup.policy"]), "compact") {
 		log.Warn("topic has cleanup.policy=compact; compaction is not implemented, all records are kept", "topic", topic, "cleanup.policy", config["cleanup.policy"])
 	}
@@ -88,7 +88,7 @@ func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.Create
 	if err != nil {
 		return nil, err
 	}
-	config := metadata.Settings{}
+	config := schema.Settings{}
 	for _, c := range t.Configs {
 		if c.Value == nil {
 			return nil, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: %s", c.Name)
@@ -96,7 +96,7 @@ func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.Create
 		config[c.Name] = *c.Value
 	}
 	if validateOnly {
-		made := metadata.Topic{ID: id.NewTopic(api.random), Partitions: partitions, Config: config} // Kafka makes up an id, too
+		made := schema.Topic{ID: id.NewTopic(api.random), Partitions: partitions, Config: config} // Kafka makes up an id, too
 		return &cluster.Topic{Name: t.Topic, Topic: made}, api.editor.CheckCreate(t.Topic, partitions, config)
 	}
 	made, err := api.editor.CreateTopic(ctx, t.Topic, partitions, config)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // producerBlock is how many producer ids an agent takes at a time, so that most
@@ -62,7 +63,7 @@ func (ids *producerIDs) left() (n int64, ok bool) {
 
 // refill takes the next block.
 func (ids *producerIDs) refill(ctx context.Context) error {
-	first, err := metadata.Add(ctx, ids.store, metadata.KeyProducers, producerBlock)
+	first, err := metadata.Add(ctx, ids.store, schema.KeyProducers, producerBlock)
 	if err != nil {
 		return fmt.Errorf("take producer ids: %w", err)
 	}

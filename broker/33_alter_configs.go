@@ -11,7 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/cluster"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func (api *configAPIs) alterConfigs(ctx context.Context, _ *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
@@ -20,7 +20,7 @@ func (api *configAPIs) alterConfigs(ctx context.Context, _ *caller, req *kmsg.Al
 		r := &req.Resources[i]
 		rr := kmsg.NewAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
+		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
 			clear(s)
 			for _, c := range r.Configs {
 				if c.Value == nil {
@@ -49,11 +49,11 @@ func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {
 }
 
 // alter changes the settings of a resource, or only checks the change.
-func (api *configAPIs) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(metadata.Settings) error) error {
+func (api *configAPIs) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(schema.Settings) error) error {
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
-	checked := func(check func(metadata.Settings) error) func(metadata.Settings) error {
-		return func(s metadata.Settings) error {
+	checked := func(check func(schema.Settings) error) func(schema.Settings) error {
+		return func(s schema.Settings) error {
 			if err := change(s); err != nil {
 				return err
 			}
@@ -90,7 +90,7 @@ func (api *configAPIs) alter(ctx context.Context, kind kmsg.ConfigResourceType, 
 }
 
 // checkBrokerConfig refuses what only the configuration file decides.
-func (api *configAPIs) checkBrokerConfig(s metadata.Settings) error {
+func (api *configAPIs) checkBrokerConfig(s schema.Settings) error {
 	var fixed []string
 	for _, d := range api.fixed {
 		if _, ok := s[d.Name]; ok {

@@ -10,7 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/cluster"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, _ *caller, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
@@ -19,7 +19,7 @@ func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, _ *caller, r
 		r := &req.Resources[i]
 		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s metadata.Settings) error {
+		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
 			return increment(s, r)
 		})
 		if err != nil {
@@ -31,7 +31,7 @@ func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, _ *caller, r
 }
 
 // increment applies set, delete, append and subtract (KIP-339).
-func increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
+func increment(s schema.Settings, r *kmsg.IncrementalAlterConfigsRequestResource) error {
 	seen := map[string]bool{}
 	for _, c := range r.Configs {
 		if seen[c.Name] {
@@ -58,7 +58,7 @@ func increment(s metadata.Settings, r *kmsg.IncrementalAlterConfigsRequestResour
 	return nil
 }
 
-func changeList(kind kmsg.ConfigResourceType, s metadata.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
+func changeList(kind kmsg.ConfigResourceType, s schema.Settings, name, value string, op kmsg.IncrementalAlterConfigOp) (string, error) {
 	d := cluster.Find(definitionsOf(kind), name)
 	if d == nil {
 		return "", refuse(cluster.ErrUnknownConfig, "Unknown configuration %s", name)

@@ -11,7 +11,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/wal"
 )
@@ -44,7 +44,7 @@ func BenchmarkFetch(b *testing.B) {
 		var parts []*partition.Partition
 		done := make(appended, 4*x.partitions)
 		for i := range int32(x.partitions) {
-			p := partition.New(deps, metadata.StoredHead{Partition: id.Partition{Topic: id.Topic{byte(x.value)}, Index: i}, Head: new(metadata.Head)}, s)
+			p := partition.New(deps, schema.StoredHead{Partition: id.Partition{Topic: id.Topic{byte(x.value)}, Index: i}, Head: new(schema.Head)}, s)
 			p.Serve()
 			parts = append(parts, p)
 			for range 4 {

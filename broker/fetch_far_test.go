@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/tiering/read"
 )
@@ -15,7 +15,7 @@ import (
 // silentTier answers nothing, as a bucket behind a network that drops packets.
 type silentTier struct{ busyTier }
 
-func (silentTier) Read(ctx context.Context, _ *metadata.Head, _ id.Partition, _ int64, _ int) (d read.Data, err error) {
+func (silentTier) Read(ctx context.Context, _ *schema.Head, _ id.Partition, _ int64, _ int) (d read.Data, err error) {
 	<-ctx.Done()
 	return d, ctx.Err()
 }
@@ -26,7 +26,7 @@ func TestRecordsAtTheTailDoNotWaitForTheTier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFetchBench(t, 2)
 		f.deps.Tier = silentTier{busyTier{f: f}}
-		f.parts[0] = partition.New(&f.deps, metadata.StoredHead{Partition: f.parts[0].ID(), Head: &metadata.Head{TieredEnd: 7}}, f.parts[0].Settings())
+		f.parts[0] = partition.New(&f.deps, schema.StoredHead{Partition: f.parts[0].ID(), Head: &schema.Head{TieredEnd: 7}}, f.parts[0].Settings())
 		f.parts[0].Serve()
 		size := f.produce(1)
 		began := time.Now()

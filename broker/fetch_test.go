@@ -12,7 +12,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/tiering/object"
 	"varve/tiering/read"
@@ -39,7 +39,7 @@ func newFetchBench(t *testing.T, partitions int) *fetchBench {
 	f.deps = partition.Deps{Journal: f, Local: f, Clock: func() int64 { return time.Now().UnixMilli() }}
 	s := &partition.Settings{MaxMessageBytes: 1 << 20, KeepCompression: true, TimestampBefore: 1<<63 - 1, TimestampAfter: 1 << 62}
 	for i := range int32(partitions) {
-		p := partition.New(&f.deps, metadata.StoredHead{Partition: id.Partition{Topic: id.Topic{1}, Index: i}, Head: new(metadata.Head)}, s)
+		p := partition.New(&f.deps, schema.StoredHead{Partition: id.Partition{Topic: id.Topic{1}, Index: i}, Head: new(schema.Head)}, s)
 		p.Serve()
 		f.parts = append(f.parts, p)
 	}
@@ -80,7 +80,7 @@ type busyTier struct {
 func (b busyTier) HoleAt(id.Partition, int64) *object.HoleError { return nil }
 func (b busyTier) FoundHole(*object.HoleError, time.Time) bool  { return true }
 
-func (b busyTier) Read(context.Context, *metadata.Head, id.Partition, int64, int) (d read.Data, err error) {
+func (b busyTier) Read(context.Context, *schema.Head, id.Partition, int64, int) (d read.Data, err error) {
 	b.f.far++
 	return d, read.ErrBusy
 }
@@ -181,8 +181,8 @@ func TestAFetchWaitsNoLongerThanItMay(t *testing.T) {
 func TestAFetchWaitsWhileTheTierIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFetchBench(t, 2)
-		head := &metadata.Head{TieredEnd: 7}
-		f.parts[0] = partition.New(&f.deps, metadata.StoredHead{Partition: f.parts[0].ID(), Head: head}, f.parts[0].Settings())
+		head := &schema.Head{TieredEnd: 7}
+		f.parts[0] = partition.New(&f.deps, schema.StoredHead{Partition: f.parts[0].ID(), Head: head}, f.parts[0].Settings())
 		f.parts[0].Serve()
 		began := time.Now()
 		found := f.fetch(1, 1<<20, 1<<20, time.Second)

@@ -18,6 +18,7 @@ import (
 	"varve/group/classic"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // fakeCluster has one topic and one agent.
@@ -58,7 +59,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 		writer := metadata.NewWriter(store, metadata.DefaultWriterConfig(), log, nil)
 		cfg := group.DefaultConfig()
 		cfg.Offsets.OffsetMetadataMaxBytes = 8
-		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}}
+		fake := &fakeCluster{cluster.Topic{Name: "t", Topic: schema.Topic{ID: id.Topic{7}, Partitions: 2}}}
 		groups := group.Open(cfg, store, writer, fake, nil, log, nil)
 		for n := range coordinator.Slots {
 			groups.OwnSlots(map[int]metadata.Guard{n: {}})

@@ -12,6 +12,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -80,7 +81,7 @@ func (o *opening) topic(ctx context.Context, byID bool, name string, topic id.To
 	if t, ok := o.view.Topic(name); ok {
 		return t, nil
 	}
-	if cluster.CheckTopicName(name) == nil && o.changed(ctx, metadata.PrefixTopics, metadata.TopicKey(name)) {
+	if cluster.CheckTopicName(name) == nil && o.changed(ctx, schema.PrefixTopics, schema.TopicKey(name)) {
 		if t, ok := o.view.Topic(name); ok {
 			return t, nil
 		}
@@ -90,7 +91,7 @@ func (o *opening) topic(ctx context.Context, byID bool, name string, topic id.To
 
 // newTopic waits for a topic of which etcd has a partition, unless it was deleted.
 func (o *opening) newTopic(ctx context.Context, topic id.Topic) *cluster.Topic {
-	if !o.changed(ctx, metadata.PrefixOwners, metadata.OwnerKey(id.Partition{Topic: topic})) {
+	if !o.changed(ctx, schema.PrefixOwners, schema.OwnerKey(id.Partition{Topic: topic})) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
@@ -119,7 +120,7 @@ func (o *opening) partition(ctx context.Context, arrived time.Time, at id.Partit
 		return p, nil
 	}
 	epoch, mine := o.mine(at)
-	if !mine && o.changed(ctx, metadata.PrefixOwners, metadata.OwnerKey(at)) {
+	if !mine && o.changed(ctx, schema.PrefixOwners, schema.OwnerKey(at)) {
 		epoch, mine = o.mine(at)
 	}
 	if !mine {

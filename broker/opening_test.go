@@ -13,6 +13,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -33,11 +34,11 @@ func TestOneRequestIsHeldOnce(t *testing.T) {
 		defer cancel()
 		view := cluster.NewView(store, slog.New(slog.DiscardHandler))
 		go view.Run(ctx)
-		agent := metadata.Agent{Incarnation: 5}
-		owner := metadata.Ownership{Owner: 5, Broker: 1}
-		ops := []metadata.Op{metadata.Put(metadata.AgentKey(1), agent.Encode())}
+		agent := schema.Agent{Incarnation: 5}
+		owner := schema.Ownership{Owner: 5, Broker: 1}
+		ops := []metadata.Op{metadata.Put(schema.AgentKey(1), agent.Encode())}
 		for i := range int32(100) {
-			ops = append(ops, metadata.Put(metadata.OwnerKey(id.Partition{Topic: topic, Index: i}), owner.Encode()))
+			ops = append(ops, metadata.Put(schema.OwnerKey(id.Partition{Topic: topic, Index: i}), owner.Encode()))
 		}
 		if _, err := store.Txn(ctx, nil, ops...); err != nil {
 			t.Fatal(err)

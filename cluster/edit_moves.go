@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // ChangeMoves asks for moves, or, of those with NoBroker, that the partition stays
@@ -25,14 +26,14 @@ func (e *Editor) ChangeMoves(ctx context.Context, to map[id.Partition]id.Broker)
 	}
 	known := e.view.Moves()
 	for p, b := range to {
-		key := metadata.MoveKey(p)
+		key := schema.MoveKey(p)
 		if b == id.NoBroker {
 			if _, ok := known[p]; !ok {
 				continue
 			}
 			ops = append(ops, metadata.Delete(key))
 		} else {
-			ops = append(ops, metadata.Put(key, metadata.Move{To: b}.Encode()))
+			ops = append(ops, metadata.Put(key, schema.Move{To: b}.Encode()))
 		}
 		if len(ops) == metadata.MaxTxnOps {
 			if err := flush(); err != nil {
@@ -54,7 +55,7 @@ func (e *Editor) ChangeMoves(ctx context.Context, to map[id.Partition]id.Broker)
 func (e *Editor) awaitMoves(ctx context.Context, rev metadata.Revision) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if err := e.view.Await(ctx, metadata.PrefixMoves, rev); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := e.view.Await(ctx, schema.PrefixMoves, rev); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return nil
@@ -63,10 +64,10 @@ func (e *Editor) awaitMoves(ctx context.Context, rev metadata.Revision) error {
 // SetDrained sets whether an agent is to own nothing, and waits until the view shows
 // it.
 func (e *Editor) SetDrained(ctx context.Context, b id.Broker, drained bool) error {
-	key := metadata.DrainKey(b)
+	key := schema.DrainKey(b)
 	op := metadata.Delete(key)
 	if drained {
-		op = metadata.Put(key, metadata.Drain{Since: time.Now()}.Encode())
+		op = metadata.Put(key, schema.Drain{Since: time.Now()}.Encode())
 	}
 	if !drained && !e.view.Drained()[b] {
 		return nil
@@ -75,7 +76,7 @@ func (e *Editor) SetDrained(ctx context.Context, b id.Broker, drained bool) erro
 	if err != nil {
 		return fmt.Errorf("change broker %d: %w", b, err)
 	}
-	return e.view.Await(ctx, metadata.PrefixDrained, rev)
+	return e.view.Await(ctx, schema.PrefixDrained, rev)
 }
 
 // Forget removes an agent that won't come back from those that are expected.
@@ -86,10 +87,10 @@ func (e *Editor) Forget(ctx context.Context, b id.Broker) error {
 	if _, known := e.view.Members()[b]; !known {
 		return Refuse(ErrUnknownAgent, "agent %d is not known", b)
 	}
-	guards := []metadata.Guard{{Key: metadata.AgentKey(b)}} // it may come back just now
-	rev, err := e.store.Txn(ctx, guards, metadata.Delete(metadata.MemberKey(b)), metadata.Delete(metadata.DrainKey(b)))
+	guards := []metadata.Guard{{Key: schema.AgentKey(b)}} // it may come back just now
+	rev, err := e.store.Txn(ctx, guards, metadata.Delete(schema.MemberKey(b)), metadata.Delete(schema.DrainKey(b)))
 	if err != nil {
 		return fmt.Errorf("forget agent %d: %w", b, err)
 	}
-	return e.view.Await(ctx, metadata.PrefixMembers, rev)
+	return e.view.Await(ctx, schema.PrefixMembers, rev)
 }

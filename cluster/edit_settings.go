@@ -6,27 +6,28 @@ import (
 	"fmt"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // AlterBroker changes a broker's dynamic settings; "" are those of all brokers.
-func (e *Editor) AlterBroker(ctx context.Context, broker string, change func(metadata.Settings) error) error {
-	return e.changeSettings(ctx, metadata.BrokerConfigKey(broker), change)
+func (e *Editor) AlterBroker(ctx context.Context, broker string, change func(schema.Settings) error) error {
+	return e.changeSettings(ctx, schema.BrokerConfigKey(broker), change)
 }
 
 // AlterGroup changes a group's dynamic settings.
-func (e *Editor) AlterGroup(ctx context.Context, group string, change func(metadata.Settings) error) error {
-	return e.changeSettings(ctx, metadata.GroupConfigKey(group), change)
+func (e *Editor) AlterGroup(ctx context.Context, group string, change func(schema.Settings) error) error {
+	return e.changeSettings(ctx, schema.GroupConfigKey(group), change)
 }
 
-func (e *Editor) changeSettings(ctx context.Context, key string, change func(metadata.Settings) error) error {
+func (e *Editor) changeSettings(ctx context.Context, key string, change func(schema.Settings) error) error {
 	for {
 		kv, err := e.store.Get(ctx, key)
 		if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 			return fmt.Errorf("read %s: %w", key, err)
 		}
-		s := metadata.Settings{}
+		s := schema.Settings{}
 		if err == nil {
-			if s, err = metadata.DecodeSettings(kv.Value); err != nil {
+			if s, err = schema.DecodeSettings(kv.Value); err != nil {
 				return err
 			}
 		}
@@ -47,6 +48,6 @@ func (e *Editor) changeSettings(ctx context.Context, key string, change func(met
 		if kv.Mod == 0 && op.Delete {
 			return nil // nothing changed, nothing will be seen
 		}
-		return e.view.Await(ctx, metadata.PrefixConfigs, rev)
+		return e.view.Await(ctx, schema.PrefixConfigs, rev)
 	}
 }

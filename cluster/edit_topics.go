@@ -10,10 +10,11 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // CheckCreate reports whether a topic could be created so, without creating it.
-func (e *Editor) CheckCreate(name string, partitions int32, config metadata.Settings) error {
+func (e *Editor) CheckCreate(name string, partitions int32, config schema.Settings) error {
 	if err := CheckTopicName(name); err != nil {
 		return err
 	}
@@ -30,12 +31,12 @@ func (e *Editor) CheckCreate(name string, partitions int32, config metadata.Sett
 }
 
 // CreateTopic makes a topic and waits until the view shows it.
-func (e *Editor) CreateTopic(ctx context.Context, name string, partitions int32, config metadata.Settings) (*Topic, error) {
+func (e *Editor) CreateTopic(ctx context.Context, name string, partitions int32, config schema.Settings) (*Topic, error) {
 	if err := e.CheckCreate(name, partitions, config); err != nil {
 		return nil, err
 	}
-	t := metadata.Topic{ID: id.NewTopic(e.random), Partitions: partitions, Created: time.Now(), Config: config}
-	key := metadata.TopicKey(name)
+	t := schema.Topic{ID: id.NewTopic(e.random), Partitions: partitions, Created: time.Now(), Config: config}
+	key := schema.TopicKey(name)
 	rev, err := e.store.Txn(ctx, []metadata.Guard{{Key: key}}, metadata.Put(key, t.Encode()))
 	if errors.Is(err, metadata.ErrConflict) {
 		return nil, Refuse(ErrTopicExists, "Topic '%s' already exists.", name)
@@ -43,15 +44,15 @@ func (e *Editor) CreateTopic(ctx context.Context, name string, partitions int32,
 	if err != nil {
 		return nil, fmt.Errorf("create topic %s: %w", name, err)
 	}
-	return &Topic{name, t, rev}, e.view.Await(ctx, metadata.PrefixTopics, rev)
+	return &Topic{name, t, rev}, e.view.Await(ctx, schema.PrefixTopics, rev)
 }
 
 // DeleteTopic removes a topic; its data stays in the tier for the undelete
 // window.
 func (e *Editor) DeleteTopic(ctx context.Context, name string) error {
 	return e.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {
-		d := metadata.DeletedTopic{Name: name, Deleted: time.Now(), Topic: t.Topic}
-		return []metadata.Op{metadata.Delete(metadata.TopicKey(name)), metadata.Put(metadata.DeletedKey(t.ID), d.Encode())}, nil
+		d := schema.DeletedTopic{Name: name, Deleted: time.Now(), Topic: t.Topic}
+		return []metadata.Op{metadata.Delete(schema.TopicKey(name)), metadata.Put(schema.DeletedKey(t.ID), d.Encode())}, nil
 	})
 }
 
@@ -71,7 +72,7 @@ func (e *Editor) Undelete(ctx context.Context, name string, window time.Duration
 		}
 		return nil, Refuse(ErrUnknownTopic, "no topic '%s' was deleted within the last %v", name, window)
 	}
-	gone := metadata.DeletedKey(found)
+	gone := schema.DeletedKey(found)
 	kv, err := e.store.Get(ctx, gone)
 	if errors.Is(err, metadata.ErrNotFound) {
 		switch back, err := e.view.IsTopic(ctx, name, found); {
@@ -85,14 +86,14 @@ func (e *Editor) Undelete(ctx context.Context, name string, window time.Duration
 	if err != nil {
 		return nil, fmt.Errorf("undelete topic %s: %w", name, err)
 	}
-	d, err := metadata.DecodeDeletedTopic(kv.Value)
+	d, err := schema.DecodeDeletedTopic(kv.Value)
 	if err != nil {
 		return nil, err
 	}
 	if d.Purged {
 		return nil, Refuse(ErrUnknownTopic, "topic '%s' can't be brought back any more: its data is being removed", name)
 	}
-	key := metadata.TopicKey(name)
+	key := schema.TopicKey(name)
 	ops := []metadata.Op{metadata.Put(key, d.Topic.Encode()), metadata.Delete(gone)}
 	rev, err := e.store.Txn(ctx, []metadata.Guard{{Key: key}, {Key: gone, Mod: kv.Mod}}, ops...)
 	if errors.Is(err, metadata.ErrConflict) {
@@ -108,7 +109,7 @@ func (e *Editor) Undelete(ctx context.Context, name string, window time.Duration
 // prefix comes by a watch of its own.
 func (e *Editor) awaitOps(ctx context.Context, ops []metadata.Op, rev metadata.Revision) error {
 	for _, op := range ops {
-		for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixDeleted} {
+		for _, prefix := range []string{schema.PrefixTopics, schema.PrefixDeleted} {
 			if !strings.HasPrefix(op.Key, prefix) {
 				continue
 			}
@@ -128,18 +129,18 @@ func (e *Editor) AddPartitions(ctx context.Context, name string, total int32) er
 		}
 		n := t.Topic
 		n.Partitions = total
-		return []metadata.Op{metadata.Put(metadata.TopicKey(name), n.Encode())}, nil
+		return []metadata.Op{metadata.Put(schema.TopicKey(name), n.Encode())}, nil
 	})
 }
 
 // AlterTopic changes a topic's settings; the result is checked before it is
 // stored.
-func (e *Editor) AlterTopic(ctx context.Context, name string, change func(metadata.Settings) error) error {
+func (e *Editor) AlterTopic(ctx context.Context, name string, change func(schema.Settings) error) error {
 	return e.changeTopic(ctx, name, func(t *Topic) ([]metadata.Op, error) {
 		n := t.Topic
 		n.Config = maps.Clone(n.Config)
 		if n.Config == nil {
-			n.Config = metadata.Settings{}
+			n.Config = schema.Settings{}
 		}
 		if err := change(n.Config); err != nil {
 			return nil, err
@@ -147,14 +148,14 @@ func (e *Editor) AlterTopic(ctx context.Context, name string, change func(metada
 		if err := CheckTopicConfig(n.Config); err != nil {
 			return nil, err
 		}
-		return []metadata.Op{metadata.Put(metadata.TopicKey(name), n.Encode())}, nil
+		return []metadata.Op{metadata.Put(schema.TopicKey(name), n.Encode())}, nil
 	})
 }
 
 // changeTopic applies a guarded change to the newest state of a topic, again if
 // someone else was quicker, and waits until the view shows it.
 func (e *Editor) changeTopic(ctx context.Context, name string, change func(*Topic) ([]metadata.Op, error)) error {
-	key := metadata.TopicKey(name)
+	key := schema.TopicKey(name)
 	for {
 		kv, err := e.store.Get(ctx, key)
 		if errors.Is(err, metadata.ErrNotFound) {
@@ -163,7 +164,7 @@ func (e *Editor) changeTopic(ctx context.Context, name string, change func(*Topi
 		if err != nil {
 			return fmt.Errorf("read topic %s: %w", name, err)
 		}
-		t, err := metadata.DecodeTopic(kv.Value)
+		t, err := schema.DecodeTopic(kv.Value)
 		if err != nil {
 			return err
 		}

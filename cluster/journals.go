@@ -3,11 +3,12 @@ package cluster
 import (
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Journal is a journal's record as of one moment. It must not be changed.
 type Journal struct {
-	metadata.Journal
+	schema.Journal
 	Mod metadata.Revision
 }
 
@@ -19,7 +20,7 @@ func (v *View) Journals() map[id.Journal]Journal {
 }
 
 func decodeJournal(_ id.Journal, kv metadata.KV) (Journal, error) {
-	rec, err := metadata.DecodeJournal(kv.Value)
+	rec, err := schema.DecodeJournal(kv.Value)
 	return Journal{rec, kv.Mod}, err
 }
 
@@ -37,7 +38,7 @@ func (v *View) Ensembles() map[id.Incarnation]Ensemble {
 	defer v.mu.RUnlock()
 	out := make(map[id.Incarnation]Ensemble, len(v.mu.agents.rows))
 	for j, rec := range v.mu.journals.rows {
-		if rec.State == metadata.JournalOpen {
+		if rec.State == schema.JournalOpen {
 			out[j.Writer] = ensembleOf(&rec, v.mu.homes, v.mu.agents.rows)
 		}
 	}
@@ -49,7 +50,7 @@ func (v *View) Ensemble(i id.Incarnation) (e Ensemble) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	for j, rec := range v.mu.journals.rows {
-		if j.Writer == i && rec.State == metadata.JournalOpen {
+		if j.Writer == i && rec.State == schema.JournalOpen {
 			return ensembleOf(&rec, v.mu.homes, v.mu.agents.rows)
 		}
 	}
@@ -62,7 +63,7 @@ func (v *View) LiveMembers(i id.Incarnation) (n int) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	for j, rec := range v.mu.journals.rows {
-		if j.Writer != i || rec.State != metadata.JournalOpen {
+		if j.Writer != i || rec.State != schema.JournalOpen {
 			continue
 		}
 		for _, s := range rec.Ensemble {

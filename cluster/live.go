@@ -6,12 +6,13 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Live is one live agent.
 type Live struct {
 	Broker id.Broker
-	metadata.Agent
+	schema.Agent
 	Lease metadata.Lease
 }
 
@@ -60,6 +61,6 @@ func (v *View) Agents() []Live {
 }
 
 func decodeLive(b id.Broker, kv metadata.KV) (Live, error) {
-	a, err := metadata.DecodeAgent(kv.Value)
+	a, err := schema.DecodeAgent(kv.Value)
 	return Live{b, a, kv.Lease}, err
 }

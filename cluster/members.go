@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Home is where a store was last seen.
@@ -30,7 +30,7 @@ func (hs homes) agentChanged(_ id.Broker, _, now *Live) {
 }
 
 // memberChanged takes a change of what is kept of an agent.
-func (hs homes) memberChanged(b id.Broker, _, now *metadata.Member) {
+func (hs homes) memberChanged(b id.Broker, _, now *schema.Member) {
 	if now == nil {
 		return
 	}
@@ -40,7 +40,7 @@ func (hs homes) memberChanged(b id.Broker, _, now *metadata.Member) {
 }
 
 // Members returns what is kept of all agents that belong to the cluster, alive or not.
-func (v *View) Members() map[id.Broker]metadata.Member {
+func (v *View) Members() map[id.Broker]schema.Member {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.members.copied()

@@ -6,11 +6,12 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Move is a move that is under way: the owner is to give the partition to To.
 type Move struct {
-	metadata.Move
+	schema.Move
 	Mod metadata.Revision
 }
 
@@ -39,7 +40,7 @@ func (v *View) Drained() map[id.Broker]bool {
 }
 
 // Loads returns what the live agents last said that they have to do.
-func (v *View) Loads() map[id.Broker]metadata.Load {
+func (v *View) Loads() map[id.Broker]schema.Load {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.loads.copied()
@@ -63,7 +64,7 @@ func (v *View) Taker(b id.Broker) (Live, error) {
 }
 
 func decodeMove(_ id.Partition, kv metadata.KV) (Move, error) {
-	m, err := metadata.DecodeMove(kv.Value)
+	m, err := schema.DecodeMove(kv.Value)
 	return Move{m, kv.Mod}, err
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Owner is the agent that leads a partition; a zero Incarnation means that none does.
@@ -12,7 +13,7 @@ type Owner struct {
 	Epoch       id.Epoch
 }
 
-func ownerOf(o metadata.StoredOwnership) Owner { return Owner{o.Owner, o.Broker, o.Epoch} }
+func ownerOf(o schema.StoredOwnership) Owner { return Owner{o.Owner, o.Broker, o.Epoch} }
 
 // Owner is the agent that leads a partition. The owner of record is shown as long as it
 // lives: ok is false if no one owns it, or its agent is gone.
@@ -56,7 +57,7 @@ type owned struct {
 }
 
 // changed takes a change of an owner.
-func (o *owned) changed(p id.Partition, before, now *metadata.StoredOwnership) {
+func (o *owned) changed(p id.Partition, before, now *schema.StoredOwnership) {
 	o.all = nil
 	if before != nil {
 		delete(o.by[before.Broker], p)
@@ -74,12 +75,12 @@ func (o *owned) changed(p id.Partition, before, now *metadata.StoredOwnership) {
 
 // Ownership is what is stored of a partition's owner, dead or alive; its Mod is zero if no
 // one ever owned it. It must not be changed.
-func (v *View) Ownership(p id.Partition) metadata.StoredOwnership {
+func (v *View) Ownership(p id.Partition) schema.StoredOwnership {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.owners.rows[p]
 }
 
-func decodeOwner(_ id.Partition, kv metadata.KV) (metadata.StoredOwnership, error) {
-	return metadata.DecodeStoredOwnership(kv)
+func decodeOwner(_ id.Partition, kv metadata.KV) (schema.StoredOwnership, error) {
+	return schema.DecodeStoredOwnership(kv)
 }

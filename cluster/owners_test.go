@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // The partitions of an agent are those of which it is the owner of record, whatever happened
@@ -14,7 +15,7 @@ func TestOwnedBy(t *testing.T) {
 	v := NewView(nil, nil)
 	owners := v.kinds[0]
 	for _, k := range v.kinds {
-		if k.prefix == metadata.PrefixOwners {
+		if k.prefix == schema.PrefixOwners {
 			owners = k
 		}
 	}
@@ -22,15 +23,15 @@ func TestOwnedBy(t *testing.T) {
 	rev := metadata.Revision(0)
 	put := func(i int32, b id.Broker) metadata.Event {
 		rev++
-		o := metadata.Ownership{Owner: id.Incarnation(100 + b), Broker: b, Epoch: id.Epoch(rev)}
+		o := schema.Ownership{Owner: id.Incarnation(100 + b), Broker: b, Epoch: id.Epoch(rev)}
 		if b == 0 {
 			o.Owner = 0
 		}
-		return metadata.Event{Type: metadata.EventPut, KV: metadata.KV{Key: metadata.OwnerKey(at(i)), Value: o.Encode(), Mod: rev}}
+		return metadata.Event{Type: metadata.EventPut, KV: metadata.KV{Key: schema.OwnerKey(at(i)), Value: o.Encode(), Mod: rev}}
 	}
 	gone := func(i int32) metadata.Event {
 		rev++
-		return metadata.Event{Type: metadata.EventDelete, KV: metadata.KV{Key: metadata.OwnerKey(at(i)), Mod: rev}}
+		return metadata.Event{Type: metadata.EventDelete, KV: metadata.KV{Key: schema.OwnerKey(at(i)), Mod: rev}}
 	}
 	check := func(what string, want map[id.Broker][]int32) {
 		t.Helper()

@@ -1,11 +1,14 @@
 package cluster
 
-import "varve/metadata"
+import (
+	"varve/metadata"
+	"varve/metadata/schema"
+)
 
 // Role is the agent that has a part of which there is one, and since which revision; a
 // zero Incarnation means that none does.
 type Role struct {
-	metadata.Role
+	schema.Role
 	Mod metadata.Revision
 }
 
@@ -32,6 +35,6 @@ func (v *View) Slot(slot int) Role {
 
 func decodeRole[K any](_ K, kv metadata.KV) (r Role, err error) {
 	r.Mod = kv.Mod
-	r.Role, err = metadata.DecodeRole(kv.Value)
+	r.Role, err = schema.DecodeRole(kv.Value)
 	return r, err
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Type is a setting's type, with the numbers of DescribeConfigs.
@@ -171,8 +171,8 @@ func Find(defs []Definition, name string) *Definition {
 // BrokerSettings are the dynamic settings that a broker has as of one moment: its topics'
 // defaults. They must not be changed.
 type BrokerSettings struct {
-	Own metadata.Settings // of the broker alone; they precede All
-	All metadata.Settings // of all brokers
+	Own schema.Settings // of the broker alone; they precede All
+	All schema.Settings // of all brokers
 }
 
 // BrokerSettings returns the dynamic settings that a broker has; with "" as broker only
@@ -190,7 +190,7 @@ func (v *View) BrokerSettings(broker string) (s BrokerSettings) {
 // Lookup returns a topic setting's value and, of the names it may be set by, the
 // one that decided: the topic's own, a broker's (dynamic, then the one of all
 // brokers), or "" for the default.
-func (s BrokerSettings) Lookup(topic metadata.Settings, d *Definition) (value, from string) {
+func (s BrokerSettings) Lookup(topic schema.Settings, d *Definition) (value, from string) {
 	if v, ok := topic[d.Name]; ok {
 		return v, "topic"
 	}
@@ -206,13 +206,13 @@ func (s BrokerSettings) Lookup(topic metadata.Settings, d *Definition) (value, f
 }
 
 // GroupSettings returns the dynamic settings of a group.
-func (v *View) GroupSettings(group string) metadata.Settings {
+func (v *View) GroupSettings(group string) schema.Settings {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.settings.rows[configured{"group", group}]
 }
 
 func parseConfigured(key string) (c configured, err error) {
-	c.kind, c.name, err = metadata.ParseConfigKey(key)
+	c.kind, c.name, err = schema.ParseConfigKey(key)
 	return c, err
 }

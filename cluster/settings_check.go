@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Check reports whether value is allowed.
@@ -100,7 +100,7 @@ func SplitList(value string) []string {
 func JoinList(list []string) string { return strings.Join(list, ",") }
 
 // check refuses what defs don't allow, and puts the rest into its canonical form.
-func check(defs []Definition, s metadata.Settings) error {
+func check(defs []Definition, s schema.Settings) error {
 	for name, value := range s {
 		d := Find(defs, name)
 		if d == nil {
@@ -116,7 +116,7 @@ func check(defs []Definition, s metadata.Settings) error {
 
 // CheckTopicConfig reports whether a topic may have these settings. It returns the values
 // their canonical form.
-func CheckTopicConfig(s metadata.Settings) error {
+func CheckTopicConfig(s schema.Settings) error {
 	if err := check(topicDefinitions, s); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func CheckTopicConfig(s metadata.Settings) error {
 }
 
 // checkLags refuses a least time that is longer than the greatest, where either is set.
-func checkLags(s metadata.Settings, least, most string) error {
+func checkLags(s schema.Settings, least, most string) error {
 	value := func(name string) int64 {
 		text, ok := s[name]
 		if !ok {
@@ -141,8 +141,8 @@ func checkLags(s metadata.Settings, least, most string) error {
 
 // CheckBrokerConfig reports whether a broker, or all, may have these settings. It returns
 // the values their canonical form.
-func CheckBrokerConfig(s metadata.Settings) error { return check(brokerDefinitions, s) }
+func CheckBrokerConfig(s schema.Settings) error { return check(brokerDefinitions, s) }
 
 // CheckGroupConfig reports whether a group may have these settings. It returns the values
 // their canonical form.
-func CheckGroupConfig(s metadata.Settings) error { return check(groupDefinitions, s) }
+func CheckGroupConfig(s schema.Settings) error { return check(groupDefinitions, s) }

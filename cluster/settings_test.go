@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // What Kafka takes is taken, and stored as Kafka stores it.
@@ -25,7 +25,7 @@ func TestSettingsAreTakenAsKafkaTakesThem(t *testing.T) {
 		{"leader.replication.throttled.replicas", "", ""},
 		{"max.compaction.lag.ms", "10", "10"},
 	} {
-		s := metadata.Settings{c.name: c.value}
+		s := schema.Settings{c.name: c.value}
 		if err := CheckTopicConfig(s); err != nil || s[c.name] != c.stored {
 			t.Errorf("%s=%q: stored %q, want %q, %v", c.name, c.value, s[c.name], c.stored, err)
 		}
@@ -35,7 +35,7 @@ func TestSettingsAreTakenAsKafkaTakesThem(t *testing.T) {
 		if name == "log.cleanup.policy" {
 			value = "delete"
 		}
-		if err := CheckBrokerConfig(metadata.Settings{name: value}); err != nil {
+		if err := CheckBrokerConfig(schema.Settings{name: value}); err != nil {
 			t.Errorf("broker's %s: %v", name, err)
 		}
 	}
@@ -44,23 +44,23 @@ func TestSettingsAreTakenAsKafkaTakesThem(t *testing.T) {
 // What Kafka refuses is refused, with a text with the value, the name and the reason.
 func TestSettingsAreRefusedAsKafkaRefusesThem(t *testing.T) {
 	for _, c := range []struct {
-		check  func(metadata.Settings) error
-		s      metadata.Settings
+		check  func(schema.Settings) error
+		s      schema.Settings
 		reason error
 		text   string
 	}{
-		{CheckTopicConfig, metadata.Settings{"leader.replication.throttled.replicas": "xx"}, ErrConfigValue, "'*'"},
-		{CheckTopicConfig, metadata.Settings{"compression.gzip.level": "0"}, ErrConfigValue, "from 1 to 9, or -1"},
-		{CheckTopicConfig, metadata.Settings{"compression.gzip.level": "x"}, ErrConfigValue, "INT"},
-		{CheckTopicConfig, metadata.Settings{"cleanup.policy": "keep"}, ErrConfigValue, "delete, compact"},
-		{CheckTopicConfig, metadata.Settings{"preallocate": "yes"}, ErrConfigValue, "true, false"},
-		{CheckTopicConfig, metadata.Settings{"max.message.bytes": "33554433"}, ErrConfigValue, "from 0 to 33554432"},
-		{CheckTopicConfig, metadata.Settings{"retention.ms": "-2"}, ErrConfigValue, "at least -1"},
-		{CheckTopicConfig, metadata.Settings{"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"}, ErrConfigValue, "min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"},
-		{CheckTopicConfig, metadata.Settings{"retention.sm": "5"}, ErrUnknownConfig, "Unknown configuration retention.sm"},
-		{CheckGroupConfig, metadata.Settings{"consumer.session.timeout.ms": "1"}, ErrConfigValue, "from 45000 to 60000"},
-		{CheckGroupConfig, metadata.Settings{"consumer.heartbeat.interval.ms": "1"}, ErrConfigValue, "from 5000 to 15000"},
-		{CheckBrokerConfig, metadata.Settings{"leader.replication.throttled.rate": "-1"}, ErrConfigValue, "at least 0"},
+		{CheckTopicConfig, schema.Settings{"leader.replication.throttled.replicas": "xx"}, ErrConfigValue, "'*'"},
+		{CheckTopicConfig, schema.Settings{"compression.gzip.level": "0"}, ErrConfigValue, "from 1 to 9, or -1"},
+		{CheckTopicConfig, schema.Settings{"compression.gzip.level": "x"}, ErrConfigValue, "INT"},
+		{CheckTopicConfig, schema.Settings{"cleanup.policy": "keep"}, ErrConfigValue, "delete, compact"},
+		{CheckTopicConfig, schema.Settings{"preallocate": "yes"}, ErrConfigValue, "true, false"},
+		{CheckTopicConfig, schema.Settings{"max.message.bytes": "33554433"}, ErrConfigValue, "from 0 to 33554432"},
+		{CheckTopicConfig, schema.Settings{"retention.ms": "-2"}, ErrConfigValue, "at least -1"},
+		{CheckTopicConfig, schema.Settings{"min.compaction.lag.ms": "10", "max.compaction.lag.ms": "5"}, ErrConfigValue, "min.compaction.lag.ms (10) > max.compaction.lag.ms (5)"},
+		{CheckTopicConfig, schema.Settings{"retention.sm": "5"}, ErrUnknownConfig, "Unknown configuration retention.sm"},
+		{CheckGroupConfig, schema.Settings{"consumer.session.timeout.ms": "1"}, ErrConfigValue, "from 45000 to 60000"},
+		{CheckGroupConfig, schema.Settings{"consumer.heartbeat.interval.ms": "1"}, ErrConfigValue, "from 5000 to 15000"},
+		{CheckBrokerConfig, schema.Settings{"leader.replication.throttled.rate": "-1"}, ErrConfigValue, "at least 0"},
 	} {
 		err := c.check(c.s)
 		if !errors.Is(err, c.reason) || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), c.reason.Error()) {
@@ -87,15 +87,15 @@ func TestDefinitionsAreSound(t *testing.T) {
 // A topic's own value precedes its broker's, that precedes the one of all brokers.
 func TestTopicsInheritFromTheirBroker(t *testing.T) {
 	v := NewView(nil, nil)
-	v.mu.settings.rows[configured{"broker", "1"}] = metadata.Settings{"log.retention.ms": "1"}
-	v.mu.settings.rows[configured{"broker", ""}] = metadata.Settings{"log.retention.ms": "2"}
+	v.mu.settings.rows[configured{"broker", "1"}] = schema.Settings{"log.retention.ms": "1"}
+	v.mu.settings.rows[configured{"broker", ""}] = schema.Settings{"log.retention.ms": "2"}
 	d := Find(TopicDefinitions(), "retention.ms")
 	for _, c := range []struct {
-		topic       metadata.Settings
+		topic       schema.Settings
 		broker      string
 		value, from string
 	}{
-		{metadata.Settings{"retention.ms": "3"}, "1", "3", "topic"},
+		{schema.Settings{"retention.ms": "3"}, "1", "3", "topic"},
 		{nil, "1", "1", "broker"},
 		{nil, "2", "2", "all"},
 		{nil, "", "2", "all"},

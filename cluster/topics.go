@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Errors that callers map to Kafka's codes.
@@ -78,7 +79,7 @@ func CheckAddPartitions(t *Topic, total int32) error {
 // Topic is a topic as of one moment. It must not be changed.
 type Topic struct {
 	Name string
-	metadata.Topic
+	schema.Topic
 	Mod metadata.Revision
 }
 
@@ -106,7 +107,7 @@ func (v *View) Topics() []*Topic {
 }
 
 // Deleted lists the topics whose data is still kept.
-func (v *View) Deleted() map[id.Topic]metadata.DeletedTopic {
+func (v *View) Deleted() map[id.Topic]schema.DeletedTopic {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	return v.mu.deleted.copied()
@@ -118,19 +119,19 @@ func (v *View) IsTopic(ctx context.Context, name string, t id.Topic) (bool, erro
 	if known, ok := v.Topic(name); ok && known.ID == t {
 		return true, nil
 	}
-	kv, err := v.store.Get(ctx, metadata.TopicKey(name))
+	kv, err := v.store.Get(ctx, schema.TopicKey(name))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("read topic %s: %w", name, err)
 	}
-	now, err := metadata.DecodeTopic(kv.Value)
+	now, err := schema.DecodeTopic(kv.Value)
 	return now.ID == t, err
 }
 
 func decodeTopic(name string, kv metadata.KV) (*Topic, error) {
-	t, err := metadata.DecodeTopic(kv.Value)
+	t, err := schema.DecodeTopic(kv.Value)
 	return &Topic{name, t, kv.Mod}, err
 }
 

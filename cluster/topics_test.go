@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Whether a topic still is the one that something was about is not for a view to deny
@@ -15,8 +16,8 @@ func TestIsTopicAsksTheStore(t *testing.T) {
 	store := memory.Open()
 	defer store.Close()
 	v := NewView(store, slog.New(slog.DiscardHandler)) // it never runs: it knows nothing
-	topic := metadata.Topic{ID: id.Topic{1}, Partitions: 1}
-	if _, err := store.Txn(t.Context(), nil, metadata.Put(metadata.TopicKey("t"), topic.Encode())); err != nil {
+	topic := schema.Topic{ID: id.Topic{1}, Partitions: 1}
+	if _, err := store.Txn(t.Context(), nil, metadata.Put(schema.TopicKey("t"), topic.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

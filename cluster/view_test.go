@@ -9,6 +9,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestAwaitSeesSilentChanges: a change that readers don't see, such as an owner's of its chain,
@@ -21,21 +22,21 @@ func TestAwaitSeesSilentChanges(t *testing.T) {
 		go v.Run(ctx)
 		defer func() { cancel(); store.Close(); synctest.Wait() }()
 		<-v.Ready()
-		key := metadata.OwnerKey(id.Partition{Topic: id.Topic{1}})
+		key := schema.OwnerKey(id.Partition{Topic: id.Topic{1}})
 		put := func(start int64) metadata.Revision {
-			o := metadata.Ownership{Owner: 1, Broker: 1, Epoch: 1, Chain: []metadata.Link{{Writer: 1, Epoch: 1, Start: start}}}
+			o := schema.Ownership{Owner: 1, Broker: 1, Epoch: 1, Chain: []schema.Link{{Writer: 1, Epoch: 1, Start: start}}}
 			rev, err := store.Txn(ctx, nil, metadata.Put(key, o.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			return rev
 		}
-		rev := put(metadata.StartUnknown)
+		rev := put(schema.StartUnknown)
 		ended := make(chan error, 1)
 		go func() {
 			patient, over := context.WithTimeout(ctx, time.Minute)
 			defer over()
-			ended <- v.Await(patient, metadata.PrefixOwners, rev+1)
+			ended <- v.Await(patient, schema.PrefixOwners, rev+1)
 		}()
 		synctest.Wait()
 		if now := put(5); now != rev+1 {

@@ -13,6 +13,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // assignPartitions assigns every partition that no one serves to a live agent.
@@ -112,7 +113,7 @@ func (p *picture) keepers() map[id.Incarnation][]cluster.Live {
 	journals := map[id.Incarnation]int{}
 	has := map[id.Incarnation]map[id.Store]int{}
 	for j, rec := range p.journals {
-		if rec.State == metadata.JournalSealed && rec.End == 0 {
+		if rec.State == schema.JournalSealed && rec.End == 0 {
 			continue
 		}
 		journals[j.Writer]++
@@ -145,7 +146,7 @@ func (c *Controller) unwritten(ctx context.Context, orphans []orphan) ([]orphan,
 	}
 	written := map[string]bool{}
 	for t := range fresh {
-		kvs, _, err := c.deps.Store.List(ctx, metadata.TopicHeads(t))
+		kvs, _, err := c.deps.Store.List(ctx, schema.TopicHeads(t))
 		if err != nil {
 			return nil, err
 		}
@@ -155,7 +156,7 @@ func (c *Controller) unwritten(ctx context.Context, orphans []orphan) ([]orphan,
 	}
 	unowned := map[id.Partition]bool{}
 	orphans = slices.DeleteFunc(orphans, func(o orphan) bool {
-		lost := o.last.Incarnation == 0 && written[metadata.HeadKey(o.partition)]
+		lost := o.last.Incarnation == 0 && written[schema.HeadKey(o.partition)]
 		if lost {
 			unowned[o.partition] = true
 			if !c.unowned[o.partition] {
@@ -177,7 +178,7 @@ func (c *Controller) give(ctx context.Context, o orphan, to cluster.Live) (done 
 	}
 	own.Chain = slices.Clone(own.Chain)
 	own.Give(to.Incarnation, to.Broker)
-	key := metadata.OwnerKey(o.partition)
+	key := schema.OwnerKey(o.partition)
 	_, err = c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: own.Mod}}, metadata.Put(key, own.Encode()))
 	return err == nil, err
 }

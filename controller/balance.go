@@ -8,7 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // What the balancer waits for and allows.
@@ -84,11 +84,11 @@ func (c *Controller) balance(ctx context.Context, p *picture) {
 }
 
 // work is what one figure makes of bytes and requests.
-func work(w metadata.Work) int64 { return w.Bytes + requestBytes*w.Requests }
+func work(w schema.Work) int64 { return w.Bytes + requestBytes*w.Requests }
 
 // unskew plans to move busy partitions from the busiest agent to the idlest, once that
 // has been so for a while.
-func (c *Controller) unskew(p *picture, loads map[id.Broker]metadata.Load) map[id.Partition]id.Broker {
+func (c *Controller) unskew(p *picture, loads map[id.Broker]schema.Load) map[id.Partition]id.Broker {
 	busiest, idlest, skewed := p.skew(loads)
 	switch {
 	case !skewed:
@@ -105,7 +105,7 @@ func (c *Controller) unskew(p *picture, loads map[id.Broker]metadata.Load) map[i
 }
 
 // skew finds the busiest and the idlest agent, and whether they differ by much.
-func (p *picture) skew(loads map[id.Broker]metadata.Load) (busiest, idlest id.Broker, skewed bool) {
+func (p *picture) skew(loads map[id.Broker]schema.Load) (busiest, idlest id.Broker, skewed bool) {
 	var sum int64
 	for _, a := range p.agents {
 		l, known := loads[a.Broker]
@@ -125,9 +125,9 @@ func (p *picture) skew(loads map[id.Broker]metadata.Load) (busiest, idlest id.Br
 
 // exchange chooses partitions whose work together comes near half of the gap, largest
 // first. One that would only turn the gap around stays.
-func (p *picture) exchange(from metadata.Load, busiest, idlest id.Broker, gap int64) map[id.Partition]id.Broker {
+func (p *picture) exchange(from schema.Load, busiest, idlest id.Broker, gap int64) map[id.Partition]id.Broker {
 	to := map[id.Partition]id.Broker{}
-	hot := slices.SortedFunc(slices.Values(from.Hot), func(a, b metadata.Hot) int { return cmp.Compare(work(b.Work), work(a.Work)) })
+	hot := slices.SortedFunc(slices.Values(from.Hot), func(a, b schema.Hot) int { return cmp.Compare(work(b.Work), work(a.Work)) })
 	for _, h := range hot {
 		w := work(h.Work)
 		o := p.owners[h.Partition]

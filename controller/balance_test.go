@@ -8,6 +8,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // obey makes the moves that are asked for, as owners do, until the test ends; it says
@@ -26,7 +27,7 @@ func (w *world) obey(took time.Duration) (most *atomic.Int64) {
 				if o, owned := w.view.Owner(p); owned && live && o.Broker != m.To {
 					h := w.head(p)
 					h.Give(a.Incarnation, a.Broker)
-					w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
+					w.txn(schema.StoredHead{Partition: p}.Ops(h)...)
 				}
 			}
 			select {
@@ -83,7 +84,7 @@ func TestNoBalanceWhileRestless(t *testing.T) {
 				w.three()
 				w.topic(1, 100, 11, 1)
 				for n := range 8 {
-					w.txn(metadata.Put(metadata.SlotKey(n), metadata.Role{Incarnation: 11, Broker: 1}.Encode()))
+					w.txn(metadata.Put(schema.SlotKey(n), schema.Role{Incarnation: 11, Broker: 1}.Encode()))
 				}
 				disturb(w)
 				c := w.control(3, 13, nil)
@@ -152,11 +153,11 @@ func TestUnrestDoesNotLastForEver(t *testing.T) {
 // agent that has come back under the same broker id: it could move none of them.
 func TestNothingIsAskedOfTheDead(t *testing.T) {
 	agent := func(b id.Broker, i id.Incarnation) cluster.Live {
-		return cluster.Live{Broker: b, Agent: metadata.Agent{Incarnation: i}}
+		return cluster.Live{Broker: b, Agent: schema.Agent{Incarnation: i}}
 	}
 	agents := []cluster.Live{agent(1, 21), agent(2, 12)}
 	topic := id.Topic{1}
-	p := &picture{live: agents, agents: agents, owners: map[id.Partition]cluster.Owner{}, topics: []*cluster.Topic{{Name: "t", Topic: metadata.Topic{ID: topic, Partitions: 60}}}}
+	p := &picture{live: agents, agents: agents, owners: map[id.Partition]cluster.Owner{}, topics: []*cluster.Topic{{Name: "t", Topic: schema.Topic{ID: topic, Partitions: 60}}}}
 	for i := range int32(60) {
 		p.owners[id.Partition{Topic: topic, Index: i}] = cluster.Owner{Incarnation: 11, Broker: 1}
 	}
@@ -197,7 +198,7 @@ func TestMovesAreDropped(t *testing.T) {
 		"dead":      {2, func(w *world) { w.kill(2) }},
 		"stopping":  {2, func(w *world) { w.leaves(2, 12) }},
 		"drained":   {2, func(w *world) { w.must(w.editor.SetDrained(w.ctx, 2, true)) }},
-		"deleted":   {2, func(w *world) { w.txn(metadata.Delete(metadata.TopicKey("t1"))) }},
+		"deleted":   {2, func(w *world) { w.txn(metadata.Delete(schema.TopicKey("t1"))) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -233,13 +234,13 @@ func (w *world) skewed(stuck bool) {
 	topic := w.topic(1, 4, 11, 1)
 	other := w.topic(2, 4, 12, 2)
 	w.topic(3, 4, 13, 3)
-	hot := func(n int32, mib int64) metadata.Hot {
-		return metadata.Hot{Partition: id.Partition{Topic: topic, Index: n}, Work: metadata.Work{Bytes: mib << 20}}
+	hot := func(n int32, mib int64) schema.Hot {
+		return schema.Hot{Partition: id.Partition{Topic: topic, Index: n}, Work: schema.Work{Bytes: mib << 20}}
 	}
-	tell := func(b id.Broker, l metadata.Load) { w.txn(metadata.Put(metadata.LoadKey(b), l.Encode())) }
-	tell(2, metadata.Load{Incarnation: 12, Total: metadata.Work{Bytes: 20 << 20}})
-	tell(3, metadata.Load{Incarnation: 13, Total: metadata.Work{Bytes: 30 << 20}})
-	busy := metadata.Load{Incarnation: 11, Total: metadata.Work{Bytes: 130 << 20}, Hot: []metadata.Hot{hot(0, 105), hot(1, 15), hot(2, 10)}}
+	tell := func(b id.Broker, l schema.Load) { w.txn(metadata.Put(schema.LoadKey(b), l.Encode())) }
+	tell(2, schema.Load{Incarnation: 12, Total: schema.Work{Bytes: 20 << 20}})
+	tell(3, schema.Load{Incarnation: 13, Total: schema.Work{Bytes: 30 << 20}})
+	busy := schema.Load{Incarnation: 11, Total: schema.Work{Bytes: 130 << 20}, Hot: []schema.Hot{hot(0, 105), hot(1, 15), hot(2, 10)}}
 	tell(1, busy)
 	before, patience := 0, settleFor+skewFor
 	if stuck {
@@ -261,16 +262,16 @@ func (w *world) skewed(stuck bool) {
 func TestLevel(t *testing.T) {
 	var agents []cluster.Live
 	for b := range id.Broker(3) {
-		agents = append(agents, cluster.Live{Broker: b + 1, Agent: metadata.Agent{Incarnation: id.Incarnation(b + 11)}})
+		agents = append(agents, cluster.Live{Broker: b + 1, Agent: schema.Agent{Incarnation: id.Incarnation(b + 11)}})
 	}
 	topic := id.Topic{1}
 	p := &picture{live: agents, agents: agents, owners: map[id.Partition]cluster.Owner{}, moves: map[id.Partition]cluster.Move{},
-		topics: []*cluster.Topic{{Name: "t", Topic: metadata.Topic{ID: topic, Partitions: 90}}}}
+		topics: []*cluster.Topic{{Name: "t", Topic: schema.Topic{ID: topic, Partitions: 90}}}}
 	for i := range int32(90) {
 		p.owners[id.Partition{Topic: topic, Index: i}] = cluster.Owner{Incarnation: 11, Broker: 1}
 	}
 	for i := range int32(10) {
-		p.moves[id.Partition{Topic: topic, Index: i}] = cluster.Move{Move: metadata.Move{To: 2}}
+		p.moves[id.Partition{Topic: topic, Index: i}] = cluster.Move{Move: schema.Move{To: 2}}
 	}
 	to := p.level(nil, 1, 1000)
 	n := map[id.Broker]int{}

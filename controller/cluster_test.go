@@ -15,6 +15,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -202,7 +203,7 @@ func (w *world) join(b id.Broker, i id.Incarnation, q int, keepers ...id.Broker)
 	w.t.Helper()
 	w.register(b, i)
 	j := journalOf(i)
-	rec := metadata.Journal{State: metadata.JournalOpen, Broker: b, Quorum: uint8(q)}
+	rec := schema.Journal{State: schema.JournalOpen, Broker: b, Quorum: uint8(q)}
 	w.set(func() {
 		for _, k := range keepers {
 			rec.Ensemble = append(rec.Ensemble, storeOf(k))
@@ -210,7 +211,7 @@ func (w *world) join(b id.Broker, i id.Incarnation, q int, keepers ...id.Broker)
 		}
 		w.member(b).incarnation = i
 	})
-	w.txn(metadata.Put(metadata.JournalKey(j), rec.Encode()))
+	w.txn(metadata.Put(schema.JournalKey(j), rec.Encode()))
 }
 
 // set changes members; everything that reads or writes them does it so.
@@ -240,14 +241,14 @@ func (w *world) register(b id.Broker, i id.Incarnation) {
 	s, err := w.store.Session(w.ctx, grace)
 	w.must(err)
 	w.lease[b] = s
-	w.txn(metadata.PutLeased(metadata.AgentKey(b), metadata.Agent{Incarnation: i, Store: storeOf(b)}.Encode(), s.Lease()))
+	w.txn(metadata.PutLeased(schema.AgentKey(b), schema.Agent{Incarnation: i, Store: storeOf(b)}.Encode(), s.Lease()))
 	w.within(time.Second, "the agent is seen", func() bool { return w.view.Alive(i, b) })
 }
 
 // leaves marks an agent as told to stop.
 func (w *world) leaves(b id.Broker, i id.Incarnation) {
-	a := metadata.Agent{Incarnation: i, Store: storeOf(b), Leaving: true}
-	w.txn(metadata.PutLeased(metadata.AgentKey(b), a.Encode(), w.lease[b].Lease()))
+	a := schema.Agent{Incarnation: i, Store: storeOf(b), Leaving: true}
+	w.txn(metadata.PutLeased(schema.AgentKey(b), a.Encode(), w.lease[b].Lease()))
 }
 
 // lapse ends an agent's session; the agent may live.
@@ -269,8 +270,8 @@ func (w *world) kill(b id.Broker) {
 // topic makes a topic, all of whose partitions an incarnation owns; none if zero.
 func (w *world) topic(n byte, partitions int32, i id.Incarnation, b id.Broker) id.Topic {
 	w.t.Helper()
-	t := metadata.Topic{ID: id.Topic{n}, Partitions: partitions, Created: time.Now()}
-	w.txn(metadata.Put(metadata.TopicKey(fmt.Sprint("t", n)), t.Encode()))
+	t := schema.Topic{ID: id.Topic{n}, Partitions: partitions, Created: time.Now()}
+	w.txn(metadata.Put(schema.TopicKey(fmt.Sprint("t", n)), t.Encode()))
 	for index := range partitions {
 		if i != 0 {
 			w.own(id.Partition{Topic: t.ID, Index: index}, i, b)
@@ -280,23 +281,23 @@ func (w *world) topic(n byte, partitions int32, i id.Incarnation, b id.Broker) i
 }
 
 func (w *world) own(p id.Partition, i id.Incarnation, b id.Broker) {
-	h := new(metadata.Head)
+	h := new(schema.Head)
 	h.Give(i, b)
-	w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
+	w.txn(schema.StoredHead{Partition: p}.Ops(h)...)
 }
 
-func (w *world) head(p id.Partition) *metadata.Head {
+func (w *world) head(p id.Partition) *schema.Head {
 	w.t.Helper()
-	stored, err := metadata.GetHead(w.ctx, w.store, p)
+	stored, err := schema.GetHead(w.ctx, w.store, p)
 	w.must(err)
 	return stored.Head
 }
 
-func (w *world) journal(i id.Incarnation) metadata.Journal {
+func (w *world) journal(i id.Incarnation) schema.Journal {
 	w.t.Helper()
-	kv, err := w.store.Get(w.ctx, metadata.JournalKey(journalOf(i)))
+	kv, err := w.store.Get(w.ctx, schema.JournalKey(journalOf(i)))
 	w.must(err)
-	rec, err := metadata.DecodeJournal(kv.Value)
+	rec, err := schema.DecodeJournal(kv.Value)
 	w.must(err)
 	return rec
 }

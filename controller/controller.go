@@ -22,6 +22,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Peers are the stores of the cluster, this agent's own among them
@@ -133,17 +134,17 @@ func (c *Controller) elected(ctx context.Context) bool {
 	if !c.deps.View.Alive(c.deps.Incarnation, c.deps.Self) {
 		return false // an agent that isn't registered can't be the controller
 	}
-	me := metadata.Role{Incarnation: c.deps.Incarnation, Broker: c.deps.Self}
+	me := schema.Role{Incarnation: c.deps.Incarnation, Broker: c.deps.Self}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	rev, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyController}}, metadata.PutLeased(metadata.KeyController, me.Encode(), c.deps.Lease()))
+	rev, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: schema.KeyController}}, metadata.PutLeased(schema.KeyController, me.Encode(), c.deps.Lease()))
 	if err != nil {
 		if !errors.Is(err, metadata.ErrConflict) {
 			c.log.Debug("not elected", "err", err)
 		}
 		return false
 	}
-	return c.deps.View.Await(ctx, metadata.KeyController, rev) == nil
+	return c.deps.View.Await(ctx, schema.KeyController, rev) == nil
 }
 
 // resign lets someone else control while this agent still has things to finish.
@@ -154,7 +155,7 @@ func (c *Controller) resign() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: metadata.KeyController, Mod: held.Mod}}, metadata.Delete(metadata.KeyController))
+	_, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: schema.KeyController, Mod: held.Mod}}, metadata.Delete(schema.KeyController))
 	if err != nil {
 		c.log.Debug("controller's key not deleted, it expires with the session", "err", err)
 	}
@@ -202,7 +203,7 @@ func (c *Controller) control(ctx context.Context) {
 	c.forgetWaiting(p)
 	live := incarnations(p.live)
 	for _, j := range p.ordered() {
-		if rec := p.journals[j]; rec.State != metadata.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
+		if rec := p.journals[j]; rec.State != schema.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
 			c.beginRecovery(ctx, j, rec, live)
 		}
 	}
@@ -222,7 +223,7 @@ type picture struct {
 	unsealed map[id.Incarnation]bool
 	owners   map[id.Partition]cluster.Owner
 	topics   []*cluster.Topic
-	deleted  map[id.Topic]metadata.DeletedTopic
+	deleted  map[id.Topic]schema.DeletedTopic
 	moves    map[id.Partition]cluster.Move
 	drained  map[id.Broker]bool
 }
@@ -232,10 +233,10 @@ func pictureOf(v *cluster.View) *picture {
 		moves: v.Moves(), drained: v.Drained()}
 	open := map[id.Incarnation]bool{}
 	for j, rec := range p.journals {
-		if rec.State != metadata.JournalSealed {
+		if rec.State != schema.JournalSealed {
 			p.unsealed[j.Writer] = true
 		}
-		if rec.State == metadata.JournalOpen {
+		if rec.State == schema.JournalOpen {
 			open[j.Writer] = true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestElection: one of two candidates controls; when its session ends the other
@@ -36,7 +37,7 @@ func TestUnregisteredDoesNotControl(t *testing.T) {
 		w.join(1, 11, 1, 1)
 		stale := w.control(1, 10, nil)
 		w.holds(3*time.Second, "an old incarnation stays out", func() bool { return !stale.Active() })
-		if _, err := w.store.Get(w.ctx, metadata.KeyController); err == nil {
+		if _, err := w.store.Get(w.ctx, schema.KeyController); err == nil {
 			t.Error("somebody controls")
 		}
 		stale.stop()
@@ -48,7 +49,7 @@ func TestElectionIsGuarded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
 		one, two := w.candidate(1, 11), w.candidate(2, 12)
-		w.txn(metadata.Delete(metadata.KeyController))
+		w.txn(metadata.Delete(schema.KeyController))
 		w.within(time.Second, "nobody controls", func() bool { return w.view.Controller().Incarnation == 0 })
 		one.deps.Store.(*crashing).step = func(what string) error {
 			if what == "before a write" && !two.elected(w.ctx) {

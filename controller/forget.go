@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // forgetEvery is how often it is looked which journals no one needs.
@@ -21,20 +22,20 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 	c.forgot = now
 	old := map[id.Journal]metadata.Revision{}
 	for j, rec := range p.journals {
-		if rec.State == metadata.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
+		if rec.State == schema.JournalSealed && c.dead(ctx, p, j.Writer, rec.Broker) {
 			old[j] = rec.Mod
 		}
 	}
 	if len(old) == 0 {
 		return
 	}
-	kvs, _, err := c.deps.Store.List(ctx, metadata.PrefixOwners)
+	kvs, _, err := c.deps.Store.List(ctx, schema.PrefixOwners)
 	if err != nil {
 		return // later
 	}
 	named := map[id.Incarnation]bool{}
 	for _, kv := range kvs {
-		own, err := metadata.DecodeOwnership(kv.Value)
+		own, err := schema.DecodeOwnership(kv.Value)
 		if err != nil {
 			c.log.Error("journals are kept: the ownership of a partition can't be read", "key", kv.Key, "err", err)
 			return
@@ -47,7 +48,7 @@ func (c *Controller) forgetJournals(ctx context.Context, p *picture) {
 		if named[j.Writer] {
 			continue
 		}
-		key := metadata.JournalKey(j)
+		key := schema.JournalKey(j)
 		if _, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Delete(key)); err == nil {
 			c.log.Info("journal deleted: all of it is in the bucket", "journal", j)
 		}

@@ -8,6 +8,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestForgetting: a sealed journal of a dead writer is forgotten once no head's chain
@@ -26,18 +27,18 @@ func TestForgetting(t *testing.T) {
 			h := w.head(p)
 			h.TieredEnd = 100
 			h.Settle(func(id.Epoch) int64 { return 100 })
-			w.txn(metadata.StoredHead{Partition: p}.Ops(h)...)
+			w.txn(schema.StoredHead{Partition: p}.Ops(h)...)
 		}
 		tiered(0)
 		w.holds(3*forgetEvery, "a chain names the writer", known)
 		bad := id.Partition{Topic: id.Topic{9}}
-		w.txn(metadata.Put(metadata.OwnerKey(bad), []byte{99}))
+		w.txn(metadata.Put(schema.OwnerKey(bad), []byte{99}))
 		tiered(1)
 		w.holds(3*forgetEvery, "an ownership can't be read", known)
-		w.txn(metadata.Delete(metadata.OwnerKey(bad)))
+		w.txn(metadata.Delete(schema.OwnerKey(bad)))
 		w.within(2*forgetEvery, "forgotten", func() bool { return !known() })
 		for _, i := range []id.Incarnation{12, 13} {
-			if s := w.journal(i).State; s != metadata.JournalOpen {
+			if s := w.journal(i).State; s != schema.JournalOpen {
 				t.Errorf("the journal of %d is %v", i, s)
 			}
 		}
@@ -49,8 +50,8 @@ func TestSealedJournalOfTheLiving(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.three()
 		old := id.Journal{Writer: 11, Seq: 9}
-		rec := metadata.Journal{State: metadata.JournalSealed, Broker: 1, Ensemble: []id.Store{storeOf(1)}, Quorum: 1, End: 4}
-		w.txn(metadata.Put(metadata.JournalKey(old), rec.Encode()))
+		rec := schema.Journal{State: schema.JournalSealed, Broker: 1, Ensemble: []id.Store{storeOf(1)}, Quorum: 1, End: 4}
+		w.txn(metadata.Put(schema.JournalKey(old), rec.Encode()))
 		w.control(3, 13, nil)
 		w.holds(3*forgetEvery, "it is known", func() bool { _, ok := w.view.Journals()[old]; return ok })
 	})
@@ -119,7 +120,7 @@ func TestAcceptLoss(t *testing.T) {
 					if l, err := c.AcceptLoss(w.ctx, journalOf(11)); err == nil || errors.Is(err, cluster.ErrNoLoss) {
 						t.Errorf("agent 3 was not heard: %+v, %v", l, err)
 					}
-					if rec := w.journal(11); rec.State == metadata.JournalSealed {
+					if rec := w.journal(11); rec.State == schema.JournalSealed {
 						t.Errorf("the journal was sealed at %d", rec.End)
 					}
 					w.set(func() { w.member(3).down = nil })
@@ -132,7 +133,7 @@ func TestAcceptLoss(t *testing.T) {
 					w.control(3, 13, nil)
 				}
 				w.within(5*time.Second, "served again", func() bool { return w.served(topic, 3) })
-				if rec := w.journal(11); rec.State != metadata.JournalSealed || rec.End != x.kept || rec.Lost != !x.whole {
+				if rec := w.journal(11); rec.State != schema.JournalSealed || rec.End != x.kept || rec.Lost != !x.whole {
 					t.Errorf("the journal is %v at %d, lost %v", rec.State, rec.End, rec.Lost)
 				}
 				if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
@@ -150,19 +151,19 @@ func TestAcceptLossOfSealed(t *testing.T) {
 		w.three()
 		w.wrote(11, map[id.Broker]uint64{1: 10, 2: 10, 3: 4})
 		rec := w.journal(11)
-		rec.State, rec.End = metadata.JournalSealed, 10
-		w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
+		rec.State, rec.End = schema.JournalSealed, 10
+		w.txn(metadata.Put(schema.JournalKey(journalOf(11)), rec.Encode()))
 		w.kill(1)
 		c := w.candidate(3, 13)
 		if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {
 			t.Errorf("store 2 has all of it: %v", err)
 		}
-		if got := w.journal(11); got.State != metadata.JournalSealed || got.End != 10 {
+		if got := w.journal(11); got.State != schema.JournalSealed || got.End != 10 {
 			t.Errorf("now it is %v at %d", got.State, got.End)
 		}
 		rec = w.journal(11)
 		rec.Holders = []id.Store{storeOf(4)} // of a recovery
-		w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
+		w.txn(metadata.Put(schema.JournalKey(journalOf(11)), rec.Encode()))
 		w.set(func() { w.member(4).journals[journalOf(11)] = &kept{last: 10} })
 		w.kill(2)
 		if _, err := c.AcceptLoss(w.ctx, journalOf(11)); !errors.Is(err, cluster.ErrNoLoss) {

@@ -6,7 +6,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Level returns which partitions to move so that all agents that take something have
@@ -18,7 +18,7 @@ func Level(v *cluster.View) map[id.Partition]id.Broker {
 
 // shares lists, for each agent, the partitions that it will have when all moves are
 // made: those that should go first are last. What no one serves can't be moved.
-func (p *picture) shares(loads map[id.Broker]metadata.Load) map[id.Broker][]id.Partition {
+func (p *picture) shares(loads map[id.Broker]schema.Load) map[id.Broker][]id.Partition {
 	hot := map[id.Partition]bool{}
 	for _, l := range loads {
 		for _, h := range l.Hot {
@@ -66,7 +66,7 @@ type plan struct {
 	limit  int
 }
 
-func (p *picture) plan(loads map[id.Broker]metadata.Load, limit int) *plan {
+func (p *picture) plan(loads map[id.Broker]schema.Load, limit int) *plan {
 	return &plan{p.agents, p.shares(loads), map[id.Partition]id.Broker{}, limit}
 }
 
@@ -93,7 +93,7 @@ func (n *plan) empty(b id.Broker) {
 }
 
 // empty plans at most limit moves away from drained agents.
-func (p *picture) empty(loads map[id.Broker]metadata.Load, limit int) map[id.Partition]id.Broker {
+func (p *picture) empty(loads map[id.Broker]schema.Load, limit int) map[id.Partition]id.Broker {
 	if len(p.drained) == 0 {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (p *picture) empty(loads map[id.Broker]metadata.Load, limit int) map[id.Par
 // level plans at most limit moves: away from agents that take nothing, then from the
 // fullest to the emptiest, if one has more than slack, and more than a quarter of it,
 // above another; a slack of 1 always levels.
-func (p *picture) level(loads map[id.Broker]metadata.Load, slack, limit int) map[id.Partition]id.Broker {
+func (p *picture) level(loads map[id.Broker]schema.Load, slack, limit int) map[id.Partition]id.Broker {
 	if len(p.agents) == 0 {
 		return nil
 	}

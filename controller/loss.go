@@ -10,6 +10,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -34,13 +35,13 @@ func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 		return cost, err
 	}
 	var bad error
-	heads, err := metadata.ListHeads(ctx, c.deps.Store, nil, func(key string, err error) { bad = fmt.Errorf("%s: %w", key, err) })
+	heads, err := schema.ListHeads(ctx, c.deps.Store, nil, func(key string, err error) { bad = fmt.Errorf("%s: %w", key, err) })
 	if err = errors.Join(err, bad); err != nil {
 		return cost, err
 	}
 	for _, p := range slices.SortedFunc(maps.Keys(heads), id.Partition.Compare) {
 		h := heads[p].Head
-		if slices.ContainsFunc(h.Chain, func(l metadata.Link) bool { return l.Writer == j.Writer }) {
+		if slices.ContainsFunc(h.Chain, func(l schema.Link) bool { return l.Writer == j.Writer }) {
 			cost.Partitions = append(cost.Partitions, p)
 			cost.Tiered[p] = h.TieredEnd
 			if n := len(h.Slices); n > 0 {
@@ -53,7 +54,7 @@ func (c *Controller) LossCost(ctx context.Context, j id.Journal) (Cost, error) {
 
 // abandoned reads the record of a journal whose writer is gone.
 func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.Journal, err error) {
-	kv, err := c.deps.Store.Get(ctx, metadata.JournalKey(j))
+	kv, err := c.deps.Store.Get(ctx, schema.JournalKey(j))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return rec, fmt.Errorf("%w: journal %v is not known, nothing waits for it", cluster.ErrNoLoss, j)
 	}
@@ -61,7 +62,7 @@ func (c *Controller) abandoned(ctx context.Context, j id.Journal) (rec cluster.J
 		return rec, err
 	}
 	rec.Mod = kv.Mod
-	if rec.Journal, err = metadata.DecodeJournal(kv.Value); err != nil {
+	if rec.Journal, err = schema.DecodeJournal(kv.Value); err != nil {
 		return rec, err
 	}
 	if c.deps.View.Alive(j.Writer, rec.Broker) {
@@ -116,10 +117,10 @@ func (c *Controller) acceptLoss(ctx context.Context, j id.Journal) (l Loss, err 
 		return l, err
 	}
 	next := rec.Journal
-	if next.State != metadata.JournalSealed {
-		next.State = metadata.JournalRecovering
+	if next.State != schema.JournalSealed {
+		next.State = schema.JournalRecovering
 	}
-	key := metadata.JournalKey(j)
+	key := schema.JournalKey(j)
 	mod, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rec.Mod}}, metadata.Put(key, next.Encode()))
 	if err != nil {
 		return l, fmt.Errorf("begin: %w", err)
@@ -155,21 +156,21 @@ func (c *Controller) unheard(keepers []id.Store, missing map[id.Store]error) err
 }
 
 // settleLoss decides, by what members hold, what the journal comes to.
-func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *metadata.Journal, held map[id.Store]uint64, l *Loss) error {
+func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *schema.Journal, held map[id.Store]uint64, l *Loss) error {
 	var keeper id.Store
 	for _, s := range rec.Keepers() {
 		if last, ok := held[s]; ok && last >= l.Kept {
 			keeper, l.Kept = s, last
 		}
 	}
-	if rec.State == metadata.JournalSealed {
+	if rec.State == schema.JournalSealed {
 		if l.Kept >= rec.End {
 			return noLoss(rec, keeper, l.Journal)
 		}
 		l.Lost = int64(rec.End - l.Kept)
 	} else if w, q := len(rec.Ensemble), int(rec.Quorum); len(held) >= w-q+1 {
 		if end, holders, err := c.complete(ctx, l.Journal, next.Fence, rec.Ensemble, held, min(q, len(held))); err == nil {
-			next.State, next.End, next.Holders = metadata.JournalSealed, end, holders
+			next.State, next.End, next.Holders = schema.JournalSealed, end, holders
 			l.Kept, l.Whole, l.Lost = end, true, 0
 			return nil
 		}
@@ -177,7 +178,7 @@ func (c *Controller) settleLoss(ctx context.Context, rec cluster.Journal, next *
 	l.Gone = l.Kept == 0
 	// The record stays while a chain names the writer: heirs learn from it that what is
 	// missing was given up.
-	next.State, next.End, next.Holders, next.Lost = metadata.JournalSealed, l.Kept, nil, true
+	next.State, next.End, next.Holders, next.Lost = schema.JournalSealed, l.Kept, nil, true
 	if !l.Gone {
 		next.Ensemble, next.Quorum = []id.Store{keeper}, 1
 	}

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // dropMoves takes away the wishes for moves that came true, and those that can't: the
@@ -33,7 +34,7 @@ func (c *Controller) dropMoves(ctx context.Context, p *picture) {
 		writes.SetLimit(writesAtOnce)
 		for _, at := range over {
 			writes.Go(func() error {
-				key := metadata.MoveKey(at)
+				key := schema.MoveKey(at)
 				_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: p.moves[at].Mod}}, metadata.Delete(key))
 				if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
 					c.log.Warn("move not removed yet", "partition", at, "err", err)

@@ -12,6 +12,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 	"varve/wal/replica"
 )
@@ -55,8 +56,8 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 		return 0, err
 	}
 	next := rec.Journal
-	next.State = metadata.JournalRecovering
-	key := metadata.JournalKey(j)
+	next.State = schema.JournalRecovering
+	key := schema.JournalKey(j)
 	rev, err := c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rec.Mod}}, metadata.Put(key, next.Encode()))
 	if err != nil {
 		return 0, fmt.Errorf("begin recovery: %w", err)
@@ -73,11 +74,11 @@ func (c *Controller) recover(ctx context.Context, j id.Journal, rec cluster.Jour
 	if end, next.Holders, err = c.complete(ctx, j, epoch, rec.Ensemble, held, copies); err != nil {
 		return 0, err
 	}
-	next.State, next.Fence, next.End = metadata.JournalSealed, epoch, end
+	next.State, next.Fence, next.End = schema.JournalSealed, epoch, end
 	if rev, err = c.deps.Store.Txn(ctx, []metadata.Guard{{Key: key, Mod: rev}}, metadata.Put(key, next.Encode())); err != nil {
 		return 0, fmt.Errorf("seal at entry %d: %w", end, err)
 	}
-	return end, c.deps.View.Await(ctx, metadata.PrefixJournals, rev) // or it would be begun again
+	return end, c.deps.View.Await(ctx, schema.PrefixJournals, rev) // or it would be begun again
 }
 
 // answers is how many members are waited for: Q, so that nothing has to be copied, or

@@ -13,6 +13,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 var errCrashed = errors.New("the controller's process is gone")
@@ -78,7 +79,7 @@ func (w *world) recoverDyingAt(n int) (steps int) {
 	begun = false
 	mu.Unlock()
 	rec := w.journal(11)
-	if rec.State != metadata.JournalSealed || rec.End != 10 {
+	if rec.State != schema.JournalSealed || rec.End != 10 {
 		t.Errorf("the journal is %v at %d", rec.State, rec.End)
 	}
 	for _, b := range []id.Broker{2, 3} {
@@ -118,7 +119,7 @@ func TestTooFewAnswers(t *testing.T) {
 				w.kill(1)
 				w.within(30*time.Second, "it says what it waits for", func() bool { return c.Waiting()[journalOf(11)] != "" })
 				w.holds(30*time.Second, "nothing is decided", func() bool {
-					return w.journal(11).State != metadata.JournalSealed && !w.served(topic, 3)
+					return w.journal(11).State != schema.JournalSealed && !w.served(topic, 3)
 				})
 				w.set(func() {
 					if held == nil {
@@ -151,7 +152,7 @@ func TestNeverSealedOnFewer(t *testing.T) {
 		w.set(func() { w.member(3).copyFails = errors.New("no space left on device") })
 		w.kill(1)
 		w.holds(20*time.Second, "nothing is decided", func() bool {
-			return w.journal(11).State != metadata.JournalSealed && !w.served(topic, 3)
+			return w.journal(11).State != schema.JournalSealed && !w.served(topic, 3)
 		})
 		w.set(func() { w.member(3).copyFails = nil })
 		w.within(recoverPauseMax+5*time.Second, "served again", func() bool { return w.served(topic, 3) })
@@ -181,7 +182,7 @@ func TestVainRecoveriesAreRare(t *testing.T) {
 				mods := map[metadata.Revision]bool{}
 				w.holds(2*time.Minute, "nothing is decided", func() bool {
 					mods[w.view.Journals()[journalOf(11)].Mod] = true
-					return w.journal(11).State != metadata.JournalSealed
+					return w.journal(11).State != schema.JournalSealed
 				})
 				if most := 20; len(mods) > most || name == "unreachable" && len(mods) > 1 {
 					t.Errorf("in two minutes the record had %d states, at most %d were to be", len(mods), most)
@@ -192,7 +193,7 @@ func TestVainRecoveriesAreRare(t *testing.T) {
 					w.within(recoverPauseMax+time.Second, "served again", func() bool { return w.served(topic, 3) })
 					return
 				}
-				w.within(2*time.Second, "the new agent is given what the other can't take", func() bool { return w.journal(11).State == metadata.JournalSealed })
+				w.within(2*time.Second, "the new agent is given what the other can't take", func() bool { return w.journal(11).State == schema.JournalSealed })
 			})
 		})
 	}
@@ -214,10 +215,10 @@ func TestRecruits(t *testing.T) {
 				w.control(2, 12, nil)
 				w.kill(1)
 				if !third {
-					w.holds(20*time.Second, "nothing is decided", func() bool { return w.journal(11).State != metadata.JournalSealed })
+					w.holds(20*time.Second, "nothing is decided", func() bool { return w.journal(11).State != schema.JournalSealed })
 					return
 				}
-				w.within(10*time.Second, "sealed", func() bool { return w.journal(11).State == metadata.JournalSealed })
+				w.within(10*time.Second, "sealed", func() bool { return w.journal(11).State == schema.JournalSealed })
 				rec := w.journal(11)
 				if rec.End != 10 || len(rec.Holders) != 1 || rec.Holders[0] != storeOf(3) {
 					t.Errorf("%+v", rec)
@@ -265,7 +266,7 @@ func TestLaterRecovererWins(t *testing.T) {
 		if !overtaken {
 			t.Error("nothing was copied")
 		}
-		if rec := w.journal(11); rec.State != metadata.JournalSealed || rec.End != 10 {
+		if rec := w.journal(11); rec.State != schema.JournalSealed || rec.End != 10 {
 			t.Errorf("the journal is %v at %d", rec.State, rec.End)
 		}
 	})
@@ -283,7 +284,7 @@ func TestSealIsGuarded(t *testing.T) {
 			if what == "before a write" {
 				if writes++; writes == 2 { // another begins, and got no further yet
 					rec := w.journal(11)
-					w.txn(metadata.Put(metadata.JournalKey(journalOf(11)), rec.Encode()))
+					w.txn(metadata.Put(schema.JournalKey(journalOf(11)), rec.Encode()))
 				}
 			}
 			return nil
@@ -291,7 +292,7 @@ func TestSealIsGuarded(t *testing.T) {
 		if end, err := c.recover(w.ctx, journalOf(11), w.view.Journals()[journalOf(11)]); !errors.Is(err, metadata.ErrConflict) {
 			t.Errorf("sealed at %d, %v", end, err)
 		}
-		if s := w.journal(11).State; s != metadata.JournalRecovering {
+		if s := w.journal(11).State; s != schema.JournalRecovering {
 			t.Errorf("the journal is %v", s)
 		}
 	})
@@ -328,7 +329,7 @@ func TestFenceOfLaterRecoverer(t *testing.T) {
 		if _, err := c.recover(w.ctx, j, w.view.Journals()[j]); err == nil {
 			t.Error("a member that is fenced higher was overruled")
 		}
-		if s := w.journal(11).State; s == metadata.JournalSealed {
+		if s := w.journal(11).State; s == schema.JournalSealed {
 			t.Error("the journal is sealed")
 		}
 	})
@@ -360,7 +361,7 @@ func TestNewPartitions(t *testing.T) {
 		w.join(4, 14, 1, 4)
 		w.leaves(4, 14)
 		w.join(5, 15, 1, 5)
-		w.txn(metadata.Put(metadata.DrainKey(5), metadata.Drain{}.Encode()))
+		w.txn(metadata.Put(schema.DrainKey(5), schema.Drain{}.Encode()))
 		w.register(6, 16) // it has no journal yet
 		w.control(1, 11, nil)
 		topic := w.topic(1, 30, 0, 0)

@@ -5,7 +5,7 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/mutate"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // sealedOnly keeps the orphans whose former owner has no journal that isn't sealed, as
@@ -27,13 +27,13 @@ func (c *Controller) sealedOnly(ctx context.Context, orphans []orphan) []orphan 
 }
 
 func (c *Controller) allSealed(ctx context.Context, i id.Incarnation) bool {
-	kvs, _, err := c.deps.Store.List(ctx, metadata.WriterJournals(i))
+	kvs, _, err := c.deps.Store.List(ctx, schema.WriterJournals(i))
 	if err != nil {
 		return false
 	}
 	for _, kv := range kvs {
-		rec, err := metadata.DecodeJournal(kv.Value)
-		if err != nil || rec.State != metadata.JournalSealed && !mutate.On(mutate.TrustLease) {
+		rec, err := schema.DecodeJournal(kv.Value)
+		if err != nil || rec.State != schema.JournalSealed && !mutate.On(mutate.TrustLease) {
 			return false
 		}
 	}

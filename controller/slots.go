@@ -10,6 +10,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // assignSlots gives every coordinator slot that no one serves, or whose agent leaves
@@ -38,8 +39,8 @@ func (c *Controller) assignSlots(ctx context.Context, p *picture) {
 		var wg sync.WaitGroup
 		for n, a := range to {
 			wg.Go(func() {
-				key := metadata.SlotKey(n)
-				role := metadata.Role{Incarnation: a.Incarnation, Broker: a.Broker}
+				key := schema.SlotKey(n)
+				role := schema.Role{Incarnation: a.Incarnation, Broker: a.Broker}
 				_, err := c.deps.Writer.Write(ctx, []metadata.Guard{{Key: key, Mod: slots[n].Mod}}, metadata.Put(key, role.Encode()))
 				if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
 					c.log.Warn("coordinator slot assignment deferred", "slot", n, "err", err)

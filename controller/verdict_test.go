@@ -7,6 +7,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestLostLeaseIsNoDeath: an agent whose session ended but which answers keeps what it
@@ -27,7 +28,7 @@ func TestLostLeaseIsNoDeath(t *testing.T) {
 						return false
 					}
 				}
-				return w.journal(11).State == metadata.JournalOpen && w.head(id.Partition{Topic: topic}).Owner == 11
+				return w.journal(11).State == schema.JournalOpen && w.head(id.Partition{Topic: topic}).Owner == 11
 			})
 			w.register(1, 11)
 			w.within(time.Second, "served", func() bool { return w.served(topic, 3) })
@@ -77,7 +78,7 @@ func TestStoppedAgent(t *testing.T) {
 		topic := w.topic(1, 3, 11, 1)
 		c := w.control(3, 13, nil)
 		w.within(time.Second, "elected", c.Active)
-		w.txn(metadata.Delete(metadata.JournalKey(journalOf(11)))) // sealed, tiered and forgotten
+		w.txn(metadata.Delete(schema.JournalKey(journalOf(11)))) // sealed, tiered and forgotten
 		w.set(func() { delete(w.peers.by, storeOf(1)) })
 		w.lapse(1)
 		w.within(50*time.Millisecond, "served again", func() bool { return w.served(topic, 3) })
@@ -129,13 +130,13 @@ func TestPeersAreAskedToo(t *testing.T) {
 		for range 2 {
 			w.lapse(1)
 			w.holds(3*grace, "nothing is taken away", func() bool {
-				return w.journal(11).State == metadata.JournalOpen && w.head(id.Partition{Topic: topic}).Owner == 11
+				return w.journal(11).State == schema.JournalOpen && w.head(id.Partition{Topic: topic}).Owner == 11
 			})
 			w.register(1, 11)
 			w.within(time.Second, "served", func() bool { return w.served(topic, 3) })
 		}
 		w.lapse(1)
-		w.holds(2*grace, "nothing is taken away", func() bool { return w.journal(11).State == metadata.JournalOpen })
+		w.holds(2*grace, "nothing is taken away", func() bool { return w.journal(11).State == schema.JournalOpen })
 		w.set(func() { w.member(1).down = context.DeadlineExceeded })
 		w.within(retryEvery+pingPatience+100*time.Millisecond, "served again", func() bool { return w.served(topic, 3) })
 	})

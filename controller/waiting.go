@@ -9,6 +9,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // beginRecovery decides the end of a dead writer's journal in the background, unless
@@ -75,7 +76,7 @@ func (c *Controller) forgetWaiting(p *picture) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for j := range c.mu.waiting {
-		if rec, ok := p.journals[j]; !ok || rec.State == metadata.JournalSealed {
+		if rec, ok := p.journals[j]; !ok || rec.State == schema.JournalSealed {
 			delete(c.mu.waiting, j)
 		}
 	}

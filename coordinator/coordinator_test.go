@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // world is a coordinator of tallies over a memory store, in a bubble of fake time.
@@ -34,7 +35,7 @@ type countingReader struct {
 }
 
 func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
-	if key != metadata.KeyCluster {
+	if key != schema.KeyCluster {
 		r.gate <- <-r.gate
 		r.gets.Add(1)
 	}

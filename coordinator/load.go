@@ -9,6 +9,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // load reads all machines of slots and starts these.
@@ -146,7 +147,7 @@ func (s *slot) loaded(e *entry, m Machine, stored []metadata.KV, err error) {
 			t.fail(ErrLoading)
 		}
 		again := s.c.cfg.ReadTimeout
-		var bad *metadata.ValueError
+		var bad *schema.ValueError
 		if errors.As(err, &bad) {
 			again = s.c.cfg.RereadAfter // someone has to mend it first
 		}

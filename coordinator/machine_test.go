@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // tally is a machine that adds numbers up, and stores the sum.
@@ -115,7 +116,7 @@ func tallies() Kind {
 			m := &tally{key: key}
 			for _, kv := range stored {
 				if string(kv.Value) == "bad" {
-					return nil, false, &metadata.ValueError{Kind: "tally", Err: errors.New("it is bad")}
+					return nil, false, &schema.ValueError{Kind: "tally", Err: errors.New("it is bad")}
 				}
 				var err error
 				if m.sum, err = strconv.Atoi(string(kv.Value)); err != nil {

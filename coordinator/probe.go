@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // The store is away when a small read isn't answered for probePatience.
@@ -70,7 +71,7 @@ func (c *Coordinator) note(away bool) {
 func (c *Coordinator) silent() bool {
 	ctx, cancel := context.WithTimeout(c.ctx, probePatience)
 	defer cancel()
-	_, err := c.reader.Get(ctx, metadata.KeyCluster)
+	_, err := c.reader.Get(ctx, schema.KeyCluster)
 	return err != nil && !errors.Is(err, metadata.ErrNotFound)
 }
 

@@ -12,6 +12,7 @@ import (
 	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // countingReader counts how often a key is read, and lets reads wait while the gate's
@@ -29,7 +30,7 @@ func counted(r coordinator.Reader) *countingReader {
 }
 
 func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, error) {
-	if key != metadata.KeyCluster {
+	if key != schema.KeyCluster {
 		r.gate <- <-r.gate
 		r.gets.Add(1)
 	}
@@ -40,7 +41,7 @@ func (r *countingReader) Get(ctx context.Context, key string) (metadata.KV, erro
 func (d *driver) guarded(group string) (*countingReader, metadata.Guard) {
 	d.t.Helper()
 	d.stop()
-	key := metadata.SlotKey(coordinator.SlotOf(group))
+	key := schema.SlotKey(coordinator.SlotOf(group))
 	rev, err := d.store.Txn(d.t.Context(), nil, metadata.Put(key, []byte("ours")))
 	want(d.t, "slot", err, nil)
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))

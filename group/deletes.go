@@ -7,7 +7,7 @@ import (
 	"varve/coordinator"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // DeleteOffsets forgets offsets of topics that the group doesn't read.
@@ -34,7 +34,7 @@ func (g *Groups) Delete(ctx context.Context, group string) error {
 // TopicsDeleted deletes the offsets that this agent's groups committed for deleted topics,
 // given by id and name. Clients no longer see them.
 func (g *Groups) TopicsDeleted(ctx context.Context, gone map[id.Topic]string) error {
-	kvs, _, err := g.reader.List(ctx, metadata.PrefixOffsets)
+	kvs, _, err := g.reader.List(ctx, schema.PrefixOffsets)
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,11 @@ func (g *Groups) TopicsDeleted(ctx context.Context, gone map[id.Topic]string) er
 	}
 	groups := map[string]bool{}
 	for _, kv := range kvs {
-		group, topic, _, err := metadata.ParseOffsetsKey(kv.Key)
+		group, topic, _, err := schema.ParseOffsetsKey(kv.Key)
 		if err != nil || !names[topic] || groups[group] || !g.driver.Owns(group) {
 			continue
 		}
-		value, err := metadata.DecodeOffsets(kv.Value)
+		value, err := schema.DecodeOffsets(kv.Value)
 		for _, o := range value {
 			groups[group] = groups[group] || err == nil && gone[o.Topic] == topic
 		}

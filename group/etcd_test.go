@@ -12,6 +12,7 @@ import (
 	"varve/group/offsets"
 	"varve/internal/testserver"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Offsets survive the coordinator in a real etcd.
@@ -40,7 +41,7 @@ func TestRealEtcd(t *testing.T) {
 			break
 		}
 		for n := range int64(10) {
-			p := offsets.CommitPartition{OffsetCommit: metadata.OffsetCommit{Offset: 10*round + n, LeaderEpoch: -1}}
+			p := offsets.CommitPartition{OffsetCommit: schema.OffsetCommit{Offset: 10*round + n, LeaderEpoch: -1}}
 			r := c.Commit(t.Context(), "g/ü", group.Commit{Generation: -1,
 				Topics: []offsets.CommitTopic{{Topic: "t", Partitions: []offsets.CommitPartition{p}}}})
 			if r.Err != nil {

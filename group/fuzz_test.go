@@ -13,7 +13,7 @@ import (
 	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // world drives a group with arbitrary events and checks its laws after each.
@@ -225,7 +225,7 @@ func (w *world) again() {
 				delete(kept, at)
 				continue
 			}
-			kept[all][at.N*metadata.OffsetsShard+9] = metadata.OffsetCommit{Offset: 1} // it was deleted since
+			kept[all][at.N*schema.OffsetsShard+9] = schema.OffsetCommit{Offset: 1} // it was deleted since
 		}
 	}
 	w.write, w.generation = nil, 0

@@ -7,7 +7,7 @@ import (
 	"varve/coordinator"
 	"varve/group/classic"
 	"varve/group/offsets"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Group is one group: a coordinator.Machine of its membership and its offsets. It does no I/O
@@ -42,7 +42,7 @@ func (g *Group) forget() {
 
 // Load makes a group of what the store holds; rec is nil if there is no record.
 // Its first event must be Loaded.
-func Load(id string, cfg *Config, rec *metadata.Group, stored map[offsets.Shard]metadata.Offsets) *Group {
+func Load(id string, cfg *Config, rec *schema.Group, stored map[offsets.Shard]schema.Offsets) *Group {
 	g := New(id, cfg)
 	if rec == nil && len(stored) == 0 {
 		return g

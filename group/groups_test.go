@@ -17,6 +17,7 @@ import (
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // driver is a coordinator over a memory store, in a bubble of fake time.
@@ -102,7 +103,7 @@ func (d *driver) stable(group string) string {
 
 func commitOf(member string, generation int32, topic string, offset int64) Commit {
 	return Commit{MemberID: member, Generation: generation,
-		Topics: []offsets.CommitTopic{{Topic: topic, Partitions: []offsets.CommitPartition{{Partition: 0, OffsetCommit: metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1}}}}}}
+		Topics: []offsets.CommitTopic{{Topic: topic, Partitions: []offsets.CommitPartition{{Partition: 0, OffsetCommit: schema.OffsetCommit{Offset: offset, LeaderEpoch: -1}}}}}}
 }
 
 func (d *driver) offset(group, topic string) int64 {
@@ -204,8 +205,8 @@ func TestConflict(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		id := d.stable("g")
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 1)).Err, nil)
-		key := metadata.OffsetsKey("g", "t")
-		other := metadata.Offsets{0: {Offset: 99, LeaderEpoch: -1, Committed: time.Now()}}
+		key := schema.OffsetsKey("g", "t")
+		other := schema.Offsets{0: {Offset: 99, LeaderEpoch: -1, Committed: time.Now()}}
 		_, err := d.store.Txn(t.Context(), nil, metadata.Put(key, other.Encode()))
 		want(t, "foreign write", err, nil)
 		want(t, "commit", d.Commit(t.Context(), "g", commitOf(id, 1, "t", 2)).Err, coordinator.ErrNotCoordinator)
@@ -339,10 +340,10 @@ func TestTopicsDeleted(t *testing.T) {
 		want(t, "topic deleted", d.TopicsDeleted(t.Context(), map[id.Topic]string{{1}: "t"}), nil)
 		synctest.Wait()
 		for _, g := range []string{"a", "b", "c"} {
-			kv, err := d.store.Get(t.Context(), metadata.OffsetsKey(g, "t"))
+			kv, err := d.store.Get(t.Context(), schema.OffsetsKey(g, "t"))
 			if g != "b" {
 				want(t, "offsets of the deleted topic", err, metadata.ErrNotFound)
-			} else if o, _ := metadata.DecodeOffsets(kv.Value); len(o) != 1 || o[1].Offset != 7 {
+			} else if o, _ := schema.DecodeOffsets(kv.Value); len(o) != 1 || o[1].Offset != 7 {
 				t.Fatalf("%s: %+v, %v", g, o, err)
 			}
 			if y := d.offset(g, "u"); y != 6 {
@@ -355,7 +356,7 @@ func TestTopicsDeleted(t *testing.T) {
 // commitFor commits for the topic that bears the name now.
 func (d *driver) commitFor(topic string, partition int32, offset int64) Commit {
 	return Commit{Generation: -1, Topics: []offsets.CommitTopic{{Topic: topic, Partitions: []offsets.CommitPartition{{Partition: partition,
-		OffsetCommit: metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Topic: d.topics[topic]}}}}}}
+		OffsetCommit: schema.OffsetCommit{Offset: offset, LeaderEpoch: -1, Topic: d.topics[topic]}}}}}}
 }
 
 // What was committed for a topic is never an offset of another that has its name now,
@@ -429,7 +430,7 @@ func TestManyTopics(t *testing.T) {
 func TestCorruptRecord(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
 		want(t, "commit", d.Commit(t.Context(), "good", commitOf("", -1, "t", 5)).Err, nil)
-		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte{77}))
+		_, err := d.store.Txn(t.Context(), nil, metadata.Put(schema.GroupKey("bad"), []byte{77}))
 		want(t, "write", err, nil)
 		d.restart()
 		want(t, "commit", d.Commit(t.Context(), "bad", commitOf("", -1, "t", 5)).Err, coordinator.ErrLoading)

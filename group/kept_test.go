@@ -9,22 +9,23 @@ import (
 
 	"varve/group/offsets"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // kept is what a store holds of the group "g".
 type kept struct {
 	t       testing.TB
-	record  *metadata.Group
-	offsets map[offsets.Shard]metadata.Offsets
+	record  *schema.Group
+	offsets map[offsets.Shard]schema.Offsets
 }
 
-func newKept(t testing.TB) *kept { return &kept{t: t, offsets: map[offsets.Shard]metadata.Offsets{}} }
+func newKept(t testing.TB) *kept { return &kept{t: t, offsets: map[offsets.Shard]schema.Offsets{}} }
 
 // apply does what a Store asks for.
 func (k *kept) apply(ops []metadata.Op) {
 	for _, op := range ops {
 		switch {
-		case op.Key == metadata.GroupKey("g"):
+		case op.Key == schema.GroupKey("g"):
 			k.record = k.decode(op)
 		case op.Delete:
 			at, _ := k.value(op)
@@ -37,11 +38,11 @@ func (k *kept) apply(ops []metadata.Op) {
 }
 
 // decode reads the record that an operation stores; nil if it deletes it.
-func (k *kept) decode(op metadata.Op) *metadata.Group {
+func (k *kept) decode(op metadata.Op) *schema.Group {
 	if op.Delete {
 		return nil
 	}
-	rec, err := metadata.DecodeGroup(op.Value)
+	rec, err := schema.DecodeGroup(op.Value)
 	if err != nil {
 		k.t.Fatalf("what is stored can't be read: %v", err)
 	}
@@ -49,9 +50,9 @@ func (k *kept) decode(op metadata.Op) *metadata.Group {
 }
 
 // value reads the offsets that an operation stores; none if it deletes them.
-func (k *kept) value(op metadata.Op) (offsets.Shard, metadata.Offsets) {
+func (k *kept) value(op metadata.Op) (offsets.Shard, schema.Offsets) {
 	if op.Delete {
-		op.Value = metadata.Offsets{}.Encode()
+		op.Value = schema.Offsets{}.Encode()
 	}
 	at, value, err := offsets.Decode(metadata.KV{Key: op.Key, Value: op.Value})
 	if err != nil {
@@ -63,8 +64,8 @@ func (k *kept) value(op metadata.Op) (offsets.Shard, metadata.Offsets) {
 // load makes a group of it.
 func (k *kept) load(cfg *Config) *Group { return Load("g", cfg, k.record, k.copy()) }
 
-func (k *kept) copy() map[offsets.Shard]metadata.Offsets {
-	all := map[offsets.Shard]metadata.Offsets{}
+func (k *kept) copy() map[offsets.Shard]schema.Offsets {
+	all := map[offsets.Shard]schema.Offsets{}
 	for at, o := range k.offsets {
 		all[at] = maps.Clone(o)
 	}
@@ -76,7 +77,7 @@ func (k *kept) age(all offsets.Shard) {
 	for at, o := range k.offsets {
 		if at.Topic == all.Topic && at != all {
 			if k.offsets[all] == nil {
-				k.offsets[all] = metadata.Offsets{}
+				k.offsets[all] = schema.Offsets{}
 			}
 			maps.Copy(k.offsets[all], o)
 			delete(k.offsets, at)
@@ -88,7 +89,7 @@ func (k *kept) age(all offsets.Shard) {
 func (k *kept) show(ops []metadata.Op) string {
 	var b strings.Builder
 	for _, op := range ops {
-		if op.Key == metadata.GroupKey("g") {
+		if op.Key == schema.GroupKey("g") {
 			b.WriteString(showRecord(k.decode(op)))
 			continue
 		}
@@ -106,7 +107,7 @@ func (k *kept) show(ops []metadata.Op) string {
 	return b.String()
 }
 
-func showRecord(r *metadata.Group) string {
+func showRecord(r *schema.Group) string {
 	if r == nil {
 		return " drop record"
 	}

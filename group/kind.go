@@ -7,6 +7,7 @@ import (
 	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // kind is what the coordinator has to know of groups.
@@ -22,8 +23,8 @@ func kind(cfg *Config, m *metrics) coordinator.Kind {
 			return g, g.stays(), nil
 		},
 		Values: []coordinator.Values{
-			{Prefix: metadata.PrefixGroups, Of: metadata.ParseGroupKey, At: metadata.GroupKey},
-			{Prefix: metadata.PrefixOffsets, Of: groupOfOffsets, At: metadata.GroupOffsets, Many: true},
+			{Prefix: schema.PrefixGroups, Of: schema.ParseGroupKey, At: schema.GroupKey},
+			{Prefix: schema.PrefixOffsets, Of: groupOfOffsets, At: schema.GroupOffsets, Many: true},
 		},
 		Unreadable: func(name string) any { return summary{listing: Listing{Group: name, State: classic.Dead}} },
 		Unread:     classic.Dead.String(),
@@ -34,17 +35,17 @@ func kind(cfg *Config, m *metrics) coordinator.Kind {
 }
 
 func groupOfOffsets(key string) (string, error) {
-	group, _, _, err := metadata.ParseOffsetsKey(key)
+	group, _, _, err := schema.ParseOffsetsKey(key)
 	return group, err
 }
 
 // decode makes a group of all values that are stored of it.
 func decode(name string, cfg *Config, stored []metadata.KV) (*Group, error) {
-	var record *metadata.Group
-	shards := map[offsets.Shard]metadata.Offsets{}
+	var record *schema.Group
+	shards := map[offsets.Shard]schema.Offsets{}
 	for _, kv := range stored {
-		if kv.Key == metadata.GroupKey(name) {
-			rec, err := metadata.DecodeGroup(kv.Value)
+		if kv.Key == schema.GroupKey(name) {
+			rec, err := schema.DecodeGroup(kv.Value)
 			if err != nil {
 				return nil, fmt.Errorf("read %s: %w", kv.Key, err)
 			}

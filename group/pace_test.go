@@ -6,6 +6,7 @@ import (
 
 	"varve/group/offsets"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // A consumer that commits without pause, in a topic of many partitions, fills no etcd:
@@ -17,15 +18,15 @@ func TestCommitsKeepPace(t *testing.T) {
 		d.restart()
 		var parts []offsets.CommitPartition
 		for p := range int32(partitions) {
-			parts = append(parts, offsets.CommitPartition{Partition: p, OffsetCommit: metadata.OffsetCommit{Offset: 1 << 40, LeaderEpoch: -1}})
+			parts = append(parts, offsets.CommitPartition{Partition: p, OffsetCommit: schema.OffsetCommit{Offset: 1 << 40, LeaderEpoch: -1}})
 		}
 		commit := func(parts []offsets.CommitPartition) {
 			e := Commit{Generation: -1, Topics: []offsets.CommitTopic{{Topic: "t", Partitions: parts}}}
 			want(t, "commit", d.Commit(t.Context(), "g", e).Err, nil)
 		}
 		commit(parts)
-		kvs, _, err := d.store.List(t.Context(), metadata.PrefixOffsets)
-		if err != nil || len(kvs) != 1+(partitions-1)/metadata.OffsetsShard {
+		kvs, _, err := d.store.List(t.Context(), schema.PrefixOffsets)
+		if err != nil || len(kvs) != 1+(partitions-1)/schema.OffsetsShard {
 			t.Fatalf("%d keys, %v", len(kvs), err)
 		}
 		size := len(kvs[0].Value)

@@ -7,6 +7,7 @@ import (
 	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // record is what of a group's record is stored and is to be stored, and the requests that wait for it and
@@ -16,7 +17,7 @@ type record struct {
 	out  *coordinator.Effects // of the present step
 	kept bool                 // there is, or will be, a record
 	next struct {
-		value *metadata.Group
+		value *schema.Group
 		drop  bool
 		waits []offsets.Waiter
 	}
@@ -34,14 +35,14 @@ type flight struct {
 func (r *record) busy() bool { return r.flight != nil || r.next.value != nil || r.next.drop }
 
 // put has a value stored, for a waiting request.
-func (r *record) put(value *metadata.Group, waits ...offsets.Waiter) {
+func (r *record) put(value *schema.Group, waits ...offsets.Waiter) {
 	r.kept = true
 	r.next.value = value
 	r.next.waits = append(r.next.waits, waits...)
 }
 
 // Keep is classic.Store.
-func (r *record) Keep(value *metadata.Group, patient bool, done func(error)) {
+func (r *record) Keep(value *schema.Group, patient bool, done func(error)) {
 	switch {
 	case done == nil:
 		r.put(value)
@@ -65,7 +66,7 @@ func (g *Group) flush() {
 		return
 	}
 	f := &flight{}
-	key, size := metadata.GroupKey(g.id), 0
+	key, size := schema.GroupKey(g.id), 0
 	var ops []metadata.Op
 	put := r.next.value != nil && !r.next.drop
 	if put {

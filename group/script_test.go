@@ -14,7 +14,7 @@ import (
 	"varve/group/classic"
 	"varve/group/offsets"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the scenarios' outputs anew")
@@ -209,7 +209,7 @@ func (s *script) event(verb string, a args) coordinator.Event {
 		_, newer := a["new"]
 		return Commit{Ticket: t, MemberID: a["member"], InstanceID: a.opt("instance"), Generation: a.num("gen", -1),
 			Retention: a.dur("retention", 0), NewErrors: newer, Topics: []offsets.CommitTopic{{Topic: a["topic"], Partitions: []offsets.CommitPartition{
-				{Partition: a.num("p", 0), OffsetCommit: metadata.OffsetCommit{Offset: int64(a.num("offset", 0)), LeaderEpoch: id.Epoch(a.num("epoch", -1)), Metadata: a["meta"]}}}}}}
+				{Partition: a.num("p", 0), OffsetCommit: schema.OffsetCommit{Offset: int64(a.num("offset", 0)), LeaderEpoch: id.Epoch(a.num("epoch", -1)), Metadata: a["meta"]}}}}}}
 	case "delete-offsets":
 		return DeleteOffsets{t, []offsets.TopicPartitions{{Topic: a["topic"], Partitions: []int32{a.num("p", 0)}}}}
 	case "delete":

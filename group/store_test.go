@@ -12,6 +12,7 @@ import (
 	"varve/group/offsets"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // What a group may commit fits into transactions, however large its offsets, and however
@@ -26,7 +27,7 @@ func TestLargeCommitsFitTransactions(t *testing.T) {
 		for from := 0; from < partitions; from += 5_000 {
 			c := offsets.CommitTopic{Topic: "t"}
 			for p := from; p < min(partitions, from+5_000); p++ {
-				c.Partitions = append(c.Partitions, offsets.CommitPartition{Partition: int32(p), OffsetCommit: metadata.OffsetCommit{Offset: math.MaxInt64, LeaderEpoch: math.MaxInt32, Topic: id.Topic{1}}})
+				c.Partitions = append(c.Partitions, offsets.CommitPartition{Partition: int32(p), OffsetCommit: schema.OffsetCommit{Offset: math.MaxInt64, LeaderEpoch: math.MaxInt32, Topic: id.Topic{1}}})
 			}
 			r := d.Commit(t.Context(), "large", Commit{Generation: -1, Retention: time.Hour, Topics: []offsets.CommitTopic{c}})
 			want(t, "commit", r.Err, nil)
@@ -54,7 +55,7 @@ func TestLargeCommitsFitTransactions(t *testing.T) {
 // A group that can't be decoded isn't read all the time.
 func TestUndecodableGroupIsReadRarely(t *testing.T) {
 	inBubble(t, func(t *testing.T, d *driver) {
-		_, err := d.store.Txn(t.Context(), nil, metadata.Put(metadata.GroupKey("bad"), []byte("what is this?")))
+		_, err := d.store.Txn(t.Context(), nil, metadata.Put(schema.GroupKey("bad"), []byte("what is this?")))
 		want(t, "put", err, nil)
 		d.stop()
 		r := counted(d.store)

@@ -132,13 +132,16 @@ func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
 	return client, mapError(ctx, err) // with a password it asks for a token at once
 }
 
+// greeting is a key that no one writes. Reading it shows whether etcd answers, and its revision.
+const greeting = "greeting"
+
 // greet asks etcd something that needs a leader and our credentials.
 func (s *etcdStore) greet(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, s.cfg.DialTimeout, ErrUnavailable)
 	defer cancel()
 	wait := backoff.Retry{Policy: retries}
 	for {
-		_, err := s.get(ctx, "greeting")
+		_, err := s.get(ctx, greeting)
 		switch {
 		case err == nil, errors.Is(err, ErrNotFound):
 			return nil
@@ -156,6 +159,9 @@ func (s *etcdStore) greet(ctx context.Context) error {
 func (s *etcdStore) call(ctx context.Context, op string, do func(context.Context) error) error {
 	if s.ctx.Err() != nil {
 		return ErrClosed
+	}
+	if err := ctx.Err(); err != nil {
+		return err // an etcd in this process might do it all the same
 	}
 	rctx, cancel := context.WithTimeout(ctx, s.cfg.RequestTimeout)
 	defer cancel()

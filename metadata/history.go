@@ -51,7 +51,7 @@ func KeepHistory(ctx context.Context, store Store, age time.Duration, mine func(
 		} else if full {
 			log.Warn("etcd was full: its history was dropped and its database defragmented; it takes writes again")
 		}
-		_, rev, err := store.List(ctx, KeyController)
+		_, rev, err := store.List(ctx, greeting)
 		if err != nil {
 			continue // an outage has its own log line
 		}
@@ -106,7 +106,7 @@ func (s *etcdStore) Reclaim(ctx context.Context) (bool, error) {
 		return false, nil // what can't be asked is shown by other requests
 	}
 	s.log.Warn("etcd has reached its quota and takes no writes; dropping its history")
-	_, rev, err := s.List(ctx, KeyController)
+	_, rev, err := s.List(ctx, greeting)
 	if err != nil {
 		return true, err
 	}

@@ -1,9 +1,10 @@
-// Package metadata is the seam to etcd: a small transactional store, every key
-// and value that Varve keeps in it, and a memory twin that passes the same suite.
+// Package metadata is the seam to etcd: a small transactional store, a writer that packs
+// many writes into few transactions, and a memory twin that passes the same suite.
 //
 // It promises etcd's guarantees (linearizable reads and guarded transactions,
 // watches that miss nothing) and hides etcd's client, which is imported nowhere
-// else. It never interprets what the cluster does with the values.
+// else. It knows nothing of the keys and values that are
+// kept there (metadata/schema).
 package metadata
 
 import (

@@ -3,7 +3,7 @@ package owner
 import (
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/wal/replica"
 )
@@ -12,7 +12,7 @@ import (
 // served.
 type candidate struct {
 	topic *cluster.Topic
-	head  *metadata.Head
+	head  *schema.Head
 	p     *partition.Partition
 	tails []tail                  // that may hold a part of it, in order
 	waits int                     // how many of them are not read yet

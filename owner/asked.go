@@ -8,6 +8,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -76,7 +77,7 @@ func (m *Mover) heir(b id.Broker) (cluster.Live, bool) {
 // controller sees that the partition is where it was to go.
 func (m *Mover) moved(ctx context.Context, at id.Partition, wish cluster.Move) {
 	m.deps.Go(func() {
-		key := metadata.MoveKey(at)
+		key := schema.MoveKey(at)
 		_, err := m.deps.Heads.Write(ctx, []metadata.Guard{{Key: key, Mod: wish.Mod}}, metadata.Delete(key))
 		if err != nil && ctx.Err() == nil && !errors.Is(err, metadata.ErrConflict) {
 			m.deps.Log.Debug("finished move not removed yet", "partition", at, "err", err)

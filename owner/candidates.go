@@ -8,6 +8,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -41,8 +42,8 @@ func (o *Owner) candidates(ctx context.Context, fresh []fresh, known map[id.Jour
 // isTiered reports whether the tier has all of a partition whose topic was deleted before
 // this agent began: no journal is left that its chain names. There is nothing to open
 // it for.
-func isTiered(head *metadata.Head, writers map[id.Incarnation]bool) bool {
-	return !slices.ContainsFunc(head.Chain, func(l metadata.Link) bool { return writers[l.Writer] })
+func isTiered(head *schema.Head, writers map[id.Incarnation]bool) bool {
+	return !slices.ContainsFunc(head.Chain, func(l schema.Link) bool { return writers[l.Writer] })
 }
 
 // listFrom is how many of a topic's heads are read one by one.
@@ -50,13 +51,13 @@ const listFrom = 4
 
 // headsOf reads some of a topic's heads. why has, by index, what kept it from reading others;
 // one that isn't there has no reason.
-func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads map[id.Partition]metadata.StoredHead, why map[int32]error) {
+func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads map[id.Partition]schema.StoredHead, why map[int32]error) {
 	why = map[int32]error{}
 	if len(indexes) < listFrom {
-		heads = map[id.Partition]metadata.StoredHead{}
+		heads = map[id.Partition]schema.StoredHead{}
 		for _, i := range indexes {
 			at := id.Partition{Topic: t, Index: i}
-			stored, err := metadata.GetHead(ctx, o.deps.Meta, at)
+			stored, err := schema.GetHead(ctx, o.deps.Meta, at)
 			if err == nil {
 				heads[at] = stored
 			} else if !errors.Is(err, metadata.ErrNotFound) {
@@ -65,8 +66,8 @@ func (o *Owner) headsOf(ctx context.Context, t id.Topic, indexes []int32) (heads
 		}
 		return heads, why
 	}
-	heads, err := metadata.ListHeads(ctx, o.deps.Meta, &t, func(key string, err error) {
-		for _, parse := range []func(string) (id.Partition, error){metadata.ParseOwnerKey, metadata.ParseHeadKey} {
+	heads, err := schema.ListHeads(ctx, o.deps.Meta, &t, func(key string, err error) {
+		for _, parse := range []func(string) (id.Partition, error){schema.ParseOwnerKey, schema.ParseHeadKey} {
 			if p, bad := parse(key); bad == nil {
 				why[p.Index] = err
 			}

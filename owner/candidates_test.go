@@ -5,6 +5,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestViewThatLags: a view that still shows this agent as the owner of a partition that it has
@@ -14,12 +15,12 @@ func TestViewThatLags(t *testing.T) {
 	for name, partitions := range map[string]int32{"one": 1, "so many that they are listed": listFrom} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			topic := metadata.Topic{ID: id.Topic{7}, Partitions: partitions}
-			w.put(metadata.Put(metadata.TopicKey("t"), topic.Encode()))
-			heads := make([]metadata.Head, partitions)
+			topic := schema.Topic{ID: id.Topic{7}, Partitions: partitions}
+			w.put(metadata.Put(schema.TopicKey("t"), topic.Encode()))
+			heads := make([]schema.Head, partitions)
 			for i := range heads {
 				heads[i].Give(me, 1)
-				w.put(metadata.StoredHead{Partition: id.Partition{Topic: topic.ID, Index: int32(i)}}.Ops(&heads[i])...)
+				w.put(schema.StoredHead{Partition: id.Partition{Topic: topic.ID, Index: int32(i)}}.Ops(&heads[i])...)
 			}
 			w.pass(t.Context())
 			w.etcd.SetConnected(false) // the view stands still

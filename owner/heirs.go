@@ -8,7 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -22,7 +22,7 @@ func (m *Mover) Heirs() []cluster.Live {
 func heirs(self id.Incarnation, agents []cluster.Live, journals map[id.Journal]cluster.Journal, drained map[id.Broker]bool) []cluster.Live {
 	open := map[id.Incarnation]bool{}
 	for j, rec := range journals {
-		if rec.State == metadata.JournalOpen {
+		if rec.State == schema.JournalOpen {
 			open[j.Writer] = true
 		}
 	}

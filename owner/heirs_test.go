@@ -6,7 +6,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -14,11 +14,11 @@ import (
 // heir only if no other is there.
 func TestHeirs(t *testing.T) {
 	agent := func(b id.Broker, leaving bool) cluster.Live {
-		return cluster.Live{Broker: b, Agent: metadata.Agent{Incarnation: id.Incarnation(b), Leaving: leaving}}
+		return cluster.Live{Broker: b, Agent: schema.Agent{Incarnation: id.Incarnation(b), Leaving: leaving}}
 	}
 	journals := map[id.Journal]cluster.Journal{}
-	for i, state := range map[id.Incarnation]metadata.JournalState{1: metadata.JournalOpen, 2: metadata.JournalOpen, 3: metadata.JournalOpen, 4: metadata.JournalSealed, 5: metadata.JournalOpen} {
-		journals[id.Journal{Writer: i, Seq: 1}] = cluster.Journal{Journal: metadata.Journal{State: state}}
+	for i, state := range map[id.Incarnation]schema.JournalState{1: schema.JournalOpen, 2: schema.JournalOpen, 3: schema.JournalOpen, 4: schema.JournalSealed, 5: schema.JournalOpen} {
+		journals[id.Journal{Writer: i, Seq: 1}] = cluster.Journal{Journal: schema.Journal{State: state}}
 	}
 	all := []cluster.Live{agent(1, false), agent(2, false), agent(3, false), agent(4, false), agent(5, true), agent(6, false)}
 	for name, x := range map[string]struct {
@@ -44,7 +44,7 @@ func TestSpread(t *testing.T) {
 	var all []*partition.Partition
 	owners := map[id.Partition]cluster.Owner{}
 	for i := range int32(6) {
-		p := partition.New(&partition.Deps{}, metadata.StoredHead{Partition: id.Partition{Index: i}, Head: &metadata.Head{}}, new(partition.Settings))
+		p := partition.New(&partition.Deps{}, schema.StoredHead{Partition: id.Partition{Index: i}, Head: &schema.Head{}}, new(partition.Settings))
 		all = append(all, p)
 		owners[p.ID()] = cluster.Owner{Broker: 1}
 	}

@@ -6,7 +6,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/ownjournal"
 	"varve/wal"
 )
@@ -44,7 +44,7 @@ func (o *Owner) passOver(c *candidate, lost map[id.Incarnation]bool, to next) bo
 func (o *Owner) passEnd(c *candidate, lost map[id.Incarnation]bool) {
 	to := next{base: c.p.State().End}
 	for _, l := range c.head.Chain {
-		if l.Start != metadata.StartUnknown && l.Start > to.base {
+		if l.Start != schema.StartUnknown && l.Start > to.base {
 			to = next{l.Start, l.Epoch}
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"varve/cluster"
 	"varve/internal/backoff"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -130,7 +130,7 @@ func (m *Mover) still(ctx context.Context, some []*partition.Partition) bool {
 // stands still for good: this agent is stopping.
 func (m *Mover) takeBack(ctx context.Context, p *partition.Partition) {
 	for ctx.Err() == nil {
-		err := p.UpdateHead(ctx, func(*metadata.Head) error { return nil })
+		err := p.UpdateHead(ctx, func(*schema.Head) error { return nil })
 		if err == nil {
 			p.Resume()
 			return

@@ -12,7 +12,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -55,7 +55,7 @@ func (o *Owner) serveAll(ctx context.Context, ready []*candidate) {
 		c.p.Serve()
 		o.deps.Set.Put(c.p)
 		o.deps.Unserved.forget(c.p.ID())
-		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == metadata.StartUnknown {
+		if len(c.head.Chain) > 1 || c.head.Chain[0].Start == schema.StartUnknown {
 			unsettled = append(unsettled, c.p)
 		}
 	}
@@ -92,7 +92,7 @@ func (o *Owner) settle(ctx context.Context, all []*partition.Partition) {
 	o.deps.Go(func() {
 		for _, p := range all {
 			for ctx.Err() == nil {
-				err := p.UpdateHead(ctx, func(*metadata.Head) error { return nil })
+				err := p.UpdateHead(ctx, func(*schema.Head) error { return nil })
 				if err == nil || errors.Is(err, partition.ErrNotOwner) {
 					break
 				}

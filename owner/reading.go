@@ -12,7 +12,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/internal/notify"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 	"varve/wal/replica"
 )
@@ -214,7 +214,7 @@ func (o *Owner) reachTails(all []*candidate) {
 // cutSince reports whether a loss was accepted in a journal after it was read.
 func cutSince(tails []tail, known map[id.Journal]cluster.Journal) error {
 	for _, t := range tails {
-		if rec, ok := known[t.Journal]; ok && rec.State == metadata.JournalSealed && rec.End < t.rec.End {
+		if rec, ok := known[t.Journal]; ok && rec.State == schema.JournalSealed && rec.End < t.rec.End {
 			return fmt.Errorf("a loss was accepted in journal %v while it was read", t.Journal)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -85,7 +85,7 @@ func (o *Owner) lookAtOwn(s *snapshot) {
 }
 
 // topic returns a topic, also a deleted one that can still be brought back; nil if there is none.
-func (o *Owner) topic(t id.Topic, deleted map[id.Topic]metadata.DeletedTopic) *topic {
+func (o *Owner) topic(t id.Topic, deleted map[id.Topic]schema.DeletedTopic) *topic {
 	of, exists := o.deps.View.TopicByID(t)
 	if !exists {
 		d, known := deleted[t]

@@ -9,7 +9,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -24,7 +24,7 @@ type scene struct {
 
 func newScene() *scene {
 	s := &scene{snapshot: snapshot{self: me, journals: map[id.Journal]cluster.Journal{}, live: []id.Incarnation{me, other}}, memory: memory{map[id.Partition]*try{}}}
-	t := &topic{Topic: &cluster.Topic{Name: "t", Topic: metadata.Topic{ID: id.Topic{7}, Partitions: 2}}, settings: &partition.Settings{RetentionMs: 1}}
+	t := &topic{Topic: &cluster.Topic{Name: "t", Topic: schema.Topic{ID: id.Topic{7}, Partitions: 2}}, settings: &partition.Settings{RetentionMs: 1}}
 	s.rows = []row{{at: at(0), topic: t, owner: cluster.Owner{Incarnation: me, Broker: 1, Epoch: 5}}}
 	return s
 }
@@ -40,10 +40,10 @@ func (s *scene) serves(epoch id.Epoch) {
 // tries makes the first partition one whose tail, journal 9-1, is read for its owner of an
 // epoch; err is how that ended, at start.
 func (s *scene) tries(epoch id.Epoch, err error) {
-	rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalSealed, End: 5}, Mod: 10}
+	rec := cluster.Journal{Journal: schema.Journal{State: schema.JournalSealed, End: 5}, Mod: 10}
 	j := id.Journal{Writer: 9, Seq: 1}
 	s.journals[j] = rec
-	t := &try{c: &candidate{head: &metadata.Head{Ownership: metadata.Ownership{Epoch: epoch}}, tails: []tail{{j, rec}}}, live: slices.Clone(s.live)}
+	t := &try{c: &candidate{head: &schema.Head{Ownership: schema.Ownership{Epoch: epoch}}, tails: []tail{{j, rec}}}, live: slices.Clone(s.live)}
 	if err != nil {
 		t.failed(start)
 	}
@@ -115,7 +115,7 @@ func TestReconcile(t *testing.T) {
 
 // TestPauses: a partition whose tail can't be read is tried again less and less often.
 func TestPauses(t *testing.T) {
-	tr, now := &try{c: &candidate{head: &metadata.Head{Ownership: metadata.Ownership{Epoch: 5}}}}, start
+	tr, now := &try{c: &candidate{head: &schema.Head{Ownership: schema.Ownership{Epoch: 5}}}}, start
 	for _, want := range []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, adoptPauseMax, adoptPauseMax} {
 		tr.failed(now)
 		if !tr.waits(5, now.Add(want-1), nil, nil) || tr.waits(5, now.Add(want), nil, nil) {
@@ -128,24 +128,24 @@ func TestPauses(t *testing.T) {
 // TestFindTails: the tails of a partition are the sealed journals of all owners before this
 // one, in order, each once; a journal that isn't sealed makes it wait.
 func TestFindTails(t *testing.T) {
-	rec := func(s metadata.JournalState, end uint64) cluster.Journal {
-		return cluster.Journal{Journal: metadata.Journal{State: s, End: end}}
+	rec := func(s schema.JournalState, end uint64) cluster.Journal {
+		return cluster.Journal{Journal: schema.Journal{State: s, End: end}}
 	}
 	journal := func(writer id.Incarnation, seq uint32) id.Journal { return id.Journal{Writer: writer, Seq: seq} }
 	mine := journal(me, 1)
 	journals := map[id.Journal]cluster.Journal{
-		mine: rec(metadata.JournalOpen, 0), journal(9, 2): rec(metadata.JournalSealed, 4), journal(9, 1): rec(metadata.JournalSealed, 3), journal(8, 1): rec(metadata.JournalSealed, 2),
-		journal(7, 1): rec(metadata.JournalSealed, 0), journal(6, 1): rec(metadata.JournalRecovering, 0), journal(5, 1): rec(metadata.JournalOpen, 0),
+		mine: rec(schema.JournalOpen, 0), journal(9, 2): rec(schema.JournalSealed, 4), journal(9, 1): rec(schema.JournalSealed, 3), journal(8, 1): rec(schema.JournalSealed, 2),
+		journal(7, 1): rec(schema.JournalSealed, 0), journal(6, 1): rec(schema.JournalRecovering, 0), journal(5, 1): rec(schema.JournalOpen, 0),
 	}
-	chain := func(writers ...id.Incarnation) (h *metadata.Head) {
-		h = &metadata.Head{Ownership: metadata.Ownership{Epoch: id.Epoch(len(writers))}}
+	chain := func(writers ...id.Incarnation) (h *schema.Head) {
+		h = &schema.Head{Ownership: schema.Ownership{Epoch: id.Epoch(len(writers))}}
 		for i, w := range writers {
-			h.Chain = append(h.Chain, metadata.Link{Writer: w, Epoch: id.Epoch(i + 1)})
+			h.Chain = append(h.Chain, schema.Link{Writer: w, Epoch: id.Epoch(i + 1)})
 		}
 		return h
 	}
 	for name, x := range map[string]struct {
-		head  *metadata.Head
+		head  *schema.Head
 		want  []id.Journal
 		waits bool
 	}{

@@ -8,7 +8,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -75,7 +75,7 @@ func (o *Owner) purged(ctx context.Context, t id.Topic) bool {
 		return false
 	}
 	before := o.deps.Seen.Newest()
-	owners, rev, err := o.deps.Meta.List(ctx, metadata.TopicOwners(t))
+	owners, rev, err := o.deps.Meta.List(ctx, schema.TopicOwners(t))
 	if err != nil || len(owners) > 0 {
 		return false
 	}

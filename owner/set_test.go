@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -18,7 +18,7 @@ func TestSetAwaits(t *testing.T) {
 		s, none := NewSet(), make(chan struct{})
 		at := func(i int32) id.Partition { return id.Partition{Index: i} }
 		put := func(i int32) {
-			s.Put(partition.New(&partition.Deps{}, metadata.StoredHead{Partition: at(i), Head: new(metadata.Head)}, new(partition.Settings)))
+			s.Put(partition.New(&partition.Deps{}, schema.StoredHead{Partition: at(i), Head: new(schema.Head)}, new(partition.Settings)))
 		}
 		began := time.Now()
 		time.AfterFunc(time.Hour, func() { put(1) })

@@ -8,24 +8,24 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/internal/mutate"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // journalsNow reads the journals' records after the heads were read. The view follows
 // each kind of key by itself, so that it may not show yet a journal that a head needs:
 // its records would be left out.
 func (o *Owner) journalsNow(ctx context.Context) (map[id.Journal]cluster.Journal, error) {
-	kvs, _, err := o.deps.Meta.List(ctx, metadata.PrefixJournals)
+	kvs, _, err := o.deps.Meta.List(ctx, schema.PrefixJournals)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[id.Journal]cluster.Journal, len(kvs))
 	for _, kv := range kvs {
-		j, err := metadata.ParseJournalKey(kv.Key)
+		j, err := schema.ParseJournalKey(kv.Key)
 		if err != nil {
 			return nil, err
 		}
-		rec, err := metadata.DecodeJournal(kv.Value)
+		rec, err := schema.DecodeJournal(kv.Value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", kv.Key, err)
 		}
@@ -54,7 +54,7 @@ func findTails(all []*candidate, journals map[id.Journal]cluster.Journal, mine i
 			for _, t := range by[l.Writer] {
 				switch {
 				case t.Journal == mine:
-				case t.rec.State != metadata.JournalSealed && !mutate.On(mutate.TrustLease):
+				case t.rec.State != schema.JournalSealed && !mutate.On(mutate.TrustLease):
 					c.why = fmt.Errorf("journal %v holds its newest records, and is %v", t.Journal, t.rec.State)
 				case t.rec.End > 0:
 					c.tails = append(c.tails, t)

@@ -12,6 +12,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 	"varve/wal"
 	"varve/wal/replica"
@@ -99,7 +100,7 @@ func (w *world) put(ops ...metadata.Op) {
 		w.t.Fatal(err)
 	}
 	for _, op := range ops {
-		for _, prefix := range []string{metadata.PrefixTopics, metadata.PrefixOwners, metadata.PrefixAgents, metadata.PrefixJournals} {
+		for _, prefix := range []string{schema.PrefixTopics, schema.PrefixOwners, schema.PrefixAgents, schema.PrefixJournals} {
 			if !strings.HasPrefix(op.Key, prefix) {
 				continue
 			}

@@ -10,6 +10,7 @@ import (
 	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // ChangeMembers seals the journal old, whose record is rec, where it is committed and opens
@@ -40,7 +41,7 @@ func (j *Journal) ChangeMembers(ctx context.Context, old id.Journal, rec cluster
 func (j *Journal) stillOpen(ctx context.Context, old id.Journal, rec cluster.Journal) error {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	kv, err := j.deps.Meta.Get(ctx, metadata.JournalKey(old))
+	kv, err := j.deps.Meta.Get(ctx, schema.JournalKey(old))
 	if err == nil && kv.Mod != rec.Mod {
 		err = fmt.Errorf("its record has changed: %w", metadata.ErrConflict)
 	}
@@ -52,9 +53,9 @@ func (j *Journal) stillOpen(ctx context.Context, old id.Journal, rec cluster.Jou
 // writer ends with it.
 func (j *Journal) sealAndOpen(ctx context.Context, old id.Journal, rec cluster.Journal, end uint64, next id.Journal, members []id.Store) error {
 	sealed, opened := rec.Journal, rec.Journal
-	sealed.State, sealed.End = metadata.JournalSealed, end
+	sealed.State, sealed.End = schema.JournalSealed, end
 	opened.Ensemble, opened.Quorum = members, uint8(j.cfg.Quorum)
-	oldKey, newKey := metadata.JournalKey(old), metadata.JournalKey(next)
+	oldKey, newKey := schema.JournalKey(old), schema.JournalKey(next)
 	for {
 		_, err := j.deps.Meta.Txn(ctx, []metadata.Guard{{Key: oldKey, Mod: rec.Mod}, {Key: newKey}},
 			metadata.Put(oldKey, sealed.Encode()), metadata.Put(newKey, opened.Encode()))

@@ -8,6 +8,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Disk is the copies of journals that this disk has, for this agent and for others.
@@ -76,7 +77,7 @@ func reconcileDisk(copies []kept, known map[id.Journal]cluster.Journal, mine id.
 		case c.Journal == mine:
 		case !ok:
 			drop = append(drop, c.Journal)
-		case rec.State == metadata.JournalSealed && !c.sealed:
+		case rec.State == schema.JournalSealed && !c.sealed:
 			seal = append(seal, end{c.Journal, rec.End})
 		}
 	}
@@ -108,7 +109,7 @@ func (d *Disk) drop(ctx context.Context, j id.Journal) {
 // is read from etcd anew, later than the journal was joined here.
 func (d *Disk) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 	before := d.deps.Seen.Newest()
-	agents, rev, err := d.deps.Meta.List(ctx, metadata.PrefixAgents)
+	agents, rev, err := d.deps.Meta.List(ctx, schema.PrefixAgents)
 	if err != nil {
 		return false, err
 	}
@@ -119,7 +120,7 @@ func (d *Disk) mayForget(ctx context.Context, j id.Journal) (bool, error) {
 		return false, err
 	}
 	// Last: it may have been opened until what was read before became final.
-	_, err = d.deps.Meta.Get(ctx, metadata.JournalKey(j))
+	_, err = d.deps.Meta.Get(ctx, schema.JournalKey(j))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return true, nil
 	}
@@ -137,19 +138,19 @@ func (d *Disk) cantOpen(ctx context.Context, j id.Journal, agents []metadata.KV)
 	}
 	if as.Prev == 0 { // a first journal: its writer's registration is gone for good
 		for _, kv := range agents {
-			if l, err := metadata.DecodeAgent(kv.Value); err != nil || l.Incarnation == j.Writer {
+			if l, err := schema.DecodeAgent(kv.Value); err != nil || l.Incarnation == j.Writer {
 				return false, err
 			}
 		}
 		return true, nil
 	}
-	kv, err := d.deps.Meta.Get(ctx, metadata.JournalKey(id.Journal{Writer: j.Writer, Seq: as.Prev}))
+	kv, err := d.deps.Meta.Get(ctx, schema.JournalKey(id.Journal{Writer: j.Writer, Seq: as.Prev}))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	rec, err := metadata.DecodeJournal(kv.Value)
-	return err == nil && rec.State != metadata.JournalOpen, err
+	rec, err := schema.DecodeJournal(kv.Value)
+	return err == nil && rec.State != schema.JournalOpen, err
 }

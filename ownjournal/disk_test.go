@@ -12,6 +12,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -64,10 +65,10 @@ func newDisk(t *testing.T, fs vfs.FS, meta metadata.Store) *Disk {
 func TestNothingIsForgottenThatMayBeOpened(t *testing.T) {
 	const writer = 9
 	first, next := id.Journal{Writer: writer, Seq: 1}, id.Journal{Writer: writer, Seq: 2}
-	open := metadata.Journal{State: metadata.JournalOpen, Broker: 3, Quorum: 1, Ensemble: []id.Store{{1}}}
+	open := schema.Journal{State: schema.JournalOpen, Broker: 3, Quorum: 1, Ensemble: []id.Store{{1}}}
 	sealed := open
-	sealed.State = metadata.JournalSealed
-	registration := metadata.Put(metadata.AgentKey(3), metadata.Agent{Incarnation: writer}.Encode())
+	sealed.State = schema.JournalSealed
+	registration := metadata.Put(schema.AgentKey(3), schema.Agent{Incarnation: writer}.Encode())
 	for _, x := range []struct {
 		name   string
 		j      id.Journal
@@ -77,14 +78,14 @@ func TestNothingIsForgottenThatMayBeOpened(t *testing.T) {
 		never  [][]metadata.Op // those that end it without opening it
 	}{
 		{"the writer's first", first, 0, []metadata.Op{registration},
-			[][]metadata.Op{{metadata.Put(metadata.JournalKey(first), open.Encode())}, {metadata.Delete(metadata.AgentKey(3))}},
-			[][]metadata.Op{{metadata.Delete(metadata.AgentKey(3))}}},
-		{"the next one", next, 1, []metadata.Op{registration, metadata.Put(metadata.JournalKey(first), open.Encode())},
-			[][]metadata.Op{{metadata.Put(metadata.JournalKey(first), sealed.Encode()), metadata.Put(metadata.JournalKey(next), open.Encode())}},
-			[][]metadata.Op{{metadata.Put(metadata.JournalKey(first), sealed.Encode())}}},
-		{"the next one, its former forgotten", next, 1, []metadata.Op{registration, metadata.Put(metadata.JournalKey(first), open.Encode())},
-			[][]metadata.Op{{metadata.Put(metadata.JournalKey(first), sealed.Encode()), metadata.Put(metadata.JournalKey(next), open.Encode())}, {metadata.Delete(metadata.JournalKey(first))}},
-			[][]metadata.Op{{metadata.Delete(metadata.JournalKey(first))}}},
+			[][]metadata.Op{{metadata.Put(schema.JournalKey(first), open.Encode())}, {metadata.Delete(schema.AgentKey(3))}},
+			[][]metadata.Op{{metadata.Delete(schema.AgentKey(3))}}},
+		{"the next one", next, 1, []metadata.Op{registration, metadata.Put(schema.JournalKey(first), open.Encode())},
+			[][]metadata.Op{{metadata.Put(schema.JournalKey(first), sealed.Encode()), metadata.Put(schema.JournalKey(next), open.Encode())}},
+			[][]metadata.Op{{metadata.Put(schema.JournalKey(first), sealed.Encode())}}},
+		{"the next one, its former forgotten", next, 1, []metadata.Op{registration, metadata.Put(schema.JournalKey(first), open.Encode())},
+			[][]metadata.Op{{metadata.Put(schema.JournalKey(first), sealed.Encode()), metadata.Put(schema.JournalKey(next), open.Encode())}, {metadata.Delete(schema.JournalKey(first))}},
+			[][]metadata.Op{{metadata.Delete(schema.JournalKey(first))}}},
 	} {
 		ask := func(at int, txns [][]metadata.Op) (may bool, reads int) {
 			meta := metadata.NewMemory()
@@ -157,7 +158,7 @@ func TestLaterAnswerIsCheckedFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	put := func() metadata.Revision {
-		rev, err := m.Store.Txn(t.Context(), nil, metadata.Put(metadata.AgentKey(1), metadata.Agent{Incarnation: 10}.Encode()))
+		rev, err := m.Store.Txn(t.Context(), nil, metadata.Put(schema.AgentKey(1), schema.Agent{Incarnation: 10}.Encode()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,10 +186,10 @@ func TestLaterAnswerIsCheckedFirst(t *testing.T) {
 // looked at; the journal that is written here, and open ones, are left alone.
 func TestReconcileDisk(t *testing.T) {
 	j := func(writer id.Incarnation) id.Journal { return id.Journal{Writer: writer, Seq: 1} }
-	rec := func(s metadata.JournalState, last uint64) cluster.Journal {
-		return cluster.Journal{Journal: metadata.Journal{State: s, End: last}}
+	rec := func(s schema.JournalState, last uint64) cluster.Journal {
+		return cluster.Journal{Journal: schema.Journal{State: s, End: last}}
 	}
-	known := map[id.Journal]cluster.Journal{j(1): rec(metadata.JournalSealed, 9), j(2): rec(metadata.JournalOpen, 0), j(3): rec(metadata.JournalSealed, 5), j(4): rec(metadata.JournalSealed, 7)}
+	known := map[id.Journal]cluster.Journal{j(1): rec(schema.JournalSealed, 9), j(2): rec(schema.JournalOpen, 0), j(3): rec(schema.JournalSealed, 5), j(4): rec(schema.JournalSealed, 7)}
 	copies := []kept{{j(1), false}, {j(2), false}, {j(3), false}, {j(4), true}, {j(5), false}, {j(6), true}}
 	seal, drop := reconcileDisk(copies, known, j(1))
 	if fmt.Sprint(seal) != fmt.Sprint([]end{{j(3), 5}}) || fmt.Sprint(drop) != fmt.Sprint([]id.Journal{j(5), j(6)}) {

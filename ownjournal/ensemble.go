@@ -8,7 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // shuns reports whether an agent's store did not join a journal a moment ago.
@@ -33,7 +33,7 @@ func (s *snapshot) usable(n int, now time.Time) string {
 func (s *snapshot) ensemble(cfg *Config, now time.Time) []id.Store {
 	kept := map[id.Store]int{}
 	for _, rec := range s.journals {
-		if rec.State == metadata.JournalOpen {
+		if rec.State == schema.JournalOpen {
 			for _, store := range rec.Ensemble {
 				kept[store]++
 			}
@@ -72,7 +72,7 @@ const growAfter = time.Second
 // long to wait for these to come back; nil if there are none. A drained member makes
 // room for one that isn't; another drained one would be no better.
 func (s *snapshot) betterEnsemble(cfg *Config, rec *cluster.Journal, now time.Time) (next []id.Store, patience time.Duration) {
-	if rec.State != metadata.JournalOpen {
+	if rec.State != schema.JournalOpen {
 		return nil, 0
 	}
 	behind := map[id.Store]bool{}

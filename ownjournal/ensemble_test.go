@@ -12,6 +12,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // self is the store of the agent that the tests are about.
@@ -21,9 +22,9 @@ var self = id.Store{1}
 func newView(t *testing.T) (*cluster.View, metadata.Store) {
 	t.Helper()
 	meta := metadata.NewMemory().Open()
-	me := metadata.Agent{Incarnation: 1, Store: self, Rack: "a", Peer: "h:1"}
-	rec := metadata.Journal{State: metadata.JournalOpen, Broker: 1, Ensemble: []id.Store{self}, Quorum: 1}
-	if _, err := meta.Txn(t.Context(), nil, metadata.Put(metadata.AgentKey(1), me.Encode()), metadata.Put(metadata.JournalKey(id.Journal{Writer: 1, Seq: 1}), rec.Encode())); err != nil {
+	me := schema.Agent{Incarnation: 1, Store: self, Rack: "a", Peer: "h:1"}
+	rec := schema.Journal{State: schema.JournalOpen, Broker: 1, Ensemble: []id.Store{self}, Quorum: 1}
+	if _, err := meta.Txn(t.Context(), nil, metadata.Put(schema.AgentKey(1), me.Encode()), metadata.Put(schema.JournalKey(id.Journal{Writer: 1, Seq: 1}), rec.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	v := cluster.NewView(meta, slog.New(slog.DiscardHandler))
@@ -67,7 +68,7 @@ func TestEnsembleChoice(t *testing.T) {
 		peer string
 		gone bool
 	}{{2, "a", "h:2", false}, {3, "b", "h:3", false}, {4, "c", "h:4", false}, {5, "b", "h:5", false}, {6, "d", "h:6", true}, {7, "e", "", false}} {
-		put(metadata.Put(metadata.AgentKey(l.b), metadata.Agent{Incarnation: id.Incarnation(100 + l.b), Store: id.Store{byte(l.b)}, Rack: l.rack, Peer: l.peer, Leaving: l.gone}.Encode()))
+		put(metadata.Put(schema.AgentKey(l.b), schema.Agent{Incarnation: id.Incarnation(100 + l.b), Store: id.Store{byte(l.b)}, Rack: l.rack, Peer: l.peer, Leaving: l.gone}.Encode()))
 	}
 	until(t, view, "all are seen", func() bool { return len(view.Agents()) == 7 })
 	check := func(what string, factor int, want ...byte) {
@@ -86,11 +87,11 @@ func TestEnsembleChoice(t *testing.T) {
 	check("racks", 3, 3, 4)
 	check("more than racks", 5, 3, 4, 2, 5)
 	check("more than agents", 7, 3, 4, 2, 5)
-	busy := metadata.Journal{State: metadata.JournalOpen, Broker: 4, Ensemble: []id.Store{{3}}, Quorum: 1}
-	put(metadata.Put(metadata.JournalKey(id.Journal{Writer: 104, Seq: 1}), busy.Encode()))
+	busy := schema.Journal{State: schema.JournalOpen, Broker: 4, Ensemble: []id.Store{{3}}, Quorum: 1}
+	put(metadata.Put(schema.JournalKey(id.Journal{Writer: 104, Seq: 1}), busy.Encode()))
 	until(t, view, "it is seen", func() bool { return len(view.Journals()) == 2 })
 	check("3 keeps a journal", 3, 4, 5)
-	put(metadata.Put(metadata.DrainKey(4), metadata.Drain{}.Encode()))
+	put(metadata.Put(schema.DrainKey(4), schema.Drain{}.Encode()))
 	until(t, view, "it is seen", func() bool { return view.Drained()[4] })
 	check("4 is drained", 3, 5, 2)
 	check("4 is drained, all are needed", 5, 5, 2, 3, 4)
@@ -103,13 +104,13 @@ func TestBetterEnsemble(t *testing.T) {
 	const long = 10 * time.Second
 	cfg := Config{Factor: 3, Quorum: 2, ReplaceAfter: long}
 	live := func(b id.Broker) metadata.Op {
-		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(100 + b), Store: id.Store{byte(b)}, Peer: "h:1"}.Encode())
+		return metadata.Put(schema.AgentKey(b), schema.Agent{Incarnation: id.Incarnation(100 + b), Store: id.Store{byte(b)}, Peer: "h:1"}.Encode())
 	}
-	drain := func(b id.Broker) metadata.Op { return metadata.Put(metadata.DrainKey(b), metadata.Drain{}.Encode()) }
-	gone := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.AgentKey(b)) }
-	undrain := func(b id.Broker) metadata.Op { return metadata.Delete(metadata.DrainKey(b)) }
+	drain := func(b id.Broker) metadata.Op { return metadata.Put(schema.DrainKey(b), schema.Drain{}.Encode()) }
+	gone := func(b id.Broker) metadata.Op { return metadata.Delete(schema.AgentKey(b)) }
+	undrain := func(b id.Broker) metadata.Op { return metadata.Delete(schema.DrainKey(b)) }
 	wiped := func(b id.Broker) metadata.Op {
-		return metadata.Put(metadata.AgentKey(b), metadata.Agent{Incarnation: id.Incarnation(200 + b), Store: id.Store{byte(10 + b)}, Peer: "h:1"}.Encode())
+		return metadata.Put(schema.AgentKey(b), schema.Agent{Incarnation: id.Incarnation(200 + b), Store: id.Store{byte(10 + b)}, Peer: "h:1"}.Encode())
 	}
 	for _, step := range []struct {
 		what     string
@@ -148,7 +149,7 @@ func TestBetterEnsemble(t *testing.T) {
 			}
 			return all
 		}
-		rec := cluster.Journal{Journal: metadata.Journal{State: metadata.JournalOpen, Ensemble: append([]id.Store{self}, stores(step.has)...)}}
+		rec := cluster.Journal{Journal: schema.Journal{State: schema.JournalOpen, Ensemble: append([]id.Store{self}, stores(step.has)...)}}
 		s := look(view, self, nil)
 		s.noteMoved(view, rec.Ensemble)
 		got, patience := s.betterEnsemble(&cfg, &rec, time.Now())

@@ -22,6 +22,7 @@ import (
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 	"varve/wal/replica"
 )
@@ -192,6 +193,6 @@ const askPatience = time.Second
 func (j *Journal) EtcdAnswers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	_, err := j.deps.Meta.Get(ctx, metadata.AgentKey(j.deps.Self))
+	_, err := j.deps.Meta.Get(ctx, schema.AgentKey(j.deps.Self))
 	return err == nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -76,14 +77,14 @@ func (o *opening) try(ctx context.Context, members []id.Store) (*wal.Writer, err
 	if err != nil {
 		return nil, err // to join again is no harm
 	}
-	rec := metadata.Journal{State: metadata.JournalOpen, Broker: o.deps.Self, Ensemble: members, Quorum: uint8(o.cfg.Quorum)}
-	key := metadata.JournalKey(j)
-	registered := metadata.Guard{Key: metadata.AgentKey(o.deps.Self), Mod: o.under}
+	rec := schema.Journal{State: schema.JournalOpen, Broker: o.deps.Self, Ensemble: members, Quorum: uint8(o.cfg.Quorum)}
+	key := schema.JournalKey(j)
+	registered := metadata.Guard{Key: schema.AgentKey(o.deps.Self), Mod: o.under}
 	rev, err := o.deps.Meta.Txn(ctx, []metadata.Guard{registered, {Key: key}}, metadata.Put(key, rec.Encode()))
 	if err != nil {
 		err = fmt.Errorf("open journal %v: %w: %w", j, err, ErrReplaced)
 	} else {
-		err = o.deps.View.Await(ctx, metadata.PrefixJournals, rev)
+		err = o.deps.View.Await(ctx, schema.PrefixJournals, rev)
 	}
 	if err != nil {
 		w.Close()

@@ -7,7 +7,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal/replica"
 )
 
@@ -124,7 +124,7 @@ func (m *memory) reconcileConnections(cfg *Config, s *snapshot, now time.Time) e
 // replaced returns an error if the journal that is written here was sealed by others.
 func (s *snapshot) replaced(self id.Incarnation) error {
 	rec, ok := s.journals[s.mine]
-	if ok && rec.State != metadata.JournalOpen && !s.sealing && !s.movedOn(self) {
+	if ok && rec.State != schema.JournalOpen && !s.sealing && !s.movedOn(self) {
 		return fmt.Errorf("journal %v is %v: %w", s.mine, rec.State, ErrReplaced)
 	}
 	return nil
@@ -144,7 +144,7 @@ func (s *snapshot) movedOn(self id.Incarnation) bool {
 // hasLeftJournals reports whether etcd still names a journal that this agent wrote and left.
 func (s *snapshot) hasLeftJournals() bool {
 	for j, rec := range s.journals {
-		if j.Writer == s.mine.Writer && rec.State == metadata.JournalSealed {
+		if j.Writer == s.mine.Writer && rec.State == schema.JournalSealed {
 			return true
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal/replica"
 )
 
@@ -26,16 +26,16 @@ func newScene() *scene {
 	s.journals = map[id.Journal]cluster.Journal{}
 	s.moved, s.drained, s.refused = map[id.Store]bool{}, map[id.Broker]bool{}, map[id.Store]refusal{}
 	for b := id.Broker(1); b <= 4; b++ {
-		s.agents = append(s.agents, cluster.Live{Broker: b, Agent: metadata.Agent{Incarnation: id.Incarnation(b), Store: id.Store{byte(b)}, Peer: "h:1"}})
+		s.agents = append(s.agents, cluster.Live{Broker: b, Agent: schema.Agent{Incarnation: id.Incarnation(b), Store: id.Store{byte(b)}, Peer: "h:1"}})
 	}
-	s.journal(1, metadata.JournalOpen, 1, 2, 3)
+	s.journal(1, schema.JournalOpen, 1, 2, 3)
 	s.connected(2, 3)
 	return s
 }
 
 // journal sets the record of one of the journals that are written here.
-func (s *scene) journal(seq uint32, state metadata.JournalState, members ...byte) {
-	s.journals[id.Journal{Writer: 1, Seq: seq}] = cluster.Journal{Journal: metadata.Journal{State: state, Broker: 1, Ensemble: stores(members), Quorum: 2}}
+func (s *scene) journal(seq uint32, state schema.JournalState, members ...byte) {
+	s.journals[id.Journal{Writer: 1, Seq: seq}] = cluster.Journal{Journal: schema.Journal{State: state, Broker: 1, Ensemble: stores(members), Quorum: 2}}
 }
 
 // connected makes these members, and this agent's own store, connected, and no other.
@@ -99,7 +99,7 @@ func TestReconcile(t *testing.T) {
 			{do: func(s *scene) { s.dies(2); s.connected(3); s.moved[id.Store{2}] = true }, change: []byte{1, 3, 4}},
 		},
 		"the journal began with too few": {
-			{do: func(s *scene) { s.journal(1, metadata.JournalOpen, 1, 2); s.connected(2) }},
+			{do: func(s *scene) { s.journal(1, schema.JournalOpen, 1, 2); s.connected(2) }},
 			{ms: 999},
 			{ms: 1000, change: []byte{1, 2, 3}},
 		},
@@ -125,24 +125,24 @@ func TestReconcile(t *testing.T) {
 			{ms: 60000},
 		},
 		"others sealed the journal": {
-			{do: func(s *scene) { s.journal(1, metadata.JournalSealed, 1, 2, 3) }, end: true, trim: true},
+			{do: func(s *scene) { s.journal(1, schema.JournalSealed, 1, 2, 3) }, end: true, trim: true},
 		},
 		"others recover the journal": {
-			{do: func(s *scene) { s.journal(1, metadata.JournalRecovering, 1, 2, 3) }, end: true},
+			{do: func(s *scene) { s.journal(1, schema.JournalRecovering, 1, 2, 3) }, end: true},
 		},
 		"this agent seals the journal": {
-			{do: func(s *scene) { s.journal(1, metadata.JournalSealed, 1, 2, 3); s.sealing = true }, trim: true},
+			{do: func(s *scene) { s.journal(1, schema.JournalSealed, 1, 2, 3); s.sealing = true }, trim: true},
 		},
 		"this agent changed the members": {
 			{do: func(s *scene) {
-				s.journal(1, metadata.JournalSealed, 1, 2, 3)
-				s.journal(2, metadata.JournalOpen, 1, 3, 4)
+				s.journal(1, schema.JournalSealed, 1, 2, 3)
+				s.journal(2, schema.JournalOpen, 1, 3, 4)
 			}, trim: true},
 		},
 		"a journal was left": {
 			{do: func(s *scene) {
-				s.journal(1, metadata.JournalSealed, 1, 2, 3)
-				s.journal(2, metadata.JournalOpen, 1, 2, 3)
+				s.journal(1, schema.JournalSealed, 1, 2, 3)
+				s.journal(2, schema.JournalOpen, 1, 2, 3)
 				s.mine.Seq = 2
 			}, trim: true},
 			{ms: 1999},
@@ -172,10 +172,10 @@ func TestReconcile(t *testing.T) {
 		"the journal has one member": {
 			{do: func(s *scene) {
 				s.cfg.Factor, s.cfg.Quorum = 1, 1
-				s.journal(1, metadata.JournalOpen, 1)
+				s.journal(1, schema.JournalOpen, 1)
 				s.members = nil
 			}},
-			{ms: 60000, do: func(s *scene) { s.journal(1, metadata.JournalSealed, 1) }, end: true},
+			{ms: 60000, do: func(s *scene) { s.journal(1, schema.JournalSealed, 1) }, end: true},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 
 	"varve/cluster"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestRefusedConnectionIsNoRefusal: a store whose agent doesn't listen yet is asked again in
@@ -16,7 +16,7 @@ import (
 func TestRefusedConnectionIsNoRefusal(t *testing.T) {
 	const inc = id.Incarnation(7)
 	own, now := id.Store{1}, time.Unix(1e9, 0)
-	live := cluster.Live{Broker: 1, Agent: metadata.Agent{Incarnation: inc, Store: own}}
+	live := cluster.Live{Broker: 1, Agent: schema.Agent{Incarnation: inc, Store: own}}
 	for name, c := range map[string]struct {
 		r    refusal
 		want bool
@@ -33,7 +33,7 @@ func TestRefusedConnectionIsNoRefusal(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	other := cluster.Live{Broker: 9, Agent: metadata.Agent{Store: id.Store{9}}}
+	other := cluster.Live{Broker: 9, Agent: schema.Agent{Store: id.Store{9}}}
 	if new(snapshot).shuns(&other, now) {
 		t.Error("one that nothing is known of")
 	}

@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -34,19 +35,19 @@ func (j *Journal) Leave(ctx context.Context) {
 // seal ends the journal for good.
 func (j *Journal) seal(ctx context.Context) (metadata.Revision, error) {
 	mine := j.ID()
-	key := metadata.JournalKey(mine)
+	key := schema.JournalKey(mine)
 	kv, err := j.deps.Meta.Get(ctx, key)
 	if err != nil {
 		return 0, err
 	}
-	rec, err := metadata.DecodeJournal(kv.Value)
+	rec, err := schema.DecodeJournal(kv.Value)
 	if err != nil {
 		return 0, err
 	}
-	if rec.State != metadata.JournalOpen {
+	if rec.State != schema.JournalOpen {
 		return 0, fmt.Errorf("journal %v is %v", mine, rec.State)
 	}
-	rec.State, rec.End = metadata.JournalSealed, j.writer.Committed()
+	rec.State, rec.End = schema.JournalSealed, j.writer.Committed()
 	rev, err := j.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.Put(key, rec.Encode()))
 	if err != nil {
 		return 0, err

@@ -7,6 +7,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -17,7 +18,7 @@ func (j *Journal) Trim(ctx context.Context) {
 	// that was sealed by then gets nothing more.
 	mine, committed := j.writer.Tip()
 	known := j.deps.View.Journals()
-	if rec, ok := known[mine]; ok && rec.State != metadata.JournalOpen {
+	if rec, ok := known[mine]; ok && rec.State != schema.JournalOpen {
 		return // others decide about it now, or it is being left
 	}
 	first := map[id.Journal]wal.Pos{}
@@ -34,7 +35,7 @@ func (j *Journal) Trim(ctx context.Context) {
 	elsewhere := sync.OnceValue(func() bool { return j.neededElsewhere(ctx) })
 	for other, rec := range known {
 		_, needed := first[other]
-		if other != mine && other.Writer == j.deps.Incarnation && rec.State == metadata.JournalSealed && !needed && !elsewhere() {
+		if other != mine && other.Writer == j.deps.Incarnation && rec.State == schema.JournalSealed && !needed && !elsewhere() {
 			j.forget(ctx, other, rec.Mod)
 		}
 	}
@@ -43,18 +44,18 @@ func (j *Journal) Trim(ctx context.Context) {
 // neededElsewhere reports whether a partition that Needs doesn't account for may have a part
 // of its tail in this incarnation's journals.
 func (j *Journal) neededElsewhere(ctx context.Context) bool {
-	kvs, _, err := j.deps.Meta.List(ctx, metadata.PrefixOwners)
+	kvs, _, err := j.deps.Meta.List(ctx, schema.PrefixOwners)
 	if err != nil {
 		return true
 	}
 	for _, kv := range kvs {
-		p, bad := metadata.ParseOwnerKey(kv.Key)
-		own, err := metadata.DecodeOwnership(kv.Value)
+		p, bad := schema.ParseOwnerKey(kv.Key)
+		own, err := schema.DecodeOwnership(kv.Value)
 		if bad != nil || err != nil {
 			return true
 		}
 		open := own.Owner == j.deps.Incarnation && j.deps.Partitions.Accounts(p)
-		if !open && slices.ContainsFunc(own.Chain, func(l metadata.Link) bool { return l.Writer == j.deps.Incarnation }) {
+		if !open && slices.ContainsFunc(own.Chain, func(l schema.Link) bool { return l.Writer == j.deps.Incarnation }) {
 			return true
 		}
 	}
@@ -63,7 +64,7 @@ func (j *Journal) neededElsewhere(ctx context.Context) bool {
 
 // forget removes a journal from etcd; the stores that keep it drop it then.
 func (j *Journal) forget(ctx context.Context, of id.Journal, mod metadata.Revision) {
-	key := metadata.JournalKey(of)
+	key := schema.JournalKey(of)
 	if _, err := j.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: mod}}, metadata.Delete(key)); err != nil {
 		j.deps.Log.Debug("journal not deleted yet", "journal", of, "err", err)
 	}

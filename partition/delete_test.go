@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 )
 
@@ -14,7 +14,7 @@ type starts struct{ moved int }
 
 func (s *starts) DeleteTo(ctx context.Context, p manifest.Owned, offset int64) error {
 	s.moved++
-	return p.UpdateHead(ctx, func(h *metadata.Head) error { h.LogStart = offset; return nil })
+	return p.UpdateHead(ctx, func(h *schema.Head) error { h.LogStart = offset; return nil })
 }
 
 func TestDeleteTo(t *testing.T) {

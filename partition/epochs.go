@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // EpochAt returns the leader epoch of the record at offset, or NoEpoch if the head
@@ -22,7 +22,7 @@ func (rd *Reader) EpochEnd(ctx context.Context, e id.Epoch) (found id.Epoch, end
 	if e == id.NoEpoch {
 		return id.NoEpoch, -1, false, nil
 	}
-	err = rd.withHead(func(head *metadata.Head) (err error) {
+	err = rd.withHead(func(head *schema.Head) (err error) {
 		var known bool
 		rd.mu.Lock()
 		found, end, known = rd.mu.log.epochEnd(e)

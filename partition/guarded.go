@@ -4,7 +4,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // guarded is the state of a partition, under its one lock: what appends, reads, uploads and
@@ -40,7 +40,7 @@ func (g *guarded) close(err error) {
 }
 
 // head returns the head as last committed.
-func (g *guarded) head() *metadata.Head {
+func (g *guarded) head() *schema.Head {
 	g.Lock()
 	defer g.Unlock()
 	return g.log.head

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // errPaused: appends wait for Resume, or for the partition's end.
@@ -45,7 +45,7 @@ func (p *Partition) Quiet(ctx context.Context) error {
 // HandOver makes another incarnation the owner, in one guarded write, and ends the
 // partition here. It must be paused, quiet, and wholly in the tier.
 func (p *Partition) HandOver(ctx context.Context, to id.Incarnation, broker id.Broker) error {
-	err := p.UpdateHead(ctx, func(h *metadata.Head) error {
+	err := p.UpdateHead(ctx, func(h *schema.Head) error {
 		p.mu.Lock()
 		end, paused := p.mu.log.next, p.mu.gate.paused != nil
 		p.mu.Unlock()

@@ -2,7 +2,7 @@ package partition
 
 import (
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -15,8 +15,8 @@ type log struct {
 	high   int64 // high watermark: everything below is committed
 	next   int64 // offset of the next append
 	tail   tail
-	head   *metadata.Head      // as last committed; never changed in place
-	stored metadata.StoredHead // what the metadata store has of it
+	head   *schema.Head      // as last committed; never changed in place
+	stored schema.StoredHead // what the metadata store has of it
 }
 
 // checkEpoch is Partition.CheckEpoch.

@@ -6,7 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -15,10 +15,10 @@ import (
 // needed for them.
 func TestLostOffsets(t *testing.T) {
 	b := newBench(t)
-	head := &metadata.Head{Ownership: metadata.Ownership{Chain: []metadata.Link{{Writer: 90, Epoch: 0, Start: 0}}}, LogStart: 5, TieredEnd: 5}
+	head := &schema.Head{Ownership: schema.Ownership{Chain: []schema.Link{{Writer: 90, Epoch: 0, Start: 0}}}, LogStart: 5, TieredEnd: 5}
 	head.Owner = 90
 	head.Give(b.inc, 1)
-	none := metadata.StoredHead{Partition: part}
+	none := schema.StoredHead{Partition: part}
 	rev, err := b.heads.Write(t.Context(), none.Guards(), none.Ops(head)...)
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func TestLostOffsets(t *testing.T) {
 	if at != far+3 {
 		t.Errorf("the tier gets offsets up to %d", at)
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = at; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd = at; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := p.PendingBytes(); n != 0 {

@@ -12,6 +12,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -28,11 +29,11 @@ func newOwnership(p id.Partition, deps *Deps, mu *guarded) Ownership {
 }
 
 // Head is the head as last committed.
-func (o *Ownership) Head() *metadata.Head { return o.mu.head() }
+func (o *Ownership) Head() *schema.Head { return o.mu.head() }
 
 // UpdateHead alters the head and stores it, guarded by the revision of the last
 // write. Losing to another agent closes the partition: it has another owner.
-func (o *Ownership) UpdateHead(ctx context.Context, change func(*metadata.Head) error) error {
+func (o *Ownership) UpdateHead(ctx context.Context, change func(*schema.Head) error) error {
 	if err := o.writes.Acquire(ctx, 1); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (o *Ownership) UpdateHead(ctx context.Context, change func(*metadata.Head) 
 
 // tryCommit makes one attempt; again reports that the head known here was an older
 // one of this very owner, and that there is a newer to try with.
-func (o *Ownership) tryCommit(ctx context.Context, change func(*metadata.Head) error) (again bool, err error) {
+func (o *Ownership) tryCommit(ctx context.Context, change func(*schema.Head) error) (again bool, err error) {
 	o.mu.Lock()
 	old, stored, closed := o.mu.log.head, o.mu.log.stored, o.mu.log.closed
 	o.mu.Unlock()
@@ -77,7 +78,7 @@ func (o *Ownership) tryCommit(ctx context.Context, change func(*metadata.Head) e
 // conflict finds out which agent wrote. It may have been this owner itself: a write whose
 // answer was lost, after its caller had given up.
 func (o *Ownership) conflict(ctx context.Context, rev metadata.Revision) (again bool, err error) {
-	stored, err := metadata.GetHead(ctx, o.deps.Stored, o.id)
+	stored, err := schema.GetHead(ctx, o.deps.Stored, o.id)
 	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return false, fmt.Errorf("read head of %v: %w", o.id, err)
 	}
@@ -101,18 +102,18 @@ func (o *Ownership) Confirm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmPatience)
 	defer cancel()
 	head := o.Head()
-	kv, err := o.deps.Stored.Get(ctx, metadata.OwnerKey(o.id))
+	kv, err := o.deps.Stored.Get(ctx, schema.OwnerKey(o.id))
 	if err != nil {
 		return fmt.Errorf("%v: %w: %w", o.id, ErrNotOwner, err)
 	}
-	stored, err := metadata.DecodeOwnership(kv.Value)
+	stored, err := schema.DecodeOwnership(kv.Value)
 	if err != nil || stored.Owner != head.Owner || stored.Epoch != head.Epoch {
 		return fmt.Errorf("%v has another owner: %w", o.id, ErrNotOwner)
 	}
 	return nil
 }
 
-func (o *Ownership) committedHead(stored metadata.StoredHead) {
+func (o *Ownership) committedHead(stored schema.StoredHead) {
 	head := stored.Head
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -136,7 +137,7 @@ func (o *Ownership) committedHead(stored metadata.StoredHead) {
 	o.mu.producers.expire(o.mu.settings, o.deps.Clock)
 }
 
-func cloneHead(h *metadata.Head) *metadata.Head {
+func cloneHead(h *schema.Head) *schema.Head {
 	c := *h
 	c.Chain = slices.Clone(h.Chain)
 	c.Epochs = slices.Clone(h.Epochs)

@@ -16,6 +16,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/meter"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -74,7 +75,7 @@ type Deps struct {
 	Journal Journal
 	Local   Local
 	Heads   Heads
-	Stored  metadata.Reader
+	Stored  schema.Reader
 	Tier    Tier
 	Starts  Starts
 	Clock   Clock
@@ -117,7 +118,7 @@ type Done interface {
 
 // New makes a partition out of the head that names this agent as its owner, not
 // yet serving: Adopt the tail, then Serve.
-func New(deps *Deps, stored metadata.StoredHead, s *Settings) *Partition {
+func New(deps *Deps, stored schema.StoredHead, s *Settings) *Partition {
 	p, head := stored.Partition, stored.Head
 	n := &Partition{id: p, deps: deps, mu: guarded{
 		settings:  s,

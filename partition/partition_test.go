@@ -14,6 +14,7 @@ import (
 	"varve/internal/vfs"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 	"varve/wal"
@@ -79,7 +80,7 @@ func (b *bench) close() {
 }
 
 // Producers is the tier's snapshot.
-func (b *bench) Producers(context.Context, *metadata.Head, id.Partition) ([]object.Producer, error) {
+func (b *bench) Producers(context.Context, *schema.Head, id.Partition) ([]object.Producer, error) {
 	if b.down {
 		return nil, errors.New("the bucket is away")
 	}
@@ -93,9 +94,9 @@ func settings() *Settings {
 // take makes the partition the bench's own, adopting what journals hold.
 func (b *bench) take(s *Settings) *Partition {
 	b.t.Helper()
-	stored, err := metadata.GetHead(context.Background(), b.meta, part)
+	stored, err := schema.GetHead(context.Background(), b.meta, part)
 	if errors.Is(err, metadata.ErrNotFound) {
-		stored, err = metadata.StoredHead{Partition: part, Head: new(metadata.Head)}, nil
+		stored, err = schema.StoredHead{Partition: part, Head: new(schema.Head)}, nil
 	}
 	if err != nil {
 		b.t.Fatal(err)
@@ -349,8 +350,8 @@ func (s *stalled) release() {
 func TestTheTierRemembersProducers(t *testing.T) {
 	b := newBench(t)
 	b.known = []object.Producer{{ID: 8, Epoch: 2, Timestamp: b.now, Batches: []object.ProducerBatch{{FirstSequence: 6, LastSequence: 9, Base: 90}}}}
-	head := &metadata.Head{Ownership: metadata.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(head)...); err != nil {
+	head := &schema.Head{Ownership: schema.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
+	if _, err := b.meta.Txn(t.Context(), nil, schema.StoredHead{Partition: part}.Ops(head)...); err != nil {
 		t.Fatal(err)
 	}
 	p := b.take(settings())
@@ -376,18 +377,18 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	if r := produce(p, 1, -1, -1, -1); r.err != nil {
 		t.Fatal(r.err)
 	}
-	other := metadata.Ownership{Owner: 99, Epoch: 9} // as the controller gives it away
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
+	other := schema.Ownership{Owner: 99, Epoch: 9} // as the controller gives it away
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(schema.OwnerKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil })
+	err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.LogStart = 1; return nil })
 	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatalf("commit: %v", err)
 	}
 	if r := produce(p, 1, -1, -1, -1); !errors.Is(r.err, ErrNotOwner) {
 		t.Errorf("append afterwards: %+v", r)
 	}
-	if stored, err := metadata.GetHead(t.Context(), b.meta, part); err != nil || stored.Head.Owner != 99 || stored.Head.LogStart != 0 {
+	if stored, err := schema.GetHead(t.Context(), b.meta, part); err != nil || stored.Head.Owner != 99 || stored.Head.LogStart != 0 {
 		t.Errorf("the other's head was overwritten: %+v, %v", stored.Head, err)
 	}
 }
@@ -405,8 +406,8 @@ func TestConfirm(t *testing.T) {
 	if err := p.Confirm(unheard); !errors.Is(err, ErrNotOwner) {
 		t.Errorf("without an answer: %v", err)
 	}
-	for _, other := range []metadata.Ownership{{Owner: 99, Epoch: p.Head().Epoch}, {Owner: p.Head().Owner, Epoch: p.Head().Epoch + 1}} {
-		if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
+	for _, other := range []schema.Ownership{{Owner: 99, Epoch: p.Head().Epoch}, {Owner: p.Head().Owner, Epoch: p.Head().Epoch + 1}} {
+		if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(schema.OwnerKey(part), other.Encode())); err != nil {
 			t.Fatal(err)
 		}
 		if err := p.Confirm(t.Context()); !errors.Is(err, ErrNotOwner) {
@@ -426,8 +427,8 @@ func TestOnlyTheOwnerSaysOutOfOrder(t *testing.T) {
 	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrOutOfOrder) {
 		t.Errorf("the owner: %v", r.err)
 	}
-	other := metadata.Ownership{Owner: 99, Epoch: p.Head().Epoch + 1}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(metadata.OwnerKey(part), other.Encode())); err != nil {
+	other := schema.Ownership{Owner: 99, Epoch: p.Head().Epoch + 1}
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(schema.OwnerKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	if r := produce(p, 1, 9, 0, 5); !errors.Is(r.err, ErrNotOwner) || errors.Is(r.err, ErrOutOfOrder) {
@@ -445,10 +446,10 @@ func TestOwnLateWriteIsNoLoss(t *testing.T) {
 	}
 	late := *p.Head()
 	late.TieredEnd = 2
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(&late)...); err != nil {
+	if _, err := b.meta.Txn(t.Context(), nil, schema.StoredHead{Partition: part}.Ops(&late)...); err != nil {
 		t.Fatal(err)
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.LogStart = h.TieredEnd; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if h := p.Head(); h.TieredEnd != 2 || h.LogStart != 2 {
@@ -479,7 +480,7 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if n := needed(p); len(n) != 1 {
 		t.Errorf("needed are %v", n)
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 8; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd = 8; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := p.PendingBytes(); left != all-4*one {
@@ -488,7 +489,7 @@ func TestPendingShrinksAsTheTierGrows(t *testing.T) {
 	if run := p.Pending(0, 1<<20); len(run.Batches) != 6 || run.Batches[0].Base != 8 {
 		t.Errorf("%d batches pending", len(run.Batches))
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 20; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd = 20; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if left, since := p.PendingBytes(); left != 0 || since != 0 {
@@ -523,7 +524,7 @@ func TestEveryJournalOfATailIsNeeded(t *testing.T) {
 	if n := needed(p); len(n) != 2 {
 		t.Fatalf("needed are %v", n)
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 3; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd = 3; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if n := needed(p); len(n) != 1 || n[old] != 0 {
@@ -598,7 +599,7 @@ func BenchmarkAppend(b *testing.B) {
 		if n%64 == 0 { // as if the tier had it
 			under.Wait()
 			end := p.State().High
-			if err := p.UpdateHead(b.Context(), func(h *metadata.Head) error { h.TieredEnd = end; return nil }); err != nil {
+			if err := p.UpdateHead(b.Context(), func(h *schema.Head) error { h.TieredEnd = end; return nil }); err != nil {
 				b.Fatal(err)
 			}
 			bn.store.Trim(bn.w.ID(), bn.w.Committed())

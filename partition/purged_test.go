@@ -6,6 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/wal"
 )
@@ -21,10 +22,10 @@ func TestLostHeadIsNotUploaded(t *testing.T) {
 	if n, oldest := p.PendingBytes(); n == 0 || oldest == 0 {
 		t.Fatalf("%d bytes wait since %d", n, oldest)
 	}
-	if _, err := b.meta.Txn(t.Context(), nil, metadata.Delete(metadata.HeadKey(part)), metadata.Delete(metadata.OwnerKey(part))); err != nil {
+	if _, err := b.meta.Txn(t.Context(), nil, metadata.Delete(schema.HeadKey(part)), metadata.Delete(schema.OwnerKey(part))); err != nil {
 		t.Fatal(err)
 	}
-	err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd = 1; return nil })
+	err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd = 1; return nil })
 	if !errors.Is(err, manifest.ErrNotOwner) {
 		t.Fatal(err)
 	}

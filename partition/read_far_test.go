@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 	"varve/tiering/read"
 )
@@ -29,7 +30,7 @@ type scripted struct {
 	owner   id.Incarnation
 }
 
-func (s *scripted) Read(ctx context.Context, _ *metadata.Head, _ id.Partition, offset int64, limit int) (d read.Data, err error) {
+func (s *scripted) Read(ctx context.Context, _ *schema.Head, _ id.Partition, offset int64, limit int) (d read.Data, err error) {
 	if len(s.answers) == 0 {
 		<-ctx.Done()
 		return d, ctx.Err()
@@ -49,7 +50,7 @@ func (s *scripted) FoundHole(_ *object.HoleError, now time.Time) bool {
 }
 
 func (s *scripted) Get(context.Context, string) (metadata.KV, error) {
-	h := metadata.Ownership{Owner: s.owner}
+	h := schema.Ownership{Owner: s.owner}
 	return metadata.KV{Value: h.Encode()}, nil
 }
 
@@ -88,7 +89,7 @@ func TestReadsOfTheTier(t *testing.T) {
 					tier.owner = 7
 				}
 				const now = 1_790_000_000_000
-				p := New(&Deps{Tier: tier, Stored: tier, Clock: func() int64 { return now }}, metadata.StoredHead{Partition: part, Head: &metadata.Head{TieredEnd: 9}}, settings())
+				p := New(&Deps{Tier: tier, Stored: tier, Clock: func() int64 { return now }}, schema.StoredHead{Partition: part, Head: &schema.Head{TieredEnd: 9}}, settings())
 				p.Serve()
 				r := Reading{Offset: 3, Limit: 1 << 20, Epoch: id.NoEpoch}
 				d, at, s, err := p.ReadNear(r)

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -17,8 +17,8 @@ import (
 // the producers then wrote, each batch of one record.
 func adoptedPartition(b *bench, journal ...object.Producer) *Partition {
 	b.t.Helper()
-	head := &metadata.Head{Ownership: metadata.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
-	if _, err := b.meta.Txn(b.t.Context(), nil, metadata.StoredHead{Partition: part}.Ops(head)...); err != nil {
+	head := &schema.Head{Ownership: schema.Ownership{Owner: 77, Epoch: 4}, TieredEnd: 100}
+	if _, err := b.meta.Txn(b.t.Context(), nil, schema.StoredHead{Partition: part}.Ops(head)...); err != nil {
 		b.t.Fatal(err)
 	}
 	b.down = true // nothing of this needs the tier
@@ -98,11 +98,11 @@ type replaced struct {
 	n int
 }
 
-func (r *replaced) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error) {
+func (r *replaced) Producers(ctx context.Context, h *schema.Head, p id.Partition) ([]object.Producer, error) {
 	if r.n++; r.n > 1 {
 		return r.Tier.Producers(ctx, h, p)
 	}
-	if err := r.p.UpdateHead(ctx, func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
+	if err := r.p.UpdateHead(ctx, func(h *schema.Head) error { h.LogStart = 1; return nil }); err != nil {
 		return nil, err
 	}
 	return nil, fmt.Errorf("newest slice: %w", object.ErrGone)
@@ -127,7 +127,7 @@ type failing struct {
 	err error
 }
 
-func (f failing) Producers(context.Context, *metadata.Head, id.Partition) ([]object.Producer, error) {
+func (f failing) Producers(context.Context, *schema.Head, id.Partition) ([]object.Producer, error) {
 	return nil, f.err
 }
 
@@ -187,7 +187,7 @@ func TestProducersExpireByTheirWrites(t *testing.T) {
 	p := b.take(s)
 	touch := func() {
 		t.Helper()
-		if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.TieredEnd++; return nil }); err != nil {
+		if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.TieredEnd++; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}

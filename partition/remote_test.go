@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -48,7 +48,7 @@ func TestTailOverPeers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				broken := errors.New("broken")
 				f := &places{failed: map[id.Journal]error{x.failed: broken}, takes: map[id.Journal]time.Duration{there: x.takes}}
-				p := New(&Deps{Local: f, Clock: func() int64 { return 0 }, Remote: func(j id.Journal) bool { return j == there }}, metadata.StoredHead{Partition: part, Head: new(metadata.Head)}, settings())
+				p := New(&Deps{Local: f, Clock: func() int64 { return 0 }, Remote: func(j id.Journal) bool { return j == there }}, schema.StoredHead{Partition: part, Head: new(schema.Head)}, settings())
 				for i := range int64(8) {
 					rec := &wal.Record{Partition: part, Base: i, Size: size, ProducerID: -1}
 					if err := p.Adopt(x.order[i/4], rec, wal.Pos(1000*i)); err != nil { // not adjoining

@@ -6,7 +6,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/wal"
 )
 
@@ -73,7 +73,7 @@ func TestMaxTimeWhileTheTailMovesOn(t *testing.T) {
 			t.Fatal(r.err)
 		}
 	}
-	if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = 1; return nil }); err != nil {
+	if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.LogStart = 1; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	// The batch in which the log starts is read; that takes a while.

@@ -10,7 +10,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 	"varve/wal"
 )
@@ -20,7 +20,7 @@ import (
 type bucket struct {
 	Tier
 	times  []int64
-	epochs []metadata.EpochStart
+	epochs []schema.EpochStart
 	asked  int
 	before func() error // of each answer
 }
@@ -33,7 +33,7 @@ func (b *bucket) ask() error {
 	return b.before()
 }
 
-func (b *bucket) FindTime(_ context.Context, h *metadata.Head, _ id.Partition, at int64) (Stamp, bool, error) {
+func (b *bucket) FindTime(_ context.Context, h *schema.Head, _ id.Partition, at int64) (Stamp, bool, error) {
 	err := b.ask()
 	for o := h.LogStart; o < h.TieredEnd && err == nil; o++ {
 		if b.times[o] >= at {
@@ -43,7 +43,7 @@ func (b *bucket) FindTime(_ context.Context, h *metadata.Head, _ id.Partition, a
 	return Stamp{}, false, err
 }
 
-func (b *bucket) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (Stamp, bool, error) {
+func (b *bucket) MaxTime(ctx context.Context, h *schema.Head, p id.Partition) (Stamp, bool, error) {
 	newest := slices.Max(b.times[h.LogStart:h.TieredEnd])
 	if newest < 0 {
 		return Stamp{}, false, b.ask()
@@ -51,7 +51,7 @@ func (b *bucket) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 	return b.FindTime(ctx, h, p, newest)
 }
 
-func (b *bucket) EpochEnd(_ context.Context, _ *metadata.Head, _ id.Partition, e id.Epoch) (id.Epoch, int64, bool, error) {
+func (b *bucket) EpochEnd(_ context.Context, _ *schema.Head, _ id.Partition, e id.Epoch) (id.Epoch, int64, bool, error) {
 	for i := range b.epochs {
 		if b.epochs[i].Epoch > e {
 			return b.epochs[i-1].Epoch, b.epochs[i].Start, true, b.ask()
@@ -86,7 +86,7 @@ func (r *recycled) ReadAt(j id.Journal, p []byte, pos wal.Pos) error {
 
 func (b *bench) tiered(p *Partition, end int64) {
 	b.t.Helper()
-	if err := p.UpdateHead(context.Background(), func(h *metadata.Head) error { h.TieredEnd = end; return nil }); err != nil {
+	if err := p.UpdateHead(context.Background(), func(h *schema.Head) error { h.TieredEnd = end; return nil }); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -115,7 +115,7 @@ func TestLookupsByTimeOverTailAndTier(t *testing.T) {
 		b.tiered(p, edge.base)
 		files.to = edge.pos
 		start := rng.Int64N(int64(len(tier.times)))
-		if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = start; return nil }); err != nil {
+		if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.LogStart = start; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		if start > edge.base {
@@ -181,10 +181,10 @@ func TestLookupsFollowTheHead(t *testing.T) {
 // The tier knows where epochs ended that the head has forgotten.
 func TestEpochEndsOverHeadAndTier(t *testing.T) {
 	b := newBench(t)
-	tier := &bucket{epochs: []metadata.EpochStart{{Epoch: 2, Start: 0}, {Epoch: 5, Start: 40}, {Epoch: 7, Start: 90}}}
+	tier := &bucket{epochs: []schema.EpochStart{{Epoch: 2, Start: 0}, {Epoch: 5, Start: 40}, {Epoch: 7, Start: 90}}}
 	b.deps.Tier = tier
-	head := &metadata.Head{Ownership: metadata.Ownership{Epoch: 9}, TieredEnd: 120, Epochs: []metadata.EpochStart{{Epoch: 7, Start: 90}, {Epoch: 9, Start: 110}}}
-	p := New(b.deps, metadata.StoredHead{Partition: part, Head: head}, settings())
+	head := &schema.Head{Ownership: schema.Ownership{Epoch: 9}, TieredEnd: 120, Epochs: []schema.EpochStart{{Epoch: 7, Start: 90}, {Epoch: 9, Start: 110}}}
+	p := New(b.deps, schema.StoredHead{Partition: part, Head: head}, settings())
 	p.Serve()
 	for _, x := range []struct {
 		e, found id.Epoch

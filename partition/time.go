@@ -6,7 +6,7 @@ import (
 	"errors"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 	"varve/wal"
 )
@@ -14,7 +14,7 @@ import (
 // FindTime returns the first committed record whose timestamp is at least at, if there is
 // one. Where the local journals have the whole log it asks no other, else the tier first.
 func (rd *Reader) FindTime(ctx context.Context, at int64) (found Stamp, ok bool, err error) {
-	err = rd.withHead(func(head *metadata.Head) (err error) {
+	err = rd.withHead(func(head *schema.Head) (err error) {
 		s := rd.mu.state()
 		from := s.LogStart
 		if s.LocalStart <= s.LogStart {
@@ -120,7 +120,7 @@ func (ts timeSearch) batch(offset int64, wanted func(*ref) bool) (*located, erro
 // MaxTime returns the committed record with the largest timestamp, the first of them if there
 // are several; it is not ok if no record has one.
 func (rd *Reader) MaxTime(ctx context.Context) (best Stamp, ok bool, err error) {
-	err = rd.withHead(func(head *metadata.Head) (err error) {
+	err = rd.withHead(func(head *schema.Head) (err error) {
 		if best, ok, err = rd.searchFrom(head.TieredEnd).newest(ctx); err != nil || head.LogStart >= head.TieredEnd {
 			return err
 		}

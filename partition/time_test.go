@@ -8,7 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -44,7 +44,7 @@ func TestLookupsByTimeAgainstRecords(t *testing.T) {
 			times = append(times, batch...)
 		}
 		start := rng.Int64N(int64(len(times)))
-		if err := p.UpdateHead(t.Context(), func(h *metadata.Head) error { h.LogStart = start; return nil }); err != nil {
+		if err := p.UpdateHead(t.Context(), func(h *schema.Head) error { h.LogStart = start; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		readable := times[start:]

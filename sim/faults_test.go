@@ -9,6 +9,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/vfs"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func newDisk() *vfs.Memory { return vfs.NewMemory() }
@@ -305,12 +306,12 @@ func (w *world) mayLose(h *host) bool {
 	defer m.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
-	kvs, _, err := m.List(ctx, metadata.PrefixJournals)
+	kvs, _, err := m.List(ctx, schema.PrefixJournals)
 	if err != nil {
 		return false
 	}
 	for _, kv := range kvs {
-		rec, err := metadata.DecodeJournal(kv.Value)
+		rec, err := schema.DecodeJournal(kv.Value)
 		if err != nil {
 			w.fail("a journal's record can't be decoded: %v", err)
 			return false

@@ -14,7 +14,7 @@ import (
 	"varve/agent"
 	"varve/internal/id"
 	"varve/internal/vfs"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -101,8 +101,8 @@ func (h *host) start() {
 func (h *host) register(l *life) {
 	m := h.w.meta.Open()
 	defer m.Close()
-	if kv, err := m.Get(context.Background(), metadata.AgentKey(id.Broker(h.at))); err == nil {
-		if a, err := metadata.DecodeAgent(kv.Value); err == nil {
+	if kv, err := m.Get(context.Background(), schema.AgentKey(id.Broker(h.at))); err == nil {
+		if a, err := schema.DecodeAgent(kv.Value); err == nil {
 			h.mu.Lock()
 			if h.life == l {
 				h.store = a.Store

@@ -21,6 +21,7 @@ import (
 	"varve/agent"
 	"varve/internal/backoff"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -215,11 +216,11 @@ func (w *world) awaitTier(ctx context.Context) {
 	defer m.Close()
 	w.reviving(ctx, func() {
 		for ctx.Err() == nil {
-			kvs, _, err := m.List(ctx, metadata.PrefixHeads)
+			kvs, _, err := m.List(ctx, schema.PrefixHeads)
 			behind := err != nil
 			for _, kv := range kvs {
-				at, _ := metadata.ParseHeadKey(kv.Key)
-				h, err := metadata.DecodeHead(kv.Value)
+				at, _ := schema.ParseHeadKey(kv.Key)
+				h, err := schema.DecodeHead(kv.Value)
 				behind = behind || err != nil || h.TieredEnd < w.ledger.end(at.Index)
 			}
 			if !behind && len(kvs) == int(w.partitions) {
@@ -235,12 +236,12 @@ func (w *world) awaitTier(ctx context.Context) {
 func (w *world) journalsForgotten(ctx context.Context) bool {
 	m := w.meta.Open()
 	defer m.Close()
-	kvs, _, err := m.List(ctx, metadata.PrefixJournals)
+	kvs, _, err := m.List(ctx, schema.PrefixJournals)
 	if err != nil {
 		return false
 	}
 	for _, kv := range kvs {
-		if rec, err := metadata.DecodeJournal(kv.Value); err != nil || rec.State != metadata.JournalSealed || rec.End > 0 {
+		if rec, err := schema.DecodeJournal(kv.Value); err != nil || rec.State != schema.JournalSealed || rec.End > 0 {
 			return false
 		}
 	}

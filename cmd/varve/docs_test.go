@@ -92,7 +92,7 @@ func TestDocsOfFormats(t *testing.T) {
 		{Title: "Manifest pages", Path: "tiering/manifest/page.go"},
 		{Title: "Keys in the bucket", Path: "tiering/object/key.go"},
 		{Title: "The cluster's marker in the bucket", Path: "tiering/marker/marker.go"},
-		{Title: "Keys in etcd", Path: "metadata/keys.go"},
+		{Title: "Keys in etcd", Path: "metadata/schema/keys.go"},
 		{Title: "Record batches (Kafka's)", Path: "kafka/batch.go"},
 	}
 	for i := range formats {

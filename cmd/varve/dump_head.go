@@ -16,6 +16,7 @@ import (
 	"varve/agent"
 	"varve/internal/say"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -152,22 +153,22 @@ func openMetadata(ctx context.Context, cfg agent.Config, data string) (metadata.
 }
 
 func readHeads(ctx context.Context, meta metadata.Store, topic string, partitions []int32) ([]headDump, error) {
-	kv, err := meta.Get(ctx, metadata.TopicKey(topic))
+	kv, err := meta.Get(ctx, schema.TopicKey(topic))
 	if errors.Is(err, metadata.ErrNotFound) {
 		return nil, notFoundError{fmt.Sprintf("there is no topic %s in this etcd", topic)}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read topic %s: %w", topic, err)
 	}
-	t, err := metadata.DecodeTopic(kv.Value)
+	t, err := schema.DecodeTopic(kv.Value)
 	if err != nil {
 		return nil, err
 	}
 	var bad error
-	stored, err := metadata.ListHeads(ctx, meta, &t.ID, func(key string, err error) {
-		p, unknown := metadata.ParseOwnerKey(key)
+	stored, err := schema.ListHeads(ctx, meta, &t.ID, func(key string, err error) {
+		p, unknown := schema.ParseOwnerKey(key)
 		if unknown != nil {
-			p, unknown = metadata.ParseHeadKey(key)
+			p, unknown = schema.ParseHeadKey(key)
 		}
 		if unknown != nil || len(partitions) == 0 || slices.Contains(partitions, p.Index) {
 			bad = fmt.Errorf("%s: %w", key, err)
@@ -192,7 +193,7 @@ func readHeads(ctx context.Context, meta metadata.Store, topic string, partition
 	return heads, nil
 }
 
-func dumpHead(topic string, s *metadata.StoredHead) headDump {
+func dumpHead(topic string, s *schema.StoredHead) headDump {
 	h := s.Head
 	d := headDump{Topic: topic, Partition: s.Partition.Index, Revision: int64(s.Rev()), Broker: int32(h.Broker), Owner: uint64(h.Owner), Epoch: int32(h.Epoch),
 		LogStart: h.LogStart, TieredEnd: h.TieredEnd, TieredBytes: h.TieredBytes(), Chain: []chainLink{}, Epochs: []epochLink{}, Slices: []sliceDump{}}

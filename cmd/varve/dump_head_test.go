@@ -5,18 +5,19 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestDumpBesideDamagedHead: a head that can't be decoded keeps no other from being shown.
 func TestDumpBesideDamagedHead(t *testing.T) {
 	meta := metadata.NewMemory().Open()
 	defer meta.Close()
-	topic := metadata.Topic{ID: id.Topic{7}, Partitions: 2}
-	ops := []metadata.Op{metadata.Put(metadata.TopicKey("t"), topic.Encode())}
+	topic := schema.Topic{ID: id.Topic{7}, Partitions: 2}
+	ops := []metadata.Op{metadata.Put(schema.TopicKey("t"), topic.Encode())}
 	for i := range topic.Partitions {
-		ops = append(ops, metadata.Put(metadata.OwnerKey(id.Partition{Topic: topic.ID, Index: i}), metadata.Ownership{Owner: 1}.Encode()))
+		ops = append(ops, metadata.Put(schema.OwnerKey(id.Partition{Topic: topic.ID, Index: i}), schema.Ownership{Owner: 1}.Encode()))
 	}
-	ops = append(ops, metadata.Put(metadata.HeadKey(id.Partition{Topic: topic.ID, Index: 1}), []byte{99}))
+	ops = append(ops, metadata.Put(schema.HeadKey(id.Partition{Topic: topic.ID, Index: 1}), []byte{99}))
 	if _, err := meta.Txn(t.Context(), nil, ops...); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/marker"
 	"varve/tiering/object"
@@ -105,11 +105,11 @@ func dumpMarker(c *cobra.Command, store s3store.Store) error {
 }
 
 // parseObject reads an object's name, WRITER-NUMBER.
-func parseObject(name string) (metadata.Object, bool) {
+func parseObject(name string) (schema.Object, bool) {
 	w, n, ok := strings.Cut(name, "-")
 	writer, err1 := strconv.ParseUint(w, 10, 64)
 	seq, err2 := strconv.ParseUint(n, 10, 64)
-	return metadata.Object{Writer: id.Incarnation(writer), Seq: seq}, ok && err1 == nil && err2 == nil
+	return schema.Object{Writer: id.Incarnation(writer), Seq: seq}, ok && err1 == nil && err2 == nil
 }
 
 // ranges reads an object by ranged requests.

@@ -3,7 +3,7 @@ package classic
 import (
 	"time"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Description is what DescribeGroups shows.
@@ -67,4 +67,4 @@ func (m *Membership) Size() int { return m.size }
 func (m *Membership) Since() time.Time { return m.gen.since }
 
 // Record returns the group's record as it stands.
-func (m *Membership) Record() *metadata.Group { return m.gen.record(nil) }
+func (m *Membership) Record() *schema.Group { return m.gen.record(nil) }

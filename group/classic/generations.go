@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // generations leads the members from one generation to the next: they join, the leader
@@ -181,7 +181,7 @@ func optional(s string) *string {
 }
 
 // adopt takes a generation that was stored.
-func (g *generations) adopt(rec *metadata.Group) {
+func (g *generations) adopt(rec *schema.Group) {
 	g.protocolType, g.protocol, g.number, g.since = rec.ProtocolType, rec.Protocol, rec.Generation, rec.Since
 	for _, m := range rec.Members {
 		g.add(memberOf(m, rec.Protocol))

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"varve/coordinator"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // member is one member of a group.
@@ -36,7 +36,7 @@ func broughtBy(e *Join) brought {
 }
 
 // memberOf is a member as it was stored.
-func memberOf(r metadata.GroupMember, protocol string) *member {
+func memberOf(r schema.GroupMember, protocol string) *member {
 	m := &member{id: r.ID, clientID: r.ClientID, clientHost: r.ClientHost, assignment: r.Assignment, brought: brought{
 		rebalance: r.RebalanceTimeout, session: r.SessionTimeout, protocols: []Protocol{{protocol, r.Metadata}}}}
 	m.size = 512 + len(r.ID) + len(r.Metadata) + len(r.Assignment)
@@ -47,8 +47,8 @@ func memberOf(r metadata.GroupMember, protocol string) *member {
 }
 
 // record is the member as it is stored, with an assignment.
-func (m *member) record(protocol string, assignment []byte) metadata.GroupMember {
-	r := metadata.GroupMember{ID: m.id, ClientID: m.clientID, ClientHost: m.clientHost, RebalanceTimeout: m.rebalance,
+func (m *member) record(protocol string, assignment []byte) schema.GroupMember {
+	r := schema.GroupMember{ID: m.id, ClientID: m.clientID, ClientHost: m.clientHost, RebalanceTimeout: m.rebalance,
 		SessionTimeout: m.session, Metadata: m.metadata(protocol), Assignment: assignment}
 	if m.instance != nil {
 		r.Static, r.Instance = true, *m.instance

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"varve/coordinator"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Type is Kafka's name for groups of this protocol.
@@ -35,7 +35,7 @@ type Store interface {
 	// Keep has a record stored. done, if not nil, is called once: with nil when the record is
 	// durable, with what the group is resigned with, or, unless it is patient, with
 	// coordinator.ErrAway when that takes long; then the record may yet be stored.
-	Keep(rec *metadata.Group, patient bool, done func(error))
+	Keep(rec *schema.Group, patient bool, done func(error))
 }
 
 // Membership is the membership of one group. What a call asks for is added to the effects
@@ -55,7 +55,7 @@ func New(cfg *Config, out *coordinator.Effects, store Store) *Membership {
 
 // Load makes the membership of a group that is there, of what the store holds; rec is nil if
 // there is no record. Loaded must be called before anything else happens to it.
-func Load(cfg *Config, out *coordinator.Effects, store Store, rec *metadata.Group) *Membership {
+func Load(cfg *Config, out *coordinator.Effects, store Store, rec *schema.Group) *Membership {
 	m := New(cfg, out, store)
 	m.gen.state = Empty
 	if rec != nil {

@@ -1,6 +1,6 @@
 package classic
 
-import "varve/metadata"
+import "varve/metadata/schema"
 
 // maxRecordBytes bounds the record of a group, well within a transaction of the metadata
 // store.
@@ -21,8 +21,8 @@ func (g *generations) keep(assignments map[string][]byte, patient bool, done fun
 }
 
 // record is the group as it stands.
-func (g *generations) record(assignments map[string][]byte) *metadata.Group {
-	rec := &metadata.Group{ProtocolType: g.protocolType, Generation: g.number, Protocol: g.protocol,
+func (g *generations) record(assignments map[string][]byte) *schema.Group {
+	rec := &schema.Group{ProtocolType: g.protocolType, Generation: g.number, Protocol: g.protocol,
 		Leader: g.leader, Since: g.since}
 	for _, m := range g.members {
 		assignment := m.assignment
@@ -35,7 +35,7 @@ func (g *generations) record(assignments map[string][]byte) *metadata.Group {
 }
 
 // RecordSize bounds what a record takes in the store, in bytes.
-func RecordSize(r *metadata.Group) int {
+func RecordSize(r *schema.Group) int {
 	n := 64 + len(r.ProtocolType) + len(r.Protocol) + len(r.Leader)
 	for _, m := range r.Members {
 		n += 40 + len(m.ID) + len(m.Instance) + len(m.ClientID) + len(m.ClientHost) + len(m.Metadata) + len(m.Assignment)

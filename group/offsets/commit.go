@@ -5,7 +5,7 @@ import (
 	"time"
 	"unicode/utf16"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // What a commit of a partition is refused with; each is one of Kafka's errors.
@@ -26,7 +26,7 @@ type CommitTopic struct {
 // Offsets.Commit.
 type CommitPartition struct {
 	Partition int32
-	metadata.OffsetCommit
+	schema.OffsetCommit
 }
 
 // Commit stages what can be accepted, to be kept for the given time, or for the configured one

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TopicPartitions names partitions of one topic.
@@ -92,7 +92,7 @@ func (o *Offsets) Expiry(since time.Time) (at time.Time) {
 }
 
 // end returns when an offset's time is over.
-func (o *Offsets) end(c metadata.OffsetCommit, since time.Time) time.Time {
+func (o *Offsets) end(c schema.OffsetCommit, since time.Time) time.Time {
 	switch {
 	case !c.Expires.IsZero():
 		return c.Expires

@@ -14,7 +14,7 @@ import (
 	"maps"
 	"slices"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Waiter names a request that waits for changes to be durable. It is the group's.
@@ -45,7 +45,7 @@ func New(cfg *Config) *Offsets { return &Offsets{cfg: cfg, topics: map[string]*t
 
 // Load makes offsets of what the store holds. A value of an earlier version is divided
 // among the shards that have none of their own, and these are stored, shard 0 last.
-func Load(cfg *Config, stored map[Shard]metadata.Offsets) *Offsets {
+func Load(cfg *Config, stored map[Shard]schema.Offsets) *Offsets {
 	o := New(cfg)
 	var mixed []Shard
 	for _, at := range slices.SortedFunc(maps.Keys(stored), Shard.Compare) {
@@ -124,7 +124,7 @@ func (o *Offsets) makePart(at Shard) *part {
 	}
 	p := t.shards[at.N]
 	if p == nil {
-		p = &part{durable: metadata.Offsets{}}
+		p = &part{durable: schema.Offsets{}}
 		t.shards[at.N] = p
 	}
 	return p

@@ -7,23 +7,24 @@ import (
 	"time"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // A value of an earlier version that is divided in several transactions may be found in
 // between by another coordinator: nothing is lost, and nothing that was deleted comes back.
 func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 	const shards, emptied = 130, 100
-	old := metadata.Offsets{}
-	for p := range int32(shards * metadata.OffsetsShard) {
-		old[p] = metadata.OffsetCommit{Offset: int64(p), Committed: time.UnixMilli(1e12)}
+	old := schema.Offsets{}
+	for p := range int32(shards * schema.OffsetsShard) {
+		old[p] = schema.OffsetCommit{Offset: int64(p), Committed: time.UnixMilli(1e12)}
 	}
-	stored := map[Shard]metadata.Offsets{{Topic: "t"}: old}
+	stored := map[Shard]schema.Offsets{{Topic: "t"}: old}
 	cfg := DefaultConfig()
 	o := Load(&cfg, clone(stored))
 	ops := o.Store("g", 0)
 	var gone []int32
-	for i := range int32(metadata.OffsetsShard) {
-		gone = append(gone, emptied*metadata.OffsetsShard+i)
+	for i := range int32(schema.OffsetsShard) {
+		gone = append(gone, emptied*schema.OffsetsShard+i)
 	}
 	o.Delete(TopicPartitions{"t", gone}, Shards{})
 	deleted := false
@@ -32,7 +33,7 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 			t.Fatal("it never ends")
 		}
 		for _, op := range ops {
-			_, topic, shard, err := metadata.ParseOffsetsKey(op.Key)
+			_, topic, shard, err := schema.ParseOffsetsKey(op.Key)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +54,7 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 				delete(want, p)
 			}
 		}
-		got := metadata.Offsets{}
+		got := schema.Offsets{}
 		for _, o := range Durable(Load(&cfg, clone(stored))) {
 			maps.Copy(got, o)
 		}
@@ -61,7 +62,7 @@ func TestOldOffsetsAreDividedInSteps(t *testing.T) {
 			t.Fatalf("after write %d another coordinator finds %d offsets, %d are wanted", n, len(got), len(want))
 		}
 	}
-	if len(stored) != shards-1 || len(stored[Shard{"t", 0}]) != metadata.OffsetsShard {
+	if len(stored) != shards-1 || len(stored[Shard{"t", 0}]) != schema.OffsetsShard {
 		t.Errorf("%d keys are left, %d partitions in the first", len(stored), len(stored[Shard{"t", 0}]))
 	}
 }
@@ -98,7 +99,7 @@ func TestShardFitsOneValue(t *testing.T) {
 		text += "\u20ac"
 	}
 	o := New(&cfg)
-	for p := range int32(metadata.OffsetsShard) {
+	for p := range int32(schema.OffsetsShard) {
 		want(t, "commit", commit(o, p, 1<<62, text), nil)
 	}
 	if n := len(o.part(Shard{"t", 0}).wanted().Encode()); n > maxShardBytes {
@@ -112,13 +113,13 @@ func TestShardFitsOneValue(t *testing.T) {
 
 // commit commits one partition's offset of the topic t.
 func commit(o *Offsets, partition int32, offset int64, text string) error {
-	c := CommitPartition{partition, metadata.OffsetCommit{Offset: offset, LeaderEpoch: -1, Metadata: text}}
+	c := CommitPartition{partition, schema.OffsetCommit{Offset: offset, LeaderEpoch: -1, Metadata: text}}
 	errs, _, _ := o.Commit(time.UnixMilli(1e12), 0, []CommitTopic{{"t", []CommitPartition{c}}})
 	return errs[0][0]
 }
 
-func clone(stored map[Shard]metadata.Offsets) map[Shard]metadata.Offsets {
-	all := map[Shard]metadata.Offsets{}
+func clone(stored map[Shard]schema.Offsets) map[Shard]schema.Offsets {
+	all := map[Shard]schema.Offsets{}
 	for at, o := range stored {
 		all[at] = maps.Clone(o)
 	}

@@ -4,10 +4,10 @@ import (
 	"cmp"
 	"maps"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
-// Shard names what is stored under one key: the offsets of metadata.OffsetsShard partitions
+// Shard names what is stored under one key: the offsets of schema.OffsetsShard partitions
 // of a topic, from partition N times as many on. A commit rewrites the shards that it
 // touches, and no others.
 type Shard struct {
@@ -20,7 +20,7 @@ type Shards map[Shard]struct{}
 
 // ShardOf returns the shard of a partition.
 func ShardOf(topic string, partition int32) Shard {
-	return Shard{topic, partition / metadata.OffsetsShard}
+	return Shard{topic, partition / schema.OffsetsShard}
 }
 
 // Compare orders shards by topic, then by number.
@@ -32,14 +32,14 @@ func (s Shard) Compare(o Shard) int {
 // largest metadata that is allowed a shard fits into maxShardBytes.
 const (
 	maxShardBytes  = 1 << 20
-	maxValueBytes  = 64 + 16*metadata.OffsetsShard // of a value with no offsets but all their topics' ids
-	maxOffsetBytes = 36                            // of one offset, without its metadata
-	maxMetadata    = ((maxShardBytes-maxValueBytes)/metadata.OffsetsShard - maxOffsetBytes) / 3
+	maxValueBytes  = 64 + 16*schema.OffsetsShard // of a value with no offsets but all their topics' ids
+	maxOffsetBytes = 36                          // of one offset, without its metadata
+	maxMetadata    = ((maxShardBytes-maxValueBytes)/schema.OffsetsShard - maxOffsetBytes) / 3
 )
 
 // part is one shard's offsets.
 type part struct {
-	durable     metadata.Offsets
+	durable     schema.Offsets
 	flight      map[int32]change
 	staged      map[int32]change
 	flightWaits []Waiter
@@ -51,7 +51,7 @@ type part struct {
 // change is a new value of a partition's offset, or its end.
 type change struct {
 	gone bool
-	metadata.OffsetCommit
+	schema.OffsetCommit
 }
 
 // growth returns by how many bytes a change makes the shard larger.
@@ -66,7 +66,7 @@ func (p *part) growth(partition int32, c change) (n int) {
 }
 
 // latest returns a partition's offset once all changes are stored.
-func (p *part) latest(partition int32) (metadata.OffsetCommit, bool) {
+func (p *part) latest(partition int32) (schema.OffsetCommit, bool) {
 	for _, changes := range []map[int32]change{p.staged, p.flight} {
 		if c, ok := changes[partition]; ok {
 			return c.OffsetCommit, !c.gone
@@ -84,10 +84,10 @@ func (p *part) changing(partition int32) bool {
 }
 
 // sizeOf bounds what an offset takes in the store.
-func sizeOf(c metadata.OffsetCommit) int { return maxOffsetBytes + len(c.Metadata) }
+func sizeOf(c schema.OffsetCommit) int { return maxOffsetBytes + len(c.Metadata) }
 
 // wanted returns the offsets once all changes are stored.
-func (p *part) wanted() metadata.Offsets {
+func (p *part) wanted() schema.Offsets {
 	all := maps.Clone(p.durable)
 	for _, changes := range []map[int32]change{p.flight, p.staged} {
 		for partition, c := range changes {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Bounds of one transaction, well within one of the metadata store.
@@ -62,7 +63,7 @@ func (o *Offsets) Store(group string, size int) (ops []metadata.Op) {
 	for len(o.dirty) > 0 && len(o.flight) < maxStoreShards {
 		at := o.dirty[0]
 		p := o.part(at)
-		n := maxValueBytes + p.size + 2*len(metadata.OffsetsShardKey(group, at.Topic, at.N)) // a guard, and a write
+		n := maxValueBytes + p.size + 2*len(schema.OffsetsShardKey(group, at.Topic, at.N)) // a guard, and a write
 		if size += n; size > maxStoreBytes && size > n {
 			break
 		}
@@ -73,7 +74,7 @@ func (o *Offsets) Store(group string, size int) (ops []metadata.Op) {
 		p.flightWaits, p.stagedWaits = p.stagedWaits, nil
 	}
 	for _, at := range slices.SortedFunc(slices.Values(o.flight), Shard.Compare) {
-		key := metadata.OffsetsShardKey(group, at.Topic, at.N)
+		key := schema.OffsetsShardKey(group, at.Topic, at.N)
 		kept := o.topics[at.Topic].mixed && !slices.Contains(o.flight, Shard{Topic: at.Topic})
 		if value := o.part(at).wanted(); len(value) > 0 || kept {
 			ops = append(ops, metadata.Put(key, value.Encode()))
@@ -128,12 +129,12 @@ func (o *Offsets) tidy(at Shard) {
 }
 
 // Decode reads a value that Store had stored.
-func Decode(kv metadata.KV) (Shard, metadata.Offsets, error) {
-	_, topic, n, err := metadata.ParseOffsetsKey(kv.Key)
+func Decode(kv metadata.KV) (Shard, schema.Offsets, error) {
+	_, topic, n, err := schema.ParseOffsetsKey(kv.Key)
 	if err != nil {
 		return Shard{}, nil, err
 	}
-	value, err := metadata.DecodeOffsets(kv.Value)
+	value, err := schema.DecodeOffsets(kv.Value)
 	if err != nil {
 		return Shard{}, nil, fmt.Errorf("read %s: %w", kv.Key, err)
 	}

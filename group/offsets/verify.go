@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"maps"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Verify checks the invariants; it is for tests.
@@ -27,8 +27,8 @@ func Verify(o *Offsets) error {
 }
 
 // Durable returns all durable offsets, by shard; it is for tests.
-func Durable(o *Offsets) map[Shard]metadata.Offsets {
-	all := map[Shard]metadata.Offsets{}
+func Durable(o *Offsets) map[Shard]schema.Offsets {
+	all := map[Shard]schema.Offsets{}
 	for _, at := range o.shards() {
 		if p := o.part(at); len(p.durable) > 0 {
 			all[at] = maps.Clone(p.durable)

@@ -8,7 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -66,7 +66,7 @@ func TestProofReadsHeadsAfterFloors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := func(o metadata.Object) verdict {
+	judge := func(o schema.Object) verdict {
 		key := object.Key(o)
 		found, err := w.Bucket.Head(t.Context(), key)
 		if err != nil {
@@ -78,7 +78,7 @@ func TestProofReadsHeadsAfterFloors(t *testing.T) {
 		}
 		return v
 	}
-	old := metadata.Object{Writer: 3, Seq: 1}
+	old := schema.Object{Writer: 3, Seq: 1}
 	w.orphan(old, s.ID, false)
 	if v := judge(old); v != remove { // and the head is known from now on
 		t.Errorf("garbage is judged %v", verdictNames[v])
@@ -99,12 +99,12 @@ func TestCollectorBesideAMove(t *testing.T) {
 	c := w.collector(eager())
 	dropped := w.IDs.Next()
 	w.orphan(dropped, s.ID, true)
-	c.Offer([]metadata.Object{dropped})
+	c.Offer([]schema.Object{dropped})
 	var once sync.Once
 	w.Inject(func(call s3store.Call) s3store.Fault {
 		if call.Op == s3store.OpList { // the pass knows the head by what was offered
 			once.Do(func() {
-				if err := s.UpdateHead(t.Context(), func(h *metadata.Head) error { h.Give(w.IDs.Writer(), 1); return nil }); err != nil {
+				if err := s.UpdateHead(t.Context(), func(h *schema.Head) error { h.Give(w.IDs.Writer(), 1); return nil }); err != nil {
 					t.Error(err)
 				}
 				s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 1, w.Now.Millis())
@@ -134,7 +134,7 @@ func TestRefusedEditLeavesOrphans(t *testing.T) {
 	was := s.Head().Slices[1:4]
 	made := was[0]
 	made.End, made.Object = was[2].End, w.IDs.Next()
-	edit := manifest.Edit{From: made.Base, To: made.End, Was: was, Now: []metadata.Slice{made}}
+	edit := manifest.Edit{From: made.Base, To: made.End, Was: was, Now: []schema.Slice{made}}
 	key := w.orphan(made.Object, s.ID, false)
 	c := w.collector(eager())
 	if err := w.retention(&retain.Limits{Ms: -1, Bytes: -1}, c.Offer).DeleteTo(t.Context(), s, was[1].End); err != nil {

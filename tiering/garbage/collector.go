@@ -17,6 +17,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -96,7 +97,7 @@ type Collector struct {
 
 	mu struct {
 		sync.Mutex
-		dropped map[metadata.Object]struct{}
+		dropped map[schema.Object]struct{}
 	}
 }
 
@@ -112,7 +113,7 @@ func New(cfg Config, deps Deps) *Collector {
 	c := &Collector{cfg: cfg, deps: deps,
 		pace: rate.NewLimiter(rate.Limit(cfg.DeletesPerSecond), max(cfg.DeletesPerSecond, deleteAtOnce))}
 	c.metrics = newMetrics(deps.Registerer, c)
-	c.mu.dropped = map[metadata.Object]struct{}{}
+	c.mu.dropped = map[schema.Object]struct{}{}
 	c.doubted = map[string]metadata.Revision{}
 	c.sweep.begin()
 	return c
@@ -120,7 +121,7 @@ func New(cfg Config, deps Deps) *Collector {
 
 // Offer names objects that a partition doesn't need any more, so that they are
 // looked at before sweeping comes by.
-func (c *Collector) Offer(objects []metadata.Object) {
+func (c *Collector) Offer(objects []schema.Object) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range objects {
@@ -172,7 +173,7 @@ func (c *Collector) Pass(ctx context.Context) error {
 
 // held reports whether someone has to decide first what is garbage.
 func (c *Collector) held(ctx context.Context) (bool, error) {
-	kv, err := c.deps.Meta.Get(ctx, metadata.KeyGarbageHeld)
+	kv, err := c.deps.Meta.Get(ctx, schema.KeyGarbageHeld)
 	if errors.Is(err, metadata.ErrNotFound) {
 		return false, nil
 	}
@@ -192,10 +193,10 @@ const maxFailing = 3
 func (c *Collector) collectDropped(ctx context.Context, pr *proof) error {
 	c.mu.Lock()
 	offered := c.mu.dropped
-	c.mu.dropped = map[metadata.Object]struct{}{}
+	c.mu.dropped = map[schema.Object]struct{}{}
 	c.mu.Unlock()
 	d := c.deletion()
-	var later []metadata.Object
+	var later []schema.Object
 	var failed []error
 	for o := range offered {
 		if len(failed) == maxFailing {
@@ -223,7 +224,7 @@ func (c *Collector) collectDropped(ctx context.Context, pr *proof) error {
 }
 
 // collectOne judges an object that was offered, unless it is young.
-func (c *Collector) collectOne(ctx context.Context, pr *proof, d *deletion, o metadata.Object) (young bool, err error) {
+func (c *Collector) collectOne(ctx context.Context, pr *proof, d *deletion, o schema.Object) (young bool, err error) {
 	found, err := c.deps.Store.Head(ctx, object.Key(o))
 	switch {
 	case errors.Is(err, s3store.ErrNotFound):

@@ -13,6 +13,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/object"
 	"varve/tiering/retain"
@@ -49,8 +50,8 @@ func (w *world) collect(c *Collector) {
 func (w *world) named() map[string]bool {
 	w.T.Helper()
 	keys := map[string]bool{}
-	var pages func(s *tiertest.Source, at metadata.Page)
-	pages = func(s *tiertest.Source, at metadata.Page) {
+	var pages func(s *tiertest.Source, at schema.Page)
+	pages = func(s *tiertest.Source, at schema.Page) {
 		g, err := w.reader.Page(w.T.Context(), s.ID, at)
 		if err != nil {
 			w.T.Fatal(err)
@@ -105,7 +106,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 					k.Pass(t.Context())
 				}
 				if rng.IntN(20) == 0 {
-					w.orphan(metadata.Object{Writer: 7, Seq: w.IDs.Next().Seq}, w.Sources[0].ID, true)
+					w.orphan(schema.Object{Writer: 7, Seq: w.IDs.Next().Seq}, w.Sources[0].ID, true)
 				}
 				if round%25 == 24 {
 					w.collect(c)
@@ -131,7 +132,7 @@ func TestCollectorKeepsWhatIsNamed(t *testing.T) {
 }
 
 // orphan puts an object that nothing refers to, as a crash would leave it.
-func (w *world) orphan(o metadata.Object, p id.Partition, settled bool) string {
+func (w *world) orphan(o schema.Object, p id.Partition, settled bool) string {
 	w.T.Helper()
 	batch := tiertest.RandomBatch(w.T, tiertest.Rand(o.Seq), kafka.None, 1, 10, 1)
 	b := object.NewBuilder(batch, 0, 0, w.Now.Millis(), func() bool { return false }, nil)
@@ -173,14 +174,14 @@ func TestCollectorKeepsInDoubt(t *testing.T) {
 		}
 		return key
 	}
-	garbage := w.orphan(metadata.Object{Writer: 3, Seq: 1}, s.ID, false) // an older owner's
+	garbage := w.orphan(schema.Object{Writer: 3, Seq: 1}, s.ID, false) // an older owner's
 	keep := map[string]string{
 		"may still be committed":       w.orphan(w.IDs.Next(), s.ID, false),
-		"of a topic that nobody knows": w.orphan(metadata.Object{Writer: 3, Seq: 2}, unknown, false),
+		"of a topic that nobody knows": w.orphan(schema.Object{Writer: 3, Seq: 2}, unknown, false),
 		"not Varve's":                  put("data/readme.txt", "hello"),
-		"not an object":                put(object.Key(metadata.Object{Writer: 3, Seq: 3}), "what is this?"),
-		"not a page":                   put(object.PageKey(metadata.Object{Writer: 3, Seq: 4}), "what is this?"),
-		"under another's name":         put(object.Key(metadata.Object{Writer: 3, Seq: 5}), string(w.ObjectBytes(garbage))),
+		"not an object":                put(object.Key(schema.Object{Writer: 3, Seq: 3}), "what is this?"),
+		"not a page":                   put(object.PageKey(schema.Object{Writer: 3, Seq: 4}), "what is this?"),
+		"under another's name":         put(object.Key(schema.Object{Writer: 3, Seq: 5}), string(w.ObjectBytes(garbage))),
 		"named by a head":              object.Key(s.Head().Slices[0].Object),
 	}
 	young := eager()
@@ -224,7 +225,7 @@ func TestCollectorErrors(t *testing.T) {
 		s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 0, w.Now.Millis())
 		w.Flush()
 	}
-	garbage := w.orphan(metadata.Object{Writer: 3, Seq: 1}, s.ID, false)
+	garbage := w.orphan(schema.Object{Writer: 3, Seq: 1}, s.ID, false)
 	named := w.named()
 	c := w.collector(eager())
 	rng := tiertest.Rand(8)
@@ -283,8 +284,8 @@ func TestGarbageIsHeld(t *testing.T) {
 	s := w.Source(1, 0)
 	s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 0, w.Now.Millis())
 	w.Flush()
-	key := w.orphan(metadata.Object{Writer: 7, Seq: w.IDs.Next().Seq}, s.ID, true)
-	if _, err := handle.Txn(t.Context(), nil, metadata.Put(metadata.KeyGarbageHeld, []byte("why"))); err != nil {
+	key := w.orphan(schema.Object{Writer: 7, Seq: w.IDs.Next().Seq}, s.ID, true)
+	if _, err := handle.Txn(t.Context(), nil, metadata.Put(schema.KeyGarbageHeld, []byte("why"))); err != nil {
 		t.Fatal(err)
 	}
 	c := w.collector(eager())
@@ -292,7 +293,7 @@ func TestGarbageIsHeld(t *testing.T) {
 	if !slices.Contains(w.ObjectsIn(object.PrefixData), key) {
 		t.Fatal("it is gone")
 	}
-	if _, err := handle.Txn(t.Context(), nil, metadata.Delete(metadata.KeyGarbageHeld)); err != nil {
+	if _, err := handle.Txn(t.Context(), nil, metadata.Delete(schema.KeyGarbageHeld)); err != nil {
 		t.Fatal(err)
 	}
 	w.collect(c)

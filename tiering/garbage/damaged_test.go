@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // TestDamagedObjectsAreSaidOnce: however many passes come by a cut and a swapped object, each
@@ -17,9 +17,9 @@ import (
 func TestDamagedObjectsAreSaidOnce(t *testing.T) {
 	w := newWorld(t, testConfig())
 	p := id.Partition{Topic: id.Topic{9}}
-	cut := w.orphan(metadata.Object{Writer: 3, Seq: 1}, p, true)
-	swapped := w.orphan(metadata.Object{Writer: 3, Seq: 2}, p, true)
-	other := w.orphan(metadata.Object{Writer: 3, Seq: 3}, p, true)
+	cut := w.orphan(schema.Object{Writer: 3, Seq: 1}, p, true)
+	swapped := w.orphan(schema.Object{Writer: 3, Seq: 2}, p, true)
+	other := w.orphan(schema.Object{Writer: 3, Seq: 3}, p, true)
 	put := func(key string, b []byte) {
 		if err := w.Bucket.Put(t.Context(), key, bytes.NewReader(b)); err != nil {
 			t.Fatal(err)

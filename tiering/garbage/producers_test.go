@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 	"varve/tiering/read"
 	"varve/tiering/retain"
@@ -47,7 +47,7 @@ func TestProducersOutliveTheirRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	remembered(known, 1)
-	if h := s.Head(); h.LogStart != 100 || h.TieredBytes() != 0 || h.Manifest != (metadata.Manifest{}) {
+	if h := s.Head(); h.LogStart != 100 || h.TieredBytes() != 0 || h.Manifest != (schema.Manifest{}) {
 		t.Fatalf("head %+v", h)
 	}
 	// A newer slice takes its place, also when retention takes that at once.

@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -34,12 +35,12 @@ var verdictNames = map[verdict]string{keepDoubt: "doubt", keepForeign: "foreign"
 type proof struct {
 	c       *Collector
 	floors  map[id.Incarnation]uint64
-	heads   map[id.Partition]*metadata.Head // nil: there is none
+	heads   map[id.Partition]*schema.Head // nil: there is none
 	deleted map[id.Topic]deletedTopic
 }
 
 type deletedTopic struct {
-	metadata.DeletedTopic
+	schema.DeletedTopic
 	mod  metadata.Revision
 	over bool // the undelete window, or someone found it so and began
 }
@@ -48,13 +49,13 @@ type deletedTopic struct {
 const maxProofHeads = 1 << 14
 
 func (c *Collector) newProof(ctx context.Context) (*proof, error) {
-	pr := &proof{c: c, floors: map[id.Incarnation]uint64{}, heads: map[id.Partition]*metadata.Head{}, deleted: map[id.Topic]deletedTopic{}}
-	kvs, _, err := c.deps.Meta.List(ctx, metadata.PrefixDeleted)
+	pr := &proof{c: c, floors: map[id.Incarnation]uint64{}, heads: map[id.Partition]*schema.Head{}, deleted: map[id.Topic]deletedTopic{}}
+	kvs, _, err := c.deps.Meta.List(ctx, schema.PrefixDeleted)
 	if err != nil {
 		return nil, fmt.Errorf("list deleted topics: %w", err)
 	}
 	for _, kv := range kvs {
-		d, err := metadata.DecodeDeletedTopic(kv.Value)
+		d, err := schema.DecodeDeletedTopic(kv.Value)
 		if err != nil {
 			c.doubt(kv.Key, kv.Mod, err) // what is there of this topic stays
 			continue
@@ -65,7 +66,7 @@ func (c *Collector) newProof(ctx context.Context) (*proof, error) {
 }
 
 // object judges an object with slices; f is its footer where that could be read.
-func (pr *proof) object(ctx context.Context, o metadata.Object, found s3store.Object) (v verdict, f *object.Footer, err error) {
+func (pr *proof) object(ctx context.Context, o schema.Object, found s3store.Object) (v verdict, f *object.Footer, err error) {
 	f, err = object.ReadFooter(ctx, pr.c.deps.Store, found.Key, found.Size)
 	if errors.Is(err, s3store.ErrNotFound) {
 		pr.c.damaged.fine(found.Key)
@@ -86,7 +87,7 @@ func (pr *proof) object(ctx context.Context, o metadata.Object, found s3store.Ob
 	pr.c.damaged.fine(found.Key)
 	for i := range f.Slices {
 		s := &f.Slices[i]
-		v, err := pr.part(ctx, s.Partition, o, func(h *metadata.Head) (bool, error) { return pr.namesSlice(ctx, h, s) })
+		v, err := pr.part(ctx, s.Partition, o, func(h *schema.Head) (bool, error) { return pr.namesSlice(ctx, h, s) })
 		if v != remove || err != nil {
 			return v, f, err
 		}
@@ -95,7 +96,7 @@ func (pr *proof) object(ctx context.Context, o metadata.Object, found s3store.Ob
 }
 
 // page judges a page of a manifest.
-func (pr *proof) page(ctx context.Context, o metadata.Object, found s3store.Object) (verdict, *manifest.Page, error) {
+func (pr *proof) page(ctx context.Context, o schema.Object, found s3store.Object) (verdict, *manifest.Page, error) {
 	if found.Size > object.MaxSealedBytes {
 		return keepDoubt, nil, nil
 	}
@@ -112,12 +113,12 @@ func (pr *proof) page(ctx context.Context, o metadata.Object, found s3store.Obje
 		return keepDoubt, nil, nil
 	}
 	pr.c.damaged.fine(found.Key)
-	v, err := pr.part(ctx, g.Partition, o, func(h *metadata.Head) (bool, error) { return pr.namesPage(ctx, h, g, o) })
+	v, err := pr.part(ctx, g.Partition, o, func(h *schema.Head) (bool, error) { return pr.namesPage(ctx, h, g, o) })
 	return v, g, err
 }
 
 // part judges what an object holds of one partition.
-func (pr *proof) part(ctx context.Context, p id.Partition, o metadata.Object, named func(*metadata.Head) (bool, error)) (verdict, error) {
+func (pr *proof) part(ctx context.Context, p id.Partition, o schema.Object, named func(*schema.Head) (bool, error)) (verdict, error) {
 	floor := pr.floor(o.Writer) // before the head is read: what is settled by then shows in it
 	h, err := pr.head(ctx, p)
 	if errors.Is(err, errUndecodable) {
@@ -184,18 +185,18 @@ func (c *Collector) doubt(key string, mod metadata.Revision, err error) {
 // maxDoubted bounds the keys that are remembered as said.
 const maxDoubted = 1 << 10
 
-func (pr *proof) head(ctx context.Context, p id.Partition) (*metadata.Head, error) {
+func (pr *proof) head(ctx context.Context, p id.Partition) (*schema.Head, error) {
 	if h, known := pr.heads[p]; known {
 		return h, nil
 	}
-	stored, err := metadata.GetHead(ctx, pr.c.deps.Meta, p)
+	stored, err := schema.GetHead(ctx, pr.c.deps.Meta, p)
 	h := stored.Head
-	var undecodable *metadata.ValueError
+	var undecodable *schema.ValueError
 	switch {
 	case errors.Is(err, metadata.ErrNotFound):
 		h, err = nil, nil
 	case errors.As(err, &undecodable):
-		pr.c.doubt(metadata.HeadKey(p), stored.Rev(), err)
+		pr.c.doubt(schema.HeadKey(p), stored.Rev(), err)
 		err = fmt.Errorf("%w: %w", errUndecodable, err)
 	}
 	if err != nil {
@@ -210,8 +211,8 @@ func (pr *proof) head(ctx context.Context, p id.Partition) (*metadata.Head, erro
 
 // namesSlice reports whether a head or its manifest refers to a slice that can still
 // be read, or that is the newest.
-func (pr *proof) namesSlice(ctx context.Context, h *metadata.Head, s *object.FooterSlice) (bool, error) {
-	same := func(o metadata.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
+func (pr *proof) namesSlice(ctx context.Context, h *schema.Head, s *object.FooterSlice) (bool, error) {
+	same := func(o schema.Slice) bool { return o.Object == s.Object && o.IndexAt == s.IndexAt }
 	if n := len(h.Slices); n > 0 && same(h.Slices[n-1]) {
 		return true, nil
 	}
@@ -232,7 +233,7 @@ func (pr *proof) namesSlice(ctx context.Context, h *metadata.Head, s *object.Foo
 }
 
 // namesPage reports whether a head's manifest refers to a page.
-func (pr *proof) namesPage(ctx context.Context, h *metadata.Head, g *manifest.Page, o metadata.Object) (bool, error) {
+func (pr *proof) namesPage(ctx context.Context, h *schema.Head, g *manifest.Page, o schema.Object) (bool, error) {
 	base, _ := g.Bounds(0)
 	if h.Manifest.Slices == 0 || base >= h.Manifest.End {
 		return false, nil

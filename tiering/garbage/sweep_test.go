@@ -7,6 +7,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/object"
 	"varve/tiering/tiertest"
@@ -15,8 +16,8 @@ import (
 // deletedTopic records that a topic was deleted, and that it can't be had back.
 func (w *world) deletedTopic(topic id.Topic) (key string) {
 	w.T.Helper()
-	key = metadata.DeletedKey(topic)
-	d := metadata.DeletedTopic{Name: "gone", Deleted: time.Unix(0, 0), Topic: metadata.Topic{ID: topic, Partitions: 1}}
+	key = schema.DeletedKey(topic)
+	d := schema.DeletedTopic{Name: "gone", Deleted: time.Unix(0, 0), Topic: schema.Topic{ID: topic, Partitions: 1}}
 	w.putKey(key, d.Encode())
 	return key
 }
@@ -55,9 +56,9 @@ func TestSweepPassesOverWhatFails(t *testing.T) {
 			w := newWorld(t, testConfig())
 			topic := id.Topic{9}
 			record := w.deletedTopic(topic)
-			before := w.orphan(metadata.Object{Writer: 3, Seq: 1}, id.Partition{Topic: topic}, false)
-			bad := w.orphan(metadata.Object{Writer: 3, Seq: 2}, id.Partition{Topic: topic}, false)
-			behind := w.orphan(metadata.Object{Writer: 3, Seq: 3}, id.Partition{Topic: topic}, false)
+			before := w.orphan(schema.Object{Writer: 3, Seq: 1}, id.Partition{Topic: topic}, false)
+			bad := w.orphan(schema.Object{Writer: 3, Seq: 2}, id.Partition{Topic: topic}, false)
+			behind := w.orphan(schema.Object{Writer: 3, Seq: 3}, id.Partition{Topic: topic}, false)
 			w.Inject(func(call s3store.Call) s3store.Fault {
 				if call.Op == s3store.OpGet && call.Key == bad {
 					return s3store.Fault{Before: c.err}
@@ -92,9 +93,9 @@ func TestOfferedObjectThatFails(t *testing.T) {
 	s := w.Source(1, 0)
 	s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 10, 1), 0, w.Now.Millis())
 	w.Flush()
-	var offered []metadata.Object
+	var offered []schema.Object
 	for n := range uint64(20) {
-		offered = append(offered, metadata.Object{Writer: 3, Seq: n + 1})
+		offered = append(offered, schema.Object{Writer: 3, Seq: n + 1})
 		w.orphan(offered[n], s.ID, false)
 	}
 	bad := object.Key(offered[5])
@@ -118,13 +119,13 @@ func TestOfferedObjectThatFails(t *testing.T) {
 func TestUndecodableKeysStopNothing(t *testing.T) {
 	w := newWorld(t, testConfig())
 	lost, gone := id.Partition{Topic: id.Topic{5}}, id.Partition{Topic: id.Topic{6}}
-	w.putKey(metadata.DeletedKey(id.Topic{4}), []byte{77})
-	w.putKey(metadata.OwnerKey(lost), metadata.Ownership{Owner: 1}.Encode())
-	w.putKey(metadata.HeadKey(lost), []byte{77})
+	w.putKey(schema.DeletedKey(id.Topic{4}), []byte{77})
+	w.putKey(schema.OwnerKey(lost), schema.Ownership{Owner: 1}.Encode())
+	w.putKey(schema.HeadKey(lost), []byte{77})
 	w.deletedTopic(gone.Topic)
-	keep := w.orphan(metadata.Object{Writer: 3, Seq: 1}, lost, false)
-	keepToo := w.orphan(metadata.Object{Writer: 3, Seq: 2}, id.Partition{Topic: id.Topic{4}}, false)
-	garbage := w.orphan(metadata.Object{Writer: 3, Seq: 3}, gone, false)
+	keep := w.orphan(schema.Object{Writer: 3, Seq: 1}, lost, false)
+	keepToo := w.orphan(schema.Object{Writer: 3, Seq: 2}, id.Partition{Topic: id.Topic{4}}, false)
+	garbage := w.orphan(schema.Object{Writer: 3, Seq: 3}, gone, false)
 	w.collect(w.collector(eager()))
 	if !w.there(keep) || !w.there(keepToo) || w.there(garbage) {
 		t.Errorf("of a head that can't be read: %v, of a record that can't be: %v, garbage: %v", w.there(keep), w.there(keepToo), w.there(garbage))

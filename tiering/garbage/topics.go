@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // purge removes the heads of topics whose undelete window is over. From then on
@@ -35,7 +36,7 @@ func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTop
 	if err != nil || len(keys) == 0 {
 		return d.mod, err
 	}
-	guard := metadata.Guard{Key: metadata.DeletedKey(topic), Mod: d.mod}
+	guard := metadata.Guard{Key: schema.DeletedKey(topic), Mod: d.mod}
 	if !d.Purged {
 		d.Purged = true
 		rev, err := c.deps.Meta.Txn(ctx, []metadata.Guard{guard}, metadata.Put(guard.Key, d.Encode()))
@@ -60,11 +61,11 @@ func (c *Collector) purgeTopic(ctx context.Context, topic id.Topic, d deletedTop
 // headKeys lists the keys of a topic's heads. The ownerships are the last: without them a
 // partition counts as new. They are read first: an owner whose key is gone writes no head any more.
 func (c *Collector) headKeys(ctx context.Context, topic id.Topic) (keys []string, err error) {
-	owners, _, err := c.deps.Meta.List(ctx, metadata.TopicOwners(topic))
+	owners, _, err := c.deps.Meta.List(ctx, schema.TopicOwners(topic))
 	if err != nil {
 		return nil, err
 	}
-	heads, _, err := c.deps.Meta.List(ctx, metadata.TopicHeads(topic))
+	heads, _, err := c.deps.Meta.List(ctx, schema.TopicHeads(topic))
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +105,7 @@ func (c *Collector) endCycle(ctx context.Context, pr *proof) error {
 		if !known || c.sweep.seen[topic] {
 			continue
 		}
-		key := metadata.DeletedKey(topic)
+		key := schema.DeletedKey(topic)
 		_, err := c.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: d.mod}}, metadata.Delete(key))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return fmt.Errorf("forget deleted topic %q: %w", d.Name, err)

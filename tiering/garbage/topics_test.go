@@ -10,6 +10,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/retain"
 	"varve/tiering/tiertest"
 )
@@ -19,16 +20,16 @@ import (
 func TestPurgeIsAnnounced(t *testing.T) {
 	w := newWorld(t, testConfig())
 	const partitions = metadata.MaxTxnOps + 10
-	topic := metadata.Topic{ID: id.Topic{9}, Partitions: partitions, Created: time.Now()}
+	topic := schema.Topic{ID: id.Topic{9}, Partitions: partitions, Created: time.Now()}
 	handle := w.Meta.Open()
 	for i := range int32(partitions) {
 		at := id.Partition{Topic: topic.ID, Index: i}
-		if _, err := handle.Txn(t.Context(), nil, metadata.StoredHead{Partition: at}.Ops(&metadata.Head{Ownership: metadata.Ownership{Owner: 1, Epoch: 1}})...); err != nil {
+		if _, err := handle.Txn(t.Context(), nil, schema.StoredHead{Partition: at}.Ops(&schema.Head{Ownership: schema.Ownership{Owner: 1, Epoch: 1}})...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	key := metadata.DeletedKey(topic.ID)
-	deleted := metadata.DeletedTopic{Name: "gone", Deleted: time.Now().Add(-time.Hour), Topic: topic}
+	key := schema.DeletedKey(topic.ID)
+	deleted := schema.DeletedTopic{Name: "gone", Deleted: time.Now().Add(-time.Hour), Topic: topic}
 	if _, err := handle.Txn(t.Context(), nil, metadata.Put(key, deleted.Encode())); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func TestPurgeIsAnnounced(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err := metadata.DecodeDeletedTopic(kv.Value); err != nil || !d.Purged {
+	if d, err := schema.DecodeDeletedTopic(kv.Value); err != nil || !d.Purged {
 		t.Errorf("%+v, %v", d, err)
 	}
 	longer := eager()
@@ -87,8 +88,8 @@ func TestTopicDeletion(t *testing.T) {
 	}
 	all := len(w.ObjectsIn(""))
 	handle := w.Meta.Open()
-	deleted := metadata.DeletedTopic{Name: "gone", Deleted: time.Now().Add(-time.Hour), Topic: metadata.Topic{ID: gone.ID.Topic, Partitions: 1, Created: time.Now()}}
-	if _, err := handle.Txn(t.Context(), nil, metadata.Put(metadata.DeletedKey(gone.ID.Topic), deleted.Encode())); err != nil {
+	deleted := schema.DeletedTopic{Name: "gone", Deleted: time.Now().Add(-time.Hour), Topic: schema.Topic{ID: gone.ID.Topic, Partitions: 1, Created: time.Now()}}
+	if _, err := handle.Txn(t.Context(), nil, metadata.Put(schema.DeletedKey(gone.ID.Topic), deleted.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	cfg := eager()
@@ -103,10 +104,10 @@ func TestTopicDeletion(t *testing.T) {
 	w.Sources = []*tiertest.Source{stays}
 	c := w.collector(eager())
 	w.collect(c)
-	if _, err := handle.Get(t.Context(), metadata.HeadKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
+	if _, err := handle.Get(t.Context(), schema.HeadKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("the head of the deleted topic: %v", err)
 	}
-	if _, err := handle.Get(t.Context(), metadata.OwnerKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
+	if _, err := handle.Get(t.Context(), schema.OwnerKey(gone.ID)); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("the ownership of the deleted topic: %v", err)
 	}
 	want := w.named()
@@ -119,7 +120,7 @@ func TestTopicDeletion(t *testing.T) {
 		t.Errorf("%d objects of %d are left", n, all)
 	}
 	w.CheckHistory(stays, 0, 1000)
-	if _, err := handle.Get(t.Context(), metadata.DeletedKey(gone.ID.Topic)); err != nil {
+	if _, err := handle.Get(t.Context(), schema.DeletedKey(gone.ID.Topic)); err != nil {
 		t.Errorf("the record went although bundles still hold slices of the topic: %v", err)
 	}
 	keep := retain.Limits{Ms: -1, Bytes: 0}
@@ -129,7 +130,7 @@ func TestTopicDeletion(t *testing.T) {
 	if n := len(w.ObjectsIn("")); n != 0 {
 		t.Errorf("%d objects are left", n)
 	}
-	if _, err := handle.Get(t.Context(), metadata.DeletedKey(gone.ID.Topic)); !errors.Is(err, metadata.ErrNotFound) {
+	if _, err := handle.Get(t.Context(), schema.DeletedKey(gone.ID.Topic)); !errors.Is(err, metadata.ErrNotFound) {
 		t.Errorf("the record of the topic whose data is gone: %v", err)
 	}
 }
@@ -157,12 +158,12 @@ func TestHeadWrittenWhileTopicIsPurged(t *testing.T) {
 	w := newWorld(t, testConfig())
 	at := id.Partition{Topic: id.Topic{9}}
 	w.deletedTopic(at.Topic)
-	w.putKey(metadata.OwnerKey(at), metadata.Ownership{Owner: 3}.Encode())
+	w.putKey(schema.OwnerKey(at), schema.Ownership{Owner: 3}.Encode())
 	c := w.collector(eager())
 	m := w.Meta.Open()
 	defer m.Close()
 	c.deps.Meta = &listed{m, at.Topic.Hex() + "/", func() {
-		if _, err := m.Txn(t.Context(), nil, metadata.Put(metadata.HeadKey(at), new(metadata.Head).Encode()), metadata.Delete(metadata.OwnerKey(at))); err != nil {
+		if _, err := m.Txn(t.Context(), nil, metadata.Put(schema.HeadKey(at), new(schema.Head).Encode()), metadata.Delete(schema.OwnerKey(at))); err != nil {
 			t.Error(err)
 		}
 	}}

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/read"
 	"varve/tiering/tiertest"
 	"varve/tiering/upload"
@@ -50,7 +50,7 @@ func (w *world) begin(cfg worldConfig) {
 	w.Serve(w.upload, w.readSome, func() { w.reader.Close() })
 }
 
-func (w *world) readSome(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) ([]byte, int64, error) {
+func (w *world) readSome(ctx context.Context, h *schema.Head, p id.Partition, offset int64, limit int) ([]byte, int64, error) {
 	d, err := w.reader.Read(ctx, h, p, offset, limit)
 	defer d.Release()
 	all := bytes.Join(d.Pieces, nil)

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 var (
@@ -33,12 +33,12 @@ type Edit struct {
 	From, To int64
 	// Was is what the range consists of, in order. Commit refuses the edit if it consists of
 	// anything else by then.
-	Was []metadata.Slice
+	Was []schema.Slice
 	// Lost are pages within the range that can't be read. What they list is not in Was.
-	Lost []metadata.Page
+	Lost []schema.Page
 	// Now takes the place of the range, and covers it. It may be empty if all of the range is
 	// below the log start. If From and To are equal it follows the end of the tier.
-	Now []metadata.Slice
+	Now []schema.Slice
 	// Start is the log start from now on, if that is higher.
 	Start int64
 	// Trim is how many slices below the log start make it worth to rewrite the manifest
@@ -50,12 +50,12 @@ type Edit struct {
 
 // tier is what a head holds of the tier.
 type tier struct {
-	manifest   metadata.Manifest
-	slices     []metadata.Slice
+	manifest   schema.Manifest
+	slices     []schema.Slice
 	start, end int64
 }
 
-func tierOf(h *metadata.Head) tier {
+func tierOf(h *schema.Head) tier {
 	return tier{h.Manifest, slices.Clone(h.Slices), h.LogStart, h.TieredEnd}
 }
 
@@ -71,7 +71,7 @@ var errStale = errors.New("head changed meanwhile")
 //
 // Errors: ErrChanged and ErrElsewhere, *PagesError, ErrNotOwner, and those of the metadata
 // store. After the latter it isn't known whether the edit was committed.
-func (e *Edit) Commit(ctx context.Context, s Owned, pages PageStore, topic string) (was, now *metadata.Head, err error) {
+func (e *Edit) Commit(ctx context.Context, s Owned, pages PageStore, topic string) (was, now *schema.Head, err error) {
 	for {
 		was = s.Head()
 		before := tierOf(was)
@@ -83,7 +83,7 @@ func (e *Edit) Commit(ctx context.Context, s Owned, pages PageStore, topic strin
 			return was, was, nil
 		}
 		now = nil
-		err = s.UpdateHead(ctx, func(h *metadata.Head) error {
+		err = s.UpdateHead(ctx, func(h *schema.Head) error {
 			if found := tierOf(h); !found.same(&before) {
 				return errStale
 			}
@@ -178,7 +178,7 @@ func pagesError(p id.Partition, err error) error {
 // producers. A manifest loses only its whole; the rest is for Trim.
 func (t *tier) forget() {
 	if t.manifest.Slices > 0 && t.manifest.End <= t.start {
-		t.manifest = metadata.Manifest{}
+		t.manifest = schema.Manifest{}
 	}
 	if t.manifest.Slices > 0 {
 		return
@@ -213,11 +213,11 @@ func (e *Edit) count(ctx context.Context, t *tier, tree *tree, replaced, moved b
 }
 
 // keepInHead is how many of the newest slices stay in a head when it is folded.
-const keepInHead = metadata.MaxHeadSlices / 4
+const keepInHead = schema.MaxHeadSlices / 4
 
 // fold moves slices to the manifest if the head has too many.
 func (t *tier) fold(ctx context.Context, tree *tree) error {
-	if len(t.slices) <= metadata.MaxHeadSlices {
+	if len(t.slices) <= schema.MaxHeadSlices {
 		return nil
 	}
 	n := len(t.slices) - keepInHead

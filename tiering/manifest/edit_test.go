@@ -10,13 +10,13 @@ import (
 	"testing"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // headOnly is a partition that is only a head.
 type headOnly struct {
 	mu   sync.Mutex
-	head *metadata.Head
+	head *schema.Head
 	lost bool
 	// before is called before a change is applied, without the lock.
 	before func()
@@ -24,13 +24,13 @@ type headOnly struct {
 
 func (o *headOnly) Partition() id.Partition { return id.Partition{Topic: id.Topic{1}} }
 
-func (o *headOnly) Head() *metadata.Head {
+func (o *headOnly) Head() *schema.Head {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.head
 }
 
-func (o *headOnly) UpdateHead(_ context.Context, change func(*metadata.Head) error) error {
+func (o *headOnly) UpdateHead(_ context.Context, change func(*schema.Head) error) error {
 	if f := o.before; f != nil {
 		o.before = nil
 		f()
@@ -57,7 +57,7 @@ type editing struct {
 }
 
 func newEditing(t testing.TB, slices int) *editing {
-	e := &editing{headOnly: &headOnly{head: &metadata.Head{}}, t: t, pages: &memoryPages{t: t, pages: map[metadata.Page][]byte{}}}
+	e := &editing{headOnly: &headOnly{head: &schema.Head{}}, t: t, pages: &memoryPages{t: t, pages: map[schema.Page][]byte{}}}
 	if slices > 0 {
 		e.must(e.upload(slices))
 	}
@@ -83,18 +83,18 @@ func (e *editing) upload(n int) *Edit {
 }
 
 // rewrite replaces slices by one.
-func (e *editing) rewrite(was []metadata.Slice) *Edit {
+func (e *editing) rewrite(was []schema.Slice) *Edit {
 	e.made++
 	first, last := was[0], was[len(was)-1]
-	now := metadata.Slice{Object: metadata.Object{Writer: 4, Seq: metadata.FirstTimed + uint64(e.made)}, Base: first.Base, End: last.End, MinTime: first.MinTime, MaxTime: last.MaxTime,
+	now := schema.Slice{Object: schema.Object{Writer: 4, Seq: schema.FirstTimed + uint64(e.made)}, Base: first.Base, End: last.End, MinTime: first.MinTime, MaxTime: last.MaxTime,
 		MinEpoch: first.MinEpoch, MaxEpoch: last.MaxEpoch, Bytes: 90 * int64(len(was)), IndexAt: 1, IndexLen: 1}
-	return &Edit{From: now.Base, To: now.End, Was: slices.Clone(was), Now: []metadata.Slice{now}}
+	return &Edit{From: now.Base, To: now.End, Was: slices.Clone(was), Now: []schema.Slice{now}}
 }
 
 // listed is all that the head and its manifest name, in order.
-func (e *editing) listed() []metadata.Slice {
+func (e *editing) listed() []schema.Slice {
 	h := e.Head()
-	var all []metadata.Slice
+	var all []schema.Slice
 	if h.Manifest.Slices > 0 {
 		all = e.pages.all(h.Manifest.Root)
 	}
@@ -102,7 +102,7 @@ func (e *editing) listed() []metadata.Slice {
 }
 
 // readable is what of a list is above a log start.
-func readable(list []metadata.Slice, start int64) (some []metadata.Slice) {
+func readable(list []schema.Slice, start int64) (some []schema.Slice) {
 	for _, s := range list {
 		if s.End > start {
 			some = append(some, s)
@@ -112,7 +112,7 @@ func readable(list []metadata.Slice, start int64) (some []metadata.Slice) {
 }
 
 // check compares the partition with a list of slices that can be read.
-func (e *editing) check(want []metadata.Slice) {
+func (e *editing) check(want []schema.Slice) {
 	e.t.Helper()
 	h, got := e.Head(), readable(e.listed(), e.Head().LogStart)
 	if !slices.Equal(got, want) {
@@ -122,7 +122,7 @@ func (e *editing) check(want []metadata.Slice) {
 	for _, s := range want {
 		bytes += s.Bytes
 	}
-	if n := len(want); n > 0 && h.TieredEnd != want[n-1].End || len(h.Slices) > metadata.MaxHeadSlices || h.TieredBytes() != bytes {
+	if n := len(want); n > 0 && h.TieredEnd != want[n-1].End || len(h.Slices) > schema.MaxHeadSlices || h.TieredBytes() != bytes {
 		e.t.Fatalf("the tier ends at %d with %d bytes, want %d; the head has %d slices", h.TieredEnd, h.TieredBytes(), bytes, len(h.Slices))
 	}
 	if m := h.Manifest; m.Slices > 0 && len(h.Slices) > 0 && m.End != h.Slices[0].Base {
@@ -159,11 +159,11 @@ func TestSlowEditKeepsUploads(t *testing.T) {
 // An edit of a range that retention took a part of, or that another edit replaced, is refused,
 // and changes nothing.
 func TestEditOfAChangedRange(t *testing.T) {
-	for name, change := range map[string]func(e *editing, was []metadata.Slice) *Edit{
-		"retention took a part": func(_ *editing, was []metadata.Slice) *Edit { return &Edit{Start: was[2].End, Trim: 1} },
-		"retention took all":    func(_ *editing, was []metadata.Slice) *Edit { return &Edit{Start: was[4].End, Trim: 1} },
-		"a slice was replaced":  func(e *editing, was []metadata.Slice) *Edit { return e.rewrite(was[3:4]) },
-		"it was replaced":       func(e *editing, was []metadata.Slice) *Edit { return e.rewrite(was) },
+	for name, change := range map[string]func(e *editing, was []schema.Slice) *Edit{
+		"retention took a part": func(_ *editing, was []schema.Slice) *Edit { return &Edit{Start: was[2].End, Trim: 1} },
+		"retention took all":    func(_ *editing, was []schema.Slice) *Edit { return &Edit{Start: was[4].End, Trim: 1} },
+		"a slice was replaced":  func(e *editing, was []schema.Slice) *Edit { return e.rewrite(was[3:4]) },
+		"it was replaced":       func(e *editing, was []schema.Slice) *Edit { return e.rewrite(was) },
 	} {
 		for _, slices := range []int{10, 300} { // in the head and in the manifest
 			t.Run(fmt.Sprint(name, " ", slices), func(t *testing.T) {
@@ -223,7 +223,7 @@ func TestEditsAgainstList(t *testing.T) {
 }
 
 func editsAgainstList(e *editing, rng *rand.Rand) {
-	var want []metadata.Slice // what can be read
+	var want []schema.Slice // what can be read
 	var slow []*Edit
 	refused, rewritten := 0, 0
 	for range 150 {
@@ -252,7 +252,7 @@ func editsAgainstList(e *editing, rng *rand.Rand) {
 			edit := slow[i]
 			slow = slices.Delete(slow, i, i+1)
 			listed := e.listed()
-			at := slices.IndexFunc(listed, func(s metadata.Slice) bool { return s == edit.Was[0] })
+			at := slices.IndexFunc(listed, func(s schema.Slice) bool { return s == edit.Was[0] })
 			same := at >= 0 && at+len(edit.Was) <= len(listed) && slices.Equal(listed[at:at+len(edit.Was)], edit.Was)
 			err := e.commit(edit)
 			if same != (err == nil) || err != nil && !errors.Is(err, ErrChanged) {

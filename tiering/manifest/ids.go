@@ -4,7 +4,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // ObjectIDs assigns the names of an incarnation's objects and pages and remembers
@@ -32,17 +32,17 @@ func NewObjectIDs(writer id.Incarnation, first uint64) *ObjectIDs {
 func (n *ObjectIDs) Writer() id.Incarnation { return n.writer }
 
 // Next returns a name that was never given before. It is open until it is settled.
-func (n *ObjectIDs) Next() metadata.Object {
+func (n *ObjectIDs) Next() schema.Object {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	seq := n.mu.next
 	n.mu.next++
 	n.mu.open[seq] = struct{}{}
-	return metadata.Object{Writer: n.writer, Seq: seq}
+	return schema.Object{Writer: n.writer, Seq: seq}
 }
 
 // Settle marks the names as committed, or as never to be committed.
-func (n *ObjectIDs) Settle(names ...metadata.Object) {
+func (n *ObjectIDs) Settle(names ...schema.Object) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, o := range names {

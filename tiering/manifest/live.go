@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // live is what a manifest holds from a log start on.
@@ -14,13 +14,13 @@ type live struct {
 }
 
 // LiveBytes returns the size of a manifest's slices that end above a log start.
-func LiveBytes(ctx context.Context, pages Pages, p id.Partition, m metadata.Manifest, start int64) (int64, error) {
+func LiveBytes(ctx context.Context, pages Pages, p id.Partition, m schema.Manifest, start int64) (int64, error) {
 	l, err := countLive(ctx, pages, p, m, start)
 	return l.bytes, err
 }
 
 // countLive reads the pages on the way to the log start.
-func countLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifest, start int64) (live, error) {
+func countLive(ctx context.Context, io Pages, p id.Partition, m schema.Manifest, start int64) (live, error) {
 	l := live{bytes: m.Bytes}
 	switch {
 	case m.Slices == 0 || m.Base >= start:
@@ -43,7 +43,7 @@ func countLive(ctx context.Context, io Pages, p id.Partition, m metadata.Manifes
 
 // below takes off what a page lists below the log start, and returns the page in
 // which that is.
-func (l *live) below(g *Page, start int64) (next metadata.Page) {
+func (l *live) below(g *Page, start int64) (next schema.Page) {
 	for i := range g.Slices {
 		if s := &g.Slices[i]; s.End <= start {
 			l.dead++
@@ -61,5 +61,5 @@ func (l *live) below(g *Page, start int64) (next metadata.Page) {
 		l.dead += c.Slices
 		l.bytes -= c.Bytes
 	}
-	return metadata.Page{}
+	return schema.Page{}
 }

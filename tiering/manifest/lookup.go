@@ -7,14 +7,14 @@ import (
 	"sort"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
 var errNoSlice = errors.New("no slice covers the offset")
 
 // Locate returns the slice that holds an offset and some of those after it.
-func Locate(ctx context.Context, pages Pages, h *metadata.Head, p id.Partition, offset int64) ([]metadata.Slice, error) {
+func Locate(ctx context.Context, pages Pages, h *schema.Head, p id.Partition, offset int64) ([]schema.Slice, error) {
 	run := h.Slices
 	if m := &h.Manifest; m.Slices > 0 && offset < m.End {
 		leaf, err := Leaf(ctx, pages, p, m, offset)
@@ -31,7 +31,7 @@ func Locate(ctx context.Context, pages Pages, h *metadata.Head, p id.Partition, 
 }
 
 // Leaf returns the leaf that holds an offset.
-func Leaf(ctx context.Context, pages Pages, p id.Partition, m *metadata.Manifest, offset int64) (*Page, error) {
+func Leaf(ctx context.Context, pages Pages, p id.Partition, m *schema.Manifest, offset int64) (*Page, error) {
 	at, from, to := m.Root, m.Base, m.End
 	for range maxLevel + 1 {
 		g, err := pages.Page(ctx, p, at)
@@ -49,7 +49,7 @@ func Leaf(ctx context.Context, pages Pages, p id.Partition, m *metadata.Manifest
 
 // Walk calls each with the slices that hold offset from or are after it, in order,
 // leaving out those, and whole pages, that want rejects. An error of each ends it.
-func Walk(ctx context.Context, pages Pages, h *metadata.Head, p id.Partition, from int64, want func(Span) bool, each func(*metadata.Slice) error) error {
+func Walk(ctx context.Context, pages Pages, h *schema.Head, p id.Partition, from int64, want func(Span) bool, each func(*schema.Slice) error) error {
 	wanted := func(s Span) bool { return s.End > from && want(s) }
 	if h.Manifest.Slices > 0 && h.Manifest.End > from {
 		if err := walkPage(ctx, pages, p, h.Manifest.Root, wanted, each); err != nil {
@@ -59,7 +59,7 @@ func Walk(ctx context.Context, pages Pages, h *metadata.Head, p id.Partition, fr
 	return walkSlices(h.Slices, wanted, each)
 }
 
-func walkPage(ctx context.Context, pages Pages, p id.Partition, at metadata.Page, wanted func(Span) bool, each func(*metadata.Slice) error) error {
+func walkPage(ctx context.Context, pages Pages, p id.Partition, at schema.Page, wanted func(Span) bool, each func(*schema.Slice) error) error {
 	g, err := pages.Page(ctx, p, at)
 	if err != nil {
 		return err
@@ -76,7 +76,7 @@ func walkPage(ctx context.Context, pages Pages, p id.Partition, at metadata.Page
 	return walkSlices(g.Slices, wanted, each)
 }
 
-func walkSlices(list []metadata.Slice, wanted func(Span) bool, each func(*metadata.Slice) error) error {
+func walkSlices(list []schema.Slice, wanted func(Span) bool, each func(*schema.Slice) error) error {
 	for i := range list {
 		if !wanted(SpanOf(&list[i])) {
 			continue

@@ -12,7 +12,7 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/wire"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -28,7 +28,7 @@ import (
 //	topic id   16 bytes
 //	topic      string   its name when this was written; "" if unknown
 //	partition  uvarint
-//	leaf: slices as in heads (metadata.AppendSlices)
+//	leaf: slices as in heads (schema.AppendSlices)
 //	else: children uvarint, then for each:
 //	  writer, number, length       uvarint   of the page
 //	  base, end                    varint    offsets
@@ -55,7 +55,7 @@ type Span struct {
 
 // Child is a page as its parent knows it.
 type Child struct {
-	metadata.Page
+	schema.Page
 	Span
 	Slices int64
 	Bytes  int64
@@ -66,12 +66,12 @@ type Page struct {
 	Partition id.Partition
 	Topic     string
 	Level     uint8
-	Slices    []metadata.Slice // of a leaf
-	Children  []Child          // of any other
+	Slices    []schema.Slice // of a leaf
+	Children  []Child        // of any other
 }
 
 // SpanOf returns what a slice covers.
-func SpanOf(s *metadata.Slice) Span {
+func SpanOf(s *schema.Slice) Span {
 	return Span{s.Base, s.End, s.MinTime, s.MaxTime, s.MinEpoch, s.MaxEpoch, !s.Object.TimesKnown()}
 }
 
@@ -113,7 +113,7 @@ func (p *Page) encode() []byte {
 		b = wire.AppendString(b, p.Topic)
 		b = binary.AppendUvarint(b, uint64(p.Partition.Index))
 		if p.Level == 0 {
-			return metadata.AppendSlices(b, p.Slices)
+			return schema.AppendSlices(b, p.Slices)
 		}
 		b = binary.AppendUvarint(b, uint64(len(p.Children)))
 		for i := range p.Children {
@@ -140,7 +140,7 @@ func (c *Child) append(b []byte) []byte {
 
 func readChild(r *wire.Reader) Child {
 	var c Child
-	c.Object = metadata.Object{Writer: id.Incarnation(r.Uvarint()), Seq: r.Uvarint()}
+	c.Object = schema.Object{Writer: id.Incarnation(r.Uvarint()), Seq: r.Uvarint()}
 	c.Len = object.ReadInt32(r)
 	c.Base, c.End, c.MinTime, c.MaxTime = r.Varint(), r.Varint(), r.Varint(), r.Varint()
 	c.MinEpoch, c.MaxEpoch = id.Epoch(r.Varint()), id.Epoch(r.Varint())
@@ -158,7 +158,7 @@ func DecodePage(b []byte) (*Page, error) {
 		p.Topic = r.String()
 		p.Partition.Index = object.ReadInt32(r)
 		if p.Level == 0 {
-			p.Slices = metadata.ReadSlices(r)
+			p.Slices = schema.ReadSlices(r)
 			return
 		}
 		for n := r.Count(11); n > 0; n-- {

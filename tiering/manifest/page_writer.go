@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -14,7 +14,7 @@ type PageWriter struct {
 	Pages
 	putter *Putter
 	ids    *ObjectIDs
-	made   []metadata.Object
+	made   []schema.Object
 	wrote  func() // counts
 }
 
@@ -25,24 +25,24 @@ func NewPageWriter(pages Pages, put *Putter, ids *ObjectIDs, wrote func()) *Page
 }
 
 // Next returns a new name, which Settle settles with the others.
-func (w *PageWriter) Next() metadata.Object {
+func (w *PageWriter) Next() schema.Object {
 	o := w.ids.Next()
 	w.made = append(w.made, o)
 	return o
 }
 
 // storePage implements PageStore.
-func (w *PageWriter) storePage(ctx context.Context, p *Page) (metadata.Page, error) {
+func (w *PageWriter) storePage(ctx context.Context, p *Page) (schema.Page, error) {
 	b := p.encode()
 	for {
 		o := w.Next()
 		err := w.putter.Put(ctx, object.PageKey(o), b)
 		if err == nil {
 			w.wrote()
-			return metadata.Page{Object: o, Len: int32(len(b))}, nil
+			return schema.Page{Object: o, Len: int32(len(b))}, nil
 		}
 		if !errors.Is(err, ErrTaken) {
-			return metadata.Page{}, fmt.Errorf("store manifest page: %w", err)
+			return schema.Page{}, fmt.Errorf("store manifest page: %w", err)
 		}
 	}
 }

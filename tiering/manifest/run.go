@@ -3,21 +3,21 @@ package manifest
 import (
 	"slices"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // run is a run of slices that is replaced, in the manifest and the head.
 type run struct {
 	from, to int64 // offsets; equal: now follows the last slice of all
 	any      bool  // whatever it consists of, by whole slices
-	was      []metadata.Slice
-	lost     []metadata.Page
-	now      []metadata.Slice // nil when it has its place
+	was      []schema.Slice
+	lost     []schema.Page
+	now      []schema.Slice // nil when it has its place
 }
 
 // in returns a list of slices with the run replaced, as far as the list holds it.
-func (r *run) in(list []metadata.Slice) ([]metadata.Slice, error) {
-	out := make([]metadata.Slice, 0, len(list)+len(r.now))
+func (r *run) in(list []schema.Slice) ([]schema.Slice, error) {
+	out := make([]schema.Slice, 0, len(list)+len(r.now))
 	for i := range list {
 		s := &list[i]
 		switch {
@@ -35,7 +35,7 @@ func (r *run) in(list []metadata.Slice) ([]metadata.Slice, error) {
 }
 
 // place appends what takes the run's place, once.
-func (r *run) place(list []metadata.Slice) []metadata.Slice {
+func (r *run) place(list []schema.Slice) []schema.Slice {
 	list = append(list, r.now...)
 	r.now = nil
 	return list
@@ -47,7 +47,7 @@ func (r *run) spares(c *Child) bool { return c.End <= r.from || c.Base >= r.to }
 func (r *run) appends() bool { return r.from == r.to }
 
 // takeLost reports whether a page is one of those that can't be read.
-func (r *run) takeLost(at metadata.Page) bool {
+func (r *run) takeLost(at schema.Page) bool {
 	i := slices.Index(r.lost, at)
 	if i < 0 {
 		return false

@@ -6,20 +6,20 @@ import (
 	"slices"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
 // Pages loads pages.
 type Pages interface {
-	Page(ctx context.Context, p id.Partition, at metadata.Page) (*Page, error)
+	Page(ctx context.Context, p id.Partition, at schema.Page) (*Page, error)
 }
 
 // PageStore loads and stores pages. A page that was stored is named by nothing until
 // the head that refers to it is committed.
 type PageStore interface {
 	Pages
-	storePage(ctx context.Context, p *Page) (metadata.Page, error)
+	storePage(ctx context.Context, p *Page) (schema.Page, error)
 }
 
 // tree changes a partition's manifest, copy on write.
@@ -33,7 +33,7 @@ type tree struct {
 func newTree(io PageStore, p id.Partition, topic string) *tree { return &tree{io, p, topic} }
 
 // fold adds slices after a manifest's last. It rewrites one page of each level.
-func (t *tree) fold(ctx context.Context, m metadata.Manifest, add []metadata.Slice) (metadata.Manifest, error) {
+func (t *tree) fold(ctx context.Context, m schema.Manifest, add []schema.Slice) (schema.Manifest, error) {
 	if len(add) == 0 {
 		return m, nil
 	}
@@ -44,7 +44,7 @@ func (t *tree) fold(ctx context.Context, m metadata.Manifest, add []metadata.Sli
 }
 
 // trim drops all slices that end at or below to.
-func (t *tree) trim(ctx context.Context, m metadata.Manifest, to int64) (metadata.Manifest, error) {
+func (t *tree) trim(ctx context.Context, m schema.Manifest, to int64) (schema.Manifest, error) {
 	if m.Slices == 0 || m.Base >= to {
 		return m, nil
 	}
@@ -52,9 +52,9 @@ func (t *tree) trim(ctx context.Context, m metadata.Manifest, to int64) (metadat
 }
 
 // replace puts other slices in the place of a run, as far as the manifest holds it.
-func (t *tree) replace(ctx context.Context, m metadata.Manifest, r *run) (metadata.Manifest, error) {
+func (t *tree) replace(ctx context.Context, m schema.Manifest, r *run) (schema.Manifest, error) {
 	if r.any && m.End <= r.to {
-		return metadata.Manifest{}, nil
+		return schema.Manifest{}, nil
 	}
 	p, old, err := t.spliced(ctx, m.Root, r, true)
 	if err != nil {
@@ -65,20 +65,20 @@ func (t *tree) replace(ctx context.Context, m metadata.Manifest, r *run) (metada
 	}
 	tops, err := t.writeAll(ctx, p, old, m.Root)
 	for level := p.Level + 1; err == nil && len(tops) > 1; level++ {
-		tops, err = t.writeAll(ctx, &Page{Level: level, Children: tops}, nil, metadata.Page{})
+		tops, err = t.writeAll(ctx, &Page{Level: level, Children: tops}, nil, schema.Page{})
 	}
 	if err != nil || len(tops) == 0 {
-		return metadata.Manifest{}, err
+		return schema.Manifest{}, err
 	}
 	return manifestOf(tops[0]), nil
 }
 
 // lower returns the manifest whose root is a page; one with a single child is replaced by that child.
-func (t *tree) lower(ctx context.Context, c Child, level uint8) (metadata.Manifest, error) {
+func (t *tree) lower(ctx context.Context, c Child, level uint8) (schema.Manifest, error) {
 	for ; level > 0; level-- {
 		p, err := t.io.Page(ctx, t.partition, c.Page)
 		if err != nil {
-			return metadata.Manifest{}, err
+			return schema.Manifest{}, err
 		}
 		if len(p.Children) > 1 {
 			break
@@ -89,13 +89,13 @@ func (t *tree) lower(ctx context.Context, c Child, level uint8) (metadata.Manife
 }
 
 // manifestOf returns the manifest with a root.
-func manifestOf(root Child) metadata.Manifest {
-	return metadata.Manifest{Root: root.Page, Base: root.Base, End: root.End, Slices: root.Slices, Bytes: root.Bytes}
+func manifestOf(root Child) schema.Manifest {
+	return schema.Manifest{Root: root.Page, Base: root.Base, End: root.End, Slices: root.Slices, Bytes: root.Bytes}
 }
 
 // spliced returns what a page lists once the run is replaced, with as many entries as that
 // takes, and the page as it was. last is set for the rightmost of its level.
-func (t *tree) spliced(ctx context.Context, at metadata.Page, r *run, last bool) (p, old *Page, err error) {
+func (t *tree) spliced(ctx context.Context, at schema.Page, r *run, last bool) (p, old *Page, err error) {
 	if at.Object.Writer == 0 || r.takeLost(at) {
 		return &Page{Slices: r.place(nil)}, nil, nil
 	}
@@ -128,21 +128,21 @@ func (t *tree) spliced(ctx context.Context, at metadata.Page, r *run, last bool)
 }
 
 // child returns the pages of a level that stand in a page's place.
-func (t *tree) child(ctx context.Context, at metadata.Page, level uint8, r *run, last bool) ([]Child, error) {
+func (t *tree) child(ctx context.Context, at schema.Page, level uint8, r *run, last bool) ([]Child, error) {
 	p, old, err := t.spliced(ctx, at, r, last)
 	if err != nil {
 		return nil, err
 	}
 	made, err := t.writeAll(ctx, p, old, at)
 	for l := p.Level + 1; err == nil && l <= level; l++ {
-		made, err = t.writeAll(ctx, &Page{Level: l, Children: made}, nil, metadata.Page{})
+		made, err = t.writeAll(ctx, &Page{Level: l, Children: made}, nil, schema.Page{})
 	}
 	return made, err
 }
 
 // writeAll stores what a page lists as one page or more, none if it lists nothing. One that
 // is still as it was is not written again.
-func (t *tree) writeAll(ctx context.Context, p, old *Page, at metadata.Page) (made []Child, err error) {
+func (t *tree) writeAll(ctx context.Context, p, old *Page, at schema.Page) (made []Child, err error) {
 	add := func(part *Page) error {
 		if old != nil && slices.Equal(part.Slices, old.Slices) && slices.Equal(part.Children, old.Children) {
 			made = append(made, t.known(old, at))
@@ -166,7 +166,7 @@ func (t *tree) writeAll(ctx context.Context, p, old *Page, at metadata.Page) (ma
 }
 
 // known is the page as it is, when nothing in it changes.
-func (t *tree) known(p *Page, at metadata.Page) Child {
+func (t *tree) known(p *Page, at schema.Page) Child {
 	c := p.sum()
 	c.Page = at
 	return c

@@ -8,20 +8,20 @@ import (
 	"testing"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // memoryPages keeps pages as the bucket does: encoded.
 type memoryPages struct {
 	t      testing.TB
 	mu     sync.Mutex
-	pages  map[metadata.Page][]byte
+	pages  map[schema.Page][]byte
 	loads  int
 	stores int
 	bytes  int
 }
 
-func (m *memoryPages) Page(_ context.Context, _ id.Partition, at metadata.Page) (*Page, error) {
+func (m *memoryPages) Page(_ context.Context, _ id.Partition, at schema.Page) (*Page, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.loads++
@@ -32,18 +32,18 @@ func (m *memoryPages) Page(_ context.Context, _ id.Partition, at metadata.Page) 
 	return g, nil
 }
 
-func (m *memoryPages) storePage(_ context.Context, p *Page) (metadata.Page, error) {
+func (m *memoryPages) storePage(_ context.Context, p *Page) (schema.Page, error) {
 	b := p.encode()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stores++
 	m.bytes += len(b)
-	at := metadata.Page{Object: metadata.Object{Writer: 1, Seq: metadata.FirstTimed + uint64(m.stores)}, Len: int32(len(b))}
+	at := schema.Page{Object: schema.Object{Writer: 1, Seq: schema.FirstTimed + uint64(m.stores)}, Len: int32(len(b))}
 	m.pages[at] = b
 	return at, nil
 }
 
-func (m *memoryPages) all(root metadata.Page) (list []metadata.Slice) {
+func (m *memoryPages) all(root schema.Page) (list []schema.Slice) {
 	g, _ := m.Page(context.Background(), id.Partition{}, root)
 	for i := range g.Children {
 		list = append(list, m.all(g.Children[i].Page)...)
@@ -56,10 +56,10 @@ func TestTreeAgainstList(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			rng := newRand(seed)
-			io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
+			io := &memoryPages{t: t, pages: map[schema.Page][]byte{}}
 			tr := newTree(io, id.Partition{}, "t")
-			var m metadata.Manifest
-			var want []metadata.Slice
+			var m schema.Manifest
+			var want []schema.Slice
 			next := int64(0)
 			for range 60 {
 				var err error
@@ -70,7 +70,7 @@ func TestTreeAgainstList(t *testing.T) {
 					m, err = tr.fold(t.Context(), m, add)
 				} else if len(want) > 0 {
 					to := want[rng.IntN(len(want))].Base + rng.Int64N(11)
-					want = slices.DeleteFunc(want, func(s metadata.Slice) bool { return s.End <= to })
+					want = slices.DeleteFunc(want, func(s schema.Slice) bool { return s.End <= to })
 					m, err = tr.trim(t.Context(), m, to)
 				}
 				if err != nil {
@@ -82,10 +82,10 @@ func TestTreeAgainstList(t *testing.T) {
 	}
 }
 
-func checkManifest(t *testing.T, io *memoryPages, m metadata.Manifest, want []metadata.Slice) {
+func checkManifest(t *testing.T, io *memoryPages, m schema.Manifest, want []schema.Slice) {
 	t.Helper()
 	if len(want) == 0 {
-		if m != (metadata.Manifest{}) {
+		if m != (schema.Manifest{}) {
 			t.Fatalf("manifest of nothing is %+v", m)
 		}
 		return
@@ -100,11 +100,11 @@ func checkManifest(t *testing.T, io *memoryPages, m metadata.Manifest, want []me
 
 // Deep trees stay right when they are cut down to little: levels are consistent.
 func TestDeepTree(t *testing.T) {
-	io := &memoryPages{t: t, pages: map[metadata.Page][]byte{}}
+	io := &memoryPages{t: t, pages: map[schema.Page][]byte{}}
 	tr := newTree(io, id.Partition{}, "")
 	n := PageEntries*PageEntries + 3*PageEntries
 	all := someSlices(0, n)
-	m, err := tr.fold(t.Context(), metadata.Manifest{}, all)
+	m, err := tr.fold(t.Context(), schema.Manifest{}, all)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Builder makes an object in the very buffer that its batches were loaded into:
@@ -125,7 +125,7 @@ func (b *Builder) note(batch *Batch, p kafka.Batch, newest int64) {
 	}
 	epoch := id.Epoch(p.LeaderEpoch())
 	if n := len(x.Epochs); n == 0 || x.Epochs[n-1].Epoch < epoch {
-		x.Epochs = append(x.Epochs, metadata.EpochStart{Epoch: epoch, Start: batch.Base})
+		x.Epochs = append(x.Epochs, schema.EpochStart{Epoch: epoch, Start: batch.Base})
 	}
 }
 
@@ -148,7 +148,7 @@ func (b *Builder) closeBlock() {
 }
 
 // End ends the slice. producers is nil if the slice has no state of its own.
-func (b *Builder) End(producers []Producer, aborted []Aborted) metadata.Slice {
+func (b *Builder) End(producers []Producer, aborted []Aborted) schema.Slice {
 	b.closeBlock()
 	x := &b.index
 	if producers != nil {
@@ -163,7 +163,7 @@ func (b *Builder) End(producers []Producer, aborted []Aborted) metadata.Slice {
 	}
 	at := len(b.buf)
 	b.buf = appendIndex(b.buf, x)
-	s := metadata.Slice{Base: x.Base, End: x.End, MinTime: x.MinTime, MaxTime: x.MaxTime,
+	s := schema.Slice{Base: x.Base, End: x.End, MinTime: x.MinTime, MaxTime: x.MaxTime,
 		MinEpoch: x.Epochs[0].Epoch, MaxEpoch: x.Epochs[len(x.Epochs)-1].Epoch, Bytes: x.bytes(),
 		IndexAt: int64(at), IndexLen: int32(len(b.buf) - at)}
 	b.footer.Slices = append(b.footer.Slices, FooterSlice{x.Partition, x.Topic, s})
@@ -189,7 +189,7 @@ func (x *Index) bytes() (n int64) {
 
 // Finish returns the whole object, which is in the builder's buffer. It may be
 // finished again, with another name.
-func (b *Builder) Finish(o metadata.Object) []byte {
+func (b *Builder) Finish(o schema.Object) []byte {
 	b.footer.Object = o
 	for i := range b.footer.Slices {
 		b.footer.Slices[i].Object = o

@@ -9,7 +9,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/wire"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 var (
@@ -78,7 +78,7 @@ func DecodeIndex(b []byte, at int64) (*Index, error) {
 		x.Base, x.End, x.MinTime, x.MaxTime = r.Varint(), r.Varint(), r.Varint(), r.Varint()
 		x.StateAt, x.StateLen = ReadPosition(r), ReadInt32(r)
 		for n := r.Count(2); n > 0; n-- {
-			x.Epochs = append(x.Epochs, metadata.EpochStart{Epoch: id.Epoch(r.Varint()), Start: r.Varint()})
+			x.Epochs = append(x.Epochs, schema.EpochStart{Epoch: id.Epoch(r.Varint()), Start: r.Varint()})
 		}
 		for n := r.Count(3); n > 0; n-- {
 			x.Aborted = append(x.Aborted, Aborted{r.Varint(), r.Varint(), r.Varint()})
@@ -170,7 +170,7 @@ func (k *Block) check(end, pos int64) error {
 }
 
 // Verify proves the checksum of a block of an object.
-func (k *Block) Verify(o metadata.Object, stored []byte) error {
+func (k *Block) Verify(o schema.Object, stored []byte) error {
 	if kafka.Checksum(stored) != k.CRC {
 		return &CorruptError{Key(o), k.At, fmt.Errorf("block of %d bytes: %w", k.Stored, ErrChecksum)}
 	}
@@ -179,10 +179,10 @@ func (k *Block) Verify(o metadata.Object, stored []byte) error {
 
 func decodeFooter(b []byte) (*Footer, error) {
 	f := new(Footer)
-	var list []metadata.Slice
+	var list []schema.Slice
 	sense := true
 	err := Unseal(magicFooter, b, func(r *wire.Reader) {
-		f.Object = metadata.Object{Writer: id.Incarnation(r.Uvarint()), Seq: r.Uvarint()}
+		f.Object = schema.Object{Writer: id.Incarnation(r.Uvarint()), Seq: r.Uvarint()}
 		f.Created = r.Varint()
 		names := make([]string, r.Count(17))
 		ids := make([]id.Topic, len(names))
@@ -200,7 +200,7 @@ func decodeFooter(b []byte) (*Footer, error) {
 			f.Slices[i].Topic = names[n]
 			f.Slices[i].Partition = id.Partition{Topic: ids[n], Index: ReadInt32(r)}
 		}
-		list = metadata.ReadSlices(r)
+		list = schema.ReadSlices(r)
 	})
 	if !sense || err == nil && len(list) != len(f.Slices) {
 		return nil, fmt.Errorf("footer: %w", ErrInconsistent)

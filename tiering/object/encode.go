@@ -6,7 +6,7 @@ import (
 	"varve/internal/id"
 	"varve/internal/wire"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func appendHeader(b []byte) []byte {
@@ -96,7 +96,7 @@ func appendFooter(b []byte, f *Footer) []byte {
 			b = append(b, t.Partition.Topic[:]...)
 			b = wire.AppendString(b, t.Topic)
 		}
-		list := make([]metadata.Slice, len(f.Slices))
+		list := make([]schema.Slice, len(f.Slices))
 		b = binary.AppendUvarint(b, uint64(len(f.Slices)))
 		for i := range f.Slices {
 			s := &f.Slices[i]
@@ -104,7 +104,7 @@ func appendFooter(b []byte, f *Footer) []byte {
 			b = binary.AppendUvarint(b, uint64(s.Partition.Index))
 			list[i] = s.Slice
 		}
-		return metadata.AppendSlices(b, list)
+		return schema.AppendSlices(b, list)
 	})
 }
 

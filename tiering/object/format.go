@@ -12,7 +12,7 @@ import (
 	"sort"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Object format, version 1. Fixed-width integers are little-endian; uvarint and
@@ -86,7 +86,7 @@ import (
 //	  created    varint   ms since 1970
 //	  topics     uvarint, then for each: 16 bytes id, string name
 //	  owners     uvarint, then for each slice: uvarint number of its topic from 0, uvarint partition
-//	  slices     as in heads (metadata.AppendSlices), in the same order
+//	  slices     as in heads (schema.AppendSlices), in the same order
 //	  checksum   uint32
 //
 //	trailer (32 bytes, the object's last)
@@ -156,7 +156,7 @@ type Index struct {
 	MaxTime   int64
 	StateAt   int64
 	StateLen  int32 // 0: no state
-	Epochs    []metadata.EpochStart
+	Epochs    []schema.EpochStart
 	Aborted   []Aborted
 	Blocks    []Block
 }
@@ -168,7 +168,7 @@ func (x *Index) From(offset int64) []Block {
 
 // Footer lists what is in an object.
 type Footer struct {
-	Object  metadata.Object
+	Object  schema.Object
 	Created int64 // ms since 1970
 	Slices  []FooterSlice
 }
@@ -177,7 +177,7 @@ type Footer struct {
 type FooterSlice struct {
 	Partition id.Partition
 	Topic     string
-	metadata.Slice
+	schema.Slice
 }
 
 // CorruptError is where an object of the tier is not what was written.

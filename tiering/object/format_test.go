@@ -14,7 +14,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 )
 
@@ -51,7 +51,7 @@ func goldenObject(t testing.TB) []byte {
 		[]Aborted{{ProducerID: 77, First: 90, Last: 101}, {ProducerID: 78, First: 10, Last: 99}}, "one", "two", "three", "four")
 	slice(id.Partition{Topic: z, Index: 5}, "clicks", 0, []Producer{}, nil, strings.Repeat("click ", 200), strings.Repeat("clack ", 200))
 	slice(id.Partition{Topic: a, Index: 1}, "orders", 7, nil, nil, "last")
-	return bytes.Clone(b.Finish(metadata.Object{Writer: 12, Seq: 345}))
+	return bytes.Clone(b.Finish(schema.Object{Writer: 12, Seq: 345}))
 }
 
 // Objects outlive every release: what version 1 wrote must be written and read so
@@ -124,7 +124,7 @@ func TestDamageIsFound(t *testing.T) {
 func TestReadFooter(t *testing.T) {
 	store := s3store.NewMemory()
 	object := goldenObject(t)
-	o := metadata.Object{Writer: 12, Seq: 345}
+	o := schema.Object{Writer: 12, Seq: 345}
 	if err := store.Put(t.Context(), Key(o), bytes.NewReader(object)); err != nil {
 		t.Fatal(err)
 	}
@@ -148,9 +148,9 @@ func TestReadFooter(t *testing.T) {
 
 // A footer that is longer than the first read of the tail takes a second one.
 func TestReadLongFooter(t *testing.T) {
-	f := &Footer{Object: metadata.Object{Writer: 1, Seq: 2}}
+	f := &Footer{Object: schema.Object{Writer: 1, Seq: 2}}
 	for i := range 5000 {
-		f.Slices = append(f.Slices, FooterSlice{id.Partition{Topic: id.Topic{byte(i), byte(i >> 8)}, Index: int32(i)}, "a-topic-name", metadata.Slice{Object: f.Object, Base: int64(i), End: int64(i) + 9}})
+		f.Slices = append(f.Slices, FooterSlice{id.Partition{Topic: id.Topic{byte(i), byte(i >> 8)}, Index: int32(i)}, "a-topic-name", schema.Slice{Object: f.Object, Base: int64(i), End: int64(i) + 9}})
 	}
 	b := appendHeader(nil)
 	at := len(b)
@@ -167,7 +167,7 @@ func TestKeys(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	spread := map[string]bool{}
 	for range 2000 {
-		o := metadata.Object{Writer: id.Incarnation(rng.Uint64() >> rng.IntN(64)), Seq: rng.Uint64() >> rng.IntN(64)}
+		o := schema.Object{Writer: id.Incarnation(rng.Uint64() >> rng.IntN(64)), Seq: rng.Uint64() >> rng.IntN(64)}
 		if got, page, ok := ParseKey(Key(o)); !ok || page || got != o {
 			t.Fatalf("%q reads as %v, %v, %v", Key(o), got, page, ok)
 		}
@@ -179,7 +179,7 @@ func TestKeys(t *testing.T) {
 	if len(spread) < 250 {
 		t.Errorf("2000 objects lie in %d of 256 folders", len(spread))
 	}
-	good := Key(metadata.Object{Writer: 12, Seq: 345})
+	good := Key(schema.Object{Writer: 12, Seq: 345})
 	for _, bad := range []string{"", "data/", good + "x", "x" + good, strings.Replace(good, "12-", "012-", 1), strings.Replace(good, "data/", "data/0", 1), "data/zz/12-345", "12-345"} {
 		if _, _, ok := ParseKey(bad); ok {
 			t.Errorf("%q passed for a key", bad)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"varve/internal/workbound"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func goldenParts(f *testing.F) (x *Index, state, index, footer []byte) {
@@ -87,8 +87,8 @@ func FuzzObject(f *testing.F) {
 
 func FuzzKey(f *testing.F) {
 	f.Add("data/3f/12-345")
-	f.Add(Key(metadata.Object{Writer: 1, Seq: 2}))
-	f.Add(PageKey(metadata.Object{Writer: 1, Seq: 2}))
+	f.Add(Key(schema.Object{Writer: 1, Seq: 2}))
+	f.Add(PageKey(schema.Object{Writer: 1, Seq: 2}))
 	f.Fuzz(func(t *testing.T, key string) {
 		o, page, ok := ParseKey(key)
 		if ok && key != Key(o) && key != PageKey(o) || ok && page != (key == PageKey(o)) {

@@ -8,7 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // Keys in the bucket, below the cluster's prefix:
@@ -28,12 +28,12 @@ const (
 )
 
 // Key is the key of an object with slices.
-func Key(o metadata.Object) string { return objectKey(PrefixData, o) }
+func Key(o schema.Object) string { return objectKey(PrefixData, o) }
 
 // PageKey is the key of a manifest page.
-func PageKey(o metadata.Object) string { return objectKey(PrefixPages, o) }
+func PageKey(o schema.Object) string { return objectKey(PrefixPages, o) }
 
-func objectKey(prefix string, o metadata.Object) string {
+func objectKey(prefix string, o schema.Object) string {
 	var b [16]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(o.Writer))
 	binary.LittleEndian.PutUint64(b[8:], o.Seq)
@@ -42,14 +42,14 @@ func objectKey(prefix string, o metadata.Object) string {
 
 // ParseKey takes a Key or a PageKey apart. Anything else, such as other
 // files in the bucket, is not ok.
-func ParseKey(key string) (o metadata.Object, page, ok bool) {
+func ParseKey(key string) (o schema.Object, page, ok bool) {
 	slash := strings.LastIndexByte(key, '/')
 	w, n, _ := strings.Cut(key[slash+1:], "-")
 	writer, err1 := strconv.ParseUint(w, 10, 64)
 	seq, err2 := strconv.ParseUint(n, 10, 64)
-	o = metadata.Object{Writer: id.Incarnation(writer), Seq: seq}
+	o = schema.Object{Writer: id.Incarnation(writer), Seq: seq}
 	if err1 != nil || err2 != nil {
-		return metadata.Object{}, false, false
+		return schema.Object{}, false, false
 	}
 	switch key {
 	case Key(o):
@@ -57,5 +57,5 @@ func ParseKey(key string) (o metadata.Object, page, ok bool) {
 	case PageKey(o):
 		return o, true, true
 	}
-	return metadata.Object{}, false, false
+	return schema.Object{}, false, false
 }

@@ -7,13 +7,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // cacheKey names what is cached: a part of an object.
 type cacheKey struct {
 	kind   uint8
-	object metadata.Object
+	object schema.Object
 	at     int64
 }
 

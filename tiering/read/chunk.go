@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -22,7 +22,7 @@ func (l *parts) quit(wait bool) <-chan struct{} {
 
 // chunk returns an aligned piece of an object. Unless wait is set it ends as
 // errNoWait where memory isn't free; that is for whom holds some.
-func (l *parts) chunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, error) {
+func (l *parts) chunk(ctx context.Context, o schema.Object, number int64, wait bool) (*buffer, error) {
 	key := cacheKey{kindChunk, o, number}
 	for {
 		b, err := l.chunks.get(ctx, key, l.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
@@ -35,7 +35,7 @@ func (l *parts) chunk(ctx context.Context, o metadata.Object, number int64, wait
 	}
 }
 
-func (l *parts) loadChunk(ctx context.Context, o metadata.Object, number int64, wait bool) (*buffer, int64, error) {
+func (l *parts) loadChunk(ctx context.Context, o schema.Object, number int64, wait bool) (*buffer, int64, error) {
 	size := l.cfg.ChunkBytes
 	b := l.memory.try(size)
 	if b == nil {
@@ -64,7 +64,7 @@ func (l *parts) loadChunk(ctx context.Context, o metadata.Object, number int64, 
 }
 
 // gather copies bytes of an object that may be in several chunks.
-func (l *parts) gather(ctx context.Context, o metadata.Object, at int64, p []byte, wait bool) error {
+func (l *parts) gather(ctx context.Context, o schema.Object, at int64, p []byte, wait bool) error {
 	size := int64(l.cfg.ChunkBytes)
 	for len(p) > 0 {
 		b, err := l.chunk(ctx, o, at/size, wait)
@@ -84,7 +84,7 @@ func (l *parts) gather(ctx context.Context, o metadata.Object, at int64, p []byt
 }
 
 // forget drops the chunks that hold a part of an object which proved wrong.
-func (l *parts) forget(o metadata.Object, at, length int64) {
+func (l *parts) forget(o schema.Object, at, length int64) {
 	size := int64(l.cfg.ChunkBytes)
 	for n := at / size; n <= (at+length-1)/size; n++ {
 		l.chunks.drop(cacheKey{kindChunk, o, n})
@@ -93,7 +93,7 @@ func (l *parts) forget(o metadata.Object, at, length int64) {
 
 // block returns a block's record batches, checked, with the buffer that they are
 // in. A block that proves wrong is read again, from the bucket.
-func (l *parts) block(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+func (l *parts) block(ctx context.Context, o schema.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
 	p, b, err := l.blockOnce(ctx, o, k, wait)
 	var corrupt *object.CorruptError
 	if !errors.As(err, &corrupt) {
@@ -107,7 +107,7 @@ func (l *parts) block(ctx context.Context, o metadata.Object, k *object.Block, w
 	return p, b, err
 }
 
-func (l *parts) blockOnce(ctx context.Context, o metadata.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
+func (l *parts) blockOnce(ctx context.Context, o schema.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
 	size := int64(l.cfg.ChunkBytes)
 	from, to := k.At/size, (k.At+int64(k.Stored)-1)/size
 	if from != to || k.Codec != object.CodecRaw {
@@ -136,7 +136,7 @@ func (l *parts) blockOnce(ctx context.Context, o metadata.Object, k *object.Bloc
 
 // ownBlock returns a block that is compressed or is across chunks in a buffer of
 // its own, which is cached.
-func (l *parts) ownBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+func (l *parts) ownBlock(ctx context.Context, o schema.Object, k *object.Block, wait bool) (*buffer, error) {
 	key := cacheKey{kindBlock, o, k.At}
 	for {
 		b, err := l.chunks.get(ctx, key, l.quit(wait), func(ctx context.Context) (*buffer, int64, error) {
@@ -150,7 +150,7 @@ func (l *parts) ownBlock(ctx context.Context, o metadata.Object, k *object.Block
 	}
 }
 
-func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (*buffer, error) {
+func (l *parts) makeBlock(ctx context.Context, o schema.Object, k *object.Block, wait bool) (*buffer, error) {
 	stored, release, err := l.stored(ctx, o, k, wait)
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (l *parts) makeBlock(ctx context.Context, o metadata.Object, k *object.Bloc
 
 // stored returns a block as it is in the object, until release: in its chunk, or
 // copied if it is across chunks.
-func (l *parts) stored(ctx context.Context, o metadata.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
+func (l *parts) stored(ctx context.Context, o schema.Object, k *object.Block, wait bool) (p []byte, release func(), err error) {
 	size := int64(l.cfg.ChunkBytes)
 	from := k.At % size
 	if from+int64(k.Stored) > size {
@@ -195,7 +195,7 @@ func (l *parts) stored(ctx context.Context, o metadata.Object, k *object.Block, 
 	return b.b[from : from+int64(k.Stored)], b.release, nil
 }
 
-func (l *parts) inflate(o metadata.Object, k *object.Block, stored, raw []byte) error {
+func (l *parts) inflate(o schema.Object, k *object.Block, stored, raw []byte) error {
 	out, err := l.unzip.DecodeAll(stored, raw[:0:len(raw)])
 	if err == nil && len(out) != len(raw) {
 		err = fmt.Errorf("%d bytes, want %d", len(out), len(raw))
@@ -207,7 +207,7 @@ func (l *parts) inflate(o metadata.Object, k *object.Block, stored, raw []byte) 
 }
 
 // prefetch starts to load a chunk, if memory is free; it reports whether it had to.
-func (l *parts) prefetch(o metadata.Object, number int64) bool {
+func (l *parts) prefetch(o schema.Object, number int64) bool {
 	return l.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
 		return l.loadChunk(ctx, o, number, false)
 	})

@@ -7,7 +7,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -17,12 +17,12 @@ var errStop = errors.New("stop")
 
 // FindTime returns the first record in the tier whose timestamp is at least at, if
 // there is one (ListOffsets by time). Slices whose timestamps are hints are read.
-func (r *Reader) FindTime(ctx context.Context, h *metadata.Head, p id.Partition, at int64) (found object.Stamp, ok bool, err error) {
+func (r *Reader) FindTime(ctx context.Context, h *schema.Head, p id.Partition, at int64) (found object.Stamp, ok bool, err error) {
 	if err := r.enter(); err != nil {
 		return found, false, err
 	}
 	defer r.leave()
-	err = manifest.Walk(ctx, r, h, p, h.LogStart, func(s manifest.Span) bool { return s.Hint || s.MaxTime >= at }, func(s *metadata.Slice) error {
+	err = manifest.Walk(ctx, r, h, p, h.LogStart, func(s manifest.Span) bool { return s.Hint || s.MaxTime >= at }, func(s *schema.Slice) error {
 		if !s.Object.TimesKnown() {
 			if newest, err := r.newestIn(ctx, s); err != nil || newest < at {
 				return err
@@ -40,7 +40,7 @@ func (r *Reader) FindTime(ctx context.Context, h *metadata.Head, p id.Partition,
 }
 
 // findInSlice looks into the blocks that may hold such a record.
-func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at int64) (found object.Stamp, ok bool, err error) {
+func (r *Reader) findInSlice(ctx context.Context, s *schema.Slice, start, at int64) (found object.Stamp, ok bool, err error) {
 	x, err := r.parts.index(ctx, s)
 	if err != nil {
 		return found, false, err
@@ -71,7 +71,7 @@ func (r *Reader) findInSlice(ctx context.Context, s *metadata.Slice, start, at i
 	return found, false, nil
 }
 
-func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *object.Block, each func(kafka.Batch) error) error {
+func (r *Reader) eachBatch(ctx context.Context, o schema.Object, k *object.Block, each func(kafka.Batch) error) error {
 	p, b, err := r.parts.block(ctx, o, k, true)
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func (r *Reader) eachBatch(ctx context.Context, o metadata.Object, k *object.Blo
 
 // MaxTime returns the record with the largest timestamp in the tier, the first of
 // them if there are several; not ok if no record has a timestamp.
-func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) (object.Stamp, bool, error) {
+func (r *Reader) MaxTime(ctx context.Context, h *schema.Head, p id.Partition) (object.Stamp, bool, error) {
 	if err := r.enter(); err != nil {
 		return object.Stamp{}, false, err
 	}
@@ -106,7 +106,7 @@ func (r *Reader) MaxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 
 // maxTime goes by the summaries of all that is after the log start, and by the
 // records of the slice in which it is and of those whose timestamps are hints.
-func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) (int64, error) {
+func (r *Reader) maxTime(ctx context.Context, h *schema.Head, p id.Partition) (int64, error) {
 	newest := int64(-1)
 	whole := func(s manifest.Span) bool {
 		if s.Base >= h.LogStart && !s.Hint {
@@ -115,7 +115,7 @@ func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 		}
 		return s.Hint || s.MaxTime > newest
 	}
-	err := manifest.Walk(ctx, r, h, p, h.LogStart, whole, func(s *metadata.Slice) (err error) {
+	err := manifest.Walk(ctx, r, h, p, h.LogStart, whole, func(s *schema.Slice) (err error) {
 		var t int64
 		if s.Base >= h.LogStart {
 			t, err = r.newestIn(ctx, s)
@@ -129,7 +129,7 @@ func (r *Reader) maxTime(ctx context.Context, h *metadata.Head, p id.Partition) 
 }
 
 // NewestIn returns the largest timestamp of a slice's records, -1 if none has one.
-func (r *Reader) NewestIn(ctx context.Context, s *metadata.Slice) (int64, error) {
+func (r *Reader) NewestIn(ctx context.Context, s *schema.Slice) (int64, error) {
 	if err := r.enter(); err != nil {
 		return -1, err
 	}
@@ -139,7 +139,7 @@ func (r *Reader) NewestIn(ctx context.Context, s *metadata.Slice) (int64, error)
 
 // newestIn returns the largest timestamp of a slice's records, -1 if none has one. It reads
 // them all if the slice's timestamps are hints, and remembers what it found.
-func (r *Reader) newestIn(ctx context.Context, s *metadata.Slice) (int64, error) {
+func (r *Reader) newestIn(ctx context.Context, s *schema.Slice) (int64, error) {
 	v, err := r.parts.meta.get(ctx, cacheKey{kindNewest, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
 		newest, err := r.maxTimeFrom(ctx, s, s.Base)
 		return newest, 64, err
@@ -151,7 +151,7 @@ func (r *Reader) newestIn(ctx context.Context, s *metadata.Slice) (int64, error)
 }
 
 // maxTimeFrom returns the largest timestamp of a slice's records from offset start on.
-func (r *Reader) maxTimeFrom(ctx context.Context, s *metadata.Slice, start int64) (int64, error) {
+func (r *Reader) maxTimeFrom(ctx context.Context, s *schema.Slice, start int64) (int64, error) {
 	newest := int64(-1)
 	x, err := r.parts.index(ctx, s)
 	if err != nil {
@@ -199,13 +199,13 @@ func newestRecord(b kafka.Batch, limit int, start int64) (int64, error) {
 // the tier has no epoch above e, so what isn't tiered yet decides. Where the tier
 // has none up to e either, the answer is e itself and where the first one begins,
 // as Kafka has it.
-func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
+func (r *Reader) EpochEnd(ctx context.Context, h *schema.Head, p id.Partition, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
 	if err := r.enter(); err != nil {
 		return id.NoEpoch, -1, false, err
 	}
 	defer r.leave()
-	var hit *metadata.Slice
-	err = manifest.Walk(ctx, r, h, p, h.LogStart, func(s manifest.Span) bool { return s.MaxEpoch > e }, func(s *metadata.Slice) error {
+	var hit *schema.Slice
+	err = manifest.Walk(ctx, r, h, p, h.LogStart, func(s manifest.Span) bool { return s.MaxEpoch > e }, func(s *schema.Slice) error {
 		hit = s
 		return errStop
 	})
@@ -236,7 +236,7 @@ func (r *Reader) EpochEnd(ctx context.Context, h *metadata.Head, p id.Partition,
 
 // Producers returns the producers as they were after the newest slice, also if that
 // is below the log start. None if the head names no slice: all are forgotten.
-func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error) {
+func (r *Reader) Producers(ctx context.Context, h *schema.Head, p id.Partition) ([]object.Producer, error) {
 	if len(h.Slices) == 0 && h.Manifest.Slices == 0 {
 		return nil, nil
 	}
@@ -260,14 +260,14 @@ func (r *Reader) Producers(ctx context.Context, h *metadata.Head, p id.Partition
 
 // AbortedIn returns the aborted transactions that overlap [from, to) in the tier, in
 // order of their last offsets (Fetch with read_committed).
-func (r *Reader) AbortedIn(ctx context.Context, h *metadata.Head, p id.Partition, from, to int64) ([]object.Aborted, error) {
+func (r *Reader) AbortedIn(ctx context.Context, h *schema.Head, p id.Partition, from, to int64) ([]object.Aborted, error) {
 	if err := r.enter(); err != nil {
 		return nil, err
 	}
 	defer r.leave()
 	var all []object.Aborted
 	seen := map[object.Aborted]bool{}
-	err := manifest.Walk(ctx, r, h, p, max(from, h.LogStart), func(s manifest.Span) bool { return s.Base < to }, func(s *metadata.Slice) error {
+	err := manifest.Walk(ctx, r, h, p, max(from, h.LogStart), func(s manifest.Span) bool { return s.Base < to }, func(s *schema.Slice) error {
 		x, err := r.parts.index(ctx, s)
 		if err != nil {
 			return err

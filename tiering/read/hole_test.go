@@ -12,7 +12,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 	"varve/tiering/tiertest"
@@ -25,9 +25,9 @@ func (w *world) fresh() {
 }
 
 // walkAll lists a partition's slices.
-func (w *world) walkAll(s *tiertest.Source) (all []metadata.Slice) {
+func (w *world) walkAll(s *tiertest.Source) (all []schema.Slice) {
 	w.T.Helper()
-	err := manifest.Walk(w.T.Context(), w.reader, s.Head(), s.ID, -1, func(manifest.Span) bool { return true }, func(s *metadata.Slice) error {
+	err := manifest.Walk(w.T.Context(), w.reader, s.Head(), s.ID, -1, func(manifest.Span) bool { return true }, func(s *schema.Slice) error {
 		all = append(all, *s)
 		return nil
 	})
@@ -39,7 +39,7 @@ func (w *world) walkAll(s *tiertest.Source) (all []metadata.Slice) {
 
 func (w *world) skipper() *Skipper {
 	return NewSkipper(w.reader, SkipDeps{Store: w.Store, IDs: w.IDs, Topic: func(id.Topic) string { return "t" }, Clock: w.Now.Millis,
-		Dropped: func([]metadata.Object) {}, Log: slog.New(slog.DiscardHandler)})
+		Dropped: func([]schema.Object) {}, Log: slog.New(slog.DiscardHandler)})
 }
 
 // readWhole reads all batches; it fails where offsets are not dense.
@@ -60,30 +60,30 @@ func (w *world) readWhole(s *tiertest.Source) (batches []kafka.Batch) {
 }
 
 // damaging is what may happen to objects, and what then can't be read.
-var damaging = map[string]func(w *world, s *tiertest.Source, all []metadata.Slice) (from, to int64){
-	"gone from the head": func(w *world, s *tiertest.Source, all []metadata.Slice) (int64, int64) {
+var damaging = map[string]func(w *world, s *tiertest.Source, all []schema.Slice) (from, to int64){
+	"gone from the head": func(w *world, s *tiertest.Source, all []schema.Slice) (int64, int64) {
 		x := all[len(all)-5]
 		w.Lose(object.Key(x.Object))
 		return x.Base, x.End
 	},
-	"the newest is gone": func(w *world, s *tiertest.Source, all []metadata.Slice) (int64, int64) {
+	"the newest is gone": func(w *world, s *tiertest.Source, all []schema.Slice) (int64, int64) {
 		x := all[len(all)-1]
 		w.Lose(object.Key(x.Object))
 		return x.Base, x.End
 	},
-	"gone from the manifest": func(w *world, s *tiertest.Source, all []metadata.Slice) (int64, int64) {
+	"gone from the manifest": func(w *world, s *tiertest.Source, all []schema.Slice) (int64, int64) {
 		w.Lose(object.Key(all[3].Object))
 		w.Lose(object.Key(all[4].Object))
 		return all[3].Base, all[4].End
 	},
-	"swapped": func(w *world, s *tiertest.Source, all []metadata.Slice) (int64, int64) {
+	"swapped": func(w *world, s *tiertest.Source, all []schema.Slice) (int64, int64) {
 		other := w.ObjectBytes(object.Key(all[7].Object))
 		if err := w.Bucket.Put(w.T.Context(), object.Key(all[5].Object), bytes.NewReader(append(other, make([]byte, 1<<10)...))); err != nil {
 			w.T.Fatal(err)
 		}
 		return all[5].Base, all[5].End
 	},
-	"a page is gone": func(w *world, s *tiertest.Source, all []metadata.Slice) (int64, int64) {
+	"a page is gone": func(w *world, s *tiertest.Source, all []schema.Slice) (int64, int64) {
 		m := s.Head().Manifest
 		w.Lose(object.PageKey(m.Root.Object))
 		return m.Base, m.End

@@ -11,7 +11,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -30,24 +30,24 @@ type Looker struct {
 	r *Reader
 
 	mu    sync.Mutex
-	sizes map[metadata.Object]int64 // -1: it is gone
+	sizes map[schema.Object]int64 // -1: it is gone
 }
 
 // NewLooker makes one for one look at the whole.
 func (r *Reader) NewLooker() *Looker {
-	return &Looker{r: r, sizes: map[metadata.Object]int64{}}
+	return &Looker{r: r, sizes: map[schema.Object]int64{}}
 }
 
 // Look goes through a partition. It tells of each slice that was looked at, and of what
 // can't be read; both calls come from several goroutines.
-func (l *Looker) Look(ctx context.Context, h *metadata.Head, p id.Partition, looked func(slices int64), found func(*object.HoleError)) error {
+func (l *Looker) Look(ctx context.Context, h *schema.Head, p id.Partition, looked func(slices int64), found func(*object.HoleError)) error {
 	if err := l.r.enter(); err != nil {
 		return err
 	}
 	defer l.r.leave()
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookAtOnce)
-	ask := func(list []metadata.Slice) {
+	ask := func(list []schema.Slice) {
 		for _, s := range list {
 			g.Go(func() error {
 				defer looked(1)
@@ -69,7 +69,7 @@ func (l *Looker) Look(ctx context.Context, h *metadata.Head, p id.Partition, loo
 	return g.Wait()
 }
 
-func (l *Looker) page(ctx context.Context, h *metadata.Head, p id.Partition, c manifest.Child, ask func([]metadata.Slice), looked func(int64), found func(*object.HoleError)) error {
+func (l *Looker) page(ctx context.Context, h *schema.Head, p id.Partition, c manifest.Child, ask func([]schema.Slice), looked func(int64), found func(*object.HoleError)) error {
 	if c.End <= h.LogStart {
 		looked(c.Slices)
 		return nil
@@ -92,7 +92,7 @@ func (l *Looker) page(ctx context.Context, h *metadata.Head, p id.Partition, c m
 	return nil
 }
 
-func (l *Looker) slice(ctx context.Context, h *metadata.Head, p id.Partition, s *metadata.Slice, found func(*object.HoleError)) error {
+func (l *Looker) slice(ctx context.Context, h *schema.Head, p id.Partition, s *schema.Slice, found func(*object.HoleError)) error {
 	size, err := l.size(ctx, s.Object)
 	key, end := object.Key(s.Object), s.IndexAt+int64(s.IndexLen)
 	switch {
@@ -109,7 +109,7 @@ func (l *Looker) slice(ctx context.Context, h *metadata.Head, p id.Partition, s 
 	return nil
 }
 
-func (l *Looker) size(ctx context.Context, o metadata.Object) (int64, error) {
+func (l *Looker) size(ctx context.Context, o schema.Object) (int64, error) {
 	l.mu.Lock()
 	size, known := l.sizes[o]
 	l.mu.Unlock()
@@ -130,7 +130,7 @@ func (l *Looker) size(ctx context.Context, o metadata.Object) (int64, error) {
 }
 
 // size asks how large an object is, twice if it isn't there: ErrGone.
-func (r *Reader) size(ctx context.Context, o metadata.Object) (int64, error) {
+func (r *Reader) size(ctx context.Context, o schema.Object) (int64, error) {
 	for again := false; ; again = true {
 		found, err := r.store.Head(ctx, object.Key(o))
 		switch {

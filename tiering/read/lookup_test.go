@@ -3,7 +3,7 @@ package read
 import (
 	"testing"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -24,7 +24,7 @@ func TestLookupCost(t *testing.T) {
 	})
 	s := w.Source(1, 0)
 	all := tiertest.Slices(0, 100_000)
-	add := func(list []metadata.Slice) {
+	add := func(list []schema.Slice) {
 		e := manifest.Edit{From: list[0].Base, To: list[0].Base, Now: list}
 		if _, _, err := e.Commit(t.Context(), s, w.PageWriter(w.reader), "t"); err != nil {
 			t.Fatal(err)
@@ -47,7 +47,7 @@ func TestLookupCost(t *testing.T) {
 		cold.Close()
 	}
 	before := len(w.ObjectsIn(object.PrefixPages))
-	add(tiertest.Slices(h.TieredEnd, metadata.MaxHeadSlices))
+	add(tiertest.Slices(h.TieredEnd, schema.MaxHeadSlices))
 	if n := len(w.ObjectsIn(object.PrefixPages)) - before; n > 2 {
 		t.Errorf("a fold wrote %d pages", n)
 	}

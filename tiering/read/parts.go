@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -66,7 +66,7 @@ func (l *parts) small(ctx context.Context, key string, at int64, n int32) (*buff
 
 // index returns a slice's index. That of a small slice comes with the chunk in which
 // its blocks are, and which will be read next.
-func (l *parts) index(ctx context.Context, s *metadata.Slice) (*object.Index, error) {
+func (l *parts) index(ctx context.Context, s *schema.Slice) (*object.Index, error) {
 	v, err := l.meta.get(ctx, cacheKey{kindIndex, s.Object, s.IndexAt}, nil, func(ctx context.Context) (any, int64, error) {
 		x, err := l.loadIndex(ctx, s)
 		if err != nil {
@@ -84,7 +84,7 @@ func (l *parts) index(ctx context.Context, s *metadata.Slice) (*object.Index, er
 	return x, nil
 }
 
-func (l *parts) loadIndex(ctx context.Context, s *metadata.Slice) (x *object.Index, err error) {
+func (l *parts) loadIndex(ctx context.Context, s *schema.Slice) (x *object.Index, err error) {
 	key := object.Key(s.Object)
 	if s.IndexLen > 0 && s.Bytes+int64(s.IndexLen) <= int64(l.cfg.ChunkBytes) {
 		p := make([]byte, s.IndexLen)
@@ -122,7 +122,7 @@ func (l *parts) decoded(ctx context.Context, key string, at int64, n int32, deco
 }
 
 // state returns the producers of a slice that has a state.
-func (l *parts) state(ctx context.Context, o metadata.Object, x *object.Index) ([]object.Producer, error) {
+func (l *parts) state(ctx context.Context, o schema.Object, x *object.Index) ([]object.Producer, error) {
 	v, err := l.meta.get(ctx, cacheKey{kindState, o, x.StateAt}, nil, func(ctx context.Context) (any, int64, error) {
 		var producers []object.Producer
 		err := l.decoded(ctx, object.Key(o), x.StateAt, x.StateLen, func(p []byte) (err error) {
@@ -138,7 +138,7 @@ func (l *parts) state(ctx context.Context, o metadata.Object, x *object.Index) (
 }
 
 // page returns a page of a partition's manifest.
-func (l *parts) page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
+func (l *parts) page(ctx context.Context, p id.Partition, at schema.Page) (*manifest.Page, error) {
 	v, err := l.meta.get(ctx, cacheKey{kindPage, at.Object, 0}, nil, func(ctx context.Context) (any, int64, error) {
 		var g *manifest.Page
 		err := l.decoded(ctx, object.PageKey(at.Object), 0, at.Len, func(b []byte) (err error) {

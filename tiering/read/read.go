@@ -7,7 +7,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -46,7 +46,7 @@ func (r *Reader) Share() int { return max(leastShare, r.parts.memory.share()) }
 //
 // Errors: ErrBelowStart, ErrBeyondTier, *HoleError, or of the store. A hole may be none by a
 // newer head.
-func (r *Reader) Read(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (Data, error) {
+func (r *Reader) Read(ctx context.Context, h *schema.Head, p id.Partition, offset int64, limit int) (Data, error) {
 	d := Data{Next: offset}
 	if err := r.enter(); err != nil {
 		return d, err
@@ -70,7 +70,7 @@ func (r *Reader) Read(ctx context.Context, h *metadata.Head, p id.Partition, off
 // errFull ends a read that has enough.
 var errFull = errors.New("enough was read")
 
-func (r *Reader) fill(ctx context.Context, d *Data, h *metadata.Head, p id.Partition, limit int) error {
+func (r *Reader) fill(ctx context.Context, d *Data, h *schema.Head, p id.Partition, limit int) error {
 	for d.Next < h.TieredEnd && (d.Bytes == 0 || d.Bytes < limit) {
 		run, err := manifest.Locate(ctx, r, h, p, d.Next)
 		if err != nil {
@@ -89,7 +89,7 @@ func (r *Reader) fill(ctx context.Context, d *Data, h *metadata.Head, p id.Parti
 	return nil
 }
 
-func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limit int) error {
+func (r *Reader) fillSlice(ctx context.Context, d *Data, s *schema.Slice, limit int) error {
 	x, err := r.parts.index(ctx, s)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (r *Reader) fillSlice(ctx context.Context, d *Data, s *metadata.Slice, limi
 	return nil
 }
 
-func (r *Reader) explain(err error, o metadata.Object, k *object.Block) error {
+func (r *Reader) explain(err error, o schema.Object, k *object.Block) error {
 	if err == errFull || err == ErrBusy {
 		return err
 	}
@@ -127,7 +127,7 @@ func (r *Reader) explain(err error, o metadata.Object, k *object.Block) error {
 
 // want starts to load the chunks that limit bytes of these blocks are in, if memory
 // is free, so that they come side by side.
-func (r *Reader) want(o metadata.Object, blocks []object.Block, limit int64) {
+func (r *Reader) want(o schema.Object, blocks []object.Block, limit int64) {
 	last := int64(-1)
 	for i := range blocks {
 		k := &blocks[i]

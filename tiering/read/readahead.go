@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -78,7 +78,7 @@ func (s *streams) waiting(k streamKey) bool {
 
 // follow reads ahead of a reader that read from offset to next, if it is a
 // sequential one.
-func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
+func (r *Reader) follow(h *schema.Head, p id.Partition, offset, next int64) {
 	if r.cfg.ReadaheadBytes == 0 || next >= h.TieredEnd {
 		return
 	}
@@ -91,7 +91,7 @@ func (r *Reader) follow(h *metadata.Head, p id.Partition, offset, next int64) {
 
 // ahead starts to load what is within window bytes after an offset. Errors
 // will meet the reader itself, if they last.
-func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, next, window int64) {
+func (r *Reader) ahead(ctx context.Context, h *schema.Head, p id.Partition, next, window int64) {
 	reader := streamKey{p, next}
 	for window > 0 && next < h.TieredEnd {
 		run, err := manifest.Locate(ctx, r, h, p, next)
@@ -112,7 +112,7 @@ func (r *Reader) ahead(ctx context.Context, h *metadata.Head, p id.Partition, ne
 	}
 }
 
-func (r *Reader) aheadIn(o metadata.Object, blocks []object.Block, window int64) int64 {
+func (r *Reader) aheadIn(o schema.Object, blocks []object.Block, window int64) int64 {
 	last := int64(-1)
 	for i := 0; i < len(blocks) && window > 0; i++ {
 		k := &blocks[i]

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 )
@@ -81,7 +81,7 @@ func (r *Reader) leave() { r.wg.Done() }
 func (r *Reader) Memory() (data, meta int64) { return r.parts.memory.inUse(), r.parts.meta.cost() }
 
 // Page returns a page of a partition's manifest. It implements manifest.Pages.
-func (r *Reader) Page(ctx context.Context, p id.Partition, at metadata.Page) (*manifest.Page, error) {
+func (r *Reader) Page(ctx context.Context, p id.Partition, at schema.Page) (*manifest.Page, error) {
 	if err := r.enter(); err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -28,7 +28,7 @@ type SkipDeps struct {
 	// Clock returns the time in ms since 1970.
 	Clock func() int64
 	// Dropped is called with objects that a partition doesn't need any more.
-	Dropped func([]metadata.Object)
+	Dropped func([]schema.Object)
 	Random  *chance.Source // spreads retries; nil is the system's
 	Log     *slog.Logger
 }
@@ -88,14 +88,14 @@ func (k *Skipper) Skip(ctx context.Context, s manifest.Owned, from, to int64) ([
 type repair struct {
 	k        *Skipper
 	d        *manifest.PageWriter
-	h        *metadata.Head
+	h        *schema.Head
 	p        id.Partition
 	from, to int64
 	gone     []object.HoleError
-	dropped  []metadata.Object
+	dropped  []schema.Object
 
-	edit manifest.Edit    // from the first slice that is replaced to the last
-	rest []metadata.Slice // those after it that stay
+	edit manifest.Edit  // from the first slice that is replaced to the last
+	rest []schema.Slice // those after it that stay
 }
 
 func (m *repair) mend(ctx context.Context) (*manifest.Edit, error) {
@@ -108,7 +108,7 @@ func (m *repair) mend(ctx context.Context) (*manifest.Edit, error) {
 }
 
 // page goes through all that a page refers to.
-func (m *repair) page(ctx context.Context, at metadata.Page, s manifest.Span) error {
+func (m *repair) page(ctx context.Context, at schema.Page, s manifest.Span) error {
 	p, err := m.d.Page(ctx, m.p, at)
 	if object.Unreadable(err) {
 		return m.lostPage(ctx, at, s, err)
@@ -128,7 +128,7 @@ func (m *repair) page(ctx context.Context, at metadata.Page, s manifest.Span) er
 	return m.slices(ctx, p.Slices)
 }
 
-func (m *repair) slices(ctx context.Context, list []metadata.Slice) error {
+func (m *repair) slices(ctx context.Context, list []schema.Slice) error {
 	for i := range list {
 		s := &list[i]
 		if s.End <= m.from || s.Base >= m.to {
@@ -149,7 +149,7 @@ func (m *repair) slices(ctx context.Context, list []metadata.Slice) error {
 }
 
 // replace extends the edit to a range of which one slice is made.
-func (m *repair) replace(base int64, made metadata.Slice) {
+func (m *repair) replace(base int64, made schema.Slice) {
 	if len(m.edit.Now) == 0 {
 		m.edit.From = base
 	}
@@ -158,11 +158,11 @@ func (m *repair) replace(base int64, made metadata.Slice) {
 }
 
 // lostPage stands in for a page and all that it led to.
-func (m *repair) lostPage(ctx context.Context, at metadata.Page, s manifest.Span, why error) error {
+func (m *repair) lostPage(ctx context.Context, at schema.Page, s manifest.Span, why error) error {
 	if err := m.give(s.Base, s.End, object.PageKey(at.Object), why); err != nil {
 		return err
 	}
-	made, err := m.store(ctx, &metadata.Slice{Base: s.Base, End: s.End, MinTime: s.MinTime, MaxTime: s.MaxTime, MinEpoch: s.MinEpoch, MaxEpoch: s.MaxEpoch}, nil, []left{}, false)
+	made, err := m.store(ctx, &schema.Slice{Base: s.Base, End: s.End, MinTime: s.MinTime, MaxTime: s.MaxTime, MinEpoch: s.MinEpoch, MaxEpoch: s.MaxEpoch}, nil, []left{}, false)
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ type left struct {
 }
 
 // slice returns what can be read of one, if that isn't all.
-func (m *repair) slice(ctx context.Context, s *metadata.Slice) (made metadata.Slice, changed bool, err error) {
+func (m *repair) slice(ctx context.Context, s *schema.Slice) (made schema.Slice, changed bool, err error) {
 	if s.End <= m.h.LogStart {
 		return made, false, nil
 	}
@@ -227,7 +227,7 @@ func (m *repair) slice(ctx context.Context, s *metadata.Slice) (made metadata.Sl
 }
 
 // blocks reads all blocks of a slice; those that can't be read are given up.
-func (m *repair) blocks(ctx context.Context, r *Reader, s *metadata.Slice, x *object.Index) (parts []left, err error) {
+func (m *repair) blocks(ctx context.Context, r *Reader, s *schema.Slice, x *object.Index) (parts []left, err error) {
 	for i := range x.Blocks {
 		k := &x.Blocks[i]
 		p, b, err := r.parts.block(ctx, s.Object, k, true)
@@ -251,7 +251,7 @@ func (m *repair) blocks(ctx context.Context, r *Reader, s *metadata.Slice, x *ob
 
 // store writes the object that stands in for a slice. Its times stay the slice's:
 // retention is to go on as if nothing was lost.
-func (m *repair) store(ctx context.Context, s *metadata.Slice, x *object.Index, parts []left, newest bool) (metadata.Slice, error) {
+func (m *repair) store(ctx context.Context, s *schema.Slice, x *object.Index, parts []left, newest bool) (schema.Slice, error) {
 	if len(parts) == 0 {
 		parts = []left{{s.Base, s.End, nil}}
 	}
@@ -292,7 +292,7 @@ func (m *repair) store(ctx context.Context, s *metadata.Slice, x *object.Index, 
 
 // remembered is what a slice knew beside its records, as far as that can be read. The
 // newest one must have producers, even if none is known any more.
-func (m *repair) remembered(ctx context.Context, s *metadata.Slice, x *object.Index, newest bool) (producers []object.Producer, aborted []object.Aborted) {
+func (m *repair) remembered(ctx context.Context, s *schema.Slice, x *object.Index, newest bool) (producers []object.Producer, aborted []object.Aborted) {
 	if x != nil {
 		aborted = x.Aborted
 	}
@@ -309,7 +309,7 @@ func (m *repair) remembered(ctx context.Context, s *metadata.Slice, x *object.In
 
 // empties are batches without records for a range, with a new one where the leader's epoch
 // changed as far as the head knows.
-func (m *repair) empties(s *metadata.Slice, base, end int64) (all []byte) {
+func (m *repair) empties(s *schema.Slice, base, end int64) (all []byte) {
 	for base < end {
 		next, epoch := min(end, base+1<<30), s.MinEpoch
 		for _, e := range m.h.Epochs {
@@ -333,7 +333,7 @@ func (m *repair) empties(s *metadata.Slice, base, end int64) (all []byte) {
 }
 
 // present asks the bucket itself whether an object is there.
-func (r *Reader) present(ctx context.Context, o metadata.Object) error {
+func (r *Reader) present(ctx context.Context, o schema.Object) error {
 	_, err := r.size(ctx, o)
 	return err
 }

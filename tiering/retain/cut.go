@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -27,13 +27,13 @@ type cutter struct {
 	bySize bool
 	excess int64 // bytes over the limit
 	oldest int64 // time of the first slice that stays; -1 if that isn't known
-	aged   func(*metadata.Slice) (int64, error)
+	aged   func(*schema.Slice) (int64, error)
 }
 
 // newCutter begins at a log start. total is the size of all that reaches above it,
 // with what isn't tiered yet; aged finds out the time that counts for a slice which has no
 // timestamps, or only a hint that it is too old.
-func newCutter(keep Limits, start, total, now int64, aged func(*metadata.Slice) (int64, error)) *cutter {
+func newCutter(keep Limits, start, total, now int64, aged func(*schema.Slice) (int64, error)) *cutter {
 	c := &cutter{start: start, byTime: keep.Ms >= 0, before: now - keep.Ms - 1, bySize: keep.Bytes >= 0, oldest: -1, aged: aged}
 	if c.bySize {
 		c.excess = total - keep.Bytes
@@ -54,7 +54,7 @@ func (c *cutter) whole(s manifest.Span, bytes int64) bool {
 
 // newest returns the time that counts for a slice. One that would go because of a hint is
 // looked into first.
-func (c *cutter) newest(s *metadata.Slice) (int64, error) {
+func (c *cutter) newest(s *schema.Slice) (int64, error) {
 	if s.MaxTime < 0 || !s.Object.TimesKnown() && s.MaxTime <= c.before {
 		return c.aged(s)
 	}
@@ -64,7 +64,7 @@ func (c *cutter) newest(s *metadata.Slice) (int64, error) {
 func (c *cutter) tooMuch(bytes int64) bool { return c.bySize && c.excess >= bytes }
 
 // slices cuts from a list; it reports whether one that has to stay was met.
-func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
+func (c *cutter) slices(list []schema.Slice) (met bool, err error) {
 	for i := range list {
 		s := &list[i]
 		if s.End <= c.start {
@@ -88,13 +88,13 @@ func (c *cutter) slices(list []metadata.Slice) (met bool, err error) {
 // cut returns the log start that a partition should have. waiting is how many bytes
 // of it are not in the tier yet; oldest is the time of the oldest slice that stays,
 // -1 if that isn't known.
-func (r *Retention) cut(ctx context.Context, h *metadata.Head, p id.Partition, keep Limits, waiting, now int64) (start, oldest int64, err error) {
+func (r *Retention) cut(ctx context.Context, h *schema.Head, p id.Partition, keep Limits, waiting, now int64) (start, oldest int64, err error) {
 	live, err := manifest.LiveBytes(ctx, r.deps.Reader, p, h.Manifest, h.LogStart)
 	if err != nil {
 		return h.LogStart, -1, err
 	}
 	tiered := h.TieredBytes() - h.Manifest.Bytes + live
-	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *metadata.Slice) (int64, error) { return r.aged(ctx, s) })
+	c := newCutter(keep, h.LogStart, tiered+waiting, now, func(s *schema.Slice) (int64, error) { return r.aged(ctx, s) })
 	met := false
 	if h.Manifest.Slices > 0 {
 		met, err = r.cutPage(ctx, c, p, h.Manifest.Root)
@@ -111,7 +111,7 @@ func (r *Retention) cut(ctx context.Context, h *metadata.Head, p id.Partition, k
 // aged returns the time that counts for the age of a slice without timestamps, or whose
 // timestamps are hints: the largest of its records, or when its object was written if that
 // can't be known.
-func (r *Retention) aged(ctx context.Context, s *metadata.Slice) (int64, error) {
+func (r *Retention) aged(ctx context.Context, s *schema.Slice) (int64, error) {
 	if s.Object.TimesKnown() {
 		return r.written(ctx, s)
 	}
@@ -127,7 +127,7 @@ func (r *Retention) aged(ctx context.Context, s *metadata.Slice) (int64, error) 
 }
 
 // written returns when a slice's object was written, in ms.
-func (r *Retention) written(ctx context.Context, s *metadata.Slice) (int64, error) {
+func (r *Retention) written(ctx context.Context, s *schema.Slice) (int64, error) {
 	o, err := r.deps.Store.Head(ctx, object.Key(s.Object))
 	if err != nil {
 		return -1, fmt.Errorf("age of a slice without timestamps: %w", err)
@@ -135,7 +135,7 @@ func (r *Retention) written(ctx context.Context, s *metadata.Slice) (int64, erro
 	return o.Modified.UnixMilli(), nil
 }
 
-func (r *Retention) cutPage(ctx context.Context, c *cutter, p id.Partition, at metadata.Page) (met bool, err error) {
+func (r *Retention) cutPage(ctx context.Context, c *cutter, p id.Partition, at schema.Page) (met bool, err error) {
 	g, err := r.deps.Reader.Page(ctx, p, at)
 	if err != nil {
 		return true, err

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 )
 
@@ -48,7 +48,7 @@ func TestHintsLoseNothing(t *testing.T) {
 		add(misled(t, now-20*day, now-20*day, now-20*day, now-20*day)) // all old
 		add(misled(t, now-19*day, now-20*day, now, now-19*day))        // one is new
 		if deep {
-			for range metadata.MaxHeadSlices + 5 {
+			for range schema.MaxHeadSlices + 5 {
 				add(misled(t, now-19*day, now-19*day))
 			}
 			if s.Head().Manifest.Slices == 0 {

@@ -21,7 +21,7 @@ import (
 
 	"varve/internal/chance"
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -65,9 +65,9 @@ type Source interface {
 type Reader interface {
 	manifest.Pages
 	// Producers returns the producers as they were after the newest slice.
-	Producers(ctx context.Context, h *metadata.Head, p id.Partition) ([]object.Producer, error)
+	Producers(ctx context.Context, h *schema.Head, p id.Partition) ([]object.Producer, error)
 	// NewestIn returns the largest timestamp of a slice's records in ms, -1 if none has one.
-	NewestIn(ctx context.Context, s *metadata.Slice) (int64, error)
+	NewestIn(ctx context.Context, s *schema.Slice) (int64, error)
 }
 
 // Deps is what a Retention works with.
@@ -87,7 +87,7 @@ type Deps struct {
 	Clock func() int64
 	// Dropped is called with objects that a partition doesn't need any more. nil:
 	// garbage collection finds them by itself, later.
-	Dropped    func([]metadata.Object)
+	Dropped    func([]schema.Object)
 	Random     *chance.Source // spreads retries; nil is the system's
 	Log        *slog.Logger
 	Registerer prometheus.Registerer // nil: no metrics
@@ -115,7 +115,7 @@ type due struct {
 }
 
 // trimAtLeast is how many slices below the log start a manifest may still list.
-const trimAtLeast = metadata.MaxHeadSlices
+const trimAtLeast = schema.MaxHeadSlices
 
 // New makes a retention, which works while Run does. It panics on a config that
 // Validate refuses.
@@ -240,7 +240,7 @@ func (r *Retention) commit(ctx, step context.Context, s manifest.Owned, e *manif
 // forgetProducers lets an edit drop the newest slice too, if all of the tier is below the
 // log start and no one may come back of the producers that it remembers. Otherwise it returns
 // when that will be.
-func (r *Retention) forgetProducers(ctx context.Context, h *metadata.Head, e *manifest.Edit, p id.Partition) (until int64) {
+func (r *Retention) forgetProducers(ctx context.Context, h *schema.Head, e *manifest.Edit, p id.Partition) (until int64) {
 	until = math.MaxInt64
 	n := len(h.Slices)
 	if e.Start < h.TieredEnd || n == 0 {
@@ -264,7 +264,7 @@ func (r *Retention) forgetProducers(ctx context.Context, h *metadata.Head, e *ma
 	return until
 }
 
-func (r *Retention) committed(ctx context.Context, was, now *metadata.Head, p id.Partition) {
+func (r *Retention) committed(ctx context.Context, was, now *schema.Head, p id.Partition) {
 	if now.LogStart > was.LogStart {
 		r.cuts.Inc()
 	}
@@ -284,12 +284,12 @@ func (r *Retention) committed(ctx context.Context, was, now *metadata.Head, p id
 const maxDropped = 4096
 
 // droppedBy lists objects with slices between the old and the new log start.
-func (r *Retention) droppedBy(ctx context.Context, h *metadata.Head, p id.Partition, start int64) (names []metadata.Object) {
+func (r *Retention) droppedBy(ctx context.Context, h *schema.Head, p id.Partition, start int64) (names []schema.Object) {
 	if r.deps.Dropped == nil || start == h.LogStart {
 		return nil
 	}
 	enough := errors.New("enough")
-	_ = manifest.Walk(ctx, r.deps.Reader, h, p, h.LogStart, func(s manifest.Span) bool { return s.Base < start }, func(s *metadata.Slice) error {
+	_ = manifest.Walk(ctx, r.deps.Reader, h, p, h.LogStart, func(s manifest.Span) bool { return s.Base < start }, func(s *schema.Slice) error {
 		if s.End > start || len(names) == maxDropped {
 			return enough
 		}

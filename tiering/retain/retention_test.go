@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -16,9 +16,9 @@ import (
 )
 
 func TestCutter(t *testing.T) {
-	stamped := func(times ...int64) (list []metadata.Slice) {
+	stamped := func(times ...int64) (list []schema.Slice) {
 		for i, ms := range times {
-			list = append(list, metadata.Slice{Object: metadata.Object{Seq: metadata.FirstTimed}, Base: int64(i) * 10, End: int64(i)*10 + 10, MaxTime: ms, Bytes: 100})
+			list = append(list, schema.Slice{Object: schema.Object{Seq: schema.FirstTimed}, Base: int64(i) * 10, End: int64(i)*10 + 10, MaxTime: ms, Bytes: 100})
 		}
 		return list
 	}
@@ -51,7 +51,7 @@ func TestCutter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			list := stamped(c.times...)
 			// The first object was written long ago, the others just now.
-			written := func(s *metadata.Slice) (int64, error) { return min(1000, 100*s.End-950), nil }
+			written := func(s *schema.Slice) (int64, error) { return min(1000, 100*s.End-950), nil }
 			k := newCutter(c.keep, c.start, above(list, c.start), 1000, written)
 			if _, err := k.slices(list); err != nil || k.start != c.want {
 				t.Errorf("start is %d, want %d, %v", k.start, c.want, err)
@@ -71,7 +71,7 @@ func (d dated) Head(ctx context.Context, key string) (s3store.Object, error) {
 	return s3store.Object{Key: key, Modified: time.UnixMilli(writtenAt(o))}, nil
 }
 
-func writtenAt(o metadata.Object) int64 { return int64(o.Seq) % 50_000 }
+func writtenAt(o schema.Object) int64 { return int64(o.Seq) % 50_000 }
 
 // However a manifest is shaped, cutting it is cutting the plain list.
 func TestCutAgainstList(t *testing.T) {
@@ -106,7 +106,7 @@ func TestCutAgainstList(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := newCutter(keep, h.LogStart, above(all, h.LogStart)+waiting, now, func(s *metadata.Slice) (int64, error) { return writtenAt(s.Object), nil })
+		c := newCutter(keep, h.LogStart, above(all, h.LogStart)+waiting, now, func(s *schema.Slice) (int64, error) { return writtenAt(s.Object), nil })
 		if _, err := c.slices(all); err != nil || got != c.start {
 			t.Fatalf("%+v at %d from %d: %d, the list gives %d", keep, now, h.LogStart, got, c.start)
 		}
@@ -114,7 +114,7 @@ func TestCutAgainstList(t *testing.T) {
 }
 
 // above is the size of the slices that end above a log start.
-func above(list []metadata.Slice, start int64) (bytes int64) {
+func above(list []schema.Slice, start int64) (bytes int64) {
 	for i := range list {
 		if list[i].End > start {
 			bytes += list[i].Bytes
@@ -129,8 +129,8 @@ func TestRetention(t *testing.T) {
 	w := newWorld(t, testConfig())
 	s := w.Source(1, 0)
 	keep := Limits{Ms: 150_000, Bytes: -1}
-	dropped := map[metadata.Object]bool{}
-	k := w.retention(&keep, func(list []metadata.Object) {
+	dropped := map[schema.Object]bool{}
+	k := w.retention(&keep, func(list []schema.Object) {
 		for _, o := range list {
 			dropped[o] = true
 		}
@@ -163,7 +163,7 @@ func TestRetention(t *testing.T) {
 	}
 	keep = Limits{Ms: -1, Bytes: 0}
 	k.Pass(t.Context())
-	if h := s.Head(); h.LogStart != h.TieredEnd || len(h.Slices) != 0 || h.Manifest != (metadata.Manifest{}) {
+	if h := s.Head(); h.LogStart != h.TieredEnd || len(h.Slices) != 0 || h.Manifest != (schema.Manifest{}) {
 		t.Errorf("after nothing is to be kept the head is %+v", h)
 	}
 	s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 50, w.Now.Millis()), 0, w.Now.Millis())

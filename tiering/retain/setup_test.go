@@ -4,14 +4,14 @@ import (
 	"log/slog"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/tiertest"
 )
 
 // remember is how long a producer is, in ms.
 const remember = 600_000
 
-func (w *world) retention(keep *Limits, dropped func([]metadata.Object)) *Retention {
+func (w *world) retention(keep *Limits, dropped func([]schema.Object)) *Retention {
 	return New(DefaultConfig(), Deps{Store: w.Store, Reader: w.reader, IDs: w.IDs, Sources: tiertest.List[Source](w.World),
 		Limits: func(id.Partition) (Limits, bool) { return *keep, true }, Topic: func(id.Topic) string { return "t" }, Remember: func(id.Partition) int64 { return remember },
 		Clock: w.Now.Millis, Dropped: dropped, Log: slog.New(slog.DiscardHandler)})

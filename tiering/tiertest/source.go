@@ -10,6 +10,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -25,8 +26,8 @@ type Source struct {
 
 	Mu struct {
 		sync.Mutex
-		Head      *metadata.Head
-		Stored    metadata.StoredHead
+		Head      *schema.Head
+		Stored    schema.StoredHead
 		Next      int64
 		Batches   []object.Batch // all ever produced
 		Data      [][]byte
@@ -47,9 +48,9 @@ func NewSource(t testing.TB, heads *metadata.Writer, p id.Partition, owner id.In
 	s := &Source{ID: p, heads: heads, owner: owner, commits: make(chan struct{}, 1)}
 	s.commits <- struct{}{}
 	s.Mu.Next = start
-	h := &metadata.Head{Ownership: metadata.Ownership{Owner: owner, Broker: 1, Chain: []metadata.Link{{Writer: owner, Start: start}}},
-		LogStart: start, TieredEnd: start, Epochs: []metadata.EpochStart{{Epoch: 0, Start: start}}}
-	none := metadata.StoredHead{Partition: p}
+	h := &schema.Head{Ownership: schema.Ownership{Owner: owner, Broker: 1, Chain: []schema.Link{{Writer: owner, Start: start}}},
+		LogStart: start, TieredEnd: start, Epochs: []schema.EpochStart{{Epoch: 0, Start: start}}}
+	none := schema.StoredHead{Partition: p}
 	rev, err := heads.Write(t.Context(), none.Guards(), none.Ops(h)...)
 	if err != nil {
 		t.Fatal(err)
@@ -142,14 +143,14 @@ func (s *Source) Loaded() int64 {
 }
 
 // Head implements upload.Source.
-func (s *Source) Head() *metadata.Head {
+func (s *Source) Head() *schema.Head {
 	s.Mu.Lock()
 	defer s.Mu.Unlock()
 	return s.Mu.Head
 }
 
 // UpdateHead implements upload.Source.
-func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) error) error {
+func (s *Source) UpdateHead(ctx context.Context, change func(*schema.Head) error) error {
 	select {
 	case <-s.commits:
 		defer func() { s.commits <- struct{}{} }()
@@ -157,7 +158,7 @@ func (s *Source) UpdateHead(ctx context.Context, change func(*metadata.Head) err
 		return ctx.Err()
 	}
 	s.Mu.Lock()
-	h, err := metadata.DecodeHead(s.Mu.Head.Encode())
+	h, err := schema.DecodeHead(s.Mu.Head.Encode())
 	h.Ownership = s.Mu.Head.Ownership
 	h.Chain = slices.Clone(h.Chain)
 	stored := s.Mu.Stored

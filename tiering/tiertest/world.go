@@ -18,6 +18,7 @@ import (
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 )
@@ -50,7 +51,7 @@ type uploads interface {
 }
 
 // readFunc reads some batches of a partition at an offset.
-type readFunc func(ctx context.Context, h *metadata.Head, p id.Partition, offset int64, limit int) (batches []byte, next int64, err error)
+type readFunc func(ctx context.Context, h *schema.Head, p id.Partition, offset int64, limit int) (batches []byte, next int64, err error)
 
 // clock is a test's time in ms.
 type clock struct{ now atomic.Int64 }
@@ -61,7 +62,7 @@ func (c *clock) Add(ms int64)  { c.now.Add(ms) }
 
 // New makes a world without partitions.
 func New(t testing.TB) *World {
-	w := &World{T: t, Bucket: s3store.NewMemory(), Meta: metadata.NewMemory(), IDs: manifest.NewObjectIDs(7, metadata.FirstTimed)}
+	w := &World{T: t, Bucket: s3store.NewMemory(), Meta: metadata.NewMemory(), IDs: manifest.NewObjectIDs(7, schema.FirstTimed)}
 	w.Now.Set(1_000_000)
 	w.Store = s3store.WithFaults(w.Bucket, func(c s3store.Call) s3store.Fault {
 		if f := w.faults.Load(); f != nil && *f != nil {

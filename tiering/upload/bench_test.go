@@ -6,7 +6,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 func BenchmarkBuild(b *testing.B) {
@@ -16,7 +16,7 @@ func BenchmarkBuild(b *testing.B) {
 			w.Cancel()
 			w.upload.cfg.Compress = compress
 			w.upload.pace.limiter.SetLimit(rate.Inf)
-			s.Mu.Head = &metadata.Head{}
+			s.Mu.Head = &schema.Head{}
 			run := s.Pending(0, 64<<20)
 			p := &slicePart{upload: &partitionUpload{source: s}, batches: run.Batches}
 			var size int64
@@ -35,7 +35,7 @@ func BenchmarkBuild(b *testing.B) {
 				if err != nil || p.err != nil {
 					b.Fatal(err, p.err)
 				}
-				o.Finish(metadata.Object{Writer: 1, Seq: 1})
+				o.Finish(schema.Object{Writer: 1, Seq: 1})
 			}
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/tiertest"
 )
@@ -79,8 +79,8 @@ func TestNothingContinuesWhatWasNotCommitted(t *testing.T) {
 		if a, b := sources[0].Loaded(), sources[1].Loaded(); a != 3 || b != 2 {
 			t.Fatalf("%d and %d batches are loaded", a, b)
 		}
-		thief := metadata.Head{Ownership: metadata.Ownership{Owner: 99, Epoch: 1}}
-		if _, err := w.Heads.Write(t.Context(), nil, metadata.StoredHead{Partition: sources[0].ID}.Ops(&thief)...); err != nil {
+		thief := schema.Head{Ownership: schema.Ownership{Owner: 99, Epoch: 1}}
+		if _, err := w.Heads.Write(t.Context(), nil, schema.StoredHead{Partition: sources[0].ID}.Ops(&thief)...); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
@@ -96,8 +96,8 @@ func TestNothingContinuesWhatWasNotCommitted(t *testing.T) {
 		if n := puts.Load(); n != 2+3 {
 			t.Errorf("%d objects were put, want two of the lost partition and three of the other", n)
 		}
-		if n := w.IDs.Floor(); n != metadata.FirstTimed+5 {
-			t.Errorf("floor is %d, want %d", n, uint64(metadata.FirstTimed+5))
+		if n := w.IDs.Floor(); n != schema.FirstTimed+5 {
+			t.Errorf("floor is %d, want %d", n, uint64(schema.FirstTimed+5))
 		}
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 )
 
@@ -64,7 +64,7 @@ func (u *Uploader) commitTill(ctx context.Context, t *partitionUpload, d *manife
 }
 
 func (u *Uploader) commitOnce(ctx context.Context, t *partitionUpload, d *manifest.PageWriter) error {
-	added := make([]metadata.Slice, len(t.parts))
+	added := make([]schema.Slice, len(t.parts))
 	for i, p := range t.parts {
 		added[i] = p.slice
 	}
@@ -82,7 +82,7 @@ func (u *Uploader) commitOnce(ctx context.Context, t *partitionUpload, d *manife
 // failed before isn't uploaded again only to fail again.
 func (u *Uploader) foldable(ctx context.Context, s Source) error {
 	h := s.Head()
-	if h.Manifest.Slices == 0 || len(h.Slices) <= metadata.MaxHeadSlices/2 {
+	if h.Manifest.Slices == 0 || len(h.Slices) <= schema.MaxHeadSlices/2 {
 		return nil
 	}
 	d := u.pageWriter()

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 )
@@ -14,10 +14,10 @@ import (
 // upload builds an object of what was loaded and puts it into the bucket. A part
 // that wasn't loaded, or is not what its journal announced, is left out, with its error; if nothing is left there is no object. An error means
 // that ctx ended.
-func (u *Uploader) upload(ctx context.Context, t *objectUpload) (metadata.Object, error) {
+func (u *Uploader) upload(ctx context.Context, t *objectUpload) (schema.Object, error) {
 	b, err := u.build(ctx, t)
 	if err != nil || len(b.Slices()) == 0 {
-		return metadata.Object{}, err
+		return schema.Object{}, err
 	}
 	for {
 		o := u.deps.IDs.Next()
@@ -38,7 +38,7 @@ func (u *Uploader) upload(ctx context.Context, t *objectUpload) (metadata.Object
 }
 
 // named tells the parts under which name they were stored.
-func (t *objectUpload) named(o metadata.Object) {
+func (t *objectUpload) named(o schema.Object) {
 	for _, p := range t.parts {
 		p.slice.Object = o
 	}
@@ -78,17 +78,17 @@ func (u *Uploader) build(ctx context.Context, t *objectUpload) (*object.Builder,
 	return b, nil
 }
 
-func (u *Uploader) buildSlice(ctx context.Context, b *object.Builder, p *slicePart) (metadata.Slice, error) {
+func (u *Uploader) buildSlice(ctx context.Context, b *object.Builder, p *slicePart) (schema.Slice, error) {
 	at := p.upload.source.Partition()
 	b.Begin(at, u.deps.Topic(at.Topic))
 	from := p.at
 	for i := range p.batches {
 		k := &p.batches[i]
 		if err := u.pace.keep(ctx, int(k.Size)); err != nil {
-			return metadata.Slice{}, err
+			return schema.Slice{}, err
 		}
 		if err := b.Add(k, from); err != nil {
-			return metadata.Slice{}, fmt.Errorf("%v: %w", at, err)
+			return schema.Slice{}, fmt.Errorf("%v: %w", at, err)
 		}
 		from += int(k.Size)
 	}

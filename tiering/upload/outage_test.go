@@ -14,7 +14,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
@@ -88,7 +88,7 @@ func TestLostAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, testConfig())
 		s := w.Source(1, 0)
-		taken := object.Key(metadata.Object{Writer: 7, Seq: metadata.FirstTimed})
+		taken := object.Key(schema.Object{Writer: 7, Seq: schema.FirstTimed})
 		if err := w.Bucket.Put(t.Context(), taken, strings.NewReader("another's")); err != nil {
 			t.Fatal(err)
 		}
@@ -111,8 +111,8 @@ func TestLostAnswers(t *testing.T) {
 			t.Errorf("%d objects, want 3 and the other's", n)
 		}
 		w.CheckHistory(s, 0, 100)
-		if floor := w.IDs.Floor(); floor != metadata.FirstTimed+4 {
-			t.Errorf("floor is %d, want %d: everything is settled", floor, uint64(metadata.FirstTimed+4))
+		if floor := w.IDs.Floor(); floor != schema.FirstTimed+4 {
+			t.Errorf("floor is %d, want %d: everything is settled", floor, uint64(schema.FirstTimed+4))
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 			w.Cancel()
 			w.Inject(nil)
 			// The next incarnation owns the partition and has the journal's tail.
-			stored, err := metadata.GetHead(t.Context(), w.Meta.Open(), s.ID)
+			stored, err := schema.GetHead(t.Context(), w.Meta.Open(), s.ID)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +169,7 @@ func TestCrashBetweenSteps(t *testing.T) {
 			s.Mu.Head, s.Mu.Stored = &h, stored.Stored(&h, rev)
 			w.CheckHistory(s, 0, 1000)
 			s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 100, 1), 1, w.Now.Millis())
-			next := New(DefaultConfig(), Deps{Store: w.Store, Pages: w.reader, IDs: manifest.NewObjectIDs(8, metadata.FirstTimed), Sources: tiertest.List[Source](w.World),
+			next := New(DefaultConfig(), Deps{Store: w.Store, Pages: w.reader, IDs: manifest.NewObjectIDs(8, schema.FirstTimed), Sources: tiertest.List[Source](w.World),
 				Topic: func(id.Topic) string { return "" }, Clock: func() int64 { return w.Now.Millis() + 1e6 }, Log: slog.New(slog.DiscardHandler)})
 			next.drain(t.Context())
 			if n, _ := s.PendingBytes(); n != 0 {
@@ -199,7 +199,7 @@ func TestTakenAfterLostAnswer(t *testing.T) {
 		s.Produce(tiertest.RandomBatch(t, tiertest.Rand(1), kafka.None, 1, 3000, 1), 0, w.Now.Millis())
 		w.Flush()
 		w.CheckHistory(s, 0, 100)
-		if o := s.Head().Slices[0].Object; o.Seq != metadata.FirstTimed+1 {
+		if o := s.Head().Slices[0].Object; o.Seq != schema.FirstTimed+1 {
 			t.Errorf("the object is %v", o)
 		}
 	})

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // outcome is how the upload of a partition ended.
@@ -34,9 +34,9 @@ type uploadPass struct {
 
 	mu struct {
 		sync.Mutex
-		missing  map[*partitionUpload]int               // parts that are not in the bucket yet
-		objects  map[*partitionUpload][]metadata.Object // where its parts are
-		open     map[metadata.Object]int                // partition uploads that may still be committed in it
+		missing  map[*partitionUpload]int             // parts that are not in the bucket yet
+		objects  map[*partitionUpload][]schema.Object // where its parts are
+		open     map[schema.Object]int                // partition uploads that may still be committed in it
 		outcomes map[*partitionUpload]outcome
 	}
 }
@@ -44,8 +44,8 @@ type uploadPass struct {
 func newPass(u *Uploader, uploads []objectUpload) *uploadPass {
 	r := &uploadPass{u: u, uploads: uploads, done: make(chan struct{})}
 	r.mu.missing = map[*partitionUpload]int{}
-	r.mu.objects = map[*partitionUpload][]metadata.Object{}
-	r.mu.open = map[metadata.Object]int{}
+	r.mu.objects = map[*partitionUpload][]schema.Object{}
+	r.mu.open = map[schema.Object]int{}
 	r.mu.outcomes = map[*partitionUpload]outcome{}
 	return r
 }
@@ -153,7 +153,7 @@ func (r *uploadPass) run(ctx context.Context, uploads []objectUpload) {
 // arrived notes that an object is in the bucket, and returns the partitions that can be
 // committed. A partition of which a part could not be read waits for the next pass; if ctx
 // ended, all do.
-func (r *uploadPass) arrived(t *objectUpload, object metadata.Object, err error) (ready []*partitionUpload) {
+func (r *uploadPass) arrived(t *objectUpload, object schema.Object, err error) (ready []*partitionUpload) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	touched := map[*partitionUpload]bool{}

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"varve/internal/id"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/object"
 )
 
@@ -30,8 +30,8 @@ type slicePart struct {
 	at        int               // where in its object's buffer the batches are loaded
 	producers []object.Producer // of the upload's last part; else nil
 	aborted   []object.Aborted
-	slice     metadata.Slice // when it was built
-	err       error          // why it couldn't be
+	slice     schema.Slice // when it was built
+	err       error        // why it couldn't be
 }
 
 // objectUpload is an object to be.

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/s3store"
 	"varve/tiering/object"
 	"varve/tiering/read"
@@ -134,7 +134,7 @@ func TestUnreadableManifestHoldsUpNoOther(t *testing.T) {
 		produce := func(s *tiertest.Source) {
 			s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 30, 1), 0, w.Now.Millis())
 		}
-		for bad.Head().Manifest.Slices == 0 || len(bad.Head().Slices) < metadata.MaxHeadSlices {
+		for bad.Head().Manifest.Slices == 0 || len(bad.Head().Slices) < schema.MaxHeadSlices {
 			produce(bad)
 			w.Flush()
 		}

@@ -13,7 +13,7 @@ import (
 
 	"varve/internal/id"
 	"varve/kafka"
-	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/tiering/manifest"
 	"varve/tiering/object"
 	"varve/tiering/tiertest"
@@ -39,7 +39,7 @@ func TestBundlesAndSegments(t *testing.T) {
 			t.Errorf("%v has slices %v, want one in %v", s.ID, h.Slices, first)
 		}
 	}
-	seen := map[metadata.Object]bool{first: true}
+	seen := map[schema.Object]bool{first: true}
 	for _, s := range big.Head().Slices {
 		if seen[s.Object] && s.Bytes >= cfg.upload.SegmentBytes {
 			t.Errorf("slice %d to %d shares object %v", s.Base, s.End, s.Object)
@@ -97,8 +97,8 @@ func TestNotOwner(t *testing.T) {
 	for i := range 3 {
 		w.Source(1, int32(i)).Produce(tiertest.RandomBatch(t, rng, kafka.None, 1, 1000, 1), 0, w.Now.Millis())
 	}
-	thief := metadata.Head{Ownership: metadata.Ownership{Owner: 99, Epoch: 1}}
-	if _, err := w.Heads.Write(t.Context(), nil, metadata.StoredHead{Partition: w.Sources[1].ID}.Ops(&thief)...); err != nil {
+	thief := schema.Head{Ownership: schema.Ownership{Owner: 99, Epoch: 1}}
+	if _, err := w.Heads.Write(t.Context(), nil, schema.StoredHead{Partition: w.Sources[1].ID}.Ops(&thief)...); err != nil {
 		t.Fatal(err)
 	}
 	w.Flush()
@@ -107,8 +107,8 @@ func TestNotOwner(t *testing.T) {
 			t.Errorf("partition %d is tiered up to %d", i, got)
 		}
 	}
-	if n := w.IDs.Floor(); n != metadata.FirstTimed+1 {
-		t.Errorf("floor is %d, want %d", n, uint64(metadata.FirstTimed+1))
+	if n := w.IDs.Floor(); n != schema.FirstTimed+1 {
+		t.Errorf("floor is %d, want %d", n, uint64(schema.FirstTimed+1))
 	}
 }
 
@@ -160,12 +160,12 @@ func TestFoldsAndTrims(t *testing.T) {
 	s := w.Source(1, 0)
 	committed := int64(0)
 	w.upload.deps.OnCommitted = func() {
-		kv, err := w.Meta.Open().Get(context.Background(), metadata.HeadKey(s.ID))
+		kv, err := w.Meta.Open().Get(context.Background(), schema.HeadKey(s.ID))
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		h, err := metadata.DecodeHead(kv.Value)
+		h, err := schema.DecodeHead(kv.Value)
 		if err != nil || h.TieredEnd <= committed {
 			t.Errorf("told with the tier at %d, was %d: %v", h.TieredEnd, committed, err)
 		}
@@ -176,7 +176,7 @@ func TestFoldsAndTrims(t *testing.T) {
 		s.Produce(tiertest.RandomBatch(t, rng, kafka.None, 1+rng.IntN(3), 50, int64(i)), id.Epoch(i/40), w.Now.Millis())
 		w.Flush()
 		h := s.Head()
-		if len(h.Slices) > metadata.MaxHeadSlices {
+		if len(h.Slices) > schema.MaxHeadSlices {
 			t.Fatalf("head has %d slices", len(h.Slices))
 		}
 		if h.Manifest.Slices > 0 && h.Slices[0].Base != h.Manifest.End {

@@ -1,36 +1,12 @@
-package metadata
+package schema
 
 import (
 	"encoding/binary"
 	"fmt"
-	"time"
 
 	"varve/internal/id"
 	"varve/internal/wire"
 )
-
-// Move asks a partition's owner to give it to another agent.
-type Move struct {
-	To id.Broker
-}
-
-// Encode writes the value.
-func (m Move) Encode() []byte { return binary.AppendVarint([]byte{1}, int64(m.To)) }
-
-// DecodeMove reads what Encode writes.
-func DecodeMove(b []byte) (m Move, err error) {
-	err = decode("move", 1, b, func(r *wire.Reader) { m.To = id.Broker(r.Varint()) })
-	return m, err
-}
-
-// Drain is since when an agent is to own nothing. That the key is there is what
-// counts; the time is for people.
-type Drain struct {
-	Since time.Time
-}
-
-// Encode writes the value.
-func (d Drain) Encode() []byte { return binary.AppendVarint([]byte{1}, d.Since.UnixMilli()) }
 
 // Work is what clients ask for, per second: bytes written and read, and the batches
 // and reads that they came in.

@@ -1,4 +1,4 @@
-package metadata
+package schema
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"varve/internal/id"
+	"varve/metadata"
 )
 
 // StoredHead is a partition's head as the store had it: what writes are guarded by, and which
@@ -18,30 +19,30 @@ import (
 type StoredHead struct {
 	Partition id.Partition
 	Head      *Head
-	owner     Revision // of the ownership; zero: there is none
-	head      Revision // of the head's own key; zero: it was not written yet
-	ownership string   // as it was encoded
+	owner     metadata.Revision // of the ownership; zero: there is none
+	head      metadata.Revision // of the head's own key; zero: it was not written yet
+	ownership string            // as it was encoded
 }
 
 // Rev is the newest revision at which the head changed; zero: it isn't stored.
-func (s StoredHead) Rev() Revision { return max(s.owner, s.head) }
+func (s StoredHead) Rev() metadata.Revision { return max(s.owner, s.head) }
 
 // Guards are the conditions under which nothing has changed.
-func (s StoredHead) Guards() []Guard {
-	return []Guard{{Key: OwnerKey(s.Partition), Mod: s.owner}, {Key: HeadKey(s.Partition), Mod: s.head}}
+func (s StoredHead) Guards() []metadata.Guard {
+	return []metadata.Guard{{Key: OwnerKey(s.Partition), Mod: s.owner}, {Key: HeadKey(s.Partition), Mod: s.head}}
 }
 
 // Ops are the writes that store h in its place.
-func (s StoredHead) Ops(h *Head) []Op {
-	ops := []Op{Put(HeadKey(s.Partition), h.Encode())}
+func (s StoredHead) Ops(h *Head) []metadata.Op {
+	ops := []metadata.Op{metadata.Put(HeadKey(s.Partition), h.Encode())}
 	if o := h.Ownership.Encode(); string(o) != s.ownership {
-		ops = append(ops, Put(OwnerKey(s.Partition), o))
+		ops = append(ops, metadata.Put(OwnerKey(s.Partition), o))
 	}
 	return ops
 }
 
 // Stored returns what is stored after Ops of h were applied at rev.
-func (s StoredHead) Stored(h *Head, rev Revision) StoredHead {
+func (s StoredHead) Stored(h *Head, rev metadata.Revision) StoredHead {
 	s.Head, s.head = h, rev
 	if o := h.Ownership.Encode(); string(o) != s.ownership {
 		s.owner, s.ownership = rev, string(o)
@@ -51,17 +52,17 @@ func (s StoredHead) Stored(h *Head, rev Revision) StoredHead {
 
 // Reader reads a key (Store).
 type Reader interface {
-	Get(ctx context.Context, key string) (KV, error)
+	Get(ctx context.Context, key string) (metadata.KV, error)
 }
 
 // StoredOwnership is an ownership as the store had it. A zero Mod means that there is none.
 type StoredOwnership struct {
 	Ownership
-	Mod Revision
+	Mod metadata.Revision
 }
 
 // DecodeStoredOwnership reads the value of an OwnerKey.
-func DecodeStoredOwnership(kv KV) (StoredOwnership, error) {
+func DecodeStoredOwnership(kv metadata.KV) (StoredOwnership, error) {
 	o, err := DecodeOwnership(kv.Value)
 	return StoredOwnership{o, kv.Mod}, err
 }
@@ -77,7 +78,7 @@ func GetHead(ctx context.Context, r Reader, p id.Partition) (StoredHead, error) 
 		return StoredHead{Partition: p, owner: kv.Mod}, fmt.Errorf("head of %v: %w", p, err)
 	}
 	kv, err = r.Get(ctx, HeadKey(p))
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, metadata.ErrNotFound) {
 		return StoredHead{}, err
 	}
 	return joinHead(p, o, kv)
@@ -85,7 +86,7 @@ func GetHead(ctx context.Context, r Reader, p id.Partition) (StoredHead, error) 
 
 // ListHeads reads the heads of all partitions, or of one topic's, in no order. It calls bad
 // for each that can't be decoded.
-func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
+func ListHeads(ctx context.Context, store metadata.Store, topic *id.Topic, bad func(key string, err error)) (map[id.Partition]StoredHead, error) {
 	owners, heads := PrefixOwners, PrefixHeads
 	if topic != nil {
 		owners, heads = TopicOwners(*topic), TopicHeads(*topic)
@@ -109,7 +110,7 @@ func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key s
 	if kvs, _, err = store.List(ctx, heads); err != nil {
 		return nil, err
 	}
-	own := make(map[id.Partition]KV, len(kvs))
+	own := make(map[id.Partition]metadata.KV, len(kvs))
 	for _, kv := range kvs {
 		p, err := ParseHeadKey(kv.Key)
 		if err != nil {
@@ -131,7 +132,7 @@ func ListHeads(ctx context.Context, store Store, topic *id.Topic, bad func(key s
 }
 
 // joinHead makes a head of its two keys. The head's own may be absent.
-func joinHead(p id.Partition, o StoredOwnership, kv KV) (StoredHead, error) {
+func joinHead(p id.Partition, o StoredOwnership, kv metadata.KV) (StoredHead, error) {
 	s := StoredHead{Partition: p, Head: new(Head), owner: o.Mod, head: kv.Mod, ownership: string(o.Encode())}
 	if kv.Mod != 0 {
 		h, err := DecodeHead(kv.Value)

@@ -1,4 +1,10 @@
-package metadata
+// Package schema is every key and value that Varve keeps in etcd: a file for each kind of
+// record, with its versions. heads.go reads and writes the two keys that make a partition's head.
+//
+// It promises that what an earlier build wrote is read, that a value of a newer one is refused, and
+// that no value, however damaged, costs more than its size. It never interprets what the
+// cluster does with the values.
+package schema
 
 import (
 	"fmt"

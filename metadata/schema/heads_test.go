@@ -1,4 +1,4 @@
-package metadata
+package schema
 
 import (
 	"context"
@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/metadata"
 )
 
 var somePartition = id.Partition{Topic: id.Topic{0xab, 15: 1}, Index: 17}
 
 // writeHead stores a head in place of another, and reads it back.
-func writeHead(t *testing.T, store Store, s StoredHead, h *Head) StoredHead {
+func writeHead(t *testing.T, store metadata.Store, s StoredHead, h *Head) StoredHead {
 	t.Helper()
 	rev, err := store.Txn(t.Context(), s.Guards(), s.Ops(h)...)
 	if err != nil {
@@ -28,9 +29,9 @@ func writeHead(t *testing.T, store Store, s StoredHead, h *Head) StoredHead {
 }
 
 func TestHeadIsOfTwoKeys(t *testing.T) {
-	store := NewMemory().Open()
+	store := metadata.NewMemory().Open()
 	defer store.Close()
-	if _, err := GetHead(t.Context(), store, somePartition); !errors.Is(err, ErrNotFound) {
+	if _, err := GetHead(t.Context(), store, somePartition); !errors.Is(err, metadata.ErrNotFound) {
 		t.Fatalf("a head that isn't there: %v", err)
 	}
 	first := sampleHead()
@@ -49,10 +50,10 @@ func TestHeadIsOfTwoKeys(t *testing.T) {
 	// A new owner needs to change the ownership only, and refuses all that the old one writes.
 	own := now.Head.Ownership
 	own.Give(9, 3)
-	if _, err := store.Txn(t.Context(), []Guard{{Key: OwnerKey(somePartition), Mod: kv.Mod}}, Put(OwnerKey(somePartition), own.Encode())); err != nil {
+	if _, err := store.Txn(t.Context(), []metadata.Guard{{Key: OwnerKey(somePartition), Mod: kv.Mod}}, metadata.Put(OwnerKey(somePartition), own.Encode())); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Txn(t.Context(), now.Guards(), now.Ops(&uploaded)...); !errors.Is(err, ErrConflict) {
+	if _, err := store.Txn(t.Context(), now.Guards(), now.Ops(&uploaded)...); !errors.Is(err, metadata.ErrConflict) {
 		t.Fatalf("a former owner's write: %v", err)
 	}
 	all, err := ListHeads(t.Context(), store, &somePartition.Topic, func(key string, err error) { t.Errorf("%s: %v", key, err) })
@@ -73,11 +74,11 @@ func TestHeadsTellTheirWritersApart(t *testing.T) {
 }
 
 func TestHeadsThatCannotBeDecoded(t *testing.T) {
-	store := NewMemory().Open()
+	store := metadata.NewMemory().Open()
 	defer store.Close()
 	good := writeHead(t, store, StoredHead{Partition: somePartition}, sampleHead())
 	bad := id.Partition{Topic: somePartition.Topic, Index: 18}
-	_, err := store.Txn(t.Context(), nil, Put(OwnerKey(bad), []byte{99}), Put(TopicHeads(bad.Topic)+"x", nil))
+	_, err := store.Txn(t.Context(), nil, metadata.Put(OwnerKey(bad), []byte{99}), metadata.Put(TopicHeads(bad.Topic)+"x", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,11 +108,11 @@ func wholeHead(t *testing.T) []byte {
 
 // contested is a store in which another agent writes just before the first transaction.
 type contested struct {
-	Store
+	metadata.Store
 	before func()
 }
 
-func (c *contested) Txn(ctx context.Context, guards []Guard, ops ...Op) (Revision, error) {
+func (c *contested) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
 	if f := c.before; f != nil {
 		c.before = nil
 		f()
@@ -120,12 +121,12 @@ func (c *contested) Txn(ctx context.Context, guards []Guard, ops ...Op) (Revisio
 }
 
 func TestHeadsOfLayout1AreSplit(t *testing.T) {
-	store := NewMemory().Open()
+	store := metadata.NewMemory().Open()
 	defer store.Close()
 	const heads = 3 * splitAtOnce / 2
 	at := func(i int32) id.Partition { return id.Partition{Topic: somePartition.Topic, Index: i} }
 	put := func(i int32, b []byte) {
-		if _, err := store.Txn(t.Context(), nil, Put(HeadKey(at(i)), b)); err != nil {
+		if _, err := store.Txn(t.Context(), nil, metadata.Put(HeadKey(at(i)), b)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,11 +164,11 @@ func noBad(t *testing.T) func(string, error) {
 // TestHeadsThatCantBeSplit: a damaged head, and one of a partition that has an ownership already,
 // stay as they are. They keep no other from being split.
 func TestHeadsThatCantBeSplit(t *testing.T) {
-	store := NewMemory().Open()
+	store := metadata.NewMemory().Open()
 	defer store.Close()
 	at := func(i int32) id.Partition { return id.Partition{Topic: somePartition.Topic, Index: i} }
-	_, err := store.Txn(t.Context(), nil, Put(HeadKey(at(0)), wholeHead(t)), Put(HeadKey(at(1)), []byte{1, 2}),
-		Put(HeadKey(at(2)), wholeHead(t)), Put(OwnerKey(at(2)), sampleOwnership.Encode()))
+	_, err := store.Txn(t.Context(), nil, metadata.Put(HeadKey(at(0)), wholeHead(t)), metadata.Put(HeadKey(at(1)), []byte{1, 2}),
+		metadata.Put(HeadKey(at(2)), wholeHead(t)), metadata.Put(OwnerKey(at(2)), sampleOwnership.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,11 +189,11 @@ func TestHeadsThatCantBeSplit(t *testing.T) {
 
 // between is a store in which another agent is quicker: what it does, it does after the first list.
 type between struct {
-	Store
+	metadata.Store
 	other func()
 }
 
-func (b *between) List(ctx context.Context, prefix string) ([]KV, Revision, error) {
+func (b *between) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
 	kvs, rev, err := b.Store.List(ctx, prefix)
 	if f := b.other; f != nil {
 		b.other = nil
@@ -203,12 +204,12 @@ func (b *between) List(ctx context.Context, prefix string) ([]KV, Revision, erro
 
 // TestHeadsAreSplitByTwo: what another agent splits meanwhile isn't called bad.
 func TestHeadsAreSplitByTwo(t *testing.T) {
-	store := NewMemory().Open()
+	store := metadata.NewMemory().Open()
 	defer store.Close()
-	if _, err := store.Txn(t.Context(), nil, Put(HeadKey(somePartition), wholeHead(t))); err != nil {
+	if _, err := store.Txn(t.Context(), nil, metadata.Put(HeadKey(somePartition), wholeHead(t))); err != nil {
 		t.Fatal(err)
 	}
-	split := func(store Store) {
+	split := func(store metadata.Store) {
 		if err := SplitHeads(t.Context(), store, func(int, int) {}, noBad(t)); err != nil {
 			t.Fatal(err)
 		}

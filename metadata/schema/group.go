@@ -1,4 +1,4 @@
-package metadata
+package schema
 
 import (
 	"encoding/binary"

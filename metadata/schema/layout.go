@@ -1,4 +1,4 @@
-package metadata
+package schema
 
 import (
 	"context"
@@ -6,11 +6,12 @@ import (
 	"slices"
 
 	"varve/internal/id"
+	"varve/metadata"
 )
 
 // splitAtOnce is how many heads one transaction of SplitHeads converts: each takes two
 // guards and two writes.
-const splitAtOnce = MaxTxnOps / 2
+const splitAtOnce = metadata.MaxTxnOps / 2
 
 // SplitHeads gives the ownerships of the heads of layout 1 keys of their own. A head
 // that changes meanwhile is read again. Agents of earlier builds that still run lose the
@@ -19,7 +20,7 @@ const splitAtOnce = MaxTxnOps / 2
 // whose partition has an ownership of its own already. A partition of which the head can't be
 // decoded gets an ownership that can't be, either: whoever looks for what is still needed
 // learns that it doesn't know.
-func SplitHeads(ctx context.Context, store Store, progress func(done, all int), bad func(key string, err error)) error {
+func SplitHeads(ctx context.Context, store metadata.Store, progress func(done, all int), bad func(key string, err error)) error {
 	left := map[string]bool{}
 	for {
 		old, err := oldHeads(ctx, store, left, bad)
@@ -29,7 +30,7 @@ func SplitHeads(ctx context.Context, store Store, progress func(done, all int), 
 		done := 0
 		for some := range slices.Chunk(old, splitAtOnce) {
 			err := splitHeads(ctx, store, some)
-			if errors.Is(err, ErrConflict) {
+			if errors.Is(err, metadata.ErrConflict) {
 				continue // they are read again
 			}
 			if err != nil {
@@ -42,7 +43,7 @@ func SplitHeads(ctx context.Context, store Store, progress func(done, all int), 
 }
 
 // oldHeads lists the heads of layout 1 that can be split, and notes in left the others.
-func oldHeads(ctx context.Context, store Store, left map[string]bool, bad func(key string, err error)) (old []StoredHead, err error) {
+func oldHeads(ctx context.Context, store metadata.Store, left map[string]bool, bad func(key string, err error)) (old []StoredHead, err error) {
 	owners, _, err := store.List(ctx, PrefixOwners) // first: another agent may be splitting heads
 	if err != nil {
 		return nil, err
@@ -71,8 +72,8 @@ func oldHeads(ctx context.Context, store Store, left map[string]bool, bad func(k
 			err = errOwned
 		case err != nil && p != (id.Partition{}) && !owned[p]:
 			s := StoredHead{Partition: p, head: kv.Mod}
-			_, failed := store.Txn(ctx, s.Guards(), Put(OwnerKey(p), unknownOwnership))
-			if failed != nil && !errors.Is(failed, ErrConflict) {
+			_, failed := store.Txn(ctx, s.Guards(), metadata.Put(OwnerKey(p), unknownOwnership))
+			if failed != nil && !errors.Is(failed, metadata.ErrConflict) {
 				return nil, failed
 			}
 		}
@@ -92,9 +93,9 @@ var unknownOwnership = []byte{0xff}
 // errOwned: an agent of an earlier build wrote a head, although the cluster has new ones.
 var errOwned = errors.New("the partition has an ownership of its own already")
 
-func splitHeads(ctx context.Context, store Store, old []StoredHead) error {
-	var guards []Guard
-	var ops []Op
+func splitHeads(ctx context.Context, store metadata.Store, old []StoredHead) error {
+	var guards []metadata.Guard
+	var ops []metadata.Op
 	for _, s := range old {
 		guards = append(guards, s.Guards()...)
 		ops = append(ops, s.Ops(s.Head)...)
