@@ -41,15 +41,25 @@ func heirs(self id.Incarnation, agents []cluster.Live, journals map[id.Journal]c
 	return able
 }
 
-// Leave hands all partitions to the heirs, those to which the fewest belong first. What fails
-// within patience, or until ctx ends, stays.
+// leaveAtOnce is how many partitions get their heirs at once when an agent leaves.
+const leaveAtOnce = 8 * moveAtOnce
+
+// Leave hands all partitions to the heirs, those to which the fewest belong first. Heirs may
+// begin to leave, too, so they are chosen anew from time to time. What fails within patience,
+// or until ctx ends, stays.
 func (m *Mover) Leave(ctx context.Context, patience time.Duration) {
-	heirs, all := m.Heirs(), m.deps.Set.All()
-	if len(heirs) == 0 || len(all) == 0 {
+	began, all := m.deps.Now(), m.deps.Set.All()
+	if len(all) == 0 || len(m.Heirs()) == 0 {
 		return
 	}
-	began := m.deps.Now()
-	moved := m.Move(ctx, patience, spread(all, heirs, m.deps.View.Owners()))
+	moved := 0
+	for some := range slices.Chunk(all, leaveAtOnce) {
+		heirs, left := m.Heirs(), patience-m.deps.Now().Sub(began)
+		if len(heirs) == 0 || left <= 0 {
+			break
+		}
+		moved += m.Move(ctx, left, spread(some, heirs, m.deps.View.Owners()))
+	}
 	m.deps.Log.Info("partitions handed over", "moved", moved, "of", len(all), "took", m.deps.Now().Sub(began))
 }
 

@@ -1,11 +1,15 @@
 package owner
 
 import (
+	"context"
 	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/metadata"
 	"varve/metadata/schema"
 	"varve/partition"
 )
@@ -57,5 +61,50 @@ func TestSpread(t *testing.T) {
 	}
 	if count[2] != 2 || count[3] != 4 {
 		t.Errorf("%v", count)
+	}
+}
+
+// TestLeavingTogether: an agent that leaves gives nothing to one that has begun to leave since.
+func TestLeavingTogether(t *testing.T) {
+	w := newWorld(t)
+	agent := func(b id.Broker, leaving bool) metadata.Op {
+		return metadata.Put(schema.AgentKey(b), schema.Agent{Incarnation: id.Incarnation(b), Leaving: leaving}.Encode())
+	}
+	w.put(agent(2, false), agent(3, false))
+	for _, b := range []id.Broker{2, 3} {
+		j := schema.Journal{State: schema.JournalOpen, Broker: b, Ensemble: []id.Store{{byte(b)}}, Quorum: 1}
+		w.put(metadata.Put(schema.JournalKey(id.Journal{Writer: id.Incarnation(b), Seq: 1}), j.Encode()))
+	}
+	const partitions = 2 * leaveAtOnce
+	for i := range int32(partitions) {
+		none := schema.StoredHead{Partition: id.Partition{Topic: id.Topic{7}, Index: i}}
+		h := new(schema.Head)
+		h.Give(me, 1)
+		rev, err := w.meta.Txn(t.Context(), none.Guards(), none.Ops(h)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := partition.New(w.deps.Partition, none.Stored(h, rev), new(partition.Settings))
+		p.Serve()
+		w.deps.Set.Put(p)
+	}
+	var told sync.Once
+	deps := w.deps
+	flush := deps.Flush
+	deps.Flush = func(ctx context.Context, all ...id.Partition) error { // the first to be moved have their heirs
+		told.Do(func() { w.put(agent(3, true)) })
+		return flush(ctx, all...)
+	}
+	NewMover(deps).Leave(t.Context(), time.Minute)
+	count := map[id.Broker]int{}
+	heads, err := schema.ListHeads(t.Context(), w.meta, nil, func(key string, err error) { t.Errorf("%s: %v", key, err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range heads {
+		count[h.Head.Broker]++
+	}
+	if w.deps.Set.Len() != 0 || count[3] != leaveAtOnce/2 || count[2] != partitions-leaveAtOnce/2 {
+		t.Errorf("%d stay, by agent: %v", w.deps.Set.Len(), count)
 	}
 }

@@ -3,6 +3,7 @@ package owner
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -94,7 +95,11 @@ func (m *Mover) flip(ctx, round context.Context, some []*partition.Partition, to
 		wg.Go(func() {
 			heir := to[p]
 			if err := p.HandOver(round, heir.Incarnation, heir.Broker); err != nil {
-				m.deps.Log.Warn("partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
+				level := slog.LevelWarn
+				if errors.Is(err, partition.ErrNotOwner) {
+					level = slog.LevelDebug // another has it already
+				}
+				m.deps.Log.Log(ctx, level, "partition not handed over", "partition", p.ID(), "to", heir.Broker, "err", err)
 				m.takeBack(ctx, p)
 				return
 			}
