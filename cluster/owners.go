@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"maps"
+
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/metadata/schema"
@@ -29,13 +31,32 @@ func (v *View) Owner(p id.Partition) (o Owner, ok bool) {
 func (v *View) Owners() map[id.Partition]Owner {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.mu.owned.all == nil {
-		v.mu.owned.all = make(map[id.Partition]Owner, len(v.mu.owners.rows))
-		for p, o := range v.mu.owners.rows {
-			v.mu.owned.all[p] = ownerOf(o)
+	return v.mu.allOwners()
+}
+
+// allOwners is View.Owners.
+func (t *tables) allOwners() map[id.Partition]Owner {
+	if t.owned.all == nil {
+		t.owned.all = make(map[id.Partition]Owner, len(t.owners.rows))
+		for p, o := range t.owners.rows {
+			t.owned.all[p] = ownerOf(o)
 		}
 	}
-	return v.mu.owned.all
+	return t.owned.all
+}
+
+// OwnerCounts is how many partitions each owner has, dead or alive, and how many of each topic
+// have an owner.
+type OwnerCounts struct {
+	Owners map[Owner]int // their epochs are left out
+	Topics map[id.Topic]int
+}
+
+// OwnersCounted is Owners, with their counts at the same moment.
+func (v *View) OwnersCounted() (map[id.Partition]Owner, OwnerCounts) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.mu.allOwners(), OwnerCounts{maps.Clone(v.mu.owned.counts.Owners), maps.Clone(v.mu.owned.counts.Topics)}
 }
 
 // OwnedBy returns the partitions of which an agent is the owner of record, in any of its
@@ -52,13 +73,20 @@ func (v *View) OwnedBy(b id.Broker) map[id.Partition]Owner {
 
 // owned is derived from the table of owners. The view's lock guards it.
 type owned struct {
-	by  map[id.Broker]map[id.Partition]struct{}
-	all map[id.Partition]Owner // nil: to be made
+	by     map[id.Broker]map[id.Partition]struct{}
+	counts OwnerCounts
+	all    map[id.Partition]Owner // nil: to be made
+}
+
+func newOwned() *owned {
+	return &owned{by: map[id.Broker]map[id.Partition]struct{}{}, counts: OwnerCounts{map[Owner]int{}, map[id.Topic]int{}}}
 }
 
 // changed takes a change of an owner.
 func (o *owned) changed(p id.Partition, before, now *schema.StoredOwnership) {
 	o.all = nil
+	o.count(p, before, -1)
+	o.count(p, now, 1)
 	if before != nil {
 		delete(o.by[before.Broker], p)
 		if len(o.by[before.Broker]) == 0 {
@@ -70,6 +98,22 @@ func (o *owned) changed(p id.Partition, before, now *schema.StoredOwnership) {
 			o.by[now.Broker] = map[id.Partition]struct{}{}
 		}
 		o.by[now.Broker][p] = struct{}{}
+	}
+}
+
+// count adds n to the counts of a partition with an owner.
+func (o *owned) count(p id.Partition, of *schema.StoredOwnership, n int) {
+	if of == nil || of.Owner == 0 {
+		return
+	}
+	add(o.counts.Owners, Owner{Incarnation: of.Owner, Broker: of.Broker}, n)
+	add(o.counts.Topics, p.Topic, n)
+}
+
+// add adds n to a count. One that is zero is left out.
+func add[K comparable](counts map[K]int, k K, n int) {
+	if counts[k] += n; counts[k] == 0 {
+		delete(counts, k)
 	}
 }
 

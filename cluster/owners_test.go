@@ -35,6 +35,8 @@ func TestOwnedBy(t *testing.T) {
 	}
 	check := func(what string, want map[id.Broker][]int32) {
 		t.Helper()
+		_, counts := v.OwnersCounted()
+		total := 0
 		for b := range id.Broker(4) {
 			all := map[id.Partition]Owner{}
 			for _, i := range want[b] {
@@ -43,6 +45,13 @@ func TestOwnedBy(t *testing.T) {
 			if got := v.OwnedBy(b); !maps.Equal(got, all) {
 				t.Errorf("%s: agent %d owns %v, want %v", what, b, got, all)
 			}
+			if n := counts.Owners[Owner{Incarnation: id.Incarnation(100 + b), Broker: b}]; n != len(all) {
+				t.Errorf("%s: %d partitions of agent %d are counted, want %d", what, n, b, len(all))
+			}
+			total += len(all)
+		}
+		if n := counts.Topics[id.Topic{1}]; n != total {
+			t.Errorf("%s: %d partitions of the topic have an owner, want %d", what, n, total)
 		}
 	}
 	v.apply(owners, metadata.Batch{Reset: true, Events: []metadata.Event{put(0, 1), put(1, 1), put(2, 2), put(3, 0)}})

@@ -26,7 +26,7 @@ type tables struct {
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: &owned{by: map[id.Broker]map[id.Partition]struct{}{}}}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned()}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 
@@ -70,11 +71,22 @@ type orphan struct {
 // orphans are the partitions whose owner is dead and whose owner's journals are
 // sealed, in order.
 func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
+	dead := map[id.Incarnation]bool{}
+	for _, o := range slices.SortedFunc(maps.Keys(p.owned.Owners), func(a, b cluster.Owner) int {
+		return cmp.Or(cmp.Compare(a.Incarnation, b.Incarnation), cmp.Compare(a.Broker, b.Broker))
+	}) {
+		if (!p.unsealed[o.Incarnation] || mutate.On(mutate.TrustLease)) && c.dead(ctx, p, o.Incarnation, o.Broker) {
+			dead[o.Incarnation] = true
+		}
+	}
 	each := func(t id.Topic, partitions int32, deleted bool) {
+		if len(dead) == 0 && (deleted || p.allOwned(t, partitions)) {
+			return // there may be many
+		}
 		for i := range partitions {
 			at := id.Partition{Topic: t, Index: i}
 			o := p.owners[at]
-			if o.Incarnation == 0 && !deleted || o.Incarnation != 0 && (!p.unsealed[o.Incarnation] || mutate.On(mutate.TrustLease)) && c.dead(ctx, p, o.Incarnation, o.Broker) {
+			if o.Incarnation == 0 && !deleted || dead[o.Incarnation] {
 				found = append(found, orphan{at, o})
 			}
 		}
@@ -87,6 +99,11 @@ func (c *Controller) orphans(ctx context.Context, p *picture) (found []orphan) {
 	}
 	slices.SortFunc(found, func(a, b orphan) int { return a.partition.Compare(b.partition) })
 	return found
+}
+
+// allOwned reports whether all partitions of a topic have an owner, dead or alive.
+func (p *picture) allOwned(t id.Topic, partitions int32) bool {
+	return p.owned.Topics[t] == int(partitions)
 }
 
 // share chooses an heir for each orphan: one that stores the tail, if there is one,

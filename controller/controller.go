@@ -222,6 +222,7 @@ type picture struct {
 	journals map[id.Journal]cluster.Journal
 	unsealed map[id.Incarnation]bool
 	owners   map[id.Partition]cluster.Owner
+	owned    cluster.OwnerCounts
 	topics   []*cluster.Topic
 	deleted  map[id.Topic]schema.DeletedTopic
 	moves    map[id.Partition]cluster.Move
@@ -229,8 +230,9 @@ type picture struct {
 }
 
 func pictureOf(v *cluster.View) *picture {
-	p := &picture{live: v.Agents(), journals: v.Journals(), unsealed: map[id.Incarnation]bool{}, owners: v.Owners(), topics: v.Topics(), deleted: v.Deleted(),
+	p := &picture{live: v.Agents(), journals: v.Journals(), unsealed: map[id.Incarnation]bool{}, topics: v.Topics(), deleted: v.Deleted(),
 		moves: v.Moves(), drained: v.Drained()}
+	p.owners, p.owned = v.OwnersCounted()
 	open := map[id.Incarnation]bool{}
 	for j, rec := range p.journals {
 		if rec.State != schema.JournalSealed {

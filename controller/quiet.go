@@ -107,7 +107,14 @@ func (p *picture) unrest() (all []unrest) {
 			all = append(all, unrest{"dies", i})
 		}
 	}
+	owned := true // whatever has an owner has a live one
+	for o := range p.owned.Owners {
+		owned = owned && live[o.Incarnation]
+	}
 	for _, t := range p.topics {
+		if owned && p.allOwned(t.ID, t.Partitions) {
+			continue // there may be many
+		}
 		for i := range t.Partitions {
 			if o := p.owners[id.Partition{Topic: t.ID, Index: i}].Incarnation; !live[o] {
 				all = append(all, unrest{"had some", o})
