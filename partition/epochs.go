@@ -16,8 +16,9 @@ func (rd *Reader) EpochAt(offset int64) id.Epoch {
 }
 
 // EpochEnd returns the largest epoch that is at most e, and the offset at which it ended
-// (KIP-101, KIP-320). It is not ok if there is none. The tier knows of epochs that the head
-// no longer remembers. NoEpoch has no end, as in Kafka.
+// (KIP-101, KIP-320). The tier knows of epochs that the head no longer remembers. An epoch
+// before all that are known ended where the first of these begins, and NoEpoch has no end, as
+// in Kafka. It is not ok if there is no answer.
 func (rd *Reader) EpochEnd(ctx context.Context, e id.Epoch) (found id.Epoch, end int64, ok bool, err error) {
 	if e == id.NoEpoch {
 		return id.NoEpoch, -1, false, nil
@@ -32,6 +33,9 @@ func (rd *Reader) EpochEnd(ctx context.Context, e id.Epoch) (found id.Epoch, end
 			return nil
 		}
 		found, end, ok, err = rd.deps.Tier.EpochEnd(ctx, head, rd.id, e)
+		if first := head.Epochs; err == nil && !ok && len(first) > 0 && first[0].Epoch > e {
+			found, end, ok = e, max(first[0].Start, head.LogStart), true
+		}
 		return err
 	})
 	if err != nil || !ok {

@@ -211,3 +211,18 @@ func TestEpochEndsOverHeadAndTier(t *testing.T) {
 		t.Errorf("offset 80 is of epoch %d", at)
 	}
 }
+
+// TestEpochBeforeAllKnown: an epoch that left no trace ended where the first that is known
+// begins, or at the log start, as in Kafka.
+func TestEpochBeforeAllKnown(t *testing.T) {
+	b := newBench(t)
+	b.deps.Tier = new(bucket)
+	for _, x := range []struct{ start, logStart, end int64 }{{5, 0, 5}, {5, 8, 8}, {0, 0, 0}} {
+		head := &schema.Head{Ownership: schema.Ownership{Epoch: 4}, LogStart: x.logStart, TieredEnd: 9, Epochs: []schema.EpochStart{{Epoch: 3, Start: x.start}}}
+		p := New(b.deps, schema.StoredHead{Partition: part, Head: head}, settings())
+		p.Serve()
+		if found, end, ok, err := p.EpochEnd(t.Context(), 1); err != nil || !ok || found != 1 || end != x.end {
+			t.Errorf("%+v: epoch %d ends at %d, %v, %v", x, found, end, ok, err)
+		}
+	}
+}
