@@ -12,10 +12,10 @@ import (
 	"varve/metadata/schema"
 )
 
-// convertLayout brings the keys of a cluster of an earlier build to the newest layout. It waits
-// until no agent of such a build runs: what that one owns, it could neither upload nor give
-// away any more. It raises the layout before and after: from the first write on earlier builds
-// refuse to start, also if this agent dies before the last one.
+// convertLayout converts the keys of a cluster of an earlier build to the newest layout. It
+// waits until no agent of such a build runs: that agent could no longer upload or hand over what
+// it owns. It raises the layout before and after the conversion: earlier builds refuse to start
+// from its first write on, even if this agent dies before its last.
 func (a *Agent) convertLayout(ctx context.Context) error {
 	store := a.deps.Meta
 	for {
@@ -57,8 +57,8 @@ func progressTo(log *slog.Logger) func(done, all int) {
 	}
 }
 
-// awaitEarlierBuilds returns the cluster's record when its layout is the newest, or when no agent
-// is registered: those that are, before the layout is the newest, are of earlier builds.
+// awaitEarlierBuilds returns the cluster's record once its layout is the newest or no agent is
+// registered. Agents that are registered before the layout is the newest are of earlier builds.
 func (a *Agent) awaitEarlierBuilds(ctx context.Context) (metadata.KV, error) {
 	for said := false; ; {
 		kv, err := a.deps.Meta.Get(ctx, schema.KeyCluster)

@@ -143,7 +143,7 @@ func TestConversionOutlivesItsAgent(t *testing.T) {
 	}
 }
 
-// TestNewerLayoutIsRefused: the error says what is the matter.
+// TestNewerLayoutIsRefused: the error says that a newer build has converted the cluster.
 func TestNewerLayoutIsRefused(t *testing.T) {
 	store := clusterOfLayout1(t)
 	defer store.Close()

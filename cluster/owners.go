@@ -45,14 +45,13 @@ func (t *tables) allOwners() map[id.Partition]Owner {
 	return t.owned.all
 }
 
-// OwnerCounts is how many partitions each owner has, dead or alive, and how many of each topic
-// have an owner.
+// OwnerCounts are the numbers of partitions that have an owner, dead or alive.
 type OwnerCounts struct {
-	Owners map[Owner]int // their epochs are left out
-	Topics map[id.Topic]int
+	Owners map[Owner]int    // by owner; Epoch is zero
+	Topics map[id.Topic]int // by topic
 }
 
-// OwnersCounted is Owners, with their counts at the same moment.
+// OwnersCounted returns Owners and their counts, both at one moment.
 func (v *View) OwnersCounted() (map[id.Partition]Owner, OwnerCounts) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -110,7 +109,7 @@ func (o *owned) count(p id.Partition, of *schema.StoredOwnership, n int) {
 	add(o.counts.Topics, p.Topic, n)
 }
 
-// add adds n to a count. One that is zero is left out.
+// add adds n to a count, and deletes a count that becomes zero.
 func add[K comparable](counts map[K]int, k K, n int) {
 	if counts[k] += n; counts[k] == 0 {
 		delete(counts, k)

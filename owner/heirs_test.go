@@ -64,7 +64,7 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// TestLeavingTogether: an agent that leaves gives nothing to one that has begun to leave since.
+// TestLeavingTogether: an agent that leaves hands nothing over to agents that leave, too.
 func TestLeavingTogether(t *testing.T) {
 	w := newWorld(t)
 	agent := func(b id.Broker, leaving bool) metadata.Op {

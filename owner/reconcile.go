@@ -56,7 +56,7 @@ func (o *Owner) look() *snapshot {
 }
 
 // lookAtOwn adds the rows of the partitions that this agent owns or serves, topic by topic.
-// Those of others cost nothing: there may be many.
+// It doesn't look at the partitions of other agents, which may be many.
 func (o *Owner) lookAtOwn(s *snapshot) {
 	owned := o.deps.View.OwnedBy(o.deps.Self)
 	for _, p := range o.deps.Set.All() {

@@ -377,7 +377,7 @@ func TestLosingTheHeadClosesThePartition(t *testing.T) {
 	if r := produce(p, 1, -1, -1, -1); r.err != nil {
 		t.Fatal(r.err)
 	}
-	other := schema.Ownership{Owner: 99, Epoch: 9} // as the controller gives it away
+	other := schema.Ownership{Owner: 99, Epoch: 9} // the controller assigned it to another agent
 	if _, err := b.meta.Txn(t.Context(), nil, metadata.Put(schema.OwnerKey(part), other.Encode())); err != nil {
 		t.Fatal(err)
 	}

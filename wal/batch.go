@@ -115,7 +115,7 @@ func (jw *journalWriter) store(b batch) bool {
 		jw.rep.Durable(b.last)
 		return true
 	}
-	signal(w.notify)
+	w.notify.Set()
 	return true
 }
 

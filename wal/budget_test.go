@@ -84,7 +84,7 @@ func TestFullWithoutBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk, s, w, said := shortDisk(t)
 		disk.Capacity = 1
-		signal(s.janitor.work) // the janitor sees it
+		s.janitor.work.Set() // the janitor sees it
 		synctest.Wait()
 		o := newOutcome()
 		for n := range int64(1000) {
@@ -102,7 +102,7 @@ func TestFullWithoutBudget(t *testing.T) {
 			t.Errorf("the disk was full (%q), and is said to be %q:\n%s", full, r.Full, said)
 		}
 		disk.Capacity = 1 << 40
-		signal(s.janitor.work) // the janitor sees it
+		s.janitor.work.Set() // the janitor sees it
 		synctest.Wait()
 		time.Sleep(2 * retryEvery)
 		synctest.Wait()

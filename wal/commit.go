@@ -15,7 +15,7 @@ func (w *Writer) Commit(j id.Journal, number uint64) {
 	}
 	if number = min(number, jw.closed); number > jw.bound {
 		jw.bound = number
-		signal(w.notify)
+		w.notify.Set()
 	}
 }
 
@@ -49,7 +49,7 @@ func (w *Writer) notifyNext() bool {
 	if jw.notified >= jw.bound {
 		if jw.rep != nil && jw.open != nil && jw.notified == jw.closed && !jw.frozen && !w.mu.failed {
 			jw.closeEntry()
-			signal(jw.wake)
+			jw.wake.Set()
 		}
 		w.mu.Unlock()
 		return false

@@ -8,6 +8,7 @@ import (
 
 	"varve/internal/id"
 	"varve/internal/mutate"
+	"varve/internal/notify"
 	"varve/internal/vfs"
 )
 
@@ -21,7 +22,7 @@ type Follower struct {
 	id      id.Journal
 	held    *journal
 	files   *nextFile
-	room    chan struct{} // a value when a file may be there
+	room    notify.Signal // a value when a file may be there
 	metrics *metrics
 	clock   func() time.Time
 
@@ -77,8 +78,8 @@ func (s *Store) Follow(j id.Journal) (*Follower, error) {
 
 // openFollower finds the place after the last entry; the gate is held.
 func (s *Store) openFollower(h *journal) (*Follower, error) {
-	room := make(chan struct{}, 1)
-	files := s.files.ahead(h, func() { signal(room) })
+	room := notify.NewSignal()
+	files := s.files.ahead(h, func() { room.Set() })
 	f := &Follower{id: h.id, held: h, files: files, room: room, metrics: s.metrics, clock: s.clock}
 	if len(h.from(0)) == 0 {
 		if err := s.budget.admit(files.size); err != nil {
@@ -142,7 +143,7 @@ func (f *Follower) Append(ctx context.Context, entries []byte, epoch uint64) err
 		err := f.write(entries, run, epoch)
 		if !IsBusy(err) {
 			if waited {
-				signal(f.room) // for others that wait: the writer's stream beside a recoverer
+				f.room.Set() // for others that wait: the writer's stream beside a recoverer
 			}
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"varve/internal/notify"
 )
 
 // retryEvery is how soon a preparation that failed is tried again.
@@ -19,13 +21,13 @@ type janitor struct {
 	caches   []*cache
 	files    *preallocator
 
-	work chan struct{} // wakes it
+	work notify.Signal // wakes it
 	stop context.CancelFunc
 	done sync.WaitGroup
 }
 
 // startJanitor starts a janitor, which works until close.
-func startJanitor(r *recycler, b *budget, js *journals, caches []*cache, files *preallocator, work chan struct{}) *janitor {
+func startJanitor(r *recycler, b *budget, js *journals, caches []*cache, files *preallocator, work notify.Signal) *janitor {
 	ctx, cancel := context.WithCancel(context.Background())
 	t := &janitor{recycler: r, budget: b, journals: js, caches: caches, files: files, work: work, stop: cancel}
 	t.done.Add(1)

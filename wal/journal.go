@@ -124,7 +124,7 @@ func (h *journal) add(f *file) error {
 	defer js.mu.Unlock()
 	if h.dropped { // meanwhile: no one would ever trim it
 		js.mu.given = append(js.mu.given, f)
-		signal(js.work)
+		js.work.Set()
 		return errDropped(h.id)
 	}
 	h.files = append(h.files, f)
@@ -164,7 +164,7 @@ func (h *journal) complete(w *Writer, f *file, last uint64) {
 	}
 	f.complete, f.final = true, last
 	h.in.mu.Unlock()
-	signal(h.in.work)
+	h.in.work.Set()
 }
 
 // wrote notes up to where the writer has made the journal durable here, unless it was taken
@@ -191,7 +191,7 @@ func (h *journal) settled(w *Writer, f *file, head *header, dir []byte) {
 	f.end.Store(head.pos.off() + int64(head.length))
 	f.dirs = appendDir(f.dirs, head, dir)
 	if f.full() {
-		signal(h.in.work)
+		h.in.work.Set()
 	}
 }
 
@@ -206,7 +206,7 @@ func (h *journal) synced(u *unsynced) {
 	f.dirs = joinDirs(f.dirs, u.dirs)
 	h.last, h.tail = u.last, makePos(f.num, u.end)
 	if f.full() {
-		signal(h.in.work)
+		h.in.work.Set()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 )
 
 // journals are the journals that a store holds something of.
@@ -29,7 +30,7 @@ type journals struct {
 	budget  *budget
 	indexes *indexes
 	log     *slog.Logger
-	work    chan struct{} // wakes the janitor
+	work    notify.Signal // wakes the janitor
 
 	mu struct {
 		sync.Mutex
@@ -38,7 +39,7 @@ type journals struct {
 	}
 }
 
-func newJournals(cfg *Config, d *disk, b *budget, log *slog.Logger, work chan struct{}) *journals {
+func newJournals(cfg *Config, d *disk, b *budget, log *slog.Logger, work notify.Signal) *journals {
 	js := &journals{cfg: cfg, disk: d, budget: b, log: log, work: work}
 	js.indexes = &indexes{disk: d, log: log, mu: &js.mu.Mutex}
 	js.mu.of = map[id.Journal]*journal{}
@@ -138,7 +139,7 @@ func (js *journals) trim(j id.Journal, pos Pos, number uint64) {
 	}
 	js.recount()
 	js.mu.Unlock()
-	signal(js.work)
+	js.work.Set()
 }
 
 // recount tells the budget what the files count for; the lock is held, or js not yet

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 )
 
 // journalWriter is one journal of a writer: where its entries are and how far they got.
@@ -14,7 +15,7 @@ type journalWriter struct {
 	held  *journal
 	rep   Replication // nil: this store alone
 	files *nextFile
-	wake  chan struct{} // something for the disk
+	wake  notify.Signal // something for the disk
 
 	open     *entry
 	line     []*entry // closed, oldest first; settled ones are taken out
@@ -51,7 +52,7 @@ func (w *Writer) newJournalWriter(j id.Journal, rep Replication) (*journalWriter
 		return nil, err
 	}
 	h.writtenBy(w)
-	return &journalWriter{w: w, id: j, held: h, rep: rep, files: files, wake: make(chan struct{}, 1), file: f, at: blockBytes}, nil
+	return &journalWriter{w: w, id: j, held: h, rep: rep, files: files, wake: notify.NewSignal(), file: f, at: blockBytes}, nil
 }
 
 // begin starts the goroutine that writes a journal to the disk.
@@ -73,9 +74,9 @@ func (jw *journalWriter) add(rec *Record, body []byte, owner Owner) error {
 	e.dir = appendRecord(e.dir, rec)
 	e.owners = append(e.owners, ownedBody{owner, rec.BodyAt})
 	if len(e.owners) == 1 {
-		signal(jw.wake)
+		jw.wake.Set()
 		if jw.rep != nil && jw.notified == jw.closed {
-			signal(jw.w.notify)
+			jw.w.notify.Set()
 		}
 	}
 	return nil

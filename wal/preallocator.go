@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/internal/vfs"
 )
 
@@ -19,7 +20,7 @@ type preallocator struct {
 	budget   *budget
 	journals *journals
 	log      *slog.Logger
-	work     chan struct{} // wakes the janitor
+	work     notify.Signal // wakes the janitor
 
 	mu struct {
 		sync.Mutex
@@ -32,7 +33,7 @@ func (p *preallocator) want(n *nextFile) {
 	p.mu.Lock()
 	p.mu.wants = append(p.mu.wants, n)
 	p.mu.Unlock()
-	signal(p.work)
+	p.work.Set()
 }
 
 // unwant takes back what was asked for.

@@ -78,7 +78,7 @@ func (h *journal) recover() error {
 	}
 	js.recount()
 	js.mu.Unlock()
-	signal(js.work) // indexes may be missing
+	js.work.Set() // indexes may be missing
 	return nil
 }
 

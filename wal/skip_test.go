@@ -291,7 +291,7 @@ func TestCursorWhileFilesAreTrimmed(t *testing.T) {
 		defer close(gone)
 		for n := uint64(1); n <= all; n++ {
 			p.writer.Trim(j, n)
-			signal(p.writer.janitor.work)
+			p.writer.janitor.work.Set()
 		}
 	}()
 	var last uint64

@@ -119,7 +119,7 @@ func TestFileThatCannotBeRemovedKeepsItsJournal(t *testing.T) {
 		s.Drop(w.ID())
 		synctest.Wait()
 		broken.Store(nil)
-		signal(s.janitor.work)
+		s.janitor.work.Set()
 		synctest.Wait()
 		if got := append(disk.Names(suffixFile), disk.Names(suffixMeta)...); len(got) != 0 || len(s.Journals()) != 0 {
 			t.Errorf("left: %v, journals %v", got, s.Journals())

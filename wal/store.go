@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/chance"
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/internal/vfs"
 )
 
@@ -75,7 +76,7 @@ func open(cfg *Config, o Options, lock io.Closer) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	work := make(chan struct{}, 1)
+	work := notify.NewSignal()
 	pool := &spares{cfg: cfg, disk: d, log: o.Log}
 	b := &budget{cfg: cfg, disk: d, spares: pool, log: o.Log}
 	js := newJournals(cfg, d, b, o.Log, work)

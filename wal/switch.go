@@ -104,7 +104,7 @@ func (w *Writer) turn() (old *journalWriter, err error) {
 	old.finishChunk()
 	old.left, old.closed = true, end
 	old.held.complete(w, old.file, end)
-	signal(old.wake)
+	old.wake.Set()
 	w.mu.current, w.mu.prepared, w.mu.switching = next, nil, true
 	w.committed.Store(0)
 	w.begin(next)

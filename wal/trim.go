@@ -37,5 +37,5 @@ func (h *journal) drop() {
 		f.files.end()
 		f.files.freed() // wakes those that wait for a file, so that they learn of the end
 	}
-	signal(h.in.work)
+	h.in.work.Set()
 }

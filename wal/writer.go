@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 )
 
 // Owner is told what became of its append. The calls come from one goroutine,
@@ -53,7 +54,7 @@ type Writer struct {
 	room      chan struct{} // closed and replaced when room may have become free; guarded by mu
 	committed atomic.Uint64
 
-	notify chan struct{} // something to do for the notifier
+	notify notify.Signal // something to do for the notifier
 	stop   chan struct{} // no more appends: write what there is
 	quit   chan struct{} // the disk goroutines are done
 	ended  chan struct{} // closed once failed
@@ -64,7 +65,7 @@ type Writer struct {
 // Create opens a journal that was joined for appends. With rep nil what is durable
 // here is committed; otherwise Commit tells what is.
 func (s *Store) Create(j id.Journal, rep Replication) (*Writer, error) {
-	w := &Writer{store: s, room: make(chan struct{}), notify: make(chan struct{}, 1),
+	w := &Writer{store: s, room: make(chan struct{}), notify: notify.NewSignal(),
 		stop: make(chan struct{}), quit: make(chan struct{}), ended: make(chan struct{})}
 	jw, err := w.newJournalWriter(j, rep)
 	if err != nil {
@@ -185,8 +186,8 @@ func (w *Writer) Abort(err error) {
 		close(w.ended)
 	}
 	w.freedLocked() // wakes those that wait for room, so that they learn of the end
-	signal(w.notify)
-	signal(w.mu.current.wake)
+	w.notify.Set()
+	w.mu.current.wake.Set()
 }
 
 // Close takes no more appends, writes what was appended to this disk, tells the
@@ -217,12 +218,5 @@ func (w *Writer) Close() {
 		if jw != nil {
 			jw.files.end()
 		}
-	}
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
 	}
 }

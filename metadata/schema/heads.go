@@ -12,10 +12,10 @@ import (
 // StoredHead is a partition's head as the store had it: what writes are guarded by, and which
 // of its two keys they have to change.
 //
-// Whoever writes compares the ownership, so that what a former owner still tries is refused.
-// Whoever reads takes the ownership first and the head's own key after it: then the head has
-// all that owners before that one did. The other way round it may lack an upload of an owner
-// whose journals the chain no longer names (docs/spec, "tier before owner").
+// Every write compares the ownership, so that a former owner's writes are refused. Every read
+// reads the ownership first and the head's own key after it: then the head includes everything
+// that earlier owners stored. In the other order it may lack an upload of an owner whose
+// journals the chain no longer names (docs/spec, "tier before owner").
 type StoredHead struct {
 	Partition id.Partition
 	Head      *Head
@@ -27,12 +27,12 @@ type StoredHead struct {
 // Rev is the newest revision at which the head changed; zero: it isn't stored.
 func (s StoredHead) Rev() metadata.Revision { return max(s.owner, s.head) }
 
-// Guards are the conditions under which nothing has changed.
+// Guards hold as long as neither key has changed.
 func (s StoredHead) Guards() []metadata.Guard {
 	return []metadata.Guard{{Key: OwnerKey(s.Partition), Mod: s.owner}, {Key: HeadKey(s.Partition), Mod: s.head}}
 }
 
-// Ops are the writes that store h in its place.
+// Ops returns the writes that replace it by h.
 func (s StoredHead) Ops(h *Head) []metadata.Op {
 	ops := []metadata.Op{metadata.Put(HeadKey(s.Partition), h.Encode())}
 	if o := h.Ownership.Encode(); string(o) != s.ownership {
@@ -41,7 +41,7 @@ func (s StoredHead) Ops(h *Head) []metadata.Op {
 	return ops
 }
 
-// Stored returns what is stored after Ops of h were applied at rev.
+// Stored returns the stored head after Ops(h) was applied at rev.
 func (s StoredHead) Stored(h *Head, rev metadata.Revision) StoredHead {
 	s.Head, s.head = h, rev
 	if o := h.Ownership.Encode(); string(o) != s.ownership {

@@ -13,13 +13,13 @@ import (
 // guards and two writes.
 const splitAtOnce = metadata.MaxTxnOps / 2
 
-// SplitHeads gives the ownerships of the heads of layout 1 keys of their own. A head
+// SplitHeads moves the ownership out of each head of layout 1 into a key of its own. A head
 // that changes meanwhile is read again. Agents of earlier builds that still run lose the
-// partitions that they own: their writes are refused. It calls progress after every
-// transaction, and bad for each head that it leaves as it is: one that can't be decoded, or
-// whose partition has an ownership of its own already. A partition of which the head can't be
-// decoded gets an ownership that can't be, either: whoever looks for what is still needed
-// learns that it doesn't know.
+// partitions that they own: their writes are refused. SplitHeads calls progress after every
+// transaction. It calls bad for each head that it leaves unchanged: one that can't be decoded,
+// or whose partition already has an ownership key. A partition whose head can't be decoded
+// gets an ownership that can't be decoded either, so that no journal that it may need is
+// deleted.
 func SplitHeads(ctx context.Context, store metadata.Store, progress func(done, all int), bad func(key string, err error)) error {
 	left := map[string]bool{}
 	for {
@@ -42,7 +42,8 @@ func SplitHeads(ctx context.Context, store metadata.Store, progress func(done, a
 	}
 }
 
-// oldHeads lists the heads of layout 1 that can be split, and notes in left the others.
+// oldHeads lists the heads of layout 1 that can be split. It adds the others to left, and marks
+// the partitions of those that can't be decoded with unknownOwnership.
 func oldHeads(ctx context.Context, store metadata.Store, left map[string]bool, bad func(key string, err error)) (old []StoredHead, err error) {
 	owners, _, err := store.List(ctx, PrefixOwners) // first: another agent may be splitting heads
 	if err != nil {
@@ -87,7 +88,7 @@ func oldHeads(ctx context.Context, store metadata.Store, left map[string]bool, b
 	return old, nil
 }
 
-// unknownOwnership stands for one that no one knows; it can't be decoded.
+// unknownOwnership is the value of an unknown ownership. It can't be decoded.
 var unknownOwnership = []byte{0xff}
 
 // errOwned: an agent of an earlier build wrote a head, although the cluster has new ones.

@@ -46,7 +46,7 @@ func (u *Uploader) load(ctx context.Context, uploads []objectUpload) error {
 	return nil
 }
 
-// divide gives every object a share of the room, and every part a place in it.
+// divide allots the room to the objects, and gives each part its place in it.
 func (u *Uploader) divide(uploads []objectUpload) {
 	var total int
 	for i := range uploads {

@@ -40,7 +40,7 @@ func (r *rooms) take(total, most int) []byte {
 	return (*room)[:cap(*room)]
 }
 
-// release gives the memory back if it was long not used.
+// release frees the memory if it has not been used for long.
 func (r *rooms) release() {
 	if time.Since(r.used) > keepRoom {
 		r.both = [2][]byte{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/internal/wire"
 	"varve/wal"
 )
@@ -23,7 +24,7 @@ type following struct {
 	from  id.Store
 	f     *wal.Follower
 	in    *intake
-	acks  chan struct{} // something became durable
+	acks  notify.Signal // something became durable
 	limit uint32        // of a frame: a file of the journal
 }
 
@@ -52,7 +53,7 @@ func (s *server) follow(c *conn, h *hello) (*following, error) {
 		before.Close()
 	}
 	return &following{s: s, c: c, j: h.journal, from: h.from, f: f, in: newIntake(int(s.endpoint.cfg.IntakeBytes)),
-		acks: make(chan struct{}, 1), limit: uint32(m.FileBytes)}, nil
+		acks: notify.NewSignal(), limit: uint32(m.FileBytes)}, nil
 }
 
 // run returns when the connection has ended, from either side.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 
+	"varve/internal/notify"
 	"varve/internal/vfs"
 )
 
@@ -20,8 +21,8 @@ type intake struct {
 		inUse  map[int]int // bytes of a buffer that were not given back
 		closed bool
 	}
-	wake chan struct{} // wakes take
-	room chan struct{} // wakes read
+	wake notify.Signal // wakes take
+	room notify.Signal // wakes read
 
 	// Used by read only.
 	bufs [2][]byte
@@ -38,7 +39,7 @@ type piece struct {
 }
 
 func newIntake(size int) *intake {
-	in := &intake{size: size, wake: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+	in := &intake{size: size, wake: notify.NewSignal(), room: notify.NewSignal()}
 	in.mu.inUse = map[int]int{}
 	return in
 }
@@ -116,7 +117,7 @@ func (in *intake) put(p piece) {
 		in.mu.ready = append(in.mu.ready, p)
 	}
 	in.mu.Unlock()
-	poke(in.wake)
+	in.wake.Set()
 }
 
 // adjacent reports whether q begins where p ends, in the same memory.
@@ -163,7 +164,7 @@ func (in *intake) done(b []byte) {
 	in.mu.inUse[in.taken.buf] -= len(b)
 	in.mu.Unlock()
 	in.taken = piece{}
-	poke(in.room)
+	in.room.Set()
 }
 
 // close wakes all that wait.
@@ -171,19 +172,12 @@ func (in *intake) close() {
 	in.mu.Lock()
 	in.mu.closed = true
 	in.mu.Unlock()
-	poke(in.wake)
-	poke(in.room)
+	in.wake.Set()
+	in.room.Set()
 }
 
 func (in *intake) closedNow() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return in.mu.closed
-}
-
-func poke(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -67,7 +67,7 @@ func (x *journal) Closed(number uint64, end wal.Pos) {
 	}
 	x.mu.Unlock()
 	for _, s := range x.senders {
-		poke(s.wake)
+		s.wake.Set()
 	}
 }
 
@@ -136,7 +136,7 @@ func (x *journal) leave(end uint64) {
 	x.mu.left, x.mu.closed = true, end
 	x.mu.Unlock()
 	for _, s := range x.senders {
-		poke(s.wake)
+		s.wake.Set()
 	}
 }
 
@@ -161,7 +161,7 @@ func (x *journal) trim(pos wal.Pos, number uint64) {
 	x.mu.Unlock()
 	if changed {
 		for _, s := range x.senders {
-			poke(s.wake)
+			s.wake.Set()
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/internal/wire"
 	"varve/wal"
 )
@@ -20,7 +21,7 @@ import (
 type sender struct {
 	x    *journal
 	to   id.Store
-	wake chan struct{}
+	wake notify.Signal
 
 	mu struct {
 		sync.Mutex
@@ -41,7 +42,7 @@ type flight struct {
 }
 
 func newSender(x *journal, to id.Store) *sender {
-	s := &sender{x: x, to: to, wake: make(chan struct{}, 1)}
+	s := &sender{x: x, to: to, wake: notify.NewSignal()}
 	s.mu.at = wal.First
 	return s
 }
@@ -316,7 +317,7 @@ func (s *sender) acked(durable uint64) error {
 	if grew {
 		s.x.advance()
 		if s.done() {
-			poke(s.wake)
+			s.wake.Set()
 		}
 	}
 	return nil

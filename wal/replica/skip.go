@@ -66,7 +66,7 @@ func (f *following) skip(ctx context.Context, b []byte) error {
 	if err := f.f.Skip(ctx, first, at, 0); err != nil {
 		return &refusedError{err}
 	}
-	poke(f.acks)
+	f.acks.Set()
 	return f.patience()
 }
 
