@@ -19,6 +19,7 @@ type tables struct {
 	drained    *table[id.Broker, bool]
 	loads      *table[id.Broker, schema.Load]
 	settings   *table[configured, schema.Settings]
+	users      *table[string, schema.User]
 
 	homes homes      // of agents and members
 	byID  topicsByID // of topics
@@ -45,6 +46,7 @@ func newTables() tables {
 	t.loads = newTable(schema.ParseLoadKey, plain[id.Broker](schema.DecodeLoad))
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
+	t.users = newTable(schema.ParseUserKey, plain[string](schema.DecodeUser))
 	return t
 }
 
@@ -54,5 +56,5 @@ func (t *tables) kinds() []kind {
 	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
 		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
 		{schema.PrefixConfigs, t.settings}, {schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
-		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
+		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}, {schema.PrefixUsers, t.users}}
 }

@@ -16,6 +16,8 @@ import (
 var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
+	"varve/auth/principal":      1,
+	"varve/auth/sasl":           1,
 	"varve/wal":                 1,
 	"varve/wal/replica":         2,
 	"varve/s3store":             1,

@@ -23,6 +23,7 @@ import (
 //	bucket                       Bucket           the first agent     for ever
 //	incarnation                  uint64, decimal  a starting agent    for ever
 //	garbage-held                 text             an agent            until an operator deletes it: nothing is deleted from the bucket as garbage
+//	security                     Security         an agent            for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
 //	controller                   Role             an agent            while that agent's session lives
@@ -42,6 +43,7 @@ import (
 //	members/<broker>             Member           that agent          until it is forgotten (varve cluster forget)
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
+//	users/<name>                 User             any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
 //	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired: partitions 0 to 31
 //	offsets/<group>/<topic>/<n>  Offsets          its coordinator     the same, of partitions 32n to 32n+31
@@ -54,6 +56,7 @@ const (
 	KeyBucket      = "bucket"
 	KeyIncarnation = "incarnation"
 	KeyProducers   = "producers"
+	KeySecurity    = "security"
 	KeyGarbageHeld = "garbage-held"
 	KeyController  = "controller"
 )
@@ -72,6 +75,7 @@ const (
 	PrefixLoads    = "load/"
 	PrefixMembers  = "members/"
 	PrefixConfigs  = "configs/"
+	PrefixUsers    = "users/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"
 )
@@ -214,6 +218,12 @@ func ParseConfigKey(key string) (kind, name string, err error) {
 	name, err = unescape(name, "")
 	return kind, name, err
 }
+
+// UserKey is the key of a user.
+func UserKey(name string) string { return PrefixUsers + escape(name) }
+
+// ParseUserKey takes a UserKey apart.
+func ParseUserKey(key string) (string, error) { return unescape(key, PrefixUsers) }
 
 // GroupKey is the key of a group.
 func GroupKey(group string) string { return PrefixGroups + escape(group) }

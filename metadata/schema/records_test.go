@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"bytes"
 	"math"
 	"reflect"
 	"testing"
@@ -59,6 +60,10 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"member", sampleMember, sampleMember.Encode,
 		func(b []byte) (any, error) { return DecodeMember(b) }, func(v any) []byte { return v.(Member).Encode() }},
+	{"user", sampleUser, sampleUser.Encode,
+		func(b []byte) (any, error) { return DecodeUser(b) }, func(v any) []byte { return v.(User).Encode() }},
+	{"security", sampleSecurity, sampleSecurity.Encode,
+		func(b []byte) (any, error) { return DecodeSecurity(b) }, func(v any) []byte { return v.(Security).Encode() }},
 	{"ownership", sampleOwnership, sampleOwnership.Encode,
 		func(b []byte) (any, error) { return DecodeOwnership(b) }, func(v any) []byte { o := v.(Ownership); return o.Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
@@ -67,6 +72,8 @@ var forms = []struct {
 
 var (
 	sampleOwnership = Ownership{7, 2, 5, []Link{{6, 4, 850}, {7, 5, 950}}}
+	sampleUser      = User{at, map[ScramMechanism]ScramCredential{ScramSHA256: {4096, []byte{1, 2}, []byte{3}, []byte{4}}, ScramSHA512: {8192, []byte{5}, []byte{6}, []byte{}}}}
+	sampleSecurity  = Security{bytes.Repeat([]byte{7}, SecretBytes), at}
 	sampleMember    = Member{at, true, "v1", "h:1", []StoreAt{{id.Store{1}, 9, "h:2"}, {id.Store{2}, 4, "g:2"}}}
 	sampleAgent     = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
 	sampleJournal   = Journal{JournalSealed, 3, []id.Store{{1}, {2}}, 2, 88, 12345, []id.Store{{7}}, true}
@@ -163,6 +170,9 @@ func TestKeysRoundTrip(t *testing.T) {
 	for _, name := range []string{"a", "a/b", "ü%2F", "", "..", "x y\x00"} {
 		if got, err := ParseTopicKey(TopicKey(name)); err != nil || got != name {
 			t.Errorf("topic %q: %q, %v", name, got, err)
+		}
+		if got, err := ParseUserKey(UserKey(name)); err != nil || got != name {
+			t.Errorf("user %q: %q, %v", name, got, err)
 		}
 		if got, err := ParseGroupKey(GroupKey(name)); err != nil || got != name {
 			t.Errorf("group %q: %q, %v", name, got, err)

@@ -1,0 +1,100 @@
+// Package sasl is the server's side of SASL: a state machine for each mechanism, without
+// sockets, clock or store.
+//
+// It promises that a user who doesn't exist gets the same messages, for the same work, as one
+// who gives a wrong password; that a message costs no more than its size; and that only a
+// bounded number of passwords is hashed at a time, so that logins leave the processors to others.
+// It never logs, and no error of it holds a secret.
+package sasl
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/xdg-go/scram"
+	"golang.org/x/sync/semaphore"
+
+	"varve/internal/chance"
+)
+
+// The mechanisms.
+const (
+	Plain       = "PLAIN"         // RFC 4616
+	ScramSHA256 = "SCRAM-SHA-256" // RFC 5802, RFC 7677
+	ScramSHA512 = "SCRAM-SHA-512"
+)
+
+// Mechanisms returns all that there are, the strongest first.
+func Mechanisms() []string { return []string{ScramSHA512, ScramSHA256, Plain} }
+
+// MaxMessage is how large a client's message may be.
+const MaxMessage = 32 << 10
+
+// Identity is who was authenticated.
+type Identity struct {
+	User string
+}
+
+// Exchange is one authentication. Its methods must not be called by several at a time.
+type Exchange interface {
+	// Step takes the client's next message and returns the answer. The exchange is over when
+	// who is not nil, or after an error, which is a *Failure unless ctx ended.
+	Step(ctx context.Context, message []byte) (answer []byte, who *Identity, err error)
+	// Claimed returns whom the client says it is, "" if it hasn't said so yet.
+	Claimed() string
+}
+
+// Failure is an authentication that failed.
+type Failure struct {
+	Text string // for the client; "" is Kafka's text for all failures that tell nothing
+	Err  error  // for the log
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns the reason.
+func (f *Failure) Unwrap() error { return f.Err }
+
+func failed(text, format string, args ...any) error {
+	return &Failure{text, fmt.Errorf(format, args...)}
+}
+
+// Options are what a Server needs.
+type Options struct {
+	// Lookup returns a user's credential for a mechanism of SCRAM.
+	Lookup func(user, mechanism string) (Credential, bool)
+	// Secret keys what is made up for users who don't exist. All agents of a cluster need the
+	// same: else two agents would tell such a user from others.
+	Secret []byte
+	Random *chance.Source // of nonces; nil is the system's
+	// Hashes is how many passwords are hashed at a time, 1 or more.
+	Hashes int
+}
+
+// Server begins exchanges. Many may use it at a time.
+type Server struct {
+	o       Options
+	hashing *semaphore.Weighted
+	scram   map[string]*scram.Server
+}
+
+// NewServer makes a server.
+func NewServer(o Options) *Server {
+	s := &Server{o: o, hashing: semaphore.NewWeighted(int64(max(1, o.Hashes))), scram: map[string]*scram.Server{}}
+	for m := range hashes {
+		s.scram[m] = s.newScram(m)
+	}
+	return s
+}
+
+// Begin returns an exchange of a mechanism, which must be one of Mechanisms.
+func (s *Server) Begin(mechanism string) (Exchange, error) {
+	switch {
+	case mechanism == Plain:
+		return &plainExchange{server: s}, nil
+	case slices.Contains(Mechanisms(), mechanism):
+		return &scramExchange{conversation: s.scram[mechanism].NewConversation()}, nil
+	}
+	return nil, fmt.Errorf("mechanism %q is unknown", mechanism)
+}
