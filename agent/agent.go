@@ -132,6 +132,7 @@ func (a *Agent) start(ctx, life context.Context) error {
 		{"accept an older etcd", a.acceptOlder},
 		{"open the journals", a.openJournals},
 		{"join the cluster", a.join},
+		{"prepare the users", a.prepareUsers},
 		{"listen", a.listen},
 		{"open the peers", a.openPeers},
 		{"register", a.register},
@@ -196,13 +197,14 @@ func (a *Agent) serve(_, life context.Context) (err error) {
 		return err
 	}
 	for i, l := range a.doors.clients {
-		name := a.cfg.Listeners[i].Name
+		asks := a.doors.asks[i]
 		a.run(func() {
-			if err := a.serves.broker.Serve(serving, name, l); err != nil {
-				a.die(fmt.Errorf("listener %s: %w", name, err))
+			if err := a.serves.broker.Serve(serving, asks, l); err != nil {
+				a.die(fmt.Errorf("listener %s: %w", asks.Name, err))
 			}
 		})
 	}
+	a.run(func() { a.doors.certs.watch(life) })
 	a.tier.run(a.bucket.done, a.die)
 	if a.deps.Host != nil {
 		a.run(func() { a.serves.memory.run(life) })

@@ -11,6 +11,7 @@ import (
 
 	"varve/broker"
 	"varve/group"
+	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
@@ -21,13 +22,6 @@ import (
 	"varve/wal"
 	"varve/wal/replica"
 )
-
-// Listener is one named address at which Kafka's protocol is served.
-type Listener struct {
-	Name       string `yaml:"name" doc:"name of the listener, as in Kafka; clients of a listener get its advertised addresses"`
-	Bind       string `yaml:"bind" doc:"host:port to listen on; an empty host means all interfaces, port 0 picks a free port"`
-	Advertised string `yaml:"advertised" doc:"host:port to advertise to clients; empty: the bind address, with the name as given"`
-}
 
 // PeerConfig is the address at which the other agents reach this one.
 type PeerConfig struct {
@@ -58,6 +52,7 @@ type Config struct {
 	Rack        string            `yaml:"rack" doc:"rack or availability zone of this agent"`
 	DataDir     string            `yaml:"data_dir" doc:"directory of the journals"`
 	Listeners   []Listener        `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	Security    SecurityConfig    `yaml:"security" doc:"who may do what"`
 	Peer        PeerConfig        `yaml:"peer" doc:"the address for other agents"`
 	Replication ReplicationConfig `yaml:"replication" doc:"how journals are kept by several agents"`
 	// AdvertiseAsReached tells clients of a listener on all interfaces, without an advertised
@@ -137,7 +132,7 @@ func (c *Config) Validate() error {
 	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
 	_, _, err := splitAddress(c.HTTP)
 	check(c.HTTP == "" || err == nil, "http", strconv.Quote(c.HTTP), "host:port or empty")
-	errs = append(errs, c.validateReplication(), c.validateListeners())
+	errs = append(errs, c.validateReplication(), c.validateListeners(), c.Security.validate())
 	j := c.Journal
 	j.Dir = c.JournalDir()
 	for _, part := range []struct {
@@ -149,36 +144,6 @@ func (c *Config) Validate() error {
 	}
 	return errors.Join(errs...)
 }
-
-func (c *Config) validateListeners() error {
-	var errs []error
-	names := map[string]bool{}
-	for i, l := range c.Listeners {
-		bad := func(format string, args ...any) {
-			errs = append(errs, fmt.Errorf("listeners[%d].%s", i, fmt.Sprintf(format, args...)))
-		}
-		switch {
-		case l.Name == "":
-			bad("name is required and must be unique")
-		case names[l.Name]:
-			bad("name is %q, as that of another listener: it must be unique", l.Name)
-		case secured[strings.ToUpper(l.Name)]:
-			bad("name is %q: that is Kafka's name of a listener with TLS or SASL, which Varve doesn't have yet; it would serve plaintext. Call it PLAINTEXT, or another name, on a network that you trust", l.Name)
-		}
-		names[l.Name] = true
-		if _, _, err := splitAddress(l.Bind); err != nil {
-			bad("bind is %q: must be host:port", l.Bind)
-		}
-		if host, port, err := splitAddress(l.Advertised); l.Advertised != "" && (err != nil || host == "" || port == 0) {
-			bad("advertised is %q: must be host:port", l.Advertised)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// secured are the names by which Kafka's default map of listeners promises more than
-// plaintext.
-var secured = map[string]bool{"SSL": true, "SASL_SSL": true, "SASL_PLAINTEXT": true}
 
 func (c *Config) validateReplication() error {
 	r := c.Replication
@@ -232,6 +197,14 @@ func (c *Config) CheckFiles(fs vfs.FS) error {
 		_, err := c.Peer.TLS.Load(fs)
 		errs = append(errs, err)
 	}
+	for i, l := range c.Listeners {
+		if l.speaksTLS() && c.validateListeners() == nil {
+			if _, err := tlsfile.OpenServer(fs, l.files()); err != nil {
+				errs = append(errs, fmt.Errorf("listeners[%d].tls: %w", i, err))
+			}
+		}
+	}
+	errs = append(errs, c.Security.checkFiles(fs))
 	if len(c.Metadata.Endpoints) > 0 {
 		errs = append(errs, under("etcd.", c.Metadata.CheckFiles()))
 	}

@@ -5,28 +5,40 @@ import (
 	"fmt"
 	"net"
 
+	"varve/broker"
+	"varve/internal/vfs"
 	"varve/metadata/schema"
 	"varve/wal/replica"
 )
 
 // doors are where clients and other agents reach this one.
 type doors struct {
-	clients   []net.Listener    // in the order of the settings
-	endpoints []schema.Endpoint // that clients get for them
-	peer      net.Listener      // for other agents; nil: there is none
-	peerAddr  string            // that other agents get
-	tls       *replica.TLS      // nil: connections with other agents are plain
+	clients   []net.Listener     // in the order of the settings
+	endpoints []schema.Endpoint  // that clients get for them
+	asks      []*broker.Listener // what clients are asked for there
+	certs     *certificates      // of these listeners
+	peer      net.Listener       // for other agents; nil: there is none
+	peerAddr  string             // that other agents get
+	tls       *replica.TLS       // nil: connections with other agents are plain
 }
 
 // openDoors listens at the addresses of the settings.
-func openDoors(cfg *Config, deps *Deps) (_ *doors, err error) {
+func openDoors(cfg *Config, files vfs.FS, deps *Deps) (_ *doors, err error) {
 	d := new(doors)
+	if d.certs, err = openCertificates(files, cfg.Listeners, deps); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			d.close()
 		}
 	}()
 	for _, l := range cfg.Listeners {
+		asks, err := l.asked(d.certs)
+		if err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		d.asks = append(d.asks, asks)
 		nl, err := deps.Listen("tcp", l.Bind)
 		if err != nil {
 			return nil, fmt.Errorf("listener %s: %w", l.Name, err)
@@ -108,6 +120,6 @@ func (a *Agent) Addresses() map[string]string {
 }
 
 func (a *Agent) listen(_, _ context.Context) (err error) {
-	a.doors, err = openDoors(&a.cfg, &a.deps)
+	a.doors, err = openDoors(&a.cfg, a.files, &a.deps)
 	return err
 }

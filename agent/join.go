@@ -17,6 +17,7 @@ type member struct {
 	heads  *metadata.Writer
 	view   *cluster.View
 	editor *cluster.Editor
+	secret []byte // schema.Security's; nil: no listener needs it
 }
 
 // join takes an incarnation and a session, and waits for the cluster's picture.

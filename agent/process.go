@@ -15,6 +15,7 @@ type process struct {
 	cfg    Config
 	deps   Deps
 	disk   *vfs.Watched // deps.FS
+	files  vfs.FS       // the same, unwatched: for files of the configuration
 	log    *slog.Logger
 	random *chance.Source
 	self   id.Broker
@@ -28,7 +29,7 @@ func newProcess(cfg Config, deps Deps) *process {
 	}
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk
-	return &process{cfg: cfg, deps: deps, disk: disk, log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), fatal: make(chan error, 1)}
+	return &process{cfg: cfg, deps: deps, disk: disk, files: disk.Unwatched(), log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), fatal: make(chan error, 1)}
 }
 
 // die ends the agent for a reason that nothing can go on after.

@@ -13,11 +13,13 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"varve/auth/sasl"
 	"varve/cluster"
 	"varve/group"
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -48,8 +50,11 @@ type Deps struct {
 	TierShare  func() int // how many bytes one answer should read from the tier just now
 	Journal    Journal
 	Groups     *group.Groups
+	Users      func(name string) (schema.User, bool)
+	Secret     []byte         // schema.Security's
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
+	Audit      *slog.Logger // who authenticated itself, and who changed users; nil is Log
 	Registry   prometheus.Registerer
 	ClusterID  string
 	Self       id.Broker
@@ -67,6 +72,8 @@ type Broker struct {
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
 	conns                      *connections
+	sasl                       *sasl.Server
+	auth                       *authentication
 	badClients, refusedClients quiet // whose connections ended for what they sent, or were too many
 }
 
@@ -78,8 +85,10 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	m := newMetrics(deps.Registry)
 	apis := newTable(&cfg, &deps, m)
 	m.prepare(apis)
-	return &Broker{cfg: cfg, log: deps.Log, metrics: m, apis: apis, conns: newConnections(cfg),
-		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}, nil
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps),
+		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
+	b.conns.waiting = b.auth.metrics.waiting
+	return b, nil
 }
 
 // Config bounds what clients may do.

@@ -3,6 +3,7 @@ package broker
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,11 @@ import (
 // that writes the answers in the order of the requests.
 type conn struct {
 	b        *Broker
-	nc       net.Conn
+	nc       net.Conn // of TLS: a *tls.Conn
+	listener *Listener
 	caller   *caller // of the frame being worked on
+	login    *login  // nil: the listener asks for none
+	*admission
 	out      chan *response
 	wake     notify.Signal       // an answer became ready
 	gone     chan struct{}       // closed when nothing is to be answered any more
@@ -33,9 +37,16 @@ type conn struct {
 	freed    notify.Signal       // some of kept was written or given up
 }
 
-func newConn(b *Broker, nc net.Conn, who *caller) *conn {
-	return &conn{b: b, nc: nc, caller: who, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
+func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
+	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
+	if asks.TLS != nil {
+		c.nc = tls.Server(nc, asks.TLS)
+	}
+	if len(asks.Mechanisms) > 0 {
+		c.login = &login{server: b.sasl, mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
+	}
+	return c
 }
 
 // pipelined is how many answers of one connection may be outstanding.
@@ -73,6 +84,12 @@ func (c *conn) finish(r *response) {
 }
 
 func (c *conn) run(ctx context.Context) {
+	defer c.settle()
+	if err := c.secure(ctx); err != nil {
+		c.cut(err)
+		c.note(err)
+		return
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(ctx, func() { c.nc.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -99,15 +116,31 @@ func (c *conn) run(ctx context.Context) {
 
 // note logs why a connection ended, unless the client just left.
 func (c *conn) note(err error) {
+	if why := c.cutWhy(); why != nil && err != nil {
+		err = why
+		c.why.Store(nil) // it is said once
+	}
 	switch {
+	case errors.Is(err, errLogin): // unwelcome logged it
+	case errors.Is(err, errLate), errors.Is(err, errRoom):
+		c.b.auth.metrics.late.Inc()
+		c.sayBad(err)
+	case errors.Is(err, errExpired):
+		c.b.auth.metrics.expired.Inc()
+		c.sayBad(err)
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
-	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow):
+	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow) || errors.Is(err, errNotTLS):
 		c.b.metrics.badConns.Inc()
-		if unsaid, ok := c.b.badClients.say(c.caller.host, time.Now()); ok {
-			c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err, "not_logged", unsaid)
-		}
+		c.sayBad(err)
 	default:
 		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err)
+	}
+}
+
+// sayBad logs why a client was cut off, once a minute for each address.
+func (c *conn) sayBad(err error) {
+	if unsaid, ok := c.b.badClients.say(c.caller.host, time.Now()); ok {
+		c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", c.caller.clientID, "listener", c.caller.listener, "err", err, "not_logged", unsaid)
 	}
 }
 
@@ -125,9 +158,13 @@ func (c *conn) read(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		size, err := kafka.ReadFrameSize(r, c.b.cfg.MaxRequestBytes)
+		most, setting := c.b.cfg.MaxRequestBytes, "kafka.max_request_bytes bounds them"
+		if !c.login.done() {
+			most, setting = min(most, maxLoginRequest), "from a client that is not authenticated yet"
+		}
+		size, err := kafka.ReadFrameSize(r, most)
 		if errors.Is(err, kafka.ErrFrame) {
-			return fmt.Errorf("%w (kafka.max_request_bytes bounds them)", err)
+			return fmt.Errorf("%w (%s)", err, setting)
 		}
 		if err != nil {
 			return err
@@ -164,6 +201,9 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 		return err
 	}
 	c.b.metrics.inBytes.Add(float64(size + 4))
+	if c.login.bare() {
+		return c.bareToken(ctx, f.bytes)
+	}
 	h, body, err := kafka.ParseHeader(f.bytes, c.b.apis.flexible)
 	if err != nil {
 		return err
@@ -264,6 +304,9 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 		return refuse(kafka.ErrFrame, "%s version %d is not served, %d to %d were advertised", a.key.Name(), r.Version, a.min, a.max)
 	case len(r.body) > a.limit(&c.b.cfg):
 		return refuse(kafka.ErrFrame, "a request %s of %d bytes, at most %d are allowed (%s)", a.key.Name(), len(r.body), a.limit(&c.b.cfg), a.limitSetting())
+	}
+	if err := c.login.admit(a.key, r.arrived); err != nil {
+		return err
 	}
 	c.b.metrics.requests[r.Key].Inc()
 	if a.raw != nil {

@@ -20,7 +20,7 @@ func TestCutOffEndsWaitingAnswers(t *testing.T) {
 		cs := newConnections(DefaultConfig())
 		here, there := net.Pipe()
 		defer here.Close()
-		c := &conn{b: &Broker{cfg: DefaultConfig(), metrics: newMetrics(nil)}, nc: there, caller: newCaller(there, "test"), gone: make(chan struct{}), wake: make(chan struct{}, 1), out: make(chan *response, 3)}
+		c := &conn{b: &Broker{cfg: DefaultConfig(), metrics: newMetrics(nil)}, nc: there, caller: newCaller(there, "test"), admission: &admission{raw: there}, gone: make(chan struct{}), wake: make(chan struct{}, 1), out: make(chan *response, 3)}
 		if !cs.add(c) {
 			t.Fatal("no room")
 		}
@@ -60,7 +60,7 @@ func TestSlowRequestsArriveStoppedOnesEnd(t *testing.T) {
 			b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), log: slog.New(slog.DiscardHandler)}
 			b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: func(context.Context, *conn, *request) error { return errArrived }, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}
 			b.metrics.prepare(b.apis)
-			c := &conn{b: b, nc: there, caller: newCaller(there, "test")}
+			c := &conn{b: b, nc: there, caller: newCaller(there, "test"), admission: &admission{raw: there}}
 			go func() {
 				frame := append([]byte{0, 0xd, 0xbb, 0xa0, 0, 0, 0, 8, 0, 0, 0, 1, 0xff, 0xff}, make([]byte, size-10)...)
 				for at := 0; at < stopAt; at += rate {

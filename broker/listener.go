@@ -1,50 +1,129 @@
 package broker
 
 import (
+	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"varve/auth/principal"
 )
+
+// Listener is what clients of an address are asked for.
+type Listener struct {
+	Name       string
+	TLS        *tls.Config     // nil: plaintext
+	Rules      principal.Rules // that make names of the subjects of certificates
+	Mechanisms []string        // of SASL; none: it isn't asked for
+	MaxReauth  time.Duration   // how long a client stays authenticated by SASL; 0: for ever
+}
 
 // connections counts open connections and knows them all.
 type connections struct {
 	max, perIP int
+	most       int // connections that are not authenticated
+	waiting    prometheus.Gauge
 	mu         struct {
 		sync.Mutex
-		open map[*conn]string // with its address
-		byIP map[string]int
+		open   map[*conn]*opened
+		byIP   map[string]int
+		queue  *list.List // of *conn that are not authenticated, the oldest first
+		ending int        // open ones that had to make room
 	}
 	done sync.WaitGroup
 }
 
+// opened is what is known of an open connection.
+type opened struct {
+	ip     string
+	queued *list.Element // in the queue; nil: authenticated, or making room
+	ending bool
+}
+
 func newConnections(cfg Config) *connections {
-	cs := &connections{max: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP}
-	cs.mu.open, cs.mu.byIP = map[*conn]string{}, map[string]int{}
+	cs := &connections{max: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP, most: max(1, cfg.MaxConnections/2)}
+	cs.mu.open, cs.mu.byIP, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, list.New()
 	return cs
 }
 
-// add admits a connection if there is room.
+// add admits a connection if there is room. One that isn't authenticated may have to make
+// room, the oldest first.
 func (cs *connections) add(c *conn) bool {
 	ip := c.caller.host
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if len(cs.mu.open) >= cs.max || cs.mu.byIP[ip] >= cs.perIP {
+	if cs.mu.byIP[ip] >= cs.perIP {
 		return false
 	}
-	cs.mu.open[c] = ip
+	if len(cs.mu.open)-cs.mu.ending >= cs.max && !cs.makeRoom() {
+		return false
+	}
+	o := &opened{ip: ip}
+	if c.proves {
+		if cs.mu.queue.Len() >= cs.most {
+			cs.makeRoom()
+		}
+		o.queued = cs.mu.queue.PushBack(c)
+		cs.showWaiting()
+	}
+	cs.mu.open[c] = o
 	cs.mu.byIP[ip]++
 	cs.done.Add(1)
 	return true
 }
 
+// makeRoom ends the oldest connection that isn't authenticated, if there is one. The lock is
+// held.
+func (cs *connections) makeRoom() bool {
+	oldest := cs.mu.queue.Front()
+	if oldest == nil {
+		return false
+	}
+	c := cs.mu.queue.Remove(oldest).(*conn)
+	o := cs.mu.open[c]
+	o.queued, o.ending = nil, true
+	cs.mu.ending++
+	c.cut(errRoom)
+	return true
+}
+
+// authenticated notes that a connection may stay.
+func (cs *connections) authenticated(c *conn) {
+	c.settle()
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if o := cs.mu.open[c]; o != nil && o.queued != nil {
+		cs.mu.queue.Remove(o.queued)
+		o.queued = nil
+		cs.showWaiting()
+	}
+}
+
+// showWaiting keeps the gauge. The lock is held.
+func (cs *connections) showWaiting() {
+	if cs.waiting != nil {
+		cs.waiting.Set(float64(cs.mu.queue.Len()))
+	}
+}
+
 func (cs *connections) remove(c *conn) {
 	cs.mu.Lock()
-	ip := cs.mu.open[c]
+	o := cs.mu.open[c]
 	delete(cs.mu.open, c)
-	if cs.mu.byIP[ip]--; cs.mu.byIP[ip] == 0 {
-		delete(cs.mu.byIP, ip)
+	if cs.mu.byIP[o.ip]--; cs.mu.byIP[o.ip] == 0 {
+		delete(cs.mu.byIP, o.ip)
+	}
+	if o.queued != nil {
+		cs.mu.queue.Remove(o.queued)
+		cs.showWaiting()
+	}
+	if o.ending {
+		cs.mu.ending--
 	}
 	cs.mu.Unlock()
 	cs.done.Done()
@@ -54,7 +133,7 @@ func (cs *connections) closeAll() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.mu.open {
-		c.nc.Close()
+		c.cut(net.ErrClosed)
 		select {
 		case <-c.gone:
 		default:
@@ -63,9 +142,9 @@ func (cs *connections) closeAll() {
 	}
 }
 
-// Serve accepts connections of the named listener until ctx ends; then it closes
+// Serve accepts connections of a listener until ctx ends; then it closes
 // the listener, lets the connections finish what they began, and returns.
-func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
+func (b *Broker) Serve(ctx context.Context, asks *Listener, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	var wait time.Duration
@@ -82,7 +161,7 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 				return err
 			}
 			wait = min(time.Second, 2*wait+5*time.Millisecond)
-			b.log.Warn("connection not accepted", "listener", name, "err", err)
+			b.log.Warn("connection not accepted", "listener", asks.Name, "err", err)
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():
@@ -90,20 +169,21 @@ func (b *Broker) Serve(ctx context.Context, name string, l net.Listener) error {
 			continue
 		}
 		wait = 0
-		b.accept(ctx, name, nc)
+		b.accept(ctx, asks, nc)
 	}
 }
 
-func (b *Broker) accept(ctx context.Context, name string, nc net.Conn) {
-	c := newConn(b, nc, newCaller(nc, name))
+func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
+	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
 		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {
-			b.log.Warn("connection refused: too many connections", "listener", name, "client", c.caller.addr, "not_logged", unsaid)
+			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
 		}
 		nc.Close()
 		return
 	}
+	c.limit(b.cfg.RequestTimeout)
 	b.metrics.conns.Inc()
 	go func() {
 		defer b.conns.remove(c)

@@ -29,7 +29,7 @@ func TestAnswersOfAClientThatReadsNothingAreFew(t *testing.T) {
 		b.apis = map[int16]*api{3: {key: kmsg.Metadata, max: 4, serve: serve}}
 		b.metrics.prepare(b.apis)
 		here, there := net.Pipe()
-		c := newConn(b, there, newCaller(there, "test"))
+		c := newConn(b, there, newCaller(there, "test"), new(Listener))
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -91,6 +91,8 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: fetch.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
 		{key: kmsg.ListOffsets, min: 1, max: 11, needs: []access{{opDescribe, onTopic}}, serve: on(logs.listOffsets)},
 		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onTopic}}, serve: on(meta.metadata)},
+		{key: kmsg.SASLHandshake, min: 0, max: 1, raw: saslHandshake},
+		{key: kmsg.SASLAuthenticate, min: 0, max: 2, raw: saslAuthenticate},
 		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(table.apiVersions)},
 		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onTopic}}, serve: on(topics.createTopics)},
 		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onTopic}}, serve: on(topics.deleteTopics)},

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/xdg-go/scram"
 	"golang.org/x/sync/semaphore"
 
 	"varve/internal/chance"
@@ -76,16 +75,11 @@ type Options struct {
 type Server struct {
 	o       Options
 	hashing *semaphore.Weighted
-	scram   map[string]*scram.Server
 }
 
 // NewServer makes a server.
 func NewServer(o Options) *Server {
-	s := &Server{o: o, hashing: semaphore.NewWeighted(int64(max(1, o.Hashes))), scram: map[string]*scram.Server{}}
-	for m := range hashes {
-		s.scram[m] = s.newScram(m)
-	}
-	return s
+	return &Server{o, semaphore.NewWeighted(int64(max(1, o.Hashes)))}
 }
 
 // Begin returns an exchange of a mechanism, which must be one of Mechanisms.
@@ -94,7 +88,7 @@ func (s *Server) Begin(mechanism string) (Exchange, error) {
 	case mechanism == Plain:
 		return &plainExchange{server: s}, nil
 	case slices.Contains(Mechanisms(), mechanism):
-		return &scramExchange{conversation: s.scram[mechanism].NewConversation()}, nil
+		return &scramExchange{server: s, mechanism: mechanism}, nil
 	}
 	return nil, fmt.Errorf("mechanism %q is unknown", mechanism)
 }

@@ -2,6 +2,9 @@ package sasl
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -187,6 +190,32 @@ func TestBadMessagesAreRefused(t *testing.T) {
 	}
 	if _, err := s.Begin("GSSAPI"); err == nil {
 		t.Error("GSSAPI begins")
+	}
+}
+
+// librdkafka 2.0.2 repeats its nonce before that of the server, which Kafka lets pass.
+func TestNonceMayComeAfterTheClients(t *testing.T) {
+	s := newAccounts(t, map[string]string{"alice": "secret"}, ScramSHA256).server("k")
+	for nonce, ok := range map[string]bool{"abc@": true, "abcabc@": true, "abc@x": false, "abc": false} {
+		e, _ := s.Begin(ScramSHA256)
+		answer, _, err := e.Step(t.Context(), []byte("n,,n=alice,r=abc"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ours, rest, _ := strings.Cut(strings.TrimPrefix(string(answer), "r=abc"), ",s=")
+		salt64, _, _ := strings.Cut(rest, ",")
+		salt, _ := base64.StdEncoding.DecodeString(salt64)
+		salted, err := Salted(ScramSHA256, "secret", salt, DefaultIterations)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _ := FromSalted(ScramSHA256, salt, salted, DefaultIterations)
+		final := "c=biws,r=" + strings.ReplaceAll(nonce, "@", ours)
+		proof := digest(sha256.New, c.StoredKey, "n=alice,r=abc,"+string(answer)+","+final)
+		subtle.XORBytes(proof, proof, digest(sha256.New, salted, "Client Key"))
+		if _, who, err := e.Step(t.Context(), []byte(final+",p="+base64.StdEncoding.EncodeToString(proof))); (who != nil) != ok {
+			t.Errorf("nonce %s: %v", nonce, err)
+		}
 	}
 }
 

@@ -3,85 +3,155 @@ package sasl
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/subtle"
 	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
 	"unicode/utf8"
-
-	"github.com/xdg-go/scram"
 )
 
-// newScram makes the library's server of a mechanism.
-func (s *Server) newScram(mechanism string) *scram.Server {
-	lookup := func(user string) (scram.StoredCredentials, error) {
-		c := s.credential(user, mechanism)
-		return scram.StoredCredentials{KeyFactors: scram.KeyFactors{Salt: string(c.Salt), Iters: c.Iterations}, StoredKey: c.StoredKey, ServerKey: c.ServerKey}, nil
-	}
-	server, err := scram.HashGeneratorFcn(hashes[mechanism]).NewServer(lookup)
-	if err != nil {
-		panic("sasl: " + err.Error()) // the library returns none
-	}
-	return server.WithNonceGenerator(func() string {
-		var b [18]byte
-		_, _ = s.o.Random.Read(b[:]) // never fails
-		return base64.StdEncoding.EncodeToString(b[:])
-	})
-}
-
-// scramExchange is SCRAM: two messages from either side, of which none has the password. The
-// library's state machine does the work; what it is lenient about is checked here.
+// scramExchange is SCRAM (RFC 5802), without channel binding:
+//
+//	client: n,[a=authzid],n=user,r=nonce[,extensions]
+//	server: r=nonce+more,s=salt,i=iterations
+//	client: c=base64 of "n,[a=authzid],",r=nonce+more[,extensions],p=proof
+//	server: v=verifier
+//
+// No message has the password. It is written here because the libraries compare nonces as a
+// whole: some versions of librdkafka (2.0.2, which is in Debian 12) repeat their own before the server's in the last message, and Kafka
+// asks only that the message ends with the server's part. The proof covers all of it.
 type scramExchange struct {
-	conversation *scram.ServerConversation
-	started      bool
-	over         bool
+	server    *Server
+	mechanism string
+
+	user       string
+	credential Credential
+	header     string // of the first message, which the last one repeats
+	nonce      string // the server's part
+	messages   string // those that the proof is about, but for the client's last
+	step       int
 }
 
-func (e *scramExchange) Claimed() string { return e.conversation.Username() }
+var errScram = errors.New("the message is malformed")
 
+// Claimed returns whom the client says it is.
+func (e *scramExchange) Claimed() string { return e.user }
+
+// Step takes the client's next message.
 func (e *scramExchange) Step(_ context.Context, message []byte) ([]byte, *Identity, error) {
-	if e.over {
-		return nil, nil, failed("", "a message after the last")
+	step := e.step
+	e.step = 2 // over, unless it goes on
+	if len(message) > MaxMessage {
+		return nil, nil, failed("", "a message of %d bytes", len(message))
 	}
-	if err := e.check(message); err != nil {
-		e.over = true
-		return nil, nil, err
+	if !utf8.Valid(message) || bytes.IndexByte(message, 0) >= 0 {
+		return nil, nil, failed("", "the message is not text")
 	}
-	e.started = true
-	answer, err := e.conversation.Step(string(message))
-	if err != nil {
-		e.over = true
-		return nil, nil, failed("", "%w", err)
-	}
-	if !e.conversation.Done() {
-		if as := e.conversation.AuthzID(); as != "" && as != e.conversation.Username() {
-			e.over = true
-			return nil, nil, said(otherIdentity)
+	switch step {
+	case 0:
+		answer, err := e.first(string(message))
+		if err == nil {
+			e.step = 1
 		}
-		return []byte(answer), nil, nil
+		return answer, nil, err
+	case 1:
+		answer, err := e.final(string(message))
+		if err != nil {
+			return nil, nil, err
+		}
+		return answer, &Identity{e.user}, nil
 	}
-	e.over = true
-	if !e.conversation.Valid() {
-		return nil, nil, failed("", "the proof is invalid")
-	}
-	return []byte(answer), &Identity{e.conversation.Username()}, nil
+	return nil, nil, failed("", "a message after the last")
 }
 
-// check refuses what RFC 5802's grammar doesn't allow and the library does.
-func (e *scramExchange) check(message []byte) error {
+// first answers the client's first message.
+func (e *scramExchange) first(message string) ([]byte, error) {
+	flag, rest, _ := strings.Cut(message, ",")
+	as, bare, ok := strings.Cut(rest, ",")
+	if flag != "n" && flag != "y" {
+		return nil, failed("", "channel binding %.20q is not known", flag)
+	}
+	fields := strings.SplitN(bare, ",", 3) // user, nonce, extensions
+	if !ok || len(fields) < 2 {
+		return nil, failed("", "the first message: %w", errScram)
+	}
+	user, errUser := saslName(fields[0], "n=")
+	nonce, named := strings.CutPrefix(fields[1], "r=")
+	if errUser != nil || user == "" || !named || nonce == "" || strings.ContainsFunc(nonce, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
+		return nil, failed("", "the first message: %w", errScram)
+	}
+	e.user = user
+	if as != "" {
+		switch other, err := saslName(as, "a="); {
+		case err != nil:
+			return nil, failed("", "the first message: %w", err)
+		case other != user:
+			return nil, said(otherIdentity)
+		}
+	}
+	var random [18]byte
+	_, _ = e.server.o.Random.Read(random[:]) // never fails
+	e.nonce = base64.StdEncoding.EncodeToString(random[:])
+	e.header = flag + "," + as + ","
+	e.credential = e.server.credential(user, e.mechanism)
+	answer := fmt.Sprintf("r=%s%s,s=%s,i=%d", nonce, e.nonce, base64.StdEncoding.EncodeToString(e.credential.Salt), e.credential.Iterations)
+	e.messages = bare + "," + answer
+	return []byte(answer), nil
+}
+
+// final checks the proof.
+func (e *scramExchange) final(message string) ([]byte, error) {
+	at := strings.LastIndex(message, ",p=")
+	if at < 0 {
+		return nil, failed("", "the last message: %w", errScram)
+	}
+	fields := strings.SplitN(message[:at], ",", 3) // channel binding, nonce, extensions
+	if len(fields) < 2 {
+		return nil, failed("", "the last message: %w", errScram)
+	}
+	channel, errChannel := field64(fields[0], "c=")
+	nonce, named := strings.CutPrefix(fields[1], "r=")
+	proof, errProof := field64(message[at+1:], "p=")
 	switch {
-	case len(message) > MaxMessage:
-		return failed("", "a message of %d bytes", len(message))
-	case !utf8.Valid(message) || bytes.IndexByte(message, 0) >= 0:
-		return failed("", "the message is not text")
+	case errChannel != nil || errProof != nil || !named:
+		return nil, failed("", "the last message: %w", errScram)
+	case string(channel) != e.header:
+		return nil, failed("", "the last message is of another channel")
+	case !strings.HasSuffix(nonce, e.nonce):
+		return nil, failed("", "the last message has another nonce")
 	}
-	if e.started {
-		return nil
+	h := hashes[e.mechanism]
+	text := e.messages + "," + message[:at]
+	client := digest(h, e.credential.StoredKey, text) // the signature, from here on
+	if len(proof) != len(client) {
+		return nil, failed("", "the last message: %w", errScram)
 	}
-	fields := bytes.SplitN(message, []byte(","), 5) // flag, authorization id, user, nonce, extensions
-	if len(fields) < 4 || bytes.Equal(fields[2], []byte("n=")) {
-		return failed("", "the first message names no user")
+	subtle.XORBytes(client, client, proof) // the client's key, if it knows the password
+	sum := h()
+	sum.Write(client)
+	if !hmac.Equal(sum.Sum(nil), e.credential.StoredKey) {
+		return nil, failed("", "the proof is invalid")
 	}
-	nonce, ok := bytes.CutPrefix(fields[3], []byte("r="))
-	if !ok || len(nonce) == 0 || bytes.ContainsFunc(nonce, func(r rune) bool { return r < 0x21 || r > 0x7e }) {
-		return failed("", "the client's nonce is empty or not printable")
+	verifier := digest(h, e.credential.ServerKey, text)
+	return []byte("v=" + base64.StdEncoding.EncodeToString(verifier)), nil
+}
+
+// saslName returns the name in a field, in which =2C stands for a comma and =3D for =.
+func saslName(field, key string) (string, error) {
+	name, ok := strings.CutPrefix(field, key)
+	if !ok || strings.Count(name, "=") != strings.Count(name, "=2C")+strings.Count(name, "=3D") {
+		return "", errScram
 	}
-	return nil
+	return strings.NewReplacer("=2C", ",", "=3D", "=").Replace(name), nil
+}
+
+// field64 returns the bytes in a field.
+func field64(field, key string) ([]byte, error) {
+	text, ok := strings.CutPrefix(field, key)
+	if !ok {
+		return nil, errScram
+	}
+	return base64.StdEncoding.DecodeString(text)
 }

@@ -20,6 +20,9 @@ import (
 // configVariable names the configuration file where no flag does.
 const configVariable = settings.EnvPrefix + "CONFIG"
 
+// bootstrapVariable has name:password of the first user.
+const bootstrapVariable = settings.EnvPrefix + "BOOTSTRAP_USER"
+
 // cacheVariable is the tests', not an agent's.
 const cacheVariable = settings.EnvPrefix + "TEST_CACHE"
 
@@ -74,7 +77,8 @@ func (f *configFlags) read() (agent.Config, error) {
 		}
 		errs = append(errs, settings.FromYAML(&cfg, name, content))
 	}
-	errs = append(errs, settings.FromEnv(&cfg, os.Environ(), configVariable, cacheVariable, brokersVariable, httpVariable))
+	errs = append(errs, settings.FromEnv(&cfg, os.Environ(), configVariable, bootstrapVariable, cacheVariable, brokersVariable, httpVariable))
+	cfg.Security.BootstrapUser = os.Getenv(bootstrapVariable)
 	if f.flags != nil {
 		errs = append(errs, f.flags.Apply(&cfg))
 	}

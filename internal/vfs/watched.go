@@ -2,6 +2,7 @@ package vfs
 
 import (
 	"io"
+	"io/fs"
 	"sync"
 )
 
@@ -19,6 +20,9 @@ type call struct{ op, name string }
 
 // Watch watches a file system.
 func Watch(fs FS) *Watched { return &Watched{fs: fs, calls: map[uint64]call{}} }
+
+// Unwatched is the file system that is watched.
+func (w *Watched) Unwatched() FS { return w.fs }
 
 // Oldest is the call that has been under way for longest: its number, which no other
 // call has, and what it does. 0: there is none.
@@ -127,4 +131,9 @@ func (f *watchedFile) Truncate(size int64) error {
 func (f *watchedFile) Close() error {
 	defer f.w.end(f.w.begin("close", f.name))
 	return f.f.Close()
+}
+
+func (w *Watched) permissions(name string) (fs.FileMode, bool, error) {
+	defer w.end(w.begin("permissions of", name))
+	return Permissions(w.fs, name)
 }

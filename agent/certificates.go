@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"varve/auth/principal"
+	"varve/broker"
+	"varve/internal/backoff"
+	"varve/internal/tlsfile"
+	"varve/internal/vfs"
+)
+
+// certificates are those of the listeners, which are read again when their files change.
+type certificates struct {
+	log    *slog.Logger
+	now    func() time.Time
+	failed *prometheus.CounterVec
+	all    []*certificate
+}
+
+// certificate is a listener's.
+type certificate struct {
+	listener string
+	server   *tlsfile.Server
+	warned   time.Time // that it expires
+}
+
+const (
+	lookAtFiles  = 5 * time.Second     // how often
+	expiresSoon  = 30 * 24 * time.Hour // from when on that is warned of
+	warnOfExpiry = 24 * time.Hour      // how often
+)
+
+// openCertificates reads the files of the listeners.
+func openCertificates(fs vfs.FS, listeners []Listener, deps *Deps) (*certificates, error) {
+	cs := &certificates{log: deps.Log.With("part", "tls"), now: deps.Now}
+	var errs []error
+	for _, l := range listeners {
+		if !l.speaksTLS() {
+			continue
+		}
+		s, err := tlsfile.OpenServer(fs, l.files())
+		if err != nil {
+			errs = append(errs, fmt.Errorf("listener %s: tls: %w", l.Name, err))
+			continue
+		}
+		cs.all = append(cs.all, &certificate{listener: l.Name, server: s})
+	}
+	if len(errs) > 0 || len(cs.all) == 0 {
+		return cs, errors.Join(errs...)
+	}
+	auto := promauto.With(deps.Registry)
+	cs.failed = auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
+	for _, c := range cs.all {
+		cs.failed.WithLabelValues(c.listener)
+		auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tls_certificate_expiry_seconds", Help: "Time until the certificate of a listener expires; negative once it has.", ConstLabels: prometheus.Labels{"listener": c.listener}},
+			func() float64 { return c.server.Expires().Sub(cs.now()).Seconds() })
+	}
+	return cs, nil
+}
+
+// of returns the certificate of a listener, or nil.
+func (cs *certificates) of(listener string) *tlsfile.Server {
+	for _, c := range cs.all {
+		if c.listener == listener {
+			return c.server
+		}
+	}
+	return nil
+}
+
+// watch looks at the files until ctx ends.
+func (cs *certificates) watch(ctx context.Context) {
+	for len(cs.all) > 0 {
+		for _, c := range cs.all {
+			cs.look(c)
+		}
+		if backoff.Sleep(ctx, lookAtFiles) != nil {
+			return
+		}
+	}
+}
+
+func (cs *certificates) look(c *certificate) {
+	changed, err := c.server.Refresh()
+	now, until := cs.now(), c.server.Expires()
+	left := until.Sub(now)
+	switch {
+	case err != nil:
+		cs.failed.WithLabelValues(c.listener).Inc()
+		cs.log.Error("changed certificate not used: the one from before stays in use", "listener", c.listener, "err", err, "expires", until)
+	case changed:
+		c.warned = time.Time{}
+		cs.log.Info("certificate replaced", "listener", c.listener, "expires", until)
+	}
+	if left < expiresSoon && now.Sub(c.warned) >= warnOfExpiry {
+		c.warned = now
+		if left <= 0 {
+			cs.log.Error("certificate has expired", "listener", c.listener, "expired", until)
+		} else {
+			cs.log.Warn("certificate expires soon", "listener", c.listener, "expires", until, "left", left.Round(time.Minute))
+		}
+	}
+}
+
+// asked returns what the clients of a listener are asked for.
+func (l *Listener) asked(certs *certificates) (*broker.Listener, error) {
+	rules, err := principal.Parse(l.Rules)
+	if err != nil {
+		return nil, err
+	}
+	asks := &broker.Listener{Name: l.Name, Rules: rules, Mechanisms: l.mechanisms(), MaxReauth: l.SASL.MaxReauth}
+	if s := certs.of(l.Name); s != nil {
+		asks.TLS = s.Config()
+	}
+	return asks, nil
+}

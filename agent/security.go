@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"varve/internal/tlsfile"
+	"varve/internal/vfs"
+)
+
+// SecurityConfig is who may do what.
+type SecurityConfig struct {
+	BootstrapUserFile string `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
+	// BootstrapUser is name:password, from the environment.
+	BootstrapUser string `yaml:"-"`
+}
+
+// errBootstrapUser never shows what was given.
+var errBootstrapUser = errors.New("must be name:password, neither of them empty, in one line")
+
+func (c *SecurityConfig) validate() error {
+	if c.BootstrapUser == "" {
+		return nil
+	}
+	if c.BootstrapUserFile != "" {
+		return errors.New("security.bootstrap_user_file and VARVE_BOOTSTRAP_USER are both set: give one of them")
+	}
+	if _, _, err := splitUser(c.BootstrapUser); err != nil {
+		return fmt.Errorf("VARVE_BOOTSTRAP_USER: %w", err)
+	}
+	return nil
+}
+
+func (c *SecurityConfig) checkFiles(fs vfs.FS) error {
+	_, _, _, err := c.firstUser(fs)
+	return err
+}
+
+// firstUser returns the first user of a cluster, if the settings name one.
+func (c *SecurityConfig) firstUser(fs vfs.FS) (name, password string, ok bool, err error) {
+	text := c.BootstrapUser
+	if c.BootstrapUserFile != "" {
+		b, err := vfs.ReadFile(fs, c.BootstrapUserFile, 64<<10)
+		if err == nil {
+			err = tlsfile.Private(fs, c.BootstrapUserFile)
+		}
+		if err != nil {
+			return "", "", false, fmt.Errorf("security.bootstrap_user_file: %w", err)
+		}
+		text = strings.TrimRight(string(b), "\r\n")
+		if _, _, err := splitUser(text); err != nil {
+			return "", "", false, fmt.Errorf("security.bootstrap_user_file: %s: %w", c.BootstrapUserFile, err)
+		}
+	}
+	if text == "" {
+		return "", "", false, nil
+	}
+	name, password, err = splitUser(text)
+	return name, password, err == nil, err
+}
+
+func splitUser(text string) (name, password string, err error) {
+	name, password, ok := strings.Cut(text, ":")
+	if !ok || name == "" || password == "" || strings.ContainsAny(text, "\r\n\x00") {
+		return "", "", errBootstrapUser
+	}
+	return name, password, nil
+}

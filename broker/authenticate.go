@@ -1,0 +1,190 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/auth/principal"
+	"varve/auth/sasl"
+	"varve/metadata/schema"
+)
+
+// authentication is what the connections of a broker share to find out who their clients are.
+type authentication struct {
+	audit     *slog.Logger
+	metrics   *authMetrics
+	penalties penalties
+	failures  quiet // by address
+	successes quiet // by principal and address
+}
+
+func newAuthentication(deps *Deps) *authentication {
+	return &authentication{audit: cmp.Or(deps.Audit, deps.Log, slog.New(slog.DiscardHandler)), metrics: newAuthMetrics(deps.Registry)}
+}
+
+// newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave
+// the processors to others.
+func newSASL(deps *Deps) *sasl.Server {
+	return sasl.NewServer(sasl.Options{Lookup: credentials(deps.Users), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2)})
+}
+
+// credentials finds those of users for SASL.
+func credentials(users func(string) (schema.User, bool)) func(user, mechanism string) (sasl.Credential, bool) {
+	return func(user, mechanism string) (sasl.Credential, bool) {
+		u, _ := users(user)
+		c, ok := u.Scram[scramMechanisms[mechanism]]
+		return sasl.Credential{Iterations: int(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey}, ok
+	}
+}
+
+// scramMechanisms are Kafka's numbers of the mechanisms.
+var scramMechanisms = map[string]schema.ScramMechanism{sasl.ScramSHA256: schema.ScramSHA256, sasl.ScramSHA512: schema.ScramSHA512}
+
+type authMetrics struct {
+	results *prometheus.CounterVec
+	waiting prometheus.Gauge
+	late    prometheus.Counter
+	expired prometheus.Counter
+}
+
+func newAuthMetrics(r prometheus.Registerer) *authMetrics {
+	auto := promauto.With(r)
+	return &authMetrics{
+		results: auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_authentications_total", Help: "Authentications of clients, by mechanism (TLS for certificates and handshakes) and result (success, failure)."}, []string{"mechanism", "result"}),
+		waiting: auto.NewGauge(prometheus.GaugeOpts{Name: "varve_kafka_unauthenticated_connections", Help: "Open client connections that have to authenticate themselves and have not yet."}),
+		late:    auto.NewCounter(prometheus.CounterOpts{Name: "varve_kafka_unauthenticated_connections_closed_total", Help: "Connections closed because they did not authenticate themselves in time, or made room for others before they did."}),
+		expired: auto.NewCounter(prometheus.CounterOpts{Name: "varve_kafka_expired_sessions_total", Help: "Connections closed because their clients did not authenticate again within sasl.max_reauth."}),
+	}
+}
+
+// mechanismTLS is the mechanism of certificates in logs and metrics.
+const mechanismTLS = "TLS"
+
+// welcome notes who the client is. Requests that are still worked on keep their caller.
+func (c *conn) welcome(mechanism, who string) {
+	next := *c.caller
+	next.principal = who
+	c.caller = &next
+	c.b.conns.authenticated(c)
+	c.b.auth.metrics.results.WithLabelValues(mechanism, "success").Inc()
+	if unsaid, ok := c.b.auth.successes.say(mechanism+" "+who+" "+c.caller.host, time.Now()); ok {
+		c.b.auth.audit.Info("authenticated", "mechanism", mechanism, "listener", c.caller.listener, c.caller.attr(), "not_logged", unsaid)
+	}
+}
+
+// unwelcome notes that a client did not prove who it is. claimed is who it says it is.
+func (c *conn) unwelcome(mechanism, claimed string, err error) {
+	c.b.auth.metrics.results.WithLabelValues(mechanism, "failure").Inc()
+	if unsaid, ok := c.b.auth.failures.say(c.caller.host, time.Now()); ok {
+		c.b.auth.audit.Warn("authentication failed", "mechanism", mechanism, "user", short(claimed), "listener", c.caller.listener, c.caller.attr(), "err", short(err.Error()), "not_logged", unsaid)
+	}
+}
+
+// short bounds what a client may have log lines say.
+func short(text string) string {
+	const most = 200
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "..."
+}
+
+// refuseLogin answers a client that isn't let in, later the more often its address fails, and
+// ends the connection. The time is counted from the request's arrival: it doesn't tell what was
+// wrong.
+func (c *conn) refuseLogin(ctx context.Context, r *request, resp kmsg.Response, mechanism, claimed string, err error) error {
+	if !slices.Contains(sasl.Mechanisms(), mechanism) {
+		mechanism = "unknown"
+	}
+	c.unwelcome(mechanism, claimed, err)
+	if err := c.atone(ctx, r.arrived); err != nil {
+		return err
+	}
+	if err := c.send(r, resp); err != nil {
+		return err
+	}
+	return errLogin
+}
+
+// atone waits before a failure is answered.
+func (c *conn) atone(ctx context.Context, arrived time.Time) error {
+	t := time.NewTimer(time.Until(arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now()))))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// secure shakes hands, if the listener speaks TLS, and takes the client's name from its
+// certificate.
+func (c *conn) secure(ctx context.Context) error {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	err := t.HandshakeContext(ctx)
+	if err == nil && c.login == nil {
+		err = c.certified(t.ConnectionState())
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	var other tls.RecordHeaderError
+	switch {
+	case errors.As(err, &other):
+		return fmt.Errorf("%w%s", errNotTLS, foreign(other.RecordHeader))
+	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+		return err
+	}
+	c.unwelcome(mechanismTLS, "", err)
+	return errLogin
+}
+
+// errNotTLS ends a connection whose client doesn't speak TLS.
+var errNotTLS = errors.New("the client does not speak TLS, which this listener does")
+
+// foreign returns what a client seems to speak whose first bytes are no record of TLS.
+func foreign(header [5]byte) string {
+	switch text := string(header[:4]); {
+	case text == "GET ", text == "PUT ", text == "POST", text == "HEAD", text == "OPTI", text == "DELE", text == "PRI ":
+		return " (it looks like HTTP)"
+	case header[0] == 0:
+		return " (it looks like Kafka's protocol in plaintext: the client's security.protocol must be SSL or SASL_SSL)"
+	}
+	return ""
+}
+
+// certified names the client by its certificate, if it has shown one.
+func (c *conn) certified(state tls.ConnectionState) error {
+	if len(state.PeerCertificates) == 0 {
+		c.b.conns.authenticated(c)
+		return nil
+	}
+	subject, err := principal.Subject(state.PeerCertificates[0].RawSubject)
+	if err != nil {
+		return err
+	}
+	name, err := c.listener.Rules.Name(subject)
+	if err != nil {
+		return err
+	}
+	c.welcome(mechanismTLS, "User:"+name)
+	return nil
+}

@@ -1,0 +1,131 @@
+package tlsfile
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync/atomic"
+	"time"
+
+	"varve/internal/vfs"
+)
+
+// ServerFiles are the files of a server, and what it asks of clients.
+type ServerFiles struct {
+	Cert, Key  string
+	ClientCA   string // "" is none
+	ClientAuth tls.ClientAuthType
+	MinVersion uint16
+}
+
+// Server is the server's side of TLS by files that may be replaced at any time. Config is for
+// many callers, Refresh for one at a time.
+type Server struct {
+	fs    vfs.FS
+	files ServerFiles
+	now   atomic.Pointer[loaded]
+	seen  [sha256.Size]byte // of the files' content, when Refresh last looked
+}
+
+// loaded is what was read from the files at one time.
+type loaded struct {
+	config *tls.Config
+	leaf   *x509.Certificate
+}
+
+// OpenServer reads the files.
+func OpenServer(fs vfs.FS, files ServerFiles) (*Server, error) {
+	s := &Server{fs: fs, files: files}
+	if _, err := s.Refresh(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Refresh reads the files again. It reports whether there is something new, which new
+// connections use from now on. After an error those that were read before stay in use. An error
+// is returned once for each content of the files.
+func (s *Server) Refresh() (changed bool, err error) {
+	content, err := s.read()
+	sum := sha256.Sum256(bytes.Join(content[:], []byte{0}))
+	if err != nil {
+		sum = sha256.Sum256([]byte(err.Error()))
+	}
+	if sum == s.seen {
+		return false, nil
+	}
+	s.seen = sum
+	var fresh *loaded
+	if err == nil {
+		fresh, err = s.parse(content)
+	}
+	if err != nil {
+		return false, err
+	}
+	s.now.Store(fresh)
+	return true, nil
+}
+
+// read reads certificate, key and authorities.
+func (s *Server) read() (content [3][]byte, err error) {
+	for i, name := range []string{s.files.Cert, s.files.Key, s.files.ClientCA} {
+		if name == "" {
+			continue
+		}
+		if content[i], err = vfs.ReadFile(s.fs, name, maxBytes); err != nil {
+			return content, err
+		}
+	}
+	return content, Private(s.fs, s.files.Key)
+}
+
+func (s *Server) parse(content [3][]byte) (*loaded, error) {
+	pair, err := tls.X509KeyPair(content[0], content[1])
+	if err != nil {
+		return nil, fmt.Errorf("%s and %s: %w", s.files.Cert, s.files.Key, err)
+	}
+	if pair.Leaf == nil {
+		return nil, fmt.Errorf("%s holds no certificate", s.files.Cert)
+	}
+	c := &tls.Config{MinVersion: s.files.MinVersion, Certificates: []tls.Certificate{pair}, ClientAuth: s.files.ClientAuth,
+		DynamicRecordSizingDisabled: true, // small records at first would help browsers, not clients that send batches
+		// A session that is resumed proves what its certificate proved when it began.
+		SessionTicketsDisabled: s.files.ClientAuth != tls.NoClientCert}
+	if s.files.ClientCA != "" {
+		c.ClientCAs = x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(content[2]) {
+			return nil, fmt.Errorf("%s holds no PEM certificate", s.files.ClientCA)
+		}
+	}
+	return &loaded{c, pair.Leaf}, nil
+}
+
+// Config returns what connections are made with: each uses the files that were read last.
+func (s *Server) Config() *tls.Config {
+	c := s.now.Load().config.Clone()
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.now.Load().config, nil }
+	return c
+}
+
+// Expires returns when the certificate expires.
+func (s *Server) Expires() time.Time { return s.now.Load().leaf.NotAfter }
+
+// ErrPublic: a file with a secret can be read by others.
+var ErrPublic = errors.New("others can read or write the file, which holds a secret: take these rights away (chmod o-rwx); its group may read it")
+
+// Private returns ErrPublic if others than a file's owner and group may do anything with it,
+// or the group may write it.
+func Private(fsys vfs.FS, name string) error {
+	mode, ok, err := vfs.Permissions(fsys, name)
+	if err != nil || !ok {
+		return err
+	}
+	if mode.Perm()&0o027 != 0 {
+		return &fs.PathError{Op: fmt.Sprintf("use (mode %04o)", mode.Perm()), Path: name, Err: ErrPublic}
+	}
+	return nil
+}
