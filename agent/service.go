@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"varve/broker"
-	"varve/cluster"
 	"varve/group"
 	"varve/owner"
 	"varve/partition"
@@ -40,7 +39,7 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 	s.owner, s.mover = owner.New(deps), owner.NewMover(deps)
 	s.broker, err = broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, TierShare: a.tier.Share, Journal: a.store, Groups: s.groups,
-		Users: cluster.NewUsers(a.view).Get, Secret: a.secret, Random: a.random.Split(), Log: a.log.With("part", "kafka"), Audit: a.audit(), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, Replicas: a.cfg.Replication.Factor, DataDir: a.cfg.JournalDir(),
+		Secret: a.secret, Random: a.random.Split(), Log: a.log.With("part", "kafka"), Audit: a.audit(), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, Replicas: a.cfg.Replication.Factor, DataDir: a.cfg.JournalDir(),
 	})
 	return s, err
 }

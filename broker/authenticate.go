@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -20,7 +19,7 @@ import (
 
 	"varve/auth/principal"
 	"varve/auth/sasl"
-	"varve/metadata/schema"
+	"varve/cluster"
 )
 
 // authentication is what the connections of a broker share to find out who their clients are.
@@ -33,26 +32,14 @@ type authentication struct {
 }
 
 func newAuthentication(deps *Deps) *authentication {
-	return &authentication{audit: cmp.Or(deps.Audit, deps.Log, slog.New(slog.DiscardHandler)), metrics: newAuthMetrics(deps.Registry)}
+	return &authentication{audit: deps.auditLog(), metrics: newAuthMetrics(deps.Registry)}
 }
 
 // newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave
 // the processors to others.
 func newSASL(deps *Deps) *sasl.Server {
-	return sasl.NewServer(sasl.Options{Lookup: credentials(deps.Users), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2)})
+	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2)})
 }
-
-// credentials finds those of users for SASL.
-func credentials(users func(string) (schema.User, bool)) func(user, mechanism string) (sasl.Credential, bool) {
-	return func(user, mechanism string) (sasl.Credential, bool) {
-		u, _ := users(user)
-		c, ok := u.Scram[scramMechanisms[mechanism]]
-		return sasl.Credential{Iterations: int(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey}, ok
-	}
-}
-
-// scramMechanisms are Kafka's numbers of the mechanisms.
-var scramMechanisms = map[string]schema.ScramMechanism{sasl.ScramSHA256: schema.ScramSHA256, sasl.ScramSHA512: schema.ScramSHA512}
 
 type authMetrics struct {
 	results *prometheus.CounterVec

@@ -8,6 +8,7 @@
 package broker
 
 import (
+	"cmp"
 	"log/slog"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
-	"varve/metadata/schema"
 	"varve/partition"
 )
 
@@ -50,7 +50,6 @@ type Deps struct {
 	TierShare  func() int // how many bytes one answer should read from the tier just now
 	Journal    Journal
 	Groups     *group.Groups
-	Users      func(name string) (schema.User, bool)
 	Secret     []byte         // schema.Security's
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
@@ -60,6 +59,11 @@ type Deps struct {
 	Self       id.Broker
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
+}
+
+// auditLog is where authentications and changes of users are noted.
+func (d *Deps) auditLog() *slog.Logger {
+	return cmp.Or(d.Audit, d.Log, slog.New(slog.DiscardHandler))
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to

@@ -20,6 +20,8 @@ import (
 	"github.com/xdg-go/scram"
 
 	"varve/auth/sasl"
+	"varve/cluster"
+	"varve/metadata"
 	"varve/metadata/schema"
 )
 
@@ -27,9 +29,9 @@ import (
 type bouncer struct {
 	*testing.T
 	*Broker
-	users map[string]schema.User
-	serve func(l *Listener) *client
-	log   *lines
+	editor *cluster.Editor
+	serve  func(l *Listener) *client
+	log    *lines
 }
 
 // lines is a log that can be read while it is written.
@@ -50,17 +52,22 @@ func (l *lines) String() string {
 	return l.b.String()
 }
 
-func user(t *testing.T, password string) schema.User {
-	t.Helper()
-	u := schema.User{Scram: map[schema.ScramMechanism]schema.ScramCredential{}}
-	for name, number := range scramMechanisms {
-		c, err := sasl.NewCredential(name, password, sasl.MinIterations, nil)
-		if err != nil {
-			t.Fatal(err)
+// set gives a user a password, or takes all that it has.
+func (x *bouncer) set(name, password string) {
+	x.Helper()
+	for mechanism, number := range scramMechanisms {
+		change := cluster.ScramChange{Mechanism: number}
+		if password != "" {
+			c, err := sasl.NewCredential(mechanism, password, sasl.MinIterations, nil)
+			if err != nil {
+				x.Fatal(err)
+			}
+			change.Credential = &schema.ScramCredential{Iterations: int32(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey}
 		}
-		u.Scram[number] = schema.ScramCredential{Iterations: int32(c.Iterations), Salt: c.Salt, StoredKey: c.StoredKey, ServerKey: c.ServerKey}
+		if err := x.editor.AlterUser(x.Context(), name, change); err != nil {
+			x.Fatal(err)
+		}
 	}
-	return u
 }
 
 // pipeEnd is an end of a pipe that has an address.
@@ -80,17 +87,25 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 		if change != nil {
 			change(&cfg)
 		}
-		x := &bouncer{T: t, users: map[string]schema.User{"alice": user(t, "secret"), "bob": user(t, "secret")}, log: new(lines)}
-		b, err := New(cfg, Deps{Users: func(name string) (schema.User, bool) { u, ok := x.users[name]; return u, ok }, Secret: []byte("k"),
-			Log: slog.New(slog.NewTextHandler(x.log, nil)), Registry: prometheus.NewRegistry()})
+		x := &bouncer{T: t, log: new(lines)}
+		log := slog.New(slog.NewTextHandler(x.log, nil))
+		store := metadata.NewMemory().Open()
+		ctx, cancel := context.WithCancel(t.Context())
+		view := cluster.NewView(store, log)
+		go view.Run(ctx)
+		<-view.Ready()
+		x.editor = cluster.NewEditor(view, store, nil)
+		x.set("alice", "secret")
+		x.set("bob", "secret")
+		b, err := New(cfg, Deps{View: view, Editor: x.editor, Secret: []byte("k"), Log: log, Registry: prometheus.NewRegistry()})
 		if err != nil {
 			t.Fatal(err)
 		}
 		x.Broker = b
-		ctx, cancel := context.WithCancel(t.Context())
 		defer func() {
 			cancel()
 			b.Drain(t.Context())
+			store.Close()
 		}()
 		x.serve = func(l *Listener) *client {
 			here, there := net.Pipe()
@@ -169,7 +184,7 @@ func (c *client) plain(user, password string) *kmsg.SASLAuthenticateResponse {
 
 // served reports whether requests are served.
 func (c *client) served() bool {
-	return c.ask(kmsg.NewPtrDescribeACLsRequest(), 1) != nil
+	return c.ask(kmsg.NewPtrDescribeUserSCRAMCredentialsRequest(), 0) != nil
 }
 
 func TestEveryMechanismLogsIn(t *testing.T) {
@@ -429,7 +444,7 @@ func TestReauthentication(t *testing.T) {
 		}
 		// A deleted user, or another password, is noticed then.
 		c = begin()
-		delete(x.users, "alice")
+		x.set("alice", "")
 		if !c.served() {
 			t.Error("a session ends with its user")
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/cluster"
 )
 
 // api is one row of the table that drives dispatch, ApiVersions, metrics and
@@ -84,6 +86,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log}
 	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
 	leaders := &leaderAPIs{o, d, deps.View, deps.Editor}
+	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.auditLog()}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
 	table := apiTable{}
 	rows := []*api{
@@ -110,6 +113,8 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(leaders.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
 		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(leaders.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
 		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(leaders.listPartitionReassignments)},
+		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(users.describeUserScramCredentials)},
+		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opAlter, onCluster}}, serve: on(users.alterUserScramCredentials)},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},

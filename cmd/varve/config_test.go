@@ -122,7 +122,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	t.Setenv("VARVE_RACKK", "")
 	os.Unsetenv("VARVE_RACKK")
 	wants(t, command(t, "", "config --broker-id 0 --session-ttl 1ms --log-level loud --listeners", "[{name: '', bind: x}, {name: SSL, bind: ':1'}]"), exitUsage,
-		"broker_id is 0", "session_ttl", "log.level", "listeners[0].name is required and must be unique", "listeners[0].bind", "listeners[1].name")
+		"broker_id is 0", "session_ttl", "log.level", "listeners[0].name is required and must be unique", "listeners[0].bind", "listeners[1].tls.cert_file")
 	wants(t, command(t, "", "config --store-driver memory --peer-tls-ca-file /nonexistent --peer-tls-cert-file /nonexistent --peer-tls-key-file /nonexistent"), exitUsage, "/nonexistent")
 	if err := os.WriteFile(file, []byte("session_ttl: banana\njournal: {cache_bytes: 3 parsecs, chunk_bytes: 5, read_bytes: 1}\npeer: {bind: ':99999', tls: {ca_file: x}}\nstore: {driver: mino}\n"), 0o600); err != nil {
 		t.Fatal(err)
