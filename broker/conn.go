@@ -41,7 +41,7 @@ func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
 	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 	if asks.TLS != nil {
-		c.nc = tls.Server(nc, asks.TLS)
+		c.nc = tls.Server(&sealed{Conn: nc}, asks.TLS)
 	}
 	if len(asks.Mechanisms) > 0 {
 		c.login = &login{server: b.sasl, mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
@@ -479,6 +479,12 @@ func (g *gather) write() error {
 		patience := g.c.b.cfg.WriteTimeout * time.Duration(1+size/writeStep)
 		if err := g.c.nc.SetWriteDeadline(time.Now().Add(patience)); err != nil {
 			return err
+		}
+		if t, ok := g.c.nc.(*tls.Conn); ok {
+			if err := seal(t, step); err != nil {
+				return err
+			}
+			continue
 		}
 		if _, err := step.WriteTo(g.c.nc); err != nil {
 			return err
