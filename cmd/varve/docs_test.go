@@ -25,8 +25,9 @@ func page(t *testing.T, name, want string) {
 
 func TestDocsOfSettings(t *testing.T) {
 	cfg := agent.SharedConfig()
-	page(t, "config.md", docs.Config(&cfg))
-	for _, s := range settings.Of(&cfg) {
+	var listener agent.Listener
+	page(t, "config.md", docs.Config(&cfg, &listener))
+	for _, s := range append(settings.Of(&cfg), settings.Of(&listener)...) {
 		if s.Doc == "" {
 			t.Errorf("setting %s has no doc tag", s.Path)
 		}

@@ -33,8 +33,7 @@ store:
 ` + "```" + `
 
 Lists are written in YAML's flow form in variables and flags: ` + "`--etcd-endpoints '[http://a:2379, http://b:2379]'`" + `;
-lists of texts also without the brackets. A listener may not have one of Kafka's names for TLS or SASL
-(SSL, SASL_SSL, SASL_PLAINTEXT): there is neither yet.
+lists of texts also without the brackets.
 Durations are like ` + "`250ms`" + `, ` + "`30s`" + ` or ` + "`1h30m`" + `; sizes are bytes, or have a unit: ` + "`64MiB`" + ` is 67108864, ` + "`100GB`" + `
 100000000000. A secret can be in a file, named by the setting with ` + "`_file`" + ` after it. Keys, variables and flags that
 name no setting, and values that don't fit, are refused, all at once, with the name, the value and what is allowed;
@@ -42,18 +41,32 @@ variables that Kubernetes sets for a service called varve are ignored. ` + "`var
 and flags and prints, as such a file, what an agent would use, secrets hidden.
 
 SIGHUP makes an agent read its settings again: ` + "`log.level`" + ` and the certificates of ` + "`peer.tls`" + ` change at once, for all
-others the log says that they need a restart. SIGUSR1 switches debug logging on, and off again.
+others the log says that they need a restart. The files of a listener's TLS are read again within seconds after they
+change, without a signal. SIGUSR1 switches debug logging on, and off again.
 
 `
 
-// Config is the page of an agent's settings, given by pointer.
-func Config(config any) string {
+const listenersIntro = `
+## A listener
+
+Each of ` + "`listeners`" + ` has these keys. [security.md](security.md) says how they go together.
+
+`
+
+// Config is the page of an agent's settings and of a listener's, given by pointer.
+func Config(config, listener any) string {
 	var b strings.Builder
 	b.WriteString(notice + configIntro)
 	row(&b, "setting", "type", "default", "what it is")
 	b.WriteString("|---|---|---|---|\n")
 	for _, s := range settings.Of(config) {
 		row(&b, code(s.Path), s.Type, code(s.String()), cell(s.Doc))
+	}
+	b.WriteString(listenersIntro)
+	row(&b, "key", "type", "what it is")
+	b.WriteString("|---|---|---|\n")
+	for _, s := range settings.Of(listener) {
+		row(&b, code(s.Path), s.Type, cell(s.Doc))
 	}
 	return b.String()
 }
