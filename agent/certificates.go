@@ -53,17 +53,23 @@ func openCertificates(fs vfs.FS, listeners []Listener, deps *Deps) (*certificate
 		}
 		cs.all = append(cs.all, &certificate{listener: l.Name, server: s})
 	}
-	if len(errs) > 0 || len(cs.all) == 0 {
-		return cs, errors.Join(errs...)
-	}
-	auto := promauto.With(deps.Registry)
-	cs.failed = auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
+	cs.failed = promauto.With(deps.Registry).NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
 	for _, c := range cs.all {
 		cs.failed.WithLabelValues(c.listener)
-		auto.NewGaugeFunc(prometheus.GaugeOpts{Name: "varve_tls_certificate_expiry_seconds", Help: "Time until the certificate of a listener expires; negative once it has.", ConstLabels: prometheus.Labels{"listener": c.listener}},
-			func() float64 { return c.server.Expires().Sub(cs.now()).Seconds() })
 	}
-	return cs, nil
+	return cs, errors.Join(append(errs, deps.Registry.Register(cs))...)
+}
+
+var expiry = prometheus.NewDesc("varve_tls_certificate_expiry_seconds", "Time until the certificate of a listener expires; negative once it has.", []string{"listener"}, nil)
+
+// Describe makes certificates a collector of when they expire.
+func (cs *certificates) Describe(to chan<- *prometheus.Desc) { to <- expiry }
+
+// Collect is called when the metrics are asked for.
+func (cs *certificates) Collect(to chan<- prometheus.Metric) {
+	for _, c := range cs.all {
+		to <- prometheus.MustNewConstMetric(expiry, prometheus.GaugeValue, c.server.Expires().Sub(cs.now()).Seconds(), c.listener)
+	}
 }
 
 // of returns the certificate of a listener, or nil.

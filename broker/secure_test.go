@@ -104,7 +104,7 @@ func TestHandshakesThatBreak(t *testing.T) {
 		if open := x.Memory().Connections; open != 1 {
 			t.Errorf("%d are open", open)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if open := x.Memory().Connections; open != 0 || testutil.ToFloat64(x.auth.metrics.late) != 1 {
 			t.Errorf("%d are open", open)

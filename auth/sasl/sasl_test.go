@@ -284,7 +284,7 @@ func TestRandomnessComesFromTheSource(t *testing.T) {
 		}
 		return string(answer)
 	}
-	if nonce() != nonce() {
+	if one, two := nonce(), nonce(); one != two {
 		t.Error("the same seed gives different nonces")
 	}
 }

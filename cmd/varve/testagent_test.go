@@ -3,11 +3,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"log/slog"
+	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,6 +49,7 @@ func startAgent(t *testing.T) *testAgent {
 	}
 	cfg := agent.DefaultConfig()
 	cfg.DataDir, cfg.HTTP, cfg.Listeners[0].Bind = dir, "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Listeners = append(cfg.Listeners, agent.Listener{Name: "SSL", Bind: "127.0.0.1:0", TLS: certify(t, dir)})
 	cfg.Groups.Members.InitialRebalanceDelay = 0
 	cfg.Replication.Factor, cfg.Replication.Quorum, cfg.Peer.Bind = 1, 1, ""
 	cfg.Journal.FileBytes, cfg.Journal.ChunkBytes, cfg.Journal.CacheBytes = 4<<20, 1<<20, 4<<20
@@ -86,6 +95,31 @@ func startAgent(t *testing.T) *testAgent {
 	a.kafka, a.http = run.Addresses()[cfg.Listeners[0].Name], run.HTTPAddress()
 	t.Setenv(brokersVariable, a.kafka)
 	return a
+}
+
+// certify writes a certificate that signs itself, and its key.
+func certify(t *testing.T, dir string) agent.ListenerTLS {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := agent.ListenerTLS{CertFile: filepath.Join(dir, "cert.pem"), KeyFile: filepath.Join(dir, "key.pem")}
+	for name, b := range map[string]*pem.Block{l.CertFile: {Type: "CERTIFICATE", Bytes: cert}, l.KeyFile: {Type: "PRIVATE KEY", Bytes: pkcs}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return l
 }
 
 // ran is how a command ended.
