@@ -28,6 +28,9 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "varve-e2e-")
 	if err == nil {
+		err = os.Setenv("XDG_CONFIG_HOME", dir) // no profiles of whoever runs the tests
+	}
+	if err == nil {
 		binary = filepath.Join(dir, "varve")
 		build := exec.Command("go", "build", "-o", binary, "varve/cmd/varve")
 		build.Stdout, build.Stderr = os.Stderr, os.Stderr

@@ -155,9 +155,11 @@ func (m benchMode) command() *cobra.Command {
 }
 
 func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer) (err error) {
-	if b.cfg.Brokers, err = b.kafka.seeds(); err != nil {
+	t, err := b.kafka.target()
+	if err != nil {
 		return err
 	}
+	b.cfg.Brokers, b.cfg.Dial, b.cfg.SASL = t.seeds, t.dial, t.sasl
 	if m.writes {
 		if b.cfg.Acks, err = parseAcks(b.acks); err != nil {
 			return err

@@ -77,7 +77,7 @@ func (f *configFlags) read() (agent.Config, error) {
 		}
 		errs = append(errs, settings.FromYAML(&cfg, name, content))
 	}
-	errs = append(errs, settings.FromEnv(&cfg, os.Environ(), configVariable, bootstrapVariable, cacheVariable, brokersVariable, httpVariable))
+	errs = append(errs, settings.FromEnv(&cfg, os.Environ(), configVariable, bootstrapVariable, cacheVariable, brokersVariable, httpVariable, profileVariable))
 	cfg.Security.BootstrapUser = os.Getenv(bootstrapVariable)
 	if f.flags != nil {
 		errs = append(errs, f.flags.Apply(&cfg))

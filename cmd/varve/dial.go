@@ -16,6 +16,8 @@ import (
 // waited for as long as for a request that may take its time. Each time that a broker
 // didn't answer in time it gets twice as long: it may only be slow.
 type promptDialer struct {
+	dialer func(ctx context.Context, network, addr string) (net.Conn, error)
+
 	mu   sync.Mutex
 	late map[string]int // by address: how often it didn't answer
 }
@@ -29,7 +31,7 @@ func (d *promptDialer) dial(ctx context.Context, network, addr string) (net.Conn
 	patience := d.patience(addr)
 	dial, cancel := context.WithTimeout(ctx, max(patience, 3*time.Second))
 	defer cancel()
-	c, err := new(net.Dialer).DialContext(dial, network, addr)
+	c, err := d.dialer(dial, network, addr)
 	if err != nil {
 		return nil, err
 	}

@@ -42,8 +42,25 @@ func (h *httpFlag) add(c *cobra.Command) {
 			return usagef("--timeout is %v: must be more than 0", d)
 		}
 		c.SetContext(context.WithValue(c.Context(), timeoutKey{}, d))
+		return h.choose(c)
+	}
+}
+
+// choose takes the address from the profile, if neither the flag nor the environment has one.
+func (h *httpFlag) choose(c *cobra.Command) error {
+	f := c.Flags()
+	if f.Changed("http") || os.Getenv(httpVariable) != "" {
 		return nil
 	}
+	name, err := f.GetString("profile")
+	if err != nil {
+		return err
+	}
+	p, err := chosenProfile(name)
+	if err == nil && p.HTTP != "" {
+		h.addr = p.HTTP
+	}
+	return err
 }
 
 // addAddress adds the flag alone to a command.
@@ -55,6 +72,10 @@ func (h *httpFlag) addAddress(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&h.addr, "http", h.addr, "host:port of any agent's HTTP (environment: "+httpVariable+")")
 	f.Lookup("http").DefValue = defaultHTTP
+	if f.Lookup("profile") == nil {
+		new(connection).addProfile(f)
+	}
+	c.PreRunE = func(c *cobra.Command, _ []string) error { return h.choose(c) }
 }
 
 // boundRequest bounds one request by the command's --timeout.

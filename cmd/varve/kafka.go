@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"varve/internal/settings"
 )
@@ -22,27 +25,64 @@ const brokersVariable = settings.EnvPrefix + "BROKERS"
 // defaultBrokers is where `varve dev` listens.
 const defaultBrokers = "127.0.0.1:9092"
 
-// kafkaFlags select the cluster that a command speaks to.
+// kafkaFlags select the cluster that a command speaks to, and how it connects.
 type kafkaFlags struct {
 	brokers string
 	timeout time.Duration
+	conn    connection
+	chosen  *target // once: a password is asked for only once
 }
 
 func (k *kafkaFlags) add(f *pflag.FlagSet) {
-	f.StringVarP(&k.brokers, "brokers", "b", "", "host:port of one or more brokers, separated by commas (environment: "+brokersVariable+"; default "+defaultBrokers+")")
+	k.addBrokers(f)
 	f.DurationVar(&k.timeout, "timeout", requestTimeout, "request timeout")
+	k.conn.add(f)
+	k.conn.addProfile(f)
 }
 
-// seeds returns the brokers' addresses.
-func (k *kafkaFlags) seeds() ([]string, error) {
-	text := k.brokers
-	if text == "" {
-		text = os.Getenv(brokersVariable)
+func (k *kafkaFlags) addBrokers(f *pflag.FlagSet) {
+	f.StringVarP(&k.brokers, "brokers", "b", "", "host:port of one or more brokers, separated by commas (environment: "+brokersVariable+"; default "+defaultBrokers+")")
+}
+
+// target is a cluster that was chosen, and how to connect to it.
+type target struct {
+	seeds []string // host:port of brokers
+	tls   *tls.Config
+	sasl  sasl.Mechanism
+}
+
+// target returns the cluster that flags, environment and profile choose, in this order.
+func (k *kafkaFlags) target() (*target, error) {
+	if k.timeout <= 0 {
+		return nil, usagef("--timeout is %v: must be more than 0", k.timeout)
 	}
-	if text == "" {
-		text = defaultBrokers
+	if k.chosen != nil {
+		return k.chosen, nil
 	}
-	var out []string
+	p, err := chosenProfile(k.conn.profile)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{}
+	if t.seeds, err = brokerAddresses(cmp.Or(k.brokers, os.Getenv(brokersVariable), strings.Join(p.Brokers, ","), defaultBrokers)); err != nil {
+		return nil, err
+	}
+	conn := k.conn.over(p)
+	if err := conn.check(); err != nil {
+		return nil, usageError{err}
+	}
+	if t.tls, err = conn.tlsConfig(); err != nil {
+		return nil, err
+	}
+	if t.sasl, err = conn.sasl(); err != nil {
+		return nil, err
+	}
+	k.chosen = t
+	return t, nil
+}
+
+// brokerAddresses reads a list of brokers.
+func brokerAddresses(text string) (out []string, err error) {
 	for _, s := range strings.Split(text, ",") {
 		s = strings.TrimSpace(s)
 		if !strings.Contains(s, ":") {
@@ -53,34 +93,49 @@ func (k *kafkaFlags) seeds() ([]string, error) {
 		}
 		out = append(out, s)
 	}
-	if k.timeout <= 0 {
-		return nil, usagef("--timeout is %v: must be more than 0", k.timeout)
-	}
 	return out, nil
+}
+
+// dial connects to a broker.
+func (t *target) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	if t.tls == nil {
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	return secured(t.tls, new(net.Dialer).DialContext)(ctx, network, addr)
+}
+
+// options are a client's that connects to the brokers, by a dialer of its own.
+func (t *target) options(dial func(ctx context.Context, network, addr string) (net.Conn, error)) []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(t.seeds...), kgo.Dialer(dial)}
+	if t.sasl != nil {
+		opts = append(opts, kgo.SASL(t.sasl))
+	}
+	return opts
 }
 
 // client connects; that no broker answers is said at once.
 func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, error) {
-	seeds, err := k.seeds()
+	t, err := k.target()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.timeout)
 	defer cancel()
-	cl, err := kgo.NewClient(append(k.base(seeds), opts...)...)
+	cl, err := kgo.NewClient(append(k.base(t), opts...)...)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	if err := ping(ctx, cl); err != nil {
 		cl.Close()
-		return nil, &unreachableError{strings.Join(seeds, ","), err}
+		return nil, connectError(strings.Join(t.seeds, ","), err)
 	}
 	return cl, nil
 }
 
-func (k *kafkaFlags) base(seeds []string) []kgo.Opt {
-	return []kgo.Opt{kgo.SeedBrokers(seeds...), kgo.Dialer(new(promptDialer).dial), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
-		kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100 * time.Millisecond)}
+func (k *kafkaFlags) base(t *target) []kgo.Opt {
+	prompt := &promptDialer{dialer: t.dial}
+	return append(t.options(prompt.dial), kgo.ClientID("varve-cli"), kgo.SoftwareNameAndVersion("varve-cli", softwareVersion()),
+		kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100*time.Millisecond))
 }
 
 // admin connects for one command; ctx is bounded by the timeout.
@@ -126,7 +181,8 @@ func (k *kafkaFlags) groupNames(c *cobra.Command, _ []string, prefix string) ([]
 }
 
 func (k *kafkaFlags) complete(c *cobra.Command, list func(context.Context, *kadm.Client) ([]string, error), prefix string) (out []string, _ cobra.ShellCompDirective) {
-	quick := kafkaFlags{k.brokers, min(k.timeout, 2*time.Second)}
+	quick := *k
+	quick.timeout, quick.conn.quiet = min(k.timeout, 2*time.Second), true
 	ctx := c.Context()
 	if ctx == nil {
 		ctx = context.Background()

@@ -38,7 +38,7 @@ func root() *cobra.Command {
 is the agent that serves ('varve dev', 'varve agent') and the tools around it.
 
 Commands find Kafka brokers by --brokers or ` + brokersVariable + `, and an agent's HTTP by --http or
-` + httpVariable + `.
+` + httpVariable + `. 'varve profile' keeps these, TLS and users by name.
 
 Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 timed out or not reachable.`,
 		Version:       version(),
@@ -49,7 +49,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 timed out or not
 	}
 	c.SetFlagErrorFunc(flagError)
 	c.AddCommand(devCommand(), agentCommand(), configCommand(),
-		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), versionCommand())
+		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), profileCommand(), certCommand(), versionCommand())
 	checkArgs(c)
 	noFiles(c)
 	return c

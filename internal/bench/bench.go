@@ -10,14 +10,20 @@
 package bench
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/sasl"
 )
 
 // Config is what is measured. Start from Default.
 type Config struct {
 	Brokers  []string
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error) // to a broker, with TLS if it wants that; nil is plain
+	SASL     sasl.Mechanism                                                    // nil: no authentication
 	Topic    string
 	Duration time.Duration // how long is measured at most
 	Bytes    int64         // stop when this much was read; 0: no bound

@@ -63,7 +63,10 @@ func TestBatchIsValid(t *testing.T) {
 		if err := first.CheckCRC(); err != nil {
 			t.Errorf("random %v: %v", random, err)
 		}
-		if records != 100 || first.Count() != 100 || first.LastOffset() != 99 || first.MaxTimestamp() != 1234 {
+		if len(b) > c.BatchBytes || len(b) < c.BatchBytes-200 {
+			t.Errorf("random %v: the batch has %d bytes, at most %d are wanted", random, len(b), c.BatchBytes)
+		}
+		if int(first.Count()) != records || first.LastOffset() != int64(records-1) || first.MaxTimestamp() != 1234 {
 			t.Errorf("random %v: %d records, %d in the header, last offset %d, newest %d", random, records, first.Count(), first.LastOffset(), first.MaxTimestamp())
 		}
 	}
@@ -81,8 +84,11 @@ func TestPayloadIsOfItsSize(t *testing.T) {
 
 func TestWalkStopsAtACutBatch(t *testing.T) {
 	c := Default()
-	c.RecordBytes, c.BatchBytes = 10, 100
-	b, _ := batch(&c, time.UnixMilli(0))
+	c.RecordBytes, c.BatchBytes = 10, 240
+	b, n := batch(&c, time.UnixMilli(0))
+	if n != 10 {
+		t.Fatalf("the batch has %d records", n)
+	}
 	second := slices.Clone(b)
 	binary.BigEndian.PutUint64(second, 10)
 	whole := append(slices.Clone(b), second...)

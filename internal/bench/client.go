@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -24,6 +25,24 @@ func codec(name string) (kgo.CompressionCodec, error) {
 	return kgo.NoCompression(), fmt.Errorf("compression is %q: must be none, gzip, snappy, lz4 or zstd", name)
 }
 
+// options are those of every client, and more.
+func (c *Config) options(more ...kgo.Opt) []kgo.Opt {
+	opts := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), c.dialWithin(10 * time.Second)}
+	if c.SASL != nil {
+		opts = append(opts, kgo.SASL(c.SASL))
+	}
+	return append(opts, more...)
+}
+
+// dialWithin bounds the time that a connection may take.
+func (c *Config) dialWithin(limit time.Duration) kgo.Opt {
+	return kgo.Dialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		return c.connect(ctx, network, addr)
+	})
+}
+
 // producer makes a client that has reached a broker.
 func producer(ctx context.Context, c *Config) (*kgo.Client, error) {
 	how, err := codec(c.Compression)
@@ -37,9 +56,9 @@ func producer(ctx context.Context, c *Config) (*kgo.Client, error) {
 	case 1:
 		acks = kgo.LeaderAck()
 	}
-	o := []kgo.Opt{kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(c.Linger), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
+	o := c.options(kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(c.Linger), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
 		kgo.MaxBufferedRecords(200_000), kgo.ProducerBatchCompression(how), kgo.RequiredAcks(acks), kgo.RecordDeliveryTimeout(time.Minute),
-		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil))}
+		kgo.RecordPartitioner(kgo.UniformBytesPartitioner(64<<10, true, true, nil)))
 	if c.RoundRobinRecords {
 		o = append(o, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
 	}

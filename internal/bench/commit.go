@@ -15,7 +15,7 @@ import (
 // partitions of the topic for one of its Groups after another, one commit at a
 // time. The groups are deleted afterwards.
 func Commits(ctx context.Context, c Config) (*Result, error) {
-	committers, err := clients(&c, func(int) (*kgo.Client, error) { return kgo.NewClient(kgo.SeedBrokers(c.Brokers...)) })
+	committers, err := clients(&c, func(int) (*kgo.Client, error) { return kgo.NewClient(c.options()...) })
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 // or as far as Duration and Bytes allow; more than one client form a group,
 // which is deleted afterwards.
 func Consume(ctx context.Context, c Config) (*Result, error) {
-	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...))
+	adm, err := kadm.NewOptClient(c.options()...)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +89,8 @@ func (r *consuming) all(ctx context.Context, group string) error {
 	defer wg.Wait()
 	start := time.Now()
 	for range r.c.Connections {
-		o := []kgo.Opt{kgo.SeedBrokers(r.c.Brokers...), kgo.ConsumeTopics(r.c.Topic), kgo.FetchMaxBytes(int32(r.c.FetchBytes)),
-			kgo.FetchMaxPartitionBytes(int32(r.c.PartitionBytes)), kgo.FetchMaxWait(r.c.MaxWait), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
+		o := r.c.options(kgo.ConsumeTopics(r.c.Topic), kgo.FetchMaxBytes(int32(r.c.FetchBytes)),
+			kgo.FetchMaxPartitionBytes(int32(r.c.PartitionBytes)), kgo.FetchMaxWait(r.c.MaxWait), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 		if group != "" {
 			o = append(o, kgo.ConsumerGroup(group), kgo.DisableAutoCommit())
 		}

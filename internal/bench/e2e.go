@@ -69,8 +69,8 @@ func tailReader(ctx context.Context, c *Config, cl *kgo.Client) (*kgo.Client, er
 	}
 	from := map[string]map[int32]kgo.Offset{c.Topic: {}}
 	ends.Each(func(l kadm.ListedOffset) { from[c.Topic][l.Partition] = kgo.NewOffset().At(l.Offset) })
-	return kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.ConsumePartitions(from), kgo.FetchMaxWait(c.MaxWait),
-		kgo.FetchMaxBytes(int32(c.FetchBytes)), kgo.FetchMaxPartitionBytes(int32(c.PartitionBytes)))
+	return kgo.NewClient(c.options(kgo.ConsumePartitions(from), kgo.FetchMaxWait(c.MaxWait),
+		kgo.FetchMaxBytes(int32(c.FetchBytes)), kgo.FetchMaxPartitionBytes(int32(c.PartitionBytes)))...)
 }
 
 // endToEnd is one run of EndToEnd. The clock that stamps records and the one that

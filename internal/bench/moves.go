@@ -19,7 +19,7 @@ const electAgain = 500 * time.Millisecond
 // until the brokers tell so of all. The replicas stay the same, only their order
 // changes. It is an error if that takes longer than Duration.
 func Moves(ctx context.Context, c Config) (*Result, error) {
-	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...), kgo.MetadataMinAge(lookAgain))
+	adm, err := kadm.NewOptClient(c.options(kgo.MetadataMinAge(lookAgain))...)
 	if err != nil {
 		return nil, err
 	}

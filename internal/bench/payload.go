@@ -39,13 +39,12 @@ func payloads(c *Config, seed uint64) [][]byte {
 	return p
 }
 
-// batch makes a record batch of about the size, uncompressed, without a producer
-// id, and returns how many records it has.
+// batch makes a record batch of at most the size, or of one record, uncompressed, without a
+// producer id, and returns how many records it has.
 func batch(c *Config, now time.Time) (b []byte, records int) {
-	records = max(1, c.BatchBytes/c.RecordBytes)
 	values := payloads(c, 0)
 	var body, all []byte
-	for i := range records {
+	for i := 0; ; i++ {
 		v := values[i%len(values)]
 		body = append(body[:0], 0)                 // attributes
 		body = binary.AppendVarint(body, 0)        // timestamp delta
@@ -54,8 +53,12 @@ func batch(c *Config, now time.Time) (b []byte, records int) {
 		body = binary.AppendVarint(body, int64(len(v)))
 		body = append(body, v...)
 		body = binary.AppendVarint(body, 0) // no headers
+		whole := len(all)
 		all = binary.AppendVarint(all, int64(len(body)))
-		all = append(all, body...)
+		if all = append(all, body...); i > 0 && batchHeader+len(all) > c.BatchBytes {
+			all, records = all[:whole], i
+			break
+		}
 	}
 	ms := now.UnixMilli()
 	rb := kmsg.RecordBatch{PartitionLeaderEpoch: -1, Magic: 2, LastOffsetDelta: int32(records - 1), FirstTimestamp: ms, MaxTimestamp: ms,

@@ -27,7 +27,7 @@ type leader struct {
 // Prepare looks whether the topic is there; if it is not, it is created with so
 // many partitions, or, with 0, that is an error.
 func Prepare(ctx context.Context, c *Config, partitions int32) (created bool, err error) {
-	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...), kgo.MetadataMinAge(lookAgain))
+	adm, err := kadm.NewOptClient(c.options(kgo.MetadataMinAge(lookAgain))...)
 	if err != nil {
 		return false, err
 	}
@@ -85,7 +85,7 @@ func wrap(what string, err error) error {
 
 // leaders finds the leaders of the topic's partitions, and where they start.
 func leaders(ctx context.Context, c *Config) (all []leader, starts kadm.ListedOffsets, err error) {
-	adm, err := kadm.NewOptClient(kgo.SeedBrokers(c.Brokers...))
+	adm, err := kadm.NewOptClient(c.options()...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,14 +161,4 @@ func (a *answers) next(correlation int32, flexible bool) ([]byte, error) {
 		return nil, fmt.Errorf("read answer: its header has tagged fields, which is not expected")
 	}
 	return a.buf[5:], nil
-}
-
-// dial connects; the connection is closed when ctx ends.
-func dial(ctx context.Context, addr string) (conn net.Conn, release func(), err error) {
-	var d net.Dialer
-	if conn, err = d.DialContext(ctx, "tcp", addr); err != nil {
-		return nil, nil, fmt.Errorf("connect: %w", err)
-	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	return conn, func() { stop(); conn.Close() }, nil
 }

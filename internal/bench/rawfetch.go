@@ -64,7 +64,7 @@ func (f *rawFetcher) run(all []leader, starts kadm.ListedOffsets) error {
 	for _, l := range all {
 		k := min(f.c.Connections, len(l.partitions))
 		for i := range k {
-			conn, release, err := dial(f.stop, l.addr)
+			conn, release, err := f.c.dial(f.stop, l.addr)
 			if err != nil {
 				f.enough()
 				return err

@@ -64,7 +64,7 @@ func (p *rawProducer) run(ctx context.Context, all []leader) error {
 	for _, l := range all {
 		requests := p.prepare(l)
 		for i := range p.c.Connections {
-			conn, release, err := dial(ctx, l.addr)
+			conn, release, err := p.c.dial(ctx, l.addr)
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ var ErrNoTransactions = errors.New("the broker has no transactions")
 
 // NeedTransactions returns ErrNoTransactions if the broker has none.
 func NeedTransactions(ctx context.Context, c *Config) error {
-	cl, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.TransactionalID("varve-bench"))
+	cl, err := kgo.NewClient(c.options(kgo.TransactionalID("varve-bench"))...)
 	if err != nil {
 		return err
 	}
@@ -36,9 +36,9 @@ func NeedTransactions(ctx context.Context, c *Config) error {
 func Transactions(ctx context.Context, c Config) (*Result, error) {
 	run := time.Now().UnixNano()
 	producers, err := clients(&c, func(n int) (*kgo.Client, error) {
-		return kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
+		return kgo.NewClient(c.options(kgo.DefaultProduceTopic(c.Topic), kgo.ProducerLinger(0), kgo.ProducerBatchMaxBytes(int32(c.BatchBytes)),
 			kgo.RecordPartitioner(kgo.RoundRobinPartitioner()), kgo.TransactionalID(fmt.Sprintf("varve-bench-%x-%d", run, n)), kgo.TransactionTimeout(30*time.Second),
-			kgo.RecordDeliveryTimeout(time.Minute))
+			kgo.RecordDeliveryTimeout(time.Minute))...)
 	})
 	if err != nil {
 		return nil, err

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+	"golang.org/x/term"
+
+	"varve/internal/tlsfile"
+	"varve/internal/vfs"
+)
+
+// connection is how a command connects: with TLS or without, and as whom.
+type connection struct {
+	profile string // its name; "" is the current one
+	quiet   bool   // don't ask for a password
+
+	user, mechanism, passwordFile string
+	password                      string // of a profile
+	tls                           bool
+	ca, cert, key                 string // files
+}
+
+// Mechanisms of SASL that commands know.
+const (
+	mechanismPlain    = "PLAIN"
+	mechanismScram256 = "SCRAM-SHA-256"
+	mechanismScram512 = "SCRAM-SHA-512"
+)
+
+var mechanisms = []string{mechanismScram512, mechanismScram256, mechanismPlain}
+
+func (c *connection) add(f *pflag.FlagSet) {
+	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL")
+	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(mechanisms, ", ")+" (default "+mechanismScram512+" if there is a user)")
+	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, which others must not be able to read; - is standard input; without it the password is asked for on a terminal")
+	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
+	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
+	f.StringVar(&c.cert, "tls-cert", "", "PEM file of the client's certificate")
+	f.StringVar(&c.key, "tls-key", "", "PEM file of the certificate's private key")
+}
+
+func (c *connection) addProfile(f *pflag.FlagSet) {
+	f.StringVar(&c.profile, "profile", "", "profile to use (environment: "+profileVariable+"; 'varve profile' keeps them)")
+}
+
+// connection returns what a profile says.
+func (p *profile) connection() *connection {
+	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
+}
+
+// over returns the connection with what it leaves open taken from a profile. The password of
+// another user isn't.
+func (c connection) over(p *profile) connection {
+	from := p.connection()
+	if c.user == "" || c.user == from.user {
+		if c.passwordFile == "" {
+			c.passwordFile, c.password = from.passwordFile, from.password
+		}
+		c.mechanism = cmp.Or(c.mechanism, from.mechanism)
+	}
+	c.user = cmp.Or(c.user, from.user)
+	c.ca = cmp.Or(c.ca, from.ca)
+	if c.cert == "" && c.key == "" {
+		c.cert, c.key = from.cert, from.key
+	}
+	c.tls = c.tls || from.tls
+	return c
+}
+
+// check returns what doesn't fit together.
+func (c *connection) check() error {
+	switch {
+	case c.mechanism != "" && c.saslMechanism() == "":
+		return fmt.Errorf("sasl is %q: must be %s", c.mechanism, strings.Join(mechanisms, ", "))
+	case c.mechanism != "" && c.user == "":
+		return errors.New("sasl needs a user")
+	case c.user == "" && (c.passwordFile != "" || c.password != ""):
+		return errors.New("a password needs a user")
+	case (c.cert == "") != (c.key == ""):
+		return errors.New("tls-cert and tls-key need each other")
+	}
+	return nil
+}
+
+// saslMechanism returns the mechanism in Kafka's spelling, "" without a user or if it isn't one.
+func (c *connection) saslMechanism() string {
+	if c.user != "" && c.mechanism == "" {
+		return mechanismScram512
+	}
+	for _, m := range mechanisms {
+		if strings.EqualFold(m, c.mechanism) {
+			return m
+		}
+	}
+	return ""
+}
+
+// encrypted reports whether connections use TLS.
+func (c *connection) encrypted() bool { return c.tls || c.ca != "" || c.cert != "" }
+
+// tlsConfig returns the client's side of TLS, nil without TLS.
+func (c *connection) tlsConfig() (*tls.Config, error) {
+	if !c.encrypted() {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.ca != "" {
+		config.RootCAs = x509.NewCertPool()
+		if err := tlsfile.AddAuthorities(config.RootCAs, vfs.OS{}, c.ca); err != nil {
+			return nil, usagef("tls-ca: %w", err)
+		}
+	}
+	if c.cert != "" {
+		if err := tlsfile.Private(vfs.OS{}, c.key); err != nil {
+			return nil, usagef("tls-key: %w", err)
+		}
+		pair, err := tlsfile.KeyPair(vfs.OS{}, c.cert, c.key)
+		if err != nil {
+			return nil, usagef("tls-cert, tls-key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
+}
+
+// sasl returns the mechanism with the user's password, nil without a user.
+func (c *connection) sasl() (sasl.Mechanism, error) {
+	if c.user == "" {
+		return nil, nil
+	}
+	password, err := c.secret()
+	if err != nil {
+		return nil, err
+	}
+	switch c.saslMechanism() {
+	case mechanismPlain:
+		return plain.Auth{User: c.user, Pass: password}.AsMechanism(), nil
+	case mechanismScram256:
+		return scram.Auth{User: c.user, Pass: password}.AsSha256Mechanism(), nil
+	}
+	return scram.Auth{User: c.user, Pass: password}.AsSha512Mechanism(), nil
+}
+
+// maxPasswordFile bounds a file with a password, in bytes.
+const maxPasswordFile = 64 << 10
+
+// secret returns the password: of the file, the profile, or the terminal.
+func (c *connection) secret() (string, error) {
+	switch c.passwordFile {
+	case "":
+		if c.password == "" {
+			return c.asked()
+		}
+		return c.password, nil
+	case "-":
+		line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxPasswordFile)).ReadString('\n')
+		if err != nil && err != io.EOF {
+			return "", fmt.Errorf("read the password of %s: %w", c.user, err)
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	if err := tlsfile.Private(vfs.OS{}, c.passwordFile); err != nil {
+		return "", usagef("password-file: %w", err)
+	}
+	content, err := readBounded(c.passwordFile, maxPasswordFile)
+	if err != nil {
+		return "", usagef("password-file: %w", err)
+	}
+	return strings.TrimRight(string(content), "\r\n"), nil
+}
+
+// asked returns the password that the user types.
+func (c *connection) asked() (string, error) {
+	if c.quiet || !term.IsTerminal(int(os.Stdin.Fd())) {
+		return "", usagef("user %s needs a password: --password-file names a file that has it", c.user)
+	}
+	fmt.Fprintf(os.Stderr, "Password of %s: ", c.user)
+	b, err := term.ReadPassword(int(os.Stdin.Fd()))
+	fmt.Fprintln(os.Stderr)
+	if err != nil {
+		return "", fmt.Errorf("read the password of %s: %w", c.user, err)
+	}
+	return string(b), nil
+}
+
+// secured dials with TLS over another dialer.
+func secured(config *tls.Config, dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		own := config.Clone()
+		if own.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		conn := tls.Client(raw, own)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, &handshakeError{addr, err}
+		}
+		return conn, nil
+	}
+}
+
+// handshakeError is a failed handshake of TLS, in words that say what to do.
+type handshakeError struct {
+	addr string
+	err  error
+}
+
+func (e *handshakeError) Unwrap() error { return e.err }
+
+func (e *handshakeError) Error() string {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	advice := ""
+	switch {
+	case errors.As(e.err, &unknown):
+		advice = "the certificate is of an authority that isn't trusted here; --tls-ca names the file of those that are"
+	case errors.As(e.err, &host):
+		advice = "the certificate is for other names than the one that was asked for; use one of them, or give the broker a certificate with this name"
+	case errors.As(e.err, &invalid) && invalid.Reason == x509.Expired:
+		advice = "the certificate has expired, or a clock is wrong"
+	case errors.As(e.err, &record), errors.Is(e.err, io.EOF):
+		advice = "the port doesn't speak TLS, it seems: use another port, or connect without TLS"
+	case errors.As(e.err, &alert):
+		advice = "the broker refused; it may ask for a client's certificate (--tls-cert, --tls-key), or for another version of TLS"
+	}
+	if advice == "" {
+		return fmt.Sprintf("TLS with %s: %v", e.addr, e.err)
+	}
+	return fmt.Sprintf("TLS with %s: %v: %s", e.addr, e.err, advice)
+}
+
+// connectError says in plain words why a connection to brokers failed, and what to do.
+func connectError(brokers string, err error) error {
+	var handshake *handshakeError
+	var first *kgo.ErrFirstReadEOF
+	switch {
+	case errors.As(err, &handshake):
+		return handshake
+	case errors.Is(err, kerr.SaslAuthenticationFailed):
+		return fmt.Errorf("authentication with %s failed: the user doesn't exist, or the password is wrong, or the user has none for this mechanism (--user, --password-file, --sasl): %w", brokers, err)
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return fmt.Errorf("%s doesn't offer this SASL mechanism; --sasl names another one: %w", brokers, err)
+	case errors.Is(err, kerr.IllegalSaslState):
+		return fmt.Errorf("%s doesn't authenticate with SASL; leave out --user, or name another port: %w", brokers, err)
+	case strings.Contains(err.Error(), "tls: certificate required"):
+		return fmt.Errorf("%s asks for a client's certificate (--tls-cert, --tls-key): %w", brokers, err)
+	case errors.As(err, &first):
+		return fmt.Errorf("%s closed the connection at once: the port may want TLS (--tls, --tls-ca), or a user (--user, --password-file): %w", brokers, err)
+	case strings.Contains(err.Error(), "tls alert record"):
+		return fmt.Errorf("%s wants TLS; --tls and --tls-ca say how: %w", brokers, err)
+	}
+	return &unreachableError{brokers, err}
+}
