@@ -19,6 +19,7 @@ type records interface {
 type kind struct {
 	prefix  string
 	records records
+	settled func() // if not nil, called after every batch of changes, before it counts as seen
 }
 
 // table holds the records of one kind, decoded, by what their keys name. The view's lock

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"varve/auth/acl"
 	"varve/internal/id"
 	"varve/metadata/schema"
 )
@@ -19,14 +20,16 @@ type tables struct {
 	drained    *table[id.Broker, bool]
 	loads      *table[id.Broker, schema.Load]
 	settings   *table[configured, schema.Settings]
+	acls       *table[acl.Binding, schema.ACL]
 
 	homes homes      // of agents and members
 	byID  topicsByID // of topics
 	owned *owned     // of owners
+	rules *ACLs      // of acls
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned()}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs()}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)
@@ -45,14 +48,18 @@ func newTables() tables {
 	t.loads = newTable(schema.ParseLoadKey, plain[id.Broker](schema.DecodeLoad))
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
+	t.acls = newTable(schema.ParseACLKey, plain[acl.Binding](schema.DecodeACL))
+	t.acls.changed = t.rules.changed
+	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
 	return t
 }
 
 // kinds lists all tables. What others refer to comes first: changes of one transaction are
 // mostly seen in this order.
 func (t *tables) kinds() []kind {
-	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
-		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
-		{schema.PrefixConfigs, t.settings}, {schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
-		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
+	return []kind{{prefix: schema.PrefixAgents, records: t.agents}, {prefix: schema.KeyController, records: t.controller}, {prefix: schema.PrefixSlots, records: t.slots},
+		{prefix: schema.PrefixJournals, records: t.journals}, {prefix: schema.PrefixTopics, records: t.topics}, {prefix: schema.PrefixDeleted, records: t.deleted},
+		{prefix: schema.PrefixConfigs, records: t.settings}, {prefix: schema.PrefixACLs, records: t.acls, settled: t.rules.publish},
+		{prefix: schema.PrefixOwners, records: t.owners}, {prefix: schema.PrefixMoves, records: t.moves},
+		{prefix: schema.PrefixDrained, records: t.drained}, {prefix: schema.PrefixLoads, records: t.loads}, {prefix: schema.PrefixMembers, records: t.members}}
 }

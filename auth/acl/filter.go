@@ -60,3 +60,12 @@ func (b *Binding) applies(name string) bool {
 
 // is reports whether a filter's field matches a value.
 func is(want *string, have string) bool { return want == nil || *want == have }
+
+// Only returns the one binding that the filter can match, if it is so narrow.
+func (f *Filter) Only() (b Binding, ok bool) {
+	if f.Name == nil || f.Principal == nil || f.Host == nil {
+		return b, false
+	}
+	b = Binding{f.Type, f.Pattern, *f.Name, *f.Principal, *f.Host, f.Operation, f.Permission}
+	return b, b.Validate() == nil
+}

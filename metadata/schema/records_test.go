@@ -59,6 +59,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeLoad(b) }, func(v any) []byte { return v.(Load).Encode() }},
 	{"member", sampleMember, sampleMember.Encode,
 		func(b []byte) (any, error) { return DecodeMember(b) }, func(v any) []byte { return v.(Member).Encode() }},
+	{"acl", ACL{"User:admin", at}, ACL{"User:admin", at}.Encode,
+		func(b []byte) (any, error) { return DecodeACL(b) }, func(v any) []byte { return v.(ACL).Encode() }},
 	{"ownership", sampleOwnership, sampleOwnership.Encode,
 		func(b []byte) (any, error) { return DecodeOwnership(b) }, func(v any) []byte { o := v.(Ownership); return o.Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
