@@ -58,6 +58,7 @@ type Config struct {
 	Rack        string            `yaml:"rack" doc:"rack or availability zone of this agent"`
 	DataDir     string            `yaml:"data_dir" doc:"directory of the journals"`
 	Listeners   []Listener        `yaml:"listeners" doc:"addresses at which Kafka's protocol is served"`
+	Security    SecurityConfig    `yaml:"security" doc:"who may do what"`
 	Peer        PeerConfig        `yaml:"peer" doc:"the address for other agents"`
 	Replication ReplicationConfig `yaml:"replication" doc:"how journals are kept by several agents"`
 	// AdvertiseAsReached tells clients of a listener on all interfaces, without an advertised
@@ -107,8 +108,9 @@ func DefaultConfig() Config {
 		Peer:        PeerConfig{Bind: "127.0.0.1:9645"},
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
-		Log:   LogConfig{Level: "info", Format: "text"},
-		Kafka: broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
+		Log:      LogConfig{Level: "info", Format: "text"},
+		Security: SecurityConfig{AuthorizerConfig{Authorizer: AuthorizerNone}},
+		Kafka:    broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
 		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
 	}
@@ -143,7 +145,7 @@ func (c *Config) Validate() error {
 	for _, part := range []struct {
 		name string
 		err  error
-	}{{"", c.Kafka.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
+	}{{"", c.Kafka.Validate()}, {"security.", c.Security.AuthorizerConfig.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
 		{"groups.", c.Groups.Validate()}, {"retention.", c.Retention.Validate()}, {"garbage.", c.Garbage.Validate()}} {
 		errs = append(errs, under(part.name, part.err))
 	}

@@ -55,6 +55,8 @@ type Deps struct {
 	Self       id.Broker
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
+	Security   Security
+	Audit      *slog.Logger // denials and changes of ACLs
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
@@ -63,6 +65,7 @@ type Broker struct {
 	cfg                        Config
 	log                        *slog.Logger
 	metrics                    *metrics
+	authorizer                 *authorizer
 	apis                       apiTable
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
@@ -76,9 +79,10 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	m := newMetrics(deps.Registry)
-	apis := newTable(&cfg, &deps, m)
+	auth := newAuthorizer(&deps, m)
+	apis := newTable(&cfg, &deps, m, auth)
 	m.prepare(apis)
-	return &Broker{cfg: cfg, log: deps.Log, metrics: m, apis: apis, conns: newConnections(cfg),
+	return &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: auth, apis: apis, conns: newConnections(cfg),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}, nil
 }
 

@@ -34,6 +34,7 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn, who *caller) *conn {
+	who.rights = b.authorizer.rights()
 	return &conn{b: b, nc: nc, caller: who, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 }

@@ -49,7 +49,7 @@ func newTables() tables {
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
 	t.acls = newTable(schema.ParseACLKey, plain[acl.Binding](schema.DecodeACL))
-	t.acls.changed = t.rules.changed
+	t.acls.changed, t.acls.settled = t.rules.changed, t.rules.publish
 	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
 	return t
 }
@@ -57,9 +57,9 @@ func newTables() tables {
 // kinds lists all tables. What others refer to comes first: changes of one transaction are
 // mostly seen in this order.
 func (t *tables) kinds() []kind {
-	return []kind{{prefix: schema.PrefixAgents, records: t.agents}, {prefix: schema.KeyController, records: t.controller}, {prefix: schema.PrefixSlots, records: t.slots},
-		{prefix: schema.PrefixJournals, records: t.journals}, {prefix: schema.PrefixTopics, records: t.topics}, {prefix: schema.PrefixDeleted, records: t.deleted},
-		{prefix: schema.PrefixConfigs, records: t.settings}, {prefix: schema.PrefixACLs, records: t.acls, settled: t.rules.publish},
-		{prefix: schema.PrefixOwners, records: t.owners}, {prefix: schema.PrefixMoves, records: t.moves},
-		{prefix: schema.PrefixDrained, records: t.drained}, {prefix: schema.PrefixLoads, records: t.loads}, {prefix: schema.PrefixMembers, records: t.members}}
+	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
+		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
+		{schema.PrefixConfigs, t.settings}, {schema.PrefixACLs, t.acls},
+		{schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
+		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
 }

@@ -103,9 +103,7 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 		}
 		news = news || changed
 	}
-	if k.settled != nil {
-		k.settled()
-	}
+	k.records.settle()
 	v.mu.rev[k.prefix] = max(v.mu.rev[k.prefix], batch.Rev)
 	v.applied.Send()
 	if !news {

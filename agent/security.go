@@ -1,0 +1,6 @@
+package agent
+
+// SecurityConfig is who may do what.
+type SecurityConfig struct {
+	AuthorizerConfig `yaml:",inline"`
+}
