@@ -84,12 +84,12 @@ func (c *caller) allowed(op acl.Operation, on acl.ResourceType, name string) boo
 // may is allowed for what the caller didn't ask for by name, or may do instead: a denial
 // isn't logged.
 func (c *caller) may(op acl.Operation, on acl.ResourceType, name string) bool {
-	return c.rights == nil || c.rights.decide(c, question{op: op, on: on, name: name})
+	return c.rights == nil || c.rights.ask(c, question{op: op, on: on, name: name})
 }
 
 // mayAny reports whether the caller may do op with any resource of a type.
 func (c *caller) mayAny(op acl.Operation, on acl.ResourceType) bool {
-	return c.rights == nil || c.rights.decide(c, question{op: op, on: on, any: true})
+	return c.rights == nil || c.rights.ask(c, question{op: op, on: on, any: true})
 }
 
 // check is allowed as an error: nil, or Kafka's for the type of resource.
@@ -104,7 +104,7 @@ func (c *caller) check(op acl.Operation, on acl.ResourceType, name string) error
 // numbers (KIP-430).
 func (c *caller) operations(on acl.ResourceType, name string) (field int32) {
 	for _, op := range acl.Operations(on) {
-		if c.may(op, on, name) {
+		if c.rights == nil || c.rights.decide(c, question{op: op, on: on, name: name}) {
 			field |= 1 << op
 		}
 	}
@@ -119,11 +119,22 @@ func (c *caller) rules() *acl.Rules {
 	return c.rights.acls.Rules()
 }
 
-// decide answers from what is known, or asks the rules.
-func (r *rights) decide(c *caller, q question) bool {
+// ask decides what a request needs.
+func (r *rights) ask(c *caller, q question) bool {
 	if r.observe != nil {
 		r.observe(q.op, q.on)
 	}
+	ok := r.decide(c, q)
+	if ok {
+		r.authorizer.allowed.Inc()
+	} else {
+		r.denied.Inc()
+	}
+	return ok
+}
+
+// decide answers from what is known, or asks the rules.
+func (r *rights) decide(c *caller, q question) bool {
 	rules := r.acls.Rules()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -139,11 +150,6 @@ func (r *rights) decide(c *caller, q question) bool {
 			ok = r.policy.Decide(rules, c.principal, c.host, q.op, acl.Resource{Type: q.on, Name: q.name}).Allowed
 		}
 		r.remember(q, ok)
-	}
-	if ok {
-		r.authorizer.allowed.Inc()
-	} else {
-		r.denied.Inc()
 	}
 	return ok
 }
