@@ -49,7 +49,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 timed out or not
 	}
 	c.SetFlagErrorFunc(flagError)
 	c.AddCommand(devCommand(), agentCommand(), configCommand(),
-		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), versionCommand())
+		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(aclCommand(), "acls"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), versionCommand())
 	checkArgs(c)
 	noFiles(c)
 	return c

@@ -24,7 +24,7 @@ The %d requests of Apache Kafka's protocol that an agent serves, with their vers
 advertises exactly these, with the ranges of Apache Kafka 4.3; what
 is not in this list is refused by closing the connection, as Kafka does; a too new ApiVersions is
 answered. The column "needs" has the operations that the authorizer asks for, on each resource that a
-request names: with ` + "`security.authorizer: acl`" + ` a caller needs them, with ` + "`none`" + ` everything is allowed.
+request names: with `+"`security.authorizer: acl`"+` a caller needs them, with `+"`none`"+` everything is allowed.
 
 `, len(rows))
 	row(&b, "key", "request", "versions", "needs", "note")
