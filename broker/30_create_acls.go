@@ -46,6 +46,7 @@ func (api *aclAPIs) create(ctx context.Context, c *caller, bindings []acl.Bindin
 		return nil
 	}
 	if err := api.editor.CreateACLs(ctx, c.principal, bindings); err != nil {
+		api.audit.Warn("ACLs not created, or only some of them", "asked_for", len(bindings), "err", err, c.attr())
 		return err
 	}
 	for _, b := range bindings {

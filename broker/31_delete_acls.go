@@ -24,7 +24,9 @@ func (api *aclAPIs) deleteACLs(ctx context.Context, c *caller, req *kmsg.DeleteA
 		if err == nil {
 			deleted, err = api.delete(ctx, c, &req.Filters[i])
 		}
-		r.ErrorCode, r.ErrorMessage = coded(err)
+		if r.ErrorCode, r.ErrorMessage = coded(err); err != nil {
+			deleted = nil
+		}
 		for _, b := range deleted {
 			m := kmsg.NewDeleteACLsResponseResultMatchingACL()
 			m.ResourceType, m.ResourcePatternType, m.ResourceName = kmsg.ACLResourceType(b.Type), kmsg.ACLResourcePatternType(b.Pattern), b.Name

@@ -56,7 +56,7 @@ type Deps struct {
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
 	Security   Security
-	Audit      *slog.Logger // denials and changes of ACLs
+	Audit      *slog.Logger // denials and changes of ACLs; nil is Log
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
@@ -79,6 +79,9 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	m := newMetrics(deps.Registry)
+	if deps.Audit == nil {
+		deps.Audit = deps.Log
+	}
 	auth := newAuthorizer(&deps, m)
 	apis := newTable(&cfg, &deps, m, auth)
 	m.prepare(apis)

@@ -308,8 +308,10 @@ func TestRememberedRightsAreOfOnePrincipal(t *testing.T) {
 	withSecured(t, func(s *secured) {
 		s.allow("User:a", acl.Read, acl.Topic, "t")
 		c := &caller{principal: "User:a", host: "h", rights: s.broker.authorizer.rights()}
-		if !c.may(acl.Read, acl.Topic, "t") || !c.may(acl.Read, acl.Topic, "t") {
-			t.Error("a may not read")
+		for range 2 {
+			if !c.may(acl.Read, acl.Topic, "t") {
+				t.Error("a may not read")
+			}
 		}
 		other := *c
 		other.principal = "User:b"

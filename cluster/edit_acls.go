@@ -50,14 +50,14 @@ func (e *Editor) CreateACLs(ctx context.Context, by string, bindings []acl.Bindi
 
 // DeleteACLs deletes the bindings that a filter matches, and returns them once the view no
 // longer shows them. It asks the store which there are: this agent may not have seen the
-// newest ones.
+// newest ones. With an error it returns those that it deleted before.
 func (e *Editor) DeleteACLs(ctx context.Context, f acl.Filter) ([]acl.Binding, error) {
 	var deleted []acl.Binding
 	var last metadata.Revision
 	for {
 		found, err := e.findACLs(ctx, f)
 		if err != nil {
-			return nil, fmt.Errorf("read ACLs: %w", err)
+			return deleted, fmt.Errorf("read ACLs: %w", err)
 		}
 		for some := range slices.Chunk(found, metadata.MaxTxnOps) {
 			var rev metadata.Revision
@@ -73,7 +73,7 @@ func (e *Editor) DeleteACLs(ctx context.Context, f acl.Filter) ([]acl.Binding, e
 			continue // someone else deleted one
 		}
 		if err != nil {
-			return nil, fmt.Errorf("delete ACLs: %w", err)
+			return deleted, fmt.Errorf("delete ACLs: %w", err)
 		}
 		slices.SortFunc(deleted, acl.Binding.Compare)
 		return deleted, e.view.Await(ctx, schema.PrefixACLs, last)
