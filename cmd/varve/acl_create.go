@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -17,6 +18,7 @@ type aclCreation struct {
 	allowHosts, denyHosts []string
 	operations            []string
 	pattern               string
+	producer, consumer    bool
 
 	bindings []acl.Binding // read
 }
@@ -33,8 +35,10 @@ func aclCreateCommand() *cobra.Command {
 		Short:   "Create ACLs",
 		Long: `Create an ACL for each combination of a principal, a host, an operation and a resource. One that
 is there already is no error. What denies counts more than what allows. Read, write, delete and
-alter allow describe as well, alter_configs allows describe_configs.`,
-		Example: "  varve acl create --allow-principal User:alice --operation read --topic orders --group billing\n" +
+alter allow describe as well, alter_configs allows describe_configs. --producer and --consumer stand for the operations that
+these need on the topics, groups and transactional ids that are named.`,
+		Example: "  varve acl create --allow-principal User:shop --producer --topic orders\n  varve acl create --allow-principal User:billing --consumer --topic orders --group billing\n" +
+			"  varve acl create --allow-principal User:alice --operation read --topic orders --group billing\n" +
 			"  varve acl create --allow-principal User:etl --operation all --topic etl- --resource-pattern-type prefixed\n" +
 			"  varve acl create --deny-principal 'User:*' --deny-host 10.0.0.7 --operation write --topic '*'",
 		Args: cobra.NoArgs,
@@ -46,6 +50,8 @@ alter allow describe as well, alter_configs allows describe_configs.`,
 	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "an address from which the principals are allowed; default *, all; may be repeated")
 	s.StringArrayVar(&f.denyHosts, "deny-host", nil, "an address from which the principals are denied; default *, all; may be repeated")
 	s.StringArrayVar(&f.operations, "operation", nil, "read, write, create, delete, alter, describe, cluster_action, describe_configs, alter_configs, idempotent_write or all; may be repeated")
+	s.BoolVar(&f.producer, "producer", false, "what a producer needs: write, describe and create on topics, write and describe on transactional ids")
+	s.BoolVar(&f.consumer, "consumer", false, "what a consumer needs: read and describe on topics, read on groups")
 	s.StringVar(&f.pattern, "resource-pattern-type", "literal", "literal, or prefixed: resources whose names begin so")
 	completeACLFlags(c, "literal", "prefixed")
 	return c
@@ -63,8 +69,10 @@ func (f *aclCreation) read() error {
 		return err
 	case len(resources) == 0:
 		return usagef("a resource is missing: --topic, --group, --cluster, --transactional-id or --delegation-token")
-	case len(operations) == 0:
-		return usagef("--operation is missing")
+	case len(operations) == 0 && !f.producer && !f.consumer:
+		return usagef("--operation is missing, or --producer or --consumer")
+	case (f.producer || f.consumer) && len(f.topics) == 0, f.consumer && len(f.groups) == 0:
+		return usagef("--producer goes with --topic, --consumer with --topic and --group")
 	case len(f.allow)+len(f.deny) == 0:
 		return usagef("a principal is missing: --allow-principal or --deny-principal")
 	case len(f.allow) == 0 && len(f.allowHosts) > 0, len(f.deny) == 0 && len(f.denyHosts) > 0:
@@ -84,7 +92,7 @@ func (f *aclCreation) read() error {
 		for _, on := range f.resources() {
 			for _, principal := range principals {
 				for _, host := range side.hosts {
-					for _, op := range operations {
+					for _, op := range append(slices.Clone(operations), f.roles(on.Type)...) {
 						b := acl.Binding{Type: on.Type, Pattern: pattern, Name: on.Name, Principal: principal, Host: host, Operation: op, Permission: side.permission}
 						if err := b.Validate(); err != nil {
 							return usageError{err}
@@ -96,6 +104,25 @@ func (f *aclCreation) read() error {
 		}
 	}
 	return nil
+}
+
+// roles are the operations on a type of resource that producers and consumers need, as
+// kafka-acls has them.
+func (f *aclCreation) roles(on acl.ResourceType) (out []acl.Operation) {
+	switch {
+	case f.producer && on == acl.Topic:
+		out = append(out, acl.Write, acl.Describe, acl.Create)
+	case f.producer && on == acl.TransactionalID:
+		out = append(out, acl.Write, acl.Describe)
+	}
+	switch {
+	case f.consumer && on == acl.Topic:
+		out = append(out, acl.Read, acl.Describe)
+	case f.consumer && on == acl.Group:
+		out = append(out, acl.Read)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 func (f *aclCreation) create(ctx context.Context, adm *kadm.Client, _ []string) ([]aclRow, error) {

@@ -49,6 +49,14 @@ func TestACLs(t *testing.T) {
 	if got := count(""); got != 8 {
 		t.Errorf("%d are left", got)
 	}
+	rows = decode[[]aclRow](t, must(t, "", "acl create --allow-principal shop --producer --consumer --topic orders --group shop --json"))
+	var did []string
+	for _, r := range rows {
+		did = append(did, r.Operation+" "+r.Type)
+	}
+	if got := strings.Join(did, ", "); got != "READ TOPIC, WRITE TOPIC, CREATE TOPIC, DESCRIBE TOPIC, READ GROUP" {
+		t.Errorf("a producer and consumer may %s", got)
+	}
 	must(t, "", "acl delete --all --resource-pattern-type any")
 	if got := count(""); got != 0 {
 		t.Errorf("%d are left", got)
@@ -56,6 +64,7 @@ func TestACLs(t *testing.T) {
 	for line, want := range map[string]string{
 		"create --topic t --operation read":                                   "a principal is missing",
 		"create --topic t --allow-principal a":                                "--operation is missing",
+		"create --topic t --allow-principal a --consumer":                     "--consumer with --topic and --group",
 		"create --operation read --allow-principal a":                         "a resource is missing",
 		"create --topic t --operation reed --allow-principal a":               "is no operation",
 		"create --topic t --operation read --allow-principal :":               "want User:NAME",
