@@ -36,7 +36,7 @@ type secured struct {
 	view   *cluster.View
 	editor *cluster.Editor
 	parts  *servedParts
-	audit  *lines
+	audit  *auditLines
 	ctx    context.Context
 }
 
@@ -84,20 +84,20 @@ func (s *servedParts) own(ctx context.Context, view *cluster.View, store metadat
 	}
 }
 
-// lines are the audit log.
-type lines struct {
+// auditLines are the audit log.
+type auditLines struct {
 	mu  sync.Mutex
 	all []string
 }
 
-func (l *lines) Write(b []byte) (int, error) {
+func (l *auditLines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, string(b))
 	return len(b), nil
 }
 
-func (l *lines) taken() []string {
+func (l *auditLines) taken() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.all
@@ -109,7 +109,7 @@ func (l *lines) taken() []string {
 func withSecured(t *testing.T, f func(s *secured)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := &secured{T: t, audit: &lines{}, ctx: ctx}
+		s := &secured{T: t, audit: &auditLines{}, ctx: ctx}
 		log := slog.New(slog.DiscardHandler)
 		store := metadata.NewMemory().Open()
 		s.put(store, schema.AgentKey(1), schema.Agent{Incarnation: 9, Store: id.Store{1}, Version: "v", Endpoints: []schema.Endpoint{{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: 9092}}}.Encode())
