@@ -109,7 +109,7 @@ func DefaultConfig() Config {
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:      LogConfig{Level: "info", Format: "text"},
-		Security: SecurityConfig{AuthorizerConfig{Authorizer: AuthorizerNone}},
+		Security: SecurityConfig{AuthorizerConfig: AuthorizerConfig{Authorizer: AuthorizerNone}},
 		Kafka:    broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
 		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},

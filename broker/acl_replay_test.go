@@ -70,7 +70,7 @@ func TestRightsAreKafkas(t *testing.T) {
 			}
 			admin.ask(8, commit)
 		}
-		clients := map[string]*client{}
+		clients := map[string]*connected{}
 		answers := 0
 		for _, req := range r.Requests {
 			body, err := base64.StdEncoding.DecodeString(req.Body)

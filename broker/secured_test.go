@@ -195,32 +195,32 @@ func (s *secured) allow(principal string, op acl.Operation, on acl.ResourceType,
 	}
 }
 
-// client is a connection.
-type client struct {
+// connected is a client of the broker.
+type connected struct {
 	s     *secured
 	nc    net.Conn
 	count int32
 }
 
 // connect opens a connection of a principal.
-func (s *secured) connect(principal string) *client {
+func (s *secured) connect(principal string) *connected {
 	here, there := net.Pipe()
 	c := newConn(s.broker, there, &caller{principal: principal, host: "10.0.0.1", addr: "10.0.0.1:5", listener: "PLAINTEXT", reached: there.LocalAddr()})
 	go c.run(s.ctx)
 	s.Cleanup(func() { here.Close() })
-	return &client{s: s, nc: here}
+	return &connected{s: s, nc: here}
 }
 
 // ask sends a request as a client does, and returns the answer as a client reads it; nil if
 // the connection was closed.
-func (c *client) ask(version int16, req kmsg.Request) kmsg.Response {
+func (c *connected) ask(version int16, req kmsg.Request) kmsg.Response {
 	c.s.Helper()
 	req.SetVersion(version)
 	return c.answer(req, kmsg.NewRequestFormatter(kmsg.FormatterClientID("test")).AppendRequest(nil, req, c.next()))
 }
 
 // raw is ask with the bytes of a request's body.
-func (c *client) raw(key, version int16, body []byte) kmsg.Response {
+func (c *connected) raw(key, version int16, body []byte) kmsg.Response {
 	req := kmsg.RequestForKey(key)
 	req.SetVersion(version)
 	// An empty request of this kind has the header that is wanted.
@@ -230,9 +230,9 @@ func (c *client) raw(key, version int16, body []byte) kmsg.Response {
 	return c.answer(req, frame)
 }
 
-func (c *client) next() int32 { c.count++; return c.count }
+func (c *connected) next() int32 { c.count++; return c.count }
 
-func (c *client) answer(req kmsg.Request, frame []byte) kmsg.Response {
+func (c *connected) answer(req kmsg.Request, frame []byte) kmsg.Response {
 	c.s.Helper()
 	if _, err := c.nc.Write(frame); err != nil {
 		return nil
