@@ -11,6 +11,8 @@ import (
 
 // SecurityConfig is who may do what.
 type SecurityConfig struct {
+	AuthorizerConfig `yaml:",inline"`
+
 	BootstrapUserFile string `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
 	// BootstrapUser is name:password, from the environment.
 	BootstrapUser string `yaml:"-"`

@@ -142,7 +142,7 @@ func (api *produceAPI) pressure() time.Duration {
 }
 
 func (api *produceAPI) produceTopic(ctx context.Context, call *produceCall, t *kmsg.ProduceRequestTopic, slots []produceSlot) {
-	topic, err := api.opening.topic(ctx, call.req.Version >= 13, t.Topic, t.TopicID)
+	topic, err := call.topic(ctx, t)
 	if err == kerr.UnknownTopicOrPartition && cluster.IsInternal(t.Topic) || topic != nil && cluster.IsInternal(topic.Name) {
 		err = kerr.InvalidTopicException
 	}
@@ -161,6 +161,17 @@ func (api *produceAPI) produceTopic(ctx context.Context, call *produceCall, t *k
 		}
 		p.Records = nil // the journal has a copy, and the answer may be long in coming
 	}
+}
+
+// topic finds a topic that the caller may write to. By name it isn't told whether another
+// one exists.
+func (call *produceCall) topic(ctx context.Context, t *kmsg.ProduceRequestTopic) (*cluster.Topic, error) {
+	if id := call.req.TransactionID; id != nil {
+		if err := call.request.caller.check(opWrite, onTransactionalID, *id); err != nil {
+			return nil, err
+		}
+	}
+	return call.api.opening.topicFor(ctx, call.request.caller, opWrite, call.req.Version >= 13, t.Topic, t.TopicID)
 }
 
 func recordsIn(b []byte) int32 {

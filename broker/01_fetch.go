@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/auth/acl"
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/kafka"
@@ -45,6 +46,7 @@ type fetchCall struct {
 	limit   int
 	parts   []*fetchPart
 	session *fetchSession
+	rules   *acl.Rules // by which the partitions were authorized
 }
 
 // fetchPart is one partition of a fetch.
@@ -98,16 +100,16 @@ func (call *fetchCall) open(ctx context.Context) (resp [][]byte, err error) {
 	if err != nil {
 		return call.encodeError(codeOf(err)), err
 	}
-	call.parts = make([]*fetchPart, len(wants))
+	call.parts, call.rules = make([]*fetchPart, len(wants)), call.r.caller.rules()
 	for i, w := range wants {
-		call.parts[i] = call.api.fetchPart(ctx, call.r.arrived, w, call.req.Version)
+		call.parts[i] = call.api.fetchPart(ctx, call.r, w)
 	}
 	return nil, nil
 }
 
-func (api *fetchAPI) fetchPart(ctx context.Context, arrived time.Time, w fetchWant, version int16) *fetchPart {
+func (api *fetchAPI) fetchPart(ctx context.Context, r *request, w fetchWant) *fetchPart {
 	fp := &fetchPart{want: w}
-	fp.topic, fp.err = api.opening.topic(ctx, version >= 13, w.name, w.topic)
+	fp.topic, fp.err = api.opening.topicFor(ctx, r.caller, opRead, r.Version >= 13, w.name, w.topic)
 	if fp.err != nil {
 		return fp
 	}
@@ -115,8 +117,26 @@ func (api *fetchAPI) fetchPart(ctx context.Context, arrived time.Time, w fetchWa
 		fp.err = kerr.UnknownTopicOrPartition
 		return fp
 	}
-	fp.p, fp.err = api.opening.partition(ctx, arrived, id.Partition{Topic: fp.topic.ID, Index: w.partition})
+	fp.p, fp.err = api.opening.partition(ctx, r.arrived, id.Partition{Topic: fp.topic.ID, Index: w.partition})
 	return fp
+}
+
+// reauthorize gives partitions up that the caller may no longer read: it may have waited for
+// minutes.
+func (call *fetchCall) reauthorize() {
+	c := call.r.caller
+	if c.rules() == call.rules {
+		return
+	}
+	call.rules = c.rules()
+	for _, fp := range call.parts {
+		if fp.p == nil {
+			continue
+		}
+		if err := c.check(opRead, onTopic, fp.topic.Name); err != nil {
+			fp.p, fp.err = nil, err
+		}
+	}
 }
 
 // collect waits, as long as the request allows, until there is enough, and reads.
@@ -180,6 +200,7 @@ func (call *fetchCall) reading(fp *fetchPart, offset int64, limit int, always bo
 // answer: records or errors.
 func (call *fetchCall) read(ctx context.Context) (answer bool) {
 	call.releaseAll()
+	call.reauthorize()
 	rest, always, failed := call.limit, true, false
 	var tier, peers []*fetchPart
 	for _, fp := range call.order() {

@@ -26,7 +26,7 @@ const (
 	atEarliestWait  = -6 // KIP-1023: the first offset that is not in the tier
 )
 
-func (api *logAPIs) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
+func (api *logAPIs) listOffsets(ctx context.Context, c *caller, req *kmsg.ListOffsetsRequest) *kmsg.ListOffsetsResponse {
 	resp := kmsg.NewPtrListOffsetsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -34,8 +34,9 @@ func (api *logAPIs) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOf
 	for _, t := range req.Topics {
 		rt := kmsg.NewListOffsetsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.ListOffsetsResponseTopicPartition, len(t.Partitions))
+		denied := c.check(opDescribe, onTopic, t.Topic)
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = api.listOffset(ctx, arrived, req, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.listOffset(ctx, arrived, req, t.Topic, &t.Partitions[i], denied) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -43,10 +44,10 @@ func (api *logAPIs) listOffsets(ctx context.Context, _ *caller, req *kmsg.ListOf
 	return resp
 }
 
-func (api *logAPIs) listOffset(ctx context.Context, arrived time.Time, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition) kmsg.ListOffsetsResponseTopicPartition {
+func (api *logAPIs) listOffset(ctx context.Context, arrived time.Time, req *kmsg.ListOffsetsRequest, topic string, want *kmsg.ListOffsetsRequestTopicPartition, denied error) kmsg.ListOffsetsResponseTopicPartition {
 	rp := kmsg.NewListOffsetsResponseTopicPartition()
 	rp.Partition, rp.Timestamp, rp.Offset, rp.LeaderEpoch = want.Partition, -1, -1, -1
-	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition)
+	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition, denied)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}

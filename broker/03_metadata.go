@@ -43,9 +43,14 @@ func (api *metadataAPIs) metadata(ctx context.Context, c *caller, req *kmsg.Meta
 	resp.ClusterID = &api.clusterID
 	resp.ControllerID = api.directory.controller()
 	resp.AuthorizedOperations = noOperations
+	if req.IncludeClusterAuthorizedOperations {
+		resp.AuthorizedOperations = clusterOperations(c)
+	}
 	if req.Topics == nil || req.Version == 0 && len(req.Topics) == 0 {
 		for _, t := range api.view.Topics() {
-			resp.Topics = append(resp.Topics, api.topicMetadata(t))
+			if c.may(opDescribe, onTopic, t.Name) {
+				resp.Topics = append(resp.Topics, api.authorized(c, req, api.topicMetadata(t)))
+			}
 		}
 		return resp
 	}
@@ -53,9 +58,17 @@ func (api *metadataAPIs) metadata(ctx context.Context, c *caller, req *kmsg.Meta
 	defer cancel()
 	create := api.autoCreate && (req.Version < 4 || req.AllowAutoTopicCreation)
 	for i := range req.Topics {
-		resp.Topics = append(resp.Topics, api.oneTopic(ctx, c, req.Version, &req.Topics[i], create))
+		resp.Topics = append(resp.Topics, api.authorized(c, req, api.oneTopic(ctx, c, req.Version, &req.Topics[i], create)))
 	}
 	return resp
+}
+
+// authorized adds what the caller may do with a topic, if it asks for that.
+func (api *metadataAPIs) authorized(c *caller, req *kmsg.MetadataRequest, t kmsg.MetadataResponseTopic) kmsg.MetadataResponseTopic {
+	if req.IncludeTopicAuthorizedOperations && t.Topic != nil && t.ErrorCode != kerr.TopicAuthorizationFailed.Code {
+		t.AuthorizedOperations = c.operations(onTopic, *t.Topic)
+	}
+	return t
 }
 
 // createPatience bounds all that one metadata request creates: with etcd away the
@@ -69,7 +82,10 @@ func (api *metadataAPIs) oneTopic(ctx context.Context, c *caller, version int16,
 	if !byID {
 		name = *want.Topic
 	}
-	t, err := api.opening.topic(ctx, byID, name, want.TopicID)
+	t, err := api.opening.topicFor(ctx, c, opDescribe, byID, name, want.TopicID)
+	if create && errors.Is(err, kerr.UnknownTopicOrPartition) && !mayCreate(c, name) {
+		err = kerr.TopicAuthorizationFailed
+	}
 	if errors.Is(err, kerr.UnknownTopicOrPartition) && (cluster.CheckTopicName(name) != nil || cluster.IsInternal(name)) {
 		err = kerr.InvalidTopicException
 	} else if errors.Is(err, kerr.UnknownTopicOrPartition) && create {
@@ -88,6 +104,11 @@ func (api *metadataAPIs) oneTopic(ctx context.Context, c *caller, version int16,
 		n.Topic = new(string)
 	}
 	return n
+}
+
+// mayCreate reports whether the caller may create a topic of that name.
+func mayCreate(c *caller, name string) bool {
+	return c.may(opCreate, onCluster, theCluster) || c.allowed(opCreate, onTopic, name)
 }
 
 // autoCreate makes a topic with the defaults; a race with someone else who does

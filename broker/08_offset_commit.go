@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/cluster"
 	"varve/group"
 	"varve/group/offsets"
 	"varve/internal/id"
@@ -21,13 +22,14 @@ const maxRetention = 100 * 365 * 24 * time.Hour
 
 // offsetCommit stores what exists of what a client sent, and answers when it is
 // durable.
-func (g *groupAPIs) offsetCommit(ctx context.Context, _ *caller, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
+func (g *groupAPIs) offsetCommit(ctx context.Context, c *caller, req *kmsg.OffsetCommitRequest) *kmsg.OffsetCommitResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	denied := c.check(opRead, onGroup, req.Group)
 	commit := group.Commit{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,
 		Retention: commitRetention(req), NewErrors: req.Version >= 9}
 	var accepted [][]*int16 // where the error codes go of what is committed
 	for i := range req.Topics {
-		rt, ct, codes := g.commitTopic(ctx, req.Version, &req.Topics[i])
+		rt, ct, codes := g.commitTopic(ctx, c, req.Version, &req.Topics[i], denied)
 		resp.Topics = append(resp.Topics, rt)
 		if len(ct.Partitions) > 0 {
 			commit.Topics = append(commit.Topics, ct)
@@ -60,12 +62,16 @@ func commitRetention(req *kmsg.OffsetCommitRequest) time.Duration {
 }
 
 // commitTopic checks one topic: its answer, what is to be committed, and where
-// the codes of that go.
-func (g *groupAPIs) commitTopic(ctx context.Context, version int16, t *kmsg.OffsetCommitRequestTopic) (rt kmsg.OffsetCommitResponseTopic, ct offsets.CommitTopic, codes []*int16) {
+// the codes of that go. denied, if not nil, is why the caller may not commit for the group.
+func (g *groupAPIs) commitTopic(ctx context.Context, caller *caller, version int16, t *kmsg.OffsetCommitRequestTopic, denied error) (rt kmsg.OffsetCommitResponseTopic, ct offsets.CommitTopic, codes []*int16) {
 	rt = kmsg.NewOffsetCommitResponseTopic()
 	rt.Topic, rt.TopicID = t.Topic, t.TopicID
 	rt.Partitions = make([]kmsg.OffsetCommitResponseTopicPartition, len(t.Partitions))
-	topic, err := g.topics.topic(ctx, version >= 10, t.Topic, t.TopicID)
+	var topic *cluster.Topic
+	err := denied
+	if err == nil {
+		topic, err = topicFor(ctx, g.topics, caller, opRead, version >= 10, t.Topic, t.TopicID)
+	}
 	for i, p := range t.Partitions {
 		rp := &rt.Partitions[i]
 		*rp = kmsg.NewOffsetCommitResponseTopicPartition()

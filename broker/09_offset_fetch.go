@@ -7,6 +7,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,14 +18,14 @@ import (
 
 // offsetFetch reads committed offsets: of one group up to version 7, of many
 // from version 8. A group that does not exist has none.
-func (g *groupAPIs) offsetFetch(ctx context.Context, _ *caller, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
+func (g *groupAPIs) offsetFetch(ctx context.Context, c *caller, req *kmsg.OffsetFetchRequest) *kmsg.OffsetFetchResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetFetchResponse)
 	if req.Version < 8 {
-		g.fetchOne(ctx, req, resp)
+		g.fetchOne(ctx, c, req, resp)
 		return resp
 	}
 	for i := range req.Groups {
-		resp.Groups = append(resp.Groups, g.fetchGroup(ctx, req, &req.Groups[i]))
+		resp.Groups = append(resp.Groups, g.fetchGroup(ctx, c, req, &req.Groups[i]))
 	}
 	return resp
 }
@@ -40,15 +41,25 @@ func fetchCode(err error) int16 {
 }
 
 // fetchOne serves versions 1 to 7.
-func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
+func (g *groupAPIs) fetchOne(ctx context.Context, c *caller, req *kmsg.OffsetFetchRequest, resp *kmsg.OffsetFetchResponse) {
 	var wanted []offsets.TopicPartitions
 	if req.Topics != nil {
 		wanted = []offsets.TopicPartitions{}
 	}
+	var denied []offsets.TopicPartitions
+	err := c.check(opDescribe, onGroup, req.Group)
 	for _, t := range req.Topics {
-		wanted = append(wanted, offsets.TopicPartitions{Topic: t.Topic, Partitions: t.Partitions})
+		w := offsets.TopicPartitions{Topic: t.Topic, Partitions: t.Partitions}
+		if err != nil || c.allowed(opDescribe, onTopic, t.Topic) {
+			wanted = append(wanted, w)
+		} else {
+			denied = append(denied, w)
+		}
 	}
-	fetched, err := g.groups.Fetch(ctx, req.Group, wanted, req.RequireStable)
+	var fetched []offsets.FetchedTopic
+	if err == nil {
+		fetched, err = g.groups.Fetch(ctx, req.Group, wanted, req.RequireStable)
+	}
 	if err != nil && req.Version >= 2 {
 		resp.ErrorCode = fetchCode(err)
 		return
@@ -56,6 +67,14 @@ func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, 
 	if err != nil {
 		fetched = unfetched(wanted)
 	}
+	if wanted == nil { // all
+		fetched = slices.DeleteFunc(fetched, func(t offsets.FetchedTopic) bool { return !c.may(opDescribe, onTopic, t.Topic) })
+	}
+	resp.Topics = append(fetchedTopics(fetched, err), fetchedTopics(unfetched(denied), kerr.TopicAuthorizationFailed)...)
+}
+
+// fetchedTopics makes the answer of versions 1 to 7; err, if not nil, is that of all partitions.
+func fetchedTopics(fetched []offsets.FetchedTopic, err error) (out []kmsg.OffsetFetchResponseTopic) {
 	for _, t := range fetched {
 		rt := kmsg.NewOffsetFetchResponseTopic()
 		rt.Topic = t.Topic
@@ -65,8 +84,9 @@ func (g *groupAPIs) fetchOne(ctx context.Context, req *kmsg.OffsetFetchRequest, 
 			rp.ErrorCode = fetchCode(err)
 			rt.Partitions = append(rt.Partitions, rp)
 		}
-		resp.Topics = append(resp.Topics, rt)
+		out = append(out, rt)
 	}
+	return out
 }
 
 // unfetched are no offsets for all that was asked for.
@@ -82,9 +102,13 @@ func unfetched(wanted []offsets.TopicPartitions) []offsets.FetchedTopic {
 }
 
 // fetchGroup serves one group of version 8 and later.
-func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest, rg *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
+func (g *groupAPIs) fetchGroup(ctx context.Context, c *caller, req *kmsg.OffsetFetchRequest, rg *kmsg.OffsetFetchRequestGroup) kmsg.OffsetFetchResponseGroup {
 	out := kmsg.NewOffsetFetchResponseGroup()
 	out.Group = rg.Group
+	if err := c.check(opDescribe, onGroup, rg.Group); err != nil {
+		out.ErrorCode = fetchCode(err)
+		return out
+	}
 	byID := req.Version >= 10
 	var wanted []offsets.TopicPartitions
 	var unknown []kmsg.OffsetFetchResponseGroupTopic
@@ -103,6 +127,10 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 			}
 			name = topic.Name
 		}
+		if err := c.check(opDescribe, onTopic, name); err != nil {
+			unknown = append(unknown, fetchUnknown(t, err))
+			continue
+		}
 		wanted = append(wanted, offsets.TopicPartitions{Topic: name, Partitions: t.Partitions})
 	}
 	fetched, err := g.groups.Fetch(ctx, rg.Group, wanted, req.RequireStable)
@@ -111,6 +139,9 @@ func (g *groupAPIs) fetchGroup(ctx context.Context, req *kmsg.OffsetFetchRequest
 		return out
 	}
 	for _, t := range fetched {
+		if rg.Topics == nil && !c.may(opDescribe, onTopic, t.Topic) {
+			continue
+		}
 		if rt, err := g.fetchedTopic(ctx, byID, t); err == nil {
 			out.Topics = append(out.Topics, rt)
 		}
@@ -142,7 +173,7 @@ func (g *groupAPIs) fetchedTopic(ctx context.Context, byID bool, t offsets.Fetch
 
 func fetchUnknown(t *kmsg.OffsetFetchRequestGroupTopic, err error) kmsg.OffsetFetchResponseGroupTopic {
 	rt := kmsg.NewOffsetFetchResponseGroupTopic()
-	rt.TopicID = t.TopicID
+	rt.Topic, rt.TopicID = t.Topic, t.TopicID
 	for _, index := range t.Partitions {
 		rp := kmsg.NewOffsetFetchResponseGroupTopicPartition()
 		rp.Partition, rp.Offset, rp.LeaderEpoch, rp.Metadata = index, -1, -1, new(string)

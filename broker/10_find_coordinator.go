@@ -45,7 +45,13 @@ func (g *groupAPIs) coordinatorOf(c *caller, kind int8, key string) kmsg.FindCoo
 	}
 	switch kind {
 	case coordinatorGroup:
+		if !c.allowed(opDescribe, onGroup, key) {
+			return refuse(kerr.GroupAuthorizationFailed, kerr.GroupAuthorizationFailed.Description)
+		}
 	case coordinatorTransaction:
+		if !c.allowed(opDescribe, onTransactionalID, key) {
+			return refuse(kerr.TransactionalIDAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed.Description)
+		}
 		return refuse(kerr.InvalidRequest, "transactions are not supported")
 	default:
 		return refuse(kerr.InvalidRequest, fmt.Sprintf("coordinators of type %d are not supported", kind))

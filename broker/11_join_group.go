@@ -10,12 +10,18 @@ import (
 
 	"varve/group/classic"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // joinGroup waits until the group's next generation begins.
 func (g *groupAPIs) joinGroup(ctx context.Context, c *caller, req *kmsg.JoinGroupRequest) *kmsg.JoinGroupResponse {
 	resp := req.ResponseKind().(*kmsg.JoinGroupResponse)
+	if !c.allowed(opRead, onGroup, req.Group) {
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		resp.Generation = -1
+		return resp
+	}
 	join := classic.Join{MemberID: req.MemberID, InstanceID: req.InstanceID, ClientID: c.clientID, ClientHost: "/" + c.host,
 		SessionTimeout: millis(req.SessionTimeoutMillis), RebalanceTimeout: millis(req.RebalanceTimeoutMillis),
 		ProtocolType: req.ProtocolType, RequireMemberID: req.Version >= 4, CanSkip: req.Version >= 9}

@@ -8,12 +8,17 @@ import (
 
 	"varve/group/classic"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // leaveGroup removes one member, or many from version 3.
-func (g *groupAPIs) leaveGroup(ctx context.Context, _ *caller, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
+func (g *groupAPIs) leaveGroup(ctx context.Context, c *caller, req *kmsg.LeaveGroupRequest) *kmsg.LeaveGroupResponse {
 	resp := req.ResponseKind().(*kmsg.LeaveGroupResponse)
+	if !c.allowed(opRead, onGroup, req.Group) {
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return resp
+	}
 	members := req.Members
 	if req.Version < 3 {
 		members = []kmsg.LeaveGroupRequestMember{{MemberID: req.MemberID}}

@@ -21,10 +21,14 @@ func syncCode(err error) int16 {
 }
 
 // syncGroup waits for the leader's assignment.
-func (g *groupAPIs) syncGroup(ctx context.Context, _ *caller, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
+func (g *groupAPIs) syncGroup(ctx context.Context, c *caller, req *kmsg.SyncGroupRequest) *kmsg.SyncGroupResponse {
 	resp := req.ResponseKind().(*kmsg.SyncGroupResponse)
 	if req.Version >= 5 && (req.ProtocolType == nil || req.Protocol == nil) {
 		resp.ErrorCode = kerr.InconsistentGroupProtocol.Code
+		return resp
+	}
+	if !c.allowed(opRead, onGroup, req.Group) {
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
 		return resp
 	}
 	sync := classic.Sync{MemberID: req.MemberID, InstanceID: req.InstanceID, Generation: req.Generation,

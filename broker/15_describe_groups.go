@@ -13,22 +13,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// groupOperations are Kafka's operations on groups, as a bit field by their
-// codes: read, delete, describe, describe configs, alter configs.
-const groupOperations = 1<<3 | 1<<6 | 1<<8 | 1<<10 | 1<<11
-
 // describeGroups shows groups and their members.
-func (g *groupAPIs) describeGroups(ctx context.Context, _ *caller, req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
+func (g *groupAPIs) describeGroups(ctx context.Context, c *caller, req *kmsg.DescribeGroupsRequest) *kmsg.DescribeGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeGroupsResponse)
 	for _, name := range req.Groups {
-		resp.Groups = append(resp.Groups, g.describeGroup(ctx, req, name))
+		resp.Groups = append(resp.Groups, g.describeGroup(ctx, c, req, name))
 	}
 	return resp
 }
 
-func (g *groupAPIs) describeGroup(ctx context.Context, req *kmsg.DescribeGroupsRequest, name string) kmsg.DescribeGroupsResponseGroup {
+func (g *groupAPIs) describeGroup(ctx context.Context, c *caller, req *kmsg.DescribeGroupsRequest, name string) kmsg.DescribeGroupsResponseGroup {
 	rg := kmsg.NewDescribeGroupsResponseGroup()
 	rg.Group = name
+	if !c.allowed(opDescribe, onGroup, name) {
+		rg.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return rg
+	}
 	d, err := g.groups.Describe(ctx, name)
 	if err != nil {
 		rg.ErrorCode = groupCode(err)
@@ -40,7 +40,7 @@ func (g *groupAPIs) describeGroup(ctx context.Context, req *kmsg.DescribeGroupsR
 		return rg
 	}
 	if req.IncludeAuthorizedOperations {
-		rg.AuthorizedOperations = groupOperations
+		rg.AuthorizedOperations = c.operations(onGroup, name)
 	}
 	for _, m := range d.Members {
 		rm := kmsg.NewDescribeGroupsResponseGroupMember()

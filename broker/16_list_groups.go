@@ -13,8 +13,9 @@ import (
 )
 
 // listGroups shows the groups that this agent coordinates, of the states and
-// types that are asked for.
-func (g *groupAPIs) listGroups(ctx context.Context, _ *caller, req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
+// types that are asked for: all for who may describe the cluster, else those that the
+// caller may describe.
+func (g *groupAPIs) listGroups(ctx context.Context, c *caller, req *kmsg.ListGroupsRequest) *kmsg.ListGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.ListGroupsResponse)
 	all, err := g.groups.List(ctx)
 	if err != nil {
@@ -27,8 +28,9 @@ func (g *groupAPIs) listGroups(ctx context.Context, _ *caller, req *kmsg.ListGro
 	if !wanted(req.TypesFilter, classic.Type) {
 		return resp
 	}
+	everything := c.may(opDescribe, onCluster, theCluster)
 	for _, l := range all {
-		if !wanted(req.StatesFilter, l.State.String()) {
+		if !wanted(req.StatesFilter, l.State.String()) || !everything && !c.may(opDescribe, onGroup, l.Group) {
 			continue
 		}
 		rg := kmsg.NewListGroupsResponseGroup()

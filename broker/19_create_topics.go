@@ -20,7 +20,15 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 	resp := kmsg.NewPtrCreateTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
-	tooMany := api.checkTotal(req.Topics)
+	everything := c.may(opCreate, onCluster, theCluster)
+	denied := make([]bool, len(req.Topics))
+	permitted := make([]kmsg.CreateTopicsRequestTopic, 0, len(req.Topics))
+	for i, t := range req.Topics {
+		if denied[i] = !everything && !c.allowed(opCreate, onTopic, t.Topic); !denied[i] {
+			permitted = append(permitted, t)
+		}
+	}
+	tooMany := api.checkTotal(permitted)
 	names := map[string]int{}
 	var created []*cluster.Topic
 	for _, t := range req.Topics {
@@ -33,16 +41,18 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 		rt.NumPartitions, rt.ReplicationFactor = -1, -1
 		var made *cluster.Topic
 		err := tooMany
-		if err == nil && names[t.Topic] > 1 {
+		switch {
+		case names[t.Topic] > 1:
 			err = refuse(kerr.InvalidRequest, "Duplicate topic name.")
-		}
-		if err == nil {
+		case denied[i]:
+			err = refuse(kerr.TopicAuthorizationFailed, "Authorization failed.")
+		case err == nil:
 			made, err = api.createTopic(ctx, c, t, req.ValidateOnly)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		} else {
-			api.describeCreated(&rt, made)
+			api.describeCreated(c, &rt, made)
 		}
 		resp.Topics = append(resp.Topics, rt)
 		if err == nil && !req.ValidateOnly {
@@ -171,14 +181,19 @@ func (api *topicAPIs) replicas() int {
 	return n
 }
 
-func (api *topicAPIs) describeCreated(rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
-	rt.TopicID, rt.NumPartitions, rt.ReplicationFactor = t.ID, t.Partitions, int16(api.replicas())
+func (api *topicAPIs) describeCreated(c *caller, rt *kmsg.CreateTopicsResponseTopic, t *cluster.Topic) {
+	rt.TopicID = t.ID
+	if !c.may(opDescribeConfigs, onTopic, t.Name) {
+		rt.ConfigErrorCode = kerr.TopicAuthorizationFailed.Code
+		return
+	}
+	rt.NumPartitions, rt.ReplicationFactor = t.Partitions, int16(api.replicas())
 	defaults := api.view.BrokerSettings(api.self.String())
 	for i := range cluster.TopicDefinitions() {
 		d := &cluster.TopicDefinitions()[i]
 		value, from := defaults.Lookup(t.Config, d)
-		c := kmsg.NewCreateTopicsResponseTopicConfig()
-		c.Name, c.Value, c.Source = d.Name, &value, int8(sourceOf(from))
-		rt.Configs = append(rt.Configs, c)
+		rc := kmsg.NewCreateTopicsResponseTopicConfig()
+		rc.Name, rc.Value, rc.Source = d.Name, &value, int8(sourceOf(from))
+		rt.Configs = append(rt.Configs, rc)
 	}
 }

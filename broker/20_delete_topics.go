@@ -16,6 +16,7 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 	resp := kmsg.NewPtrDeleteTopicsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
+	everything := c.may(opDelete, onCluster, theCluster)
 	wants := req.Topics
 	for _, name := range req.TopicNames {
 		wants = append(wants, kmsg.DeleteTopicsRequestTopic{Topic: &name})
@@ -30,10 +31,12 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 		var t *cluster.Topic
 		err := error(kerr.InvalidRequest)
 		if want.Topic == nil || want.TopicID == (id.Topic{}) {
-			t, err = api.opening.topic(ctx, want.Topic == nil, name, want.TopicID)
+			t, err = api.toDelete(ctx, c, everything, want.Topic == nil, name, want.TopicID)
+		}
+		if t != nil {
+			rt.Topic, rt.TopicID = &t.Name, t.ID
 		}
 		if err == nil {
-			rt.Topic, rt.TopicID = &t.Name, t.ID
 			err = api.editor.DeleteTopic(ctx, t.Name)
 		}
 		if err != nil {
@@ -44,4 +47,25 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 		resp.Topics = append(resp.Topics, rt)
 	}
 	return resp
+}
+
+// toDelete returns a topic that the caller may delete. With an error it returns the topic
+// only if the caller asked for it by id and may know its name.
+func (api *topicAPIs) toDelete(ctx context.Context, c *caller, everything, byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	if !everything && !byID {
+		if err := c.check(opDescribe, onTopic, name); err != nil {
+			return nil, err
+		}
+	}
+	t, err := api.opening.topic(ctx, byID, name, topic)
+	switch {
+	case err != nil:
+		return nil, err
+	case everything:
+		return t, nil
+	}
+	if err = c.check(opDelete, onTopic, t.Name); err != nil && (!byID || !c.may(opDescribe, onTopic, t.Name)) {
+		return nil, err
+	}
+	return t, err
 }

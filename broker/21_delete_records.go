@@ -9,7 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func (api *logAPIs) deleteRecords(ctx context.Context, _ *caller, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
+func (api *logAPIs) deleteRecords(ctx context.Context, c *caller, req *kmsg.DeleteRecordsRequest) *kmsg.DeleteRecordsResponse {
 	resp := kmsg.NewPtrDeleteRecordsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
@@ -17,8 +17,9 @@ func (api *logAPIs) deleteRecords(ctx context.Context, _ *caller, req *kmsg.Dele
 	for _, t := range req.Topics {
 		rt := kmsg.NewDeleteRecordsResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.DeleteRecordsResponseTopicPartition, len(t.Partitions))
+		denied := c.check(opDelete, onTopic, t.Topic)
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = api.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.deleteRecordsOf(ctx, arrived, t.Topic, &t.Partitions[i], denied) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -26,10 +27,10 @@ func (api *logAPIs) deleteRecords(ctx context.Context, _ *caller, req *kmsg.Dele
 	return resp
 }
 
-func (api *logAPIs) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition) kmsg.DeleteRecordsResponseTopicPartition {
+func (api *logAPIs) deleteRecordsOf(ctx context.Context, arrived time.Time, topic string, want *kmsg.DeleteRecordsRequestTopicPartition, denied error) kmsg.DeleteRecordsResponseTopicPartition {
 	rp := kmsg.NewDeleteRecordsResponseTopicPartition()
 	rp.Partition, rp.LowWatermark = want.Partition, -1
-	low, err := api.deleteTo(ctx, arrived, topic, want.Partition, want.Offset)
+	low, err := api.deleteTo(ctx, arrived, topic, want.Partition, want.Offset, denied)
 	if err != nil {
 		rp.ErrorCode = codeOf(err).Code
 	} else {
@@ -39,8 +40,8 @@ func (api *logAPIs) deleteRecordsOf(ctx context.Context, arrived time.Time, topi
 }
 
 // deleteTo moves a log start.
-func (api *logAPIs) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64) (low int64, err error) {
-	p, err := api.opening.partitionOf(ctx, arrived, topic, index)
+func (api *logAPIs) deleteTo(ctx context.Context, arrived time.Time, topic string, index int32, offset int64, denied error) (low int64, err error) {
+	p, err := api.opening.partitionOf(ctx, arrived, topic, index, denied)
 	if err != nil {
 		return -1, err
 	}

@@ -75,9 +75,13 @@ func (ids *producerIDs) refill(ctx context.Context) error {
 
 // initProducerID returns a new id. An idempotent producer that lost its way gets one
 // too: without a transactional id Kafka keeps no epochs (KIP-360).
-func (ids *producerIDs) initProducerID(ctx context.Context, _ *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
+func (ids *producerIDs) initProducerID(ctx context.Context, c *caller, req *kmsg.InitProducerIDRequest) *kmsg.InitProducerIDResponse {
 	resp := kmsg.NewPtrInitProducerIDResponse()
 	resp.ProducerID, resp.ProducerEpoch = -1, -1
+	if err := mayProduce(c, req.TransactionalID); err != nil {
+		resp.ErrorCode = err.Code
+		return resp
+	}
 	if req.TransactionalID != nil {
 		resp.ErrorCode = kerr.InvalidRequest.Code
 		return resp
@@ -92,4 +96,18 @@ func (ids *producerIDs) initProducerID(ctx context.Context, _ *caller, req *kmsg
 	}
 	resp.ProducerID, resp.ProducerEpoch = n, 0
 	return resp
+}
+
+// mayProduce returns why a caller may have no producer id, or nil: one without a
+// transactional id may have it if it may write to any topic (KIP-679).
+func mayProduce(c *caller, transactionalID *string) *kerr.Error {
+	switch {
+	case transactionalID != nil:
+		if !c.allowed(opWrite, onTransactionalID, *transactionalID) {
+			return kerr.TransactionalIDAuthorizationFailed
+		}
+	case !c.may(opIdempotentWrite, onCluster, theCluster) && !c.mayAny(opWrite, onTopic):
+		return kerr.ClusterAuthorizationFailed
+	}
+	return nil
 }

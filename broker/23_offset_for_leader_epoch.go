@@ -12,14 +12,19 @@ import (
 	"varve/internal/id"
 )
 
-func (api *logAPIs) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
+func (api *logAPIs) offsetForLeaderEpoch(ctx context.Context, c *caller, req *kmsg.OffsetForLeaderEpochRequest) *kmsg.OffsetForLeaderEpochResponse {
 	resp := kmsg.NewPtrOffsetForLeaderEpochResponse()
 	all, arrived := newSeveral(), time.Now()
+	asReplica := c.may(opClusterAction, onCluster, theCluster) // as brokers ask before KIP-320
 	for _, t := range req.Topics {
 		rt := kmsg.NewOffsetForLeaderEpochResponseTopic()
 		rt.Topic, rt.Partitions = t.Topic, make([]kmsg.OffsetForLeaderEpochResponseTopicPartition, len(t.Partitions))
+		var denied error
+		if !asReplica {
+			denied = c.check(opDescribe, onTopic, t.Topic)
+		}
 		for i := range t.Partitions {
-			all.add(func() { rt.Partitions[i] = api.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i]) })
+			all.add(func() { rt.Partitions[i] = api.epochEnd(ctx, arrived, t.Topic, &t.Partitions[i], denied) })
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
@@ -27,10 +32,10 @@ func (api *logAPIs) offsetForLeaderEpoch(ctx context.Context, _ *caller, req *km
 	return resp
 }
 
-func (api *logAPIs) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition) kmsg.OffsetForLeaderEpochResponseTopicPartition {
+func (api *logAPIs) epochEnd(ctx context.Context, arrived time.Time, topic string, want *kmsg.OffsetForLeaderEpochRequestTopicPartition, denied error) kmsg.OffsetForLeaderEpochResponseTopicPartition {
 	rp := kmsg.NewOffsetForLeaderEpochResponseTopicPartition()
 	rp.Partition, rp.LeaderEpoch, rp.EndOffset = want.Partition, -1, -1
-	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition)
+	p, err := api.opening.partitionOf(ctx, arrived, topic, want.Partition, denied)
 	if err == nil {
 		err = p.CheckEpoch(id.Epoch(want.CurrentLeaderEpoch))
 	}

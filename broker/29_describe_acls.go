@@ -6,16 +6,37 @@ package broker
 import (
 	"context"
 
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/auth/acl"
 )
 
-// noAuthorizer is Kafka's text where none is configured. Tools that copy or show ACLs
-// look for its code, SECURITY_DISABLED, and go on without.
-var noAuthorizer = "No Authorizer is configured."
-
-func describeACLs(_ context.Context, _ *caller, req *kmsg.DescribeACLsRequest) *kmsg.DescribeACLsResponse {
+// describeACLs shows the bindings that this agent decides by.
+func (api *aclAPIs) describeACLs(_ context.Context, c *caller, req *kmsg.DescribeACLsRequest) *kmsg.DescribeACLsResponse {
 	resp := req.ResponseKind().(*kmsg.DescribeACLsResponse)
-	resp.ErrorCode, resp.ErrorMessage = kerr.SecurityDisabled.Code, &noAuthorizer
+	f, err := acl.Filter{}, api.refusal(c, opDescribe)
+	if err == nil {
+		f, err = filterOf(req.ResourceType, req.ResourcePatternType, req.ResourceName, req.Principal, req.Host, req.Operation, req.PermissionType)
+	}
+	if resp.ErrorCode, resp.ErrorMessage = coded(err); err != nil {
+		return resp
+	}
+	resp.Resources = resourcesOf(api.auth.acls.Rules().Select(f))
 	return resp
+}
+
+// resourcesOf gathers bindings, which are in order, by their patterns.
+func resourcesOf(bindings []acl.Binding) (out []kmsg.DescribeACLsResponseResource) {
+	for i, b := range bindings {
+		if before := max(0, i-1); i == 0 || b.Type != bindings[before].Type || b.Pattern != bindings[before].Pattern || b.Name != bindings[before].Name {
+			r := kmsg.NewDescribeACLsResponseResource()
+			r.ResourceType, r.ResourcePatternType, r.ResourceName = kmsg.ACLResourceType(b.Type), kmsg.ACLResourcePatternType(b.Pattern), b.Name
+			out = append(out, r)
+		}
+		a := kmsg.NewDescribeACLsResponseResourceACL()
+		a.Principal, a.Host, a.Operation, a.PermissionType = b.Principal, b.Host, kmsg.ACLOperation(b.Operation), kmsg.ACLPermissionType(b.Permission)
+		r := &out[len(out)-1]
+		r.ACLs = append(r.ACLs, a)
+	}
+	return out
 }

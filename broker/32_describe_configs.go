@@ -7,10 +7,12 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/auth/acl"
 	"varve/cluster"
 	"varve/internal/id"
 )
@@ -43,13 +45,17 @@ type setting struct {
 
 type synonym struct{ name, value, from string }
 
-func (api *configAPIs) describeConfigs(ctx context.Context, _ *caller, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
+func (api *configAPIs) describeConfigs(ctx context.Context, c *caller, req *kmsg.DescribeConfigsRequest) *kmsg.DescribeConfigsResponse {
 	resp := kmsg.NewPtrDescribeConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewDescribeConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		settings, err := api.settings(ctx, r.ResourceType, r.ResourceName)
+		var settings []setting
+		err := mayConfigure(c, opDescribeConfigs, r.ResourceType, r.ResourceName)
+		if err == nil {
+			settings, err = api.settings(ctx, r.ResourceType, r.ResourceName)
+		}
 		if err != nil {
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
 		}
@@ -79,6 +85,18 @@ func (s *setting) describe(req *kmsg.DescribeConfigsRequest) kmsg.DescribeConfig
 		c.Documentation = &s.def.Doc
 	}
 	return c
+}
+
+// mayConfigure returns why a caller may not do op with the settings of a resource, or nil.
+// Those of brokers are the cluster's.
+func mayConfigure(c *caller, op acl.Operation, kind kmsg.ConfigResourceType, name string) error {
+	switch kind {
+	case kmsg.ConfigResourceTypeTopic:
+		return c.check(op, onTopic, name)
+	case kmsg.ConfigResourceTypeGroupConfig:
+		return c.check(op, onGroup, name)
+	}
+	return c.check(op, onCluster, theCluster)
 }
 
 // settings lists all that a resource has.
@@ -205,6 +223,8 @@ func fixedSettings(cfg *Config, deps *Deps) []cluster.Definition {
 		number("broker.id", int64(deps.Self), "The agent's broker id."),
 		number("node.id", int64(deps.Self), "The agent's broker id."),
 		{Name: "auto.create.topics.enable", Type: cluster.TypeBoolean, Default: strconv.FormatBool(cfg.AutoCreateTopics), Doc: "Whether topics are created when clients ask for them."},
+		{Name: "super.users", Type: cluster.TypeString, Default: strings.Join(deps.Security.SuperUsers, ";"), Doc: "Principals that are allowed everything (security.super_users)."},
+		{Name: "allow.everyone.if.no.acl.found", Type: cluster.TypeBoolean, Default: strconv.FormatBool(deps.Security.AllowEveryone), Doc: "Whether everyone is allowed what no ACL is for (security.allow_everyone_if_no_acl_found)."},
 		{Name: "delete.topic.enable", Type: cluster.TypeBoolean, Default: "true", Doc: "Topics can be deleted."},
 		{Name: "log.dirs", Type: cluster.TypeString, Default: deps.DataDir, Doc: "Where the journals lie."},
 		number("num.partitions", int64(cfg.DefaultPartitions), "Partitions of a topic that is created without a number."),

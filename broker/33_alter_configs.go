@@ -14,19 +14,19 @@ import (
 	"varve/metadata/schema"
 )
 
-func (api *configAPIs) alterConfigs(ctx context.Context, _ *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
+func (api *configAPIs) alterConfigs(ctx context.Context, c *caller, req *kmsg.AlterConfigsRequest) *kmsg.AlterConfigsResponse {
 	resp := kmsg.NewPtrAlterConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
+		err := api.alter(ctx, c, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
 			clear(s)
-			for _, c := range r.Configs {
-				if c.Value == nil {
-					return refuse(kerr.InvalidRequest, "Null value not supported for %s", c.Name)
+			for _, new := range r.Configs {
+				if new.Value == nil {
+					return refuse(kerr.InvalidRequest, "Null value not supported for %s", new.Name)
 				}
-				s[c.Name] = *c.Value
+				s[new.Name] = *new.Value
 			}
 			return nil
 		})
@@ -49,7 +49,10 @@ func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {
 }
 
 // alter changes the settings of a resource, or only checks the change.
-func (api *configAPIs) alter(ctx context.Context, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(schema.Settings) error) error {
+func (api *configAPIs) alter(ctx context.Context, c *caller, kind kmsg.ConfigResourceType, name string, validateOnly bool, change func(schema.Settings) error) error {
+	if err := mayConfigure(c, opAlterConfigs, kind, name); err != nil {
+		return err
+	}
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
 	checked := func(check func(schema.Settings) error) func(schema.Settings) error {

@@ -26,8 +26,12 @@ type logDirAPI struct {
 
 // describeLogDirs shows two directories: the journals' on this agent's disk, and
 // the tier, which holds the history of the partitions that the agent owns.
-func (api *logDirAPI) describeLogDirs(ctx context.Context, _ *caller, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
+func (api *logDirAPI) describeLogDirs(ctx context.Context, c *caller, req *kmsg.DescribeLogDirsRequest) *kmsg.DescribeLogDirsResponse {
 	resp := kmsg.NewPtrDescribeLogDirsResponse()
+	if err := c.check(opDescribe, onCluster, theCluster); err != nil {
+		resp.ErrorCode = codeOf(err).Code
+		return resp
+	}
 	local, tier := kmsg.NewDescribeLogDirsResponseDir(), kmsg.NewDescribeLogDirsResponseDir()
 	local.Dir, tier.Dir = api.dataDir, tierDir
 	local.TotalBytes, local.UsableBytes, tier.TotalBytes, tier.UsableBytes = -1, -1, -1, -1

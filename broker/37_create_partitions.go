@@ -13,14 +13,14 @@ import (
 	"varve/internal/id"
 )
 
-func (api *topicAPIs) createPartitions(ctx context.Context, _ *caller, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
+func (api *topicAPIs) createPartitions(ctx context.Context, c *caller, req *kmsg.CreatePartitionsRequest) *kmsg.CreatePartitionsResponse {
 	resp := kmsg.NewPtrCreatePartitionsResponse()
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
 	for i := range req.Topics {
 		rt := kmsg.NewCreatePartitionsResponseTopic()
 		rt.Topic = req.Topics[i].Topic
-		if err := api.addPartitions(ctx, &req.Topics[i], req.ValidateOnly); err != nil {
+		if err := api.addPartitions(ctx, c, &req.Topics[i], req.ValidateOnly); err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		}
 		resp.Topics = append(resp.Topics, rt)
@@ -28,8 +28,8 @@ func (api *topicAPIs) createPartitions(ctx context.Context, _ *caller, req *kmsg
 	return resp
 }
 
-func (api *topicAPIs) addPartitions(ctx context.Context, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
-	t, err := api.opening.topic(ctx, false, want.Topic, id.Topic{})
+func (api *topicAPIs) addPartitions(ctx context.Context, c *caller, want *kmsg.CreatePartitionsRequestTopic, validateOnly bool) error {
+	t, err := api.opening.topicFor(ctx, c, opAlter, false, want.Topic, id.Topic{})
 	if err != nil {
 		return err
 	}

@@ -9,11 +9,16 @@ import (
 )
 
 // deleteGroups removes groups without members and their offsets.
-func (g *groupAPIs) deleteGroups(ctx context.Context, _ *caller, req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
+func (g *groupAPIs) deleteGroups(ctx context.Context, c *caller, req *kmsg.DeleteGroupsRequest) *kmsg.DeleteGroupsResponse {
 	resp := req.ResponseKind().(*kmsg.DeleteGroupsResponse)
 	for _, name := range req.Groups {
 		rg := kmsg.NewDeleteGroupsResponseGroup()
-		rg.Group, rg.ErrorCode = name, groupCode(g.groups.Delete(ctx, name))
+		rg.Group = name
+		if err := c.check(opDelete, onGroup, name); err != nil {
+			rg.ErrorCode = groupCode(err)
+		} else {
+			rg.ErrorCode = groupCode(g.groups.Delete(ctx, name))
+		}
 		resp.Groups = append(resp.Groups, rg)
 	}
 	return resp

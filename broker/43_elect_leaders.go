@@ -18,8 +18,15 @@ import (
 // replicas, which is what a preferred leader is, and a partition without an owner
 // gets one as soon as its newest records are safe. Never is a leader chosen that
 // lacks records: an operator gives them up with "varve cluster accept-loss".
-func (api *leaderAPIs) electLeaders(ctx context.Context, _ *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
+func (api *leaderAPIs) electLeaders(ctx context.Context, c *caller, req *kmsg.ElectLeadersRequest) *kmsg.ElectLeadersResponse {
 	resp := kmsg.NewPtrElectLeadersResponse()
+	denied := c.check(opAlter, onCluster, theCluster)
+	if denied != nil {
+		resp.ErrorCode = codeOf(denied).Code
+		if req.Topics == nil {
+			return resp
+		}
+	}
 	wanted := req.Topics
 	if wanted == nil { // all, of which only those that go wrong are reported
 		for _, t := range api.view.Topics() {
@@ -30,7 +37,10 @@ func (api *leaderAPIs) electLeaders(ctx context.Context, _ *caller, req *kmsg.El
 		rt := kmsg.NewElectLeadersResponseTopic()
 		rt.Topic = t.Topic
 		for _, index := range t.Partitions {
-			err := api.election(ctx, t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
+			err := denied
+			if err == nil {
+				err = api.election(ctx, t.Topic, index, req.Version >= 1 && req.ElectionType == 1)
+			}
 			if req.Topics == nil && errors.Is(err, kerr.ElectionNotNeeded) {
 				continue
 			}

@@ -13,13 +13,13 @@ import (
 	"varve/metadata/schema"
 )
 
-func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, _ *caller, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
+func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, c *caller, req *kmsg.IncrementalAlterConfigsRequest) *kmsg.IncrementalAlterConfigsResponse {
 	resp := kmsg.NewPtrIncrementalAlterConfigsResponse()
 	for i := range req.Resources {
 		r := &req.Resources[i]
 		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := api.alter(ctx, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
+		err := api.alter(ctx, c, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
 			return increment(s, r)
 		})
 		if err != nil {

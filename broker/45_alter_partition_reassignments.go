@@ -16,11 +16,12 @@ import (
 // the first replica of a target is to be the new owner. Which agents keep its records
 // beside it is not the partition's affair, but that of its owner's journal; the other
 // replicas are checked and otherwise ignored.
-func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
+func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, c *caller, req *kmsg.AlterPartitionAssignmentsRequest) *kmsg.AlterPartitionAssignmentsResponse {
 	resp := kmsg.NewPtrAlterPartitionAssignmentsResponse()
 	resp.AllowReplicationFactorChange = req.AllowReplicationFactorChange
 	ctx, cancel := patience(ctx, req.TimeoutMillis)
 	defer cancel()
+	denied := c.check(opAlter, onCluster, theCluster)
 	moves := map[id.Partition]id.Broker{}
 	for _, t := range req.Topics {
 		rt := kmsg.NewAlterPartitionAssignmentsResponseTopic()
@@ -28,7 +29,12 @@ func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, _ *calle
 		for i := range t.Partitions {
 			rp := kmsg.NewAlterPartitionAssignmentsResponseTopicPartition()
 			rp.Partition = t.Partitions[i].Partition
-			at, to, err := api.reassignment(ctx, t.Topic, &t.Partitions[i])
+			var at id.Partition
+			var to id.Broker
+			err := denied
+			if err == nil {
+				at, to, err = api.reassignment(ctx, t.Topic, &t.Partitions[i])
+			}
 			if err != nil {
 				rp.ErrorCode, rp.ErrorMessage = codeOf(err).Code, said(err)
 			} else {
@@ -38,7 +44,11 @@ func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, _ *calle
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
-	if err := api.editor.ChangeMoves(ctx, moves); err != nil {
+	err := denied
+	if err == nil {
+		err = api.editor.ChangeMoves(ctx, moves)
+	}
+	if err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
 	}
 	return resp

@@ -14,8 +14,12 @@ import (
 )
 
 // listPartitionReassignments tells which moves are under way.
-func (api *leaderAPIs) listPartitionReassignments(ctx context.Context, _ *caller, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
+func (api *leaderAPIs) listPartitionReassignments(ctx context.Context, c *caller, req *kmsg.ListPartitionReassignmentsRequest) *kmsg.ListPartitionReassignmentsResponse {
 	resp := kmsg.NewPtrListPartitionReassignmentsResponse()
+	if err := c.check(opDescribe, onCluster, theCluster); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = coded(err)
+		return resp
+	}
 	moves := api.view.Moves()
 	ensembles := api.view.Ensembles()
 	wanted := req.Topics

@@ -13,8 +13,12 @@ import (
 )
 
 // offsetDelete forgets offsets of topics that the group does not read.
-func (g *groupAPIs) offsetDelete(ctx context.Context, _ *caller, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
+func (g *groupAPIs) offsetDelete(ctx context.Context, c *caller, req *kmsg.OffsetDeleteRequest) *kmsg.OffsetDeleteResponse {
 	resp := req.ResponseKind().(*kmsg.OffsetDeleteResponse)
+	if !c.allowed(opDelete, onGroup, req.Group) {
+		resp.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return resp
+	}
 	var wanted []offsets.TopicPartitions
 	var accepted [][]*int16
 	for i := range req.Topics {
@@ -22,13 +26,17 @@ func (g *groupAPIs) offsetDelete(ctx context.Context, _ *caller, req *kmsg.Offse
 		rt := kmsg.NewOffsetDeleteResponseTopic()
 		rt.Topic = t.Topic
 		rt.Partitions = make([]kmsg.OffsetDeleteResponseTopicPartition, len(t.Partitions))
-		topic, err := g.topics.topic(ctx, false, t.Topic, id.Topic{})
+		topic, err := topicFor(ctx, g.topics, c, opRead, false, t.Topic, id.Topic{})
 		w := offsets.TopicPartitions{Topic: t.Topic}
 		var codes []*int16
 		for j, p := range t.Partitions {
 			rp := &rt.Partitions[j]
 			*rp = kmsg.NewOffsetDeleteResponseTopicPartition()
 			rp.Partition = p.Partition
+			if err == kerr.TopicAuthorizationFailed {
+				rp.ErrorCode = kerr.TopicAuthorizationFailed.Code
+				continue
+			}
 			if err != nil || p.Partition < 0 || p.Partition >= topic.Partitions {
 				rp.ErrorCode = kerr.UnknownTopicOrPartition.Code
 				continue

@@ -12,8 +12,17 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-func (api *userAPIs) describeUserScramCredentials(_ context.Context, _ *caller, req *kmsg.DescribeUserSCRAMCredentialsRequest) *kmsg.DescribeUserSCRAMCredentialsResponse {
+func (api *userAPIs) describeUserScramCredentials(_ context.Context, c *caller, req *kmsg.DescribeUserSCRAMCredentialsRequest) *kmsg.DescribeUserSCRAMCredentialsResponse {
 	resp := kmsg.NewPtrDescribeUserSCRAMCredentialsResponse()
+	if err := c.check(opDescribe, onCluster, theCluster); err != nil {
+		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
+		for range req.Users { // as Kafka: without their names
+			r := kmsg.NewDescribeUserSCRAMCredentialsResponseResult()
+			r.ErrorCode, r.ErrorMessage = resp.ErrorCode, resp.ErrorMessage
+			resp.Results = append(resp.Results, r)
+		}
+		return resp
+	}
 	asked := map[string]int{}
 	for _, u := range req.Users {
 		asked[u.Name]++

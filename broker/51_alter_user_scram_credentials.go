@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -26,12 +27,13 @@ func (api *userAPIs) alterUserScramCredentials(ctx context.Context, c *caller, r
 	defer cancel()
 	var order []*alteration
 	by := map[string]*alteration{}
+	denied := c.check(opAlter, onCluster, theCluster)
 	add := func(user string, change cluster.ScramChange, err error) {
 		if a := by[user]; a != nil {
-			a.err = refuse(kerr.DuplicateResource, "A user credential cannot be altered twice in the same request")
+			a.err = cmp.Or(denied, refuse(kerr.DuplicateResource, "A user credential cannot be altered twice in the same request"))
 			return
 		}
-		by[user] = &alteration{user, change, err}
+		by[user] = &alteration{user, change, cmp.Or(denied, err)}
 		order = append(order, by[user])
 	}
 	for _, d := range req.Deletions {

@@ -28,5 +28,17 @@ func (api *metadataAPIs) describeCluster(_ context.Context, c *caller, req *kmsg
 			resp.Brokers = append(resp.Brokers, n)
 		}
 	}
+	if req.IncludeClusterAuthorizedOperations {
+		resp.ClusterAuthorizedOperations = clusterOperations(c)
+	}
 	return resp
+}
+
+// clusterOperations returns what the caller may do with the cluster; nothing is shown to
+// who may not describe it.
+func clusterOperations(c *caller) int32 {
+	if !c.allowed(opDescribe, onCluster, theCluster) {
+		return 0
+	}
+	return c.operations(onCluster, theCluster)
 }

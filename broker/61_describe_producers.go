@@ -8,20 +8,25 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/cluster"
 	"varve/partition"
 )
 
 // describeProducers lists the idempotent producers of partitions (KIP-664).
-func (api *logAPIs) describeProducers(ctx context.Context, _ *caller, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
+func (api *logAPIs) describeProducers(ctx context.Context, c *caller, req *kmsg.DescribeProducersRequest) *kmsg.DescribeProducersResponse {
 	resp := kmsg.NewPtrDescribeProducersResponse()
 	arrived := time.Now()
 	for _, t := range req.Topics {
 		rt := kmsg.NewDescribeProducersResponseTopic()
 		rt.Topic = t.Topic
+		denied := cluster.CheckTopicName(t.Topic) // Kafka looks at the name first
+		if denied == nil {
+			denied = c.check(opRead, onTopic, t.Topic)
+		}
 		for _, index := range t.Partitions {
 			rp := kmsg.NewDescribeProducersResponseTopicPartition()
 			rp.Partition = index
-			p, err := api.opening.partitionOf(ctx, arrived, t.Topic, index)
+			p, err := api.opening.partitionOf(ctx, arrived, t.Topic, index, denied)
 			if err != nil {
 				rp.ErrorCode = codeOf(err).Code
 				rp.ErrorMessage = said(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/internal/id"
@@ -23,7 +24,9 @@ func (api *metadataAPIs) describeTopicPartitions(ctx context.Context, c *caller,
 	}
 	if len(names) == 0 {
 		for _, t := range api.view.Topics() {
-			names = append(names, t.Name)
+			if c.may(opDescribe, onTopic, t.Name) {
+				names = append(names, t.Name)
+			}
 		}
 	}
 	slices.Sort(names)
@@ -46,7 +49,7 @@ func (api *metadataAPIs) describeTopicPartitions(ctx context.Context, c *caller,
 			resp.NextCursor = &kmsg.DescribeTopicPartitionsResponseNextCursor{Topic: name, Partition: from}
 			break
 		}
-		t, next := api.describeTopic(ctx, name, from, left)
+		t, next := api.describeTopic(ctx, c, name, from, left)
 		resp.Topics = append(resp.Topics, t)
 		left -= int32(len(t.Partitions))
 		if next >= 0 {
@@ -59,10 +62,13 @@ func (api *metadataAPIs) describeTopicPartitions(ctx context.Context, c *caller,
 
 // describeTopic describes at most limit partitions; next is the first that did
 // not fit, or -1.
-func (api *metadataAPIs) describeTopic(ctx context.Context, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
+func (api *metadataAPIs) describeTopic(ctx context.Context, c *caller, name string, from, limit int32) (d kmsg.DescribeTopicPartitionsResponseTopic, next int32) {
 	d = kmsg.NewDescribeTopicPartitionsResponseTopic()
 	d.Topic, d.AuthorizedOperations = &name, noOperations
-	t, err := api.opening.topic(ctx, false, name, id.Topic{})
+	t, err := api.opening.topicFor(ctx, c, opDescribe, false, name, id.Topic{})
+	if err != kerr.TopicAuthorizationFailed {
+		d.AuthorizedOperations = c.operations(onTopic, name)
+	}
 	if err != nil {
 		d.ErrorCode = codeOf(err).Code
 		return d, -1

@@ -32,7 +32,7 @@ type authentication struct {
 }
 
 func newAuthentication(deps *Deps) *authentication {
-	return &authentication{audit: deps.auditLog(), metrics: newAuthMetrics(deps.Registry)}
+	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry)}
 }
 
 // newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave

@@ -53,17 +53,13 @@ type Deps struct {
 	Secret     []byte         // schema.Security's
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
-	Audit      *slog.Logger // who authenticated itself, and who changed users; nil is Log
 	Registry   prometheus.Registerer
 	ClusterID  string
 	Self       id.Broker
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
-}
-
-// auditLog is where authentications and changes of users are noted.
-func (d *Deps) auditLog() *slog.Logger {
-	return cmp.Or(d.Audit, d.Log, slog.New(slog.DiscardHandler))
+	Security   Security
+	Audit      *slog.Logger // authentications, denials, changes of users and ACLs; nil is Log
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
@@ -72,6 +68,7 @@ type Broker struct {
 	cfg                        Config
 	log                        *slog.Logger
 	metrics                    *metrics
+	authorizer                 *authorizer
 	apis                       apiTable
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
@@ -87,9 +84,11 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 		return nil, err
 	}
 	m := newMetrics(deps.Registry)
-	apis := newTable(&cfg, &deps, m)
+	deps.Audit = cmp.Or(deps.Audit, deps.Log, slog.New(slog.DiscardHandler))
+	decides := newAuthorizer(&deps, m)
+	apis := newTable(&cfg, &deps, m, decides)
 	m.prepare(apis)
-	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps),
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
 	b.conns.waiting = b.auth.metrics.waiting
 	return b, nil

@@ -15,6 +15,7 @@ type caller struct {
 	host      string   // addr without the port
 	reached   net.Addr // the address at which the client reached this agent
 	listener  string   // by name
+	rights    *rights  // of its connection; nil: everything
 }
 
 // anonymous is the principal of a connection without authentication.

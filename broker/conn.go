@@ -38,6 +38,7 @@ type conn struct {
 }
 
 func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
+	who.rights = b.authorizer.rights()
 	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 	if asks.TLS != nil {

@@ -63,6 +63,7 @@ var codes = codeTable{
 	{cluster.ErrPartitions, kerr.InvalidPartitions},
 	{cluster.ErrUnknownConfig, kerr.InvalidConfig},
 	{cluster.ErrConfigValue, kerr.InvalidConfig},
+	{cluster.ErrTooManyACLs, kerr.PolicyViolation},
 	{cluster.ErrNoAgent, kerr.InvalidReplicaAssignment},
 	{metadata.ErrUnavailable, kerr.RequestTimedOut},
 	{metadata.ErrConflict, kerr.RequestTimedOut},

@@ -67,7 +67,7 @@ func BenchmarkFetch(b *testing.B) {
 			topic := new(cluster.Topic)
 			b.ReportAllocs()
 			for b.Loop() {
-				call := &fetchCall{api: api, r: &request{arrived: time.Now()}, limit: 64 << 20, req: kmsg.FetchRequest{Version: 12, MinBytes: 1, MaxWaitMillis: 1000}}
+				call := &fetchCall{api: api, r: &request{arrived: time.Now(), caller: &caller{}}, limit: 64 << 20, req: kmsg.FetchRequest{Version: 12, MinBytes: 1, MaxWaitMillis: 1000}}
 				for i, p := range parts {
 					call.parts = append(call.parts, &fetchPart{want: fetchWant{partition: int32(i), maxBytes: 1 << 20, epoch: id.NoEpoch}, p: p, topic: topic})
 				}

@@ -105,7 +105,7 @@ func (f *fetchBench) produce(partition int) int {
 // fetch begins a fetch of all partitions; the channel gives how many bytes it
 // found.
 func (f *fetchBench) fetch(minBytes, maxBytes, partMax int, wait time.Duration) <-chan int {
-	call := &fetchCall{api: f.api, r: &request{arrived: time.Now()}, limit: maxBytes,
+	call := &fetchCall{api: f.api, r: &request{arrived: time.Now(), caller: &caller{}}, limit: maxBytes,
 		req: kmsg.FetchRequest{MinBytes: int32(minBytes), MaxWaitMillis: int32(wait.Milliseconds())}}
 	for i, p := range f.parts {
 		call.parts = append(call.parts, &fetchPart{want: fetchWant{partition: int32(i), maxBytes: int32(partMax), epoch: id.NoEpoch}, p: p, topic: new(cluster.Topic)})

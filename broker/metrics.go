@@ -19,6 +19,7 @@ type metrics struct {
 	fetched  *prometheus.CounterVec
 	throttle prometheus.Counter
 
+	allowed, denied           prometheus.Counter // decisions of the authorizer
 	fetchedLocal, fetchedTier prometheus.Counter
 	byAPI                     *prometheus.CounterVec
 	byLatency                 *prometheus.HistogramVec
@@ -44,6 +45,8 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fetched:  auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by source (local, tier)."}, []string{"from"}),
 		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were throttled because the journal was filling up."),
 	}
+	decisions := auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_authorization_decisions_total", Help: "Decisions by ACLs, by result (allowed, denied). None are made while security.authorizer is none."}, []string{"result"})
+	m.allowed, m.denied = decisions.WithLabelValues("allowed"), decisions.WithLabelValues("denied")
 	m.fetchedLocal, m.fetchedTier = m.fetched.WithLabelValues("local"), m.fetched.WithLabelValues("tier")
 	return m
 }

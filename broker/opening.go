@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
+	"varve/auth/acl"
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
@@ -87,6 +88,29 @@ func (o *opening) topic(ctx context.Context, byID bool, name string, topic id.To
 		}
 	}
 	return nil, kerr.UnknownTopicOrPartition
+}
+
+// topicFor returns a topic if the caller may do op with it. It asks that first where the
+// topic is named, so that the answer doesn't tell whether it exists; ids are no secrets.
+func (o *opening) topicFor(ctx context.Context, c *caller, op acl.Operation, byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	return topicFor(ctx, o, c, op, byID, name, topic)
+}
+
+// topicFor is opening.topicFor, with what finds topics.
+func topicFor(ctx context.Context, topics groupTopics, c *caller, op acl.Operation, byID bool, name string, topic id.Topic) (*cluster.Topic, error) {
+	if !byID {
+		if err := c.check(op, onTopic, name); err != nil {
+			return nil, err
+		}
+	}
+	t, err := topics.topic(ctx, byID, name, topic)
+	if err == nil && byID {
+		err = c.check(op, onTopic, t.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // newTopic waits for a topic of which etcd has a partition, unless it was deleted.
@@ -228,8 +252,12 @@ func (o *opening) served(ctx context.Context, t *cluster.Topic) {
 	}
 }
 
-// partitionOf returns an owned partition by its topic's name.
-func (o *opening) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32) (*partition.Partition, error) {
+// partitionOf returns an owned partition by its topic's name. denied, if not nil, is why the
+// caller may not use the topic, and is returned.
+func (o *opening) partitionOf(ctx context.Context, arrived time.Time, topic string, index int32, denied error) (*partition.Partition, error) {
+	if denied != nil {
+		return nil, denied
+	}
 	t, err := o.topic(ctx, false, topic, id.Topic{})
 	if err != nil {
 		return nil, err

@@ -32,11 +32,12 @@ func TestACLsAreAnsweredAsWithoutAuthorizer(t *testing.T) {
 	create.Creations = make([]kmsg.CreateACLsRequestCreation, 2)
 	remove := kmsg.NewPtrDeleteACLsRequest()
 	remove.Filters = make([]kmsg.DeleteACLsRequestFilter, 3)
-	codes := []int16{describeACLs(t.Context(), nil, kmsg.NewPtrDescribeACLsRequest()).ErrorCode}
-	for _, r := range createACLs(t.Context(), nil, create).Results {
+	off := &aclAPIs{}
+	codes := []int16{off.describeACLs(t.Context(), nil, kmsg.NewPtrDescribeACLsRequest()).ErrorCode}
+	for _, r := range off.createACLs(t.Context(), nil, create).Results {
 		codes = append(codes, r.ErrorCode)
 	}
-	for _, r := range deleteACLs(t.Context(), nil, remove).Results {
+	for _, r := range off.deleteACLs(t.Context(), nil, remove).Results {
 		codes = append(codes, r.ErrorCode)
 	}
 	if len(codes) != 6 {

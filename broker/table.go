@@ -12,9 +12,7 @@ import (
 )
 
 // api is one row of the table that drives dispatch, ApiVersions, metrics and
-// docs/apis.md. The ranges are Apache Kafka 4.3's. What is advertised works; but the
-// ACLs are there only to refuse, as Kafka refuses without an authorizer: without them
-// tools take for a failure what is none. Their notes begin with "answers".
+// docs/apis.md. The ranges are Apache Kafka 4.3's. What is advertised works.
 // ConsumerGroupHeartbeat is not there to refuse: clients that find it (franz-go's own
 // tests) count on groups of the new protocol.
 type api struct {
@@ -39,8 +37,8 @@ type api struct {
 	note  string // for docs/apis.md
 }
 
-// noACLs is the note of the APIs of ACLs.
-const noACLs = "answers SECURITY_DISABLED, as Kafka without an authorizer: there are no ACLs yet"
+// withoutACLs is the note of the APIs of ACLs.
+const withoutACLs = "with security.authorizer none it answers SECURITY_DISABLED, as Kafka without an authorizer"
 
 // configKinds is the note of the APIs of settings.
 const configKinds = "topic, broker, group; a setting without effect says so in its documentation; those of groups have none"
@@ -75,7 +73,7 @@ func on[Req kmsg.Request, Resp kmsg.Response](f func(context.Context, *caller, R
 type apiTable map[int16]*api
 
 // newTable makes the handlers and binds them to their APIs.
-func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
+func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	o := newOpening(deps)
 	d := &directory{view: deps.View, partitions: deps.Partitions, self: deps.Self}
 	produce := &produceAPI{o, d, deps.View, deps.Journal, cfg.MaxThrottle, m}
@@ -86,25 +84,26 @@ func newTable(cfg *Config, deps *Deps, m *metrics) apiTable {
 	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log}
 	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
 	leaders := &leaderAPIs{o, d, deps.View, deps.Editor}
-	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.auditLog()}
+	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.Audit}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
+	acls := &aclAPIs{auth, deps.Editor, deps.Audit}
 	table := apiTable{}
 	rows := []*api{
-		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
+		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTransactionalID}, {opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
 		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: fetch.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
 		{key: kmsg.ListOffsets, min: 1, max: 11, needs: []access{{opDescribe, onTopic}}, serve: on(logs.listOffsets)},
-		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onTopic}}, serve: on(meta.metadata)},
+		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribe, onCluster}}, serve: on(meta.metadata)},
 		{key: kmsg.SASLHandshake, min: 0, max: 1, raw: saslHandshake},
 		{key: kmsg.SASLAuthenticate, min: 0, max: 2, raw: saslAuthenticate},
 		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(table.apiVersions)},
-		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onTopic}}, serve: on(topics.createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onTopic}}, serve: on(topics.deleteTopics)},
+		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribeConfigs, onTopic}}, serve: on(topics.createTopics)},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onCluster}, {opDelete, onTopic | instead}, {opDescribe, onTopic}}, serve: on(topics.deleteTopics)},
 		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(logs.deleteRecords)},
-		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opIdempotentWrite, onCluster}}, serve: on(producers.initProducerID), note: "idempotent producers; no transactional ids"},
-		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opDescribe, onTopic}}, serve: on(logs.offsetForLeaderEpoch)},
-		{key: kmsg.DescribeACLs, min: 1, max: 3, needs: []access{{opDescribe, onCluster}}, serve: on(describeACLs), note: noACLs},
-		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(createACLs), note: noACLs},
-		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(deleteACLs), note: noACLs},
+		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opWrite, onTransactionalID}, {opIdempotentWrite, onCluster}, {opWrite, onTopic | instead}}, serve: on(producers.initProducerID), note: "idempotent producers; no transactional ids"},
+		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opClusterAction, onCluster}, {opDescribe, onTopic | instead}}, serve: on(logs.offsetForLeaderEpoch)},
+		{key: kmsg.DescribeACLs, min: 1, max: 3, needs: []access{{opDescribe, onCluster}}, serve: on(acls.describeACLs), note: withoutACLs},
+		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.createACLs), note: withoutACLs},
+		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.deleteACLs), note: withoutACLs},
 		{key: kmsg.DescribeConfigs, min: 1, max: 4, needs: []access{{opDescribeConfigs, onTopic}, {opDescribeConfigs, onGroup}, {opDescribeConfigs, onCluster}}, serve: on(configs.describeConfigs), note: configKinds},
 		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.alterConfigs), note: configKinds},
 		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.incrementalAlterConfigs), note: configKinds},
@@ -138,7 +137,7 @@ type TableRow struct {
 // Table lists the APIs that every broker serves, in order of keys.
 func Table() []TableRow {
 	var out []TableRow
-	for _, a := range newTable(&Config{}, &Deps{}, nil).rows() {
+	for _, a := range newTable(&Config{}, &Deps{}, nil, nil).rows() {
 		out = append(out, TableRow{int16(a.key), a.key.Name(), a.min, a.max, needed(a.needs), a.note})
 	}
 	return out

@@ -5,7 +5,7 @@ import (
 	"varve/metadata"
 )
 
-// Editor changes topics, settings, moves, members and users by guarded transactions. A change
+// Editor changes topics, settings, users, ACLs, moves and members by guarded transactions. A change
 // returns when the view shows it.
 type Editor struct {
 	view   *View

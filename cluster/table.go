@@ -13,6 +13,8 @@ type records interface {
 	clear()
 	// apply takes one change. It reports whether readers of the view may see it.
 	apply(e metadata.Event) (news bool, err error)
+	// settle ends a batch of changes.
+	settle()
 }
 
 // kind is a kind of records, with the prefix of its keys.
@@ -33,6 +35,8 @@ type table[K comparable, V any] struct {
 	// changed, if not nil, is called with a record before and after a change, to keep what
 	// is derived from it.
 	changed func(k K, before, now *V)
+	// settled, if not nil, is called after every batch of changes, before it counts as seen.
+	settled func()
 }
 
 func newTable[K comparable, V any](parse func(string) (K, error), decode func(K, metadata.KV) (V, error)) *table[K, V] {
@@ -46,6 +50,12 @@ func (t *table[K, V]) clear() {
 		}
 	}
 	clear(t.rows)
+}
+
+func (t *table[K, V]) settle() {
+	if t.settled != nil {
+		t.settled()
+	}
 }
 
 // apply keeps what was known when a new value can't be decoded: it isn't deleted.

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"varve/auth/acl"
 	"varve/internal/id"
 	"varve/metadata/schema"
 )
@@ -20,14 +21,16 @@ type tables struct {
 	loads      *table[id.Broker, schema.Load]
 	settings   *table[configured, schema.Settings]
 	users      *table[string, schema.User]
+	acls       *table[acl.Binding, schema.ACL]
 
 	homes homes      // of agents and members
 	byID  topicsByID // of topics
 	owned *owned     // of owners
+	rules *ACLs      // of acls
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned()}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs()}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)
@@ -47,6 +50,9 @@ func newTables() tables {
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
 	t.users = newTable(schema.ParseUserKey, plain[string](schema.DecodeUser))
+	t.acls = newTable(schema.ParseACLKey, plain[acl.Binding](schema.DecodeACL))
+	t.acls.changed, t.acls.settled = t.rules.changed, t.rules.publish
+	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
 	return t
 }
 
@@ -55,6 +61,7 @@ func newTables() tables {
 func (t *tables) kinds() []kind {
 	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
 		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
-		{schema.PrefixConfigs, t.settings}, {schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
-		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}, {schema.PrefixUsers, t.users}}
+		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls},
+		{schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
+		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
 }

@@ -1,6 +1,6 @@
 // Package cluster is what every agent knows of the whole: live agents, topics
 // and their settings, and who owns each partition, kept up to date from the
-// metadata store; and the guarded transactions that change topics and settings.
+// metadata store; and the guarded transactions that change topics, settings and ACLs.
 //
 // It promises that what it shows was true at some revision, never mixed for one
 // topic, and that it goes on showing the last known state while the store is
@@ -21,6 +21,7 @@ type View struct {
 	store metadata.Store
 	log   *slog.Logger
 	kinds []kind
+	ACLs  *ACLs
 
 	mu struct {
 		sync.RWMutex
@@ -41,7 +42,7 @@ type configured struct{ kind, name string }
 func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
 	v.mu.tables, v.mu.rev, v.mu.broken = newTables(), map[string]metadata.Revision{}, map[string]bool{}
-	v.kinds = v.mu.tables.kinds()
+	v.kinds, v.ACLs = v.mu.tables.kinds(), v.mu.rules
 	return v
 }
 
@@ -102,6 +103,7 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 		}
 		news = news || changed
 	}
+	k.records.settle()
 	v.mu.rev[k.prefix] = max(v.mu.rev[k.prefix], batch.Rev)
 	v.applied.Send()
 	if !news {

@@ -173,5 +173,6 @@ var advice = map[int16]string{
 	kerr.MessageTooLarge.Code:         "a record is larger than the topic's max.message.bytes",
 	kerr.NotEnoughReplicas.Code:       "too few agents are alive for the topic's min.insync.replicas",
 	kerr.UnknownMemberID.Code:         "the group is in use by consumers; stop them first",
+	kerr.SecurityDisabled.Code:        "ACLs are off; with security.authorizer: acl in the settings of every agent they are on",
 	kerr.RebalanceInProgress.Code:     "the group is rebalancing; stop its consumers first",
 }

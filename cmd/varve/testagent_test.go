@@ -49,8 +49,8 @@ type testAgent struct {
 	stop             func()
 }
 
-// startAgent starts one; it ends with the test, or by stop.
-func startAgent(t *testing.T) *testAgent {
+// startAgent starts one, with changed settings; it ends with the test, or by stop.
+func startAgent(t *testing.T, change ...func(*agent.Config)) *testAgent {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
@@ -71,6 +71,9 @@ func startAgent(t *testing.T) *testAgent {
 	cfg.Journal.FileBytes, cfg.Journal.ChunkBytes, cfg.Journal.CacheBytes = 4<<20, 1<<20, 4<<20
 	cfg.Journal.SoftBytes, cfg.Journal.HardBytes, cfg.Journal.ReserveBytes, cfg.Journal.Direct = 64<<20, 128<<20, 0, false
 	cfg.Store.Driver, cfg.Store.Directory = s3store.DriverDir, filepath.Join(dir, "bucket")
+	for _, f := range change {
+		f(&cfg)
+	}
 	objects, err := s3store.Open(ctx, cfg.Store, quiet, a.registry)
 	if err != nil {
 		t.Fatal(err)

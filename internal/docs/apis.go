@@ -23,8 +23,8 @@ func APIs(rows []API) string {
 The %d requests of Apache Kafka's protocol that an agent serves, with their versions. ApiVersions
 advertises exactly these, with the ranges of Apache Kafka 4.3; what
 is not in this list is refused by closing the connection, as Kafka does; a too new ApiVersions is
-answered. Requests whose note begins with "answers" are served only to say a clear no. The column
-"needs" has the operations that Kafka's authorizer asks for; everything is allowed yet.
+answered. The column "needs" has the operations that the authorizer asks for, on each resource that a
+request names: with `+"`security.authorizer: acl`"+` a caller needs them, with `+"`none`"+` everything is allowed.
 
 `, len(rows))
 	row(&b, "key", "request", "versions", "needs", "note")

@@ -16,6 +16,7 @@ import (
 var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
+	"varve/auth/acl":            1,
 	"varve/auth/principal":      1,
 	"varve/auth/sasl":           1,
 	"varve/wal":                 1,
@@ -53,6 +54,7 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
+	"varve/metadata":         {"varve/auth/acl"}, // a binding's key
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},

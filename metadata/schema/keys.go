@@ -43,6 +43,8 @@ import (
 //	members/<broker>             Member           that agent          until it is forgotten (varve cluster forget)
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
+//	acls/<type>/<pattern>/<name>/<principal>/<host>/<operation>/<permission>
+//	                             ACL              any agent           until deleted: the key is the binding
 //	users/<name>                 User             any agent           until deleted
 //	groups/<group>               Group            its coordinator     until deleted or expired
 //	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired: partitions 0 to 31
@@ -75,6 +77,7 @@ const (
 	PrefixLoads    = "load/"
 	PrefixMembers  = "members/"
 	PrefixConfigs  = "configs/"
+	PrefixACLs     = "acls/"
 	PrefixUsers    = "users/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"

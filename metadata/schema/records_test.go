@@ -64,6 +64,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeUser(b) }, func(v any) []byte { return v.(User).Encode() }},
 	{"security", sampleSecurity, sampleSecurity.Encode,
 		func(b []byte) (any, error) { return DecodeSecurity(b) }, func(v any) []byte { return v.(Security).Encode() }},
+	{"acl", ACL{"User:admin", at}, ACL{"User:admin", at}.Encode,
+		func(b []byte) (any, error) { return DecodeACL(b) }, func(v any) []byte { return v.(ACL).Encode() }},
 	{"ownership", sampleOwnership, sampleOwnership.Encode,
 		func(b []byte) (any, error) { return DecodeOwnership(b) }, func(v any) []byte { o := v.(Ownership); return o.Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"varve/agent"
+)
+
+func withACLs(c *agent.Config) {
+	c.Security.Authorizer, c.Security.SuperUsers = agent.AuthorizerACL, []string{"User:ANONYMOUS"}
+}
+
+func TestACLs(t *testing.T) {
+	startAgent(t, withACLs)
+	rows := decode[[]aclRow](t, must(t, "", "acl create --allow-principal alice --allow-principal User:bob --operation read,write --topic orders --group readers --json"))
+	if len(rows) != 8 || rows[0] != (aclRow{"ALLOW", "User:alice", "*", "READ", "TOPIC", "LITERAL", "orders"}) {
+		t.Errorf("created %+v", rows)
+	}
+	must(t, "", "acl create --deny-principal User:* --deny-host 10.0.0.7 --operation Write --topic ord --resource-pattern-type prefixed")
+	must(t, "", "acl create --allow-principal User:ops --operation AlterConfigs --cluster")
+	must(t, "", "acl create --allow-principal User:ops --operation AlterConfigs --cluster") // again
+	count := func(line string) int {
+		return len(decode[[]aclRow](t, must(t, "", "acl list --json "+line)))
+	}
+	for line, want := range map[string]int{"": 10, "--principal alice": 4, "--topic orders": 4, "--topic orders --resource-pattern-type match": 5, "--permission deny": 1, "--operation write --group readers": 2,
+		"--cluster": 1, "--host 10.0.0.7": 1, "--group other": 0} {
+		if got := count(line); got != want {
+			t.Errorf("acl list %s: %d, want %d", line, got, want)
+		}
+	}
+	for line, want := range map[string]string{
+		"alice read --topic orders":                  "allowed: User:alice may READ on TOPIC:orders from any host, because an ACL allows it",
+		"alice describe --topic orders":              "which implies DESCRIBE",
+		"alice write --topic orders --host 10.0.0.7": "denied: User:alice may not WRITE on TOPIC:orders from 10.0.0.7, because an ACL denies it",
+		"alice delete --topic orders":                "none of them allows it",
+		"alice read --topic clicks":                  "no ACL is for this resource, and allow_everyone_if_no_acl_found is false",
+		"User:ANONYMOUS delete --topic orders":       "allowed: User:ANONYMOUS may DELETE on TOPIC:orders from any host, because it is a super user",
+		"ops describe-configs --cluster":             "allowed",
+	} {
+		wants(t, command(t, "", "acl explain "+line), exitOK, want)
+	}
+	if e := decode[*aclExplanation](t, must(t, "", "acl explain alice read --topic orders --json")); !e.Allowed || e.Rule == nil || len(e.Others) != 4 {
+		t.Errorf("explained %+v", e)
+	}
+	wants(t, command(t, "", "acl delete --principal alice --topic orders --dry-run"), exitOK, "would be deleted")
+	wants(t, command(t, "", "acl delete --principal alice --topic orders"), exitOK, "deleted")
+	wants(t, command(t, "", "acl delete --principal alice --topic orders"), exitNotFound, "no ACL matches")
+	if got := count(""); got != 8 {
+		t.Errorf("%d are left", got)
+	}
+	rows = decode[[]aclRow](t, must(t, "", "acl create --allow-principal shop --producer --consumer --topic orders --group shop --json"))
+	var did []string
+	for _, r := range rows {
+		did = append(did, r.Operation+" "+r.Type)
+	}
+	if got := strings.Join(did, ", "); got != "READ TOPIC, WRITE TOPIC, CREATE TOPIC, DESCRIBE TOPIC, READ GROUP" {
+		t.Errorf("a producer and consumer may %s", got)
+	}
+	must(t, "", "acl delete --all --resource-pattern-type any")
+	if got := count(""); got != 0 {
+		t.Errorf("%d are left", got)
+	}
+	for line, want := range map[string]string{
+		"create --topic t --operation read":                                   "a principal is missing",
+		"create --topic t --allow-principal a":                                "--operation is missing",
+		"create --topic t --allow-principal a --consumer":                     "--consumer with --topic and --group",
+		"create --operation read --allow-principal a":                         "a resource is missing",
+		"create --topic t --operation reed --allow-principal a":               "is no operation",
+		"create --topic t --operation read --allow-principal :":               "want User:NAME",
+		"create --topic t --operation read --allow-principal a --deny-host h": "a host needs a principal",
+		"delete":                                "say which ACLs",
+		"explain a read":                        "name one resource",
+		"explain a all --topic t":               "want one operation",
+		"list --resource-pattern-type suffixed": "is no pattern type",
+	} {
+		wants(t, command(t, "", "acl "+line), exitUsage, want)
+	}
+	if out := must(t, "", "__complete acl create --operation idem"); !strings.Contains(out, "idempotent_write\n") {
+		t.Errorf("completed to:\n%s", out)
+	}
+}
+
+func TestACLsAreOff(t *testing.T) {
+	startAgent(t)
+	wants(t, command(t, "", "acl list"), exitFailed, "security.authorizer", "SECURITY_DISABLED")
+}
