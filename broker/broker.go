@@ -104,10 +104,10 @@ type Config struct {
 	FetchMemoryBytes    int64         `yaml:"fetch_memory_bytes" share:"memory" doc:"memory for records that fetches copy because they are not in the cache of recent records, in bytes; when it is in use, responses are smaller or later"`
 	FetchMaxBytes       int           `yaml:"fetch_max_bytes" doc:"maximum size of a fetch response, in bytes"`
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"maximum number of incremental fetch sessions (KIP-227)"`
-	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"maximum number of client connections"`
+	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"maximum number of client connections; at most half of them may be of clients that have to authenticate themselves and have not yet"`
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"maximum number of client connections from one address"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
-	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate"`
+	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate; or whose client has not authenticated itself after this long, where the listener asks for it"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"minimum rate at which a request must arrive, in bytes per second; a request above 2 MiB, which uses shared memory, must arrive 16 times as fast"`
 	MaxCommitBytes      int           `yaml:"max_commit_bytes" share:"memory" doc:"maximum size of an OffsetCommit request, in bytes"`
 	MaxOtherBytes       int           `yaml:"max_other_request_bytes" share:"memory" doc:"maximum size of a request of any API other than Produce and OffsetCommit, in bytes; once decoded it may take 32 times as much memory"`

@@ -88,6 +88,7 @@ func (cs *connections) makeRoom() bool {
 	o := cs.mu.open[c]
 	o.queued, o.ending = nil, true
 	cs.mu.ending++
+	cs.showWaiting()
 	c.cut(errRoom)
 	return true
 }

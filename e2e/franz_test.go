@@ -20,6 +20,19 @@ const franzSkips = "^TestTxn|^TestConsumeRegex$"
 
 // TestFranz runs the tests that franz-go's module carries against three agents.
 func TestFranz(t *testing.T) {
+	c := newClusterOf(t, 3, false)
+	franz(t, 100, "-test.skip="+franzSkips, "KGO_SEEDS="+c.brokers(), "KGO_TEST_RF=3", "KGO_TEST_RECORDS=20000")
+}
+
+// TestFranzSecured runs those of its tests that log in.
+func TestFranzSecured(t *testing.T) {
+	s := newSecured(t, "")
+	franz(t, 2, "-test.run=SCRAM", "KGO_SEEDS="+s.open, "KGO_TEST_SCRAM_SEEDS="+s.sasl, "KGO_TEST_SCRAM="+firstUser, "KGO_TEST_RF=1")
+}
+
+// franz runs franz-go's tests, of which at least so many are to pass.
+func franz(t *testing.T, atLeast int, which string, env ...string) {
+	t.Helper()
 	const module = "github.com/twmb/franz-go"
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
 	if err != nil {
@@ -29,13 +42,12 @@ func TestFranz(t *testing.T) {
 	if out, err := exec.Command("go", "test", "-c", "-o", program, module+"/pkg/kgo").CombinedOutput(); err != nil {
 		t.Fatalf("build franz-go's tests: %v\n%s", err, out)
 	}
-	c := newClusterOf(t, 3, false)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, program, "-test.v", "-test.timeout=4m", "-test.skip="+franzSkips)
+	cmd := exec.CommandContext(ctx, program, "-test.v", "-test.timeout=4m", which)
 	cmd.Dir = filepath.Join(strings.TrimSpace(string(dir)), "pkg", "kgo")
-	cmd.Env = append(os.Environ(), "KGO_SEEDS="+c.brokers(), "KGO_TEST_RF=3", "KGO_TEST_RECORDS=20000")
-	runTestsOf(t, "franz-go", cmd, 100)
+	cmd.Env = append(os.Environ(), env...)
+	runTestsOf(t, "franz-go", cmd, atLeast)
 }
 
 // runTestsOf runs the tests of a client, of which at least so many are to pass and none to

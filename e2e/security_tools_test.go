@@ -56,7 +56,7 @@ func TestKcatSecured(t *testing.T) {
 // Kafka's own tools make users, and log in as them with each mechanism over TLS.
 func TestKafkaToolsSecured(t *testing.T) {
 	t.Parallel()
-	s := newSecured(t, "")
+	s := newSecured(t, ", max_reauth: 2s")
 	lib := kafkaJars(t)
 	run := func(in, class string, args ...string) string {
 		t.Helper()
@@ -95,6 +95,13 @@ func TestKafkaToolsSecured(t *testing.T) {
 		if sorted(out) != sorted(in) {
 			t.Errorf("%s: %d lines came back", m, strings.Count(out, "\n"))
 		}
+	}
+	// A client that stays authenticates again and again (KIP-368), and loses nothing.
+	if out := run("", "org.apache.kafka.tools.ProducerPerformance", "--topic", "stays", "--num-records", "400", "--record-size", "100", "--throughput", "50", "--command-config", login("java", "secret", "SCRAM-SHA-512"), "--command-property", "bootstrap.servers="+s.saslOnTLS); !strings.Contains(out, "400 records sent") || strings.Contains(out, "xception") {
+		t.Errorf("a producer that stays:\n%s", out)
+	}
+	if page, err := get("http://" + s.http + "/metrics"); err != nil || !strings.Contains(page, "varve_kafka_expired_sessions_total 0") {
+		t.Errorf("a session expired: %v", err)
 	}
 	configs("--alter", "--entity-name", "java", "--delete-config", "SCRAM-SHA-512")
 	if out := output(t, "user", "list", "java", "-b", s.open); strings.Contains(out, "SCRAM-SHA-512") {

@@ -39,7 +39,13 @@ func withBroker(m *testing.M) int {
 		return 1
 	}
 	broker = "127.0.0.1:17992"
-	cmd := exec.Command(binary, "dev", "--data", filepath.Join(dir, "data"), "--kafka-listen", broker, "--http-listen", "127.0.0.1:17993")
+	listeners, err := securedListeners(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	cmd := exec.Command(binary, "dev", "--data", filepath.Join(dir, "data"), "--listeners", listeners, "--http-listen", "127.0.0.1:17993")
+	cmd.Env = append(os.Environ(), "VARVE_BOOTSTRAP_USER="+user+":"+password)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
