@@ -64,6 +64,9 @@ const (
 // mostIndex suffices for the smallest batches at the default of journal.hard_bytes.
 const mostIndex = 4 << 30
 
+// mostReads suffices for the readahead of many sequential readers.
+const mostReads = 1 << 30
+
 // leastMemory is what a percentage comes to at least, where there is so much.
 const leastMemory = 256 << 20
 
@@ -99,7 +102,7 @@ func (c *Config) shared() []shared {
 		pool("journal_cache", "journal.cache_bytes", c.Journal.CacheBytes, max(16<<20, 3*c.Journal.ChunkBytes), 0, 0, 1, false, setter(&c.Journal.CacheBytes)),
 		pool("journal_reads", "journal.read_bytes", c.Journal.ReadBytes, 8<<20, d.Journal.ReadBytes, 0.04, 1, false, setter(&c.Journal.ReadBytes)),
 		pool("journal_index", "journal.index_bytes", c.Journal.IndexBytes, 8<<20, mostIndex, 0.06, 1.125, true, setter(&c.Journal.IndexBytes)),
-		pool("tier_reads", "read.memory_bytes", c.Read.MemoryBytes, max(8*leastReadChunk, 8*int64(c.Read.ChunkBytes)), d.Read.MemoryBytes, 0.06, 1.25, true, setter(&c.Read.MemoryBytes)),
+		pool("tier_reads", "read.memory_bytes", c.Read.MemoryBytes, max(8*leastReadChunk, 8*int64(c.Read.ChunkBytes)), mostReads, 0.08, 1.25, true, setter(&c.Read.MemoryBytes)),
 		pool("tier_indexes", "read.meta_bytes", c.Read.MetaBytes, 1<<20, d.Read.MetaBytes, 0.01, 1.5, true, setter(&c.Read.MetaBytes)),
 		pool("uploads", "upload.round_bytes", c.Upload.RoundBytes, max(8<<20, 2*max(c.Upload.ObjectBytes, c.Upload.BundleBytes, c.Upload.SegmentBytes)), d.Upload.RoundBytes, 0.08, 1.25, true, setter(&c.Upload.RoundBytes)),
 		pool("large_requests", "kafka.request_memory_bytes", c.Kafka.RequestMemoryBytes, max(8<<20, int64(c.Kafka.MaxRequestBytes)), d.Kafka.RequestMemoryBytes, 0.08, 2, true, setter(&c.Kafka.RequestMemoryBytes)),
@@ -128,7 +131,7 @@ func (c *Config) derived() []derived {
 			return max(2*c.Journal.ChunkBytes, min(d.Journal.FileBytes, 2*powerBelow(c.Kafka.RequestMemoryBytes)))
 		}},
 		{int64(c.Read.ChunkBytes), setter(&c.Read.ChunkBytes), func() int64 {
-			return max(leastReadChunk, min(int64(d.Read.ChunkBytes), powerBelow(c.Read.MemoryBytes/8)))
+			return max(leastReadChunk, min(int64(d.Read.ChunkBytes), powerBelow(c.Read.MemoryBytes/32)))
 		}},
 		{c.Upload.BundleBytes, setter(&c.Upload.BundleBytes), func() int64 { return min(d.Upload.BundleBytes, c.Upload.RoundBytes/2) }},
 		{c.Upload.SegmentBytes, setter(&c.Upload.SegmentBytes), func() int64 { return min(d.Upload.SegmentBytes, c.Upload.RoundBytes/2) }},

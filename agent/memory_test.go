@@ -67,7 +67,11 @@ func TestSharesOfMemory(t *testing.T) {
 				cache = c.Journal.CacheBytes
 			}
 			if memory == "100%" {
+				if c.Read.MemoryBytes != mostReads {
+					t.Errorf("with much memory read.memory_bytes is %d", c.Read.MemoryBytes)
+				}
 				c.Journal.CacheBytes, c.Journal.IndexBytes, c.Memory = d.Journal.CacheBytes, d.Journal.IndexBytes, ""
+				c.Read.MemoryBytes = d.Read.MemoryBytes
 				c.Replication, c.Peer = d.Replication, d.Peer
 				for i, s := range settings.Of(&c) {
 					if !s.Equal(settings.Of(&d)[i]) {

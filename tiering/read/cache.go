@@ -27,21 +27,24 @@ const (
 	kindNewest // the largest timestamp of a slice's records; at is where its index is
 )
 
-// cache keeps the newest used values up to a cost, and loads each only once
-// however many ask for it at a time.
+// cache keeps values up to a cost, and loads each only once however many ask for it at a
+// time. It gives up first what a sequential reader is done with, then what was used longest
+// ago, and last what was loaded ahead of its first use: readahead must not be in vain when the
+// cache is small for its readers.
 type cache[V any] struct {
 	limit   atomic.Int64
 	start   func(func())               // runs a goroutine that the owner waits for
 	ctx     context.Context            // of the loads
 	retain  func(V)                    // another user
 	release func(V)                    // a user less
+	shared  func(V) bool               // reports whether there are users besides the cache
 	hit     func(kind uint8, had bool) // counts
 
 	mu struct {
 		sync.Mutex
 		items   map[cacheKey]*list.Element // of *item[V]
-		order   list.List                  // newest used first
-		cost    int64
+		stages  [stages]stage
+		cost    int64 // of all
 		flights map[cacheKey]*flight[V]
 	}
 }
@@ -50,7 +53,22 @@ type item[V any] struct {
 	key   cacheKey
 	value V
 	cost  int64
-	used  time.Time
+	stage int
+	used  time.Time // or loaded
+}
+
+// Stages of a value, in the order in which they are given up.
+const (
+	stageDone  = iota // its reader is done with it, or hasn't come for a while
+	stageUsed         // it may be used again soon
+	stageAhead        // it was loaded ahead, and not used yet
+	stages
+)
+
+// stage is the values of a stage, with those first that entered it last.
+type stage struct {
+	order list.List // of *item[V]
+	cost  int64
 }
 
 // flight is a load under way. Its fields are guarded by the cache's lock until
@@ -64,8 +82,8 @@ type flight[V any] struct {
 	err     error
 }
 
-func newCache[V any](ctx context.Context, limit int64, start func(func()), retain, release func(V), hit func(uint8, bool)) *cache[V] {
-	c := &cache[V]{start: start, ctx: ctx, retain: retain, release: release, hit: hit}
+func newCache[V any](ctx context.Context, limit int64, start func(func()), retain, release func(V), shared func(V) bool, hit func(uint8, bool)) *cache[V] {
+	c := &cache[V]{start: start, ctx: ctx, retain: retain, release: release, shared: shared, hit: hit}
 	c.limit.Store(limit)
 	c.mu.items = map[cacheKey]*list.Element{}
 	c.mu.flights = map[cacheKey]*flight[V]{}
@@ -108,12 +126,45 @@ func (c *cache[V]) get(ctx context.Context, key cacheKey, quit <-chan struct{}, 
 
 // use marks an item as used; the lock is held.
 func (c *cache[V]) use(e *list.Element) V {
-	c.mu.order.MoveToFront(e)
 	i := e.Value.(*item[V])
 	i.used = time.Now()
-	v := i.value
-	c.retain(v)
-	return v
+	c.move(e, stageUsed)
+	c.retain(i.value)
+	return i.value
+}
+
+// crowded reports whether values that are expected to be used soon take most of the cache, with
+// those that are being loaded, at a cost of each: to load more ahead would push some of them out.
+func (c *cache[V]) crowded(each int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for s := stageUsed; s < stages; s++ {
+		values := &c.mu.stages[s].order
+		for e := values.Back(); e != nil && time.Since(e.Value.(*item[V]).used) > expectedFor; e = values.Back() {
+			c.move(e, stageDone)
+		}
+	}
+	expected := c.mu.stages[stageUsed].cost + c.mu.stages[stageAhead].cost + int64(len(c.mu.flights))*each
+	return expected >= c.limit.Load()/4*3
+}
+
+// expectedFor is how long a value is expected to be used soon.
+const expectedFor = 5 * time.Second
+
+// finish notes that a sequential reader is done with a value. Others may use it still.
+func (c *cache[V]) finish(key cacheKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.mu.items[key]; e != nil {
+		c.move(e, stageDone)
+	}
+}
+
+// has reports whether a value is there.
+func (c *cache[V]) has(key cacheKey) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.items[key] != nil
 }
 
 // begin starts to load a value, unless it is there or on its way, for the next
@@ -152,31 +203,62 @@ func (c *cache[V]) land(key cacheKey, f *flight[V], value V, cost int64, err err
 		for range f.waiters {
 			c.retain(value)
 		}
-		c.keep(key, value, cost)
+		i := &item[V]{key: key, value: value, cost: cost, stage: stageUsed, used: time.Now()}
+		if f.waiters == 0 {
+			i.stage = stageAhead
+		}
+		c.keep(i)
 	}
 	close(f.done)
 }
 
 // keep makes the cache a user of the value, in place of the load; the lock is held.
-func (c *cache[V]) keep(key cacheKey, value V, cost int64) {
-	if _, twice := c.mu.items[key]; twice {
-		c.release(value)
+func (c *cache[V]) keep(i *item[V]) {
+	if _, twice := c.mu.items[i.key]; twice {
+		c.release(i.value)
 		return
 	}
-	c.mu.items[key] = c.mu.order.PushFront(&item[V]{key, value, cost, time.Now()})
-	c.mu.cost += cost
+	c.enter(i)
+	c.mu.cost += i.cost
 	c.shrink(c.limit.Load())
 }
 
-// shrink drops the values that were used longest ago; the lock is held.
+func (c *cache[V]) enter(i *item[V]) {
+	s := &c.mu.stages[i.stage]
+	s.cost += i.cost
+	c.mu.items[i.key] = s.order.PushFront(i)
+}
+
+func (c *cache[V]) leave(e *list.Element) *item[V] {
+	i := e.Value.(*item[V])
+	s := &c.mu.stages[i.stage]
+	s.cost -= i.cost
+	s.order.Remove(e)
+	return i
+}
+
+// move makes a value the newest of a stage; the lock is held.
+func (c *cache[V]) move(e *list.Element, stage int) {
+	if i := e.Value.(*item[V]); i.stage == stage {
+		c.mu.stages[stage].order.MoveToFront(e)
+	} else {
+		c.leave(e)
+		i.stage = stage
+		c.enter(i)
+	}
+}
+
+// shrink drops values until the rest costs no more than limit; the lock is held.
 func (c *cache[V]) shrink(limit int64) {
-	for c.mu.cost > limit {
-		c.dropItem(c.mu.order.Back())
+	for s := range c.mu.stages {
+		for values := &c.mu.stages[s].order; c.mu.cost > limit && values.Len() > 0; {
+			c.dropItem(values.Back())
+		}
 	}
 }
 
 func (c *cache[V]) dropItem(e *list.Element) {
-	i := c.mu.order.Remove(e).(*item[V])
+	i := c.leave(e)
 	delete(c.mu.items, i.key)
 	c.mu.cost -= i.cost
 	c.release(i.value)
@@ -209,11 +291,23 @@ func (c *cache[V]) drop(key cacheKey) {
 	}
 }
 
-// evict gives up values worth about n.
-func (c *cache[V]) evict(n int64) {
+// evict gives up values worth about n that have no user but the cache, and returns what they
+// cost: only these free memory.
+func (c *cache[V]) evict(n int64) (freed int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shrink(max(0, min(c.mu.cost-n, c.limit.Load())))
+	for s := range c.mu.stages {
+		for e := c.mu.stages[s].order.Back(); e != nil && freed < n; {
+			i := e.Value.(*item[V])
+			next := e.Prev()
+			if !c.shared(i.value) {
+				freed += i.cost
+				c.dropItem(e)
+			}
+			e = next
+		}
+	}
+	return freed
 }
 
 func (c *cache[V]) cost() int64 {
@@ -235,8 +329,11 @@ func (c *cache[V]) tidy(since time.Time) (freed int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.mu.cost
-	for e := c.mu.order.Back(); e != nil && e.Value.(*item[V]).used.Before(since); e = c.mu.order.Back() {
-		c.dropItem(e)
+	for s := range c.mu.stages {
+		values := &c.mu.stages[s].order
+		for e := values.Back(); e != nil && e.Value.(*item[V]).used.Before(since); e = values.Back() {
+			c.dropItem(e)
+		}
 	}
 	return before - c.mu.cost
 }

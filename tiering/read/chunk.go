@@ -107,10 +107,23 @@ func (l *parts) block(ctx context.Context, o schema.Object, k *object.Block, wai
 	return p, b, err
 }
 
+// span returns the first and the last chunk that a block is in.
+func (l *parts) span(k *object.Block) (from, to int64) {
+	size := int64(l.cfg.ChunkBytes)
+	return k.At / size, (k.At + int64(k.Stored) - 1) / size
+}
+
+// owned reports whether a block is compressed or is across chunks, so that it gets a buffer of
+// its own.
+func (l *parts) owned(k *object.Block) bool {
+	from, to := l.span(k)
+	return from != to || k.Codec != object.CodecRaw
+}
+
 func (l *parts) blockOnce(ctx context.Context, o schema.Object, k *object.Block, wait bool) ([]byte, *buffer, error) {
 	size := int64(l.cfg.ChunkBytes)
-	from, to := k.At/size, (k.At+int64(k.Stored)-1)/size
-	if from != to || k.Codec != object.CodecRaw {
+	from := k.At / size
+	if l.owned(k) {
 		b, err := l.ownBlock(ctx, o, k, wait)
 		if err != nil {
 			return nil, nil, err
@@ -182,7 +195,11 @@ func (l *parts) stored(ctx context.Context, o schema.Object, k *object.Block, wa
 	from := k.At % size
 	if from+int64(k.Stored) > size {
 		p := make([]byte, k.Stored)
-		return p, func() {}, l.gather(ctx, o, k.At, p, wait)
+		if err := l.gather(ctx, o, k.At, p, wait); err != nil {
+			return nil, nil, err
+		}
+		l.leave(o, k)
+		return p, func() {}, nil
 	}
 	b, err := l.chunk(ctx, o, k.At/size, wait)
 	if err != nil {
@@ -206,8 +223,42 @@ func (l *parts) inflate(o schema.Object, k *object.Block, stored, raw []byte) er
 	return nil
 }
 
-// prefetch starts to load a chunk, if memory is free; it reports whether it had to.
-func (l *parts) prefetch(o schema.Object, number int64) bool {
+// finished notes that a reader took all of a block. last says that it is the slice's last: what
+// follows in its chunk is another partition's.
+func (l *parts) finished(o schema.Object, k *object.Block, last bool) {
+	if l.owned(k) {
+		l.chunks.finish(cacheKey{kindBlock, o, k.At})
+	}
+	l.leave(o, k)
+	_, to := l.span(k)
+	if last || (k.At+int64(k.Stored))%int64(l.cfg.ChunkBytes) == 0 {
+		l.chunks.finish(cacheKey{kindChunk, o, to})
+	}
+}
+
+// leave notes that a reader is done with the chunks that a block begins in, but for the one
+// that it ends in.
+func (l *parts) leave(o schema.Object, k *object.Block) {
+	for from, to := l.span(k); from < to; from++ {
+		l.chunks.finish(cacheKey{kindChunk, o, from})
+	}
+}
+
+// prefetch starts to load the chunks that a block is in, if memory is free, unless the block
+// itself is at hand. It returns how many it had to load.
+func (l *parts) prefetch(o schema.Object, k *object.Block) (loads int) {
+	if l.owned(k) && l.chunks.has(cacheKey{kindBlock, o, k.At}) {
+		return 0
+	}
+	for from, to := l.span(k); from <= to; from++ {
+		if l.prefetchChunk(o, from) {
+			loads++
+		}
+	}
+	return loads
+}
+
+func (l *parts) prefetchChunk(o schema.Object, number int64) bool {
 	return l.chunks.begin(cacheKey{kindChunk, o, number}, func(ctx context.Context) (*buffer, int64, error) {
 		return l.loadChunk(ctx, o, number, false)
 	})

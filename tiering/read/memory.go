@@ -12,9 +12,9 @@ import (
 // has lent out counts.
 type memory struct {
 	limit atomic.Int64
-	chunk int         // size of the buffers that are kept for reuse
-	spare sync.Pool   // of *[]byte with that capacity
-	evict func(int64) // asks the cache to give up about so much
+	chunk int               // size of the buffers that are kept for reuse
+	spare sync.Pool         // of *[]byte with that capacity
+	evict func(int64) int64 // asks the cache to give up about so much, and returns what it gave up
 
 	mu struct {
 		sync.Mutex
@@ -46,7 +46,7 @@ type buffer struct {
 	}
 }
 
-func newMemory(limit int64, chunk int, evict func(int64)) *memory {
+func newMemory(limit int64, chunk int, evict func(int64) int64) *memory {
 	m := &memory{chunk: chunk, evict: evict}
 	m.limit.Store(limit)
 	m.mu.short = make(chan struct{})
@@ -162,15 +162,10 @@ func (m *memory) put(n int64) {
 	m.served()
 }
 
-// relieve makes the cache give up what the first in the queue needs, chunk by chunk:
-// what is evicted may be held by others, too.
+// relieve makes the cache give up what the first in the queue needs. What others hold, too, is
+// of no use to it: they call again when they release it.
 func (m *memory) relieve() {
-	for range 1 + m.limit.Load()/int64(m.chunk) {
-		n := m.awaited()
-		if n == 0 {
-			return
-		}
-		m.evict(max(n, int64(m.chunk)))
+	for n := m.awaited(); n > 0 && m.evict(n) > 0; n = m.awaited() {
 	}
 }
 
@@ -274,6 +269,9 @@ func (m *memory) share() int {
 }
 
 func (b *buffer) retain() { b.refs.Add(1) }
+
+// shared reports whether the buffer has more than one user.
+func (b *buffer) shared() bool { return b.refs.Load() > 1 }
 
 // release gives up a share of the buffer. If others still have one, the cache may be the
 // only one: it gives the buffer up if a caller waits.

@@ -14,7 +14,7 @@ import (
 
 func TestMemoryQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(100, 64, func(int64) {})
+		m := newMemory(100, 64, func(int64) int64 { return 0 })
 		a, err := m.get(t.Context(), 64)
 		if err != nil {
 			t.Fatal(err)

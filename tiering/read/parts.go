@@ -34,10 +34,16 @@ func newParts(ctx context.Context, store s3store.Store, cfg *Config, m *metrics,
 	l := &parts{cfg: cfg, metrics: m, unzip: object.NewDecompressor(), inflating: semaphore.NewWeighted(int64(2 * runtime.GOMAXPROCS(0)))}
 	// A quarter of the memory is never cached, so that a caller that waits for room gets it
 	// by what others release, without anybody having to make room for them.
-	l.chunks = newCache(ctx, cfg.MemoryBytes/4*3, start, (*buffer).retain, func(b *buffer) { b.drop() }, m.looked)
+	relieved := func(load func()) {
+		start(func() {
+			load()
+			l.memory.relieve() // what was loaded for nobody yet may be given up for a caller that waits
+		})
+	}
+	l.chunks = newCache(ctx, cfg.MemoryBytes/4*3, relieved, (*buffer).retain, func(b *buffer) { b.drop() }, (*buffer).shared, m.looked)
 	l.memory = newMemory(cfg.MemoryBytes, cfg.ChunkBytes, l.chunks.evict)
 	l.fetch = newFetcher(store, cfg, l.memory, m, start)
-	l.meta = newCache(ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, m.looked)
+	l.meta = newCache(ctx, cfg.MetaBytes, start, func(any) {}, func(any) {}, func(any) bool { return false }, m.looked)
 	return l
 }
 

@@ -107,6 +107,9 @@ func (r *Reader) fillSlice(ctx context.Context, d *Data, s *schema.Slice, limit 
 		}
 		err = d.take(p, b, k, limit)
 		b.release()
+		if d.Next >= k.End {
+			r.parts.finished(s.Object, k, i == len(blocks)-1)
+		}
 		if err != nil {
 			return r.explain(err, s.Object, k)
 		}
@@ -128,18 +131,9 @@ func (r *Reader) explain(err error, o schema.Object, k *object.Block) error {
 // want starts to load the chunks that limit bytes of these blocks are in, if memory
 // is free, so that they come side by side.
 func (r *Reader) want(o schema.Object, blocks []object.Block, limit int64) {
-	last := int64(-1)
-	for i := range blocks {
-		k := &blocks[i]
-		for n := k.At / int64(r.cfg.ChunkBytes); n <= (k.At+int64(k.Stored)-1)/int64(r.cfg.ChunkBytes); n++ {
-			if n != last {
-				r.parts.prefetch(o, n)
-				last = n
-			}
-		}
-		if limit -= int64(k.Raw); limit <= 0 {
-			return
-		}
+	for i := 0; i < len(blocks) && limit > 0; i++ {
+		r.parts.prefetch(o, &blocks[i])
+		limit -= int64(blocks[i].Raw)
 	}
 }
 

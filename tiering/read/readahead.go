@@ -113,16 +113,12 @@ func (r *Reader) ahead(ctx context.Context, h *schema.Head, p id.Partition, next
 }
 
 func (r *Reader) aheadIn(o schema.Object, blocks []object.Block, window int64) int64 {
-	last := int64(-1)
 	for i := 0; i < len(blocks) && window > 0; i++ {
-		k := &blocks[i]
-		if n := (k.At + int64(k.Stored) - 1) / int64(r.cfg.ChunkBytes); n != last {
-			if r.parts.prefetch(o, n) {
-				r.metrics.ahead.Inc()
-			}
-			last = n
+		if r.parts.chunks.crowded(int64(r.cfg.ChunkBytes)) {
+			return 0
 		}
-		window -= int64(k.Stored)
+		r.metrics.ahead.Add(float64(r.parts.prefetch(o, &blocks[i])))
+		window -= int64(blocks[i].Stored)
 	}
 	return window
 }
