@@ -164,11 +164,12 @@ func (c *conn) certified(state tls.ConnectionState) error {
 		c.b.conns.authenticated(c)
 		return nil
 	}
-	subject, err := principal.Subject(state.PeerCertificates[0].RawSubject)
+	cert := state.PeerCertificates[0]
+	subject, err := principal.Subject(cert.RawSubject)
 	if err != nil {
 		return err
 	}
-	name, err := c.listener.Rules.Name(subject)
+	name, err := c.listener.Rules.Name(subject, principal.Alternatives(cert)...)
 	if err != nil {
 		return err
 	}
