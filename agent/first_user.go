@@ -31,7 +31,7 @@ func (a *Agent) prepareUsers(ctx, _ context.Context) error {
 			a.audit().Info("first user created", "user", name)
 		}
 	}
-	if !a.cfg.needsUsers() {
+	if !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
 		return nil
 	}
 	for _, l := range a.cfg.Listeners {

@@ -109,14 +109,7 @@ func (c *conn) refuseLogin(ctx context.Context, r *request, resp kmsg.Response, 
 
 // atone waits before a failure is answered.
 func (c *conn) atone(ctx context.Context, arrived time.Time) error {
-	t := time.NewTimer(time.Until(arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now()))))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return until(ctx, arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now())))
 }
 
 // secure shakes hands, if the listener speaks TLS, and takes the client's name from its

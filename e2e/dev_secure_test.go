@@ -18,7 +18,6 @@ func TestDevSecure(t *testing.T) {
 	begin := func(kafka string) (*process, string) {
 		http := freeAddr(t)
 		p := run(t, "dev", "--secure", "--data", data, "--kafka-listen", kafka, "--http-listen", http)
-		awaitPage(t, p, "http://"+http+"/readyz")
 		poll(t, 10*time.Second, "clients' files are written", func() error {
 			if !strings.Contains(p.log.String(), "Try, in another terminal") {
 				return errors.New("they are not")
@@ -28,13 +27,30 @@ func TestDevSecure(t *testing.T) {
 		return p, http
 	}
 	kafka := freeAddr(t)
-	p, _ := begin(kafka)
+	p, http := begin(kafka)
 	mine := " --profile " + data + "/profile.yaml"
 	h.varve(0, "topic create first"+mine)
 	h.varve(0, "user list"+mine, "admin")
 	h.varve(0, "acl list"+mine)
+	h.varve(0, "cluster health"+mine, "is healthy")
+	h.varve(0, "cluster status"+mine)
+	h.varve(2, "cluster health --http https://"+http, "--tls-ca")
+	h.varve(2, "cluster health --http https://"+http+" --tls-ca "+data+"/ca.crt", "wants a user and a password")
+	h.varve(2, "cluster health --http "+http, "speaks HTTPS")
 	h.varve(1, "topic list --brokers "+kafka, "may want TLS")
 	h.varve(1, "topic list --brokers "+kafka+" --tls-ca "+data+"/ca.crt", "--user")
+
+	h.file("bob", "bob's password")
+	h.varve(0, "user create bob --new-password-file bob"+mine)
+	asBob := " --http https://" + http + " --tls-ca " + data + "/ca.crt --user bob --password-file bob"
+	h.varve(2, "cluster health"+asBob, "User:bob isn't allowed DESCRIBE on the cluster", "varve acl explain")
+	h.varve(0, "acl create --allow-principal User:bob --operation describe --cluster"+mine)
+	h.varve(0, "cluster health"+asBob, "is healthy")
+	h.varve(1, "cluster balance"+asBob, "User:bob isn't allowed ALTER on the cluster")
+	h.varve(0, "cluster balance"+mine)
+	if strings.Count(p.log.String(), "principal=User:admin method=POST") != 1 {
+		t.Errorf("the log doesn't say who asked for balancing")
+	}
 
 	files := map[string]string{}
 	for _, name := range []string{"ca.key", "agent.key", "first-user", "client.properties", "kcat.conf", "profile.yaml"} {

@@ -152,7 +152,7 @@ func (d *devFlags) prepare(f *configFlags) error {
 	if err := s.fits(&cfg); err != nil {
 		return err
 	}
-	if err := s.prepare(hostsOf(&cfg.Listeners[0])); err != nil {
+	if err := s.prepare(hostsOf(cfg.Listeners[0].Bind, cfg.Listeners[0].Advertised, cfg.HTTP)); err != nil {
 		return err
 	}
 	d.secured = s

@@ -105,17 +105,18 @@ func (d *securedDev) certified(hosts []string) bool {
 	})
 }
 
-// hostsOf returns the names and addresses by which a listener may be reached.
-func hostsOf(l *agent.Listener) []string {
+// hostsOf returns the names and addresses by which an agent may be reached that listens at, or
+// advertises, these addresses.
+func hostsOf(addrs ...string) []string {
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
-	for _, addr := range []string{l.Bind, l.Advertised} {
+	for _, addr := range addrs {
 		host, _, err := net.SplitHostPort(addr)
 		ip := net.ParseIP(host)
 		switch {
 		case err != nil: // the settings' check tells
 		case host != "" && (ip == nil || !ip.IsUnspecified()):
 			hosts = append(hosts, host)
-		case addr == l.Bind: // all interfaces
+		default: // all interfaces
 			hosts = append(hosts, ownHosts()...)
 		}
 	}
@@ -146,6 +147,7 @@ func (d *securedDev) configure(cfg *agent.Config) {
 	if cfg.Security.BootstrapUser == "" && cfg.Security.BootstrapUserFile == "" {
 		cfg.Security.BootstrapUserFile = d.path(firstUserFile)
 	}
+	cfg.HTTPTLS.CertFile, cfg.HTTPTLS.KeyFile = l.TLS.CertFile, l.TLS.KeyFile
 	cfg.Security.Authorizer = agent.AuthorizerACL
 	if admin := "User:" + firstUserName; !slices.Contains(cfg.Security.SuperUsers, admin) {
 		cfg.Security.SuperUsers = append(slices.Clone(cfg.Security.SuperUsers), admin)
@@ -157,6 +159,8 @@ func (d *securedDev) fits(cfg *agent.Config) error {
 	switch l := cfg.Listeners; {
 	case len(l) != 1 || l[0].Protocol != "" || l[0].TLS != (agent.ListenerTLS{}):
 		return usagef("--secure makes a listener of its own: leave listeners and their TLS out of the settings, or set up all of it there (docs/security.md)")
+	case cfg.HTTPTLS != (agent.ListenerTLS{}) || cfg.HTTPAuth != "":
+		return usagef("--secure secures HTTP: leave http_tls and http_auth out of the settings")
 	case cfg.Security.BootstrapUser != "" || cfg.Security.BootstrapUserFile != "":
 		return usagef("--secure makes a first user of its own: leave VARVE_BOOTSTRAP_USER and security.bootstrap_user_file out")
 	}
@@ -192,10 +196,10 @@ ssl.truststore.location=%s
 // greet writes clients' files, and prints where to connect and what to try first.
 func (d *securedDev) greet(out io.Writer, a *agent.Agent) error {
 	kafka := reachable(a.Addresses()[secureListener])
-	if err := d.writeClients(kafka, a.HTTPAddress()); err != nil {
+	if err := d.writeClients(kafka, "https://"+a.HTTPAddress()); err != nil {
 		return fmt.Errorf("--secure: write clients' files: %w", err)
 	}
-	fmt.Fprintf(out, `Varve serves Kafka on %s, with TLS and SASL, and HTTP on %s; data is in %s.
+	fmt.Fprintf(out, `Varve serves Kafka on %s, with TLS and SASL, and HTTPS on %s; data is in %s.
 The first user, %s, may do everything; others may do what ACLs allow them.
 
 Try, in another terminal:
