@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"varve/auth/acl"
 	"varve/auth/sasl"
 )
 
@@ -63,7 +64,7 @@ func hostOnly(addr string) string {
 	if err != nil {
 		return addr
 	}
-	return host
+	return acl.CanonicalHost(host)
 }
 
 // until waits for a moment.

@@ -56,8 +56,12 @@ func (h *httpFlag) choose(c *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	if p.HTTP != "" && !f.Changed("http") && os.Getenv(httpVariable) == "" {
+	given := f.Changed("http") || os.Getenv(httpVariable) != ""
+	if p.HTTP != "" && !given {
 		h.addr = p.HTTP
+	}
+	if given && !conn.chooses() && h.addr != p.HTTP {
+		p = &profile{} // of another cluster, which must not get its password
 	}
 	ctx, err := conn.login(c.Context(), p)
 	if err == nil {
