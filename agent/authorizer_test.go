@@ -35,6 +35,11 @@ func TestOpenDoorsAreWarnedOf(t *testing.T) {
 		{func(*Config) {}, 0, ""},
 		{func(*Config) {}, 2, "the cluster has ACLs, but this agent doesn't ask them"},
 		{func(c *Config) { c.Listeners[0].Name = "SASL_SSL" }, 0, "every user may do everything"},
+		{func(c *Config) { c.Security.SuperUsers = []string{"User:a"} }, 0, "super_users and allow_everyone_if_no_acl_found are without effect"},
+		{func(c *Config) { c.Security.AllowEveryone = true }, 0, "everybody may do everything"},
+		{func(c *Config) {
+			c.Listeners[0].Name, c.Listeners[0].TLS = "SSL", ListenerTLS{CertFile: "a", KeyFile: "b", ClientCA: "c"}
+		}, 0, "no client is asked for a certificate"},
 		{func(c *Config) { c.Security.Authorizer, c.Peer.Bind = AuthorizerACL, "" }, 2, "there are no super users"},
 		{func(c *Config) {
 			c.Security.Authorizer, c.Security.SuperUsers, c.Peer.Bind = AuthorizerACL, []string{"User:a"}, ""
@@ -54,15 +59,11 @@ func TestOpenDoorsAreWarnedOf(t *testing.T) {
 	}
 }
 
-func TestSettingsWithoutEffectAreRefused(t *testing.T) {
+func TestBadHTTPSettingsAreRefused(t *testing.T) {
 	for says, change := range map[string]func(*Config){
-		"security.super_users and allow_everyone_if_no_acl_found are without effect": func(c *Config) { c.Security.SuperUsers = []string{"User:a"} },
-		"allow_everyone_if_no_acl_found are without effect":                          func(c *Config) { c.Security.AllowEveryone = true },
-		"tls.client_ca_file is given, but client_auth is none": func(c *Config) {
-			c.Listeners[0].Name, c.Listeners[0].TLS = "SSL", ListenerTLS{CertFile: "a", KeyFile: "b", ClientCA: "c"}
-		},
-		"http_auth is \"token\"": func(c *Config) { c.HTTPAuth = "token" },
-		"http_tls.key_file":      func(c *Config) { c.HTTPTLS.CertFile = "a" },
+		"http_auth is \"basic \"": func(c *Config) { c.HTTPAuth = "basic " },
+		"http_auth is \"token\"":  func(c *Config) { c.HTTPAuth = "token" },
+		"http_tls.key_file":       func(c *Config) { c.HTTPTLS.CertFile = "a" },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)

@@ -28,6 +28,7 @@ type certificates struct {
 // certificate is a listener's.
 type certificate struct {
 	listener string
+	host     string // at which clients reach it, if that is known
 	server   *tlsfile.Server
 	warned   time.Time // that it expires
 }
@@ -51,7 +52,7 @@ func openCertificates(fs vfs.FS, listeners []Listener, web *tlsfile.Server, deps
 			errs = append(errs, fmt.Errorf("listener %s: tls: %w", l.Name, err))
 			continue
 		}
-		cs.all = append(cs.all, &certificate{listener: l.Name, server: s})
+		cs.all = append(cs.all, &certificate{listener: l.Name, host: hostOf(l.Advertised), server: s})
 	}
 	if web != nil {
 		cs.all = append(cs.all, &certificate{listener: "http", server: web})
@@ -59,6 +60,7 @@ func openCertificates(fs vfs.FS, listeners []Listener, web *tlsfile.Server, deps
 	cs.failed = promauto.With(deps.Registry).NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
 	for _, c := range cs.all {
 		cs.failed.WithLabelValues(c.listener)
+		cs.fits(c)
 	}
 	return cs, errors.Join(append(errs, deps.Registry.Register(cs))...)
 }
@@ -97,6 +99,13 @@ func (cs *certificates) watch(ctx context.Context) {
 	}
 }
 
+// fits warns of a certificate that clients will refuse.
+func (cs *certificates) fits(c *certificate) {
+	if why := c.server.Misfit(c.host); why != "" {
+		cs.log.Warn("clients will refuse the listener's certificate: "+why, "listener", c.listener)
+	}
+}
+
 func (cs *certificates) look(c *certificate) {
 	changed, err := c.server.Refresh()
 	now, until := cs.now(), c.server.Expires()
@@ -108,6 +117,7 @@ func (cs *certificates) look(c *certificate) {
 	case changed:
 		c.warned = time.Time{}
 		cs.log.Info("certificate replaced", "listener", c.listener, "expires", until)
+		cs.fits(c)
 	}
 	if left < expiresSoon && now.Sub(c.warned) >= warnOfExpiry {
 		c.warned = now

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -51,10 +52,17 @@ func warnOfOpenDoors(cfg *Config, acls int, log *slog.Logger) {
 	switch authorizes := cfg.Security.Authorizer == AuthorizerACL; {
 	case !authorizes && acls > 0:
 		log.Warn("the cluster has ACLs, but this agent doesn't ask them: everybody may do everything here (security.authorizer is none)", "acls", acls)
+	case !authorizes && (len(cfg.Security.SuperUsers) > 0 || cfg.Security.AllowEveryone):
+		log.Warn("everybody may do everything: security.authorizer is none, and super_users and allow_everyone_if_no_acl_found are without effect")
 	case !authorizes && cfg.needsUsers():
 		log.Warn("every user may do everything, also change the passwords of others: security.authorizer is none")
 	case authorizes && len(cfg.Security.SuperUsers) == 0:
 		log.Warn("there are no super users (security.super_users): if no ACL allows anybody to alter the cluster, nobody can make ACLs")
+	}
+	for _, l := range cfg.Listeners {
+		if l.TLS.ClientCA != "" && clientAuths[l.TLS.ClientAuth] == tls.NoClientCert {
+			log.Warn("no client is asked for a certificate: tls.client_auth is none, and tls.client_ca_file without effect", "listener", l.Name)
+		}
 	}
 	if cfg.Security.Authorizer == AuthorizerACL && cfg.Peer.Bind != "" && !cfg.Peer.TLS.On() {
 		log.Warn("whoever reaches the address for other agents can read all records, whatever ACLs say: peer.tls keeps others out", "peer", cfg.Peer.Bind)

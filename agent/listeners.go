@@ -157,9 +157,6 @@ func (l *Listener) validateTLS(bad func(string, ...any)) {
 			bad("tls.%s is empty: protocol %s needs it", f.name, l.protocol())
 		}
 	}
-	if clientAuths[t.ClientAuth] == tls.NoClientCert && t.ClientCA != "" {
-		bad("tls.client_ca_file is given, but client_auth is none: it would be without effect; say requested or required")
-	}
 	if clientAuths[t.ClientAuth] != tls.NoClientCert && t.ClientCA == "" {
 		bad("tls.client_ca_file is empty: with tls.client_auth %s it must name the authorities of clients", t.ClientAuth)
 	}

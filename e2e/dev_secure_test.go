@@ -19,7 +19,7 @@ func TestDevSecure(t *testing.T) {
 		http := freeAddr(t)
 		p := run(t, "dev", "--secure", "--data", data, "--kafka-listen", kafka, "--http-listen", http)
 		poll(t, 10*time.Second, "clients' files are written", func() error {
-			if !strings.Contains(p.log.String(), "Try, in another terminal") {
+			if log := p.log.String(); !strings.Contains(log, "Try, in another terminal") && !strings.Contains(log, "can't log in") {
 				return errors.New("they are not")
 			}
 			return nil
@@ -81,6 +81,20 @@ func TestDevSecure(t *testing.T) {
 		if now, err := os.ReadFile(filepath.Join(data, name)); err != nil || (name == "ca.key" || name == "first-user") != (string(now) == before) && name != "client.properties" {
 			t.Errorf("%s after a restart at another address: changed %v, %v", name, string(now) != before, err)
 		}
+	}
+	h.file("other", "another password")
+	h.varve(0, "user passwd admin --new-password-file other"+mine)
+	p.stop()
+	p, _ = begin(kafka)
+	if !strings.Contains(p.log.String(), "admin can't log in with the password in") {
+		t.Error("a password that doesn't fit is not told")
+	}
+	p.stop()
+	http = freeAddr(t)
+	p = run(t, "dev", "--data", data, "--kafka-listen", kafka, "--http-listen", http)
+	awaitPage(t, p, "http://"+http+"/readyz")
+	if !strings.Contains(p.log.String(), "this data was kept with --secure") {
+		t.Error("a start without --secure is not warned of")
 	}
 	p.stop()
 

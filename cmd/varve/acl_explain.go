@@ -41,7 +41,7 @@ func aclExplainCommand() *cobra.Command {
 				return err
 			}
 			if asked.op, err = acl.ParseOperation(args[1]); err != nil || asked.op <= acl.All {
-				return usagef("operation %q: want one operation, as read", args[1])
+				return usagef("operation %q: want one operation: %s", args[1], "read, write, create, delete, alter, describe, cluster_action, describe_configs, alter_configs or idempotent_write")
 			}
 			all := on.resources()
 			if len(all) != 1 {

@@ -258,7 +258,8 @@ func (e *handshakeError) Error() string {
 }
 
 // connectError says in plain words why a connection to brokers failed, and what to do.
-func connectError(brokers string, err error) error {
+func connectError(t *target, err error) error {
+	brokers := strings.Join(t.seeds, ",")
 	var handshake *handshakeError
 	var first *kgo.ErrFirstReadEOF
 	switch {
@@ -273,7 +274,14 @@ func connectError(brokers string, err error) error {
 	case strings.Contains(err.Error(), "tls: certificate required"):
 		return fmt.Errorf("%s asks for a client's certificate (--tls-cert, --tls-key): %w", brokers, err)
 	case errors.As(err, &first):
-		return fmt.Errorf("%s closed the connection at once: the port may want TLS (--tls, --tls-ca), or a user (--user, --password-file): %w", brokers, err)
+		wants := "the port may want TLS (--tls, --tls-ca), or a user (--user, --password-file)"
+		switch {
+		case t.tls != nil && t.sasl == nil:
+			wants = "it may want a user (--user, --password-file), or not know whom the certificate is of; its log says why"
+		case t.sasl != nil:
+			wants = "its log says why"
+		}
+		return fmt.Errorf("%s closed the connection at once: %s: %w", brokers, wants, err)
 	case strings.Contains(err.Error(), "tls alert record"):
 		return fmt.Errorf("%s wants TLS; --tls and --tls-ca say how: %w", brokers, err)
 	}

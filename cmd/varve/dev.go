@@ -204,6 +204,9 @@ func (s *server) runDev(ctx context.Context, out io.Writer, secured *securedDev)
 	if err != nil {
 		return fmt.Errorf("open bucket: %w", err)
 	}
+	if _, err := os.Lstat(filepath.Join(data, firstUserFile)); err == nil && secured == nil {
+		s.log.Warn("this data was kept with --secure: without it this agent is as open as its settings say", "data", shown)
+	}
 	defer objects.Close()
 	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {

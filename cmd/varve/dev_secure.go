@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
@@ -193,11 +194,39 @@ ssl.truststore.location=%s
 	return errors.Join(replaceFile(d.path(profileFile), own), replaceFile(d.path(javaFile), []byte(java)), replaceFile(d.path(kcatFile), []byte(kcat)))
 }
 
+// try logs in as the first user, whose password may have been changed.
+func (d *securedDev) try(kafka string) error {
+	content, err := readBounded(d.path(profileFile), maxProfiles)
+	if err != nil {
+		return err
+	}
+	var all profiles
+	if err := all.parse(content); err != nil {
+		return err
+	}
+	k := kafkaFlags{brokers: kafka, timeout: 10 * time.Second, conn: *all.Profiles[0].connection()}
+	k.conn.profile, k.conn.quiet = noProfileName, true
+	cl, err := k.client(context.Background())
+	if err != nil {
+		return err
+	}
+	cl.Close()
+	return nil
+}
+
 // greet writes clients' files, and prints where to connect and what to try first.
 func (d *securedDev) greet(out io.Writer, a *agent.Agent) error {
 	kafka := reachable(a.Addresses()[secureListener])
 	if err := d.writeClients(kafka, "https://"+a.HTTPAddress()); err != nil {
 		return fmt.Errorf("--secure: write clients' files: %w", err)
+	}
+	if err := d.try(kafka); err != nil {
+		fmt.Fprintf(out, `Varve serves Kafka on %s, with TLS and SASL, but %s can't log in with the password in
+%s: %v.
+If the password was changed, write the new one there and start again; if the cluster had other users before --secure,
+use one of them, and 'varve user create %[2]s'.
+`, kafka, firstUserName, d.path(firstUserFile), err)
+		return nil
 	}
 	fmt.Fprintf(out, `Varve serves Kafka on %s, with TLS and SASL, and HTTPS on %s; data is in %s.
 The first user, %s, may do everything; others may do what ACLs allow them.

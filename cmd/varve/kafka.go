@@ -132,7 +132,7 @@ func (k *kafkaFlags) client(ctx context.Context, opts ...kgo.Opt) (*kgo.Client, 
 	}
 	if err := ping(ctx, cl); err != nil {
 		cl.Close()
-		return nil, connectError(strings.Join(t.seeds, ","), err)
+		return nil, connectError(t, err)
 	}
 	return cl, nil
 }

@@ -28,6 +28,7 @@ func editor(t *testing.T, script string) {
 
 func TestProfiles(t *testing.T) {
 	file := profilesIn(t)
+	t.Setenv("TMPDIR", t.TempDir()) // where a failed edit leaves its text
 	wants(t, command(t, "", "profile list"), exitOK, "NAME")
 	wants(t, command(t, "", "profile create prod --brokers b1:9093,b2 --user alice --password-file secret --tls-ca ca.crt --http b1:9644"), exitOK, "profile prod was created")
 	wants(t, command(t, "", "profile create test --brokers localhost:9092"), exitOK)

@@ -71,7 +71,7 @@ func describeUsers(ctx context.Context, adm *kadm.Client, names ...string) ([]us
 	var errs []error
 	for _, u := range found.Sorted() {
 		if u.Err != nil {
-			errs = append(errs, sayUser("describe user "+u.User, u.Err, u.ErrMessage))
+			errs = append(errs, sayUser("user "+u.User, u.Err, u.ErrMessage))
 			continue
 		}
 		r := userRow{User: u.User}

@@ -21,7 +21,7 @@ func TestUsers(t *testing.T) {
 	wants(t, command(t, "x\n", "user create alice"), exitFailed, "create user alice: it exists already", "varve user passwd")
 	wants(t, command(t, "", "user list"), exitOK, "alice", "bob", "SCRAM-SHA-512 (8192 iterations)")
 	wants(t, command(t, "", "user list bob --json"), exitOK, `"user": "bob"`, `"iterations": 8192`)
-	wants(t, command(t, "", "user list nobody"), exitNotFound, "describe user nobody: there is no such user")
+	wants(t, command(t, "", "user list nobody"), exitNotFound, "user nobody: there is no such user")
 	wants(t, command(t, "other", "user passwd bob --new-password-file -"), exitOK, "password of user bob changed: SCRAM-SHA-512 (4096 iterations)")
 	wants(t, command(t, "other", "user passwd bob --mechanism SCRAM-SHA-256"), exitOK, "SCRAM-SHA-256 (4096 iterations), SCRAM-SHA-512 (4096 iterations)")
 	wants(t, command(t, "other", "user passwd nobody"), exitNotFound, "no such user")

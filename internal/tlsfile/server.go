@@ -7,7 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -111,11 +111,24 @@ func (s *Server) Config() *tls.Config {
 	return c
 }
 
+// Misfit returns why clients that reach the server at a host refuse its certificate, "" if they
+// don't for what it says itself. An empty host fits.
+func (s *Server) Misfit(host string) string {
+	leaf := s.now.Load().leaf
+	if len(leaf.ExtKeyUsage) > 0 && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) && !slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return "it is not for servers"
+	}
+	if err := leaf.VerifyHostname(host); host != "" && err != nil {
+		return "it is not for " + host
+	}
+	return ""
+}
+
 // Expires returns when the certificate expires.
 func (s *Server) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 
 // ErrPublic: a file with a secret can be read by others.
-var ErrPublic = errors.New("others can read or write the file, which holds a secret: take these rights away (chmod o-rwx); its group may read it")
+var ErrPublic = errors.New("others can read or write it, and it holds a secret: chmod o-rwx,g-w takes these rights away; its group may read it")
 
 // Private returns ErrPublic if others than a file's owner and group may do anything with it,
 // or the group may write it.
@@ -125,7 +138,7 @@ func Private(fsys vfs.FS, name string) error {
 		return err
 	}
 	if mode.Perm()&0o027 != 0 {
-		return &fs.PathError{Op: fmt.Sprintf("use (mode %04o)", mode.Perm()), Path: name, Err: ErrPublic}
+		return fmt.Errorf("%s has mode %04o: %w", name, mode.Perm(), ErrPublic)
 	}
 	return nil
 }

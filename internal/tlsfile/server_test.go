@@ -183,3 +183,26 @@ func TestClientsAreAsked(t *testing.T) {
 		here.Close()
 	}
 }
+
+// A certificate that clients will refuse is told.
+func TestMisfit(t *testing.T) {
+	for _, c := range []struct {
+		uses []x509.ExtKeyUsage
+		host string
+		says string
+	}{
+		{nil, "", ""},
+		{nil, "a.example", ""},
+		{nil, "b.example", "it is not for b.example"},
+		{nil, "10.0.0.1", "it is not for 10.0.0.1"},
+		{[]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, "a.example", ""},
+		{[]x509.ExtKeyUsage{x509.ExtKeyUsageAny}, "a.example", ""},
+		{[]x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}, "a.example", "it is not for servers"},
+	} {
+		s := &Server{}
+		s.now.Store(&loaded{leaf: &x509.Certificate{DNSNames: []string{"a.example"}, ExtKeyUsage: c.uses}})
+		if got := s.Misfit(c.host); got != c.says {
+			t.Errorf("%v at %q: %q, want %q", c.uses, c.host, got, c.says)
+		}
+	}
+}
