@@ -13,7 +13,7 @@ import (
 
 // prepareUsers creates the first user of the cluster, if the settings name one, and reads what
 // the agents share for authentication.
-func (a *Agent) prepareUsers(ctx, _ context.Context) error {
+func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	name, password, ok, err := a.cfg.Security.firstUser(a.files)
 	if err != nil {
 		return err
@@ -31,13 +31,16 @@ func (a *Agent) prepareUsers(ctx, _ context.Context) error {
 			a.audit().Info("first user created", "user", name)
 		}
 	}
-	if !a.cfg.needsUsers() {
-		return nil
-	}
 	for _, l := range a.cfg.Listeners {
 		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.Plain) {
 			a.log.Warn("passwords are sent unencrypted: the listener offers PLAIN without TLS", "listener", l.Name)
 		}
+		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.OAuthBearer) {
+			a.log.Warn("tokens are sent unencrypted: the listener offers OAUTHBEARER without TLS", "listener", l.Name)
+		}
+	}
+	if a.bearer, err = a.openOAuth(life); err != nil || !a.cfg.needsUsers() {
+		return err
 	}
 	s, err := a.editor.Security(ctx)
 	a.secret = s.Secret
