@@ -24,20 +24,42 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 )
 
-// provider is an OpenID provider that nobody here wrote, and an agent that believes it.
-type provider struct {
+// believer is an agent that believes a provider of tokens.
+type believer struct {
 	*testing.T
 	*process
-	oidc   *mockoidc.MockOIDC
-	mu     sync.Mutex // guards oidc's key
-	broker string     // the listener with OAUTHBEARER
-	open   string     // one without authentication
+	broker string // the listener with OAUTHBEARER
 	http   string
 }
 
-func newProvider(t *testing.T, settings string) *provider {
+func newBeliever(t *testing.T, jwks, issuer, audience string) *believer {
 	t.Helper()
-	p := &provider{T: t, broker: freeAddr(t), open: freeAddr(t), http: freeAddr(t)}
+	b := &believer{T: t, broker: freeAddr(t), http: freeAddr(t)}
+	config := filepath.Join(t.TempDir(), "varve.yaml")
+	text := fmt.Sprintf(`listeners:
+- {name: PLAINTEXT, bind: "%s"}
+- {name: TOKENS, bind: "%s", protocol: SASL_PLAINTEXT, sasl: {mechanisms: [OAUTHBEARER]}}
+security:
+  oauth: {jwks_url: "%s", issuer: "%s", audience: "%s"}
+`, freeAddr(t), b.broker, jwks, issuer, audience)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.process = start(t, exec.Command(binary, "dev", "--data", t.TempDir(), "--http-listen", b.http, "--config", config))
+	awaitPage(t, b.process, "http://"+b.http+"/readyz")
+	return b
+}
+
+// provider is an OpenID provider that nobody here wrote, and an agent that believes it.
+type provider struct {
+	*believer
+	oidc *mockoidc.MockOIDC
+	mu   sync.Mutex // guards oidc's key
+}
+
+func newProvider(t *testing.T) *provider {
+	t.Helper()
+	p := new(provider)
 	var err error
 	if p.oidc, err = mockoidc.NewServer(nil); err != nil {
 		t.Fatal(err)
@@ -60,18 +82,7 @@ func newProvider(t *testing.T, settings string) *provider {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.oidc.Shutdown() })
-	config := filepath.Join(t.TempDir(), "varve.yaml")
-	text := fmt.Sprintf(`listeners:
-- {name: PLAINTEXT, bind: "%s"}
-- {name: TOKENS, bind: "%s", protocol: SASL_PLAINTEXT, sasl: {mechanisms: [OAUTHBEARER]}}
-security:
-  oauth: {jwks_url: "%s", issuer: "%s", audience: "%s"%s}
-`, p.open, p.broker, p.oidc.JWKSEndpoint(), p.oidc.Issuer(), p.oidc.ClientID, settings)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.process = start(t, exec.Command(binary, "dev", "--data", t.TempDir(), "--http-listen", p.http, "--config", config))
-	awaitPage(t, p.process, "http://"+p.http+"/readyz")
+	p.believer = newBeliever(t, p.oidc.JWKSEndpoint(), p.oidc.Issuer(), p.oidc.ClientID)
 	return p
 }
 
@@ -107,7 +118,7 @@ func (p *provider) rotate() {
 }
 
 // metric returns the value of a line of the metrics.
-func (p *provider) metric(line string) string {
+func (p *believer) metric(line string) string {
 	p.Helper()
 	page, err := get("http://" + p.http + "/metrics")
 	if err != nil {
@@ -127,7 +138,7 @@ func bearer(token string) kgo.Opt { return kgo.SASL(oauth.Auth{Token: token}.AsM
 // why without having the token.
 func TestTokens(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t, "")
+	p := newProvider(t)
 	good, err := p.token(time.Hour)
 	if err != nil {
 		t.Fatal(err)
@@ -206,7 +217,7 @@ func TestTokens(t *testing.T) {
 // provider's key changes: nothing is lost, and no session expires.
 func TestTokensAreRenewedAndKeysRotated(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t, "")
+	p := newProvider(t)
 	var lost disconnects
 	var made atomic.Int32
 	cl, err := kgo.NewClient(kgo.SeedBrokers(p.broker), kgo.AllowAutoTopicCreation(), kgo.DefaultProduceTopic("renewed"), kgo.WithHooks(&lost),
@@ -249,7 +260,7 @@ func TestTokensAreRenewedAndKeysRotated(t *testing.T) {
 // A client that doesn't authenticate again is cut off at its first request after its token's end.
 func TestExpiredTokensEndConnections(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t, "")
+	p := newProvider(t)
 	token, err := p.token(4 * time.Second)
 	if err != nil {
 		t.Fatal(err)
@@ -307,7 +318,7 @@ func TestExpiredTokensEndConnections(t *testing.T) {
 // again.
 func TestProviderMayBeAway(t *testing.T) {
 	t.Parallel()
-	p := newProvider(t, "") // the settings need the address
+	p := newProvider(t) // the settings need the address
 	token, err := p.token(time.Hour)
 	if err != nil {
 		t.Fatal(err)
