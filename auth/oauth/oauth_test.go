@@ -452,3 +452,17 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// A token costs a bounded number of signature checks, however many keys may have signed it.
+func TestFewKeysAreTried(t *testing.T) {
+	one := strings.TrimSuffix(strings.TrimPrefix(jwks("p256"), `{"keys":[`), `]}`)
+	s, err := parseJWKS([]byte(`{"keys":[` + strings.Repeat(one+",", maxKeys-1) + one + `]}`))
+	if err != nil || len(s.keys) != maxKeys {
+		t.Fatal(err)
+	}
+	for _, kid := range []string{"", "p256"} {
+		if n := len(s.candidates(kid, jose.ES256)); n != maxTry {
+			t.Errorf("kid %q: %d keys are tried", kid, n)
+		}
+	}
+}
