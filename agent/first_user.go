@@ -14,7 +14,7 @@ import (
 
 // prepareUsers creates the first user of the cluster, if the settings name one, and reads what
 // the agents share for authentication.
-func (a *Agent) prepareUsers(ctx, _ context.Context) error {
+func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	name, password, ok, err := a.cfg.Security.firstUser(a.files)
 	if err != nil {
 		return err
@@ -33,13 +33,16 @@ func (a *Agent) prepareUsers(ctx, _ context.Context) error {
 		}
 	}
 	warnOfOpenDoors(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
-	if !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
-		return nil
-	}
 	for _, l := range a.cfg.Listeners {
 		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.Plain) {
 			a.log.Warn("passwords are sent unencrypted: the listener offers PLAIN without TLS", "listener", l.Name)
 		}
+		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.OAuthBearer) {
+			a.log.Warn("tokens are sent unencrypted: the listener offers OAUTHBEARER without TLS", "listener", l.Name)
+		}
+	}
+	if a.bearer, err = a.openOAuth(life); err != nil || !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
+		return err
 	}
 	s, err := a.editor.Security(ctx)
 	a.secret = s.Secret

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"varve/broker"
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/metadata"
@@ -17,7 +18,8 @@ type member struct {
 	heads  *metadata.Writer
 	view   *cluster.View
 	editor *cluster.Editor
-	secret []byte // schema.Security's; nil: no listener needs it
+	secret []byte             // schema.Security's; nil: no listener needs it
+	bearer broker.BearerCheck // nil: no listener needs it
 }
 
 // join takes an incarnation and a session, and waits for the cluster's picture.

@@ -37,8 +37,8 @@ type ListenerTLS struct {
 
 // ListenerSASL is how clients of a listener authenticate themselves.
 type ListenerSASL struct {
-	Mechanisms []string      `yaml:"mechanisms,omitempty" doc:"SCRAM-SHA-512, SCRAM-SHA-256, PLAIN; empty: both of SCRAM"`
-	MaxReauth  time.Duration `yaml:"max_reauth,omitempty" doc:"how long a client stays authenticated; then it has to do so again (KIP-368), or is cut off; 0: for ever"`
+	Mechanisms []string      `yaml:"mechanisms,omitempty" doc:"SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, OAUTHBEARER (which needs security.oauth); empty: both of SCRAM"`
+	MaxReauth  time.Duration `yaml:"max_reauth,omitempty" doc:"how long a client stays authenticated; then it has to do so again (KIP-368), or is cut off; 0: for ever. With a token at most until that expires"`
 }
 
 // The protocols of a listener, as Kafka names them.
@@ -83,7 +83,12 @@ func (l *Listener) mechanisms() []string {
 
 // needsUsers reports whether some listener authenticates clients by their passwords.
 func (c *Config) needsUsers() bool {
-	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return l.speaksSASL() })
+	return slices.ContainsFunc(sasl.PasswordMechanisms(), c.offers)
+}
+
+// offers reports whether some listener has a mechanism of SASL.
+func (c *Config) offers(mechanism string) bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return slices.Contains(l.mechanisms(), mechanism) })
 }
 
 var (
@@ -119,6 +124,9 @@ func (c *Config) validateListeners() error {
 		l.validateProtocol(bad)
 		l.validateTLS(bad)
 		l.validateSASL(bad)
+		if slices.Contains(l.mechanisms(), sasl.OAuthBearer) && !c.Security.OAuth.On() {
+			bad("sasl.mechanisms has OAUTHBEARER, but security.oauth does not say which tokens are good: set security.oauth.jwks_url (or jwks_file), issuer and audience")
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -32,6 +32,7 @@ func TestListenersAreValidated(t *testing.T) {
 		{Listener{TLS: tls}, "tls is given, but the listener's protocol is PLAINTEXT"},
 		{Listener{Protocol: "SSL", TLS: tls, SASL: ListenerSASL{Mechanisms: []string{"PLAIN"}}}, "sasl is given, but the listener's protocol is SSL"},
 		{Listener{Protocol: "SASL_PLAINTEXT", SASL: ListenerSASL{Mechanisms: []string{"GSSAPI"}}}, `sasl.mechanisms has "GSSAPI"`},
+		{Listener{Protocol: "SASL_PLAINTEXT", SASL: ListenerSASL{Mechanisms: []string{"PLAIN", "OAUTHBEARER"}}}, "sasl.mechanisms has OAUTHBEARER, but security.oauth does not say which tokens are good: set security.oauth.jwks_url"},
 		{Listener{Protocol: "SASL_PLAINTEXT", SASL: ListenerSASL{Mechanisms: []string{"PLAIN", "PLAIN"}}}, "PLAIN twice"},
 		{Listener{Protocol: "SASL_PLAINTEXT", SASL: ListenerSASL{MaxReauth: 1}}, "sasl.max_reauth is 1ns"},
 		{Listener{Protocol: "SSL", TLS: ListenerTLS{CertFile: "c", KeyFile: "k", ClientAuth: "want"}}, `tls.client_auth is "want"`},

@@ -44,12 +44,16 @@ func (c *conn) bareToken(ctx context.Context, message []byte) error {
 	arrived := time.Now()
 	answer, err := c.login.token(ctx, message, arrived)
 	var failure *sasl.Failure
-	if errors.As(err, &failure) {
-		c.unwelcome(c.login.mechanism, c.login.exchange.Claimed(), err)
-		c.atone(ctx, arrived)
-		return errLogin
-	}
-	if err != nil {
+	switch {
+	case errors.As(err, &failure):
+		if err := c.tell(ctx, arrived, err); err != nil {
+			return err
+		}
+		if failure.Challenge == nil {
+			return errLogin
+		}
+		answer = failure.Challenge
+	case err != nil:
 		return err
 	}
 	if c.login.step == loggedIn {

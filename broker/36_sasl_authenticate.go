@@ -33,6 +33,11 @@ func saslAuthenticate(ctx context.Context, c *conn, r *request) error {
 	answer, err := c.login.token(ctx, req.SASLAuthBytes, time.Now())
 	var failure *sasl.Failure
 	switch {
+	case errors.As(err, &failure) && failure.Challenge != nil:
+		if err := c.tell(ctx, r.arrived, err); err != nil {
+			return err
+		}
+		answer = failure.Challenge
 	case errors.As(err, &failure):
 		text := c.login.failure(failure)
 		resp.ErrorCode, resp.ErrorMessage = kerr.SaslAuthenticationFailed.Code, &text
@@ -42,7 +47,7 @@ func saslAuthenticate(ctx context.Context, c *conn, r *request) error {
 	}
 	resp.SASLAuthBytes = answer
 	if c.login.step == loggedIn {
-		resp.SessionLifetimeMillis = c.login.maxReauth.Milliseconds()
+		resp.SessionLifetimeMillis = c.login.lifetime(time.Now())
 		c.welcome(c.login.mechanism, "User:"+c.login.user)
 	}
 	return c.send(r, resp)

@@ -35,10 +35,13 @@ func newAuthentication(deps *Deps) *authentication {
 	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry)}
 }
 
+// BearerCheck returns whose a token is and when it expires, as sasl.Options says.
+type BearerCheck func(ctx context.Context, token string) (user string, expires time.Time, err error)
+
 // newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave
 // the processors to others.
 func newSASL(deps *Deps) *sasl.Server {
-	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2)})
+	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2), Bearer: deps.Bearer})
 }
 
 type authMetrics struct {
@@ -54,7 +57,7 @@ func newAuthMetrics(r prometheus.Registerer) *authMetrics {
 		results: auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_authentications_total", Help: "Authentications of clients, by mechanism (TLS for certificates and handshakes) and result (success, failure)."}, []string{"mechanism", "result"}),
 		waiting: auto.NewGauge(prometheus.GaugeOpts{Name: "varve_kafka_unauthenticated_connections", Help: "Open client connections that have to authenticate themselves and have not yet."}),
 		late:    auto.NewCounter(prometheus.CounterOpts{Name: "varve_kafka_unauthenticated_connections_closed_total", Help: "Connections closed because they did not authenticate themselves in time, or made room for others before they did."}),
-		expired: auto.NewCounter(prometheus.CounterOpts{Name: "varve_kafka_expired_sessions_total", Help: "Connections closed because their clients did not authenticate again within sasl.max_reauth."}),
+		expired: auto.NewCounter(prometheus.CounterOpts{Name: "varve_kafka_expired_sessions_total", Help: "Connections closed because their clients did not authenticate again within sasl.max_reauth, or before their tokens expired."}),
 	}
 }
 
@@ -97,14 +100,27 @@ func (c *conn) refuseLogin(ctx context.Context, r *request, resp kmsg.Response, 
 	if !slices.Contains(sasl.Mechanisms(), mechanism) {
 		mechanism = "unknown"
 	}
-	c.unwelcome(mechanism, claimed, err)
-	if err := c.atone(ctx, r.arrived); err != nil {
-		return err
+	if !c.login.told {
+		c.unwelcome(mechanism, claimed, err)
+		if err := c.atone(ctx, r.arrived); err != nil {
+			return err
+		}
 	}
 	if err := c.send(r, resp); err != nil {
 		return err
 	}
 	return errLogin
+}
+
+// tell notes a failure of the exchange that is under way and waits, before the client is told. It
+// does nothing if the client has been told already.
+func (c *conn) tell(ctx context.Context, arrived time.Time, failure error) error {
+	if c.login.told {
+		return nil
+	}
+	c.login.told = true
+	c.unwelcome(c.login.mechanism, c.login.exchange.Claimed(), failure)
+	return c.atone(ctx, arrived)
 }
 
 // atone waits before a failure is answered.

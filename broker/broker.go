@@ -60,6 +60,7 @@ type Deps struct {
 	DataDir    string
 	Security   Security
 	Audit      *slog.Logger // authentications, denials, changes of users and ACLs; nil is Log
+	Bearer     BearerCheck  // checks tokens; nil: no listener has OAUTHBEARER
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to

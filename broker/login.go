@@ -29,6 +29,7 @@ type login struct {
 	user      string    // who is authenticated; stays during re-authentication
 	began     time.Time // when the last re-authentication began
 	expires   time.Time // when user has to authenticate again; zero: never
+	told      bool      // the client knows that it failed, and has to confirm that
 }
 
 type loginStep uint8
@@ -45,7 +46,7 @@ const (
 var errLogin = errors.New("not authenticated")
 
 // errExpired ends a connection whose client didn't authenticate again in time.
-var errExpired = errors.New("the session has expired: the client has not authenticated again within max_reauth")
+var errExpired = errors.New("the session has expired: the client has not authenticated again before max_reauth was over or its token expired")
 
 // minReauth is how often a client may authenticate again.
 const minReauth = time.Second
@@ -110,7 +111,7 @@ func (l *login) begin(mechanism string, version int16, now time.Time) error {
 }
 
 // token takes a message of the exchange. After an error, which is a *sasl.Failure unless ctx
-// ended, the connection ends.
+// ended, the connection ends; if the failure has a challenge, after the client's next message.
 func (l *login) token(ctx context.Context, message []byte, now time.Time) (answer []byte, err error) {
 	if l.refused != "" {
 		return nil, &sasl.Failure{Text: l.refused, Err: errors.New(l.refused)}
@@ -123,11 +124,26 @@ func (l *login) token(ctx context.Context, message []byte, now time.Time) (answe
 		text := fmt.Sprintf("Cannot change principals during re-authentication from User.%s: User.%s", l.user, who.User)
 		return nil, &sasl.Failure{Text: text, Err: errors.New(text)}
 	}
-	l.user, l.step = who.User, loggedIn
-	if l.maxReauth > 0 {
-		l.expires = now.Add(l.maxReauth)
-	}
+	l.user, l.step, l.expires = who.User, loggedIn, l.until(who, now)
 	return answer, nil
+}
+
+// until returns when a client has to authenticate again: after maxReauth, and before what proved
+// who it is expires. Zero is never.
+func (l *login) until(who *sasl.Identity, now time.Time) time.Time {
+	end := who.Expires
+	if most := now.Add(l.maxReauth); l.maxReauth > 0 && (end.IsZero() || most.Before(end)) {
+		end = most
+	}
+	return end
+}
+
+// lifetime returns how long a client is authenticated that has just become so, in ms; 0: for ever.
+func (l *login) lifetime(now time.Time) int64 {
+	if l.expires.IsZero() {
+		return 0
+	}
+	return max(1, l.expires.Sub(now).Milliseconds())
 }
 
 // failure is what a client is told.

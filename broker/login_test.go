@@ -30,6 +30,7 @@ type bouncer struct {
 	*testing.T
 	*Broker
 	editor *cluster.Editor
+	view   *cluster.View
 	serve  func(l *Listener) *client
 	log    *lines
 }
@@ -94,7 +95,7 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 		view := cluster.NewView(store, log)
 		go view.Run(ctx)
 		<-view.Ready()
-		x.editor = cluster.NewEditor(view, store, nil)
+		x.view, x.editor = view, cluster.NewEditor(view, store, nil)
 		x.set("alice", "secret")
 		x.set("bob", "secret")
 		b, err := New(cfg, Deps{View: view, Editor: x.editor, Secret: []byte("k"), Log: log, Registry: prometheus.NewRegistry()})
@@ -116,7 +117,7 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 	})
 }
 
-var saslOnly = &Listener{Name: "CLIENTS", Mechanisms: sasl.Mechanisms()}
+var saslOnly = &Listener{Name: "CLIENTS", Mechanisms: sasl.PasswordMechanisms()}
 
 // client speaks to a broker as any client does.
 type client struct {
@@ -388,7 +389,7 @@ func TestPenaltiesAreBounded(t *testing.T) {
 // A client that stays has to authenticate again: as itself, by the same mechanism.
 func TestReauthentication(t *testing.T) {
 	withBouncer(t, nil, func(x *bouncer) {
-		l := &Listener{Mechanisms: sasl.Mechanisms(), MaxReauth: time.Minute}
+		l := &Listener{Mechanisms: sasl.PasswordMechanisms(), MaxReauth: time.Minute}
 		begin := func() *client {
 			c := x.serve(l)
 			if resp := c.plain("alice", "secret"); resp == nil || resp.SessionLifetimeMillis != 60_000 {

@@ -72,7 +72,7 @@ func TestWrongProtocolsAreNamed(t *testing.T) {
 // A handshake that is cut off at any byte, or changed there, ends only its connection; one that
 // stalls ends in time.
 func TestHandshakesThatBreak(t *testing.T) {
-	l := &Listener{TLS: selfSigned(t), Mechanisms: sasl.Mechanisms()}
+	l := &Listener{TLS: selfSigned(t), Mechanisms: sasl.PasswordMechanisms()}
 	withBouncer(t, nil, func(x *bouncer) {
 		c := x.serve(l)
 		rec := &recorder{Conn: c.Conn}

@@ -89,8 +89,14 @@ func transactional(t *testing.T, broker string) {
 	}
 }
 
-// kafkaJars returns the directory of Kafka's jars, which Maven fetches once.
+// kafkaJars returns the directory of Kafka's jars.
 func kafkaJars(t *testing.T) string {
+	t.Helper()
+	return jars(t, "kafka-tools-4.3.1", "java/pom.xml")
+}
+
+// jars returns the directory of the jars that a pom names, which Maven fetches once.
+func jars(t *testing.T, name, pom string) string {
 	t.Helper()
 	fetchJars.Lock()
 	defer fetchJars.Unlock()
@@ -98,9 +104,9 @@ func kafkaJars(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lib := filepath.Join(cache, "varve", "kafka-tools-4.3.1")
+	lib := filepath.Join(cache, "varve", name)
 	if _, err := os.Stat(filepath.Join(lib, "complete")); err != nil {
-		tool(t, "", "mvn", "-B", "-q", "-f", "java/pom.xml", "dependency:copy-dependencies", "-DoutputDirectory="+lib)
+		tool(t, "", "mvn", "-B", "-q", "-f", pom, "dependency:copy-dependencies", "-DoutputDirectory="+lib)
 		if err := os.WriteFile(filepath.Join(lib, "complete"), nil, 0o644); err != nil {
 			t.Fatal(err)
 		}

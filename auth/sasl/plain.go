@@ -49,14 +49,14 @@ func (e *plainExchange) Step(ctx context.Context, message []byte) ([]byte, *Iden
 	case as != "" && as != user:
 		return nil, nil, said(otherIdentity)
 	}
-	return nil, &Identity{user}, nil
+	return nil, &Identity{User: user}, nil
 }
 
 // otherIdentity is Kafka's text for a client that wants to be another user than it proves to be.
 const otherIdentity = "Authentication failed: Client requested an authorization id that is different from username"
 
 // said is a failure whose reason the client may know.
-func said(text string) error { return &Failure{text, errors.New(text)} }
+func said(text string) error { return &Failure{Text: text, Err: errors.New(text)} }
 
 // check reports whether a password is a user's. It waits for its turn to hash.
 func (s *Server) check(ctx context.Context, user, password string) (bool, error) {

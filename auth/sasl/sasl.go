@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -22,17 +23,23 @@ const (
 	Plain       = "PLAIN"         // RFC 4616
 	ScramSHA256 = "SCRAM-SHA-256" // RFC 5802, RFC 7677
 	ScramSHA512 = "SCRAM-SHA-512"
+	OAuthBearer = "OAUTHBEARER" // RFC 7628
 )
 
-// Mechanisms returns all that there are, the strongest first.
-func Mechanisms() []string { return []string{ScramSHA512, ScramSHA256, Plain} }
+// Mechanisms returns all that there are.
+func Mechanisms() []string { return append(PasswordMechanisms(), OAuthBearer) }
+
+// PasswordMechanisms returns those by which users prove that they know a password, the
+// strongest first.
+func PasswordMechanisms() []string { return []string{ScramSHA512, ScramSHA256, Plain} }
 
 // MaxMessage is how large a client's message may be.
 const MaxMessage = 32 << 10
 
 // Identity is who was authenticated.
 type Identity struct {
-	User string
+	User    string
+	Expires time.Time // when what proved it expires; zero: never
 }
 
 // Exchange is one authentication. Its methods must not be called by several at a time.
@@ -48,6 +55,9 @@ type Exchange interface {
 type Failure struct {
 	Text string // for the client; "" is Kafka's text for all failures that tell nothing
 	Err  error  // for the log
+	// Challenge is what the client gets first, if the mechanism has that. It answers with one more
+	// message, for which Step returns the same failure without a challenge.
+	Challenge []byte
 }
 
 func (f *Failure) Error() string { return f.Err.Error() }
@@ -56,7 +66,7 @@ func (f *Failure) Error() string { return f.Err.Error() }
 func (f *Failure) Unwrap() error { return f.Err }
 
 func failed(text, format string, args ...any) error {
-	return &Failure{text, fmt.Errorf(format, args...)}
+	return &Failure{Text: text, Err: fmt.Errorf(format, args...)}
 }
 
 // Options are what a Server needs.
@@ -69,6 +79,10 @@ type Options struct {
 	Random *chance.Source // of nonces; nil is the system's
 	// Hashes is how many passwords are hashed at a time, 1 or more.
 	Hashes int
+	// Bearer checks a token of OAUTHBEARER, and returns whose it is and when it expires. It may
+	// wait until ctx ends. After an error user is whom the token names, if its issuer said so.
+	// nil: there is no such mechanism.
+	Bearer func(ctx context.Context, token string) (user string, expires time.Time, err error)
 }
 
 // Server begins exchanges. Many may use it at a time.
@@ -87,7 +101,9 @@ func (s *Server) Begin(mechanism string) (Exchange, error) {
 	switch {
 	case mechanism == Plain:
 		return &plainExchange{server: s}, nil
-	case slices.Contains(Mechanisms(), mechanism):
+	case mechanism == OAuthBearer && s.o.Bearer != nil:
+		return &bearerExchange{server: s}, nil
+	case slices.Contains(PasswordMechanisms(), mechanism):
 		return &scramExchange{server: s, mechanism: mechanism}, nil
 	}
 	return nil, fmt.Errorf("mechanism %q is unknown", mechanism)

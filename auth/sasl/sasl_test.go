@@ -86,7 +86,7 @@ func login(t testing.TB, s *Server, mechanism, user, password, as string) (messa
 func TestUsersLogIn(t *testing.T) {
 	users := map[string]string{"alice": "secret", "o=k,x": "pass,=word", "ü": "пароль", strings.Repeat("n", 1000): "long"}
 	s := newAccounts(t, users, ScramSHA256, ScramSHA512).server("k")
-	for _, m := range Mechanisms() {
+	for _, m := range PasswordMechanisms() {
 		for user, password := range users {
 			for _, as := range []string{"", user} {
 				if _, who, err := login(t, s, m, user, password, as); err != nil || who == nil || who.User != user {
@@ -295,7 +295,7 @@ func FuzzExchange(f *testing.F) {
 	f.Add(uint8(1), []byte("n,,n=alice,r=abc"), []byte("c=biws,r=abc,p=AAAA"))
 	f.Add(uint8(2), []byte("y,a=bob,n=b=3Dob,r=abc,ext=1"), []byte("c=biws,r=abc,x=1,p=AAAA"))
 	f.Fuzz(func(t *testing.T, kind uint8, one, two []byte) {
-		m := Mechanisms()[int(kind)%3]
+		m := PasswordMechanisms()[int(kind)%3]
 		s := a.server("k")
 		e, err := s.Begin(m)
 		if err != nil {
@@ -314,7 +314,7 @@ func FuzzExchange(f *testing.F) {
 }
 
 func BenchmarkLogin(b *testing.B) {
-	for _, m := range Mechanisms() {
+	for _, m := range PasswordMechanisms() {
 		b.Run(fmt.Sprint(m), func(b *testing.B) {
 			s := newAccounts(b, map[string]string{"alice": "secret"}, ScramSHA256, ScramSHA512).server("k")
 			for b.Loop() {

@@ -61,7 +61,7 @@ func (e *scramExchange) Step(_ context.Context, message []byte) ([]byte, *Identi
 		if err != nil {
 			return nil, nil, err
 		}
-		return answer, &Identity{e.user}, nil
+		return answer, &Identity{User: e.user}, nil
 	}
 	return nil, nil, failed("", "a message after the last")
 }

@@ -41,14 +41,15 @@ const (
 	mechanismPlain    = "PLAIN"
 	mechanismScram256 = "SCRAM-SHA-256"
 	mechanismScram512 = "SCRAM-SHA-512"
+	mechanismBearer   = "OAUTHBEARER"
 )
 
-var mechanisms = []string{mechanismScram512, mechanismScram256, mechanismPlain}
+var mechanisms = []string{mechanismScram512, mechanismScram256, mechanismPlain, mechanismBearer}
 
 func (c *connection) add(f *pflag.FlagSet) {
-	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL")
+	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL; may be left out with OAUTHBEARER, whose token names the user")
 	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(mechanisms, ", ")+" (default "+mechanismScram512+" if there is a user)")
-	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, which others must not be able to read; - is standard input; without it the password is asked for on a terminal")
+	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, or with the token of OAUTHBEARER, which others must not be able to read; - is standard input; without it the password is asked for on a terminal. A file with a token is read again for each new connection")
 	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
 	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
 	f.StringVar(&c.cert, "tls-cert", "", "PEM file of the client's certificate")
@@ -69,16 +70,17 @@ func (p *profile) connection() *connection {
 }
 
 // over returns the connection with what it leaves open taken from a profile. The password of
-// another user isn't.
+// another user isn't, and a token isn't taken for a password.
 func (c connection) over(p *profile) connection {
 	from := p.connection()
-	if c.user == "" || c.user == from.user {
+	alike := c.mechanism == "" || c.byToken() == from.byToken()
+	if alike && (c.user == "" || c.user == from.user) {
 		if c.passwordFile == "" {
 			c.passwordFile, c.password = from.passwordFile, from.password
 		}
 		c.mechanism = cmp.Or(c.mechanism, from.mechanism)
+		c.user = from.user
 	}
-	c.user = cmp.Or(c.user, from.user)
 	c.ca = cmp.Or(c.ca, from.ca)
 	if c.cert == "" && c.key == "" {
 		c.cert, c.key = from.cert, from.key
@@ -92,9 +94,9 @@ func (c *connection) check() error {
 	switch {
 	case c.mechanism != "" && c.saslMechanism() == "":
 		return fmt.Errorf("sasl is %q: must be %s", c.mechanism, strings.Join(mechanisms, ", "))
-	case c.mechanism != "" && c.user == "":
+	case c.mechanism != "" && c.user == "" && !c.byToken():
 		return errors.New("sasl needs a user")
-	case c.user == "" && (c.passwordFile != "" || c.password != ""):
+	case c.user == "" && !c.byToken() && (c.passwordFile != "" || c.password != ""):
 		return errors.New("a password needs a user")
 	case (c.cert == "") != (c.key == ""):
 		return errors.New("tls-cert and tls-key need each other")
@@ -114,6 +116,9 @@ func (c *connection) saslMechanism() string {
 	}
 	return ""
 }
+
+// byToken reports whether a token takes the password's place.
+func (c *connection) byToken() bool { return c.saslMechanism() == mechanismBearer }
 
 // encrypted reports whether connections use TLS.
 func (c *connection) encrypted() bool { return c.tls || c.ca != "" || c.cert != "" }
@@ -145,12 +150,15 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 
 // sasl returns the mechanism with the user's password, nil without a user.
 func (c *connection) sasl() (sasl.Mechanism, error) {
-	if c.user == "" {
+	if c.user == "" && !c.byToken() {
 		return nil, nil
 	}
 	password, err := c.secret()
 	if err != nil {
 		return nil, err
+	}
+	if c.byToken() {
+		return c.bearer(password), nil
 	}
 	switch c.saslMechanism() {
 	case mechanismPlain:
@@ -175,7 +183,7 @@ func (c *connection) secret() (string, error) {
 	case "-":
 		line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxPasswordFile)).ReadString('\n')
 		if err != nil && err != io.EOF {
-			return "", fmt.Errorf("read the password of %s: %w", c.user, err)
+			return "", fmt.Errorf("read the %s: %w", c.wanted(), err)
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
@@ -192,15 +200,30 @@ func (c *connection) secret() (string, error) {
 // asked returns the password that the user types.
 func (c *connection) asked() (string, error) {
 	if c.quiet || !term.IsTerminal(int(os.Stdin.Fd())) {
+		if c.byToken() {
+			return "", usagef("OAUTHBEARER needs a token: --password-file names a file that has it")
+		}
 		return "", usagef("user %s needs a password: --password-file names a file that has it", c.user)
 	}
-	fmt.Fprintf(os.Stderr, "Password of %s: ", c.user)
+	wanted := c.wanted()
+	fmt.Fprintf(os.Stderr, "%s%s: ", strings.ToUpper(wanted[:1]), wanted[1:])
 	b, err := term.ReadPassword(int(os.Stdin.Fd()))
 	fmt.Fprintln(os.Stderr)
 	if err != nil {
-		return "", fmt.Errorf("read the password of %s: %w", c.user, err)
+		return "", fmt.Errorf("read the %s: %w", wanted, err)
 	}
 	return string(b), nil
+}
+
+// wanted names the secret that is needed.
+func (c *connection) wanted() string {
+	switch {
+	case !c.byToken():
+		return "password of " + c.user
+	case c.user == "":
+		return "token"
+	}
+	return "token of " + c.user
 }
 
 // secured dials with TLS over another dialer.
@@ -266,7 +289,7 @@ func connectError(t *target, err error) error {
 	case errors.As(err, &handshake):
 		return handshake
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return fmt.Errorf("authentication with %s failed: the user doesn't exist, or the password is wrong, or the user has none for this mechanism (--user, --password-file, --sasl): %w", brokers, err)
+		return fmt.Errorf("authentication with %s failed: the user doesn't exist, or the password is wrong, or the user has none for this mechanism, or the token is not good (--user, --password-file, --sasl): %w", brokers, err)
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
 		return fmt.Errorf("%s doesn't offer this SASL mechanism; --sasl names another one: %w", brokers, err)
 	case errors.Is(err, kerr.IllegalSaslState):

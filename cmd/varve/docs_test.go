@@ -70,7 +70,11 @@ func TestDocsOfCommands(t *testing.T) {
 }
 
 func TestDocsOfMetrics(t *testing.T) {
-	a := startAgent(t)
+	a := startAgent(t, func(c *agent.Config) {
+		open := c.Listeners[0]
+		newIssuer(t).believed(c)
+		c.Listeners = append([]agent.Listener{open}, c.Listeners...)
+	})
 	must(t, "", "topic create metered -p 1")
 	must(t, "a\nb\n", "produce metered")
 	must(t, "", "consume metered --group readers")

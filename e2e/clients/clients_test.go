@@ -17,6 +17,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/confluentinc/confluent-kafka-go/v2/kafka"
+	"github.com/oauth2-proxy/mockoidc"
 )
 
 var broker string
@@ -44,7 +45,13 @@ func withBroker(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	cmd := exec.Command(binary, "dev", "--data", filepath.Join(dir, "data"), "--listeners", listeners, "--http-listen", "127.0.0.1:17993")
+	if provider, err = mockoidc.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = provider.Shutdown() }()
+	cmd := exec.Command(binary, "dev", "--data", filepath.Join(dir, "data"), "--listeners", listeners, "--http-listen", "127.0.0.1:17993",
+		"--security-oauth-jwks-url", provider.JWKSEndpoint(), "--security-oauth-issuer", provider.Issuer(), "--security-oauth-audience", provider.ClientID)
 	cmd.Env = append(os.Environ(), "VARVE_BOOTSTRAP_USER="+user+":"+password)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr

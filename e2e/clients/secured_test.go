@@ -30,6 +30,7 @@ import (
 const (
 	user, password = "admin", "first, secret="
 	saslOnTLS      = "127.0.0.1:17994"
+	tokens         = "127.0.0.1:17995"
 )
 
 // securedListeners returns the setting of the broker's listeners, one of them with TLS and SASL.
@@ -47,8 +48,8 @@ func securedListeners(dir string) (string, error) {
 	cert, private := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	err = errors.Join(err, os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
 		os.WriteFile(private, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs}), 0o600))
-	return fmt.Sprintf("[{name: PLAINTEXT, bind: '%s'}, {name: SASL_SSL, bind: '%s', tls: {cert_file: '%s', key_file: '%s'}, sasl: {mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512]}}]",
-		broker, saslOnTLS, cert, private), err
+	return fmt.Sprintf("[{name: PLAINTEXT, bind: '%s'}, {name: SASL_SSL, bind: '%s', tls: {cert_file: '%s', key_file: '%s'}, sasl: {mechanisms: [PLAIN, SCRAM-SHA-256, SCRAM-SHA-512]}}, {name: TOKENS, bind: '%s', protocol: SASL_SSL, tls: {cert_file: '%[3]s', key_file: '%[4]s'}, sasl: {mechanisms: [OAUTHBEARER]}}]",
+		broker, saslOnTLS, cert, private, tokens), err
 }
 
 var anyServer = &tls.Config{InsecureSkipVerify: true} // what it trusts is not the point here

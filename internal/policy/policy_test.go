@@ -17,6 +17,7 @@ var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
 	"varve/auth/acl":            1,
+	"varve/auth/oauth":          1,
 	"varve/auth/principal":      1,
 	"varve/auth/sasl":           1,
 	"varve/wal":                 1,
@@ -77,6 +78,7 @@ var fences = []struct {
 	{"github.com/minio/minio-go", "only s3store speaks to object stores", []string{"varve/s3store"}},
 	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
+	{"github.com/go-jose/go-jose/v4", "only auth/oauth reads tokens", []string{"varve/auth/oauth"}},
 	{"os", "files are reached through internal/vfs", []string{
 		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs", "varve/internal/golden", "varve/internal/policy/cmd",
 		"varve/cmd", "varve/e2e", "varve/bench", "varve/internal/bench",
