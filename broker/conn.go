@@ -134,14 +134,14 @@ func (c *conn) note(err error) {
 		c.b.metrics.badConns.Inc()
 		c.sayBad(err)
 	default:
-		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err)
+		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", short(c.caller.clientID), "err", err)
 	}
 }
 
 // sayBad logs why a client was cut off, once a minute for each address.
 func (c *conn) sayBad(err error) {
-	if unsaid, ok := c.b.badClients.say(c.caller.host, time.Now()); ok {
-		c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", c.caller.clientID, "listener", c.caller.listener, "err", err, "not_logged", unsaid)
+	if unsaid, ok := c.b.badClients.say(network(c.caller.host), "", time.Now()); ok {
+		c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", short(c.caller.clientID), "listener", c.caller.listener, "err", err, "not_logged", unsaid)
 	}
 }
 

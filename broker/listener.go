@@ -178,7 +178,7 @@ func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
 	if !b.conns.add(c) {
 		b.metrics.refused.Inc()
-		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {
+		if unsaid, ok := b.refusedClients.say(network(c.caller.host), "", time.Now()); ok {
 			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
 		}
 		nc.Close()
