@@ -120,6 +120,9 @@ func (c *conn) secure(ctx context.Context) error {
 		return nil
 	}
 	err := t.HandshakeContext(ctx)
+	if under, ok := t.NetConn().(*sealed); ok && err == nil {
+		under.more()
+	}
 	if err == nil && c.login == nil {
 		err = c.certified(t.ConnectionState())
 	}

@@ -42,7 +42,7 @@ func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
 	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 	if asks.TLS != nil {
-		c.nc = tls.Server(&sealed{Conn: nc}, asks.TLS)
+		c.nc = tls.Server(newSealed(nc, asks.TLS), asks.TLS)
 	}
 	if len(asks.Mechanisms) > 0 {
 		c.login = &login{server: b.sasl, mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
@@ -130,7 +130,7 @@ func (c *conn) note(err error) {
 		c.b.auth.metrics.expired.Inc()
 		c.sayBad(err)
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
-	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow) || errors.Is(err, errNotTLS):
+	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow) || errors.Is(err, errNotTLS) || errors.Is(err, errNoData):
 		c.b.metrics.badConns.Inc()
 		c.sayBad(err)
 	default:
@@ -149,7 +149,7 @@ var errSlow = errors.New("the client was too slow")
 
 // read takes frames off the connection and works on them, one at a time.
 func (c *conn) read(ctx context.Context) error {
-	r := bufio.NewReaderSize(c.nc, 16<<10)
+	r := bufio.NewReaderSize(c.data(), 16<<10)
 	for {
 		if r.Buffered() < 4 { // else what comes next is here
 			if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {
