@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"varve/auth/sasl"
 	"varve/internal/notify"
 	"varve/kafka"
 )
@@ -45,7 +46,7 @@ func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
 		c.nc = tls.Server(newSealed(nc, asks.TLS), asks.TLS)
 	}
 	if len(asks.Mechanisms) > 0 {
-		c.login = &login{server: b.sasl, mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
+		c.login = &login{server: b.sasl, from: network(who.host), mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
 	}
 	return c
 }
@@ -123,6 +124,8 @@ func (c *conn) note(err error) {
 	}
 	switch {
 	case errors.Is(err, errLogin): // unwelcome logged it
+	case errors.Is(err, sasl.ErrBusy):
+		c.sayBad(err)
 	case errors.Is(err, errLate), errors.Is(err, errRoom):
 		c.b.auth.metrics.late.Inc()
 		c.sayBad(err)

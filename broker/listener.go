@@ -175,7 +175,9 @@ func (b *Broker) Serve(ctx context.Context, asks *Listener, l net.Listener) erro
 
 func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
+	ctx, c.end = context.WithCancel(ctx)
 	if !b.conns.add(c) {
+		c.end()
 		b.metrics.refused.Inc()
 		if unsaid, ok := b.refusedClients.say(network(c.caller.host), "", time.Now()); ok {
 			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
@@ -188,6 +190,7 @@ func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 	go func() {
 		defer b.conns.remove(c)
 		defer b.metrics.conns.Dec()
+		defer c.end()
 		c.run(ctx)
 	}()
 }

@@ -7,6 +7,11 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/auth/sasl"
 )
 
 // Whatever comes and goes, the one that makes room is the oldest of the network that has most.
@@ -69,3 +74,52 @@ func TestOneAddressKeepsNobodyOut(t *testing.T) {
 		slow.Close()
 	})
 }
+
+// Clients of one address that send wrong passwords and are gone keep no other from logging in, and
+// those that had to make room wait no longer for their passwords to be checked.
+func TestFloodsOfPasswordsKeepNobodyOut(t *testing.T) {
+	const most, hash = 100, 50 * time.Millisecond
+	withBouncer(t, func(cfg *Config) { cfg.MaxConnections = most }, func(x *bouncer) {
+		hashed := 0
+		secret, err := sasl.NewCredential(sasl.ScramSHA256, "secret", sasl.MinIterations, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.sasl = sasl.NewServer(sasl.Options{Hashes: 1, Lookup: func(user, mechanism string) (sasl.Credential, bool) {
+			if mechanism == sasl.ScramSHA256 {
+				time.Sleep(hash) // with the turn to hash
+				hashed++
+			}
+			return secret, user == "alice" && mechanism == sasl.ScramSHA256
+		}})
+		flood := func() {
+			c := x.from("10.0.0.1", saslOnly)
+			c.handshake(sasl.Plain)
+			token := kmsg.NewPtrSASLAuthenticateRequest()
+			token.SASLAuthBytes = []byte("\x00mallory\x00wrong")
+			token.SetVersion(2)
+			_, _ = c.Write(kmsg.NewRequestFormatter().AppendRequest(nil, token, 2))
+			c.Close()
+		}
+		for range 10 * most {
+			flood()
+		}
+		synctest.Wait()
+		if open := x.Memory().Connections; open > most {
+			t.Errorf("%d are open", open)
+		}
+		began := time.Now()
+		c := x.from("10.0.0.2", saslOnly)
+		if resp := c.plain("alice", "secret"); resp == nil || resp.ErrorCode != 0 || time.Since(began) > 3*hash {
+			t.Errorf("%+v after %v", resp, time.Since(began))
+		}
+		c.Close()
+		time.Sleep(2 * longestLogin)
+		if hashed > most {
+			t.Errorf("%d passwords were hashed", hashed)
+		}
+	})
+}
+
+// longestLogin is longer than any login waits.
+const longestLogin = time.Minute

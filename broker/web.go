@@ -20,12 +20,12 @@ const mechanismBasic = "BASIC"
 // failures are counted with those of Kafka's clients, and answered as late.
 func (b *Broker) Authenticate(ctx context.Context, addr, user, password string) (principal string, err error) {
 	began := time.Now()
-	exchange, err := b.sasl.Begin(sasl.Plain)
+	host := hostOnly(addr)
+	exchange, err := b.sasl.Begin(sasl.Plain, network(host))
 	if err != nil {
 		return "", err
 	}
 	_, who, err := exchange.Step(ctx, []byte("\x00"+user+"\x00"+password))
-	host := hostOnly(addr)
 	client := slog.Group("client", slog.String("principal", "User:"+short(user)), slog.String("addr", addr))
 	if err == nil {
 		b.auth.metrics.results.WithLabelValues(mechanismBasic, "success").Inc()
