@@ -68,9 +68,9 @@ func (s *Server) check(ctx context.Context, from, user, password string) (bool, 
 	}
 	defer s.hashing.give()
 	mechanism := ScramSHA256 // the one that costs less, and that of users who don't exist
-	c, known := s.o.Lookup(user, mechanism)
+	c, known := s.lookup(user, mechanism)
 	if !known {
-		if strong, ok := s.o.Lookup(user, ScramSHA512); ok {
+		if strong, ok := s.lookup(user, ScramSHA512); ok {
 			mechanism, c, known = ScramSHA512, strong, true
 		}
 	}

@@ -249,6 +249,30 @@ func TestProofsCannotBeReplayed(t *testing.T) {
 	}
 }
 
+// A verifier that costs too much to check is as good as none: the user looks like a stranger, and
+// one for another mechanism still counts.
+func TestCostlyVerifiersAreNotUsed(t *testing.T) {
+	for _, n := range []int{-1, 0, MaxIterations + 1, 10 * MaxIterations} {
+		a := newAccounts(t, map[string]string{"alice": "secret", "bob": "secret"}, ScramSHA256, ScramSHA512)
+		spoilt := func(user, mechanism string) (Credential, bool) {
+			c, ok := a.lookup(user, mechanism)
+			if user == "alice" || mechanism == ScramSHA256 {
+				c.Iterations = n
+			}
+			return c, ok
+		}
+		s := NewServer(Options{Lookup: spoilt, Secret: []byte("k")})
+		for _, m := range Mechanisms() {
+			if _, who, err := login(t, s, m, "alice", "secret", ""); who != nil || !isFailure(err) {
+				t.Errorf("%d, %s: %v, %v", n, m, who, err)
+			}
+			if _, who, err := login(t, s, m, "bob", "secret", ""); (who != nil) != (m != ScramSHA256) {
+				t.Errorf("%d, %s, the other mechanism: %v, %v", n, m, who, err)
+			}
+		}
+	}
+}
+
 // However many log in by PLAIN, only so many passwords are hashed at a time, and one who
 // doesn't wait any longer leaves.
 func TestFewPasswordsAreHashedAtATime(t *testing.T) {
