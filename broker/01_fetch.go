@@ -96,7 +96,7 @@ func (api *fetchAPI) fetch(ctx context.Context, c *conn, r *request) error {
 // open finds the session and the partitions; an error is answered by resp.
 func (call *fetchCall) open(ctx context.Context) (resp [][]byte, err error) {
 	var wants []fetchWant
-	call.session, wants, err = call.api.sessions.open(&call.req)
+	call.session, wants, err = call.api.sessions.open(call.r.caller.principal, &call.req)
 	if err != nil {
 		return call.encodeError(codeOf(err)), err
 	}

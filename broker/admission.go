@@ -13,6 +13,7 @@ type admission struct {
 	raw      net.Conn
 	proves   bool        // its listener asks for TLS or SASL
 	patience *time.Timer // cuts it off; nil: it need not prove anything
+	end      func()      // ends the context of its requests; nil: it has none of its own
 	why      atomic.Pointer[error]
 }
 
@@ -40,6 +41,9 @@ func (a *admission) settle() {
 func (a *admission) cut(why error) {
 	a.why.CompareAndSwap(nil, &why)
 	a.raw.Close() // not that of TLS, which would wait to say goodbye
+	if a.end != nil {
+		a.end() // what waits for it waits no longer
+	}
 }
 
 // cutWhy returns why the connection was cut off, or nil.

@@ -27,12 +27,12 @@ type authentication struct {
 	audit     *slog.Logger
 	metrics   *authMetrics
 	penalties penalties
-	failures  quiet // by address
-	successes quiet // by principal and address
+	failures  *quiet // by network
+	successes *quiet // by principal
 }
 
-func newAuthentication(deps *Deps) *authentication {
-	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry)}
+func newAuthentication(deps *Deps, m *metrics) *authentication {
+	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry), failures: m.quiet("authentication failed", 1), successes: m.quiet("authenticated", quietEach)}
 }
 
 // BearerCheck returns whose a token is and when it expires, as sasl.Options says.
@@ -71,7 +71,7 @@ func (c *conn) welcome(mechanism, who string) {
 	c.caller = &next
 	c.b.conns.authenticated(c)
 	c.b.auth.metrics.results.WithLabelValues(mechanism, "success").Inc()
-	if unsaid, ok := c.b.auth.successes.say(mechanism+" "+who+" "+c.caller.host, time.Now()); ok {
+	if unsaid, ok := c.b.auth.successes.say(who, mechanism+" "+c.caller.host, time.Now()); ok {
 		c.b.auth.audit.Info("authenticated", "mechanism", mechanism, "listener", c.caller.listener, c.caller.attr(), "not_logged", unsaid)
 	}
 }
@@ -79,7 +79,7 @@ func (c *conn) welcome(mechanism, who string) {
 // unwelcome notes that a client did not prove who it is. claimed is who it says it is.
 func (c *conn) unwelcome(mechanism, claimed string, err error) {
 	c.b.auth.metrics.results.WithLabelValues(mechanism, "failure").Inc()
-	if unsaid, ok := c.b.auth.failures.say(c.caller.host, time.Now()); ok {
+	if unsaid, ok := c.b.auth.failures.say(network(c.caller.host), c.caller.listener+" "+mechanism+" "+short(claimed), time.Now()); ok {
 		c.b.auth.audit.Warn("authentication failed", "mechanism", mechanism, "user", short(claimed), "listener", c.caller.listener, c.caller.attr(), "err", short(err.Error()), "not_logged", unsaid)
 	}
 }
@@ -136,6 +136,9 @@ func (c *conn) secure(ctx context.Context) error {
 		return nil
 	}
 	err := t.HandshakeContext(ctx)
+	if under, ok := t.NetConn().(*sealed); ok && err == nil {
+		under.more()
+	}
 	if err == nil && c.login == nil {
 		err = c.certified(t.ConnectionState())
 	}

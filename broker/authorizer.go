@@ -25,7 +25,7 @@ type authorizer struct {
 	policy          *acl.Policy
 	acls            *cluster.ACLs
 	audit           *slog.Logger
-	denials         quiet // that were logged
+	denials         *quiet // by principal
 	allowed, denied prometheus.Counter
 	observe         func(acl.Operation, acl.ResourceType) // if not nil, called at every question; of tests
 }
@@ -35,7 +35,7 @@ func newAuthorizer(deps *Deps, m *metrics) *authorizer {
 		return nil
 	}
 	return &authorizer{security: deps.Security, policy: acl.NewPolicy(deps.Security.SuperUsers, deps.Security.AllowEveryone), acls: deps.View.ACLs, audit: deps.Audit,
-		allowed: m.allowed, denied: m.denied}
+		denials: m.quiet("access denied", quietEach), allowed: m.allowed, denied: m.denied}
 }
 
 // rights are one connection's: it remembers what was decided until the rules change.
@@ -170,12 +170,17 @@ func (r *rights) remember(q question, ok bool) {
 }
 
 // logDenial writes a line into the audit log: one a minute for a principal, an operation
-// and a resource, with the number of those that were not written since.
+// and a resource, and quietEach of a principal, with the number of those that were not written
+// since. Clients without authentication are all one principal, so their networks count.
 func (r *rights) logDenial(c *caller, op acl.Operation, on acl.ResourceType, name string) {
 	if len(name) > acl.MaxField {
 		name = name[:acl.MaxField]
 	}
-	unsaid, ok := r.denials.say(c.principal+" "+op.String()+" "+on.String()+" "+name, time.Now())
+	about := c.principal
+	if about == anonymous {
+		about += " " + network(c.host)
+	}
+	unsaid, ok := r.denials.say(about, op.String()+" "+on.String()+" "+name, time.Now())
 	if !ok {
 		return
 	}

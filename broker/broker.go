@@ -76,7 +76,7 @@ type Broker struct {
 	conns                      *connections
 	sasl                       *sasl.Server
 	auth                       *authentication
-	badClients, refusedClients quiet // whose connections ended for what they sent, or were too many
+	badClients, refusedClients *quiet // whose connections ended for what they sent, or were too many
 }
 
 // New makes a broker; Serve accepts connections.
@@ -89,7 +89,8 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	decides := newAuthorizer(&deps, m)
 	apis := newTable(&cfg, &deps, m, decides)
 	m.prepare(apis)
-	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps),
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps, m),
+		badClients: m.quiet("connection closed", 1), refusedClients: m.quiet("connection refused", 1),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
 	b.conns.waiting = b.auth.metrics.waiting
 	return b, nil

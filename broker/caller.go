@@ -43,5 +43,5 @@ func hostOf(a net.Addr) string {
 
 // attr is a log line's attribute with the client that asked.
 func (c *caller) attr() slog.Attr {
-	return slog.Group("client", slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", c.clientID))
+	return slog.Group("client", slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", short(c.clientID)))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"golang.org/x/sync/semaphore"
 
+	"varve/auth/sasl"
 	"varve/internal/notify"
 	"varve/kafka"
 )
@@ -42,10 +43,10 @@ func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
 	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
 	if asks.TLS != nil {
-		c.nc = tls.Server(&sealed{Conn: nc}, asks.TLS)
+		c.nc = tls.Server(newSealed(nc, asks.TLS), asks.TLS)
 	}
 	if len(asks.Mechanisms) > 0 {
-		c.login = &login{server: b.sasl, mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
+		c.login = &login{server: b.sasl, from: network(who.host), mechanisms: asks.Mechanisms, maxReauth: asks.MaxReauth}
 	}
 	return c
 }
@@ -123,6 +124,8 @@ func (c *conn) note(err error) {
 	}
 	switch {
 	case errors.Is(err, errLogin): // unwelcome logged it
+	case errors.Is(err, sasl.ErrBusy):
+		c.sayBad(err)
 	case errors.Is(err, errLate), errors.Is(err, errRoom):
 		c.b.auth.metrics.late.Inc()
 		c.sayBad(err)
@@ -130,18 +133,18 @@ func (c *conn) note(err error) {
 		c.b.auth.metrics.expired.Inc()
 		c.sayBad(err)
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, context.Canceled):
-	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow) || errors.Is(err, errNotTLS):
+	case errors.Is(err, kafka.ErrFrame) || errors.Is(err, errSlow) || errors.Is(err, errNotTLS) || errors.Is(err, errNoData):
 		c.b.metrics.badConns.Inc()
 		c.sayBad(err)
 	default:
-		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", c.caller.clientID, "err", err)
+		c.b.log.Debug("connection ended", "client", c.caller.addr, "client_id", short(c.caller.clientID), "err", err)
 	}
 }
 
-// sayBad logs why a client was cut off, once a minute for each address.
+// sayBad logs why a client was cut off, once a minute for each address and listener.
 func (c *conn) sayBad(err error) {
-	if unsaid, ok := c.b.badClients.say(c.caller.host, time.Now()); ok {
-		c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", c.caller.clientID, "listener", c.caller.listener, "err", err, "not_logged", unsaid)
+	if unsaid, ok := c.b.badClients.say(network(c.caller.host), c.caller.listener, time.Now()); ok {
+		c.b.log.Warn("connection closed", "client", c.caller.addr, "client_id", short(c.caller.clientID), "listener", c.caller.listener, "err", err, "not_logged", unsaid)
 	}
 }
 
@@ -149,7 +152,7 @@ var errSlow = errors.New("the client was too slow")
 
 // read takes frames off the connection and works on them, one at a time.
 func (c *conn) read(ctx context.Context) error {
-	r := bufio.NewReaderSize(c.nc, 16<<10)
+	r := bufio.NewReaderSize(c.data(), 16<<10)
 	for {
 		if r.Buffered() < 4 { // else what comes next is here
 			if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {

@@ -91,11 +91,12 @@ var errArrived = errors.New("it arrived")
 
 // One client that is wrong again and again doesn't fill the log, and keeps no other out.
 func TestBadClientsAreLoggedOnceAMinute(t *testing.T) {
-	var q quiet
+	m := newMetrics(nil)
+	q := m.quiet("connection closed", 1)
 	now := time.Unix(1_790_000_000, 0)
 	said := 0
 	for range 1000 {
-		if unsaid, ok := q.say("10.0.0.1", now); ok {
+		if unsaid, ok := q.say("10.0.0.1", "", now); ok {
 			said++
 			if unsaid != 0 {
 				t.Errorf("%d were not said", unsaid)
@@ -106,16 +107,16 @@ func TestBadClientsAreLoggedOnceAMinute(t *testing.T) {
 	if said != 1 {
 		t.Errorf("%d lines about one address", said)
 	}
-	if _, ok := q.say("10.0.0.2", now); !ok {
+	if _, ok := q.say("10.0.0.2", "", now); !ok {
 		t.Error("another address is not logged")
 	}
-	if unsaid, ok := q.say("10.0.0.1", now.Add(time.Hour)); !ok || unsaid != 999 {
+	if unsaid, ok := q.say("10.0.0.1", "", now.Add(time.Hour)); !ok || unsaid != 999 {
 		t.Errorf("an hour later: %d unsaid, %v", unsaid, ok)
 	}
-	for i := range 5 * quietAddresses {
-		q.say(fmt.Sprint("10.1.", i), now)
+	for i := range 5 * quietSources {
+		q.say(fmt.Sprint("10.1.", i), "", now)
 	}
-	if len(q.by) > quietAddresses {
-		t.Errorf("%d addresses are remembered", len(q.by))
+	if n := len(q.mu.by); n > quietSources || n != q.mu.order.Len() {
+		t.Errorf("%d addresses are remembered", n)
 	}
 }

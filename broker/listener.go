@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"container/list"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -32,7 +31,7 @@ type connections struct {
 		sync.Mutex
 		open   map[*conn]*opened
 		byIP   map[string]int
-		queue  *list.List // of *conn that are not authenticated, the oldest first
+		queue  *strangers // that are not authenticated
 		ending int        // open ones that had to make room
 	}
 	done sync.WaitGroup
@@ -41,18 +40,18 @@ type connections struct {
 // opened is what is known of an open connection.
 type opened struct {
 	ip     string
-	queued *list.Element // in the queue; nil: authenticated, or making room
+	queued *stranger // nil: authenticated, or making room
 	ending bool
 }
 
 func newConnections(cfg Config) *connections {
 	cs := &connections{max: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP, most: max(1, cfg.MaxConnections/2)}
-	cs.mu.open, cs.mu.byIP, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, list.New()
+	cs.mu.open, cs.mu.byIP, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, newStrangers()
 	return cs
 }
 
 // add admits a connection if there is room. One that isn't authenticated may have to make
-// room, the oldest first.
+// room.
 func (cs *connections) add(c *conn) bool {
 	ip := c.caller.host
 	cs.mu.Lock()
@@ -65,10 +64,10 @@ func (cs *connections) add(c *conn) bool {
 	}
 	o := &opened{ip: ip}
 	if c.proves {
-		if cs.mu.queue.Len() >= cs.most {
+		if cs.mu.queue.count >= cs.most {
 			cs.makeRoom()
 		}
-		o.queued = cs.mu.queue.PushBack(c)
+		o.queued = cs.mu.queue.add(c)
 		cs.showWaiting()
 	}
 	cs.mu.open[c] = o
@@ -77,14 +76,14 @@ func (cs *connections) add(c *conn) bool {
 	return true
 }
 
-// makeRoom ends the oldest connection that isn't authenticated, if there is one. The lock is
-// held.
+// makeRoom ends a connection that isn't authenticated, if there is one. The lock is held.
 func (cs *connections) makeRoom() bool {
-	oldest := cs.mu.queue.Front()
-	if oldest == nil {
+	next := cs.mu.queue.next()
+	if next == nil {
 		return false
 	}
-	c := cs.mu.queue.Remove(oldest).(*conn)
+	cs.mu.queue.remove(next)
+	c := next.c
 	o := cs.mu.open[c]
 	o.queued, o.ending = nil, true
 	cs.mu.ending++
@@ -99,7 +98,7 @@ func (cs *connections) authenticated(c *conn) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if o := cs.mu.open[c]; o != nil && o.queued != nil {
-		cs.mu.queue.Remove(o.queued)
+		cs.mu.queue.remove(o.queued)
 		o.queued = nil
 		cs.showWaiting()
 	}
@@ -108,7 +107,7 @@ func (cs *connections) authenticated(c *conn) {
 // showWaiting keeps the gauge. The lock is held.
 func (cs *connections) showWaiting() {
 	if cs.waiting != nil {
-		cs.waiting.Set(float64(cs.mu.queue.Len()))
+		cs.waiting.Set(float64(cs.mu.queue.count))
 	}
 }
 
@@ -120,7 +119,7 @@ func (cs *connections) remove(c *conn) {
 		delete(cs.mu.byIP, o.ip)
 	}
 	if o.queued != nil {
-		cs.mu.queue.Remove(o.queued)
+		cs.mu.queue.remove(o.queued)
 		cs.showWaiting()
 	}
 	if o.ending {
@@ -176,9 +175,11 @@ func (b *Broker) Serve(ctx context.Context, asks *Listener, l net.Listener) erro
 
 func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
+	ctx, c.end = context.WithCancel(ctx)
 	if !b.conns.add(c) {
+		c.end()
 		b.metrics.refused.Inc()
-		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {
+		if unsaid, ok := b.refusedClients.say(network(c.caller.host), "", time.Now()); ok {
 			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
 		}
 		nc.Close()
@@ -189,6 +190,7 @@ func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 	go func() {
 		defer b.conns.remove(c)
 		defer b.metrics.conns.Dec()
+		defer c.end()
 		c.run(ctx)
 	}()
 }

@@ -19,6 +19,7 @@ import (
 // it: everything is served. The connection's reading goroutine owns it.
 type login struct {
 	server     *sasl.Server
+	from       string   // the client's network
 	mechanisms []string // that the listener offers
 	maxReauth  time.Duration
 
@@ -94,7 +95,7 @@ func (l *login) begin(mechanism string, version int16, now time.Time) error {
 		return fmt.Errorf("%w: %w", errLogin, kerr.UnsupportedSaslMechanism)
 	}
 	var err error
-	if l.exchange, err = l.server.Begin(mechanism); err != nil {
+	if l.exchange, err = l.server.Begin(mechanism, l.from); err != nil {
 		return fmt.Errorf("%w: %w", errLogin, kerr.UnsupportedSaslMechanism)
 	}
 	if l.step == loggedIn {
@@ -111,7 +112,8 @@ func (l *login) begin(mechanism string, version int16, now time.Time) error {
 }
 
 // token takes a message of the exchange. After an error, which is a *sasl.Failure unless ctx
-// ended, the connection ends; if the failure has a challenge, after the client's next message.
+// ended or too many wait, the connection ends; if the failure has a challenge, after the client's next
+// message.
 func (l *login) token(ctx context.Context, message []byte, now time.Time) (answer []byte, err error) {
 	if l.refused != "" {
 		return nil, &sasl.Failure{Text: l.refused, Err: errors.New(l.refused)}

@@ -32,6 +32,7 @@ type bouncer struct {
 	editor *cluster.Editor
 	view   *cluster.View
 	serve  func(l *Listener) *client
+	from   func(address string, l *Listener) *client
 	log    *lines
 }
 
@@ -108,11 +109,12 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 			b.Drain(t.Context())
 			store.Close()
 		}()
-		x.serve = func(l *Listener) *client {
+		x.from = func(address string, l *Listener) *client {
 			here, there := net.Pipe()
-			b.accept(ctx, l, pipeEnd{there, "10.0.0.1"})
+			b.accept(ctx, l, pipeEnd{there, address})
 			return &client{T: t, Conn: here}
 		}
+		x.serve = func(l *Listener) *client { return x.from("10.0.0.1", l) }
 		f(x)
 	})
 }

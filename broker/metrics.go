@@ -18,6 +18,7 @@ type metrics struct {
 	produced prometheus.Counter
 	fetched  *prometheus.CounterVec
 	throttle prometheus.Counter
+	unlogged *prometheus.CounterVec
 
 	allowed, denied           prometheus.Counter // decisions of the authorizer
 	fetchedLocal, fetchedTier prometheus.Counter
@@ -45,10 +46,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		fetched:  auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_fetched_bytes_total", Help: "Bytes of record batches fetched, by source (local, tier)."}, []string{"from"}),
 		throttle: counter("varve_produce_throttled_seconds_total", "Time that producers were throttled because the journal was filling up."),
 	}
+	m.unlogged = auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_kafka_lines_not_logged_total", Help: "Log lines about clients that were not written, by line, because they repeat or there were too many about the principal or network."}, []string{"line"})
 	decisions := auto.NewCounterVec(prometheus.CounterOpts{Name: "varve_authorization_decisions_total", Help: "Decisions by ACLs, by result (allowed, denied). None are made while security.authorizer is none."}, []string{"result"})
 	m.allowed, m.denied = decisions.WithLabelValues("allowed"), decisions.WithLabelValues("denied")
 	m.fetchedLocal, m.fetchedTier = m.fetched.WithLabelValues("local"), m.fetched.WithLabelValues("tier")
 	return m
+}
+
+// quiet makes what keeps lines of a kind from filling the log.
+func (m *metrics) quiet(line string, each int) *quiet {
+	return newQuiet(each, m.unlogged.WithLabelValues(line))
 }
 
 // prepare makes the children of every API, so that the hot path looks none up.

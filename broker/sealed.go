@@ -2,6 +2,8 @@ package broker
 
 import (
 	"crypto/tls"
+	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -14,11 +16,70 @@ const (
 	sealedBytes = 4 * (recordBytes + 256) // of records that one call writes
 )
 
-// sealed is the connection under TLS. It gathers what is written while it is held.
+// crypto/tls keeps a client's message of the handshake until all of it is there: up to 256 KiB of
+// one that claims to be a certificate, even after the handshake. So what a client may send without
+// any data in it is bounded here. A hello has a few KiB; a certificate comes with its intermediate
+// ones.
+const (
+	withoutData            = 32 << 10
+	withoutDataCertificate = 64 << 10 // where clients are asked for certificates
+)
+
+// errNoData ends a connection whose client sends too much that isn't data.
+var errNoData = errors.New("the client's messages of the TLS handshake are too large")
+
+// sealed is the connection under TLS. It gathers what is written while it is held, and bounds what
+// is read before there is data in it.
 type sealed struct {
 	net.Conn
-	mu   sync.Mutex
-	held *[]byte // what waits to be written; nil: not held
+	most, unread int // bytes that may be read until the next data, and what is left of them; the reader owns them
+	mu           sync.Mutex
+	held         *[]byte // what waits to be written; nil: not held
+}
+
+func newSealed(nc net.Conn, cfg *tls.Config) *sealed {
+	most := withoutData
+	if cfg.ClientAuth != tls.NoClientCert {
+		most = withoutDataCertificate
+	}
+	return &sealed{Conn: nc, most: most, unread: most}
+}
+
+// Read reads records, at most as much of them as is left.
+func (s *sealed) Read(p []byte) (int, error) {
+	if s.unread <= 0 {
+		return 0, errNoData
+	}
+	n, err := s.Conn.Read(p[:min(len(p), s.unread)])
+	s.unread -= n
+	return n, err
+}
+
+// more lets the next records be read: the handshake is over, or there was data.
+func (s *sealed) more() { s.unread = s.most }
+
+// unsealed reads data from a connection, whose sealed one counts what is read without any.
+type unsealed struct {
+	io.Reader
+	under *sealed
+}
+
+func (u unsealed) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	if n > 0 {
+		u.under.more()
+	}
+	return n, err
+}
+
+// data returns what reads the connection's data.
+func (c *conn) data() io.Reader {
+	if t, ok := c.nc.(*tls.Conn); ok {
+		if under, ok := t.NetConn().(*sealed); ok {
+			return unsealed{t, under}
+		}
+	}
+	return c.nc
 }
 
 var sealedBuffers = sync.Pool{New: func() any {

@@ -7,11 +7,15 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -59,7 +63,7 @@ func tlsPair(t testing.TB, cfg *tls.Config, under func(net.Conn) net.Conn) (serv
 	return server, client
 }
 
-func sealing(c net.Conn) net.Conn { return &sealed{Conn: c} }
+func sealing(c net.Conn) net.Conn { return newSealed(c, &tls.Config{}) }
 
 // counted counts writes.
 type counted struct {
@@ -77,7 +81,7 @@ func TestPiecesAreSealed(t *testing.T) {
 	var under *counted
 	server, client := tlsPair(t, selfSigned(t), func(c net.Conn) net.Conn {
 		under = &counted{Conn: c}
-		return &sealed{Conn: under}
+		return newSealed(under, &tls.Config{})
 	})
 	r := mathrand.New(mathrand.NewPCG(1, 2))
 	for _, sizes := range [][]int{{}, {0}, {1}, {recordBytes}, {recordBytes + 1}, {5, recordBytes, 5}, {1 << 20}, {200, 32 << 10, 120, 32 << 10, 1}, make([]int, 300), make([]int, 40)} {
@@ -194,5 +198,91 @@ func BenchmarkOpen(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// hoard is a client's connection that, from a write on, sends a message of the handshake which
+// claims to be a large certificate, and counts how much of it the other side takes.
+type hoard struct {
+	net.Conn
+	after int // writes
+	taken atomic.Int64
+}
+
+func (h *hoard) Write(p []byte) (int, error) {
+	if h.after--; h.after >= 0 {
+		return h.Conn.Write(p)
+	}
+	const size = 262_000
+	message := append([]byte{11, size >> 16, size >> 8 & 0xff, size & 0xff}, make([]byte, size)...)
+	for len(message) > 0 {
+		n := min(len(message), recordBytes)
+		record := append([]byte{22, 3, 3, byte(n >> 8), byte(n & 0xff)}, message[:n]...)
+		n, err := h.Conn.Write(record)
+		h.taken.Add(int64(n))
+		if err != nil {
+			return 0, err
+		}
+		message = message[min(len(message), recordBytes):]
+	}
+	return len(p), nil
+}
+
+// What a stranger has a connection keep of a handshake is bounded, whatever size its messages claim.
+func TestHandshakesAreBounded(t *testing.T) {
+	server := selfSigned(t)
+	asks := server.Clone()
+	asks.ClientAuth = tls.RequestClientCert
+	for _, x := range []struct {
+		cfg  *tls.Config
+		most int64
+	}{{server, withoutData}, {asks, withoutDataCertificate}} {
+		withBouncer(t, nil, func(b *bouncer) {
+			c := b.serve(&Listener{TLS: x.cfg, Mechanisms: []string{"PLAIN"}})
+			h := &hoard{Conn: c.Conn, after: 1}
+			_ = tls.Client(h, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}).Handshake()
+			synctest.Wait()
+			if taken, open := h.taken.Load(), b.Memory().Connections; taken > x.most || open != 0 {
+				t.Errorf("%d bytes were taken, %d connections are open", taken, open)
+			}
+			if !strings.Contains(b.log.String(), errNoData.Error()) {
+				t.Errorf("log:\n%s", b.log)
+			}
+		})
+	}
+}
+
+// The bound holds after the handshake, too, and data isn't in its way.
+func TestRecordsWithoutDataAreBounded(t *testing.T) {
+	cfg := selfSigned(t)
+	here, there := net.Pipe()
+	defer here.Close()
+	under := newSealed(there, cfg)
+	server := tls.Server(under, cfg)
+	client := tls.Client(here, anyServer)
+	got := make(chan error, 1)
+	const rest = 3
+	go func() {
+		if err := server.Handshake(); err != nil {
+			got <- err
+			return
+		}
+		under.more()
+		_, err := io.CopyN(io.Discard, unsealed{server, under}, 4*withoutData)
+		under.unread = rest // as if that much had come without data
+		_, again := server.Read(make([]byte, 1))
+		got <- errors.Join(err, again)
+	}()
+	if err := client.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		if _, err := client.Write(make([]byte, withoutData/2)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go client.Write([]byte("more than is left"))
+	if err := <-got; !errors.Is(err, errNoData) || err.Error() != errNoData.Error() {
+		t.Errorf("%v", err)
 	}
 }

@@ -28,6 +28,7 @@ func (w *fetchWant) room() int64 { return max(1, int64(w.maxBytes)) }
 // (KIP-227). A client uses a session for one request at a time.
 type fetchSession struct {
 	id    int32
+	owner string // the principal that opened it: to others it isn't there
 	epoch int32
 	used  time.Time
 	busy  bool // a request is being worked on; guarded by sessions.mu
@@ -86,21 +87,21 @@ func newSessions(limit, partitions int, now func() time.Time, random *chance.Sou
 	return &sessions{max: limit, most: partitions, now: now, random: random, by: map[int32]*fetchSession{}}
 }
 
-// open returns what the request asks for, with what the session holds, and its session, or
-// nil if it has none.
-func (ss *sessions) open(req *kmsg.FetchRequest) (*fetchSession, []fetchWant, error) {
+// open returns what a principal's request asks for, with what the session holds, and its session,
+// or nil if it has none.
+func (ss *sessions) open(who string, req *kmsg.FetchRequest) (*fetchSession, []fetchWant, error) {
 	if req.Version < 7 || req.SessionEpoch == -1 {
-		ss.drop(req.SessionID)
+		ss.drop(who, req.SessionID)
 		return nil, wantsOf(req), nil
 	}
 	if req.SessionEpoch == 0 {
-		ss.drop(req.SessionID)
-		return ss.create(wantsOf(req)), wantsOf(req), nil
+		ss.drop(who, req.SessionID)
+		return ss.create(who, wantsOf(req)), wantsOf(req), nil
 	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	s := ss.by[req.SessionID]
-	if s == nil {
+	if s == nil || s.owner != who {
 		return nil, nil, kerr.FetchSessionIDNotFound
 	}
 	if req.SessionEpoch != s.epoch || s.busy {
@@ -140,20 +141,20 @@ func (ss *sessions) remove(s *fetchSession) {
 	ss.parts -= len(s.wants)
 }
 
-func (ss *sessions) drop(session int32) {
+func (ss *sessions) drop(who string, session int32) {
 	if session == 0 {
 		return
 	}
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
-	if s := ss.by[session]; s != nil {
+	if s := ss.by[session]; s != nil && s.owner == who {
 		ss.remove(s)
 	}
 }
 
 // create makes a session if there is room; without one the client repeats
 // itself, which costs only bytes.
-func (ss *sessions) create(wants []fetchWant) *fetchSession {
+func (ss *sessions) create(who string, wants []fetchWant) *fetchSession {
 	ss.mu.Lock()
 	defer ss.mu.Unlock()
 	if len(wants) > maxSessionPartitions {
@@ -164,7 +165,7 @@ func (ss *sessions) create(wants []fetchWant) *fetchSession {
 			return nil
 		}
 	}
-	s := &fetchSession{epoch: 1, busy: true, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
+	s := &fetchSession{owner: who, epoch: 1, busy: true, used: ss.now(), at: map[wantKey]int{}, said: map[wantKey]saidState{}}
 	for s.id == 0 || ss.by[s.id] != nil {
 		s.id = int32(ss.random.Uint64() >> 33)
 	}

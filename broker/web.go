@@ -21,16 +21,16 @@ const mechanismBasic = "BASIC"
 // failures are counted with those of Kafka's clients, and answered as late.
 func (b *Broker) Authenticate(ctx context.Context, addr, user, password string) (principal string, err error) {
 	began := time.Now()
-	exchange, err := b.sasl.Begin(sasl.Plain)
+	host := hostOnly(addr)
+	exchange, err := b.sasl.Begin(sasl.Plain, network(host))
 	if err != nil {
 		return "", err
 	}
 	_, who, err := exchange.Step(ctx, []byte("\x00"+user+"\x00"+password))
-	host := hostOnly(addr)
 	client := slog.Group("client", slog.String("principal", "User:"+short(user)), slog.String("addr", addr))
 	if err == nil {
 		b.auth.metrics.results.WithLabelValues(mechanismBasic, "success").Inc()
-		if unsaid, ok := b.auth.successes.say(mechanismBasic+" "+who.User+" "+host, time.Now()); ok {
+		if unsaid, ok := b.auth.successes.say("User:"+who.User, mechanismBasic+" "+host, time.Now()); ok {
 			b.auth.audit.Info("authenticated", "mechanism", mechanismBasic, "listener", "http", client, "not_logged", unsaid)
 		}
 		return "User:" + who.User, nil
@@ -39,7 +39,7 @@ func (b *Broker) Authenticate(ctx context.Context, addr, user, password string) 
 		return "", err // it was given up
 	}
 	b.auth.metrics.results.WithLabelValues(mechanismBasic, "failure").Inc()
-	if unsaid, ok := b.auth.failures.say(host, time.Now()); ok {
+	if unsaid, ok := b.auth.failures.say(network(host), mechanismBasic+" "+short(user), time.Now()); ok {
 		b.auth.audit.Warn("authentication failed", "mechanism", mechanismBasic, "user", short(user), "listener", "http", client, "err", short(err.Error()), "not_logged", unsaid)
 	}
 	if err := until(ctx, began.Add(b.auth.penalties.next(host, time.Now()))); err != nil {

@@ -30,7 +30,7 @@ func TestTokensLogIn(t *testing.T) {
 		"n,,\x01auth=Bearer good-alice\x01\x01", "y,,\x01auth=bearer good-alice\x01\x01", "n,a=alice,\x01auth=BEARER  good-alice\x01\x01",
 		"n,,\x01auth=Bearer good-alice\x01traceId=1 2\t3\x01other=a=b\x01\x01", "n,,\x01first=x\x01auth=Bearer good-alice\x01\x01",
 	} {
-		e, err := bearers().Begin(OAuthBearer)
+		e, err := bearers().Begin(OAuthBearer, "a")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestTokensLogIn(t *testing.T) {
 // A client whose token isn't good hears so, confirms it, and hears it once more as the failure.
 func TestBadTokensAreChallenged(t *testing.T) {
 	for _, confirmed := range []string{"\x01", "", "n,,\x01auth=Bearer good-alice\x01\x01"} {
-		e, _ := bearers().Begin(OAuthBearer)
+		e, _ := bearers().Begin(OAuthBearer, "a")
 		_, who, err := e.Step(t.Context(), []byte("n,,\x01auth=Bearer old-alice\x01\x01"))
 		var f *Failure
 		if who != nil || !errors.As(err, &f) || string(f.Challenge) != `{"status":"invalid_token"}` || !strings.Contains(err.Error(), "expired") || e.Claimed() != "alice" {
@@ -72,7 +72,7 @@ func TestBearerMessagesAreStrict(t *testing.T) {
 		"n,,\x01auth=Bearer good-alice\x01\x01\x01", "n,,\x01auth=Bearer good-alice\x01\x01x", "n,a=,\x01auth=Bearer good-alice\x01\x01", "n,a=al=ice,\x01auth=Bearer good-alice\x01\x01", "n,a=a,b,\x01auth=Bearer good-alice\x01\x01", "n,alice,\x01auth=Bearer good-alice\x01\x01",
 		"n,,\x01auth=Bearer good-" + strings.Repeat("a", MaxMessage) + "\x01\x01", "\x00alice\x00good-alice",
 	} {
-		e, _ := bearers().Begin(OAuthBearer)
+		e, _ := bearers().Begin(OAuthBearer, "a")
 		answer, who, err := e.Step(t.Context(), []byte(message))
 		var f *Failure
 		if who != nil || answer != nil || !errors.As(err, &f) || f.Challenge != nil || strings.Contains(err.Error(), "good") {
@@ -83,11 +83,11 @@ func TestBearerMessagesAreStrict(t *testing.T) {
 
 // Who wants to be another user than the token's isn't let in.
 func TestTokenOfAnother(t *testing.T) {
-	e, _ := bearers().Begin(OAuthBearer)
+	e, _ := bearers().Begin(OAuthBearer, "a")
 	if _, who, err := e.Step(t.Context(), []byte("n,a=bob,\x01auth=Bearer good-alice\x01\x01")); who != nil || !isFailure(err) || !strings.Contains(err.Error(), "different from the token's principal name") {
 		t.Errorf("%v, %v", who, err)
 	}
-	e, _ = bearers().Begin(OAuthBearer)
+	e, _ = bearers().Begin(OAuthBearer, "a")
 	if _, who, err := e.Step(t.Context(), []byte("n,a=b=2Cc,\x01auth=Bearer good-b\x01\x01")); who != nil || !isFailure(err) {
 		t.Errorf("%v, %v", who, err)
 	}
@@ -98,7 +98,7 @@ func TestEndedWaitIsNoFailure(t *testing.T) {
 	s := NewServer(Options{Lookup: accounts{}.lookup, Bearer: func(ctx context.Context, _ string) (string, time.Time, error) { return "", time.Time{}, ctx.Err() }})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	e, _ := s.Begin(OAuthBearer)
+	e, _ := s.Begin(OAuthBearer, "a")
 	if _, _, err := e.Step(ctx, []byte("n,,\x01auth=Bearer x\x01\x01")); !errors.Is(err, context.Canceled) || isFailure(err) {
 		t.Error(err)
 	}
@@ -106,7 +106,7 @@ func TestEndedWaitIsNoFailure(t *testing.T) {
 
 // Without something that checks tokens there is no such mechanism.
 func TestTokensNeedACheck(t *testing.T) {
-	if _, err := newAccounts(t, nil).server("k").Begin(OAuthBearer); err == nil {
+	if _, err := newAccounts(t, nil).server("k").Begin(OAuthBearer, "a"); err == nil {
 		t.Error("OAUTHBEARER begins")
 	}
 }
@@ -115,7 +115,7 @@ func FuzzBearer(f *testing.F) {
 	f.Add([]byte("n,a=alice,\x01auth=Bearer token\x01k=v\x01\x01"), []byte("\x01"))
 	f.Add([]byte("n,,\x01auth=Bearer old-a\x01\x01"), []byte(""))
 	f.Fuzz(func(t *testing.T, one, two []byte) {
-		e, err := bearers().Begin(OAuthBearer)
+		e, err := bearers().Begin(OAuthBearer, "a")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -96,8 +96,18 @@ func (s *Server) madeUp(user, mechanism string) Credential {
 
 // credential returns a user's credential, or a made-up one.
 func (s *Server) credential(user, mechanism string) Credential {
-	if c, ok := s.o.Lookup(user, mechanism); ok {
+	if c, ok := s.lookup(user, mechanism); ok {
 		return c
 	}
 	return s.madeUp(user, mechanism)
+}
+
+// lookup returns a user's credential. One that costs more to check than any that is made isn't
+// used: it would keep the processors, here and, with SCRAM, the client's.
+func (s *Server) lookup(user, mechanism string) (Credential, bool) {
+	c, ok := s.o.Lookup(user, mechanism)
+	if !ok || c.Iterations < 1 || c.Iterations > MaxIterations {
+		return Credential{}, false
+	}
+	return c, true
 }

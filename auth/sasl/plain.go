@@ -11,6 +11,7 @@ import (
 // between them. The password is checked against a verifier of SCRAM.
 type plainExchange struct {
 	server *Server
+	from   string
 	user   string
 	over   bool
 }
@@ -40,7 +41,7 @@ func (e *plainExchange) Step(ctx context.Context, message []byte) ([]byte, *Iden
 	case password == "":
 		return nil, nil, said("Authentication failed: password not specified")
 	}
-	ok, err := e.server.check(ctx, user, password)
+	ok, err := e.server.check(ctx, e.from, user, password)
 	switch {
 	case err != nil:
 		return nil, nil, err
@@ -59,20 +60,22 @@ const otherIdentity = "Authentication failed: Client requested an authorization 
 func said(text string) error { return &Failure{Text: text, Err: errors.New(text)} }
 
 // check reports whether a password is a user's. It waits for its turn to hash.
-func (s *Server) check(ctx context.Context, user, password string) (bool, error) {
+func (s *Server) check(ctx context.Context, from, user, password string) (bool, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, longestWait, ErrBusy)
+	defer cancel()
+	if err := s.hashing.take(ctx, from); err != nil {
+		return false, err
+	}
+	defer s.hashing.give()
 	mechanism := ScramSHA256 // the one that costs less, and that of users who don't exist
-	c, known := s.o.Lookup(user, mechanism)
+	c, known := s.lookup(user, mechanism)
 	if !known {
-		if strong, ok := s.o.Lookup(user, ScramSHA512); ok {
+		if strong, ok := s.lookup(user, ScramSHA512); ok {
 			mechanism, c, known = ScramSHA512, strong, true
 		}
 	}
 	if !known {
 		c = s.madeUp(user, mechanism)
 	}
-	if err := s.hashing.Acquire(ctx, 1); err != nil {
-		return false, err
-	}
-	defer s.hashing.Release(1)
 	return c.matches(mechanism, password) && known, nil
 }

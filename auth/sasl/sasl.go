@@ -1,19 +1,19 @@
 // Package sasl is the server's side of SASL: a state machine for each mechanism, without
-// sockets, clock or store.
+// sockets or store.
 //
 // It promises that a user who doesn't exist gets the same messages, for the same work, as one
 // who gives a wrong password; that a message costs no more than its size; and that only a
-// bounded number of passwords is hashed at a time, so that logins leave the processors to others.
+// bounded number of passwords is hashed at a time, for clients of each source in turn, so that logins
+// leave the processors to others.
 // It never logs, and no error of it holds a secret.
 package sasl
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 
 	"varve/internal/chance"
 )
@@ -45,7 +45,7 @@ type Identity struct {
 // Exchange is one authentication. Its methods must not be called by several at a time.
 type Exchange interface {
 	// Step takes the client's next message and returns the answer. The exchange is over when
-	// who is not nil, or after an error, which is a *Failure unless ctx ended.
+	// who is not nil, or after an error, which is a *Failure unless ctx ended or it is ErrBusy.
 	Step(ctx context.Context, message []byte) (answer []byte, who *Identity, err error)
 	// Claimed returns whom the client says it is, "" if it hasn't said so yet.
 	Claimed() string
@@ -88,19 +88,26 @@ type Options struct {
 // Server begins exchanges. Many may use it at a time.
 type Server struct {
 	o       Options
-	hashing *semaphore.Weighted
+	hashing *turns
 }
 
 // NewServer makes a server.
 func NewServer(o Options) *Server {
-	return &Server{o, semaphore.NewWeighted(int64(max(1, o.Hashes)))}
+	return &Server{o, newTurns(max(1, o.Hashes))}
 }
 
-// Begin returns an exchange of a mechanism, which must be one of Mechanisms.
-func (s *Server) Begin(mechanism string) (Exchange, error) {
+// ErrBusy ends an exchange that waited too long for its turn.
+var ErrBusy = errors.New("too many passwords wait to be checked")
+
+// longestWait is how long an exchange waits for its turn.
+const longestWait = 10 * time.Second
+
+// Begin returns an exchange of a mechanism, which must be one of Mechanisms. from is the source of
+// the client, such as its network: sources take turns.
+func (s *Server) Begin(mechanism, from string) (Exchange, error) {
 	switch {
 	case mechanism == Plain:
-		return &plainExchange{server: s}, nil
+		return &plainExchange{server: s, from: from}, nil
 	case mechanism == OAuthBearer && s.o.Bearer != nil:
 		return &bearerExchange{server: s}, nil
 	case slices.Contains(PasswordMechanisms(), mechanism):

@@ -49,7 +49,7 @@ func (a accounts) server(secret string) *Server {
 // login is a client that nobody here wrote, against an exchange; it returns the server's messages.
 func login(t testing.TB, s *Server, mechanism, user, password, as string) (messages []string, who *Identity, err error) {
 	t.Helper()
-	e, err := s.Begin(mechanism)
+	e, err := s.Begin(mechanism, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +157,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		"n,,r=abc,n=alice", strings.Repeat(",", MaxMessage), "n,,n=" + strings.Repeat("a", MaxMessage) + ",r=abc", "c=biws,r=abc,p=AAAA"}
 	for _, m := range []string{ScramSHA256, ScramSHA512} {
 		for _, text := range first {
-			e, _ := s.Begin(m)
+			e, _ := s.Begin(m, "")
 			if answer, who, err := e.Step(t.Context(), []byte(text)); who != nil || !isFailure(err) || answer != nil {
 				t.Errorf("%s, first %.40q: %q, %v, %v", m, text, answer, who, err)
 			}
@@ -168,7 +168,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		finals := []string{"", "c=biws", "c=biws,r=@", "c=biws,r=@,p=", "c=biws,r=@,p=AAAA", "c=biws,r=@,p=!!", "c=eSws,r=@,p=AAAA", "c=biws,r=abc,p=AAAA", "r=@,c=biws,p=AAAA",
 			"c=biws,r=@,p=" + strings.Repeat("A", MaxMessage), "\xff\xfe,r=@,p=AAAA", "n,,n=alice,r=abc"}
 		for _, text := range finals {
-			e, _ := s.Begin(m)
+			e, _ := s.Begin(m, "")
 			answer, _, err := e.Step(t.Context(), []byte("n,,n=alice,r=abc"))
 			if err != nil {
 				t.Fatal(err)
@@ -180,7 +180,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "\x00", "\x00\x00", "alice\x00secret", "\x00alice\x00secret\x00", "\x00\x00secret", "\x00alice\x00", "\x00alice\x00\xff", "\x00alice\x00" + strings.Repeat("x", 1<<20)} {
-		e, _ := s.Begin(Plain)
+		e, _ := s.Begin(Plain, "")
 		if _, who, err := e.Step(t.Context(), []byte(text)); who != nil || !isFailure(err) {
 			t.Errorf("PLAIN %.40q: %v, %v", text, who, err)
 		}
@@ -188,7 +188,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 			t.Errorf("PLAIN goes on after %.40q: %v", text, err)
 		}
 	}
-	if _, err := s.Begin("GSSAPI"); err == nil {
+	if _, err := s.Begin("GSSAPI", ""); err == nil {
 		t.Error("GSSAPI begins")
 	}
 }
@@ -197,7 +197,7 @@ func TestBadMessagesAreRefused(t *testing.T) {
 func TestNonceMayComeAfterTheClients(t *testing.T) {
 	s := newAccounts(t, map[string]string{"alice": "secret"}, ScramSHA256).server("k")
 	for nonce, ok := range map[string]bool{"abc@": true, "abcabc@": true, "abc@x": false, "abc": false} {
-		e, _ := s.Begin(ScramSHA256)
+		e, _ := s.Begin(ScramSHA256, "")
 		answer, _, err := e.Step(t.Context(), []byte("n,,n=alice,r=abc"))
 		if err != nil {
 			t.Fatal(err)
@@ -227,7 +227,7 @@ func TestProofsCannotBeReplayed(t *testing.T) {
 		t.Fatal(err)
 	}
 	conversation := c.WithNonceGenerator(func() string { return "always" }).NewConversation()
-	e, _ := s.Begin(ScramSHA256)
+	e, _ := s.Begin(ScramSHA256, "")
 	first, _ := conversation.Step("")
 	answer, _, err := e.Step(t.Context(), []byte(first))
 	if err != nil {
@@ -240,7 +240,7 @@ func TestProofsCannotBeReplayed(t *testing.T) {
 	if _, who, _ := e.Step(t.Context(), []byte(final)); who != nil {
 		t.Error("a proof counts twice")
 	}
-	again, _ := s.Begin(ScramSHA256)
+	again, _ := s.Begin(ScramSHA256, "")
 	if _, _, err := again.Step(t.Context(), []byte(first)); err != nil {
 		t.Fatal(err)
 	}
@@ -249,19 +249,45 @@ func TestProofsCannotBeReplayed(t *testing.T) {
 	}
 }
 
+// A verifier that costs too much to check is as good as none: the user looks like a stranger, and
+// one for another mechanism still counts.
+func TestCostlyVerifiersAreNotUsed(t *testing.T) {
+	for _, n := range []int{-1, 0, MaxIterations + 1, 10 * MaxIterations} {
+		a := newAccounts(t, map[string]string{"alice": "secret", "bob": "secret"}, ScramSHA256, ScramSHA512)
+		spoilt := func(user, mechanism string) (Credential, bool) {
+			c, ok := a.lookup(user, mechanism)
+			if user == "alice" || mechanism == ScramSHA256 {
+				c.Iterations = n
+			}
+			return c, ok
+		}
+		s := NewServer(Options{Lookup: spoilt, Secret: []byte("k")})
+		for _, m := range PasswordMechanisms() {
+			if _, who, err := login(t, s, m, "alice", "secret", ""); who != nil || !isFailure(err) {
+				t.Errorf("%d, %s: %v, %v", n, m, who, err)
+			}
+			if _, who, err := login(t, s, m, "bob", "secret", ""); (who != nil) != (m != ScramSHA256) {
+				t.Errorf("%d, %s, the other mechanism: %v, %v", n, m, who, err)
+			}
+		}
+	}
+}
+
 // However many log in by PLAIN, only so many passwords are hashed at a time, and one who
 // doesn't wait any longer leaves.
 func TestFewPasswordsAreHashedAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := NewServer(Options{Lookup: accounts{}.lookup, Hashes: 2})
-		if err := s.hashing.Acquire(t.Context(), 2); err != nil { // as two logins do
-			t.Fatal(err)
+		for range 2 { // as two logins do
+			if err := s.hashing.take(t.Context(), ""); err != nil {
+				t.Fatal(err)
+			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		var wg sync.WaitGroup
 		for range 100 {
 			wg.Go(func() {
-				e, _ := s.Begin(Plain)
+				e, _ := s.Begin(Plain, "")
 				_, _, err := e.Step(ctx, []byte("\x00u\x00p"))
 				if !errors.Is(err, context.Canceled) || isFailure(err) {
 					t.Errorf("%v", err)
@@ -277,7 +303,7 @@ func TestFewPasswordsAreHashedAtATime(t *testing.T) {
 func TestRandomnessComesFromTheSource(t *testing.T) {
 	nonce := func() string {
 		s := NewServer(Options{Lookup: accounts{}.lookup, Random: chance.New(rand.NewChaCha8([32]byte{1}))})
-		e, _ := s.Begin(ScramSHA512)
+		e, _ := s.Begin(ScramSHA512, "")
 		answer, _, err := e.Step(t.Context(), []byte("n,,n=alice,r=abc"))
 		if err != nil {
 			t.Fatal(err)
@@ -297,7 +323,7 @@ func FuzzExchange(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind uint8, one, two []byte) {
 		m := PasswordMechanisms()[int(kind)%3]
 		s := a.server("k")
-		e, err := s.Begin(m)
+		e, err := s.Begin(m, "")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -318,7 +344,7 @@ func BenchmarkLogin(b *testing.B) {
 		b.Run(fmt.Sprint(m), func(b *testing.B) {
 			s := newAccounts(b, map[string]string{"alice": "secret"}, ScramSHA256, ScramSHA512).server("k")
 			for b.Loop() {
-				e, _ := s.Begin(m)
+				e, _ := s.Begin(m, "")
 				message := "n,,n=alice,r=abc"
 				if m == Plain {
 					message = "\x00alice\x00secret"
