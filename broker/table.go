@@ -87,6 +87,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.Audit}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
 	acls := &aclAPIs{auth, deps.Editor, deps.Audit}
+	quotas := &quotaAPIs{deps.View, deps.Editor, deps.Audit}
 	table := apiTable{}
 	rows := []*api{
 		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTransactionalID}, {opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
@@ -112,6 +113,8 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(leaders.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
 		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(leaders.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
 		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(leaders.listPartitionReassignments)},
+		{key: kmsg.DescribeClientQuotas, min: 0, max: 1, needs: []access{{opDescribeConfigs, onCluster}}, serve: on(quotas.describeClientQuotas)},
+		{key: kmsg.AlterClientQuotas, min: 0, max: 1, needs: []access{{opAlterConfigs, onCluster}}, serve: on(quotas.alterClientQuotas), note: "addresses are IP addresses, not names of hosts"},
 		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(users.describeUserScramCredentials)},
 		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opAlter, onCluster}}, serve: on(users.alterUserScramCredentials)},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},

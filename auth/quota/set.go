@@ -80,7 +80,7 @@ func (e Entity) Compare(o Entity) int {
 		}
 		return 1
 	}
-	return cmp.Or(cmp.Compare(there(e.User), there(o.User)), cmp.Compare(e.User.Name, o.User.Name), cmp.Compare(there(o.ClientID), there(e.ClientID)),
+	return cmp.Or(cmp.Compare(there(o.IP), there(e.IP)), cmp.Compare(there(e.User), there(o.User)), cmp.Compare(e.User.Name, o.User.Name), cmp.Compare(there(o.ClientID), there(e.ClientID)),
 		cmp.Compare(e.ClientID.Name, o.ClientID.Name), cmp.Compare(e.IP.Name, o.IP.Name))
 }
 
