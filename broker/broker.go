@@ -73,6 +73,7 @@ type Broker struct {
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
 	conns                      *connections
+	quotas                     *quotas
 	sasl                       *sasl.Server
 	auth                       *authentication
 	badClients, refusedClients quiet // whose connections ended for what they sent, or were too many
@@ -88,7 +89,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	decides := newAuthorizer(&deps, m)
 	apis := newTable(&cfg, &deps, m, decides)
 	m.prepare(apis)
-	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps),
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), quotas: newQuotas(&deps), sasl: newSASL(&deps), auth: newAuthentication(&deps),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
 	b.conns.waiting = b.auth.metrics.waiting
 	return b, nil

@@ -30,10 +30,11 @@ type connections struct {
 	waiting    prometheus.Gauge
 	mu         struct {
 		sync.Mutex
-		open   map[*conn]*opened
-		byIP   map[string]int
-		queue  *list.List // of *conn that are not authenticated, the oldest first
-		ending int        // open ones that had to make room
+		open    map[*conn]*opened
+		byIP    map[string]int
+		queue   *list.List // of *conn that are not authenticated, the oldest first
+		ending  int        // open ones that had to make room
+		delayed int        // refused ones that are closed later
 	}
 	done sync.WaitGroup
 }
@@ -175,12 +176,15 @@ func (b *Broker) Serve(ctx context.Context, asks *Listener, l net.Listener) erro
 }
 
 func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
-	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
+	who := newCaller(nc, asks.Name)
+	if wait := b.quotas.connects(who.host); wait > 0 {
+		b.refuse(who, "connection refused: too many new connections from its address (connection_creation_rate)")
+		b.conns.closeLater(ctx, nc, wait)
+		return
+	}
+	c := newConn(b, nc, who, asks)
 	if !b.conns.add(c) {
-		b.metrics.refused.Inc()
-		if unsaid, ok := b.refusedClients.say(c.caller.host, time.Now()); ok {
-			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
-		}
+		b.refuse(who, "connection refused: too many connections")
 		nc.Close()
 		return
 	}
@@ -191,6 +195,41 @@ func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 		defer b.metrics.conns.Dec()
 		c.run(ctx)
 	}()
+}
+
+// refuse counts and logs that a connection isn't served.
+func (b *Broker) refuse(who *caller, why string) {
+	b.metrics.refused.Inc()
+	if unsaid, ok := b.refusedClients.say(who.host, time.Now()); ok {
+		b.log.Warn(why, "listener", who.listener, "client", who.addr, "not_logged", unsaid)
+	}
+}
+
+// delayedMost is how many refused connections are open, so that their clients don't try again
+// at once. Further ones are closed at once.
+const delayedMost = 1000
+
+// closeLater closes a connection that is refused after a while.
+func (cs *connections) closeLater(ctx context.Context, nc net.Conn, wait time.Duration) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.mu.delayed >= delayedMost {
+		nc.Close()
+		return
+	}
+	cs.mu.delayed++
+	cs.done.Go(func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		nc.Close()
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		cs.mu.delayed--
+	})
 }
 
 // Drain waits for the connections to end, after the context of Serve ended; what
