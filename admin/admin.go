@@ -60,7 +60,8 @@ func New(a Agent, metrics prometheus.Gatherer, o Options) *Server {
 	if o.Profiles {
 		all = append(all, profiles()...)
 	}
-	return &Server{&http.Server{Handler: guard(o, whenStarted(a, muxOf(all))), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}}
+	return &Server{&http.Server{Handler: admit(o.Access, guard(o, whenStarted(a, muxOf(all)))), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug)}} // of single connections, which strangers may make
 }
 
 func muxOf(all []Route) *http.ServeMux {

@@ -15,6 +15,7 @@ type Options struct {
 	Profiles bool     // serve /debug/pprof
 	Hosts    []string // names by which this agent is called, beside addresses and localhost
 	Log      *slog.Logger
+	Access   Access // nil: everybody may do everything
 }
 
 // guard keeps web pages from asking in the name of those that look at them. Probes and metrics are
@@ -39,12 +40,12 @@ func guard(o Options, next http.Handler) http.Handler {
 		}
 		s := &outcome{ResponseWriter: w, code: http.StatusOK}
 		next.ServeHTTP(s, r)
-		o.Log.Info("change asked for over HTTP", "client", r.RemoteAddr, "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery, "code", s.code, "answer", strings.TrimSpace(string(s.said)))
+		o.Log.Info("change asked for over HTTP", "client", r.RemoteAddr, "principal", principal(r.Context()), "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery, "code", s.code, "answer", strings.TrimSpace(string(s.said)))
 	})
 }
 
-// open are the pages that tell nothing of value.
-var open = []string{"/livez", "/healthz", "/readyz", "/metrics"}
+// open are the pages that tell web pages nothing of value.
+var open = append([]string{"/metrics"}, probes...)
 
 // refuses reports why a request isn't answered, "" if it is.
 func (o *Options) refuses(r *http.Request) (code int, why string) {

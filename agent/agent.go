@@ -196,6 +196,9 @@ func (a *Agent) serve(_, life context.Context) (err error) {
 		stop()
 		return err
 	}
+	if a.http != nil {
+		a.http.users.broker.Store(a.serves.broker)
+	}
 	for i, l := range a.doors.clients {
 		asks := a.doors.asks[i]
 		a.run(func() {

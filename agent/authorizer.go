@@ -28,6 +28,9 @@ func (c *AuthorizerConfig) Validate() error {
 	if c.Authorizer != AuthorizerNone && c.Authorizer != AuthorizerACL {
 		errs = append(errs, fmt.Errorf("authorizer is %s: must be %s or %s", strconv.Quote(c.Authorizer), AuthorizerNone, AuthorizerACL))
 	}
+	if c.Authorizer == AuthorizerNone && (len(c.SuperUsers) > 0 || c.AllowEveryone) {
+		errs = append(errs, fmt.Errorf("super_users and allow_everyone_if_no_acl_found are without effect while authorizer is %s: everybody may do everything", AuthorizerNone))
+	}
 	for i, u := range c.SuperUsers {
 		if acl.CheckPrincipal(u) != nil {
 			errs = append(errs, fmt.Errorf("super_users[%d] is %s: must be Type:name, as User:admin", i, strconv.Quote(u)))

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -19,6 +21,53 @@ func TestSecurityConfig(t *testing.T) {
 	for _, want := range []string{`security.authorizer is "simple": must be none or acl`, `security.super_users[1] is "admin": must be Type:name`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v lacks %s", err, want)
+		}
+	}
+}
+
+// Settings that seem to keep callers out, and don't, or to let them in, and don't, are told.
+func TestOpenDoorsAreWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		change func(*Config)
+		acls   int
+		says   string // "": nothing
+	}{
+		{func(*Config) {}, 0, ""},
+		{func(*Config) {}, 2, "the cluster has ACLs, but this agent doesn't ask them"},
+		{func(c *Config) { c.Listeners[0].Name = "SASL_SSL" }, 0, "every user may do everything"},
+		{func(c *Config) { c.Security.Authorizer, c.Peer.Bind = AuthorizerACL, "" }, 2, "there are no super users"},
+		{func(c *Config) {
+			c.Security.Authorizer, c.Security.SuperUsers, c.Peer.Bind = AuthorizerACL, []string{"User:a"}, ""
+		}, 2, ""},
+		{func(c *Config) { c.Security.Authorizer, c.Security.SuperUsers = AuthorizerACL, []string{"User:a"} }, 2, "peer.tls keeps others out"},
+		{func(c *Config) {
+			c.Security.Authorizer, c.Security.SuperUsers, c.Peer.TLS.CAFile = AuthorizerACL, []string{"User:a"}, "ca.crt"
+		}, 2, ""},
+	} {
+		cfg := DefaultConfig()
+		c.change(&cfg)
+		var out bytes.Buffer
+		warnOfOpenDoors(&cfg, c.acls, slog.New(slog.NewTextHandler(&out, nil)))
+		if !strings.Contains(out.String(), c.says) || (c.says == "") != (out.Len() == 0) {
+			t.Errorf("%+v: %q, want %q", cfg.Security, out.String(), c.says)
+		}
+	}
+}
+
+func TestSettingsWithoutEffectAreRefused(t *testing.T) {
+	for says, change := range map[string]func(*Config){
+		"security.super_users and allow_everyone_if_no_acl_found are without effect": func(c *Config) { c.Security.SuperUsers = []string{"User:a"} },
+		"allow_everyone_if_no_acl_found are without effect":                          func(c *Config) { c.Security.AllowEveryone = true },
+		"tls.client_ca_file is given, but client_auth is none": func(c *Config) {
+			c.Listeners[0].Name, c.Listeners[0].TLS = "SSL", ListenerTLS{CertFile: "a", KeyFile: "b", ClientCA: "c"}
+		},
+		"http_auth is \"token\"": func(c *Config) { c.HTTPAuth = "token" },
+		"http_tls.key_file":      func(c *Config) { c.HTTPTLS.CertFile = "a" },
+	} {
+		cfg := DefaultConfig()
+		change(&cfg)
+		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("want %q: %v", says, err)
 		}
 	}
 }

@@ -38,8 +38,8 @@ const (
 	warnOfExpiry = 24 * time.Hour      // how often
 )
 
-// openCertificates reads the files of the listeners.
-func openCertificates(fs vfs.FS, listeners []Listener, deps *Deps) (*certificates, error) {
+// openCertificates reads the files of the listeners. web, if not nil, is HTTP's.
+func openCertificates(fs vfs.FS, listeners []Listener, web *tlsfile.Server, deps *Deps) (*certificates, error) {
 	cs := &certificates{log: deps.Log.With("part", "tls"), now: deps.Now}
 	var errs []error
 	for _, l := range listeners {
@@ -52,6 +52,9 @@ func openCertificates(fs vfs.FS, listeners []Listener, deps *Deps) (*certificate
 			continue
 		}
 		cs.all = append(cs.all, &certificate{listener: l.Name, server: s})
+	}
+	if web != nil {
+		cs.all = append(cs.all, &certificate{listener: "http", server: web})
 	}
 	cs.failed = promauto.With(deps.Registry).NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
 	for _, c := range cs.all {

@@ -52,7 +52,7 @@ func TestExpiryIsWarnedOfOnceADay(t *testing.T) {
 	l := Listener{Name: "SSL", TLS: certify(t, dir, now.Add(40*24*time.Hour))}
 	var log strings.Builder
 	registry := prometheus.NewRegistry()
-	cs, err := openCertificates(vfs.OS{}, []Listener{{Name: "PLAINTEXT"}, l}, &Deps{Log: slog.New(slog.NewTextHandler(&log, nil)), Registry: registry, Now: func() time.Time { return now }})
+	cs, err := openCertificates(vfs.OS{}, []Listener{{Name: "PLAINTEXT"}, l}, nil, &Deps{Log: slog.New(slog.NewTextHandler(&log, nil)), Registry: registry, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

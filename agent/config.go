@@ -61,10 +61,8 @@ type Config struct {
 	// AcceptOlderEtcd lets an agent start whose etcd was restored from an older state.
 	AcceptOlderEtcd bool `yaml:"-"`
 
-	Memory          string          `yaml:"memory" type:"size or percentage" doc:"memory that the process may use: a size, or a percentage of the memory of the host or its cgroup, such as 25%, or 25% up to 2GiB. A percentage comes to at least 256MiB if the host has that. Settings whose default is a share of memory follow from it (docs/operations.md)"`
-	HTTP            string          `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
-	HTTPHosts       []string        `yaml:"http_hosts" doc:"additional host names that requests to the admin API may use, besides IP addresses, localhost, the host's name and the names in other settings. Requests for other names are refused, so that a web page can't use a visitor's browser to send requests"`
-	Pprof           bool            `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
+	Memory          string `yaml:"memory" type:"size or percentage" doc:"memory that the process may use: a size, or a percentage of the memory of the host or its cgroup, such as 25%, or 25% up to 2GiB. A percentage comes to at least 256MiB if the host has that. Settings whose default is a share of memory follow from it (docs/operations.md)"`
+	HTTPConfig      `yaml:",inline"`
 	SessionTTL      time.Duration   `yaml:"session_ttl" doc:"lifetime of an agent's etcd lease; an agent that is silent for longer is considered dead"`
 	ShutdownTimeout time.Duration   `yaml:"shutdown_timeout" doc:"maximum duration of a graceful stop, 5s or more; three quarters of it are for uploading waiting records. Give the service manager more, such as TimeoutStopSec=45 or terminationGracePeriodSeconds: 45"`
 	Log             LogConfig       `yaml:"log" doc:"what is logged"`
@@ -97,7 +95,7 @@ const (
 // DefaultConfig has everything that has a sensible default.
 func DefaultConfig() Config {
 	c := Config{
-		BrokerID: 1, DataDir: "data", HTTP: "127.0.0.1:9644",
+		BrokerID: 1, DataDir: "data", HTTPConfig: HTTPConfig{HTTP: "127.0.0.1:9644"},
 		Listeners:   []Listener{{Name: "PLAINTEXT", Bind: "127.0.0.1:9092"}},
 		Peer:        PeerConfig{Bind: "127.0.0.1:9645"},
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
@@ -131,9 +129,7 @@ func (c *Config) Validate() error {
 	check(c.Produce.DecompressBytes >= 16<<20, "produce.decompress_bytes", c.Produce.DecompressBytes, "at least 16777216")
 	check(c.Metrics.MaxTopics >= 0, "metrics.max_topics", c.Metrics.MaxTopics, "0 or more")
 	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
-	_, _, err := splitAddress(c.HTTP)
-	check(c.HTTP == "" || err == nil, "http", strconv.Quote(c.HTTP), "host:port or empty")
-	errs = append(errs, c.validateReplication(), c.validateListeners(), c.Security.validate())
+	errs = append(errs, c.HTTPConfig.validate(), c.validateReplication(), c.validateListeners(), c.Security.validate())
 	j := c.Journal
 	j.Dir = c.JournalDir()
 	for _, part := range []struct {
@@ -205,7 +201,7 @@ func (c *Config) CheckFiles(fs vfs.FS) error {
 			}
 		}
 	}
-	errs = append(errs, c.Security.checkFiles(fs))
+	errs = append(errs, c.HTTPConfig.checkFiles(fs), c.Security.checkFiles(fs))
 	if len(c.Metadata.Endpoints) > 0 {
 		errs = append(errs, under("etcd.", c.Metadata.CheckFiles()))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"varve/admin"
@@ -78,8 +79,16 @@ func (c *console) TierSkip(ctx context.Context, topic string, index int32, from,
 func (c *console) elsewhere(p id.Partition, topic string) error {
 	if o, ok := c.view.Owner(p); ok && o.Broker != c.self {
 		if l, live := c.view.Agent(o.Broker); live && l.HTTP != "" {
-			return &admin.ElsewhereError{Base: (&url.URL{Scheme: "http", Host: l.HTTP}).String(), What: fmt.Sprintf("partition %s/%d", topic, p.Index), Agent: int32(o.Broker)}
+			return &admin.ElsewhereError{Base: baseURL(l.HTTP), What: fmt.Sprintf("partition %s/%d", topic, p.Index), Agent: int32(o.Broker)}
 		}
 	}
 	return fmt.Errorf("partition %s/%d has no leader now: try again", topic, p.Index)
+}
+
+// baseURL is that of an agent's HTTP, which is host:port, or a URL with TLS.
+func baseURL(advertised string) string {
+	if strings.Contains(advertised, "://") {
+		return advertised
+	}
+	return (&url.URL{Scheme: "http", Host: advertised}).String()
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"varve/broker"
+	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 	"varve/metadata/schema"
 	"varve/wal/replica"
@@ -23,9 +24,9 @@ type doors struct {
 }
 
 // openDoors listens at the addresses of the settings.
-func openDoors(cfg *Config, files vfs.FS, deps *Deps) (_ *doors, err error) {
+func openDoors(cfg *Config, files vfs.FS, web *tlsfile.Server, deps *Deps) (_ *doors, err error) {
 	d := new(doors)
-	if d.certs, err = openCertificates(files, cfg.Listeners, deps); err != nil {
+	if d.certs, err = openCertificates(files, cfg.Listeners, web, deps); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -120,6 +121,6 @@ func (a *Agent) Addresses() map[string]string {
 }
 
 func (a *Agent) listen(_, _ context.Context) (err error) {
-	a.doors, err = openDoors(&a.cfg, a.files, &a.deps)
+	a.doors, err = openDoors(&a.cfg, a.files, a.http.certificate(), &a.deps)
 	return err
 }

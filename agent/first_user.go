@@ -31,7 +31,8 @@ func (a *Agent) prepareUsers(ctx, _ context.Context) error {
 			a.audit().Info("first user created", "user", name)
 		}
 	}
-	if !a.cfg.needsUsers() {
+	warnOfOpenDoors(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
+	if !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
 		return nil
 	}
 	for _, l := range a.cfg.Listeners {
@@ -42,6 +43,22 @@ func (a *Agent) prepareUsers(ctx, _ context.Context) error {
 	s, err := a.editor.Security(ctx)
 	a.secret = s.Secret
 	return err
+}
+
+// warnOfOpenDoors logs what lets callers in that settings seem to keep out, and out that they
+// seem to let in. acls is how many the cluster has.
+func warnOfOpenDoors(cfg *Config, acls int, log *slog.Logger) {
+	switch authorizes := cfg.Security.Authorizer == AuthorizerACL; {
+	case !authorizes && acls > 0:
+		log.Warn("the cluster has ACLs, but this agent doesn't ask them: everybody may do everything here (security.authorizer is none)", "acls", acls)
+	case !authorizes && cfg.needsUsers():
+		log.Warn("every user may do everything, also change the passwords of others: security.authorizer is none")
+	case authorizes && len(cfg.Security.SuperUsers) == 0:
+		log.Warn("there are no super users (security.super_users): if no ACL allows anybody to alter the cluster, nobody can make ACLs")
+	}
+	if cfg.Security.Authorizer == AuthorizerACL && cfg.Peer.Bind != "" && !cfg.Peer.TLS.On() {
+		log.Warn("whoever reaches the address for other agents can read all records, whatever ACLs say: peer.tls keeps others out", "peer", cfg.Peer.Bind)
+	}
 }
 
 // audit returns the log of who did what.

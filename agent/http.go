@@ -2,17 +2,38 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
+	"sync/atomic"
 
 	"varve/admin"
+	"varve/broker"
+	"varve/internal/tlsfile"
 )
 
 // web is where this agent answers HTTP.
 type web struct {
 	server   *admin.Server
 	listener net.Listener
+	tls      *tlsfile.Server // nil: plain
+	users    webUsers
+}
+
+// webUsers lets the broker decide who may use HTTP, once there is one.
+type webUsers struct{ broker atomic.Pointer[broker.Broker] }
+
+func (u *webUsers) Authenticate(ctx context.Context, client, user, password string) (string, error) {
+	b := u.broker.Load()
+	if b == nil {
+		return "", admin.ErrNotYet
+	}
+	return b.Authenticate(ctx, client, user, password)
+}
+
+func (u *webUsers) Allowed(principal, client string, change bool) bool {
+	return u.broker.Load().MayOperate(principal, client, change)
 }
 
 // openHTTP starts the admin server, if one is configured: before anything that a start
@@ -21,12 +42,28 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 	if a.cfg.HTTP == "" {
 		return nil
 	}
+	files, err := a.cfg.HTTPConfig.open(a.files)
+	if err != nil {
+		return err
+	}
 	l, err := a.deps.Listen("tcp", a.cfg.HTTP)
 	if err != nil {
 		return err
 	}
+	a.http = &web{listener: l, tls: files}
+	if files != nil {
+		config := files.Config()
+		config.NextProtos = []string{"http/1.1"}
+		l = tls.NewListener(l, config)
+	}
 	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
-	a.http = &web{admin.New(a.startup, a.deps.Registry, o), l}
+	if a.cfg.httpWantsUsers() {
+		o.Access = &a.http.users
+		if ip := net.ParseIP(hostOf(a.cfg.HTTP)); files == nil && (ip == nil || !ip.IsLoopback()) {
+			a.log.Warn("passwords are sent unencrypted: HTTP has no TLS (http_tls)", "http", a.cfg.HTTP)
+		}
+	}
+	a.http.server = admin.New(a.startup, a.deps.Registry, o)
 	a.run(func() {
 		if err := a.http.server.Serve(l); err != nil {
 			a.die(fmt.Errorf("http: %w", err))
@@ -68,9 +105,14 @@ func (a *Agent) HTTPAddress() string {
 }
 
 // advertisedHTTP is where the other agents and the command line reach the admin API:
-// if it is bound to all interfaces, at the host that Kafka's clients get.
-func (a *Agent) advertisedHTTP() string {
+// if it is bound to all interfaces, at the host that Kafka's clients get. With TLS it is a URL.
+func (a *Agent) advertisedHTTP() (to string) {
 	bound := a.HTTPAddress()
+	defer func() {
+		if a.http != nil && a.http.tls != nil {
+			to = "https://" + to
+		}
+	}()
 	host, port, err := net.SplitHostPort(bound)
 	if err != nil {
 		return bound
@@ -79,4 +121,18 @@ func (a *Agent) advertisedHTTP() string {
 		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
 	}
 	return bound
+}
+
+// certificate returns that of HTTP, nil without TLS or HTTP.
+func (w *web) certificate() *tlsfile.Server {
+	if w == nil {
+		return nil
+	}
+	return w.tls
+}
+
+// hostOf returns the host of an address.
+func hostOf(addr string) string {
+	host, _, _ := splitAddress(addr) // it was checked
+	return host
 }

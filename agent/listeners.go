@@ -23,7 +23,7 @@ type Listener struct {
 	Protocol string       `yaml:"protocol,omitempty" doc:"PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL; empty: the one that the name is, else PLAINTEXT"`
 	TLS      ListenerTLS  `yaml:"tls,omitempty" doc:"TLS, for SSL and SASL_SSL"`
 	SASL     ListenerSASL `yaml:"sasl,omitempty" doc:"SASL, for SASL_PLAINTEXT and SASL_SSL"`
-	Rules    []string     `yaml:"principal_mapping_rules,omitempty" doc:"how the subject of a client's certificate becomes its name, as Kafka's ssl.principal.mapping.rules, a rule each: RULE:pattern/replacement/ with L or U after it, or DEFAULT; empty: the whole subject"`
+	Rules    []string     `yaml:"principal_mapping_rules,omitempty" doc:"how the subject of a client's certificate becomes its name, as Kafka's ssl.principal.mapping.rules, a rule each: RULE:pattern/replacement/ with L or U after it, SAN:pattern/replacement/ for its alternative names, or DEFAULT; empty: the whole subject"`
 }
 
 // ListenerTLS is how a listener speaks TLS. The files are read again when they change.
@@ -156,6 +156,9 @@ func (l *Listener) validateTLS(bad func(string, ...any)) {
 		if f.value == "" {
 			bad("tls.%s is empty: protocol %s needs it", f.name, l.protocol())
 		}
+	}
+	if clientAuths[t.ClientAuth] == tls.NoClientCert && t.ClientCA != "" {
+		bad("tls.client_ca_file is given, but client_auth is none: it would be without effect; say requested or required")
 	}
 	if clientAuths[t.ClientAuth] != tls.NoClientCert && t.ClientCA == "" {
 		bad("tls.client_ca_file is empty: with tls.client_auth %s it must name the authorities of clients", t.ClientAuth)

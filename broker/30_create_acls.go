@@ -58,7 +58,7 @@ func (api *aclAPIs) create(ctx context.Context, c *caller, bindings []acl.Bindin
 // bindingOf returns the binding that is asked for, if it is valid.
 func bindingOf(a *kmsg.CreateACLsRequestCreation) (acl.Binding, error) {
 	b := acl.Binding{Type: acl.ResourceType(a.ResourceType), Pattern: acl.PatternType(a.ResourcePatternType), Name: a.ResourceName,
-		Principal: a.Principal, Host: a.Host, Operation: acl.Operation(a.Operation), Permission: acl.Permission(a.PermissionType)}
+		Principal: a.Principal, Host: acl.CanonicalHost(a.Host), Operation: acl.Operation(a.Operation), Permission: acl.Permission(a.PermissionType)}
 	if err := b.Validate(); err != nil {
 		return b, refuse(kerr.InvalidRequest, "%v", err)
 	}

@@ -39,6 +39,10 @@ func coded(err error) (code int16, message *string) {
 
 // filterOf makes a filter of what DescribeACLs and DeleteACLs ask with.
 func filterOf(on kmsg.ACLResourceType, kind kmsg.ACLResourcePatternType, name, principal, host *string, op kmsg.ACLOperation, p kmsg.ACLPermissionType) (acl.Filter, error) {
+	if host != nil {
+		canonical := acl.CanonicalHost(*host)
+		host = &canonical
+	}
 	f := acl.Filter{Type: acl.ResourceType(on), Pattern: acl.PatternType(kind), Name: name, Principal: principal, Host: host, Operation: acl.Operation(op), Permission: acl.Permission(p)}
 	if err := f.Validate(); err != nil {
 		return f, refuse(kerr.InvalidRequest, "%v", err)

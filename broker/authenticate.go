@@ -109,14 +109,7 @@ func (c *conn) refuseLogin(ctx context.Context, r *request, resp kmsg.Response, 
 
 // atone waits before a failure is answered.
 func (c *conn) atone(ctx context.Context, arrived time.Time) error {
-	t := time.NewTimer(time.Until(arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now()))))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return until(ctx, arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now())))
 }
 
 // secure shakes hands, if the listener speaks TLS, and takes the client's name from its
@@ -164,11 +157,12 @@ func (c *conn) certified(state tls.ConnectionState) error {
 		c.b.conns.authenticated(c)
 		return nil
 	}
-	subject, err := principal.Subject(state.PeerCertificates[0].RawSubject)
+	cert := state.PeerCertificates[0]
+	subject, err := principal.Subject(cert.RawSubject)
 	if err != nil {
 		return err
 	}
-	name, err := c.listener.Rules.Name(subject)
+	name, err := c.listener.Rules.Name(subject, principal.Alternatives(cert)...)
 	if err != nil {
 		return err
 	}

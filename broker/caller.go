@@ -39,11 +39,7 @@ func (c *caller) named(clientID string) *caller {
 
 // hostOf returns an address without its port.
 func hostOf(a net.Addr) string {
-	host, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
-	}
-	return host
+	return hostOnly(a.String())
 }
 
 // attr is a log line's attribute with the client that asked.

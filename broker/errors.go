@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -120,13 +121,22 @@ func refuse(code error, format string, args ...any) error {
 	return cluster.Refuse(code, format, args...)
 }
 
-// said returns an error's text for a field that may be null. One of Kafka's errors that
-// without a text of its own has Kafka's own text.
+// said returns an error's text for a field that may be null. One of Kafka's errors without a
+// text of its own has Kafka's own text.
 func said(err error) *string {
 	s := err.Error()
 	var k *kerr.Error
 	if errors.As(err, &k) && err == error(k) {
-		s = k.Description
+		s = cmp.Or(refusalTexts[k], k.Description)
 	}
 	return &s
+}
+
+// refusalTexts are Kafka's texts for callers without rights; the client library has older ones.
+var refusalTexts = map[*kerr.Error]string{
+	kerr.TopicAuthorizationFailed:           "Topic authorization failed.",
+	kerr.GroupAuthorizationFailed:           "Group authorization failed.",
+	kerr.ClusterAuthorizationFailed:         "Cluster authorization failed.",
+	kerr.TransactionalIDAuthorizationFailed: "Transactional Id authorization failed.",
+	kerr.DelegationTokenAuthorizationFailed: "Delegation Token authorization failed.",
 }

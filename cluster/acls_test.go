@@ -118,6 +118,47 @@ func TestUnreadableACL(t *testing.T) {
 	})
 }
 
+// The binding is the key: a denial holds whatever its value is, such as one of a later build.
+func TestACLWithUnreadableValue(t *testing.T) {
+	withViews(t, func(t *testing.T, _ *metadata.Memory, here, _ *Editor) {
+		if _, err := here.store.Txn(t.Context(), nil, metadata.Put(schema.ACLKey(readOf("t")), []byte{99, 1, 2})); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if !here.view.ACLs.Rules().Has(readOf("t")) {
+			t.Error("the binding doesn't hold")
+		}
+	})
+}
+
+// What was just deleted through one agent is created again through another one that hasn't heard
+// of that.
+func TestACLIsCreatedOverAnOldView(t *testing.T) {
+	withViews(t, func(t *testing.T, _ *metadata.Memory, here, there *Editor) {
+		if err := here.CreateACLs(t.Context(), "User:admin", []acl.Binding{readOf("t")}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		old := &Editor{view: there.view, store: deletedMeanwhile{there.store}}
+		if err := old.CreateACLs(t.Context(), "User:admin", []acl.Binding{readOf("t")}); err != nil {
+			t.Fatal(err)
+		}
+		if kv, err := here.store.Get(t.Context(), schema.ACLKey(readOf("t"))); err != nil || len(kv.Value) == 0 {
+			t.Errorf("it isn't stored: %v", err)
+		}
+	})
+}
+
+// deletedMeanwhile deletes a key before the first look at it.
+type deletedMeanwhile struct{ metadata.Store }
+
+func (s deletedMeanwhile) Get(ctx context.Context, key string) (metadata.KV, error) {
+	if _, err := s.Txn(ctx, nil, metadata.Delete(key)); err != nil {
+		return metadata.KV{}, err
+	}
+	return s.Store.Get(ctx, key)
+}
+
 // 10,000 bindings that are created one by one cost little each.
 func BenchmarkApplyACL10000(b *testing.B) {
 	v := NewView(metadata.NewMemory().Open(), slog.New(slog.DiscardHandler))

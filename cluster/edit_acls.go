@@ -20,13 +20,25 @@ const MaxACLs = 50_000
 var ErrTooManyACLs = errors.New("too many ACLs")
 
 // CreateACLs stores bindings, which must be valid, and returns once the view shows them. One
-// that is there already stays as it is. The number of bindings is that of the view: agents
-// that create some at the same time may exceed MaxACLs a little.
+// that is there already stays as it is: the store is asked, as the view may show one that was just
+// deleted. The number of bindings is that of the view: agents that create some at the same time
+// may exceed MaxACLs a little.
 func (e *Editor) CreateACLs(ctx context.Context, by string, bindings []acl.Binding) error {
 	there := e.view.ACLs.Rules()
-	missing := slices.DeleteFunc(slices.Clone(bindings), there.Has)
+	missing := slices.Clone(bindings)
 	slices.SortFunc(missing, acl.Binding.Compare)
 	missing = slices.Compact(missing)
+	for i := 0; i < len(missing); {
+		stored, err := e.hasACL(ctx, there, missing[i])
+		if err != nil {
+			return fmt.Errorf("read ACLs: %w", err)
+		}
+		if stored {
+			missing = slices.Delete(missing, i, i+1)
+		} else {
+			i++
+		}
+	}
 	if len(missing) == 0 {
 		return nil
 	}
@@ -46,6 +58,19 @@ func (e *Editor) CreateACLs(ctx context.Context, by string, bindings []acl.Bindi
 		}
 	}
 	return e.view.Await(ctx, schema.PrefixACLs, rev)
+}
+
+// hasACL reports whether the store has a binding. One that the view doesn't show may be stored
+// again.
+func (e *Editor) hasACL(ctx context.Context, there *acl.Rules, b acl.Binding) (bool, error) {
+	if !there.Has(b) {
+		return false, nil
+	}
+	_, err := e.store.Get(ctx, schema.ACLKey(b))
+	if errors.Is(err, metadata.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // DeleteACLs deletes the bindings that a filter matches, and returns them once the view no

@@ -54,7 +54,7 @@ func newTables() tables {
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
 	t.users = newTable(schema.ParseUserKey, plain[string](schema.DecodeUser))
-	t.acls = newTable(schema.ParseACLKey, plain[acl.Binding](schema.DecodeACL))
+	t.acls = newTable(schema.ParseACLKey, anyACL)
 	t.acls.changed, t.acls.settled = t.rules.changed, t.rules.publish
 	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
 	t.quotas = newTable(schema.ParseQuotaKey, decodeQuotas)

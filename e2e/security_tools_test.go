@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // librdkafka speaks every protocol and mechanism, with a client's certificate, too.
@@ -108,5 +109,23 @@ func TestKafkaToolsSecured(t *testing.T) {
 	configs("--alter", "--entity-name", "java", "--delete-config", "SCRAM-SHA-512")
 	if out := output(t, "user", "list", "java", "-b", s.open); strings.Contains(out, "SCRAM-SHA-512") {
 		t.Errorf("listed:\n%s", out)
+	}
+}
+
+// The files that 'varve dev --secure' writes are all that kcat and Kafka's tools need.
+func TestToolsOfDevSecure(t *testing.T) {
+	t.Parallel()
+	data, kafka, http := t.TempDir(), freeAddr(t), freeAddr(t)
+	run(t, "dev", "--secure", "--data", data, "--kafka-listen", kafka, "--http-listen", http)
+	poll(t, 10*time.Second, "clients' files are written", func() error {
+		_, err := os.Stat(filepath.Join(data, "kcat.conf"))
+		return err
+	})
+	in := lines(100)
+	tool(t, in, "kcat", "-F", filepath.Join(data, "kcat.conf"), "-P", "-t", "first")
+	out := tool(t, "", "java", "-Xmx256m", "-cp", kafkaJars(t)+"/*", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", kafka,
+		"--topic", "first", "--from-beginning", "--max-messages", "100", "--timeout-ms", "60000", "--command-config", filepath.Join(data, "client.properties"))
+	if sorted(out) != sorted(in) {
+		t.Errorf("%d lines came back", strings.Count(out, "\n"))
 	}
 }

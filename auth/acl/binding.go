@@ -10,6 +10,7 @@ package acl
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strings"
 )
 
@@ -76,4 +77,14 @@ func (b Binding) String() string {
 func (b Binding) Compare(o Binding) int {
 	return cmp.Or(cmp.Compare(b.Type, o.Type), cmp.Compare(b.Name, o.Name), cmp.Compare(b.Pattern, o.Pattern),
 		cmp.Compare(b.Principal, o.Principal), cmp.Compare(b.Host, o.Host), cmp.Compare(b.Operation, o.Operation), cmp.Compare(b.Permission, o.Permission))
+}
+
+// CanonicalHost returns an address as callers' are written: IPv6 in its shortest form, IPv4 as
+// such, without a zone. Other texts stay as they are: they match no caller.
+func CanonicalHost(text string) string {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	return a.Unmap().WithZone("").String()
 }

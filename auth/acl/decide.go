@@ -1,5 +1,7 @@
 package acl
 
+import "slices"
+
 // Resource is what a caller wants to use.
 type Resource struct {
 	Type ResourceType
@@ -143,23 +145,25 @@ func first(ops uint16, op Operation) Operation {
 const hardcode = "hardcode"
 
 // DecideAny reports whether a principal may do op with at least one resource of a type, as
-// far as bindings tell (KIP-679). Implied operations don't count. It looks at all bindings.
+// far as bindings tell (KIP-679). Implied operations don't count. It looks at all bindings of the
+// principal, and at those of everyone.
 func (p *Policy) DecideAny(r *Rules, principal, host string, op Operation, on ResourceType) bool {
 	if p.Decide(r, principal, host, op, Resource{on, hardcode}).Allowed {
 		return true
 	}
 	denied := map[patternKey]bool{}
 	var allowed []patternKey
-	for b := range r.All() {
-		if b.Type != on || b.Operation != op && b.Operation != All || b.Host != host && b.Host != Wildcard ||
-			b.Principal != principal && b.Principal != Everyone {
-			continue
-		}
-		k := keyOf(b).patternKey
-		if b.Permission == Deny {
-			denied[k] = true
-		} else {
-			allowed = append(allowed, k)
+	for _, who := range slices.Compact([]string{principal, Everyone}) {
+		for _, b := range r.of(who) {
+			if b.Type != on || b.Operation != op && b.Operation != All || b.Host != host && b.Host != Wildcard {
+				continue
+			}
+			k := keyOf(b).patternKey
+			if b.Permission == Deny {
+				denied[k] = true
+			} else {
+				allowed = append(allowed, k)
+			}
 		}
 	}
 	if denied[patternKey{Literal, on, Wildcard}] {

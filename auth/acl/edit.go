@@ -97,6 +97,7 @@ func (e *Edit) begin() {
 	if e.from != nil {
 		*e.now = *e.from
 	}
+	e.now.principals = new(principals)
 	e.own, e.moved = map[uint64]bool{}, map[patternKey]bool{}
 }
 

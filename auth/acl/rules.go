@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 )
 
 // Rules is a set of bindings, indexed for decisions. It never changes: an Edit makes the
@@ -18,6 +19,14 @@ type Rules struct {
 	shards   [shards]shard
 	prefixes [User + 1]prefixes // by resource type
 	size     int
+
+	principals *principals // of this set alone
+}
+
+// principals are the bindings by principal, gathered when they are needed first.
+type principals struct {
+	once sync.Once
+	by   map[string][]Binding
 }
 
 // shards is how many maps the index has: a few dozen entries each with the most bindings.
@@ -95,6 +104,21 @@ func (g grant) each(k grantKey, yield func(Binding) bool) bool {
 		}
 	}
 	return true
+}
+
+// of returns the bindings of a principal.
+func (r *Rules) of(principal string) []Binding {
+	if r == nil {
+		return nil
+	}
+	p := r.principals
+	p.once.Do(func() {
+		p.by = map[string][]Binding{}
+		for b := range r.All() {
+			p.by[b.Principal] = append(p.by[b.Principal], b)
+		}
+	})
+	return p.by[principal]
 }
 
 // Select returns the bindings that a filter matches, in order.

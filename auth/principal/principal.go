@@ -16,14 +16,16 @@ type Rules struct{ rules []rule }
 
 // rule is one rule; a nil pattern is DEFAULT.
 type rule struct {
+	alternative bool           // it is for alternative names, not for the subject
 	pattern     *regexp.Regexp // matches a whole subject
 	find        *regexp.Regexp // the same, anywhere
 	replacement string
 	change      func(string) string // of the case; nil: none
 }
 
-// form is a rule as Kafka writes it. A slash within a part is written \/.
-var form = regexp.MustCompile(`^RULE:((?:\\.|[^\\/])*)/((?:\\.|[^\\/])*)/([LU]?)$`)
+// form is a rule as Kafka writes it, or one for alternative names, which Kafka doesn't have. A
+// slash within a part is written \/.
+var form = regexp.MustCompile(`^(RULE|SAN):((?:\\.|[^\\/])*)/((?:\\.|[^\\/])*)/([LU]?)$`)
 
 // Parse reads rules, which are tried in their order. Patterns are RE2's: what Java's have beyond
 // that (look-ahead, back-references, possessive quantifiers) is an error.
@@ -37,15 +39,15 @@ func Parse(texts []string) (Rules, error) {
 		}
 		m := form.FindStringSubmatch(text)
 		if m == nil {
-			return Rules{}, fmt.Errorf("%q: must be DEFAULT or RULE:pattern/replacement/, with L or U after it for lower or upper case", text)
+			return Rules{}, fmt.Errorf("%q: must be DEFAULT, RULE:pattern/replacement/ or SAN:pattern/replacement/, with L or U after it for lower or upper case", text)
 		}
-		pattern := strings.ReplaceAll(m[1], `\/`, "/")
+		pattern := strings.ReplaceAll(m[2], `\/`, "/")
 		find, err := regexp.Compile(pattern)
 		if err != nil {
 			return Rules{}, fmt.Errorf("%q: %w; patterns are those of RE2 (https://github.com/google/re2/wiki/Syntax), which has no look-ahead, back-references or possessive quantifiers", text, err)
 		}
-		r := rule{pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`), find: find, replacement: m[2]}
-		switch m[3] {
+		r := rule{pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`), find: find, replacement: m[3], alternative: m[1] == "SAN"}
+		switch m[4] {
 		case "L":
 			r.change = strings.ToLower
 		case "U":
@@ -56,8 +58,9 @@ func Parse(texts []string) (Rules, error) {
 	return out, nil
 }
 
-// Name returns the name of a subject, of the first rule whose pattern matches all of it.
-func (r Rules) Name(subject string) (string, error) {
+// Name returns the name of a subject with its alternative names (see Alternatives), by the first
+// rule whose pattern matches all of the subject, or of one of these.
+func (r Rules) Name(subject string, alternatives ...string) (string, error) {
 	if len(r.rules) == 0 {
 		return subject, nil
 	}
@@ -65,11 +68,17 @@ func (r Rules) Name(subject string) (string, error) {
 		if rule.pattern == nil {
 			return subject, nil
 		}
-		if rule.pattern.MatchString(subject) {
-			return rule.apply(subject), nil
+		texts := []string{subject}
+		if rule.alternative {
+			texts = alternatives
+		}
+		for _, text := range texts {
+			if rule.pattern.MatchString(text) {
+				return rule.apply(text), nil
+			}
 		}
 	}
-	return "", fmt.Errorf("no principal mapping rule matches %q", subject)
+	return "", fmt.Errorf("no principal mapping rule matches %q or its alternative names %q", subject, alternatives)
 }
 
 // apply replaces every match of the pattern, as Java's replaceAll. Unlike that, it doesn't

@@ -1,7 +1,10 @@
 package principal
 
 import (
+	"crypto/x509"
 	"encoding/hex"
+	"net"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -40,6 +43,37 @@ func TestNamesAreKafkas(t *testing.T) {
 		}
 		if name, err := r.Name(c.subject); name != c.name || (err == nil) != (c.name != "") {
 			t.Errorf("%s of %s: %q, %v, want %q", c.rules, c.subject, name, err, c.name)
+		}
+	}
+}
+
+// Rules for alternative names see these with their kinds, and never the subject.
+func TestAlternativeNames(t *testing.T) {
+	uri, err := url.Parse("spiffe://example/ns/prod/sa/orders")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{URIs: []*url.URL{uri}, DNSNames: []string{"orders.example", "b.example"}, EmailAddresses: []string{"orders@example"}, IPAddresses: []net.IP{net.IPv4(10, 0, 0, 1)}}
+	for _, c := range []struct {
+		rules []string
+		name  string // "": none
+	}{
+		{[]string{`SAN:^URI:spiffe:\/\/example\/ns\/([^\/]+)\/sa\/(.+)$/$1-$2/`}, "prod-orders"},
+		{[]string{"SAN:^DNS:([^.]+)[.]example$/$1/U"}, "ORDERS"},
+		{[]string{"SAN:^DNS:(b)[.].*$/$1/"}, "b"},
+		{[]string{"SAN:^EMAIL:(.*)$/$1/"}, "orders@example"},
+		{[]string{"SAN:^IP:(.*)$/$1/"}, "10.0.0.1"},
+		{[]string{"SAN:^CN=(.*)$/$1/"}, ""},
+		{[]string{"RULE:^DNS:(.*)$/$1/"}, ""},
+		{[]string{"SAN:^URI:(http.*)$/$1/", "RULE:^CN=([^,]+).*$/$1/"}, "subject"},
+		{[]string{"RULE:^CN=x$/x/", "SAN:^DNS:(.*)$/$1/", "DEFAULT"}, "orders.example"},
+	} {
+		r, err := Parse(c.rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, err := r.Name("CN=subject", Alternatives(cert)...); name != c.name || (err == nil) != (c.name != "") {
+			t.Errorf("%s: %q, %v, want %q", c.rules, name, err, c.name)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package principal
 
 import (
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
@@ -95,4 +96,22 @@ func escape(value string) string {
 		b.WriteByte(text[i])
 	}
 	return b.String()
+}
+
+// Alternatives returns the subject alternative names of a certificate, each with its kind:
+// URI:, DNS:, EMAIL: and IP:, in this order.
+func Alternatives(c *x509.Certificate) (all []string) {
+	for _, u := range c.URIs {
+		all = append(all, "URI:"+u.String())
+	}
+	for _, n := range c.DNSNames {
+		all = append(all, "DNS:"+n)
+	}
+	for _, a := range c.EmailAddresses {
+		all = append(all, "EMAIL:"+a)
+	}
+	for _, ip := range c.IPAddresses {
+		all = append(all, "IP:"+ip.String())
+	}
+	return all
 }

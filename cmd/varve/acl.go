@@ -212,6 +212,9 @@ func (f *aclFilter) read() error {
 	if len(operations) == 0 {
 		operations = []acl.Operation{acl.AnyOperation}
 	}
+	for i := range f.hosts {
+		f.hosts[i] = acl.CanonicalHost(f.hosts[i])
+	}
 	for _, op := range operations {
 		for _, on := range f.named() {
 			for _, principal := range orAny(principals) {

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -36,7 +39,9 @@ func aclCreateCommand() *cobra.Command {
 		Long: `Create an ACL for each combination of a principal, a host, an operation and a resource. One that
 is there already is no error. What denies counts more than what allows. Read, write, delete and
 alter allow describe as well, alter_configs allows describe_configs. --producer and --consumer stand for the operations that
-these need on the topics, groups and transactional ids that are named.`,
+these need on the topics, groups and transactional ids that are named. Of several kinds of resources each
+gets the operations that it has: --operation read,write with a topic and a group lets read and write the
+topic, and read the group.`,
 		Example: "  varve acl create --allow-principal User:shop --producer --topic orders\n  varve acl create --allow-principal User:billing --consumer --topic orders --group billing\n" +
 			"  varve acl create --allow-principal User:alice --operation read --topic orders --group billing\n" +
 			"  varve acl create --allow-principal User:etl --operation all --topic etl- --resource-pattern-type prefixed\n" +
@@ -73,10 +78,18 @@ func (f *aclCreation) read() error {
 		return usagef("--operation is missing, or --producer or --consumer")
 	case (f.producer || f.consumer) && len(f.topics) == 0, f.consumer && len(f.groups) == 0:
 		return usagef("--producer goes with --topic, --consumer with --topic and --group")
+	case f.producer && !f.consumer && len(operations) == 0 && len(f.groups) > 0:
+		return usagef("--producer needs no --group: producers have none")
 	case len(f.allow)+len(f.deny) == 0:
 		return usagef("a principal is missing: --allow-principal or --deny-principal")
 	case len(f.allow) == 0 && len(f.allowHosts) > 0, len(f.deny) == 0 && len(f.denyHosts) > 0:
 		return usagef("a host needs a principal: --allow-host goes with --allow-principal, --deny-host with --deny-principal")
+	}
+	for _, op := range operations {
+		if !slices.ContainsFunc(f.resources(), func(on acl.Resource) bool { return len(fitting([]acl.Operation{op}, on.Type)) > 0 }) {
+			on := f.resources()[0].Type
+			return usagef("--operation %v: a %v doesn't have it; it has %v", op, on, acl.Operations(on))
+		}
 	}
 	for _, side := range []struct {
 		permission        acl.Permission
@@ -92,9 +105,12 @@ func (f *aclCreation) read() error {
 		for _, on := range f.resources() {
 			for _, principal := range principals {
 				for _, host := range side.hosts {
-					for _, op := range append(slices.Clone(operations), f.roles(on.Type)...) {
+					for _, op := range append(fitting(operations, on.Type), f.roles(on.Type)...) {
 						b := acl.Binding{Type: on.Type, Pattern: pattern, Name: on.Name, Principal: principal, Host: host, Operation: op, Permission: side.permission}
 						if err := b.Validate(); err != nil {
+							return usageError{err}
+						}
+						if err := matchable(b); err != nil {
 							return usageError{err}
 						}
 						f.bindings = append(f.bindings, b)
@@ -102,6 +118,32 @@ func (f *aclCreation) read() error {
 				}
 			}
 		}
+	}
+	return nil
+}
+
+// fitting returns the operations that a type of resource has.
+func fitting(operations []acl.Operation, on acl.ResourceType) (out []acl.Operation) {
+	for _, op := range operations {
+		if op == acl.All || slices.Contains(acl.Operations(on), op) {
+			out = append(out, op)
+		}
+	}
+	return out
+}
+
+// matchable refuses bindings that no request can match. Kafka's protocol takes them, and a denial
+// that denies nothing looks as if it did.
+func matchable(b acl.Binding) error {
+	_, notAddress := netip.ParseAddr(b.Host)
+	kind, _, _ := strings.Cut(b.Principal, ":")
+	switch {
+	case b.Host != acl.Wildcard && notAddress != nil:
+		return fmt.Errorf("host %q: must be an address, or * for all; networks and names match no caller", b.Host)
+	case kind != "User":
+		return fmt.Errorf("principal %q: must be User:name; callers are of no other type", b.Principal)
+	case b.Type == acl.Topic && b.Pattern == acl.Literal && b.Name != acl.Wildcard && strings.Contains(b.Name, "*"):
+		return fmt.Errorf("topic %q: no topic has an asterisk in its name; for a prefix say --topic %s --resource-pattern-type prefixed", b.Name, strings.TrimRight(b.Name, "*"))
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ type aclExplanation struct {
 	Others    []aclRow `json:"others"`         // that apply to the resource
 	Principal string   `json:"principal"`
 	Host      string   `json:"host"`
+	Except    []string `json:"except_hosts"` // without a host: those from which the answer is another one
 	Operation string   `json:"operation"`
 	Resource  string   `json:"resource"`
 	Unknown   string   `json:"unknown,omitempty"` // what could not be found out
@@ -28,6 +29,7 @@ type aclExplanation struct {
 func aclExplainCommand() *cobra.Command {
 	var on resourceFlags
 	var host string
+	var denied bool
 	var asked struct {
 		principal string
 		op        acl.Operation
@@ -54,17 +56,27 @@ func aclExplainCommand() *cobra.Command {
 				return nil, err
 			}
 			policy, unknown := policyOf(ctx, adm)
-			return explain(policy, unknown, rules, asked.principal, host, asked.op, asked.resource), nil
+			e := explain(policy, unknown, rules, asked.principal, acl.CanonicalHost(host), asked.op, asked.resource)
+			denied = !e.Allowed
+			return e, nil
 		},
 		show: printExplanation,
 	}.command(&cobra.Command{
 		Use:   "explain PRINCIPAL OPERATION",
 		Short: "Say why a principal is allowed or denied an operation",
 		Long: `Say whether a principal is allowed an operation on a resource, and by which ACL, as an agent with
-security.authorizer acl decides. The ACLs are those that the agent that is asked knows, super users those of its settings.`,
+security.authorizer acl decides. The ACLs are those that the agent that is asked knows, super users those of its settings.
+The exit code is 1 if it is denied.`,
 		Example: "  varve acl explain User:alice read --topic orders\n  varve acl explain alice write --topic orders --host 10.0.0.7",
 		Args:    cobra.ExactArgs(2),
 	})
+	run := c.RunE
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := run(c, args); err != nil || !denied {
+			return err
+		}
+		return quietError{exitFailed}
+	}
 	on.add(c.Flags())
 	c.Flags().StringVar(&host, "host", "", "the address from which the principal asks; without it ACLs for single hosts don't count")
 	return c
@@ -128,9 +140,13 @@ func explain(p *acl.Policy, unknown string, rules *acl.Rules, principal, host st
 			e.Reason = "an ACL allows it"
 		}
 	}
+	e.Except = []string{}
 	for _, b := range rules.Select(acl.Filter{Type: on.Type, Pattern: acl.Match, Name: &on.Name, Operation: acl.AnyOperation, Permission: acl.AnyPermission}) {
 		if d.Why != acl.ByRule || b != d.Rule {
 			e.Others = append(e.Others, rowOfACL(b))
+		}
+		if host == "" && b.Host != acl.Wildcard && !slices.Contains(e.Except, b.Host) && p.Decide(rules, principal, b.Host, op, on).Allowed != d.Allowed {
+			e.Except = append(e.Except, b.Host)
 		}
 	}
 	return e
@@ -141,11 +157,14 @@ func printExplanation(t *table, e *aclExplanation) {
 	if e.Allowed {
 		verdict = "allowed"
 	}
-	from := "any host"
+	from := ""
 	if e.Host != "" {
-		from = e.Host
+		from = " from " + e.Host
 	}
-	t.row(fmt.Sprintf("%s: %s may %s%s on %s from %s, because %s", verdict, e.Principal, map[bool]string{false: "not "}[e.Allowed], e.Operation, e.Resource, from, e.Reason))
+	t.row(fmt.Sprintf("%s: %s may %s%s %s%s, because %s", verdict, e.Principal, map[bool]string{false: "not "}[e.Allowed], strings.ToLower(e.Operation), e.Resource, from, e.Reason))
+	if len(e.Except) > 0 {
+		t.row(fmt.Sprintf("%s from %s, by ACLs for these hosts alone", map[bool]string{true: "but not", false: "but"}[e.Allowed], strings.Join(e.Except, ", ")))
+	}
 	if e.Rule != nil {
 		t.gap()
 		printACLs(t, []aclRow{*e.Rule}, "decides")

@@ -47,9 +47,9 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 	if method != http.MethodGet {
 		req.Header.Set("Content-Type", "application/json") // no web page can send it unasked
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := do(req)
 	if err != nil {
-		return nil, &awayError{addr, err}
+		return nil, webError(addr, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
@@ -59,6 +59,10 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 	ours := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/plain")
 	said := strings.TrimSpace(string(body[:min(len(body), 4096)]))
 	switch {
+	case resp.StatusCode == http.StatusBadRequest && strings.Contains(said, "HTTP request to an HTTPS server"):
+		return nil, fmt.Errorf("the agent at %s speaks HTTPS: write https:// before its address", addr)
+	case (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) && ours:
+		return nil, fmt.Errorf("the agent at %s: %s", addr, said)
 	case resp.StatusCode == http.StatusNotFound && ours && method == http.MethodPost:
 		return nil, notFoundError{said}
 	case resp.StatusCode == http.StatusBadRequest && ours:

@@ -59,6 +59,10 @@ func (c *connection) addProfile(f *pflag.FlagSet) {
 	f.StringVar(&c.profile, "profile", "", "profile to use (environment: "+profileVariable+"; 'varve profile' keeps them)")
 }
 
+// chooses reports whether a profile was named for this command or this shell. The current one
+// only stands for the addresses that it has.
+func (c *connection) chooses() bool { return c.profile != "" || os.Getenv(profileVariable) != "" }
+
 // connection returns what a profile says.
 func (p *profile) connection() *connection {
 	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}

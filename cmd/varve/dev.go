@@ -24,7 +24,8 @@ import (
 // devFlags are those that only dev has; each is a shorter name of a setting.
 type devFlags struct {
 	kafka, advertised, http string
-	verbose                 bool
+	verbose, secure         bool
+	secured                 *securedDev // with --secure, once the data directory is known
 }
 
 // devDefaults are those of an agent that is alone, with what it needs inside.
@@ -54,17 +55,26 @@ It takes every setting that 'varve agent' takes, as a flag, an environment varia
 or in --config; docs/config.md lists them. With etcd.endpoints it uses that etcd, with
 store.driver that bucket.
 
+With --secure it speaks TLS with SASL (SASL_SSL), and ACLs decide. It makes an authority (ca.crt), a
+certificate, and a first user, admin, that may do everything, and writes files with which clients
+connect: client.properties for Kafka's tools, kcat.conf, and profile.yaml for this program's own
+commands. HTTP stays as it is: keep it on this host.
+
 On all interfaces (--kafka-listen :9092) clients are told the address at which they reached
 it. Where that isn't theirs, as behind Docker Desktop's ports or NAT, --kafka-advertised says
 what they are told.
 
 ` + signalsHelp,
 		Example: `  varve dev
+  varve dev --secure
   varve dev --data /tmp/varve --kafka-listen :9092 --http-listen :9644
   docker run -p 9092:9092 IMAGE dev --kafka-listen :9092 --kafka-advertised localhost:9092
   varve dev --kafka-default-partitions 3 --kafka-auto-create-topics=false --log-format json`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := d.prepare(f); err != nil {
+				return err
+			}
 			s, err := newServer(f)
 			if err != nil {
 				return err
@@ -72,7 +82,7 @@ what they are told.
 			defer s.close()
 			s.binds[s.cfg.HTTP] = "--http-listen"
 			s.binds[s.cfg.Listeners[0].Bind] = "--kafka-listen"
-			return s.runDev(c.Context(), c.OutOrStdout())
+			return s.runDev(c.Context(), c.OutOrStdout(), d.secured)
 		},
 	}
 	f = addConfigFlags(c, devDefaults())
@@ -89,6 +99,7 @@ func (d *devFlags) add(c *cobra.Command, f *configFlags) {
 	flags.StringVar(&d.advertised, "kafka-advertised", "", "host:port that Kafka clients are told")
 	flags.StringVar(&d.http, "http-listen", "127.0.0.1:9644", "host:port of health, metrics and the admin API")
 	flags.BoolVarP(&d.verbose, "verbose", "v", false, "log more")
+	flags.BoolVar(&d.secure, "secure", false, "start with TLS, SASL, ACLs, a first user and files for clients, all below the data directory")
 	f.check = func(cfg *agent.Config) error {
 		dev := *cfg
 		var errs []error
@@ -118,7 +129,34 @@ func (d *devFlags) add(c *cobra.Command, f *configFlags) {
 		}
 		own.Advertised = cmp.Or(d.advertised, own.Advertised)
 		cfg.Listeners = append([]agent.Listener{own}, cfg.Listeners[1:]...)
+		if d.secured != nil {
+			d.secured.configure(cfg)
+		}
 	}
+}
+
+// prepare makes what --secure needs, before the settings are checked, which name these files.
+func (d *devFlags) prepare(f *configFlags) error {
+	if !d.secure {
+		return nil
+	}
+	cfg, err := f.read()
+	if err != nil || len(cfg.Listeners) == 0 {
+		return nil // newServer says what is wrong
+	}
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	s := &securedDev{dir}
+	if err := s.fits(&cfg); err != nil {
+		return err
+	}
+	if err := s.prepare(hostsOf(cfg.Listeners[0].Bind, cfg.Listeners[0].Advertised, cfg.HTTP)); err != nil {
+		return err
+	}
+	d.secured = s
+	return nil
 }
 
 // checkDev finds all that is wrong with settings, of which dev has some by itself.
@@ -132,7 +170,7 @@ func checkDev(cfg *agent.Config) error {
 	return checkSettings(cfg)
 }
 
-func (s *server) runDev(ctx context.Context, out io.Writer) error {
+func (s *server) runDev(ctx context.Context, out io.Writer, secured *securedDev) error {
 	data, err := filepath.Abs(s.cfg.DataDir)
 	if err != nil {
 		return err
@@ -174,7 +212,11 @@ func (s *server) runDev(ctx context.Context, out io.Writer) error {
 	go func() {
 		select {
 		case <-a.Started():
-			greet(out, a, s.cfg)
+			if secured == nil {
+				greet(out, a, s.cfg)
+			} else if err := secured.greet(out, a); err != nil {
+				s.log.Error("clients can't use --secure's files", "err", err)
+			}
 		case <-ctx.Done():
 		}
 	}()

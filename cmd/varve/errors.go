@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -140,8 +141,8 @@ func sayKafka(what string, err error, message string) error {
 		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if message == "" {
-		message = advice[kafka.Code]
+	if message == "" || isAny(err, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed) {
+		message = cmp.Or(advice[kafka.Code], message)
 	}
 	if message == "" {
 		message = strings.ToLower(kafka.Description[:1]) + strings.TrimSuffix(kafka.Description[1:], ".")
@@ -165,14 +166,18 @@ func (e *kafkaError) Unwrap() error { return e.err }
 
 // advice returns what codes mean to the user of a command.
 var advice = map[int16]string{
-	kerr.UnknownTopicOrPartition.Code: "there is no such topic or partition; 'varve topic list' shows what there is",
-	kerr.GroupIDNotFound.Code:         "there is no such group; 'varve group list' shows what there is",
-	kerr.TopicAlreadyExists.Code:      "it exists already; --if-not-exists accepts that",
-	kerr.NonEmptyGroup.Code:           "the group has members; stop its consumers first",
-	kerr.OffsetOutOfRange.Code:        "the offset is outside of what the partition holds",
-	kerr.MessageTooLarge.Code:         "a record is larger than the topic's max.message.bytes",
-	kerr.NotEnoughReplicas.Code:       "too few agents are alive for the topic's min.insync.replicas",
-	kerr.UnknownMemberID.Code:         "the group is in use by consumers; stop them first",
-	kerr.SecurityDisabled.Code:        "ACLs are off; with security.authorizer: acl in the settings of every agent they are on",
-	kerr.RebalanceInProgress.Code:     "the group is rebalancing; stop its consumers first",
+	kerr.UnknownTopicOrPartition.Code:            "there is no such topic or partition; 'varve topic list' shows what there is",
+	kerr.GroupIDNotFound.Code:                    "there is no such group; 'varve group list' shows what there is",
+	kerr.TopicAlreadyExists.Code:                 "it exists already; --if-not-exists accepts that",
+	kerr.NonEmptyGroup.Code:                      "the group has members; stop its consumers first",
+	kerr.OffsetOutOfRange.Code:                   "the offset is outside of what the partition holds",
+	kerr.MessageTooLarge.Code:                    "a record is larger than the topic's max.message.bytes",
+	kerr.NotEnoughReplicas.Code:                  "too few agents are alive for the topic's min.insync.replicas",
+	kerr.UnknownMemberID.Code:                    "the group is in use by consumers; stop them first",
+	kerr.SecurityDisabled.Code:                   "ACLs are off; with security.authorizer: acl in the settings of every agent they are on",
+	kerr.TopicAuthorizationFailed.Code:           "you aren't authorized for this topic; 'varve acl explain PRINCIPAL OPERATION --topic NAME' says why",
+	kerr.GroupAuthorizationFailed.Code:           "you aren't authorized for this group; 'varve acl explain PRINCIPAL OPERATION --group NAME' says why",
+	kerr.ClusterAuthorizationFailed.Code:         "you aren't authorized for this on the cluster, which needs describe to read and alter to change; 'varve acl explain PRINCIPAL OPERATION --cluster' says why",
+	kerr.TransactionalIDAuthorizationFailed.Code: "you aren't authorized for this transactional id; 'varve acl explain PRINCIPAL OPERATION --transactional-id ID' says why",
+	kerr.RebalanceInProgress.Code:                "the group is rebalancing; stop its consumers first",
 }

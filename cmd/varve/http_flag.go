@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"varve/internal/settings"
 )
@@ -24,6 +25,7 @@ const requestTimeout = 30 * time.Second
 type httpFlag struct {
 	addr    string
 	timeout time.Duration
+	conn    connection // where the command has no other
 }
 
 // timeoutKey is where a command's context has the bound of each request.
@@ -46,21 +48,32 @@ func (h *httpFlag) add(c *cobra.Command) {
 	}
 }
 
-// choose takes the address from the profile, if neither the flag nor the environment has one.
+// choose takes from the profile what neither flags nor the environment have.
 func (h *httpFlag) choose(c *cobra.Command) error {
 	f := c.Flags()
-	if f.Changed("http") || os.Getenv(httpVariable) != "" {
-		return nil
-	}
-	name, err := f.GetString("profile")
+	conn := connectionOf(f)
+	p, err := chosenProfile(conn.profile)
 	if err != nil {
 		return err
 	}
-	p, err := chosenProfile(name)
-	if err == nil && p.HTTP != "" {
+	given := f.Changed("http") || os.Getenv(httpVariable) != ""
+	if p.HTTP != "" && !given {
 		h.addr = p.HTTP
 	}
+	if given && !conn.chooses() && h.addr != p.HTTP {
+		p = &profile{} // of another cluster, which must not get its password
+	}
+	ctx, err := conn.login(c.Context(), p)
+	if err == nil {
+		c.SetContext(ctx)
+	}
 	return err
+}
+
+// connectionOf returns what a command's flags say.
+func connectionOf(f *pflag.FlagSet) *connection {
+	text := func(name string) string { return f.Lookup(name).Value.String() }
+	return &connection{profile: text("profile"), user: text("user"), mechanism: text("sasl"), passwordFile: text("password-file"), tls: text("tls") == "true", ca: text("tls-ca"), cert: text("tls-cert"), key: text("tls-key")}
 }
 
 // addAddress adds the flag alone to a command.
@@ -70,10 +83,11 @@ func (h *httpFlag) addAddress(c *cobra.Command) {
 		h.addr = addr
 	}
 	f := c.Flags()
-	f.StringVar(&h.addr, "http", h.addr, "host:port of any agent's HTTP (environment: "+httpVariable+")")
+	f.StringVar(&h.addr, "http", h.addr, "host:port of any agent's HTTP, after https:// with TLS (environment: "+httpVariable+")")
 	f.Lookup("http").DefValue = defaultHTTP
 	if f.Lookup("profile") == nil {
-		new(connection).addProfile(f)
+		h.conn.add(f)
+		h.conn.addProfile(f)
 	}
 	c.PreRunE = func(c *cobra.Command, _ []string) error { return h.choose(c) }
 }

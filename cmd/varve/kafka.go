@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,8 +65,12 @@ func (k *kafkaFlags) target() (*target, error) {
 		return nil, err
 	}
 	t := &target{}
-	if t.seeds, err = brokerAddresses(cmp.Or(k.brokers, os.Getenv(brokersVariable), strings.Join(p.Brokers, ","), defaultBrokers)); err != nil {
+	given := cmp.Or(k.brokers, os.Getenv(brokersVariable))
+	if t.seeds, err = brokerAddresses(cmp.Or(given, strings.Join(p.Brokers, ","), defaultBrokers)); err != nil {
 		return nil, err
+	}
+	if given != "" && !k.conn.chooses() && slices.ContainsFunc(t.seeds, func(s string) bool { return !slices.Contains(p.Brokers, s) }) {
+		p = &profile{} // of another cluster, which must not get its password
 	}
 	conn := k.conn.over(p)
 	if err := conn.check(); err != nil {

@@ -180,6 +180,12 @@ func chosenProfile(flag string) (*profile, error) {
 		return &profile{}, nil
 	}
 	file, err := profilesFile()
+	if strings.Contains(name, "/") { // a file of its own
+		if _, err := os.Stat(name); err != nil {
+			return nil, usagef("profiles: %w", err)
+		}
+		file, name, err = name, "", nil
+	}
 	if err != nil {
 		if name != "" {
 			return nil, err
@@ -205,7 +211,10 @@ func profileCommand() *cobra.Command {
 		profileCreateCommand(), profileUseCommand(), profileListCommand(), profileEditCommand(), profileDeleteCommand())
 	c.Long = `Keep clusters, and how to reach them, by name: brokers, an agent's HTTP, TLS, user. Commands use
 the profile that --profile or ` + profileVariable + ` names, or else the current one; flags and other environment
-variables override what it says. --profile none uses none. Profiles are in $XDG_CONFIG_HOME/varve/config.yaml (by default
+variables override what it says. The current one stands for its own addresses: with others
+(--brokers, --http) nothing of it is used. --profile none uses none. A profile with a
+slash in its name is a file of profiles, such as profile.yaml of 'varve dev --secure'; its current
+one is used. Profiles are in $XDG_CONFIG_HOME/varve/config.yaml (by default
 ~/.config/varve/config.yaml), which only its owner can read.`
 	return c
 }

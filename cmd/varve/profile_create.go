@@ -44,7 +44,7 @@ kept as absolute paths, and passwords stay in their files: profiles name them.`,
 	f := c.Flags()
 	k.addBrokers(f)
 	k.conn.add(f)
-	f.StringVar(&http, "http", "", "host:port of any agent's HTTP")
+	f.StringVar(&http, "http", "", "host:port of any agent's HTTP, after https:// with TLS")
 	f.BoolVar(&replace, "replace", false, "replace a profile of that name")
 	f.BoolVar(&use, "use", false, "make it the current profile")
 	return c

@@ -113,6 +113,34 @@ func TestWhatAProfileGives(t *testing.T) {
 	}
 }
 
+// A cluster at other addresses gets nothing of the current profile, least of all its password.
+func TestOthersGetNoPassword(t *testing.T) {
+	profilesIn(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "", "profile create prod --brokers b1:9093,b2:9093 --user alice --password-file", secret)
+	for _, c := range []struct {
+		kafkaFlags
+		variable string
+		login    bool
+	}{
+		{kafkaFlags{timeout: 1}, "", true},
+		{kafkaFlags{timeout: 1, brokers: "b2:9093"}, "", true},
+		{kafkaFlags{timeout: 1, brokers: "b2:9093,b3:9093"}, "", false},
+		{kafkaFlags{timeout: 1}, "b1:9092", false},
+		{kafkaFlags{timeout: 1, brokers: "b3:9093", conn: connection{profile: "prod"}}, "", true},
+		{kafkaFlags{timeout: 1, brokers: "b3:9093", conn: connection{user: "bob", passwordFile: secret}}, "", true},
+	} {
+		t.Setenv(brokersVariable, c.variable)
+		target, err := c.target()
+		if err != nil || (target.sasl != nil) != c.login {
+			t.Errorf("%+v: %+v, %v", c.kafkaFlags, target, err)
+		}
+	}
+}
+
 // Completion asks for no password.
 func TestCompletionAsksForNothing(t *testing.T) {
 	quiet := connection{user: "alice", quiet: true}

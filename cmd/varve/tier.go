@@ -88,15 +88,18 @@ func lookForHoles(c *cobra.Command, addr string, topics []string) ([]health.Hole
 	if err != nil {
 		return nil, usagef("--http %q: %w", addr, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := do(req)
 	if err != nil {
-		return nil, &awayError{addr, errors.Join(err, context.Cause(ctx))}
+		return nil, webError(addr, errors.Join(err, context.Cause(ctx)))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		said, _ := io.ReadAll(io.LimitReader(resp.Body, 4096))
 		if resp.StatusCode == http.StatusNotFound {
 			return nil, notFoundError{strings.TrimSpace(string(said))}
+		}
+		if resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden {
+			return nil, fmt.Errorf("the agent at %s: %s", addr, strings.TrimSpace(string(said)))
 		}
 		return nil, &awayError{addr, fmt.Errorf("it answers %s: %s", resp.Status, strings.TrimSpace(string(said)))}
 	}

@@ -17,8 +17,12 @@ func HTTP(pages []Page) string {
 	b.WriteString(notice)
 	b.WriteString(`# HTTP
 
-What an agent answers at its address for HTTP (the setting ` + "`http`, `127.0.0.1:9644`" + ` unless told otherwise). There is no authentication yet: whoever
-reaches the address may do all of this. Bind it to an address that only operators and Prometheus reach.
+What an agent answers at its address for HTTP (the setting ` + "`http`, `127.0.0.1:9644`" + ` unless told otherwise).
+
+With ` + "`http_tls`" + ` it speaks TLS. With ` + "`http_auth: basic`" + `, which is the default where ` + "`security.authorizer` is `acl`" + `, it wants a user and a password (HTTP Basic): the
+same users as Kafka's. With ACLs they need DESCRIBE on the cluster to read, and ALTER for what a POST changes and for profiles; without ACLs every user
+may do everything. ` + "`/livez`, `/healthz` and `/readyz`" + ` are open to everybody. 401: no user, or the wrong password; 403: the user isn't allowed this.
+With ` + "`http_auth: none`" + ` whoever reaches the address may do all of this: bind it to one that only operators and Prometheus reach.
 
 So that no web page can ask in the name of who looks at it, everything but ` + "`/livez`, `/healthz`, `/readyz` and `/metrics`" + ` is refused (403) with a foreign
 ` + "`Origin`, or a `Host`" + ` that is neither an address, localhost, one of the agent's own names (its host's, those of its listeners, its peer address and

@@ -25,7 +25,7 @@ type size struct{ methods, fields int }
 // tooLarge has the types that are larger, and how large they are. They may only shrink; then
 // their line does, too.
 var tooLarge = map[string]size{
-	"agent.Config": {fields: 27}, // a field for each group of settings
+	"agent.Config": {fields: 25}, // a field for each group of settings
 }
 
 func TestTypesStaySmall(t *testing.T) {

@@ -22,7 +22,7 @@ type Agent struct {
 	Store       id.Store
 	Rack        string // "" is none
 	Version     string
-	HTTP        string // host:port of its admin API
+	HTTP        string // host:port of its admin API, or a URL with TLS
 	Endpoints   []Endpoint
 	Peer        string // host:port at which other agents reach it; "" is none
 	Leaving     bool   // it was told to stop: nothing is given to it any more

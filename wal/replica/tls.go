@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync/atomic"
 
 	"varve/internal/tlsfile"
@@ -68,9 +69,21 @@ func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
 		return nil, err
 	}
 	return newTLS(
-		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority},
+		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority, VerifyConnection: isAgent},
 		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, RootCAs: authority},
 	), nil
+}
+
+// errNotAgent refuses a client of Kafka's: the same authority may vouch for those.
+var errNotAgent = errors.New("the certificate is for clients only: an agent's is for servers, too")
+
+// isAgent refuses certificates that aren't an agent's. One without a list of uses is for all.
+func isAgent(state tls.ConnectionState) error {
+	leaf := state.PeerCertificates[0]
+	if len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) || slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return nil
+	}
+	return errNotAgent
 }
 
 // Listener makes the connections that are accepted TLS. Serve shakes hands.

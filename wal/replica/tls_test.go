@@ -58,9 +58,12 @@ func (a *authority) sign(c *x509.Certificate, by *authority) ([]byte, *ecdsa.Pri
 }
 
 // files writes the certificate files of an agent at a host.
-func (a *authority) files(host string) (vfs.FS, TLSConfig) {
+func (a *authority) files(host string, uses ...x509.ExtKeyUsage) (vfs.FS, TLSConfig) {
 	a.t.Helper()
-	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "an agent"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	if uses == nil {
+		uses = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "an agent"}, ExtKeyUsage: uses}
 	if ip := net.ParseIP(host); ip != nil {
 		c.IPAddresses = []net.IP{ip}
 	} else {
@@ -83,9 +86,9 @@ func (a *authority) files(host string) (vfs.FS, TLSConfig) {
 	return fs, TLSConfig{CAFile: "tls/ca.pem", CertFile: "tls/cert.pem", KeyFile: "tls/key.pem"}
 }
 
-func (a *authority) tls(host string) *TLS {
+func (a *authority) tls(host string, uses ...x509.ExtKeyUsage) *TLS {
 	a.t.Helper()
-	fs, cfg := a.files(host)
+	fs, cfg := a.files(host, uses...)
 	t, err := cfg.Load(fs)
 	if err != nil {
 		a.t.Fatal(err)
@@ -196,6 +199,8 @@ func TestStrangersAreRefused(t *testing.T) {
 			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				return &other.tls("127.0.0.1").now.Load().client.Certificates[0], nil
 			}}).Dial(plain), "unknown authority"},
+		"a client's":           {ca.tls("127.0.0.1", x509.ExtKeyUsageClientAuth).Dial(plain), "the certificate is for clients only"},
+		"no uses":              {ca.tls("127.0.0.1", []x509.ExtKeyUsage{}...).Dial(plain), ""},
 		"no TLS":               {plain, "does not look like a TLS handshake"},
 		"wants another's":      {other.tls("127.0.0.1").Dial(plain), "bad certificate"},
 		"silence after TCP":    {nil, "deadline exceeded"},
