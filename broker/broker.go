@@ -107,6 +107,7 @@ type Config struct {
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"maximum number of incremental fetch sessions (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"maximum number of client connections; at most half of them may be of clients that have to authenticate themselves and have not yet"`
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"maximum number of client connections from one address"`
+	PerIPOverrides      []string      `yaml:"max_connections_per_ip_overrides" doc:"other maximums for some addresses, each as ADDRESS:NUMBER"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate; or whose client has not authenticated itself after this long, where the listener asks for it"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"minimum rate at which a request must arrive, in bytes per second; a request above 2 MiB, which uses shared memory, must arrive 16 times as fast"`

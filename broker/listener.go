@@ -21,17 +21,20 @@ type Listener struct {
 	Rules      principal.Rules // that make names of the subjects of certificates
 	Mechanisms []string        // of SASL; none: it isn't asked for
 	MaxReauth  time.Duration   // how long a client stays authenticated by SASL; 0: for ever
+	Most       int             // connections at a time; 0: no bound of its own
 }
 
 // connections counts open connections and knows them all.
 type connections struct {
 	max, perIP int
-	most       int // connections that are not authenticated
+	overrides  map[string]int // perIP of some addresses
+	most       int            // connections that are not authenticated
 	waiting    prometheus.Gauge
 	mu         struct {
 		sync.Mutex
 		open    map[*conn]*opened
 		byIP    map[string]int
+		by      map[*Listener]int
 		queue   *list.List // of *conn that are not authenticated, the oldest first
 		ending  int        // open ones that had to make room
 		delayed int        // refused ones that are closed later
@@ -48,7 +51,8 @@ type opened struct {
 
 func newConnections(cfg Config) *connections {
 	cs := &connections{max: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP, most: max(1, cfg.MaxConnections/2)}
-	cs.mu.open, cs.mu.byIP, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, list.New()
+	cs.overrides, _ = cfg.perIPOverrides() // Validate has checked them
+	cs.mu.open, cs.mu.byIP, cs.mu.by, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, map[*Listener]int{}, list.New()
 	return cs
 }
 
@@ -58,7 +62,11 @@ func (cs *connections) add(c *conn) bool {
 	ip := c.caller.host
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.mu.byIP[ip] >= cs.perIP {
+	most := cs.perIP
+	if n, ok := cs.overrides[ip]; ok {
+		most = n
+	}
+	if cs.mu.byIP[ip] >= most || c.listener != nil && c.listener.Most > 0 && cs.mu.by[c.listener] >= c.listener.Most {
 		return false
 	}
 	if len(cs.mu.open)-cs.mu.ending >= cs.max && !cs.makeRoom() {
@@ -74,6 +82,7 @@ func (cs *connections) add(c *conn) bool {
 	}
 	cs.mu.open[c] = o
 	cs.mu.byIP[ip]++
+	cs.mu.by[c.listener]++
 	cs.done.Add(1)
 	return true
 }
@@ -119,6 +128,9 @@ func (cs *connections) remove(c *conn) {
 	delete(cs.mu.open, c)
 	if cs.mu.byIP[o.ip]--; cs.mu.byIP[o.ip] == 0 {
 		delete(cs.mu.byIP, o.ip)
+	}
+	if cs.mu.by[c.listener]--; cs.mu.by[c.listener] == 0 {
+		delete(cs.mu.by, c.listener)
 	}
 	if o.queued != nil {
 		cs.mu.queue.Remove(o.queued)

@@ -381,6 +381,49 @@ func TestConnectionRate(t *testing.T) {
 	})
 }
 
+// An address may have another maximum than the others, and a listener one of its own. What is
+// closed makes room.
+func TestConnectionsAtATime(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxConnectionsPerIP, cfg.PerIPOverrides = 2, []string{"10.0.0.7:3", "::1:0"}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	small, other := &Listener{Most: 4}, &Listener{}
+	cs := newConnections(cfg)
+	var open []*conn
+	add := func(l *Listener, ip string) bool {
+		c := &conn{listener: l, caller: &caller{host: ip}, admission: &admission{}}
+		ok := cs.add(c)
+		if ok {
+			open = append(open, c)
+		}
+		return ok
+	}
+	for i, x := range []struct {
+		l  *Listener
+		ip string
+		ok bool
+	}{{other, "10.0.0.1", true}, {other, "10.0.0.1", true}, {other, "10.0.0.1", false}, {small, "10.0.0.7", true}, {small, "10.0.0.7", true}, {small, "10.0.0.7", true},
+		{other, "10.0.0.7", false}, {other, "::1", false}, {small, "10.0.0.2", true}, {small, "10.0.0.2", false}, {other, "10.0.0.2", true}} {
+		if add(x.l, x.ip) != x.ok {
+			t.Errorf("%d: connection from %s", i, x.ip)
+		}
+	}
+	for _, c := range open {
+		cs.remove(c)
+	}
+	if len(cs.mu.by) != 0 || len(cs.mu.byIP) != 0 || !add(small, "10.0.0.2") {
+		t.Errorf("left: %v, %v", cs.mu.by, cs.mu.byIP)
+	}
+	for _, bad := range []string{"", "10.0.0.7", "host:5", "10.0.0.7:x", "10.0.0.7:-1"} {
+		cfg.PerIPOverrides = []string{bad}
+		if cfg.Validate() == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
 // The number of quotas with metrics of their own is bounded.
 func TestQuotaMetricsAreBounded(t *testing.T) {
 	m := newQuotaMetrics(nil, quota.NewMeters(1, time.Now()))
