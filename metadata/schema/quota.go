@@ -68,7 +68,7 @@ func ParseQuotaKey(key string) (e quota.Entity, err error) {
 	rest := strings.TrimPrefix(key, PrefixQuotas)
 	for more := true; more; {
 		var of, name string
-		of, rest, more = strings.Cut(rest, "/")
+		of, rest, _ = strings.Cut(rest, "/")
 		name, rest, more = strings.Cut(rest, "/")
 		p := e.Part(quota.Type(of))
 		if p == nil {
