@@ -135,7 +135,7 @@ func (l *Listener) asked(certs *certificates) (*broker.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	asks := &broker.Listener{Name: l.Name, Rules: rules, Mechanisms: l.mechanisms(), MaxReauth: l.SASL.MaxReauth}
+	asks := &broker.Listener{Name: l.Name, Rules: rules, Mechanisms: l.mechanisms(), MaxReauth: l.SASL.MaxReauth, Most: l.Most}
 	if s := certs.of(l.Name); s != nil {
 		asks.TLS = s.Config()
 	}

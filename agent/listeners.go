@@ -24,6 +24,7 @@ type Listener struct {
 	TLS      ListenerTLS  `yaml:"tls,omitempty" doc:"TLS, for SSL and SASL_SSL"`
 	SASL     ListenerSASL `yaml:"sasl,omitempty" doc:"SASL, for SASL_PLAINTEXT and SASL_SSL"`
 	Rules    []string     `yaml:"principal_mapping_rules,omitempty" doc:"how the subject of a client's certificate becomes its name, as Kafka's ssl.principal.mapping.rules, a rule each: RULE:pattern/replacement/ with L or U after it, SAN:pattern/replacement/ for its alternative names, or DEFAULT; empty: the whole subject"`
+	Most     int          `yaml:"max_connections,omitempty" doc:"maximum number of connections to this listener; 0: no other bound than kafka.max_connections"`
 }
 
 // ListenerTLS is how a listener speaks TLS. The files are read again when they change.
@@ -120,6 +121,9 @@ func (c *Config) validateListeners() error {
 		}
 		if host, port, err := splitAddress(l.Advertised); l.Advertised != "" && (err != nil || host == "" || port == 0) {
 			bad("advertised is %q: must be host:port", l.Advertised)
+		}
+		if l.Most < 0 {
+			bad("max_connections is %d: must be 0 or more", l.Most)
 		}
 		l.validateProtocol(bad)
 		l.validateTLS(bad)

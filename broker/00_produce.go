@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/auth/quota"
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/kafka"
@@ -38,10 +39,10 @@ type produceCall struct {
 	request request
 	req     kmsg.ProduceRequest
 	slots   []produceSlot
-	left    atomic.Int32 // slots that have no outcome, and 1 while batches are being appended
-	mu      sync.Mutex   // guards the outcomes against the deadline
-	sealed  bool         // the answer was made
-	pause   time.Duration
+	left    atomic.Int32  // slots that have no outcome, and 1 while batches are being appended
+	mu      sync.Mutex    // guards the outcomes against the deadline
+	sealed  bool          // the answer was made
+	pause   time.Duration // for which the client should wait; final once the answer is sealed
 }
 
 // produceSlot is one partition of a produce request.
@@ -98,6 +99,9 @@ func (api *produceAPI) produce(ctx context.Context, c *conn, r *request) error {
 	call.slots = make([]produceSlot, slotsOf(&call.req))
 	call.left.Store(int32(len(call.slots)) + 1)
 	call.pause = api.pressure()
+	api.metrics.throttle.Add(call.pause.Seconds())
+	limits := c.throttle.limits(r.caller)
+	call.pause = max(call.pause, c.throttle.held(limits, quota.ProducerByteRate, limits.Record(quota.ProducerByteRate, float64(len(r.frame.bytes)), r.arrived)))
 	if call.req.Acks != 0 {
 		if err := c.queue(&call.out); err != nil {
 			return err
@@ -111,18 +115,26 @@ func (api *produceAPI) produce(ctx context.Context, c *conn, r *request) error {
 		api.produceTopic(waiting, call, &call.req.Topics[i], slots[:n])
 		slots = slots[n:]
 	}
-	call.release()
-	if call.pause > 0 {
-		api.metrics.throttle.Add(call.pause.Seconds())
-		select { // Kafka mutes the channel
-		case <-time.After(call.pause):
-		case <-ctx.Done():
-		}
+	if call.req.Acks != 0 { // as by Kafka
+		call.hold(c.throttle.worked(limits, r))
 	}
+	call.release()
+	c.throttle.hold(call.pause)
 	if call.req.Acks == 0 {
 		return call.firstError()
 	}
 	return nil
+}
+
+// hold has the client wait for at least so long. If the answer was made before, only its
+// connection is held back.
+func (call *produceCall) hold(pause time.Duration) {
+	call.c.throttle.hold(pause)
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	if !call.sealed {
+		call.pause = max(call.pause, pause)
+	}
 }
 
 // maxWait is the longest that any request waits, whatever it asks for.

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/auth/acl"
+	"varve/auth/quota"
 	"varve/cluster"
 	"varve/internal/id"
 	"varve/kafka"
@@ -46,7 +47,8 @@ type fetchCall struct {
 	limit   int
 	parts   []*fetchPart
 	session *fetchSession
-	rules   *acl.Rules // by which the partitions were authorized
+	rules   *acl.Rules    // by which the partitions were authorized
+	pause   time.Duration // for which the client should wait, and gets no records
 }
 
 // fetchPart is one partition of a fetch.
@@ -75,22 +77,53 @@ func (api *fetchAPI) fetch(ctx context.Context, c *conn, r *request) error {
 	if call.req.MaxBytes > 0 {
 		call.limit = min(call.limit, int(call.req.MaxBytes))
 	}
+	limits := c.throttle.limits(r.caller)
+	if most, ok := limits.Most(quota.ConsumerByteRate); ok {
+		call.limit = int(min(float64(call.limit), most))
+	}
 	// One answer with records at a time: what a client does not read costs no more.
+	waiting := time.Now()
 	if err := c.fetching.Acquire(ctx, 1); err != nil {
 		return err
 	}
+	r.waits(waiting)
 	resp, err := call.open(ctx)
 	if err == nil {
 		call.collect(ctx)
-		resp = call.encode()
+		if call.pause = call.overQuota(limits); call.pause > 0 {
+			resp = call.encodeNothing()
+		} else {
+			resp = call.encode()
+		}
 		api.sessions.close(call.session)
 	}
+	c.throttle.hold(call.pause)
 	out := &response{frame: resp, req: r, release: func() {
 		call.releaseAll()
 		c.fetching.Release(1)
 	}}
 	out.ready.Store(true)
 	return c.queue(out)
+}
+
+// overQuota returns for how long the client has to wait before it gets the records that were
+// read: if it does, they don't count.
+func (call *fetchCall) overQuota(limits *quota.Client) time.Duration {
+	if limits == nil {
+		return 0
+	}
+	t := &call.c.throttle
+	if wait := t.worked(limits, call.r); wait > 0 {
+		return wait
+	}
+	bytes := 0
+	for _, fp := range call.parts {
+		bytes += fp.data.Bytes
+	}
+	if bytes == 0 {
+		return 0
+	}
+	return t.held(limits, quota.ConsumerByteRate, limits.Try(quota.ConsumerByteRate, float64(bytes), time.Now()))
 }
 
 // open finds the session and the partitions; an error is answered by resp.
@@ -175,6 +208,7 @@ func (call *fetchCall) available(need int64) bool {
 // await returns when enough can be read from the offsets on that from returns, or
 // the time is over.
 func (call *fetchCall) await(ctx context.Context, deadline time.Time, need int64, from func(*fetchPart) int64) {
+	defer call.r.waits(time.Now())
 	w := partition.NewWatcher(need)
 	for _, fp := range call.parts {
 		if fp.p != nil {
@@ -224,6 +258,9 @@ func (call *fetchCall) read(ctx context.Context) (answer bool) {
 			always = false
 			rest -= fp.data.Bytes
 		}
+	}
+	if len(peers)+len(tier) > 0 {
+		defer call.r.waits(time.Now())
 	}
 	if len(peers) > 0 {
 		part := rest * len(peers) / (len(peers) + len(tier))

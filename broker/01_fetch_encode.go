@@ -73,7 +73,7 @@ func (call *fetchCall) begin(code int16, session int32) *pieces {
 	v := call.req.Version
 	p := &pieces{flexible: v >= 12}
 	p.cur = kafka.AppendResponseHeader(make([]byte, 0, 256), call.r.CorrelationID, p.flexible)
-	p.i32(0) // throttle
+	p.i32(int32(call.pause.Milliseconds()))
 	if v >= 7 {
 		p.i16(code)
 		p.i32(session)
@@ -83,6 +83,24 @@ func (call *fetchCall) begin(code int16, session int32) *pieces {
 
 func (call *fetchCall) encodeError(code *kerr.Error) [][]byte {
 	p := call.begin(code.Code, 0)
+	p.length(0)
+	p.tags(0)
+	return p.frame()
+}
+
+// encodeNothing makes the answer of a client that has to wait (KIP-219). A session that would
+// begin with it doesn't.
+func (call *fetchCall) encodeNothing() [][]byte {
+	call.releaseAll()
+	var session int32
+	switch {
+	case call.session == nil:
+	case call.req.SessionEpoch == 0:
+		call.api.sessions.drop(call.r.caller.principal, call.session.id)
+	default:
+		session = call.session.id
+	}
+	p := call.begin(0, session)
 	p.length(0)
 	p.tags(0)
 	return p.frame()

@@ -115,6 +115,9 @@ func mayCreate(c *caller, name string) bool {
 // is won either way. A client that asks for a topic which was just deleted may expect to see that
 // it is gone: as in Kafka, which shows no new topic at once, it is answered to ask again.
 func (api *topicAPIs) autoCreate(ctx context.Context, c *caller, name string) (*cluster.Topic, error) {
+	if err := c.mutations(0, 0).take(api.defaultPartitions); err != nil {
+		return nil, kerr.UnknownTopicOrPartition // as by Kafka; clients ask again
+	}
 	deleted := api.justDeleted(name)
 	t, err := api.editor.CreateTopic(ctx, name, api.defaultPartitions, nil)
 	if errors.Is(err, cluster.ErrTopicExists) {

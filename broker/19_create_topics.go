@@ -1,5 +1,5 @@
 // CreateTopics, versions 2 to 7: 4 default numbers of partitions and replicas (KIP-464),
-// 5 the topic in the answer (KIP-525), 7 topic ids (KIP-516).
+// 5 the topic in the answer (KIP-525), 6 THROTTLING_QUOTA_EXCEEDED (KIP-599), 7 topic ids (KIP-516).
 
 package broker
 
@@ -29,6 +29,7 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 		}
 	}
 	tooMany := api.checkTotal(permitted)
+	quota := c.mutations(req.Version, 6)
 	names := map[string]int{}
 	var created []*cluster.Topic
 	for _, t := range req.Topics {
@@ -47,7 +48,7 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 		case denied[i]:
 			err = refuse(kerr.TopicAuthorizationFailed, "Authorization failed.")
 		case err == nil:
-			made, err = api.createTopic(ctx, c, t, req.ValidateOnly)
+			made, err = api.createTopic(ctx, c, t, quota, req.ValidateOnly)
 		}
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
@@ -60,6 +61,7 @@ func (api *topicAPIs) createTopics(ctx context.Context, c *caller, req *kmsg.Cre
 		}
 	}
 	api.opening.awaitServed(ctx, created...)
+	resp.ThrottleMillis = quota.millis()
 	return resp
 }
 
@@ -93,7 +95,7 @@ func (api *topicAPIs) checkTotal(topics []kmsg.CreateTopicsRequestTopic) error {
 }
 
 // createTopic makes one topic, or checks whether it could be made.
-func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, validateOnly bool) (*cluster.Topic, error) {
+func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.CreateTopicsRequestTopic, quota *mutations, validateOnly bool) (*cluster.Topic, error) {
 	partitions, err := api.shape(t)
 	if err != nil {
 		return nil, err
@@ -104,6 +106,14 @@ func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.Create
 			return nil, refuse(kerr.InvalidConfig, "Null value not supported for topic configs: %s", c.Name)
 		}
 		config[c.Name] = *c.Value
+	}
+	if quota != nil { // a mistake costs nothing
+		if err := api.editor.CheckCreate(t.Topic, partitions, config); err != nil {
+			return nil, err
+		}
+		if err := quota.take(partitions); err != nil {
+			return nil, err
+		}
 	}
 	if validateOnly {
 		made := schema.Topic{ID: id.NewTopic(api.random), Partitions: partitions, Config: config} // Kafka makes up an id, too

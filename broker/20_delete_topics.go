@@ -1,4 +1,4 @@
-// DeleteTopics, versions 1 to 6: 5 messages (KIP-599), 6 topic ids (KIP-516).
+// DeleteTopics, versions 1 to 6: 5 messages and THROTTLING_QUOTA_EXCEEDED (KIP-599), 6 topic ids (KIP-516).
 
 package broker
 
@@ -18,6 +18,7 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 	defer cancel()
 	everything := c.may(opDelete, onCluster, theCluster)
 	wants := req.Topics
+	quota := c.mutations(req.Version, 5)
 	for _, name := range req.TopicNames {
 		wants = append(wants, kmsg.DeleteTopicsRequestTopic{Topic: &name})
 	}
@@ -37,6 +38,9 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 			rt.Topic, rt.TopicID = &t.Name, t.ID
 		}
 		if err == nil {
+			err = quota.take(t.Partitions)
+		}
+		if err == nil {
 			err = api.editor.DeleteTopic(ctx, t.Name)
 		}
 		if err != nil {
@@ -46,6 +50,7 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}
+	resp.ThrottleMillis = quota.millis()
 	return resp
 }
 

@@ -233,6 +233,7 @@ func fixedSettings(cfg *Config, deps *Deps) []cluster.Definition {
 		number("socket.request.max.bytes", int64(cfg.MaxRequestBytes), "The largest request."),
 		number("max.connections", int64(cfg.MaxConnections), "Client connections at a time."),
 		number("max.connections.per.ip", int64(cfg.MaxConnectionsPerIP), "Client connections at a time from one address."),
+		{Name: "max.connections.per.ip.overrides", Type: cluster.TypeString, Default: strings.Join(cfg.PerIPOverrides, ","), Doc: "Other numbers of connections for some addresses."},
 		number("connections.max.idle.ms", cfg.IdleTimeout.Milliseconds(), "After which a silent connection is closed."),
 		number("max.incremental.fetch.session.cache.slots", int64(cfg.FetchSessions), "Fetch sessions that are remembered."),
 	}

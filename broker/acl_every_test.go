@@ -101,6 +101,11 @@ func attempts(s *secured, ids map[string]id.Topic) map[kmsg.Key][]attempt {
 	creation := kmsg.CreateACLsRequestCreation{ResourceType: 2, ResourcePatternType: 3, ResourceName: "t", Principal: "User:nobody", Host: "*", Operation: 2, PermissionType: 3}
 	describeACLs := kmsg.NewPtrDescribeACLsRequest()
 	describeACLs.ResourceType, describeACLs.ResourcePatternType, describeACLs.Operation, describeACLs.PermissionType = 1, 1, 1, 1
+	alterQuotas := &kmsg.AlterClientQuotasRequest{}
+	for _, user := range both {
+		alterQuotas.Entries = append(alterQuotas.Entries, kmsg.AlterClientQuotasRequestEntry{Entity: []kmsg.AlterClientQuotasRequestEntryEntity{{Type: "user", Name: text(user)}},
+			Ops: []kmsg.AlterClientQuotasRequestEntryOp{{Key: "producer_byte_rate", Value: 1}}})
+	}
 	none := []string{"", "ErrorCode=0"}
 	topics := []string{"", "ErrorCode=0", "t", "u", "id:t", "id:u"} // whose partitions are refused
 	return map[kmsg.Key][]attempt{
@@ -140,6 +145,8 @@ func attempts(s *secured, ids map[string]id.Topic) map[kmsg.Key][]attempt {
 		kmsg.DescribeUserSCRAMCredentials: {{0, &kmsg.DescribeUserSCRAMCredentialsRequest{}, nil, 1},
 			{0, &kmsg.DescribeUserSCRAMCredentialsRequest{Users: []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "a"}, {Name: "b"}}}, nil, 3}},
 		kmsg.AlterUserSCRAMCredentials: {{0, &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "a", Mechanism: 1}, {Name: "b", Mechanism: 1}}}, none, 2}},
+		kmsg.DescribeClientQuotas:      {{1, &kmsg.DescribeClientQuotasRequest{}, nil, 1}},
+		kmsg.AlterClientQuotas:         {{1, alterQuotas, none, 2}},
 		kmsg.OffsetDelete:              {{0, forget, nil, 1}},
 		kmsg.DeleteGroups:              {{2, &kmsg.DeleteGroupsRequest{Groups: groups}, none, 2}},
 	}

@@ -32,7 +32,7 @@ type authentication struct {
 }
 
 func newAuthentication(deps *Deps, m *metrics) *authentication {
-	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry), failures: m.quiet("authentication failed", 1), successes: m.quiet("authenticated", quietEach)}
+	return &authentication{audit: deps.Audit, metrics: newAuthMetrics(deps.Registry), failures: m.quiet("authentication failed", quietEach), successes: m.quiet("authenticated", quietEach)}
 }
 
 // BearerCheck returns whose a token is and when it expires, as sasl.Options says.

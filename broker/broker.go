@@ -74,6 +74,7 @@ type Broker struct {
 	memory, small              *pool // bytes of large and of small frames that are being worked on
 	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
 	conns                      *connections
+	quotas                     *quotas
 	sasl                       *sasl.Server
 	auth                       *authentication
 	badClients, refusedClients *quiet // whose connections ended for what they sent, or were too many
@@ -89,8 +90,8 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	decides := newAuthorizer(&deps, m)
 	apis := newTable(&cfg, &deps, m, decides)
 	m.prepare(apis)
-	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), sasl: newSASL(&deps), auth: newAuthentication(&deps, m),
-		badClients: m.quiet("connection closed", 1), refusedClients: m.quiet("connection refused", 1),
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), quotas: newQuotas(&deps), sasl: newSASL(&deps), auth: newAuthentication(&deps, m),
+		badClients: m.quiet("connection closed", 4), refusedClients: m.quiet("connection refused", 4),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
 	b.conns.waiting = b.auth.metrics.waiting
 	return b, nil
@@ -108,6 +109,7 @@ type Config struct {
 	FetchSessions       int           `yaml:"fetch_sessions" doc:"maximum number of incremental fetch sessions (KIP-227)"`
 	MaxConnections      int           `yaml:"max_connections" share:"memory" doc:"maximum number of client connections; at most half of them may be of clients that have to authenticate themselves and have not yet"`
 	MaxConnectionsPerIP int           `yaml:"max_connections_per_ip" doc:"maximum number of client connections from one address"`
+	PerIPOverrides      []string      `yaml:"max_connections_per_ip_overrides" doc:"other maximums for some addresses, each as ADDRESS:NUMBER"`
 	IdleTimeout         time.Duration `yaml:"idle_timeout" doc:"close a connection after this long without a request"`
 	RequestTimeout      time.Duration `yaml:"request_timeout" doc:"close a connection whose request has not arrived after this long, plus the time that its bytes may take at min_request_rate; or whose client has not authenticated itself after this long, where the listener asks for it"`
 	MinRequestRate      int           `yaml:"min_request_rate" doc:"minimum rate at which a request must arrive, in bytes per second; a request above 2 MiB, which uses shared memory, must arrive 16 times as fast"`

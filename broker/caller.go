@@ -9,13 +9,14 @@ import (
 // answers with addresses need of it. A caller doesn't change: requests that are still
 // worked on keep theirs.
 type caller struct {
-	principal string   // as Kafka's KafkaPrincipal is written
-	clientID  string   // from the request's header
-	addr      string   // host and port
-	host      string   // addr without the port
-	reached   net.Addr // the address at which the client reached this agent
-	listener  string   // by name
-	rights    *rights  // of its connection; nil: everything
+	principal string    // as Kafka's KafkaPrincipal is written
+	clientID  string    // from the request's header
+	addr      string    // host and port
+	host      string    // addr without the port
+	reached   net.Addr  // the address at which the client reached this agent
+	listener  string    // by name
+	rights    *rights   // of its connection; nil: everything
+	throttle  *throttle // of its connection, of which only the reading goroutine makes use; nil: no quotas
 }
 
 // anonymous is the principal of a connection without authentication.

@@ -3,6 +3,9 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,7 +18,9 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("kafka.%s is %v: must be %s", field, value, allowed)
 	}
 	positive := func(field string, d time.Duration) error { return check(d > 0, field, d, "more than 0") }
+	_, overrides := c.perIPOverrides()
 	return errors.Join(
+		overrides,
 		check(c.DefaultPartitions >= 1 && c.DefaultPartitions <= 100000, "default_partitions", c.DefaultPartitions, "1 to 100000"),
 		check(c.MaxRequestBytes >= 1<<20 && c.MaxRequestBytes <= 1<<30, "max_request_bytes", c.MaxRequestBytes, "1048576 to 1073741824"),
 		check(c.RequestMemoryBytes >= int64(c.MaxRequestBytes), "request_memory_bytes", c.RequestMemoryBytes, "at least max_request_bytes"),
@@ -31,4 +36,19 @@ func (c *Config) Validate() error {
 		positive("idle_timeout", c.IdleTimeout), positive("request_timeout", c.RequestTimeout),
 		positive("write_timeout", c.WriteTimeout), positive("max_throttle", c.MaxThrottle),
 	)
+}
+
+// perIPOverrides returns the most connections of the addresses that have a maximum of their own.
+func (c *Config) perIPOverrides() (map[string]int, error) {
+	most := map[string]int{}
+	for _, text := range c.PerIPOverrides {
+		at := max(0, strings.LastIndexByte(text, ':'))
+		ip, err := netip.ParseAddr(text[:at])
+		n, bad := strconv.Atoi(strings.TrimPrefix(text[at:], ":"))
+		if err != nil || bad != nil || n < 0 {
+			return nil, fmt.Errorf("kafka.max_connections_per_ip_overrides has %q: must be ADDRESS:NUMBER, with an IP address", text)
+		}
+		most[ip.Unmap().String()] = n
+	}
+	return most, nil
 }

@@ -36,12 +36,14 @@ type conn struct {
 	buf      []byte              // for small frames, reused where that is safe
 	kept     atomic.Int64        // bytes of answers that send has queued
 	freed    notify.Signal       // some of kept was written or given up
+	throttle throttle
 }
 
 func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
 	who.rights = b.authorizer.rights()
 	c := &conn{b: b, nc: nc, caller: who, listener: asks, admission: &admission{raw: nc, proves: asks.TLS != nil || len(asks.Mechanisms) > 0}, out: make(chan *response, pipelined), wake: notify.NewSignal(), gone: make(chan struct{}),
 		fetching: semaphore.NewWeighted(1), freed: notify.NewSignal()}
+	c.throttle.quotas, who.throttle = b.quotas, &c.throttle
 	if asks.TLS != nil {
 		c.nc = tls.Server(newSealed(nc, asks.TLS), asks.TLS)
 	}
@@ -62,7 +64,11 @@ type request struct {
 	api     *api
 	caller  *caller
 	arrived time.Time
+	idle    time.Duration // that it waited for others since
 }
+
+// waits notes that a request waited since a moment.
+func (r *request) waits(since time.Time) { r.idle += time.Since(since) }
 
 // response is an answer in its place in the queue.
 type response struct {
@@ -154,6 +160,9 @@ var errSlow = errors.New("the client was too slow")
 func (c *conn) read(ctx context.Context) error {
 	r := bufio.NewReaderSize(c.data(), 16<<10)
 	for {
+		if err := c.throttle.rest(ctx, c.nc, r, c.b.cfg.IdleTimeout); err != nil {
+			return err
+		}
 		if r.Buffered() < 4 { // else what comes next is here
 			if err := c.nc.SetReadDeadline(time.Now().Add(c.b.cfg.IdleTimeout)); err != nil {
 				return err
@@ -321,6 +330,9 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 		return err
 	}
 	resp.SetVersion(r.Version)
+	if c.login.done() {
+		c.throttled(r, resp)
+	}
 	return c.send(r, resp)
 }
 
@@ -351,6 +363,9 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	r.frame.free(false) // what the request still refers to counts as decoded
 	if r.api.waits {
 		release()
+	}
+	if r.api.waits || r.api.stores {
+		defer r.waits(time.Now())
 	}
 	return r.api.serve(ctx, r.caller, req), nil
 }

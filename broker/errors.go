@@ -65,6 +65,7 @@ var codes = codeTable{
 	{cluster.ErrUnknownConfig, kerr.InvalidConfig},
 	{cluster.ErrConfigValue, kerr.InvalidConfig},
 	{cluster.ErrTooManyACLs, kerr.PolicyViolation},
+	{cluster.ErrTooManyQuotas, kerr.PolicyViolation},
 	{cluster.ErrNoAgent, kerr.InvalidReplicaAssignment},
 	{metadata.ErrUnavailable, kerr.RequestTimedOut},
 	{metadata.ErrConflict, kerr.RequestTimedOut},

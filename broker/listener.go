@@ -20,19 +20,23 @@ type Listener struct {
 	Rules      principal.Rules // that make names of the subjects of certificates
 	Mechanisms []string        // of SASL; none: it isn't asked for
 	MaxReauth  time.Duration   // how long a client stays authenticated by SASL; 0: for ever
+	Most       int             // connections at a time; 0: no bound of its own
 }
 
 // connections counts open connections and knows them all.
 type connections struct {
 	max, perIP int
-	most       int // connections that are not authenticated
+	overrides  map[string]int // perIP of some addresses
+	most       int            // connections that are not authenticated
 	waiting    prometheus.Gauge
 	mu         struct {
 		sync.Mutex
-		open   map[*conn]*opened
-		byIP   map[string]int
-		queue  *strangers // that are not authenticated
-		ending int        // open ones that had to make room
+		open    map[*conn]*opened
+		byIP    map[string]int
+		by      map[*Listener]int
+		queue   *strangers // that are not authenticated
+		ending  int        // open ones that had to make room
+		delayed int        // refused ones that are closed later
 	}
 	done sync.WaitGroup
 }
@@ -46,7 +50,8 @@ type opened struct {
 
 func newConnections(cfg Config) *connections {
 	cs := &connections{max: cfg.MaxConnections, perIP: cfg.MaxConnectionsPerIP, most: max(1, cfg.MaxConnections/2)}
-	cs.mu.open, cs.mu.byIP, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, newStrangers()
+	cs.overrides, _ = cfg.perIPOverrides() // Validate has checked them
+	cs.mu.open, cs.mu.byIP, cs.mu.by, cs.mu.queue = map[*conn]*opened{}, map[string]int{}, map[*Listener]int{}, newStrangers()
 	return cs
 }
 
@@ -56,7 +61,11 @@ func (cs *connections) add(c *conn) bool {
 	ip := c.caller.host
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.mu.byIP[ip] >= cs.perIP {
+	most := cs.perIP
+	if n, ok := cs.overrides[ip]; ok {
+		most = n
+	}
+	if cs.mu.byIP[ip] >= most || c.listener != nil && c.listener.Most > 0 && cs.mu.by[c.listener] >= c.listener.Most {
 		return false
 	}
 	if len(cs.mu.open)-cs.mu.ending >= cs.max && !cs.makeRoom() {
@@ -72,6 +81,7 @@ func (cs *connections) add(c *conn) bool {
 	}
 	cs.mu.open[c] = o
 	cs.mu.byIP[ip]++
+	cs.mu.by[c.listener]++
 	cs.done.Add(1)
 	return true
 }
@@ -117,6 +127,9 @@ func (cs *connections) remove(c *conn) {
 	delete(cs.mu.open, c)
 	if cs.mu.byIP[o.ip]--; cs.mu.byIP[o.ip] == 0 {
 		delete(cs.mu.byIP, o.ip)
+	}
+	if cs.mu.by[c.listener]--; cs.mu.by[c.listener] == 0 {
+		delete(cs.mu.by, c.listener)
 	}
 	if o.queued != nil {
 		cs.mu.queue.remove(o.queued)
@@ -174,14 +187,17 @@ func (b *Broker) Serve(ctx context.Context, asks *Listener, l net.Listener) erro
 }
 
 func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
-	c := newConn(b, nc, newCaller(nc, asks.Name), asks)
+	who := newCaller(nc, asks.Name)
+	if wait := b.quotas.connects(who.host); wait > 0 {
+		b.refuse(who, "connection refused: too many new connections from its address (connection_creation_rate)")
+		b.conns.closeLater(ctx, nc, wait)
+		return
+	}
+	c := newConn(b, nc, who, asks)
 	ctx, c.end = context.WithCancel(ctx)
 	if !b.conns.add(c) {
 		c.end()
-		b.metrics.refused.Inc()
-		if unsaid, ok := b.refusedClients.say(network(c.caller.host), "", time.Now()); ok {
-			b.log.Warn("connection refused: too many connections", "listener", asks.Name, "client", c.caller.addr, "not_logged", unsaid)
-		}
+		b.refuse(who, "connection refused: too many connections")
 		nc.Close()
 		return
 	}
@@ -193,6 +209,41 @@ func (b *Broker) accept(ctx context.Context, asks *Listener, nc net.Conn) {
 		defer c.end()
 		c.run(ctx)
 	}()
+}
+
+// refuse counts and logs that a connection isn't served.
+func (b *Broker) refuse(who *caller, why string) {
+	b.metrics.refused.Inc()
+	if unsaid, ok := b.refusedClients.say(network(who.host), why+" "+who.listener, time.Now()); ok {
+		b.log.Warn(why, "listener", who.listener, "client", who.addr, "not_logged", unsaid)
+	}
+}
+
+// delayedMost is how many refused connections are open, so that their clients don't try again
+// at once. Further ones are closed at once.
+const delayedMost = 1000
+
+// closeLater closes a connection that is refused after a while.
+func (cs *connections) closeLater(ctx context.Context, nc net.Conn, wait time.Duration) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.mu.delayed >= delayedMost {
+		nc.Close()
+		return
+	}
+	cs.mu.delayed++
+	cs.done.Go(func() {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		nc.Close()
+		cs.mu.Lock()
+		defer cs.mu.Unlock()
+		cs.mu.delayed--
+	})
 }
 
 // Drain waits for the connections to end, after the context of Serve ended; what

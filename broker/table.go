@@ -27,6 +27,9 @@ type api struct {
 	// waits means that serve waits for other clients. What it keeps of a request meanwhile
 	// is little, or counted elsewhere: the memory for decoding is given back before.
 	waits bool
+	// stores means that serve mostly waits for the metadata store: that isn't work on the
+	// request.
+	stores bool
 	// most is how large a request may be; nil is max_other_request_bytes.
 	most func(*Config) int
 	// check, if not nil, walks through a request before it is decoded, so that its counts
@@ -87,6 +90,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.Audit}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
 	acls := &aclAPIs{auth, deps.Editor, deps.Audit}
+	quotas := &quotaAPIs{deps.View, deps.Editor, deps.Audit}
 	table := apiTable{}
 	rows := []*api{
 		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTransactionalID}, {opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
@@ -96,24 +100,26 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.SASLHandshake, min: 0, max: 1, raw: saslHandshake},
 		{key: kmsg.SASLAuthenticate, min: 0, max: 2, raw: saslAuthenticate},
 		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(table.apiVersions)},
-		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribeConfigs, onTopic}}, serve: on(topics.createTopics)},
-		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onCluster}, {opDelete, onTopic | instead}, {opDescribe, onTopic}}, serve: on(topics.deleteTopics)},
-		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(logs.deleteRecords)},
-		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opWrite, onTransactionalID}, {opIdempotentWrite, onCluster}, {opWrite, onTopic | instead}}, serve: on(producers.initProducerID), note: "idempotent producers; no transactional ids"},
+		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribeConfigs, onTopic}}, serve: on(topics.createTopics), stores: true},
+		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onCluster}, {opDelete, onTopic | instead}, {opDescribe, onTopic}}, serve: on(topics.deleteTopics), stores: true},
+		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(logs.deleteRecords), stores: true},
+		{key: kmsg.InitProducerID, min: 0, max: 5, needs: []access{{opWrite, onTransactionalID}, {opIdempotentWrite, onCluster}, {opWrite, onTopic | instead}}, serve: on(producers.initProducerID), stores: true, note: "idempotent producers; no transactional ids"},
 		{key: kmsg.OffsetForLeaderEpoch, min: 2, max: 4, needs: []access{{opClusterAction, onCluster}, {opDescribe, onTopic | instead}}, serve: on(logs.offsetForLeaderEpoch)},
 		{key: kmsg.DescribeACLs, min: 1, max: 3, needs: []access{{opDescribe, onCluster}}, serve: on(acls.describeACLs), note: withoutACLs},
-		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.createACLs), note: withoutACLs},
-		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.deleteACLs), note: withoutACLs},
+		{key: kmsg.CreateACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.createACLs), stores: true, note: withoutACLs},
+		{key: kmsg.DeleteACLs, min: 1, max: 3, needs: []access{{opAlter, onCluster}}, serve: on(acls.deleteACLs), stores: true, note: withoutACLs},
 		{key: kmsg.DescribeConfigs, min: 1, max: 4, needs: []access{{opDescribeConfigs, onTopic}, {opDescribeConfigs, onGroup}, {opDescribeConfigs, onCluster}}, serve: on(configs.describeConfigs), note: configKinds},
-		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.alterConfigs), note: configKinds},
-		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.incrementalAlterConfigs), note: configKinds},
+		{key: kmsg.AlterConfigs, min: 0, max: 2, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.alterConfigs), stores: true, note: configKinds},
+		{key: kmsg.IncrementalAlterConfigs, min: 0, max: 1, needs: []access{{opAlterConfigs, onTopic}, {opAlterConfigs, onGroup}, {opAlterConfigs, onCluster}}, serve: on(configs.incrementalAlterConfigs), stores: true, note: configKinds},
 		{key: kmsg.DescribeLogDirs, min: 1, max: 5, needs: []access{{opDescribe, onCluster}}, serve: on(dirs.describeLogDirs), note: "the journal directory and the tier, each as a log dir"},
-		{key: kmsg.CreatePartitions, min: 0, max: 3, needs: []access{{opAlter, onTopic}}, serve: on(topics.createPartitions)},
+		{key: kmsg.CreatePartitions, min: 0, max: 3, needs: []access{{opAlter, onTopic}}, serve: on(topics.createPartitions), stores: true},
 		{key: kmsg.ElectLeaders, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(leaders.electLeaders), note: "a partition's first replica is always its leader: no election is needed"},
-		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(leaders.alterPartitionReassignments), note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
+		{key: kmsg.AlterPartitionAssignments, min: 0, max: 1, needs: []access{{opAlter, onCluster}}, serve: on(leaders.alterPartitionReassignments), stores: true, note: "AlterPartitionReassignments: the first replica becomes the leader, its agent's journal says which the others are"},
 		{key: kmsg.ListPartitionReassignments, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(leaders.listPartitionReassignments)},
+		{key: kmsg.DescribeClientQuotas, min: 0, max: 1, needs: []access{{opDescribeConfigs, onCluster}}, serve: on(quotas.describeClientQuotas)},
+		{key: kmsg.AlterClientQuotas, min: 0, max: 1, needs: []access{{opAlterConfigs, onCluster}}, serve: on(quotas.alterClientQuotas), stores: true, note: "addresses are IP addresses, not names of hosts"},
 		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(users.describeUserScramCredentials)},
-		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opAlter, onCluster}}, serve: on(users.alterUserScramCredentials)},
+		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opAlter, onCluster}}, serve: on(users.alterUserScramCredentials), stores: true},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},

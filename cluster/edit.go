@@ -5,8 +5,8 @@ import (
 	"varve/metadata"
 )
 
-// Editor changes topics, settings, users, ACLs, moves and members by guarded transactions. A change
-// returns when the view shows it.
+// Editor changes topics, settings, users, ACLs, quotas, moves and members by guarded transactions. A
+// change returns when the view shows it.
 type Editor struct {
 	view   *View
 	store  metadata.Store

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"varve/auth/acl"
+	"varve/auth/quota"
 	"varve/internal/id"
+	"varve/metadata"
 	"varve/metadata/schema"
 )
 
@@ -22,15 +24,17 @@ type tables struct {
 	settings   *table[configured, schema.Settings]
 	users      *table[string, schema.User]
 	acls       *table[acl.Binding, schema.ACL]
+	quotas     *table[quota.Entity, quota.Values]
 
 	homes homes      // of agents and members
 	byID  topicsByID // of topics
 	owned *owned     // of owners
 	rules *ACLs      // of acls
+	quota *Quotas    // of quotas
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs()}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas()}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)
@@ -53,7 +57,19 @@ func newTables() tables {
 	t.acls = newTable(schema.ParseACLKey, anyACL)
 	t.acls.changed, t.acls.settled = t.rules.changed, t.rules.publish
 	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
+	t.quotas = newTable(schema.ParseQuotaKey, decodeQuotas)
+	t.quotas.changed, t.quotas.settled = t.quota.changed, t.quota.publish
+	t.quotas.silent = func(quota.Values, quota.Values) bool { return true } // whoever needs them looks at each request
 	return t
+}
+
+// decodeQuotas reads an entity's quotas, which must be such as it may have.
+func decodeQuotas(e quota.Entity, kv metadata.KV) (quota.Values, error) {
+	v, err := schema.DecodeQuotas(kv.Value)
+	if err == nil {
+		err = v.Validate(e)
+	}
+	return v, err
 }
 
 // kinds lists all tables. What others refer to comes first: changes of one transaction are
@@ -61,7 +77,7 @@ func newTables() tables {
 func (t *tables) kinds() []kind {
 	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
 		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
-		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls},
+		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls}, {schema.PrefixQuotas, t.quotas},
 		{schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
 		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
 }

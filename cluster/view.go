@@ -1,6 +1,7 @@
 // Package cluster is what every agent knows of the whole: live agents, topics
 // and their settings, and who owns each partition, kept up to date from the
-// metadata store; and the guarded transactions that change topics, settings and ACLs.
+// metadata store; and the guarded transactions that change topics, settings, users, ACLs and
+// quotas.
 //
 // It promises that what it shows was true at some revision, never mixed for one
 // topic, and that it goes on showing the last known state while the store is
@@ -18,10 +19,11 @@ import (
 
 // View is the agent's picture of the cluster. It follows a table for each kind of record.
 type View struct {
-	store metadata.Store
-	log   *slog.Logger
-	kinds []kind
-	ACLs  *ACLs
+	store  metadata.Store
+	log    *slog.Logger
+	kinds  []kind
+	ACLs   *ACLs
+	Quotas *Quotas
 
 	mu struct {
 		sync.RWMutex
@@ -42,7 +44,7 @@ type configured struct{ kind, name string }
 func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
 	v.mu.tables, v.mu.rev, v.mu.broken = newTables(), map[string]metadata.Revision{}, map[string]bool{}
-	v.kinds, v.ACLs = v.mu.tables.kinds(), v.mu.rules
+	v.kinds, v.ACLs, v.Quotas = v.mu.tables.kinds(), v.mu.rules, v.mu.tables.quota
 	return v
 }
 

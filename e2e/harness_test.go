@@ -28,7 +28,7 @@ var binary string
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "varve-e2e-")
 	if err == nil {
-		err = os.Setenv("XDG_CONFIG_HOME", dir) // no profiles of whoever runs the tests
+		err = os.Setenv("XDG_CONFIG_HOME", filepath.Join(dir, "config")) // no profiles of whoever runs the tests
 	}
 	if err == nil {
 		binary = filepath.Join(dir, "varve")

@@ -84,7 +84,9 @@ func TestKafkaToolsSecured(t *testing.T) {
 	}
 	configs("--alter", "--entity-name", "java", "--add-config", "SCRAM-SHA-256=[iterations=8192,password=secret]")
 	configs("--alter", "--entity-name", "java", "--add-config", "SCRAM-SHA-512=[password=secret]")
-	// 'kafka-configs --describe' of users needs quotas as well, which aren't there yet.
+	if out := configs("--describe", "--entity-name", "java"); !strings.Contains(out, "SCRAM credential configs for user-principal 'java' are SCRAM-SHA-256=iterations=8192, SCRAM-SHA-512=iterations=4096") {
+		t.Errorf("described:\n%s", out)
+	}
 	if out := output(t, "user", "list", "java", "-b", s.open); !strings.Contains(out, "SCRAM-SHA-256 (8192 iterations), SCRAM-SHA-512 (4096 iterations)") {
 		t.Errorf("listed:\n%s", out)
 	}

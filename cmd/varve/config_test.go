@@ -23,7 +23,7 @@ func TestConfigRefusesWhatAnAgentRefuses(t *testing.T) {
 	wants(t, command(t, "", fine+" --etcd-prefix x"), exitUsage, `etcd.prefix: "x"`)
 	wants(t, command(t, "", fine+" --log-level loud"), exitUsage, `log.level is "loud"`)
 	wants(t, command(t, "", fine, "--etcd-endpoints", "[a"), exitUsage, "--etcd-endpoints (etcd.endpoints)", "want [a, b, ...]")
-	wants(t, command(t, "", fine, "--listeners", ":9092"), exitUsage, "want [{name: ..., bind: ..., advertised: ..., protocol: ..., tls: ..., sasl: ..., principal_mapping_rules: ...}, ...]")
+	wants(t, command(t, "", fine, "--listeners", ":9092"), exitUsage, "want [{name: ..., bind: ..., advertised: ..., protocol: ..., tls: ..., sasl: ..., principal_mapping_rules: ..., max_connections: ...}, ...]")
 	for _, name := range []string{"SSL", "SASL_SSL"} { // Kafka's name of a protocol is never plaintext
 		wants(t, command(t, "", fine, "--listeners", "[{name: "+name+", bind: ':9093'}]"), exitUsage, "listeners[0].tls.cert_file is empty", "listeners[0].tls.key_file")
 		wants(t, command(t, "", fine, "--listeners", "[{name: "+name+", bind: ':9093', protocol: PLAINTEXT}]"), exitUsage, "listeners[0].name", "another protocol than PLAINTEXT")

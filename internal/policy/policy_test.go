@@ -18,6 +18,7 @@ var ranks = map[string]int{
 	"varve/kafka":               0,
 	"varve/auth/acl":            1,
 	"varve/auth/oauth":          1,
+	"varve/auth/quota":          1,
 	"varve/auth/principal":      1,
 	"varve/auth/sasl":           1,
 	"varve/wal":                 1,
@@ -55,7 +56,7 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
-	"varve/metadata":         {"varve/auth/acl"}, // a binding's key
+	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota"}, // keys of bindings, and of entities
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},

@@ -46,6 +46,10 @@ import (
 //	acls/<type>/<pattern>/<name>/<principal>/<host>/<operation>/<permission>
 //	                             ACL              any agent           until deleted: the key is the binding
 //	users/<name>                 User             any agent           until deleted
+//	quotas/user/<user>           Quotas           any agent           until deleted; a name that is empty: all users, clients or
+//	quotas/client-id/<client>                                         addresses that have none of their own
+//	quotas/user/<user>/client-id/<client>
+//	quotas/ip/<address>
 //	groups/<group>               Group            its coordinator     until deleted or expired
 //	offsets/<group>/<topic>      Offsets          its coordinator     until deleted or expired: partitions 0 to 31
 //	offsets/<group>/<topic>/<n>  Offsets          its coordinator     the same, of partitions 32n to 32n+31
@@ -79,6 +83,7 @@ const (
 	PrefixConfigs  = "configs/"
 	PrefixACLs     = "acls/"
 	PrefixUsers    = "users/"
+	PrefixQuotas   = "quotas/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"
 )

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"varve/auth/quota"
 	"varve/internal/id"
 	"varve/internal/workbound"
 )
@@ -66,6 +67,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeSecurity(b) }, func(v any) []byte { return v.(Security).Encode() }},
 	{"acl", ACL{"User:admin", at}, ACL{"User:admin", at}.Encode,
 		func(b []byte) (any, error) { return DecodeACL(b) }, func(v any) []byte { return v.(ACL).Encode() }},
+	{"quotas", sampleQuotas, func() []byte { return EncodeQuotas(sampleQuotas) },
+		func(b []byte) (any, error) { return DecodeQuotas(b) }, func(v any) []byte { return EncodeQuotas(v.(quota.Values)) }},
 	{"ownership", sampleOwnership, sampleOwnership.Encode,
 		func(b []byte) (any, error) { return DecodeOwnership(b) }, func(v any) []byte { o := v.(Ownership); return o.Encode() }},
 	{"head", sampleHead(), func() []byte { return sampleHead().Encode() },
