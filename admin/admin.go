@@ -56,6 +56,9 @@ func New(a Agent, metrics prometheus.Gatherer, o Options) *Server {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if o.Audit == nil {
+		o.Audit = o.Log
+	}
 	all := always(a, metrics)
 	if o.Profiles {
 		all = append(all, profiles()...)

@@ -15,6 +15,7 @@ type Options struct {
 	Profiles bool     // serve /debug/pprof
 	Hosts    []string // names by which this agent is called, beside addresses and localhost
 	Log      *slog.Logger
+	Audit    *slog.Logger // changes; nil is Log
 	Access   Access // nil: everybody may do everything
 }
 
@@ -40,7 +41,7 @@ func guard(o Options, next http.Handler) http.Handler {
 		}
 		s := &outcome{ResponseWriter: w, code: http.StatusOK}
 		next.ServeHTTP(s, r)
-		o.Log.Info("change asked for over HTTP", "client", r.RemoteAddr, "principal", principal(r.Context()), "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery, "code", s.code, "answer", strings.TrimSpace(string(s.said)))
+		o.Audit.Info("change asked for over HTTP", "client", r.RemoteAddr, "principal", principal(r.Context()), "method", r.Method, "path", r.URL.Path, "query", r.URL.RawQuery, "code", s.code, "answer", strings.TrimSpace(string(s.said)))
 	})
 }
 

@@ -56,7 +56,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 		config.NextProtos = []string{"http/1.1"}
 		l = tls.NewListener(l, config)
 	}
-	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http")}
+	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http"), Audit: a.audit()}
 	if a.cfg.httpWantsUsers() {
 		o.Access = &a.http.users
 		if ip := net.ParseIP(hostOf(a.cfg.HTTP)); files == nil && (ip == nil || !ip.IsLoopback()) {

@@ -129,7 +129,7 @@ func (api *topicAPIs) autoCreate(ctx context.Context, c *caller, name string) (*
 		}
 		return nil, err
 	}
-	api.log.Info("topic created automatically", "topic", name, "partitions", t.Partitions, c.attr())
+	api.audit.Info("topic created automatically", "topic", name, "partitions", t.Partitions, c.attr())
 	api.opening.awaitServed(ctx, t)
 	if deleted {
 		return nil, kerr.LeaderNotAvailable

@@ -123,7 +123,7 @@ func (api *topicAPIs) createTopic(ctx context.Context, c *caller, t *kmsg.Create
 	if err != nil {
 		return nil, err
 	}
-	api.log.Info("topic created", "topic", t.Topic, "partitions", partitions, c.attr())
+	api.audit.Info("topic created", "topic", t.Topic, "partitions", partitions, c.attr())
 	warnOfCompaction(api.log, t.Topic, config)
 	return made, nil
 }

@@ -46,7 +46,7 @@ func (api *topicAPIs) deleteTopics(ctx context.Context, c *caller, req *kmsg.Del
 		if err != nil {
 			rt.ErrorCode, rt.ErrorMessage = codeOf(err).Code, said(err)
 		} else {
-			api.log.Info("topic deleted", "topic", t.Name, "id", t.ID, c.attr())
+			api.audit.Info("topic deleted", "topic", t.Name, "id", t.ID, c.attr())
 		}
 		resp.Topics = append(resp.Topics, rt)
 	}

@@ -5,6 +5,8 @@ package broker
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -55,8 +57,10 @@ func (api *configAPIs) alter(ctx context.Context, c *caller, kind kmsg.ConfigRes
 	}
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
+	var was, now schema.Settings
 	checked := func(check func(schema.Settings) error) func(schema.Settings) error {
 		return func(s schema.Settings) error {
+			was, now = maps.Clone(s), s
 			if err := change(s); err != nil {
 				return err
 			}
@@ -89,7 +93,35 @@ func (api *configAPIs) alter(ctx context.Context, c *caller, kind kmsg.ConfigRes
 	if err == errValidated {
 		return nil
 	}
+	if err == nil {
+		api.audit.Info("settings changed", "of", strings.ToLower(kind.String()), "name", name, "changes", short(differences(was, now)), c.attr())
+	}
 	return err
+}
+
+// differences lists what changed, as "name: before -> after".
+func differences(before, after schema.Settings) string {
+	all := maps.Clone(before)
+	if all == nil {
+		all = schema.Settings{}
+	}
+	maps.Copy(all, after)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		was, had := before[name]
+		is, has := after[name]
+		if was == is && had == has {
+			continue
+		}
+		if !had {
+			was = "default"
+		}
+		if !has {
+			is = "default"
+		}
+		out = append(out, name+": "+was+" -> "+is)
+	}
+	return strings.Join(out, ", ")
 }
 
 // checkBrokerConfig refuses what only the configuration file decides.

@@ -47,6 +47,7 @@ func (api *topicAPIs) addPartitions(ctx context.Context, c *caller, want *kmsg.C
 	if err := api.editor.AddPartitions(ctx, want.Topic, want.Count); err != nil {
 		return err
 	}
+	api.audit.Info("partitions added", "topic", want.Topic, "before", t.Partitions, "partitions", want.Count, c.attr())
 	if t, err = api.opening.topic(ctx, false, want.Topic, id.Topic{}); err == nil {
 		api.opening.awaitServed(ctx, t)
 	}

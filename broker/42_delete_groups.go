@@ -17,7 +17,10 @@ func (g *groupAPIs) deleteGroups(ctx context.Context, c *caller, req *kmsg.Delet
 		if err := c.check(opDelete, onGroup, name); err != nil {
 			rg.ErrorCode = groupCode(err)
 		} else {
-			rg.ErrorCode = groupCode(g.groups.Delete(ctx, name))
+			err := g.groups.Delete(ctx, name)
+			if rg.ErrorCode = groupCode(err); err == nil {
+				g.audit.Info("group deleted", "group", short(name), c.attr())
+			}
 		}
 		resp.Groups = append(resp.Groups, rg)
 	}

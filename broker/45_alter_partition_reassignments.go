@@ -50,6 +50,8 @@ func (api *leaderAPIs) alterPartitionReassignments(ctx context.Context, c *calle
 	}
 	if err != nil {
 		resp.ErrorCode, resp.ErrorMessage = codeOf(err).Code, said(err)
+	} else if len(moves) > 0 {
+		api.audit.Info("reassignments changed", "partitions", len(moves), c.attr())
 	}
 	return resp
 }

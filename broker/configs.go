@@ -15,4 +15,5 @@ type configAPIs struct {
 	self    id.Broker
 	fixed   []cluster.Definition // what the configuration file decided
 	log     *slog.Logger
+	audit   *slog.Logger
 }

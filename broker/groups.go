@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"time"
 
@@ -26,6 +27,7 @@ type groupAPIs struct {
 	groups       *group.Groups
 	topics       groupTopics
 	coordinators groupCoordinators
+	audit        *slog.Logger
 }
 
 // millis is a duration that a client sent; a negative one is none.

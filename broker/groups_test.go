@@ -72,7 +72,7 @@ func withGroups(t *testing.T, f func(*groupTest)) {
 			writer.Close(ctx)
 			store.Close()
 		}()
-		f(&groupTest{t, &groupAPIs{groups, fake, fake}, memory, fake.only})
+		f(&groupTest{t, &groupAPIs{groups, fake, fake, slog.New(slog.DiscardHandler)}, memory, fake.only})
 	})
 }
 

@@ -1,6 +1,10 @@
 package broker
 
-import "varve/cluster"
+import (
+	"log/slog"
+
+	"varve/cluster"
+)
 
 // leaderAPIs serves requests about which agents lead partitions: elections and
 // reassignments.
@@ -9,4 +13,5 @@ type leaderAPIs struct {
 	directory *directory
 	view      *cluster.View
 	editor    *cluster.Editor
+	audit     *slog.Logger
 }

@@ -83,10 +83,10 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	fetch := &fetchAPI{o, d, deps.View, newSessions(cfg.FetchSessions, cfg.SessionPartitions, time.Now, deps.Random), deps.TierShare, cfg.FetchMaxBytes, m}
 	logs := &logAPIs{o}
 	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
-	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log}
-	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log}
+	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log, deps.Audit}
+	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log, deps.Audit}
 	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
-	leaders := &leaderAPIs{o, d, deps.View, deps.Editor}
+	leaders := &leaderAPIs{o, d, deps.View, deps.Editor, deps.Audit}
 	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.Audit}
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
 	acls := &aclAPIs{auth, deps.Editor, deps.Audit}
@@ -124,7 +124,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},
 	}
-	rows = append(rows, groupTable(&groupAPIs{deps.Groups, o, d})...)
+	rows = append(rows, groupTable(&groupAPIs{deps.Groups, o, d, deps.Audit})...)
 	for _, a := range rows {
 		table[int16(a.key)] = a
 	}

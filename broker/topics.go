@@ -17,4 +17,5 @@ type topicAPIs struct {
 	self              id.Broker
 	defaultPartitions int32
 	log               *slog.Logger
+	audit             *slog.Logger
 }
