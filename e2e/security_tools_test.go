@@ -113,7 +113,7 @@ func TestKafkaToolsSecured(t *testing.T) {
 }
 
 // The files that 'varve dev --secure' writes are all that kcat and Kafka's tools need.
-func TestToolsOfDevSecure(t *testing.T) {
+func TestKafkaToolsOfDevSecure(t *testing.T) {
 	t.Parallel()
 	data, kafka, http := t.TempDir(), freeAddr(t), freeAddr(t)
 	run(t, "dev", "--secure", "--data", data, "--kafka-listen", kafka, "--http-listen", http)
