@@ -16,7 +16,7 @@ type Options struct {
 	Hosts    []string // names by which this agent is called, beside addresses and localhost
 	Log      *slog.Logger
 	Audit    *slog.Logger // changes; nil is Log
-	Access   Access // nil: everybody may do everything
+	Access   Access       // nil: everybody may do everything
 }
 
 // guard keeps web pages from asking in the name of those that look at them. Probes and metrics are

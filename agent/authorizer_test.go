@@ -25,8 +25,8 @@ func TestSecurityConfig(t *testing.T) {
 	}
 }
 
-// Settings that seem to keep callers out, and don't, or to let them in, and don't, are told.
-func TestOpenDoorsAreWarnedOf(t *testing.T) {
+// Settings that allow more, or less, than they seem to are logged.
+func TestAccessIsWarnedOf(t *testing.T) {
 	for _, c := range []struct {
 		change func(*Config)
 		acls   int
@@ -52,7 +52,7 @@ func TestOpenDoorsAreWarnedOf(t *testing.T) {
 		cfg := DefaultConfig()
 		c.change(&cfg)
 		var out bytes.Buffer
-		warnOfOpenDoors(&cfg, c.acls, slog.New(slog.NewTextHandler(&out, nil)))
+		warnOfAccess(&cfg, c.acls, slog.New(slog.NewTextHandler(&out, nil)))
 		if !strings.Contains(out.String(), c.says) || (c.says == "") != (out.Len() == 0) {
 			t.Errorf("%+v: %q, want %q", cfg.Security, out.String(), c.says)
 		}

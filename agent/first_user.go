@@ -32,7 +32,7 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 			a.audit().Info("first user created", "user", name)
 		}
 	}
-	warnOfOpenDoors(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
+	warnOfAccess(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
 	for _, l := range a.cfg.Listeners {
 		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.Plain) {
 			a.log.Warn("passwords are sent unencrypted: the listener offers PLAIN without TLS", "listener", l.Name)
@@ -49,9 +49,9 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	return err
 }
 
-// warnOfOpenDoors logs what lets callers in that settings seem to keep out, and out that they
-// seem to let in. acls is how many the cluster has.
-func warnOfOpenDoors(cfg *Config, acls int, log *slog.Logger) {
+// warnOfAccess logs settings that allow more, or less, than they seem to. acls is the number of
+// ACLs in the cluster.
+func warnOfAccess(cfg *Config, acls int, log *slog.Logger) {
 	switch authorizes := cfg.Security.Authorizer == AuthorizerACL; {
 	case !authorizes && acls > 0:
 		log.Warn("the cluster has ACLs, but this agent doesn't ask them: everybody may do everything here (security.authorizer is none)", "acls", acls)

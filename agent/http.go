@@ -106,21 +106,19 @@ func (a *Agent) HTTPAddress() string {
 
 // advertisedHTTP is where the other agents and the command line reach the admin API:
 // if it is bound to all interfaces, at the host that Kafka's clients get. With TLS it is a URL.
-func (a *Agent) advertisedHTTP() (to string) {
-	bound := a.HTTPAddress()
-	defer func() {
-		if a.http != nil && a.http.tls != nil {
-			to = "https://" + to
-		}
-	}()
-	host, port, err := net.SplitHostPort(bound)
+func (a *Agent) advertisedHTTP() string {
+	addr := a.HTTPAddress()
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return bound
+		return addr
 	}
 	if ip := net.ParseIP(host); (host == "" || ip != nil && ip.IsUnspecified()) && len(a.doors.endpoints) > 0 {
-		return net.JoinHostPort(a.doors.endpoints[0].Host, port)
+		addr = net.JoinHostPort(a.doors.endpoints[0].Host, port)
 	}
-	return bound
+	if a.http.tls != nil {
+		return "https://" + addr
+	}
+	return addr
 }
 
 // certificate returns that of HTTP, nil without TLS or HTTP.

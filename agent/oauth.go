@@ -11,7 +11,7 @@ import (
 )
 
 // openOAuth returns what checks tokens, if a listener has them, and begins to read the keys. It doesn't wait for
-// the issuer, which may be away: until its keys were read once, nobody logs in by a token.
+// the issuer, which may be unavailable: until its keys were read once, logins by token fail.
 func (p *process) openOAuth(life context.Context) (broker.BearerCheck, error) {
 	if !p.cfg.offers(sasl.OAuthBearer) {
 		return nil, nil

@@ -15,7 +15,7 @@ import (
 	"varve/kafka"
 )
 
-// afterLogin is Kafka's text for a message of a mechanism that nobody waits for.
+// afterLogin is Kafka's text for a message of a mechanism after the login.
 var afterLogin = "SaslAuthenticate request received after successful authentication"
 
 func saslAuthenticate(ctx context.Context, c *conn, r *request) error {

@@ -20,6 +20,8 @@ import (
 	"varve/auth/principal"
 	"varve/auth/sasl"
 	"varve/cluster"
+	"varve/internal/backoff"
+	"varve/kafka"
 )
 
 // authentication is what the connections of a broker share to find out who their clients are.
@@ -70,18 +72,29 @@ func (c *conn) welcome(mechanism, who string) {
 	next.principal = who
 	c.caller = &next
 	c.b.conns.authenticated(c)
-	c.b.auth.metrics.results.WithLabelValues(mechanism, "success").Inc()
-	if unsaid, ok := c.b.auth.successes.say(who, mechanism+" "+c.caller.host, time.Now()); ok {
-		c.b.auth.audit.Info("authenticated", "mechanism", mechanism, "listener", c.caller.listener, c.caller.attr(), "not_logged", unsaid)
+	c.b.auth.succeeded(mechanism, c.caller)
+}
+
+// succeeded counts and logs that a caller has proved who it is.
+func (a *authentication) succeeded(mechanism string, c *caller) {
+	a.metrics.results.WithLabelValues(mechanism, "success").Inc()
+	if unsaid, ok := a.successes.say(c.principal, mechanism+" "+c.host, time.Now()); ok {
+		a.audit.Info("authenticated", "mechanism", mechanism, "listener", c.listener, c.attr(), "not_logged", unsaid)
 	}
 }
 
-// unwelcome notes that a client did not prove who it is. claimed is who it says it is.
-func (c *conn) unwelcome(mechanism, claimed string, err error) {
-	c.b.auth.metrics.results.WithLabelValues(mechanism, "failure").Inc()
-	if unsaid, ok := c.b.auth.failures.say(network(c.caller.host), c.caller.listener+" "+mechanism+" "+short(claimed), time.Now()); ok {
-		c.b.auth.audit.Warn("authentication failed", "mechanism", mechanism, "user", short(claimed), "listener", c.caller.listener, c.caller.attr(), "err", short(err.Error()), "not_logged", unsaid)
+// failed counts and logs that a caller has not proved who it is. claimed is who it says it is.
+func (a *authentication) failed(mechanism, claimed string, c *caller, err error) {
+	a.metrics.results.WithLabelValues(mechanism, "failure").Inc()
+	if unsaid, ok := a.failures.say(network(c.host), c.listener+" "+mechanism+" "+short(claimed), time.Now()); ok {
+		a.audit.Warn("authentication failed", "mechanism", mechanism, "user", short(claimed), "listener", c.listener, c.attr(), "err", short(err.Error()), "not_logged", unsaid)
 	}
+}
+
+// atone waits before a failure is answered that began at a moment.
+func (a *authentication) atone(ctx context.Context, host string, began time.Time) error {
+	now := time.Now()
+	return backoff.Sleep(ctx, began.Add(a.penalties.next(host, now)).Sub(now))
 }
 
 // short bounds what a client may have log lines say.
@@ -101,8 +114,8 @@ func (c *conn) refuseLogin(ctx context.Context, r *request, resp kmsg.Response, 
 		mechanism = "unknown"
 	}
 	if !c.login.told {
-		c.unwelcome(mechanism, claimed, err)
-		if err := c.atone(ctx, r.arrived); err != nil {
+		c.b.auth.failed(mechanism, claimed, c.caller, err)
+		if err := c.b.auth.atone(ctx, c.caller.host, r.arrived); err != nil {
 			return err
 		}
 	}
@@ -119,13 +132,8 @@ func (c *conn) tell(ctx context.Context, arrived time.Time, failure error) error
 		return nil
 	}
 	c.login.told = true
-	c.unwelcome(c.login.mechanism, c.login.exchange.Claimed(), failure)
-	return c.atone(ctx, arrived)
-}
-
-// atone waits before a failure is answered.
-func (c *conn) atone(ctx context.Context, arrived time.Time) error {
-	return until(ctx, arrived.Add(c.b.auth.penalties.next(c.caller.host, time.Now())))
+	c.b.auth.failed(c.login.mechanism, c.login.exchange.Claimed(), c.caller, failure)
+	return c.b.auth.atone(ctx, c.caller.host, arrived)
 }
 
 // secure shakes hands, if the listener speaks TLS, and takes the client's name from its
@@ -152,7 +160,7 @@ func (c *conn) secure(ctx context.Context) error {
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return err
 	}
-	c.unwelcome(mechanismTLS, "", err)
+	c.b.auth.failed(mechanismTLS, "", c.caller, err)
 	return errLogin
 }
 
@@ -161,8 +169,8 @@ var errNotTLS = errors.New("the client does not speak TLS, which this listener d
 
 // foreign returns what a client seems to speak whose first bytes are no record of TLS.
 func foreign(header [5]byte) string {
-	switch text := string(header[:4]); {
-	case text == "GET ", text == "PUT ", text == "POST", text == "HEAD", text == "OPTI", text == "DELE", text == "PRI ":
+	switch {
+	case kafka.LooksLikeHTTP([4]byte(header[:4])):
 		return " (it looks like HTTP)"
 	case header[0] == 0:
 		return " (it looks like Kafka's protocol in plaintext: the client's security.protocol must be SSL or SASL_SSL)"

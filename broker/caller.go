@@ -3,6 +3,8 @@ package broker
 import (
 	"log/slog"
 	"net"
+
+	"varve/auth/acl"
 )
 
 // caller is the client whose request is served: what authorization, quotas, logs and
@@ -24,7 +26,7 @@ const anonymous = "User:ANONYMOUS"
 
 func newCaller(nc net.Conn, listener string) *caller {
 	a := nc.RemoteAddr()
-	return &caller{principal: anonymous, addr: a.String(), host: hostOf(a), reached: nc.LocalAddr(), listener: listener}
+	return &caller{principal: anonymous, addr: a.String(), host: hostOf(a.String()), reached: nc.LocalAddr(), listener: listener}
 }
 
 // named returns the caller with the client id of its next request.
@@ -37,9 +39,13 @@ func (c *caller) named(clientID string) *caller {
 	return &next
 }
 
-// hostOf returns an address without its port.
-func hostOf(a net.Addr) string {
-	return hostOnly(a.String())
+// hostOf returns the host of an address, in the form in which ACLs have hosts.
+func hostOf(addr string) string {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	return acl.CanonicalHost(host)
 }
 
 // attr is a log line's attribute with the client that asked.

@@ -129,7 +129,7 @@ func (c *conn) note(err error) {
 		c.why.Store(nil) // it is said once
 	}
 	switch {
-	case errors.Is(err, errLogin): // unwelcome logged it
+	case errors.Is(err, errLogin): // authentication.failed logged it
 	case errors.Is(err, sasl.ErrBusy):
 		c.sayBad(err)
 	case errors.Is(err, errLate), errors.Is(err, errRoom):

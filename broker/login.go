@@ -62,7 +62,7 @@ func (l *login) done() bool { return l == nil || l.step == loggedIn }
 func (l *login) bare() bool { return l != nil && l.step == wantBareToken }
 
 // admit reports whether a request may be worked on. While a client authenticates itself, that is
-// only what this needs, as by Kafka, which closes the connection at all else.
+// only what this needs, as Kafka does, which closes the connection after anything else.
 func (l *login) admit(key kmsg.Key, now time.Time) error {
 	switch {
 	case l == nil:
@@ -83,7 +83,7 @@ func (l *login) mayReauth(now time.Time) bool {
 	return !l.expires.IsZero() && now.Sub(l.began) >= minReauth
 }
 
-// begin answers a handshake. again is set if the client is authenticated already.
+// begin begins an exchange, as a handshake of this version asks.
 func (l *login) begin(mechanism string, version int16, now time.Time) error {
 	if l == nil || l.step == loggedIn && !l.mayReauth(now) {
 		return kerr.IllegalSaslState

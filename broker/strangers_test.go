@@ -59,7 +59,7 @@ func TestLargestCrowdMakesRoom(t *testing.T) {
 	}
 }
 
-// One address that opens connections and says nothing keeps nobody else from logging in.
+// One address that opens connections and sends nothing doesn't keep others from logging in.
 func TestOneAddressKeepsNobodyOut(t *testing.T) {
 	const most = 100
 	withBouncer(t, func(cfg *Config) { cfg.MaxConnections = most }, func(x *bouncer) {

@@ -15,7 +15,7 @@ import (
 	"varve/cluster"
 )
 
-// quotas hold clients back that use too much. A nil one holds nobody back.
+// quotas delay clients that use more than they may. A nil quotas delays none.
 type quotas struct {
 	all     *cluster.Quotas
 	meters  *quota.Meters

@@ -121,7 +121,7 @@ func TestUsersAreAltered(t *testing.T) {
 		if log := x.log.String(); strings.Count(log, "credential set") != 2 || strings.Count(log, "credential removed") != 1 || strings.Contains(log, "pass") {
 			t.Errorf("log:\n%s", log)
 		}
-		// A password that was set is good at once, the old one no more.
+		// A new password is valid at once, and the old one is not.
 		c.alter(func(req *kmsg.AlterUserSCRAMCredentialsRequest) { upsert(t, req, "carol", "new", 2, 4096) })
 		for password, ok := range map[string]bool{"new": true, "pass": false} {
 			l := x.serve(saslOnly)

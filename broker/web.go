@@ -3,11 +3,8 @@ package broker
 import (
 	"context"
 	"errors"
-	"log/slog"
-	"net"
 	"time"
 
-	"varve/auth/acl"
 	"varve/auth/sasl"
 )
 
@@ -17,32 +14,29 @@ var ErrPassword = errors.New("the user doesn't exist, or the password is wrong")
 // mechanismBasic is the mechanism of the admin API in logs and metrics.
 const mechanismBasic = "BASIC"
 
-// Authenticate returns the principal of a user of the admin API. Of addr, a host and a port,
-// failures are counted with those of Kafka's clients, and answered as late.
+// webListener stands for a listener's name in the audit log.
+const webListener = "http"
+
+// Authenticate returns the principal of a user of the admin API. addr is the client's host and
+// port. Failures are counted with those of Kafka's clients, and answered as late.
 func (b *Broker) Authenticate(ctx context.Context, addr, user, password string) (principal string, err error) {
 	began := time.Now()
-	host := hostOnly(addr)
-	exchange, err := b.sasl.Begin(sasl.Plain, network(host))
+	c := &caller{principal: anonymous, addr: addr, host: hostOf(addr), listener: webListener}
+	exchange, err := b.sasl.Begin(sasl.Plain, network(c.host))
 	if err != nil {
 		return "", err
 	}
 	_, who, err := exchange.Step(ctx, []byte("\x00"+user+"\x00"+password))
-	client := slog.Group("client", slog.String("principal", "User:"+short(user)), slog.String("addr", addr))
 	if err == nil {
-		b.auth.metrics.results.WithLabelValues(mechanismBasic, "success").Inc()
-		if unsaid, ok := b.auth.successes.say("User:"+who.User, mechanismBasic+" "+host, time.Now()); ok {
-			b.auth.audit.Info("authenticated", "mechanism", mechanismBasic, "listener", "http", client, "not_logged", unsaid)
-		}
-		return "User:" + who.User, nil
+		c.principal = "User:" + who.User
+		b.auth.succeeded(mechanismBasic, c)
+		return c.principal, nil
 	}
 	if failure := (*sasl.Failure)(nil); !errors.As(err, &failure) {
 		return "", err // it was given up
 	}
-	b.auth.metrics.results.WithLabelValues(mechanismBasic, "failure").Inc()
-	if unsaid, ok := b.auth.failures.say(network(host), mechanismBasic+" "+short(user), time.Now()); ok {
-		b.auth.audit.Warn("authentication failed", "mechanism", mechanismBasic, "user", short(user), "listener", "http", client, "err", short(err.Error()), "not_logged", unsaid)
-	}
-	if err := until(ctx, began.Add(b.auth.penalties.next(host, time.Now()))); err != nil {
+	b.auth.failed(mechanismBasic, user, c, err)
+	if err := b.auth.atone(ctx, c.host, began); err != nil {
 		return "", err
 	}
 	return "", ErrPassword
@@ -55,26 +49,6 @@ func (b *Broker) MayOperate(principal, addr string, change bool) bool {
 	if change {
 		op = opAlter
 	}
-	c := &caller{principal: principal, addr: addr, host: hostOnly(addr), listener: "http", rights: b.authorizer.rights()}
+	c := &caller{principal: principal, addr: addr, host: hostOf(addr), listener: webListener, rights: b.authorizer.rights()}
 	return c.allowed(op, onCluster, theCluster)
-}
-
-func hostOnly(addr string) string {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	return acl.CanonicalHost(host)
-}
-
-// until waits for a moment.
-func until(ctx context.Context, at time.Time) error {
-	t := time.NewTimer(time.Until(at))
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

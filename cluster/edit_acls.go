@@ -25,18 +25,14 @@ var ErrTooManyACLs = errors.New("too many ACLs")
 // may exceed MaxACLs a little.
 func (e *Editor) CreateACLs(ctx context.Context, by string, bindings []acl.Binding) error {
 	there := e.view.ACLs.Rules()
-	missing := slices.Clone(bindings)
-	slices.SortFunc(missing, acl.Binding.Compare)
-	missing = slices.Compact(missing)
-	for i := 0; i < len(missing); {
-		stored, err := e.hasACL(ctx, there, missing[i])
+	var missing []acl.Binding
+	for _, b := range slices.Compact(slices.SortedFunc(slices.Values(bindings), acl.Binding.Compare)) {
+		stored, err := e.hasACL(ctx, there, b)
 		if err != nil {
 			return fmt.Errorf("read ACLs: %w", err)
 		}
-		if stored {
-			missing = slices.Delete(missing, i, i+1)
-		} else {
-			i++
+		if !stored {
+			missing = append(missing, b)
 		}
 	}
 	if len(missing) == 0 {

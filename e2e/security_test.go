@@ -187,8 +187,7 @@ func TestSecuredListeners(t *testing.T) {
 	}
 }
 
-// Users that are created are let in at once, deleted ones no more; the first user is not created
-// anew.
+// A new user can log in at once, a deleted one can't. The first user is created only once.
 func TestUsersComeAndGo(t *testing.T) {
 	t.Parallel()
 	s := newSecured(t, "")

@@ -46,13 +46,22 @@ func ReadFrameSize(r io.Reader, limit int) (int, error) {
 // foreign returns what a length that can't be one looks like: the mistakes that people make
 // most are to speak TLS or HTTP here.
 func foreign(size [4]byte) string {
-	switch text := string(size[:]); {
+	switch {
 	case size[0] == 0x16 && size[1] == 3: // a handshake record
 		return " (it looks like TLS, which this listener does not speak)"
-	case text == "GET ", text == "PUT ", text == "POST", text == "HEAD", text == "OPTI", text == "DELE", text == "PRI ":
+	case LooksLikeHTTP(size):
 		return " (it looks like HTTP, which this listener does not speak)"
 	}
 	return ""
+}
+
+// LooksLikeHTTP reports whether a client that sends start first speaks HTTP.
+func LooksLikeHTTP(start [4]byte) bool {
+	switch string(start[:]) {
+	case "GET ", "PUT ", "POST", "HEAD", "OPTI", "DELE", "PRI ":
+		return true
+	}
+	return false
 }
 
 // ReadFrameBody reads the n bytes of a frame into buf, grown as they arrive.

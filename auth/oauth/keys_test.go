@@ -85,8 +85,8 @@ func fresh() claims {
 
 var errAway = errors.New("connection refused")
 
-// While the issuer is away the last keys hold; before it was ever there nobody is let in; and it is
-// asked again, less and less often.
+// While the issuer is unavailable the last keys stay valid. Before its keys were read once, every token
+// is refused. It is asked again after pauses that grow.
 func TestIssuerMayBeAway(t *testing.T) {
 	withIDP(t, "", errAway, func(t *testing.T, v *Validator, i *idp, log *bytes.Buffer) {
 		token := sign(t, "p256", jose.ES256, "p256", fresh())
@@ -134,8 +134,8 @@ func TestIssuerMayBeAway(t *testing.T) {
 	})
 }
 
-// A token with a new key has the keys read, and waits for that; those with unknown keys don't have
-// them read more often than every few seconds, and a key that is gone counts no more.
+// A token with a new key makes the validator read the keys, and waits for that. Tokens with unknown
+// keys don't make it read them more often than every few seconds. A removed key is no longer accepted.
 func TestKeysAreRotated(t *testing.T) {
 	withIDP(t, jwks("p256"), nil, func(t *testing.T, v *Validator, i *idp, _ *bytes.Buffer) {
 		first, second := sign(t, "p256", jose.ES256, "p256", fresh()), sign(t, "ed", jose.EdDSA, "ed", fresh())
@@ -193,7 +193,7 @@ func TestKeysAreReadAgain(t *testing.T) {
 	})
 }
 
-// Who waits for a key goes when nobody waits for the answer any more.
+// A call that waits for a key returns when its context ends.
 func TestWaitsEnd(t *testing.T) {
 	withIDP(t, jwks("p256"), nil, func(t *testing.T, v *Validator, i *idp, _ *bytes.Buffer) {
 		synctest.Wait()

@@ -109,7 +109,7 @@ func validator(t testing.TB, cfg Config, set string) *Validator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	close(v.keys.mu.next) // nothing will be read any more, and nobody waits for it
+	close(v.keys.mu.next) // no read will follow, and no caller waits for one
 	return v
 }
 
@@ -319,7 +319,7 @@ func TestJWKSIsReadWithCare(t *testing.T) {
 	}
 }
 
-// A private key in a JWKS is a mistake that lets nobody in who wasn't; its public half counts.
+// A JWKS that holds a private key by mistake lets in the same tokens: only the public half is used.
 func TestPrivateKeysAreTakenByTheirPublicHalf(t *testing.T) {
 	b, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: signers()["p256"], KeyID: "p256"}}})
 	if err != nil {
@@ -345,7 +345,7 @@ func TestKeysKeepToTheirAlgorithm(t *testing.T) {
 	}
 }
 
-// Settings that would let in others, or nobody, are refused, with what to do.
+// Settings that would accept tokens of others, or none at all, are refused; the error says what to do.
 func TestSettings(t *testing.T) {
 	for name, x := range map[string]struct {
 		change func(*Config)

@@ -4,7 +4,7 @@
 // It promises that which quota holds for a client follows from the set of quotas alone, that
 // rates and waits are computed as by Kafka, and that whatever names clients give themselves, a
 // bounded number of rates is measured. It neither stores quotas nor knows who a client is, and
-// it makes nobody wait.
+// it makes no client wait.
 package quota
 
 import (

@@ -36,7 +36,7 @@ const MaxMeters = 4096
 // meteredName is how long the name of a client may be that is measured apart.
 const meteredName = 255
 
-// sweepEvery is how often meters are looked for that nobody uses.
+// sweepEvery is how often unused meters are looked for.
 const sweepEvery = time.Second
 
 // NewMeters returns meters that measure at most a number of clients apart. All others share a

@@ -286,8 +286,8 @@ func TestSetsAreImmutable(t *testing.T) {
 	}
 }
 
-// A client that calls itself otherwise all the time neither grows memory nor escapes: those that
-// are too many share a meter. Meters that measure nothing any more are dropped.
+// A client that changes its name all the time neither grows memory nor escapes: beyond a bound, clients
+// share a meter. Idle meters are dropped.
 func TestMetersAreBounded(t *testing.T) {
 	m, now := NewMeters(100, begin), begin
 	set := (*Set)(nil).With(map[Entity]Values{{ClientID: Default()}: values(ProducerByteRate, 10)})

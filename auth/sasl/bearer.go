@@ -25,7 +25,8 @@ type bearerExchange struct {
 // Claimed returns whom the token names.
 func (e *bearerExchange) Claimed() string { return e.user }
 
-// tokenRefused is what a client is told whose token isn't good. Why is for the log only, as by Kafka.
+// tokenRefused is the answer to a client whose token is not valid. The reason is only logged, as in
+// Kafka.
 const tokenRefused = `{"status":"invalid_token"}`
 
 // Step takes the client's next message.

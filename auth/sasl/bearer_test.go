@@ -81,7 +81,7 @@ func TestBearerMessagesAreStrict(t *testing.T) {
 	}
 }
 
-// Who wants to be another user than the token's isn't let in.
+// A client that asks to be another user than the token's is refused.
 func TestTokenOfAnother(t *testing.T) {
 	e, _ := bearers().Begin(OAuthBearer, "a")
 	if _, who, err := e.Step(t.Context(), []byte("n,a=bob,\x01auth=Bearer good-alice\x01\x01")); who != nil || !isFailure(err) || !strings.Contains(err.Error(), "different from the token's principal name") {

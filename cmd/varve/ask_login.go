@@ -28,9 +28,13 @@ func newWebLogin(conn connection) (*webLogin, error) {
 	if err != nil {
 		return nil, err
 	}
+	user := conn.user
+	if conn.byToken() {
+		user = "" // a token is no password
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
-	return &webLogin{&http.Client{Transport: transport}, conn.user, sync.OnceValues(conn.secret)}, nil
+	return &webLogin{&http.Client{Transport: transport}, user, sync.OnceValues(conn.secret)}, nil
 }
 
 // errPlainPassword: a password isn't sent where others can read it.

@@ -17,6 +17,9 @@ import (
 	"varve/internal/vfs"
 )
 
+// maxCertificates bounds a file of certificates or a key, in bytes.
+const maxCertificates = 1 << 20
+
 // authorityName is the file name of an authority: ca.crt and ca.key.
 const authorityName = "ca"
 
@@ -92,8 +95,8 @@ func (f *certFiles) authority() (*certs.Authority, error) {
 	var pair certs.Pair
 	var err error
 	key := f.path(authorityName, ".key")
-	if pair.Cert, err = readBounded(f.path(authorityName, ".crt"), maxProfiles); err == nil {
-		pair.Key, err = readBounded(key, maxProfiles)
+	if pair.Cert, err = readBounded(f.path(authorityName, ".crt"), maxCertificates); err == nil {
+		pair.Key, err = readBounded(key, maxCertificates)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, notFoundError{fmt.Sprintf("%v; 'varve cert create-ca' makes an authority", err)}

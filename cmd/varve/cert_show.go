@@ -38,7 +38,7 @@ func certShowCommand() *cobra.Command {
 			rows, bad := []certRow{}, false
 			now := time.Now()
 			for _, file := range args {
-				content, err := readBounded(file, maxProfiles)
+				content, err := readBounded(file, maxCertificates)
 				if err != nil {
 					return err
 				}

@@ -16,11 +16,12 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/sasl"
+	kafkasasl "github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 	"golang.org/x/term"
 
+	"varve/auth/sasl"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -36,19 +37,9 @@ type connection struct {
 	ca, cert, key                 string // files
 }
 
-// Mechanisms of SASL that commands know.
-const (
-	mechanismPlain    = "PLAIN"
-	mechanismScram256 = "SCRAM-SHA-256"
-	mechanismScram512 = "SCRAM-SHA-512"
-	mechanismBearer   = "OAUTHBEARER"
-)
-
-var mechanisms = []string{mechanismScram512, mechanismScram256, mechanismPlain, mechanismBearer}
-
 func (c *connection) add(f *pflag.FlagSet) {
 	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL; may be left out with OAUTHBEARER, whose token names the user")
-	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(mechanisms, ", ")+" (default "+mechanismScram512+" if there is a user)")
+	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(sasl.Mechanisms(), ", ")+" (default "+sasl.ScramSHA512+" if there is a user)")
 	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, or with the token of OAUTHBEARER, which others must not be able to read; - is standard input; without it the password is asked for on a terminal. A file with a token is read again for each new connection")
 	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
 	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
@@ -93,7 +84,7 @@ func (c connection) over(p *profile) connection {
 func (c *connection) check() error {
 	switch {
 	case c.mechanism != "" && c.saslMechanism() == "":
-		return fmt.Errorf("sasl is %q: must be %s", c.mechanism, strings.Join(mechanisms, ", "))
+		return fmt.Errorf("sasl is %q: must be %s", c.mechanism, strings.Join(sasl.Mechanisms(), ", "))
 	case c.mechanism != "" && c.user == "" && !c.byToken():
 		return errors.New("sasl needs a user")
 	case c.user == "" && !c.byToken() && (c.passwordFile != "" || c.password != ""):
@@ -107,9 +98,9 @@ func (c *connection) check() error {
 // saslMechanism returns the mechanism in Kafka's spelling, "" without a user or if it isn't one.
 func (c *connection) saslMechanism() string {
 	if c.user != "" && c.mechanism == "" {
-		return mechanismScram512
+		return sasl.ScramSHA512
 	}
-	for _, m := range mechanisms {
+	for _, m := range sasl.Mechanisms() {
 		if strings.EqualFold(m, c.mechanism) {
 			return m
 		}
@@ -118,7 +109,7 @@ func (c *connection) saslMechanism() string {
 }
 
 // byToken reports whether a token takes the password's place.
-func (c *connection) byToken() bool { return c.saslMechanism() == mechanismBearer }
+func (c *connection) byToken() bool { return c.saslMechanism() == sasl.OAuthBearer }
 
 // encrypted reports whether connections use TLS.
 func (c *connection) encrypted() bool { return c.tls || c.ca != "" || c.cert != "" }
@@ -149,7 +140,7 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 }
 
 // sasl returns the mechanism with the user's password, nil without a user.
-func (c *connection) sasl() (sasl.Mechanism, error) {
+func (c *connection) sasl() (kafkasasl.Mechanism, error) {
 	if c.user == "" && !c.byToken() {
 		return nil, nil
 	}
@@ -161,9 +152,9 @@ func (c *connection) sasl() (sasl.Mechanism, error) {
 		return c.bearer(password), nil
 	}
 	switch c.saslMechanism() {
-	case mechanismPlain:
+	case sasl.Plain:
 		return plain.Auth{User: c.user, Pass: password}.AsMechanism(), nil
-	case mechanismScram256:
+	case sasl.ScramSHA256:
 		return scram.Auth{User: c.user, Pass: password}.AsSha256Mechanism(), nil
 	}
 	return scram.Auth{User: c.user, Pass: password}.AsSha512Mechanism(), nil
@@ -181,20 +172,35 @@ func (c *connection) secret() (string, error) {
 		}
 		return c.password, nil
 	case "-":
-		line, err := bufio.NewReader(io.LimitReader(os.Stdin, maxPasswordFile)).ReadString('\n')
-		if err != nil && err != io.EOF {
+		password, err := secretLine(os.Stdin)
+		if err != nil {
 			return "", fmt.Errorf("read the %s: %w", c.wanted(), err)
 		}
-		return strings.TrimRight(line, "\r\n"), nil
+		return password, nil
 	}
-	if err := tlsfile.Private(vfs.OS{}, c.passwordFile); err != nil {
-		return "", usagef("password-file: %w", err)
-	}
-	content, err := readBounded(c.passwordFile, maxPasswordFile)
+	password, err := secretFile(c.passwordFile)
 	if err != nil {
 		return "", usagef("password-file: %w", err)
 	}
-	return strings.TrimRight(string(content), "\r\n"), nil
+	return password, nil
+}
+
+// secretFile returns the content of a file that others can't read, without the end of its line.
+func secretFile(name string) (string, error) {
+	if err := tlsfile.Private(vfs.OS{}, name); err != nil {
+		return "", err
+	}
+	content, err := readBounded(name, maxPasswordFile)
+	return strings.TrimRight(string(content), "\r\n"), err
+}
+
+// secretLine returns the first line of in.
+func secretLine(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, maxPasswordFile)).ReadString('\n')
+	if err == io.EOF {
+		err = nil
+	}
+	return strings.TrimRight(line, "\r\n"), err
 }
 
 // asked returns the password that the user types.

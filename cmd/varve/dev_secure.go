@@ -18,6 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"varve/agent"
+	"varve/auth/sasl"
 	"varve/internal/certs"
 	"varve/internal/chance"
 	"varve/internal/tlsfile"
@@ -85,7 +86,7 @@ func (d *securedDev) prepare(hosts []string) error {
 
 // certified reports whether the certificate that is there is good for these hosts, for a while.
 func (d *securedDev) certified(hosts []string) bool {
-	content, err := readBounded(d.path(agentName+".crt"), maxProfiles)
+	content, err := readBounded(d.path(agentName+".crt"), maxCertificates)
 	if err != nil {
 		return false
 	}
@@ -179,7 +180,7 @@ func (d *securedDev) writeClients(addr, http string) error {
 		return fmt.Errorf("%s: must be name:password", d.path(firstUserFile))
 	}
 	ca := d.path(authorityName + ".crt")
-	mechanism := mechanismScram512
+	mechanism := sasl.ScramSHA512
 	own, err := yaml.Marshal(profiles{Current: "dev", Profiles: []profile{{Name: "dev", Brokers: []string{addr}, HTTP: http, SASL: mechanism, User: name, Password: password, TLSCA: ca}}})
 	if err != nil {
 		return err

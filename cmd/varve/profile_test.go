@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"varve/auth/sasl"
 )
 
 // profilesIn makes the test's own file of profiles.
@@ -98,8 +100,8 @@ func TestWhatAProfileGives(t *testing.T) {
 	if bob.passwordFile != "" || bob.mechanism != "" || bob.ca != "/ca.crt" {
 		t.Errorf("another user gets %+v", bob)
 	}
-	alice := connection{mechanism: mechanismScram256}.over(p)
-	if alice.user != "alice" || alice.passwordFile != "/secret" || alice.saslMechanism() != mechanismScram256 {
+	alice := connection{mechanism: sasl.ScramSHA256}.over(p)
+	if alice.user != "alice" || alice.passwordFile != "/secret" || alice.saslMechanism() != sasl.ScramSHA256 {
 		t.Errorf("the profile's user gets %+v", alice)
 	}
 	if p, err := chosenProfile(noProfileName); err != nil || p.Name != "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"varve/agent"
+	"varve/auth/sasl"
 )
 
 // issuer makes tokens, with a key whose public half is in a file.
@@ -109,7 +110,7 @@ func TestCommandsWithTokens(t *testing.T) {
 
 // A token of a profile isn't sent as a password, nor the other way around.
 func TestTokensAndPasswordsStayApart(t *testing.T) {
-	tokens, passwords := &profile{SASL: mechanismBearer, PasswordFile: "/token"}, &profile{User: "alice", PasswordFile: "/secret"}
+	tokens, passwords := &profile{SASL: sasl.OAuthBearer, PasswordFile: "/token"}, &profile{User: "alice", PasswordFile: "/secret"}
 	for name, x := range map[string]struct {
 		c          connection
 		p          *profile
@@ -117,13 +118,13 @@ func TestTokensAndPasswordsStayApart(t *testing.T) {
 		mechanism  string
 		wrong      string
 	}{
-		"token":                    {connection{}, tokens, "", "/token", mechanismBearer, ""},
-		"other token":              {connection{passwordFile: "/other"}, tokens, "", "/other", mechanismBearer, ""},
-		"token, password given":    {connection{mechanism: mechanismPlain}, tokens, "", "", mechanismPlain, "sasl needs a user"},
-		"user given, not of token": {connection{user: "bob"}, tokens, "bob", "", mechanismScram512, ""},
-		"password":                 {connection{}, passwords, "alice", "/secret", mechanismScram512, ""},
-		"password, token given":    {connection{mechanism: mechanismBearer, passwordFile: "/token"}, passwords, "", "/token", mechanismBearer, ""},
-		"password isn't a token":   {connection{mechanism: mechanismBearer}, passwords, "", "", mechanismBearer, ""},
+		"token":                    {connection{}, tokens, "", "/token", sasl.OAuthBearer, ""},
+		"other token":              {connection{passwordFile: "/other"}, tokens, "", "/other", sasl.OAuthBearer, ""},
+		"token, password given":    {connection{mechanism: sasl.Plain}, tokens, "", "", sasl.Plain, "sasl needs a user"},
+		"user given, not of token": {connection{user: "bob"}, tokens, "bob", "", sasl.ScramSHA512, ""},
+		"password":                 {connection{}, passwords, "alice", "/secret", sasl.ScramSHA512, ""},
+		"password, token given":    {connection{mechanism: sasl.OAuthBearer, passwordFile: "/token"}, passwords, "", "/token", sasl.OAuthBearer, ""},
+		"password isn't a token":   {connection{mechanism: sasl.OAuthBearer}, passwords, "", "", sasl.OAuthBearer, ""},
 	} {
 		got := x.c.over(x.p)
 		err := got.check()

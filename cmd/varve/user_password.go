@@ -1,21 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"golang.org/x/term"
 
 	"varve/auth/sasl"
-	"varve/internal/tlsfile"
-	"varve/internal/vfs"
 )
 
 // maxPassword bounds a password, in bytes.
@@ -65,23 +61,20 @@ func (p *newPassword) check([]string) (err error) {
 func (p *newPassword) read() (string, error) {
 	in := p.command.InOrStdin()
 	if p.file != "" && p.file != "-" {
-		if err := tlsfile.Private(vfs.OS{}, p.file); err != nil {
-			return "", fmt.Errorf("--new-password-file: %w", err)
-		}
-		b, err := readBounded(p.file, 64<<10)
+		password, err := secretFile(p.file)
 		if err != nil {
 			return "", fmt.Errorf("--new-password-file: %w", err)
 		}
-		return strings.TrimRight(string(b), "\r\n"), nil
+		return password, nil
 	}
 	if f, ok := in.(*os.File); ok && p.file == "" && term.IsTerminal(int(f.Fd())) {
 		return ask(f, p.command.ErrOrStderr())
 	}
-	line, err := bufio.NewReader(io.LimitReader(in, 64<<10)).ReadString('\n')
-	if err != nil && err != io.EOF {
+	password, err := secretLine(in)
+	if err != nil {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
-	return strings.TrimRight(line, "\r\n"), nil
+	return password, nil
 }
 
 // ask asks for a password twice, without showing it.
