@@ -102,6 +102,27 @@ lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags full $(PKGS)
 	@for on in e2e/clients e2e/containers; do $(GO) -C $$on list -m all >/dev/null || exit 1; done # their go.mod must agree with the module's
 
+# Known vulnerabilities: the database is a module, so it comes as all others do. The toolchain is that of
+# go.mod, which releases are built with.
+VULNDB = golang.org/x/vulndb@latest
+.PHONY: vulns
+vulns: ## look for known vulnerabilities in what the program calls, of libraries and of Go
+	@set -e; of=$$($(GO) mod download -json $(VULNDB)); \
+	dir=$$(echo "$$of" | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); version=$$(echo "$$of" | sed -n 's/.*"Version": "\(.*\)".*/\1/p'); \
+	db=$${XDG_CACHE_HOME:-$$HOME/.cache}/varve/vulndb-$$version; \
+	if [ ! -d "$$db" ]; then rm -rf "$$db.part"; $(GO) run golang.org/x/vulndb/cmd/indexdb@$$version -vulns "$$dir/data/osv" -out "$$db.part"; mv "$$db.part" "$$db"; fi; \
+	echo "database: $$version"; \
+	GOTOOLCHAIN=$$(sed -n 's/^toolchain //p' go.mod) $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -db "file://$$db" $(PKGS)
+
+# Not asked: G104, that every error is handled (reviews judge which may be ignored, as most of Close); G115, that conversions of
+# integers can't overflow (the wire's are checked where they are read, and fuzzed); G204, G702, that commands are constant
+# (the user's editor, and this program itself); G304, G703, that names of files are constant (users name them);
+# G103, no unsafe (alignment is asked); G404, no math/rand (jitter).
+.PHONY: gosec
+gosec: ## look for patterns that are often insecure
+	$(GO) run github.com/securego/gosec/v2/cmd/gosec@v2.30.0 -quiet -exclude=G103,G104,G115,G204,G304,G404,G702,G703 \
+		-exclude-dir=internal/testserver -exclude-dir=internal/golden -exclude-dir=bench -exclude-dir=tiering/tiertest -exclude-dir=e2e $(PKGS)
+
 .PHONY: bench
 bench: ## micro-benchmarks of the hot path, then whole processes beside Kafka
 	$(GO) test -run xxx -bench . -benchtime 1s ./kafka ./wal ./partition ./tiering/...

@@ -2,6 +2,9 @@ module varve
 
 go 1.26.0
 
+// What releases are built with: the newest fixes of the standard library.
+toolchain go1.26.11
+
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.6
 	github.com/aws/aws-sdk-go-v2/config v1.33.14

@@ -30,7 +30,7 @@ func openDir(root string) (*dir, error) {
 	}
 	d := &dir{filepath.Join(root, "objects"), filepath.Join(root, "tmp")}
 	for _, path := range []string{d.objects, d.tmp} {
-		if err := os.MkdirAll(path, 0o755); err != nil {
+		if err := os.MkdirAll(path, 0o750); err != nil {
 			return nil, fmt.Errorf("open directory store: %w", err)
 		}
 	}
@@ -78,7 +78,7 @@ func (d *dir) inFolder(path string, do func() error) error {
 		if err = do(); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err = os.MkdirAll(filepath.Dir(path), 0o755); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(filepath.Dir(path), 0o750); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ func (e *bearerExchange) Claimed() string { return e.user }
 
 // tokenRefused is the answer to a client whose token is not valid. The reason is only logged, as in
 // Kafka.
-const tokenRefused = `{"status":"invalid_token"}`
+const tokenRefused = `{"status":"invalid_token"}` // #nosec G101 -- an answer
 
 // Step takes the client's next message.
 func (e *bearerExchange) Step(ctx context.Context, message []byte) ([]byte, *Identity, error) {

@@ -77,7 +77,7 @@ func (f *certFiles) free(name string) error {
 
 // write writes a certificate and its key, the key first: who has a certificate can use it.
 func (f *certFiles) write(name string, p certs.Pair) error {
-	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+	if err := os.MkdirAll(f.dir, 0o750); err != nil {
 		return err
 	}
 	if err := replaceFile(f.path(name, ".key"), p.Key); err != nil {
@@ -87,7 +87,7 @@ func (f *certFiles) write(name string, p certs.Pair) error {
 	if err := replaceFile(cert, p.Cert); err != nil {
 		return err
 	}
-	return os.Chmod(cert, 0o644)
+	return os.Chmod(cert, 0o644) // #nosec G302 -- a certificate is public
 }
 
 // authority reads the authority of the directory.

@@ -30,7 +30,7 @@ func (OS) Open(name string, mode Mode) (File, error) {
 			return wrap(f, err)
 		}
 	}
-	return wrap(os.OpenFile(name, flag, 0o640))
+	return wrap(os.OpenFile(name, flag, 0o640)) // #nosec G302 -- the group may read
 }
 
 func wrap(f *os.File, err error) (File, error) {
@@ -79,7 +79,7 @@ func (OS) SyncDir(dir string) error {
 func (OS) Space(dir string) (free, total int64, err error) { return space(dir) }
 
 func (OS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o640) // #nosec G302 -- the group may read
 	if err != nil {
 		return nil, err
 	}
