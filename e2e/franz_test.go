@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +29,13 @@ func TestFranz(t *testing.T) {
 func TestFranzSecured(t *testing.T) {
 	s := newSecured(t, "")
 	franz(t, 2, "-test.run=SCRAM", "KGO_SEEDS="+s.open, "KGO_TEST_SCRAM_SEEDS="+s.sasl, "KGO_TEST_SCRAM="+firstUser, "KGO_TEST_RF=1")
+}
+
+// TestFranzOverTLS runs its tests of groups over TLS, with a certificate of the client's.
+func TestFranzOverTLS(t *testing.T) {
+	s := newSecured(t, "")
+	files := fmt.Sprintf("ca:%[1]s/ca.pem,cert:%[1]s/cert.pem,key:%[1]s/key.pem", s.dir)
+	franz(t, 2, "-test.run=^TestGroupETL$|^TestGroupSimple$", "KGO_SEEDS="+s.tls, "KGO_TEST_TLS="+files, "KGO_TEST_RF=1", "KGO_TEST_RECORDS=20000")
 }
 
 // franz runs franz-go's tests, of which at least so many are to pass.
