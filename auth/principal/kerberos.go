@@ -24,7 +24,7 @@ type shortRule struct {
 	pattern     *regexp.Regexp // matches the whole of what format makes; nil: anything
 	find        *regexp.Regexp // what is replaced; nil: nothing
 	replacement string
-	all         bool              // replace every match, not only the first
+	all         bool                // replace every match, not only the first
 	change      func(string) string // of the case; nil: none
 }
 
