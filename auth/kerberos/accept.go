@@ -162,7 +162,7 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 	case p.CRealm != t.CRealm || !p.CName.Equal(t.CName):
 		return nil, 0, errors.New("the authenticator is of another client than the ticket")
 	case skew.Abs() > a.cfg.ClockSkew:
-		return nil, 0, fmt.Errorf("the clocks differ: the client's is %v behind the agent's, more than clock_skew", skew.Truncate(time.Second))
+		return nil, 0, fmt.Errorf("the clocks of client and agent differ by %v, more than clock_skew", skew.Abs().Truncate(time.Second))
 	case p.SubKey.KeyType != 0 && !strong(p.SubKey):
 		return nil, 0, fmt.Errorf("the client's key is of encryption type %d, which is weak or unknown", p.SubKey.KeyType)
 	}
