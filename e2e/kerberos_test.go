@@ -218,6 +218,39 @@ sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab
 	}
 }
 
+// The program's own commands log in by a keytab, a password, or the ticket that kinit got.
+func TestCommandsWithKerberos(t *testing.T) {
+	t.Parallel()
+	k := newKerberized(t, sha2, "")
+	tab := k.kdc.keytab("command.keytab", "command")
+	k.kdc.run("kadmin.local", "-r", realm, "-q", "addprinc -pw geheim typist")
+	password := k.kdc.write("password", "geheim\n")
+	varve := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(t.Context(), binary, append(args, "-b", k.broker, "--sasl", "GSSAPI", "--timeout", "10s")...)
+		cmd.Env = append(k.kdc.env, "XDG_CONFIG_HOME="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	wants := func(want string, fine bool, args ...string) {
+		t.Helper()
+		if out, err := varve(args...); (err == nil) != fine || !strings.Contains(out, want) {
+			t.Errorf("%v: %v, %s", args, err, out)
+		}
+	}
+	wants("kinit", false, "topic", "list")
+	wants("", true, "topic", "create", "commands", "--user", "command", "--keytab", tab)
+	wants("commands", true, "topic", "list", "--user", "typist@"+realm, "--password-file", password)
+	wants("a password, or a keytab", false, "topic", "list", "--user", "typist")
+	wants("get a ticket of Kerberos for kafka/localhost", false, "topic", "list", "--user", "nobody", "--keytab", tab)
+	k.kdc.run("kinit", "-k", "-t", tab, "command")
+	wants("commands", true, "topic", "list")
+	for _, user := range []string{"command", "typist"} {
+		if !strings.Contains(k.log.String(), "client.principal=User:"+user) {
+			t.Errorf("%s is not in the log", user)
+		}
+	}
+}
+
 // franz returns the login of franz-go with a keytab.
 func (k *kdc) franz(tab, user string) kgo.Opt {
 	k.Helper()

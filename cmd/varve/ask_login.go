@@ -29,8 +29,8 @@ func newWebLogin(conn connection) (*webLogin, error) {
 		return nil, err
 	}
 	user := conn.user
-	if conn.byToken() {
-		user = "" // a token is no password
+	if conn.byToken() || conn.byTicket() {
+		user = "" // neither a token nor a password of Kerberos is one of the cluster's users
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
