@@ -96,8 +96,11 @@ func parseShort(text string) (r shortRule, err error) {
 }
 
 // Name returns the short name of a principal, by the first rule that is for its number of
-// components and matches.
+// components and matches. As Kafka, it names only principals of one or two components.
 func (s ShortRules) Name(components []string, realm string) (string, error) {
+	if n := len(components); n < 1 || n > 2 {
+		return "", fmt.Errorf("%s has %d components: only principals with one or two have names", Display(components, realm), n)
+	}
 	for _, r := range s.rules {
 		name, ok := r.apply(s.realm, components, realm)
 		switch {

@@ -44,6 +44,11 @@ func TestShortNamesAreKafkas(t *testing.T) {
 		{"RULE:[1:$1](.*)s/al(.*)/<$1>/", "alice@EXAMPLE.COM", "<ice>"},
 		{"RULE:[1:$1](.*)s/^a/b/ ; RULE:[1:x]", "alice@EXAMPLE.COM", "blice"},
 		{"RULE:[2:$1](kafka)s/kafka/admin/ ; DEFAULT", "kafka/h@EXAMPLE.COM", "admin"},
+		{"DEFAULT", "a/b/c@EXAMPLE.COM", ""},
+		{"RULE:[3:$1]", "a/b/c@EXAMPLE.COM", ""},
+		{"RULE:[2:$1-$2](.*-admin) ; RULE:[1:$1@$0](.*@PARTNER.COM)s/@.*/-partner/L ; DEFAULT", "alice/admin@EXAMPLE.COM", "alice-admin"},
+		{"RULE:[2:$1-$2](.*-admin) ; RULE:[1:$1@$0](.*@PARTNER.COM)s/@.*/-partner/L ; DEFAULT", "Bob@PARTNER.COM", "bob-partner"},
+		{"RULE:[2:$1-$2](.*-admin) ; RULE:[1:$1@$0](.*@PARTNER.COM)s/@.*/-partner/L ; DEFAULT", "alice/other@EXAMPLE.COM", "alice"},
 	} {
 		var texts []string
 		if c.rules != "" {
