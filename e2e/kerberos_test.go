@@ -182,7 +182,7 @@ func TestKcatWithKerberos(t *testing.T) {
 // Kafka's own tools log in by Java's Kerberos, and again and again while they stay.
 func TestKafkaToolsWithKerberos(t *testing.T) {
 	t.Parallel()
-	k := newKerberized(t, sha1, ", max_reauth: 2s")
+	k := newKerberized(t, sha2+" "+sha1, ", max_reauth: 2s")
 	tab := k.kdc.keytab("java.keytab", "java", "java/admin")
 	lib := kafkaJars(t)
 	login := func(principal, service string) string {
