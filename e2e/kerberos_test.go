@@ -206,11 +206,17 @@ sasl.jaas.config=com.sun.security.auth.module.Krb5LoginModule required useKeyTab
 	if out := java("", "org.apache.kafka.tools.TopicCommand", "--list", "--command-config", login("java/admin", "kafka")); !strings.Contains(out, "java") {
 		t.Errorf("as java/admin:\n%s", out)
 	}
+	k.kdc.keytab("http.keytab", "http/localhost")
+	cmd := exec.CommandContext(t.Context(), "java", "-Xmx256m", "-Djava.security.krb5.conf="+k.kdc.conf, "-cp", lib+"/*", "org.apache.kafka.tools.TopicCommand", "--list", "--bootstrap-server", k.broker, "--command-config", login("java", "http"))
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "due to invalid credentials with SASL mechanism GSSAPI") || !strings.Contains(k.log.String(), "the ticket is for http/localhost@"+realm+", of which the keytab has no key") {
+		t.Errorf("a ticket for another service: %v\n%s", err, out)
+	}
+	failures := k.metric(`varve_kafka_authentications_total{mechanism="GSSAPI",result="failure"}`)
 	java("", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic", "java", "--group", "stays", "--timeout-ms", "7000", "--command-config", as)
 	if n := k.metric("varve_kafka_expired_sessions_total"); n != "0" {
 		t.Errorf("%s sessions expired", n)
 	}
-	if n := k.metric(`varve_kafka_authentications_total{mechanism="GSSAPI",result="failure"}`); n != "" {
+	if n := k.metric(`varve_kafka_authentications_total{mechanism="GSSAPI",result="failure"}`); n != failures {
 		t.Errorf("%s authentications failed\n%s", n, k.log)
 	}
 	if !strings.Contains(k.log.String(), "client.principal=User:java ") {

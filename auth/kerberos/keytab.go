@@ -103,7 +103,7 @@ func (k *keyring) candidates(of name, version int, encryption int32) (out []type
 		}
 		known = true
 		// Old keytabs have only the low byte of a version.
-		if version != 0 && int64(key.version) != int64(version) && (key.version > 0xff || key.version != uint32(version)&0xff) {
+		if v := uint32(version); v != 0 && key.version != v && (key.version > 0xff || key.version != v&0xff) {
 			continue
 		}
 		versioned = true
