@@ -58,7 +58,7 @@ var ranks = map[string]int{
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
 	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota"}, // keys of bindings, and of entities
-	"varve/auth/kerberos":    {"varve/auth/principal"},                // names of the clients in tickets
+	"varve/auth/kerberos":    {"varve/auth/principal"},               // names of the clients in tickets
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
