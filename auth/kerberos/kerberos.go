@@ -4,7 +4,7 @@
 // It promises that a client counts as its principal only with a ticket for this service that is good
 // now, and proof that it has the ticket's key, which can't be used twice; that encryption types that are
 // broken aren't accepted; that the work for a token is bounded; and that no error holds a key.
-// It never asks a KDC, and never looks at what a ticket says besides who its client is.
+// It never asks a KDC, and ignores the authorization data in tickets.
 package kerberos
 
 import (
