@@ -58,9 +58,9 @@ test: check servers ## all tests that need nothing but Go; with the race detecto
 	$(GO) test $(RACE) -timeout 30m $(PKGS)
 
 .PHONY: test-all
-test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute2, Docker and root
+test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute2, Docker, a KDC and root
 	$(GO) vet -tags full ./e2e
-	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|SlowDisk|HungDisk|CablePulled' ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|SlowDisk|HungDisk|CablePulled|Kerberos' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
@@ -74,7 +74,7 @@ memory-test: servers ## run agents with 256 MiB, 1 GiB and 4 GiB under full load
 
 .PHONY: needs
 needs: # says what test-all misses on this machine
-	@missing=; for tool in kcat java mvn gcc strace ip docker; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	@missing=; for tool in kcat java mvn gcc strace ip docker krb5kdc kadmin.local kinit; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	docker info >/dev/null 2>&1 || missing="$$missing a-running-Docker-engine"; \
 	test "$$(id -u)" = 0 || missing="$$missing root"; \
 	test -z "$$missing" || { echo "make test-all needs:$$missing" >&2; exit 1; }

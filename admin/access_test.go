@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,12 +10,29 @@ import (
 )
 
 // users lets anybody with a password in, and reader read and admin do everything.
-type users struct{ starting bool }
+type users struct{ starting, busy, tokens bool }
+
+func (u users) AuthenticateToken(_ context.Context, _, token string) (string, error) {
+	name, ok := strings.CutPrefix(token, "good-")
+	switch {
+	case !u.tokens:
+		panic("asked for a token")
+	case u.starting:
+		return "", ErrNotYet
+	case !ok:
+		return "", context.DeadlineExceeded // any error
+	}
+	return "User:" + name, nil
+}
+
+func (u users) Tokens() bool { return u.tokens }
 
 func (u users) Authenticate(_ context.Context, _, user, password string) (string, error) {
 	switch {
 	case u.starting:
 		return "", ErrNotYet
+	case u.busy:
+		return "", fmt.Errorf("wrapped: %w", ErrBusy)
 	case password != "secret":
 		return "", context.DeadlineExceeded // any error
 	}
@@ -58,12 +76,63 @@ func TestAccess(t *testing.T) {
 			r.SetBasicAuth(c.user, c.password)
 		}
 		w := httptest.NewRecorder()
-		admit(users{c.starting}, reached).ServeHTTP(w, r)
+		admit(users{starting: c.starting}, reached).ServeHTTP(w, r)
 		if w.Code != c.code || !strings.Contains(w.Body.String(), c.says) {
 			t.Errorf("%s %s as %q: %d %q, want %d %q", c.method, c.path, c.user, w.Code, w.Body, c.code, c.says)
 		}
 		if (w.Code == 401) != (w.Header().Get("WWW-Authenticate") != "") {
 			t.Errorf("%s %s as %q: header %q", c.method, c.path, c.user, w.Header())
 		}
+	}
+}
+
+// A bearer token is as good as a password, where there are tokens; whoever isn't let in is told what there is.
+func TestBearerTokens(t *testing.T) {
+	reached := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, principal(r.Context())) })
+	basic := `Basic realm="varve", charset="UTF-8"`
+	both := basic + "; " + `Bearer realm="varve"`
+	for _, c := range []struct {
+		users         users
+		method        string
+		authorization string
+		code          int
+		says, offers  string
+	}{
+		{users{tokens: true}, "GET", "Bearer good-reader", 200, "User:reader", ""},
+		{users{tokens: true}, "GET", "bearer  good-reader", 200, "User:reader", ""},
+		{users{tokens: true}, "POST", "Bearer good-reader", 403, "ALTER", ""},
+		{users{tokens: true}, "POST", "Bearer good-admin", 200, "User:admin", ""},
+		{users{tokens: true}, "GET", "Bearer good-stranger", 403, "DESCRIBE", ""},
+		{users{tokens: true}, "GET", "Bearer bad-reader", 401, "refused", both},
+		{users{tokens: true}, "GET", "Bearer", 401, "or a token", both},
+		{users{tokens: true}, "GET", "Bearer ", 401, "refused", both},
+		{users{tokens: true}, "GET", "Digest good-reader", 401, "or a token", both},
+		{users{tokens: true}, "GET", "", 401, "or a token", both},
+		{users{tokens: true}, "GET", "Basic cmVhZGVyOnNlY3JldA==", 200, "User:reader", ""},
+		{users{tokens: true}, "GET", "Basic cmVhZGVyOndyb25n", 401, "refused", both},
+		{users{tokens: true, starting: true}, "GET", "Bearer good-reader", 503, "starting", ""},
+		{users{}, "GET", "Bearer good-reader", 401, "--password-file", basic},
+		{users{}, "GET", "", 401, "--password-file", basic},
+	} {
+		r := httptest.NewRequest(c.method, "/v1/status", nil)
+		if c.authorization != "" {
+			r.Header.Set("Authorization", c.authorization)
+		}
+		w := httptest.NewRecorder()
+		admit(c.users, reached).ServeHTTP(w, r)
+		if offers := strings.Join(w.Header().Values("WWW-Authenticate"), "; "); w.Code != c.code || !strings.Contains(w.Body.String(), c.says) || offers != c.offers {
+			t.Errorf("%+v %q: %d %q, offers %q", c.users, c.authorization, w.Code, w.Body, offers)
+		}
+	}
+}
+
+// Who comes while too many passwords wait to be checked isn't told that the password is wrong.
+func TestBusyIsNoRefusal(t *testing.T) {
+	r := httptest.NewRequest("GET", "/v1/status", nil)
+	r.SetBasicAuth("reader", "secret")
+	w := httptest.NewRecorder()
+	admit(users{busy: true}, http.NotFoundHandler()).ServeHTTP(w, r)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("WWW-Authenticate") != "" || !strings.Contains(w.Body.String(), "try again") {
+		t.Errorf("%d %q, %v", w.Code, w.Body, w.Header())
 	}
 }

@@ -41,6 +41,9 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 			a.log.Warn("tokens are sent unencrypted: the listener offers OAUTHBEARER without TLS", "listener", l.Name)
 		}
 	}
+	if a.kerberos, err = a.openKerberos(life); err != nil {
+		return err
+	}
 	if a.bearer, err = a.openOAuth(life); err != nil || !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
 		return err
 	}

@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
 
 	"varve/admin"
+	"varve/auth/sasl"
 	"varve/broker"
 	"varve/internal/tlsfile"
 )
@@ -22,14 +24,39 @@ type web struct {
 }
 
 // webUsers lets the broker decide who may use HTTP, once there is one.
-type webUsers struct{ broker atomic.Pointer[broker.Broker] }
+type webUsers struct {
+	broker atomic.Pointer[broker.Broker]
+	tokens bool // there are some
+}
 
 func (u *webUsers) Authenticate(ctx context.Context, client, user, password string) (string, error) {
 	b := u.broker.Load()
 	if b == nil {
 		return "", admin.ErrNotYet
 	}
-	return b.Authenticate(ctx, client, user, password)
+	who, err := b.Authenticate(ctx, client, user, password)
+	return who, webFailure(err)
+}
+
+// AuthenticateToken returns the principal of a token.
+func (u *webUsers) AuthenticateToken(ctx context.Context, client, token string) (string, error) {
+	b := u.broker.Load()
+	if b == nil {
+		return "", admin.ErrNotYet
+	}
+	who, err := b.AuthenticateToken(ctx, client, token)
+	return who, webFailure(err)
+}
+
+// Tokens reports whether tokens are checked.
+func (u *webUsers) Tokens() bool { return u.tokens }
+
+// webFailure returns the error that HTTP knows.
+func webFailure(err error) error {
+	if errors.Is(err, sasl.ErrBusy) {
+		return admin.ErrBusy
+	}
+	return err
 }
 
 func (u *webUsers) Allowed(principal, client string, change bool) bool {
@@ -59,6 +86,7 @@ func (a *Agent) openHTTP(_, _ context.Context) error {
 	o := admin.Options{Profiles: a.cfg.Pprof, Hosts: append(a.cfg.names(), a.deps.Hostname), Log: a.log.With("part", "http"), Audit: a.audit()}
 	if a.cfg.httpWantsUsers() {
 		o.Access = &a.http.users
+		a.http.users.tokens = a.cfg.httpTakesTokens()
 		if ip := net.ParseIP(hostOf(a.cfg.HTTP)); files == nil && (ip == nil || !ip.IsLoopback()) {
 			a.log.Warn("passwords are sent unencrypted: HTTP has no TLS (http_tls)", "http", a.cfg.HTTP)
 		}

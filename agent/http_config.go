@@ -13,7 +13,7 @@ type HTTPConfig struct {
 	HTTP      string      `yaml:"http" doc:"host:port of health, metrics and the admin API; empty: none"`
 	HTTPHosts []string    `yaml:"http_hosts" doc:"additional host names that requests to the admin API may use, besides IP addresses, localhost, the host's name and the names in other settings. Requests for other names are refused, so that a web page can't use a visitor's browser to send requests"`
 	HTTPTLS   ListenerTLS `yaml:"http_tls" doc:"TLS of the HTTP address; without a certificate it is plain"`
-	HTTPAuth  string      `yaml:"http_auth" doc:"who may use the HTTP address: none, everybody who reaches it; basic, users with their passwords, who need DESCRIBE on the cluster to read, and ALTER to change anything or to profile, where security.authorizer is acl. /livez, /healthz and /readyz are open to everybody. Empty: basic where security.authorizer is acl, else none"`
+	HTTPAuth  string      `yaml:"http_auth" doc:"who may use the HTTP address: none, everybody who reaches it; basic, users with their passwords, or with bearer tokens if security.oauth is set, who need DESCRIBE on the cluster to read, and ALTER to change anything or to profile, where security.authorizer is acl. /livez, /healthz and /readyz are open to everybody. Empty: basic where security.authorizer is acl, else none"`
 	Pprof     bool        `yaml:"pprof" doc:"serve /debug/pprof on the HTTP address"`
 }
 
@@ -29,6 +29,12 @@ func (c *Config) httpWantsUsers() bool {
 		return c.Security.Authorizer == AuthorizerACL
 	}
 	return c.HTTPAuth == HTTPBasic
+}
+
+// httpTakesTokens reports whether users may show a bearer token on HTTP instead of a password: where
+// users are wanted, and the settings say which tokens are good.
+func (c *Config) httpTakesTokens() bool {
+	return c.HTTP != "" && c.httpWantsUsers() && c.Security.OAuth.On()
 }
 
 func (c *HTTPConfig) validate() error {

@@ -12,14 +12,15 @@ import (
 
 // member is what makes this agent one of the cluster.
 type member struct {
-	id     string // the cluster's
-	inc    id.Incarnation
-	reg    *registration
-	heads  *metadata.Writer
-	view   *cluster.View
-	editor *cluster.Editor
-	secret []byte             // schema.Security's; nil: no listener needs it
-	bearer broker.BearerCheck // nil: no listener needs it
+	id       string // the cluster's
+	inc      id.Incarnation
+	reg      *registration
+	heads    *metadata.Writer
+	view     *cluster.View
+	editor   *cluster.Editor
+	secret   []byte               // schema.Security's; nil: no listener needs it
+	bearer   broker.BearerCheck   // nil: no listener needs it
+	kerberos broker.KerberosCheck // nil: no listener needs it
 }
 
 // join takes an incarnation and a session, and waits for the cluster's picture.

@@ -38,7 +38,7 @@ type ListenerTLS struct {
 
 // ListenerSASL is how clients of a listener authenticate themselves.
 type ListenerSASL struct {
-	Mechanisms []string      `yaml:"mechanisms,omitempty" doc:"SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, OAUTHBEARER (which needs security.oauth); empty: both of SCRAM"`
+	Mechanisms []string      `yaml:"mechanisms,omitempty" doc:"SCRAM-SHA-512, SCRAM-SHA-256, PLAIN, OAUTHBEARER (which needs security.oauth), GSSAPI (which needs security.kerberos); empty: both of SCRAM"`
 	MaxReauth  time.Duration `yaml:"max_reauth,omitempty" doc:"how long a client stays authenticated; then it has to do so again (KIP-368), or is cut off; 0: for ever. With a token at most until that expires"`
 }
 
@@ -130,6 +130,9 @@ func (c *Config) validateListeners() error {
 		l.validateSASL(bad)
 		if slices.Contains(l.mechanisms(), sasl.OAuthBearer) && !c.Security.OAuth.On() {
 			bad("sasl.mechanisms has OAUTHBEARER, but security.oauth does not say which tokens are good: set security.oauth.jwks_url (or jwks_file), issuer and audience")
+		}
+		if slices.Contains(l.mechanisms(), sasl.GSSAPI) && !c.Security.Kerberos.On() {
+			bad("sasl.mechanisms has GSSAPI, but there are no keys of the service: set security.kerberos.keytab_file")
 		}
 	}
 	return errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"varve/auth/kerberos"
 	"varve/auth/oauth"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
@@ -14,8 +15,9 @@ import (
 type SecurityConfig struct {
 	AuthorizerConfig `yaml:",inline"`
 
-	BootstrapUserFile string       `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
-	OAuth             oauth.Config `yaml:"oauth" doc:"which tokens of OAUTHBEARER are good"`
+	BootstrapUserFile string          `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
+	OAuth             oauth.Config    `yaml:"oauth" doc:"which tokens of OAUTHBEARER are good"`
+	Kerberos          kerberos.Config `yaml:"kerberos" doc:"which tickets of GSSAPI are good"`
 	// BootstrapUser is name:password, from the environment.
 	BootstrapUser string `yaml:"-"`
 }
@@ -38,7 +40,7 @@ func (c *SecurityConfig) validate() error {
 
 func (c *SecurityConfig) checkFiles(fs vfs.FS) error {
 	_, _, _, err := c.firstUser(fs)
-	return errors.Join(err, under("security.oauth.", c.OAuth.CheckFiles(fs)))
+	return errors.Join(err, under("security.oauth.", c.OAuth.CheckFiles(fs)), under("security.kerberos.", c.Kerberos.CheckFiles(fs)))
 }
 
 // firstUser returns the first user of a cluster, if the settings name one.

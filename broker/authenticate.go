@@ -40,10 +40,13 @@ func newAuthentication(deps *Deps, m *metrics) *authentication {
 // BearerCheck returns whose a token is and when it expires, as sasl.Options says.
 type BearerCheck func(ctx context.Context, token string) (user string, expires time.Time, err error)
 
+// KerberosCheck takes a client's token of GSSAPI, as sasl.Options says.
+type KerberosCheck func(token []byte) (established sasl.SecurityContext, client string, err error)
+
 // newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave
 // the processors to others.
 func newSASL(deps *Deps) *sasl.Server {
-	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2), Bearer: deps.Bearer})
+	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2), Bearer: deps.Bearer, Accept: deps.Kerberos})
 }
 
 type authMetrics struct {

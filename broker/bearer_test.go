@@ -194,3 +194,33 @@ func TestTokensInBareFrames(t *testing.T) {
 		}
 	})
 }
+
+// The admin API takes the same tokens. One that isn't good is logged, counted and delayed as any failure, and
+// who shows it isn't told why.
+func TestTokensOnHTTP(t *testing.T) {
+	withBearers(t, func(x *bouncer) {
+		if who, err := x.AuthenticateToken(x.Context(), "10.0.0.1:5", "alice.1m"); err != nil || who != "User:alice" || !strings.Contains(x.log.String(), "mechanism=BEARER") {
+			t.Errorf("%q, %v; log:\n%s", who, err, x.log)
+		}
+		for i, token := range []string{"mallory.0s", "", "a b", "alice.1m\x01a=b", "alice.1m\x01\x01"} {
+			began := time.Now()
+			if who, err := x.AuthenticateToken(x.Context(), "10.0.0.1:5", token); who != "" || !errors.Is(err, ErrToken) {
+				t.Errorf("%q: %q, %v", token, who, err)
+			}
+			if d := time.Since(began); d != min(firstPenalty<<i, mostPenalty) {
+				t.Errorf("failure %d was told after %v", i, d)
+			}
+		}
+		if n := testutil.ToFloat64(x.auth.metrics.results.WithLabelValues(mechanismBearer, "failure")); n != 5 {
+			t.Errorf("%v failures", n)
+		}
+		if log := x.log.String(); !strings.Contains(log, "user=mallory") || !strings.Contains(log, "it has expired") || strings.Contains(log, "mallory.0s") {
+			t.Errorf("log:\n%s", log)
+		}
+	})
+	withBouncer(t, nil, func(x *bouncer) {
+		if who, err := x.AuthenticateToken(x.Context(), "10.0.0.1:5", "alice.1m"); err == nil {
+			t.Errorf("%q is let in without tokens", who)
+		}
+	})
+}

@@ -59,8 +59,9 @@ type Deps struct {
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
 	Security   Security
-	Audit      *slog.Logger // authentications, denials, changes of users and ACLs; nil is Log
-	Bearer     BearerCheck  // checks tokens; nil: no listener has OAUTHBEARER
+	Audit      *slog.Logger  // authentications, denials, changes of users and ACLs; nil is Log
+	Bearer     BearerCheck   // checks tokens; nil: no listener has OAUTHBEARER
+	Kerberos   KerberosCheck // checks tickets; nil: no listener has GSSAPI
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to

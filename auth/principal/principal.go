@@ -1,8 +1,9 @@
-// Package principal makes Kafka's names of callers from certificates: the subject as Java
-// prints it, and the rules that map it (Kafka's ssl.principal.mapping.rules).
+// Package principal makes Kafka's names of callers: from certificates, of which it takes the subject
+// as Java prints it, and the rules that map it (Kafka's ssl.principal.mapping.rules); and from principals of
+// Kerberos (Kafka's sasl.kerberos.principal.to.local.rules).
 //
-// It promises to name a subject as Kafka's broker does, so that ACLs can be taken over. It never
-// looks at who signed a certificate.
+// It promises to name callers as Kafka's broker does, so that ACLs can be taken over. It never
+// looks at who signed a certificate or a ticket.
 package principal
 
 import (
@@ -27,6 +28,12 @@ type rule struct {
 // slash within a part is written \/.
 var form = regexp.MustCompile(`^(RULE|SAN):((?:\\.|[^\\/])*)/((?:\\.|[^\\/])*)/([LU]?)$`)
 
+// ofRE2 says what a pattern may have.
+const ofRE2 = "patterns are those of RE2 (https://github.com/google/re2/wiki/Syntax), which has no look-ahead, back-references or possessive quantifiers"
+
+// cases are the changes of the case that may stand at the end of a rule.
+var cases = map[string]func(string) string{"L": strings.ToLower, "U": strings.ToUpper}
+
 // Parse reads rules, which are tried in their order. Patterns are RE2's: what Java's have beyond
 // that (look-ahead, back-references, possessive quantifiers) is an error.
 func Parse(texts []string) (Rules, error) {
@@ -44,16 +51,9 @@ func Parse(texts []string) (Rules, error) {
 		pattern := strings.ReplaceAll(m[2], `\/`, "/")
 		find, err := regexp.Compile(pattern)
 		if err != nil {
-			return Rules{}, fmt.Errorf("%q: %w; patterns are those of RE2 (https://github.com/google/re2/wiki/Syntax), which has no look-ahead, back-references or possessive quantifiers", text, err)
+			return Rules{}, fmt.Errorf("%q: %w; %s", text, err, ofRE2)
 		}
-		r := rule{pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`), find: find, replacement: m[3], alternative: m[1] == "SAN"}
-		switch m[4] {
-		case "L":
-			r.change = strings.ToLower
-		case "U":
-			r.change = strings.ToUpper
-		}
-		out.rules = append(out.rules, r)
+		out.rules = append(out.rules, rule{pattern: regexp.MustCompile(`\A(?:` + pattern + `)\z`), find: find, replacement: m[3], alternative: m[1] == "SAN", change: cases[m[4]]})
 	}
 	return out, nil
 }
@@ -81,21 +81,28 @@ func (r Rules) Name(subject string, alternatives ...string) (string, error) {
 	return "", fmt.Errorf("no principal mapping rule matches %q or its alternative names %q", subject, alternatives)
 }
 
-// apply replaces every match of the pattern, as Java's replaceAll. Unlike that, it doesn't
-// count an empty match right after another one: RULE:.*/x/ names everybody x, not xx.
+// apply replaces every match of the pattern.
 func (r rule) apply(subject string) string {
+	name := replace(r.find, r.replacement, subject, -1)
+	if r.change == nil {
+		return name
+	}
+	return r.change(name)
+}
+
+// replace replaces at most so many matches of a pattern in a text, -1: all, as Java's replaceAll.
+// Unlike that, it doesn't count an empty match right after another one: RULE:.*/x/ names everybody
+// x, not xx.
+func replace(find *regexp.Regexp, replacement, text string, most int) string {
 	var b strings.Builder
 	end := 0
-	for _, at := range r.find.FindAllStringSubmatchIndex(subject, -1) {
-		b.WriteString(subject[end:at[0]])
-		expand(&b, r.replacement, subject, at)
+	for _, at := range find.FindAllStringSubmatchIndex(text, most) {
+		b.WriteString(text[end:at[0]])
+		expand(&b, replacement, text, at)
 		end = at[1]
 	}
-	b.WriteString(subject[end:])
-	if r.change == nil {
-		return b.String()
-	}
-	return r.change(b.String())
+	b.WriteString(text[end:])
+	return b.String()
 }
 
 // expand writes a replacement: $n is what a group matched, \c is c. A group that the pattern

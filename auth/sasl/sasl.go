@@ -24,10 +24,11 @@ const (
 	ScramSHA256 = "SCRAM-SHA-256" // RFC 5802, RFC 7677
 	ScramSHA512 = "SCRAM-SHA-512"
 	OAuthBearer = "OAUTHBEARER" // RFC 7628
+	GSSAPI      = "GSSAPI"      // RFC 4752, by Kerberos
 )
 
 // Mechanisms returns all that there are.
-func Mechanisms() []string { return append(PasswordMechanisms(), OAuthBearer) }
+func Mechanisms() []string { return append(PasswordMechanisms(), OAuthBearer, GSSAPI) }
 
 // PasswordMechanisms returns those by which users prove that they know a password, the
 // strongest first.
@@ -83,6 +84,9 @@ type Options struct {
 	// wait until ctx ends. After an error user is whom the token names, if its issuer said so.
 	// nil: there is no such mechanism.
 	Bearer func(ctx context.Context, token string) (user string, expires time.Time, err error)
+	// Accept takes the token by which a client of GSSAPI establishes a context. After an error client
+	// is whom the ticket names, if it is good so far. nil: there is no such mechanism.
+	Accept func(token []byte) (established SecurityContext, client string, err error)
 }
 
 // Server begins exchanges. Many may use it at a time.
@@ -110,6 +114,8 @@ func (s *Server) Begin(mechanism, from string) (Exchange, error) {
 		return &plainExchange{server: s, from: from}, nil
 	case mechanism == OAuthBearer && s.o.Bearer != nil:
 		return &bearerExchange{server: s}, nil
+	case mechanism == GSSAPI && s.o.Accept != nil:
+		return &gssapiExchange{server: s}, nil
 	case slices.Contains(PasswordMechanisms(), mechanism):
 		return &scramExchange{server: s, mechanism: mechanism}, nil
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -15,7 +17,8 @@ import (
 // user where an agent wants to know.
 type webLogin struct {
 	client *http.Client
-	user   string
+	user   string // "": there is no password
+	token  bool   // secret returns a token
 	secret func() (string, error)
 }
 
@@ -28,40 +31,76 @@ func newWebLogin(conn connection) (*webLogin, error) {
 	if err != nil {
 		return nil, err
 	}
-	user := conn.user
-	if conn.byToken() {
-		user = "" // a token is no password
-	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
-	return &webLogin{&http.Client{Transport: transport}, user, sync.OnceValues(conn.secret)}, nil
+	l := &webLogin{client: &http.Client{Transport: transport, CheckRedirect: keepSecret}, user: conn.user, token: conn.byToken(), secret: sync.OnceValues(conn.secret)}
+	if conn.byToken() || conn.byTicket() {
+		l.user = "" // neither a token nor a password of Kerberos is one of the cluster's users
+	}
+	return l, nil
 }
 
-// errPlainPassword: a password isn't sent where others can read it.
-var errPlainPassword = errors.New("it wants a password over plain HTTP, which others could read: use https:// (http_tls), or an address of this host")
+// errPlainPassword: a password or token isn't sent where others can read it.
+var errPlainPassword = errors.New("it wants a password or a token over plain HTTP, which others could read: use https:// (http_tls), or an address of this host")
 
-// do sends a request without a body. A password is sent only to an agent that wants one.
+// maxRedirects is the bound of net/http.
+const maxRedirects = 10
+
+// keepSecret lets no redirection take a password or a token to where others can read it. To other hosts
+// net/http takes none.
+func keepSecret(req *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) >= maxRedirects:
+		return errors.New("too many redirections")
+	case req.Header.Get("Authorization") != "" && !private(req.URL):
+		return errPlainPassword
+	}
+	return nil
+}
+
+// private reports whether others can't read what is sent to a URL.
+func private(u *url.URL) bool { return u.Scheme == "https" || isLoopback(u.Hostname()) }
+
+// wanted reports whether an agent refused a request because it wants what the login has.
+func (l *webLogin) wanted(resp *http.Response) bool {
+	if resp.StatusCode != http.StatusUnauthorized {
+		return false
+	}
+	if !l.token {
+		return l.user != ""
+	}
+	return slices.ContainsFunc(resp.Header.Values("WWW-Authenticate"), func(offer string) bool {
+		scheme, _, _ := strings.Cut(offer, " ")
+		return strings.EqualFold(scheme, "Bearer")
+	})
+}
+
+// do sends a request without a body. A password or token is sent only to an agent that wants one.
 func do(req *http.Request) (*http.Response, error) {
 	login, _ := req.Context().Value(webLoginKey{}).(*webLogin)
 	if login == nil {
 		return http.DefaultClient.Do(req)
 	}
 	resp, err := login.client.Do(req)
-	if err != nil || resp.StatusCode != http.StatusUnauthorized || login.user == "" {
+	if err != nil || !login.wanted(resp) {
 		return resp, err
 	}
 	resp.Body.Close()
 	at := resp.Request.URL // of another agent, if the first one said so
-	if at.Scheme != "https" && !isLoopback(at.Hostname()) {
+	if !private(at) {
 		return nil, errPlainPassword
 	}
-	password, err := login.secret()
+	secret, err := login.secret()
 	if err != nil {
 		return nil, err
 	}
 	again := req.Clone(req.Context())
 	again.URL, again.Host = at, ""
-	again.SetBasicAuth(login.user, password)
+	if login.token {
+		again.Header.Set("Authorization", "Bearer "+strings.TrimSpace(secret))
+	} else {
+		again.SetBasicAuth(login.user, secret)
+	}
 	return login.client.Do(again)
 }
 

@@ -33,14 +33,16 @@ type connection struct {
 
 	user, mechanism, passwordFile string
 	password                      string // of a profile
+	keytab                        string // file, for GSSAPI
 	tls                           bool
 	ca, cert, key                 string // files
 }
 
 func (c *connection) add(f *pflag.FlagSet) {
-	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL; may be left out with OAUTHBEARER, whose token names the user")
+	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL; may be left out with OAUTHBEARER, whose token names the user, and with GSSAPI, for the ticket that kinit got")
 	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(sasl.Mechanisms(), ", ")+" (default "+sasl.ScramSHA512+" if there is a user)")
 	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, or with the token of OAUTHBEARER, which others must not be able to read; - is standard input; without it the password is asked for on a terminal. A file with a token is read again for each new connection")
+	f.StringVar(&c.keytab, "keytab", "", "file with the user's key, for GSSAPI without a password, which others must not be able to read")
 	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
 	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
 	f.StringVar(&c.cert, "tls-cert", "", "PEM file of the client's certificate")
@@ -57,17 +59,17 @@ func (c *connection) chooses() bool { return c.profile != "" || os.Getenv(profil
 
 // connection returns what a profile says.
 func (p *profile) connection() *connection {
-	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
+	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, keytab: p.Keytab, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
 }
 
 // over returns the connection with what it leaves open taken from a profile. The password of
-// another user isn't, and a token isn't taken for a password.
+// another user isn't, and a token or a password of Kerberos isn't taken for one of the cluster.
 func (c connection) over(p *profile) connection {
 	from := p.connection()
-	alike := c.mechanism == "" || c.byToken() == from.byToken()
+	alike := c.mechanism == "" || c.byToken() == from.byToken() && c.byTicket() == from.byTicket()
 	if alike && (c.user == "" || c.user == from.user) {
-		if c.passwordFile == "" {
-			c.passwordFile, c.password = from.passwordFile, from.password
+		if c.passwordFile == "" && c.keytab == "" {
+			c.passwordFile, c.password, c.keytab = from.passwordFile, from.password, from.keytab
 		}
 		c.mechanism = cmp.Or(c.mechanism, from.mechanism)
 		c.user = from.user
@@ -85,10 +87,12 @@ func (c *connection) check() error {
 	switch {
 	case c.mechanism != "" && c.saslMechanism() == "":
 		return fmt.Errorf("sasl is %q: must be %s", c.mechanism, strings.Join(sasl.Mechanisms(), ", "))
-	case c.mechanism != "" && c.user == "" && !c.byToken():
+	case c.mechanism != "" && c.user == "" && !c.byToken() && !c.byTicket():
 		return errors.New("sasl needs a user")
 	case c.user == "" && !c.byToken() && (c.passwordFile != "" || c.password != ""):
 		return errors.New("a password needs a user")
+	case c.keytab != "" && (!c.byTicket() || c.user == ""):
+		return errors.New("a keytab needs sasl GSSAPI and a user, whose key it has")
 	case (c.cert == "") != (c.key == ""):
 		return errors.New("tls-cert and tls-key need each other")
 	}
@@ -110,6 +114,10 @@ func (c *connection) saslMechanism() string {
 
 // byToken reports whether a token takes the password's place.
 func (c *connection) byToken() bool { return c.saslMechanism() == sasl.OAuthBearer }
+
+// byTicket reports whether a ticket of Kerberos takes the password's place, or the password is for
+// getting one.
+func (c *connection) byTicket() bool { return c.saslMechanism() == sasl.GSSAPI }
 
 // encrypted reports whether connections use TLS.
 func (c *connection) encrypted() bool { return c.tls || c.ca != "" || c.cert != "" }
@@ -138,6 +146,9 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 
 // sasl returns the mechanism with the user's password, nil without a user.
 func (c *connection) sasl() (kafkasasl.Mechanism, error) {
+	if c.byTicket() {
+		return c.tickets()
+	}
 	if c.user == "" && !c.byToken() {
 		return nil, nil
 	}
@@ -202,6 +213,9 @@ func (c *connection) asked() (string, error) {
 	if c.quiet || !term.IsTerminal(int(os.Stdin.Fd())) {
 		if c.byToken() {
 			return "", usagef("OAUTHBEARER needs a token: --password-file names a file that has it")
+		}
+		if c.byTicket() {
+			return "", usagef("user %s needs a password, or a keytab: --password-file or --keytab names a file that has it; without --user it is the ticket that kinit got", c.user)
 		}
 		return "", usagef("user %s needs a password: --password-file names a file that has it", c.user)
 	}
@@ -285,7 +299,12 @@ func connectError(t *target, err error) error {
 	brokers := strings.Join(t.seeds, ",")
 	var handshake *handshakeError
 	var first *kgo.ErrFirstReadEOF
+	var ticket *ticketError
 	switch {
+	case errors.As(err, &ticket):
+		return ticket
+	case errors.As(err, new(usageError)):
+		return err
 	case errors.As(err, &handshake):
 		return handshake
 	case errors.Is(err, kerr.SaslAuthenticationFailed):

@@ -58,7 +58,7 @@ func newProfile(name string, k *kafkaFlags, http string) (*profile, error) {
 	if err := k.conn.check(); err != nil {
 		return nil, err
 	}
-	p := &profile{Name: name, HTTP: http, SASL: k.conn.mechanism, User: k.conn.user, PasswordFile: k.conn.passwordFile,
+	p := &profile{Name: name, HTTP: http, SASL: k.conn.mechanism, User: k.conn.user, PasswordFile: k.conn.passwordFile, Keytab: k.conn.keytab,
 		TLS: k.conn.tls, TLSCA: k.conn.ca, TLSCert: k.conn.cert, TLSKey: k.conn.key}
 	if p.PasswordFile == "-" {
 		return nil, fmt.Errorf("--password-file is standard input: a profile needs the name of a file")
@@ -70,7 +70,7 @@ func newProfile(name string, k *kafkaFlags, http string) (*profile, error) {
 		}
 		p.Brokers = seeds
 	}
-	for _, file := range []*string{&p.PasswordFile, &p.TLSCA, &p.TLSCert, &p.TLSKey} {
+	for _, file := range []*string{&p.PasswordFile, &p.Keytab, &p.TLSCA, &p.TLSCert, &p.TLSKey} {
 		if *file != "" {
 			var err error
 			if *file, err = filepath.Abs(*file); err != nil {

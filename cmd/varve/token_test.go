@@ -111,6 +111,7 @@ func TestCommandsWithTokens(t *testing.T) {
 // A token of a profile isn't sent as a password, nor the other way around.
 func TestTokensAndPasswordsStayApart(t *testing.T) {
 	tokens, passwords := &profile{SASL: sasl.OAuthBearer, PasswordFile: "/token"}, &profile{User: "alice", PasswordFile: "/secret"}
+	tickets := &profile{SASL: sasl.GSSAPI, User: "alice", PasswordFile: "/kerberos"}
 	for name, x := range map[string]struct {
 		c          connection
 		p          *profile
@@ -125,6 +126,13 @@ func TestTokensAndPasswordsStayApart(t *testing.T) {
 		"password":                 {connection{}, passwords, "alice", "/secret", sasl.ScramSHA512, ""},
 		"password, token given":    {connection{mechanism: sasl.OAuthBearer, passwordFile: "/token"}, passwords, "", "/token", sasl.OAuthBearer, ""},
 		"password isn't a token":   {connection{mechanism: sasl.OAuthBearer}, passwords, "", "", sasl.OAuthBearer, ""},
+		"ticket":                   {connection{}, tickets, "alice", "/kerberos", sasl.GSSAPI, ""},
+		"ticket of kinit":          {connection{mechanism: sasl.GSSAPI}, passwords, "", "", sasl.GSSAPI, ""},
+		"ticket, password given":   {connection{mechanism: sasl.Plain, user: "alice"}, tickets, "alice", "", sasl.Plain, ""},
+		"ticket, token given":      {connection{mechanism: sasl.OAuthBearer}, tickets, "", "", sasl.OAuthBearer, ""},
+		"keytab, password before":  {connection{keytab: "/tab"}, tickets, "alice", "", sasl.GSSAPI, ""},
+		"keytab without a user":    {connection{mechanism: sasl.GSSAPI, keytab: "/tab"}, passwords, "", "", sasl.GSSAPI, "a keytab needs"},
+		"keytab without GSSAPI":    {connection{keytab: "/tab"}, passwords, "alice", "", sasl.ScramSHA512, "a keytab needs"},
 	} {
 		got := x.c.over(x.p)
 		err := got.check()

@@ -17,6 +17,7 @@ var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
 	"varve/auth/acl":            1,
+	"varve/auth/kerberos":       1,
 	"varve/auth/oauth":          1,
 	"varve/auth/quota":          1,
 	"varve/auth/principal":      1,
@@ -57,6 +58,7 @@ var ranks = map[string]int{
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
 	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota"}, // keys of bindings, and of entities
+	"varve/auth/kerberos":    {"varve/auth/principal"},               // names of the clients in tickets
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
@@ -80,6 +82,7 @@ var fences = []struct {
 	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"github.com/go-jose/go-jose/v4", "only auth/oauth reads tokens", []string{"varve/auth/oauth"}},
+	{"github.com/jcmturner", "only auth/kerberos reads tickets", []string{"varve/auth/kerberos", "varve/cmd"}},
 	{"os", "files are reached through internal/vfs", []string{
 		"varve/internal/vfs", "varve/internal/testserver", "varve/internal/docs", "varve/internal/golden", "varve/internal/policy/cmd",
 		"varve/cmd", "varve/e2e", "varve/bench", "varve/internal/bench",
