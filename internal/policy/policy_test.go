@@ -16,6 +16,7 @@ import (
 var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
+	"varve/audit":               1,
 	"varve/auth/acl":            1,
 	"varve/auth/kerberos":       1,
 	"varve/auth/oauth":          1,
