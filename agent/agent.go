@@ -228,6 +228,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
+	(&auditSink{process: a.process, view: a.view, editor: a.editor, peers: a.near.peers}).run(life)
 	first, cancel := context.WithTimeout(ctx, firstPatience)
 	defer cancel()
 	a.awaitFirst(first) // clients are served already: a start that is stopped here has to end in order
