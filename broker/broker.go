@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/cluster"
 	"varve/group"
 	"varve/internal/chance"
@@ -59,8 +60,9 @@ type Deps struct {
 	Replicas   int // members of a journal's ensemble
 	DataDir    string
 	Security   Security
-	Audit      *slog.Logger // authentications, denials, changes of users and ACLs; nil is Log
-	Bearer     BearerCheck  // checks tokens; nil: no listener has OAUTHBEARER
+	Audit      *slog.Logger  // authentications, denials, changes of users and ACLs; nil is Log
+	Bearer     BearerCheck   // checks tokens; nil: no listener has OAUTHBEARER
+	Tokens     *token.Issuer // of delegation tokens; nil: there are none
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to

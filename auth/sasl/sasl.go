@@ -40,6 +40,7 @@ const MaxMessage = 32 << 10
 type Identity struct {
 	User    string
 	Expires time.Time // when what proved it expires; zero: never
+	Token   string    // the id of the delegation token that proved it; "": none did
 }
 
 // Exchange is one authentication. Its methods must not be called by several at a time.
@@ -73,6 +74,9 @@ func failed(text, format string, args ...any) error {
 type Options struct {
 	// Lookup returns a user's credential for a mechanism of SCRAM.
 	Lookup func(user, mechanism string) (Credential, bool)
+	// Token returns the credential of a delegation token for a mechanism of SCRAM, by its id
+	// (KIP-48); also of one that has expired, which the caller of Step sees by who.Expires. nil: there are no such tokens.
+	Token func(id, mechanism string) (TokenCredential, bool)
 	// Secret keys what is made up for users who don't exist. All agents of a cluster need the
 	// same: else two agents would tell such a user from others.
 	Secret []byte
@@ -83,6 +87,13 @@ type Options struct {
 	// wait until ctx ends. After an error user is whom the token names, if its issuer said so.
 	// nil: there is no such mechanism.
 	Bearer func(ctx context.Context, token string) (user string, expires time.Time, err error)
+}
+
+// TokenCredential is the verifier of a delegation token, and whose it is.
+type TokenCredential struct {
+	Credential
+	Owner   string // a user
+	Expires time.Time
 }
 
 // Server begins exchanges. Many may use it at a time.
