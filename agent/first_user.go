@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/metadata/schema"
 )
 
@@ -40,6 +41,9 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.OAuthBearer) {
 			a.log.Warn("tokens are sent unencrypted: the listener offers OAUTHBEARER without TLS", "listener", l.Name)
 		}
+	}
+	if a.tokens, err = token.Open(a.cfg.Security.Tokens, a.files); err != nil {
+		return under("security.delegation_tokens.", err)
 	}
 	if a.bearer, err = a.openOAuth(life); err != nil || !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
 		return err
