@@ -29,7 +29,7 @@ func newWebLogin(conn connection) (*webLogin, error) {
 		return nil, err
 	}
 	user := conn.user
-	if conn.byToken() {
+	if conn.byToken() || conn.token {
 		user = "" // a token is no password
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()

@@ -33,6 +33,7 @@ type connection struct {
 
 	user, mechanism, passwordFile string
 	password                      string // of a profile
+	token                         bool   // user is the id of a delegation token, the password its HMAC
 	tls                           bool
 	ca, cert, key                 string // files
 }
@@ -41,6 +42,7 @@ func (c *connection) add(f *pflag.FlagSet) {
 	f.StringVar(&c.user, "user", "", "user to authenticate as, with SASL; may be left out with OAUTHBEARER, whose token names the user")
 	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(sasl.Mechanisms(), ", ")+" (default "+sasl.ScramSHA512+" if there is a user)")
 	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, or with the token of OAUTHBEARER, which others must not be able to read; - is standard input; without it the password is asked for on a terminal. A file with a token is read again for each new connection")
+	f.BoolVar(&c.token, "token", false, "log in by a delegation token: --user is its id, and the password its HMAC in base64 ('varve token create')")
 	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
 	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
 	f.StringVar(&c.cert, "tls-cert", "", "PEM file of the client's certificate")
@@ -57,20 +59,20 @@ func (c *connection) chooses() bool { return c.profile != "" || os.Getenv(profil
 
 // connection returns what a profile says.
 func (p *profile) connection() *connection {
-	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
+	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, token: p.Token, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
 }
 
 // over returns the connection with what it leaves open taken from a profile. The password of
 // another user isn't, and a token isn't taken for a password.
 func (c connection) over(p *profile) connection {
 	from := p.connection()
-	alike := c.mechanism == "" || c.byToken() == from.byToken()
+	alike := (c.mechanism == "" || c.byToken() == from.byToken()) && (!c.token || from.token)
 	if alike && (c.user == "" || c.user == from.user) {
 		if c.passwordFile == "" {
 			c.passwordFile, c.password = from.passwordFile, from.password
 		}
 		c.mechanism = cmp.Or(c.mechanism, from.mechanism)
-		c.user = from.user
+		c.user, c.token = from.user, from.token
 	}
 	c.ca = cmp.Or(c.ca, from.ca)
 	if c.cert == "" && c.key == "" {
@@ -89,6 +91,10 @@ func (c *connection) check() error {
 		return errors.New("sasl needs a user")
 	case c.user == "" && !c.byToken() && (c.passwordFile != "" || c.password != ""):
 		return errors.New("a password needs a user")
+	case c.token && c.user == "":
+		return errors.New("token needs a user, which is the token's id")
+	case c.token && c.saslMechanism() != sasl.ScramSHA512 && c.saslMechanism() != sasl.ScramSHA256:
+		return fmt.Errorf("a delegation token needs %s or %s", sasl.ScramSHA512, sasl.ScramSHA256)
 	case (c.cert == "") != (c.key == ""):
 		return errors.New("tls-cert and tls-key need each other")
 	}
@@ -155,9 +161,9 @@ func (c *connection) sasl() (kafkasasl.Mechanism, error) {
 	case sasl.Plain:
 		return plain.Auth{User: c.user, Pass: password}.AsMechanism(), nil
 	case sasl.ScramSHA256:
-		return scram.Auth{User: c.user, Pass: password}.AsSha256Mechanism(), nil
+		return scram.Auth{User: c.user, Pass: password, IsToken: c.token}.AsSha256Mechanism(), nil
 	}
-	return scram.Auth{User: c.user, Pass: password}.AsSha512Mechanism(), nil
+	return scram.Auth{User: c.user, Pass: password, IsToken: c.token}.AsSha512Mechanism(), nil
 }
 
 // maxPasswordFile bounds a file with a password, in bytes.
@@ -224,6 +230,8 @@ func (c *connection) asked() (string, error) {
 // wanted names the secret that is needed.
 func (c *connection) wanted() string {
 	switch {
+	case c.token:
+		return "HMAC of token " + c.user
 	case !c.byToken():
 		return "password of " + c.user
 	case c.user == "":

@@ -59,7 +59,7 @@ func newProfile(name string, k *kafkaFlags, http string) (*profile, error) {
 		return nil, err
 	}
 	p := &profile{Name: name, HTTP: http, SASL: k.conn.mechanism, User: k.conn.user, PasswordFile: k.conn.passwordFile,
-		TLS: k.conn.tls, TLSCA: k.conn.ca, TLSCert: k.conn.cert, TLSKey: k.conn.key}
+		Token: k.conn.token, TLS: k.conn.tls, TLSCA: k.conn.ca, TLSCert: k.conn.cert, TLSKey: k.conn.key}
 	if p.PasswordFile == "-" {
 		return nil, fmt.Errorf("--password-file is standard input: a profile needs the name of a file")
 	}
