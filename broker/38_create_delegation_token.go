@@ -27,10 +27,11 @@ func (api *tokenAPIs) createDelegationToken(ctx context.Context, c *caller, req 
 	resp := req.ResponseKind().(*kmsg.CreateDelegationTokenResponse)
 	resp.PrincipalType, resp.PrincipalName = splitPrincipal(owner)
 	resp.TokenRequesterPrincipalType, resp.TokenRequesterPrincipalName = splitPrincipal(c.principal)
-	resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = noTime, noTime, noTime
 	resp.HMAC = []byte{}
 	id, hmac, t, err := api.create(ctx, c, owner, req)
 	if resp.ErrorCode, _ = coded(err); err != nil {
+		none := timeOf(err)
+		resp.IssueTimestamp, resp.ExpiryTimestamp, resp.MaxTimestamp = none, none, none
 		return resp
 	}
 	resp.TokenID, resp.HMAC = id, hmac

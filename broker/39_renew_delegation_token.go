@@ -16,10 +16,10 @@ func (api *tokenAPIs) renewDelegationToken(ctx context.Context, c *caller, req *
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
 	resp := req.ResponseKind().(*kmsg.RenewDelegationTokenResponse)
-	resp.ExpiryTimestamp = noTime
 	expires, err := api.renew(ctx, c, req)
-	if resp.ErrorCode, _ = coded(err); err == nil {
-		resp.ExpiryTimestamp = expires.UnixMilli()
+	resp.ExpiryTimestamp = expires.UnixMilli()
+	if resp.ErrorCode, _ = coded(err); err != nil {
+		resp.ExpiryTimestamp = timeOf(err)
 	}
 	return resp
 }

@@ -17,10 +17,10 @@ func (api *tokenAPIs) expireDelegationToken(ctx context.Context, c *caller, req 
 	ctx, cancel := patience(ctx, 0)
 	defer cancel()
 	resp := req.ResponseKind().(*kmsg.ExpireDelegationTokenResponse)
-	resp.ExpiryTimestamp = noTime
 	expires, err := api.expire(ctx, c, req)
-	if resp.ErrorCode, _ = coded(err); err == nil {
-		resp.ExpiryTimestamp = expires.UnixMilli()
+	resp.ExpiryTimestamp = expires.UnixMilli()
+	if resp.ErrorCode, _ = coded(err); err != nil {
+		resp.ExpiryTimestamp = timeOf(err)
 	}
 	return resp
 }

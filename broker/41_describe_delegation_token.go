@@ -25,7 +25,7 @@ func (api *tokenAPIs) describeDelegationToken(_ context.Context, c *caller, req 
 	}
 	resp.TokenDetails = []kmsg.DescribeDelegationTokenResponseTokenDetail{}
 	for id, t := range api.tokens.All() {
-		if t.Secret == api.issuer.SecretID() && (req.Owners == nil || slices.ContainsFunc(owners, t.MayRenew)) && mayDescribe(c, id, &t) {
+		if t.Secret == api.issuer.SecretID() && (req.Owners == nil || slices.ContainsFunc(owners, t.MaySee)) && mayDescribe(c, id, &t) {
 			resp.TokenDetails = append(resp.TokenDetails, api.describe(id, &t))
 		}
 	}
@@ -37,7 +37,7 @@ func (api *tokenAPIs) describeDelegationToken(_ context.Context, c *caller, req 
 
 // mayDescribe reports whether a caller may see a token, with its HMAC.
 func mayDescribe(c *caller, id string, t *schema.Token) bool {
-	return t.MayRenew(c.principal) || c.may(opDescribe, onDelegationToken, id) || c.may(opDescribeTokens, onUser, t.Owner)
+	return t.MaySee(c.principal) || c.may(opDescribe, onDelegationToken, id) || c.may(opDescribeTokens, onUser, t.Owner)
 }
 
 func (api *tokenAPIs) describe(id string, t *schema.Token) kmsg.DescribeDelegationTokenResponseTokenDetail {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"errors"
 	"log/slog"
 	"strings"
 
@@ -78,8 +79,16 @@ func checkPrincipalName(name string) error {
 	return nil
 }
 
-// noTime is Kafka's time in answers that have none.
-const noTime = -1
+// timeOf returns the time in an answer that has none for an error: as by Kafka -1 if its broker
+// finds it, 0 if its controller does.
+func timeOf(err error) int64 {
+	for _, k := range []error{kerr.DelegationTokenRequestNotAllowed, kerr.DelegationTokenAuthorizationFailed, kerr.InvalidPrincipalType} {
+		if errors.Is(err, k) {
+			return -1
+		}
+	}
+	return 0
+}
 
 // verifiersOf makes a token's for all mechanisms of SCRAM.
 func verifiersOf(hmac []byte, random *chance.Source) (map[schema.ScramMechanism]schema.ScramCredential, error) {

@@ -222,7 +222,7 @@ func TestRenewAndExpireTokens(t *testing.T) {
 		}
 		renewed, at := carol.renewToken(made.HMAC, -1)
 		expired, when := carol.expireToken(made.HMAC, -1)
-		if want := kerr.DelegationTokenOwnerMismatch.Code; renewed != want || expired != want || at != -1 || when != -1 {
+		if want := kerr.DelegationTokenOwnerMismatch.Code; renewed != want || expired != want || at != 0 || when != 0 {
 			t.Errorf("a stranger: %d, %d, %d, %d", renewed, at, expired, when)
 		}
 		if code, expires := bob.renewToken(made.HMAC, 60_000); code != 0 || expires != made.IssueTimestamp+60_000 {
@@ -359,7 +359,7 @@ func TestRightsOfTokens(t *testing.T) {
 			owners []string
 			want   string
 		}{
-			{"User:a", nil, "a a"}, {"User:r", nil, "a"}, {"User:proxy", nil, ""}, {"User:nobody", nil, ""}, {"User:one", nil, "b"}, {"User:all", nil, "a b a"}, {"User:admin", nil, "a b a"},
+			{"User:a", nil, "a a"}, {"User:r", nil, "a"}, {"User:proxy", nil, "a"}, {"User:admin", []string{"proxy"}, "a"}, {"User:nobody", nil, ""}, {"User:one", nil, "b"}, {"User:all", nil, "a b a"}, {"User:admin", nil, "a b a"},
 			{"User:admin", []string{"b"}, "b"}, {"User:admin", []string{"r"}, "a"}, {"User:admin", []string{"a", "b"}, "a b a"}, {"User:one", []string{"a"}, ""},
 		} {
 			if got := strings.Join(shown(x.who, x.owners...), " "); len(got) != len(x.want) {

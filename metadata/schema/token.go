@@ -66,3 +66,8 @@ func DecodeToken(b []byte) (t Token, err error) {
 func (t *Token) MayRenew(principal string) bool {
 	return t.Owner == principal || slices.Contains(t.Renewers, principal)
 }
+
+// MaySee reports whether a principal may see the token without any right.
+func (t *Token) MaySee(principal string) bool {
+	return t.MayRenew(principal) || t.Requester == principal
+}
