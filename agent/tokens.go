@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"varve/auth/token"
@@ -48,7 +50,8 @@ func (w *tokenWatch) run(life context.Context) {
 // drop deletes tokens that have expired.
 func (w *tokenWatch) drop(ctx context.Context) {
 	dropped, err := w.editor.DropTokens(ctx, w.now())
-	for id, t := range dropped {
+	for _, id := range slices.Sorted(maps.Keys(dropped)) {
+		t := dropped[id]
 		w.audit.Info("delegation token deleted: it has expired", "token", id, "owner", t.Owner, "expired", t.Expires)
 	}
 	if err != nil && ctx.Err() == nil {

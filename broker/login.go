@@ -128,7 +128,7 @@ func (l *login) token(ctx context.Context, message []byte, now time.Time) (answe
 		return nil, &sasl.Failure{Text: text, Err: errors.New(text)}
 	}
 	if who.Token != "" && !now.Before(who.Expires) {
-		return nil, &sasl.Failure{Text: tokenExpired, Err: errors.New(tokenExpired)}
+		return nil, &sasl.Failure{Text: tokenExpired, Err: errTokenExpired}
 	}
 	l.user, l.byToken, l.step, l.expires = who.User, who.Token, loggedIn, l.until(who, now)
 	return answer, nil
@@ -136,6 +136,8 @@ func (l *login) token(ctx context.Context, message []byte, now time.Time) (answe
 
 // tokenExpired is for a client that has shown that it has the token.
 const tokenExpired = "Authentication failed: the delegation token has expired"
+
+var errTokenExpired = errors.New("the delegation token has expired")
 
 // until returns when a client has to authenticate again: after maxReauth, and before what proved
 // who it is expires. Zero is never.

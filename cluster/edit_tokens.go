@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"varve/metadata"
@@ -82,7 +84,9 @@ func (e *Editor) AlterToken(ctx context.Context, id string, change func(*schema.
 // stays.
 func (e *Editor) DropTokens(ctx context.Context, now time.Time) (dropped map[string]schema.Token, err error) {
 	dropped = map[string]schema.Token{}
-	for id, t := range NewTokens(e.view).All() {
+	all := NewTokens(e.view).All()
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		t := all[id]
 		if !t.Over(now) {
 			continue
 		}
