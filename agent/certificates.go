@@ -39,8 +39,8 @@ const (
 	warnOfExpiry = 24 * time.Hour      // how often
 )
 
-// openCertificates reads the files of the listeners. web, if not nil, is HTTP's.
-func openCertificates(fs vfs.FS, listeners []Listener, web *tlsfile.Server, deps *Deps) (*certificates, error) {
+// openCertificates reads the files of the listeners. more are those of other servers.
+func openCertificates(fs vfs.FS, listeners []Listener, more []*certificate, deps *Deps) (*certificates, error) {
 	cs := &certificates{log: deps.Log.With("part", "tls"), now: deps.Now}
 	var errs []error
 	for _, l := range listeners {
@@ -54,9 +54,7 @@ func openCertificates(fs vfs.FS, listeners []Listener, web *tlsfile.Server, deps
 		}
 		cs.all = append(cs.all, &certificate{listener: l.Name, host: hostOf(l.Advertised), server: s})
 	}
-	if web != nil {
-		cs.all = append(cs.all, &certificate{listener: "http", server: web})
-	}
+	cs.all = append(cs.all, more...)
 	cs.failed = promauto.With(deps.Registry).NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
 	for _, c := range cs.all {
 		cs.failed.WithLabelValues(c.listener)

@@ -26,7 +26,17 @@ type doors struct {
 // openDoors listens at the addresses of the settings.
 func openDoors(cfg *Config, files vfs.FS, web *tlsfile.Server, deps *Deps) (_ *doors, err error) {
 	d := new(doors)
-	if d.certs, err = openCertificates(files, cfg.Listeners, web, deps); err != nil {
+	var more []*certificate
+	if web != nil {
+		more = append(more, &certificate{listener: "http", server: web})
+	}
+	if cfg.Peer.Bind != "" && cfg.Peer.TLS.On() {
+		if d.tls, err = cfg.Peer.TLS.Load(files); err != nil {
+			return nil, err
+		}
+		more = append(more, &certificate{listener: "peer", host: hostOf(cfg.Peer.Advertised), server: d.tls.Files()})
+	}
+	if d.certs, err = openCertificates(files, cfg.Listeners, more, deps); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -64,10 +74,7 @@ func (d *doors) openPeer(cfg *Config, deps *Deps) error {
 		return fmt.Errorf("peer: %w", err)
 	}
 	d.peer = l
-	if cfg.Peer.TLS.On() {
-		if d.tls, err = cfg.Peer.TLS.Load(deps.FS); err != nil {
-			return err
-		}
+	if d.tls != nil {
 		d.peer = d.tls.Listener(l)
 	}
 	e, err := cfg.advertise(Listener{Name: "peer", Bind: cfg.Peer.Bind, Advertised: cfg.Peer.Advertised}, l.Addr().String())

@@ -33,6 +33,18 @@ func (s *site) partitionsServed() int {
 	return st.Partitions
 }
 
+// uploaded waits until nothing waits for upload.
+func (s *site) uploaded(when string) {
+	s.t.Helper()
+	poll(s.t, 90*time.Second, "upload "+when, func() error {
+		st, err := s.status()
+		if err == nil && st.Untiered > 0 {
+			err = fmt.Errorf("%d bytes wait", st.Untiered)
+		}
+		return err
+	})
+}
+
 // TestBucketAway: producing and reading the tail go on; when the bucket is back,
 // everything is uploaded, and read from there after the disk is gone.
 func TestBucketAway(t *testing.T) {
@@ -57,13 +69,7 @@ func TestBucketAway(t *testing.T) {
 	if err := s.minio.Start(); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, 90*time.Second, "upload after the outage", func() error {
-		st, err := s.status()
-		if err == nil && st.Untiered > 0 {
-			err = fmt.Errorf("%d bytes wait", st.Untiered)
-		}
-		return err
-	})
+	s.uploaded("after the outage")
 	s.agent.stop()
 	if err := os.RemoveAll(s.data()); err != nil {
 		t.Fatal(err)

@@ -30,8 +30,8 @@ type Config struct {
 	// Username and Password are those of etcd's own authentication; both or none.
 	Username string `yaml:"username" doc:"user name for etcd; needs etcd.password too"`
 	Password string `yaml:"password" secret:"true" doc:"password for etcd; needs etcd.username too"`
-	// PasswordFile is where Password is read from when the configuration is loaded.
-	PasswordFile string `yaml:"password_file" doc:"file with the password for etcd"`
+	// PasswordFile is where Password is read from, again when etcd wants it.
+	PasswordFile string `yaml:"password_file" doc:"file with the password for etcd; read again when etcd refuses the one from before"`
 	// DialTimeout bounds the making of one connection, and how long Open waits
 	// for the first answer.
 	DialTimeout time.Duration `yaml:"dial_timeout" doc:"connection timeout, also at start"`

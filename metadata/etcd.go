@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	grpcbackoff "google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
 
 	"varve/internal/backoff"
 )
@@ -61,7 +60,7 @@ func Await(ctx context.Context, cfg Config, log *slog.Logger, reg prometheus.Reg
 			client = v3client.New(cfg.here)
 			return nil
 		}
-		client, err = dial(ctx, context.Background(), cfg)
+		client, err = dial(ctx, context.Background(), cfg, log)
 		return err
 	})
 	if err != nil {
@@ -103,7 +102,7 @@ func persist(ctx context.Context, cfg Config, away func(error) error, try func()
 // dial makes the client. It connects in the background, and again after every
 // loss within about a second: a session with a short time to live depends on it. It is
 // of use for life.
-func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
+func dial(ctx, life context.Context, cfg Config, log *slog.Logger) (*clientv3.Client, error) {
 	tlsConfig, err := cfg.client()
 	if err != nil {
 		return nil, err
@@ -111,9 +110,11 @@ func dial(ctx, life context.Context, cfg Config) (*clientv3.Client, error) {
 	again := grpcbackoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}
 	options := []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 		Backoff: again, MinConnectTimeout: cfg.DialTimeout})}
-	if cfg.TLS.ServerName != "" {
-		options = append(options, grpc.WithTransportCredentials(
-			namedCreds{credentials.NewTLS(tlsConfig), cfg.TLS.ServerName}))
+	if tlsConfig != nil {
+		options = append(options, grpc.WithTransportCredentials(newFileCreds(cfg, tlsConfig, log)))
+	}
+	if cfg.PasswordFile != "" {
+		options = append(options, grpc.WithChainUnaryInterceptor(newPasswords(cfg, log).intercept))
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Context:     life,

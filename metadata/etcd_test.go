@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -217,6 +219,47 @@ func TestEtcdPassword(t *testing.T) {
 	writeOverRestart(t, s)
 	if b := <-watch; b.Reset || len(b.Events) != 1 || b.Events[0].KV.Key != "y" {
 		t.Fatalf("watch after restart: %+v", b)
+	}
+	if isLost(n) {
+		t.Fatal("session lost")
+	}
+}
+
+// TestEtcdPasswordChanges: a password that was changed in etcd is read from its file again. While the file lags behind,
+// requests are refused.
+func TestEtcdPasswordChanges(t *testing.T) {
+	t.Parallel()
+	e := testserver.Etcd(t, testserver.EtcdOptions{Args: []string{"--bcrypt-cost=4"}})
+	authenticated(t, e)
+	cfg := realConfig(e)
+	cfg.RequestTimeout = 5 * time.Second
+	cfg.Prefix, cfg.Username, cfg.Password, cfg.PasswordFile = "/varve/mine/", "varve", "word", filepath.Join(t.TempDir(), "password")
+	write := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(cfg.PasswordFile, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("word")
+	s := open(t, cfg)
+	n := session(t, s, 10*time.Second, "s")
+	watch := s.Watch(t.Context(), "")
+	<-watch
+	root, err := clientv3.New(clientv3.Config{Endpoints: e.Endpoints, Username: "root", Password: "secret", Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if _, err := root.UserChangePassword(t.Context(), "varve", "another"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Txn(t.Context(), nil, metadata.Put("x", nil)); !errors.Is(err, metadata.ErrDenied) {
+		t.Fatalf("with the password from before: %v", err)
+	}
+	write("another")
+	put(t, s, "x", "1")
+	if b := <-watch; len(b.Events) != 1 || b.Events[0].KV.Key != "x" {
+		t.Fatalf("watch: %+v", b)
 	}
 	if isLost(n) {
 		t.Fatal("session lost")

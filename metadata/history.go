@@ -129,7 +129,7 @@ func (s *etcdStore) Reclaim(ctx context.Context) (bool, error) {
 // defragment makes each server give back the room that it doesn't use. It takes a connection
 // also to an etcd in this process, whose client without one can't do it.
 func (s *etcdStore) defragment(ctx context.Context) error {
-	client, err := dial(ctx, ctx, s.cfg)
+	client, err := dial(ctx, ctx, s.cfg, s.log)
 	if err != nil {
 		return fmt.Errorf("defragment etcd: %w", mapError(ctx, err))
 	}

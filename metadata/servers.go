@@ -160,7 +160,7 @@ func (s *etcdStore) newServers() *servers {
 	for _, e := range s.cfg.Endpoints {
 		one := s.cfg
 		one.Endpoints = []string{e}
-		out.all = append(out.all, &server{endpoint: e, dial: func() (*clientv3.Client, error) { return dial(s.ctx, s.ctx, one) }})
+		out.all = append(out.all, &server{endpoint: e, dial: func() (*clientv3.Client, error) { return dial(s.ctx, s.ctx, one, s.log) }})
 	}
 	return out
 }

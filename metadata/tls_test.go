@@ -8,11 +8,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"io"
 	"math/big"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -149,6 +151,117 @@ func TestTLS(t *testing.T) {
 		change(&cfg.TLS)
 		if _, err := metadata.Open(t.Context(), cfg, quiet, nil); err == nil {
 			t.Fatalf("opened with %+v", cfg.TLS)
+		}
+	}
+}
+
+// cutter passes connections on to an address, until they are cut.
+type cutter struct {
+	net.Listener
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func newCutter(t *testing.T, to string) *cutter {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{Listener: l}
+	t.Cleanup(func() { l.Close(); c.cut() })
+	go func() {
+		for {
+			from, err := l.Accept()
+			if err != nil {
+				return
+			}
+			on, err := net.Dial("tcp", to)
+			if err != nil {
+				from.Close()
+				continue
+			}
+			c.mu.Lock()
+			c.conns = append(c.conns, from, on)
+			c.mu.Unlock()
+			go func() { _, _ = io.Copy(on, from); on.Close() }()
+			go func() { _, _ = io.Copy(from, on); from.Close() }()
+		}
+	}()
+	return c
+}
+
+func (c *cutter) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range c.conns {
+		conn.Close()
+	}
+	c.conns = nil
+}
+
+// TestTLSFilesAreReplaced: a connection is made with the files as they are then, so an etcd that goes from one
+// authority to another needs no agent that starts again. Files that can't be used change nothing.
+func TestTLSFilesAreReplaced(t *testing.T) {
+	t.Parallel()
+	ca, next := newAuthority(t, "ca"), newAuthority(t, "ca")
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	server := func(a *authority) {
+		a.issue(t, "server", &x509.Certificate{IPAddresses: []net.IP{{127, 0, 0, 1}}, ExtKeyUsage: both})
+	}
+	server(ca)
+	server(next)
+	ca.issue(t, "client", &x509.Certificate{ExtKeyUsage: both})
+	copied := func(from *authority, name string, to string) {
+		t.Helper()
+		b, err := os.ReadFile(from.file(name))
+		if err == nil {
+			err = os.WriteFile(to, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, err := url.Parse(secureEtcd(t, ca))
+	if err != nil {
+		t.Fatal(err)
+	}
+	way := newCutter(t, at.Host)
+	cfg := metadata.DefaultConfig()
+	cfg.Endpoints = []string{"https://" + way.Addr().String()}
+	trusted := filepath.Join(t.TempDir(), "trusted.pem")
+	copied(ca, "ca.pem", trusted)
+	cfg.TLS = metadata.TLSConfig{CAFile: trusted, CertFile: ca.file("client.pem"), KeyFile: ca.file("client.key")}
+	s, err := metadata.Open(t.Context(), cfg, quiet, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeAll(t, s)
+	put(t, s, "x", "1")
+	if err := os.WriteFile(trusted, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	way.cut()
+	eventually(t, s, "2") // with the authority from before
+	copied(next, "ca.pem", trusted)
+	copied(next, "server.pem", ca.file("server.pem")) // etcd reads them for each connection
+	copied(next, "server.key", ca.file("server.key"))
+	way.cut()
+	eventually(t, s, "3")
+}
+
+// eventually writes x.
+func eventually(t *testing.T, s metadata.Store, value string) {
+	t.Helper()
+	for late := time.After(time.Minute); ; {
+		_, err := s.Txn(t.Context(), nil, metadata.Put("x", []byte(value)))
+		if err == nil {
+			return
+		}
+		select {
+		case <-late:
+			t.Fatal(err)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

@@ -24,10 +24,10 @@ type awsStore struct {
 	config Config
 }
 
-func openAWS(ctx context.Context, config Config, clock *serverClock) (*awsStore, error) {
+func openAWS(ctx context.Context, config Config, base driverBase) (*awsStore, error) {
 	var tuneErr error
 	httpClient := awshttp.NewBuildableClient().WithTransportOptions(func(tr *http.Transport) {
-		tuneErr = errors.Join(tuneErr, config.tune(tr))
+		tuneErr = errors.Join(tuneErr, config.tune(tr, base.log))
 	})
 	if tuneErr != nil {
 		return nil, tuneErr
@@ -42,7 +42,9 @@ func openAWS(ctx context.Context, config Config, clock *serverClock) (*awsStore,
 	if config.Region != "" {
 		options = append(options, awsconfig.WithRegion(config.Region))
 	}
-	if config.AccessKey != "" {
+	if files := keysOf(config, base); files != nil {
+		options = append(options, awsconfig.WithCredentialsProvider(aws.CredentialsProviderFunc(files.aws)))
+	} else if config.AccessKey != "" {
 		options = append(options, awsconfig.WithCredentialsProvider(
 			credentials.NewStaticCredentialsProvider(config.AccessKey, config.SecretKey, config.SessionToken)))
 	}
@@ -58,7 +60,7 @@ func openAWS(ctx context.Context, config Config, clock *serverClock) (*awsStore,
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.UsePathStyle = config.PathStyle
-		o.HTTPClient = watchedClient{httpClient, clock}
+		o.HTTPClient = watchedClient{httpClient, base.clock}
 		if config.Endpoint != "" {
 			o.BaseEndpoint = aws.String(config.Endpoint)
 		}

@@ -103,7 +103,7 @@ func TestSignedOnceMore(t *testing.T) {
 	config.AccessKey, config.SecretKey = server.AccessKey, server.SecretKey
 	config.PartSizeBytes = minPartBytes
 	var clock serverClock
-	m, err := openMinIO(config, &clock)
+	m, err := openMinIO(config, driverBase{&clock, slog.New(slog.DiscardHandler), time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

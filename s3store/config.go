@@ -71,10 +71,10 @@ type Config struct {
 	SecretKey    string `yaml:"secret_key" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 	SessionToken string `yaml:"session_token" secret:"true" doc:"static credentials. Empty: the default chain (environment, shared files, instance or container role)"`
 
-	// The files are where the credentials are read from when the configuration is loaded.
-	AccessKeyFile    string `yaml:"access_key_file" doc:"file with the access key"`
-	SecretKeyFile    string `yaml:"secret_key_file" doc:"file with the secret key"`
-	SessionTokenFile string `yaml:"session_token_file" doc:"file with the session token"`
+	// The files are where the credentials are read from, again when they change.
+	AccessKeyFile    string `yaml:"access_key_file" doc:"file with the access key; read again when it changes"`
+	SecretKeyFile    string `yaml:"secret_key_file" doc:"file with the secret key; read again when it changes"`
+	SessionTokenFile string `yaml:"session_token_file" doc:"file with the session token; read again when it changes"`
 
 	// SSE is "none", "AES256" or "aws:kms".
 	SSE string `yaml:"sse" doc:"'none', 'AES256' or 'aws:kms'"`

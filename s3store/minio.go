@@ -21,7 +21,7 @@ type minioStore struct {
 	sse       encrypt.ServerSide // nil for the bucket's default
 }
 
-func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
+func openMinIO(config Config, base driverBase) (*minioStore, error) {
 	endpoint, err := url.Parse(config.Endpoint)
 	if err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := config.tune(transport); err != nil {
+	if err := config.tune(transport, base.log); err != nil {
 		return nil, err
 	}
 	m := &minioStore{transport: transport, config: config}
@@ -41,8 +41,8 @@ func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 	if config.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
-	creds := config.minioCredentials(transport)
-	m.signing = newSigningTransport(transport, clock, creds)
+	creds := config.minioCredentials(keysOf(config, base), transport)
+	m.signing = newSigningTransport(transport, base.clock, creds)
 	m.core, err = minio.NewCore(endpoint.Host, &minio.Options{
 		Creds:        creds,
 		Secure:       endpoint.Scheme == "https",
@@ -54,7 +54,10 @@ func openMinIO(config Config, clock *serverClock) (*minioStore, error) {
 	return m, err
 }
 
-func (c Config) minioCredentials(transport http.RoundTripper) *credentials.Credentials {
+func (c Config) minioCredentials(files *fileKeys, transport http.RoundTripper) *credentials.Credentials {
+	if files != nil {
+		return credentials.New(files)
+	}
 	if c.AccessKey != "" {
 		return credentials.NewStaticV4(c.AccessKey, c.SecretKey, c.SessionToken)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -16,8 +17,8 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("s3store config: %w", err)
 	}
-	var clock serverClock
-	store, err := openDriver(ctx, config, &clock)
+	base := driverBase{new(serverClock), log, time.Now}
+	store, err := openDriver(ctx, config, base)
 	if err != nil {
 		return nil, fmt.Errorf("open s3store driver %s: %w", config.Driver, err)
 	}
@@ -32,19 +33,26 @@ func Open(ctx context.Context, config Config, log *slog.Logger, registerer prome
 	store = WithRetry(store, config.Retry, log)
 	log.Info("object store opened", "store", config)
 	adapted := Adapt(store)
-	adapted.clock, adapted.ruler = &clock, rules
+	adapted.clock, adapted.ruler = base.clock, rules
 	if p := strings.TrimSuffix(config.Prefix, "/"); p != "" {
 		adapted.prefix = p + "/"
 	}
 	return adapted, nil
 }
 
-func openDriver(ctx context.Context, config Config, clock *serverClock) (Store, error) {
+// driverBase is what a driver works with.
+type driverBase struct {
+	clock *serverClock // of the store
+	log   *slog.Logger
+	now   func() time.Time
+}
+
+func openDriver(ctx context.Context, config Config, base driverBase) (Store, error) {
 	switch config.Driver {
 	case DriverAWS:
-		return openAWS(ctx, config, clock)
+		return openAWS(ctx, config, base)
 	case DriverMinIO:
-		return openMinIO(config, clock)
+		return openMinIO(config, base)
 	case DriverDir:
 		return openDir(config.Directory)
 	}

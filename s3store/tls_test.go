@@ -1,13 +1,19 @@
 package s3store_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/internal/testserver"
 	"varve/s3store"
@@ -53,4 +59,53 @@ func TestTLSTrustsOnlyWhomItIsTold(t *testing.T) {
 			t.Errorf("%s, empty file: %v", driver, err)
 		}
 	}
+}
+
+// TestAuthoritiesAreReplaced: connections are made by the file of authorities as it is then. One that can't be used changes
+// nothing.
+func TestAuthoritiesAreReplaced(t *testing.T) {
+	server := testserver.MinIO(t)
+	front := httptest.NewTLSServer(forwardTo(t, server))
+	t.Cleanup(front.Close)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	write := func(content []byte) {
+		t.Helper()
+		if err := os.WriteFile(caFile, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ca := func(der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}) }
+	for _, driver := range []string{s3store.DriverAWS, s3store.DriverMinIO} {
+		config := once(s3Config(t, server, driver, "bucket-"+driver))
+		config.Endpoint = front.URL
+		config.TLS.CAFile = caFile
+		write(selfSigned(t)) // of another authority
+		store := open(t, config)
+		put := func() error {
+			front.CloseClientConnections()
+			return store.Put(t.Context(), "k", strings.NewReader("v"))
+		}
+		if err := put(); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("%s, another authority: %v", driver, err)
+		}
+		write(ca(front.Certificate().Raw))
+		if err := put(); err != nil {
+			t.Errorf("%s, the authority: %v", driver, err)
+		}
+	}
+}
+
+// selfSigned returns a certificate in PEM.
+func selfSigned(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }

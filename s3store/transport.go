@@ -1,9 +1,12 @@
 package s3store
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -12,7 +15,7 @@ import (
 )
 
 // tune sets up an HTTP transport for few hosts and large bodies.
-func (c Config) tune(tr *http.Transport) error {
+func (c Config) tune(tr *http.Transport, log *slog.Logger) error {
 	tr.MaxConnsPerHost = c.MaxConnections
 	tr.MaxIdleConns = c.MaxConnections
 	tr.MaxIdleConnsPerHost = c.MaxConnections
@@ -28,13 +31,63 @@ func (c Config) tune(tr *http.Transport) error {
 	if c.TLS.CAFile == "" {
 		return nil
 	}
+	pool, err := authorities(c.TLS.CAFile)
+	if err != nil {
+		return err
+	}
+	tr.TLSClientConfig.RootCAs = pool
+	dial, patience := tr.DialContext, tr.TLSHandshakeTimeout
+	if dial == nil {
+		dial = new(net.Dialer).DialContext
+	}
+	config := tr.TLSClientConfig
+	tr.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		raw, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := shake(ctx, raw, trusting(config, c.TLS.CAFile, addr, log), patience)
+		if err != nil {
+			raw.Close()
+		}
+		return conn, err
+	}
+	return nil
+}
+
+// trusting returns the settings of one more connection: the file of authorities may have been
+// replaced. If it can't be used, those that were read at the start are.
+func trusting(config *tls.Config, file, addr string, log *slog.Logger) *tls.Config {
+	config = config.Clone()
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		config.ServerName = host
+	}
+	if pool, err := authorities(file); err != nil {
+		log.Error("changed authorities of the object store not used: those of the start stay in use", "err", err)
+	} else {
+		config.RootCAs = pool
+	}
+	return config
+}
+
+func shake(ctx context.Context, raw net.Conn, config *tls.Config, patience time.Duration) (net.Conn, error) {
+	if patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, patience)
+		defer cancel()
+	}
+	conn := tls.Client(raw, config)
+	return conn, conn.HandshakeContext(ctx)
+}
+
+// authorities returns the system's authorities and those of the file.
+func authorities(file string) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
-	if err := tlsfile.AddAuthorities(pool, vfs.OS{}, c.TLS.CAFile); err != nil {
-		return fmt.Errorf("tls.ca_file: %w", err)
+	if err := tlsfile.AddAuthorities(pool, vfs.OS{}, file); err != nil {
+		return nil, fmt.Errorf("tls.ca_file: %w", err)
 	}
-	tr.TLSClientConfig.RootCAs = pool
-	return nil
+	return pool, nil
 }

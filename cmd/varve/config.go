@@ -14,6 +14,7 @@ import (
 	"varve/internal/hostmem"
 	"varve/internal/memshare"
 	"varve/internal/settings"
+	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
 
@@ -85,7 +86,7 @@ func (f *configFlags) read() (agent.Config, error) {
 	if f.special != nil {
 		f.special(&cfg)
 	}
-	errs = append(errs, settings.ReadSecrets(&cfg, readBounded))
+	errs = append(errs, settings.ReadSecrets(&cfg, readPrivate))
 	f.shares = map[string]bool{}
 	for _, s := range settings.Of(&cfg) {
 		f.shares[s.Path] = s.Shares()
@@ -105,6 +106,15 @@ func readBounded(name string, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
 		err = fmt.Errorf("%s has more than %d bytes", name, limit)
+	}
+	return b, err
+}
+
+// readPrivate reads a file that others can't read; it may be a pipe.
+func readPrivate(name string, limit int64) ([]byte, error) {
+	b, err := readBounded(name, limit)
+	if err == nil {
+		err = tlsfile.Private(vfs.OS{}, name)
 	}
 	return b, err
 }

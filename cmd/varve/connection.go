@@ -133,9 +133,6 @@ func (c *connection) tlsConfig() (*tls.Config, error) {
 		}
 	}
 	if c.cert != "" {
-		if err := tlsfile.Private(vfs.OS{}, c.key); err != nil {
-			return nil, usagef("tls-key: %w", err)
-		}
 		pair, err := tlsfile.KeyPair(vfs.OS{}, c.cert, c.key)
 		if err != nil {
 			return nil, usagef("tls-cert, tls-key: %w", err)
@@ -193,10 +190,7 @@ func (c *connection) secret() (string, error) {
 
 // secretFile returns the content of a file that others can't read, without the end of its line.
 func secretFile(name string) (string, error) {
-	if err := tlsfile.Private(vfs.OS{}, name); err != nil {
-		return "", err
-	}
-	content, err := readBounded(name, maxPasswordFile)
+	content, err := readPrivate(name, maxPasswordFile)
 	return strings.TrimRight(string(content), "\r\n"), err
 }
 

@@ -17,9 +17,8 @@ import (
 )
 
 // signalsHelp reports what signals do.
-const signalsHelp = `SIGHUP reads the settings again: log.level, and the
-certificates between agents, change at once; the log names the others that changed and need a
-restart. SIGUSR1 switches debug logging on, and off again.`
+const signalsHelp = `SIGHUP reads the settings again: log.level changes at once;
+the log names the others that changed and need a restart. SIGUSR1 switches debug logging on, and off again.`
 
 // server is what all processes that serve have: settings, a log whose level changes, and
 // these signals.
@@ -109,7 +108,7 @@ func (s *server) run(ctx context.Context, a *agent.Agent) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		s.obey(ctx, a)
+		s.obey(ctx)
 	}()
 	err := a.Run(ctx)
 	cancel()
@@ -118,14 +117,14 @@ func (s *server) run(ctx context.Context, a *agent.Agent) error {
 }
 
 // obey handles signals until ctx ends.
-func (s *server) obey(ctx context.Context, a *agent.Agent) {
+func (s *server) obey(ctx context.Context) {
 	configured := s.cfg.Log.Level
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.signals.reload:
-			configured = s.reload(a, configured)
+			configured = s.reload(configured)
 		case <-s.signals.debug:
 			s.switchDebug(configured)
 		}
@@ -147,21 +146,17 @@ func (s *server) switchDebug(configured string) {
 }
 
 // reload takes over what can change, and returns the log level that is configured now.
-func (s *server) reload(a *agent.Agent, level string) string {
+func (s *server) reload(level string) string {
 	cfg, err := s.flags.load()
 	if err != nil {
 		s.log.Error("configuration not reloaded: it is wrong", "err", err)
-		return level
-	}
-	if err := a.Reload(cfg); err != nil {
-		s.log.Error("configuration not reloaded", "err", err)
 		return level
 	}
 	_ = s.setLevel(cfg.Log.Level) // load checked it
 	var waiting []string
 	old := settings.Of(&s.loaded)
 	for i, now := range settings.Of(&cfg) {
-		if now.Path != "log.level" && !strings.HasPrefix(now.Path, "peer.tls.") && !now.Equal(old[i]) {
+		if now.Path != "log.level" && !now.Equal(old[i]) {
 			waiting = append(waiting, now.Path)
 		}
 	}

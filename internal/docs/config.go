@@ -40,9 +40,9 @@ name no setting, and values that don't fit, are refused, all at once, with the n
 variables that Kubernetes sets for a service called varve are ignored. ` + "`varve config`" + ` takes the same file, variables
 and flags and prints, as such a file, what an agent would use, secrets hidden.
 
-SIGHUP makes an agent read its settings again: ` + "`log.level`" + ` and the certificates of ` + "`peer.tls`" + ` change at once, for all
-others the log says that they need a restart. The files of a listener's TLS are read again within seconds after they
-change, without a signal. SIGUSR1 switches debug logging on, and off again.
+SIGHUP makes an agent read its settings again: ` + "`log.level`" + ` changes at once, for all others the log says that they need
+a restart. Files of certificates, keys and credentials are read again without a signal
+([security.md](security.md#credentials-for-the-bucket-and-for-etcd)). SIGUSR1 switches debug logging on, and off again.
 
 `
 

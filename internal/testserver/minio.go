@@ -48,8 +48,6 @@ func StartMinIO(ctx context.Context, dir string, progress io.Writer) (*MinIOServ
 	process.ready = server.listBuckets
 	process.args = []string{"server", "--quiet", "--address", ports[0].addr(), "--config-dir", config, "--certs-dir", config, data}
 	process.env = environment("MINIO_",
-		"MINIO_ROOT_USER="+MinIOAccessKey,
-		"MINIO_ROOT_PASSWORD="+MinIOSecretKey,
 		"MINIO_REGION="+MinIORegion,
 		"MINIO_UPDATE=off",
 		"MINIO_CALLHOME_ENABLE=off",
@@ -59,9 +57,16 @@ func StartMinIO(ctx context.Context, dir string, progress io.Writer) (*MinIOServ
 		"MINIO_KMS_SECRET_KEY=varve-test-key:Yv7mDYXs4WrlJ1DnFJ4Cw0kIRCc5zXyY5pLW4S5HjDk=",
 		"HOME="+dir,
 	)
+	server.SetRoot(MinIOAccessKey, MinIOSecretKey)
 	if err := process.Start(); err != nil {
 		process.Close()
 		return nil, err
 	}
 	return server, nil
+}
+
+// SetRoot sets the root user's credentials, which the server has from its next start on.
+func (m *MinIOServer) SetRoot(accessKey, secretKey string) {
+	m.AccessKey, m.SecretKey = accessKey, secretKey
+	m.env = append(m.env, "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey)
 }

@@ -20,6 +20,8 @@ type ServerFiles struct {
 	ClientCA   string // "" is none
 	ClientAuth tls.ClientAuthType
 	MinVersion uint16
+	// Verify, if not nil, refuses clients whose certificate is valid.
+	Verify func(tls.ConnectionState) error
 }
 
 // Server is the server's side of TLS by files that may be replaced at any time. Config is for
@@ -91,7 +93,7 @@ func (s *Server) parse(content [3][]byte) (*loaded, error) {
 	if pair.Leaf == nil {
 		return nil, fmt.Errorf("%s holds no certificate", s.files.Cert)
 	}
-	c := &tls.Config{MinVersion: s.files.MinVersion, Certificates: []tls.Certificate{pair}, ClientAuth: s.files.ClientAuth,
+	c := &tls.Config{MinVersion: s.files.MinVersion, Certificates: []tls.Certificate{pair}, ClientAuth: s.files.ClientAuth, VerifyConnection: s.files.Verify,
 		DynamicRecordSizingDisabled: true, // small records at first would help browsers, not clients that send batches
 		// A session that is resumed proves what its certificate proved when it began.
 		SessionTicketsDisabled: s.files.ClientAuth != tls.NoClientCert}
@@ -109,6 +111,13 @@ func (s *Server) Config() *tls.Config {
 	c := s.now.Load().config.Clone()
 	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return s.now.Load().config, nil }
 	return c
+}
+
+// Client returns what a client of such servers uses: the certificate, and the authorities of
+// clients as those of servers. It is the caller's.
+func (s *Server) Client() *tls.Config {
+	c := s.now.Load().config
+	return &tls.Config{MinVersion: c.MinVersion, Certificates: c.Certificates, RootCAs: c.ClientCAs}
 }
 
 // Misfit returns why clients that reach the server at a host refuse its certificate, "" if they
@@ -129,6 +138,15 @@ func (s *Server) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 
 // ErrPublic: a file with a secret can be read by others.
 var ErrPublic = errors.New("others can read or write it, and it holds a secret: chmod o-rwx,g-w takes these rights away; its group may read it")
+
+// ReadPrivate reads a file that must be private.
+func ReadPrivate(fsys vfs.FS, name string, limit int64) ([]byte, error) {
+	b, err := vfs.ReadFile(fsys, name, limit)
+	if err == nil {
+		err = Private(fsys, name)
+	}
+	return b, err
+}
 
 // Private returns ErrPublic if others than a file's owner and group may do anything with it,
 // or the group may write it.

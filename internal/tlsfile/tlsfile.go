@@ -1,5 +1,5 @@
-// Package tlsfile reads what TLS needs from PEM files of bounded size. Errors name the
-// file; the caller adds the setting.
+// Package tlsfile reads what TLS needs from PEM files of bounded size, and secrets from files
+// that others can't read. Errors name the file; the caller adds the setting.
 package tlsfile
 
 import (
@@ -25,7 +25,8 @@ func AddAuthorities(pool *x509.CertPool, fs vfs.FS, file string) error {
 	return nil
 }
 
-// KeyPair reads a certificate, with those that link it to its authority, and its key.
+// KeyPair reads a certificate, with those that link it to its authority, and its key,
+// which must be private.
 func KeyPair(fs vfs.FS, certFile, keyFile string) (tls.Certificate, error) {
 	var pem [2][]byte
 	for i, file := range []string{certFile, keyFile} {
@@ -33,6 +34,9 @@ func KeyPair(fs vfs.FS, certFile, keyFile string) (tls.Certificate, error) {
 		if pem[i], err = vfs.ReadFile(fs, file, maxBytes); err != nil {
 			return tls.Certificate{}, err
 		}
+	}
+	if err := Private(fs, keyFile); err != nil {
+		return tls.Certificate{}, err
 	}
 	pair, err := tls.X509KeyPair(pem[0], pem[1])
 	if err != nil {

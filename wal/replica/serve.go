@@ -2,7 +2,6 @@ package replica
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"sync"
@@ -155,7 +154,7 @@ func (s *server) connection(c *conn) {
 
 // handshake accepts those that have a certificate. Everything but TLS passes.
 func (s *server) handshake(c net.Conn) error {
-	t, ok := c.(*tls.Conn)
+	t, ok := c.(interface{ HandshakeContext(context.Context) error })
 	if !ok {
 		return nil
 	}

@@ -1,14 +1,17 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
-	"sync/atomic"
+	"syscall"
+	"time"
 
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
@@ -20,6 +23,7 @@ type TLSConfig struct {
 	CAFile   string `yaml:"ca_file" doc:"PEM file of the certificate authority of all agents; if set, connections between agents use mutual TLS. Set ca_file, cert_file and key_file, or none"`
 	CertFile string `yaml:"cert_file" doc:"PEM file of this agent's certificate, valid for the host in peer.advertised, for both server and client use. Set ca_file, cert_file and key_file, or none"`
 	KeyFile  string `yaml:"key_file" doc:"PEM file of the certificate's private key. Set ca_file, cert_file and key_file, or none"`
+	Optional bool   `yaml:"optional" doc:"also accept plain connections from other agents, and make them to agents without TLS: while a running cluster changes to TLS. A network that can be tampered with is not protected meanwhile"`
 }
 
 // On reports whether TLS is wanted.
@@ -36,43 +40,25 @@ func (c TLSConfig) Validate() error {
 	return errors.Join(errs...)
 }
 
-// TLS is mutual TLS between agents. It accepts no connection, and makes none, without a
-// certificate of the authority.
+// TLS is mutual TLS between agents. Without a certificate of the authority no connection is
+// accepted or made, unless it is optional.
 type TLS struct {
-	now atomic.Pointer[identity]
+	files    *tlsfile.Server
+	optional bool
 }
-
-// identity is what was read from the files at one time.
-type identity struct{ server, client *tls.Config }
-
-func newTLS(server, client *tls.Config) *TLS {
-	t := new(TLS)
-	t.now.Store(&identity{server, client})
-	return t
-}
-
-// Take uses what the other one has read, for connections from now on.
-func (t *TLS) Take(other *TLS) { t.now.Store(other.now.Load()) }
 
 // Load reads the files.
 func (c TLSConfig) Load(fs vfs.FS) (*TLS, error) {
-	authority := x509.NewCertPool()
-	errAuthority := tlsfile.AddAuthorities(authority, fs, c.CAFile)
-	if errAuthority != nil {
-		errAuthority = fmt.Errorf("peer.tls.ca_file: %w", errAuthority)
+	files, err := tlsfile.OpenServer(fs, tlsfile.ServerFiles{Cert: c.CertFile, Key: c.KeyFile, ClientCA: c.CAFile,
+		ClientAuth: tls.RequireAndVerifyClientCert, MinVersion: tls.VersionTLS13, Verify: isAgent})
+	if err != nil {
+		return nil, fmt.Errorf("peer.tls: %w", err)
 	}
-	own, errOwn := tlsfile.KeyPair(fs, c.CertFile, c.KeyFile)
-	if errOwn != nil {
-		errOwn = fmt.Errorf("peer.tls.cert_file, peer.tls.key_file: %w", errOwn)
-	}
-	if err := errors.Join(errAuthority, errOwn); err != nil {
-		return nil, err
-	}
-	return newTLS(
-		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: authority, VerifyConnection: isAgent},
-		&tls.Config{MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{own}, RootCAs: authority},
-	), nil
+	return &TLS{files, c.Optional}, nil
 }
+
+// Files returns the files, which may be read again. Connections that are made from then on use them.
+func (t *TLS) Files() *tlsfile.Server { return t.files }
 
 // errNotAgent refuses a client of Kafka's: the same authority may vouch for those.
 var errNotAgent = errors.New("the certificate is for clients only: an agent's is for servers, too")
@@ -88,9 +74,10 @@ func isAgent(state tls.ConnectionState) error {
 
 // Listener makes the connections that are accepted TLS. Serve shakes hands.
 func (t *TLS) Listener(l net.Listener) net.Listener {
-	return tls.NewListener(l, &tls.Config{MinVersion: tls.VersionTLS13, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-		return t.now.Load().server, nil
-	}})
+	if t.optional {
+		return &optionalListener{l, t}
+	}
+	return tls.NewListener(l, t.files.Config())
 }
 
 // Dial makes the connections of dial TLS; the certificate must be for the address's host.
@@ -104,13 +91,71 @@ func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)
 		if err != nil {
 			host = addr
 		}
-		cfg := t.now.Load().client.Clone()
+		cfg := t.files.Client()
 		cfg.ServerName = host
 		c := tls.Client(raw, cfg)
-		if err := c.HandshakeContext(ctx); err != nil {
-			raw.Close()
-			return nil, fmt.Errorf("TLS with %s: %w", addr, err)
+		err = c.HandshakeContext(ctx)
+		if err == nil {
+			return c, nil
 		}
-		return c, nil
+		raw.Close()
+		if t.optional && speaksNoTLS(err) {
+			return dial(ctx, addr)
+		}
+		return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 	}
 }
+
+// speaksNoTLS reports whether a server failed a handshake because it expects a plain connection:
+// it ends one that begins with anything else, without a word.
+func speaksNoTLS(err error) bool {
+	return errors.As(err, new(tls.RecordHeaderError)) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// optionalListener accepts TLS and plain connections.
+type optionalListener struct {
+	net.Listener
+	tls *TLS
+}
+
+func (l *optionalListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &optionalConn{Conn: c, tls: l.tls}, nil
+}
+
+// optionalConn is TLS if the other side begins with that. HandshakeContext finds out, and comes
+// before all else.
+type optionalConn struct {
+	net.Conn
+	tls *TLS
+}
+
+// handshakeRecord is the first byte of TLS; a plain connection begins with a frame's magic.
+const handshakeRecord = 0x16
+
+func (c *optionalConn) HandshakeContext(ctx context.Context) error {
+	raw := c.Conn
+	defer context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Unix(1, 0)) })()
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(raw, first); err != nil {
+		return err
+	}
+	begun := &begunConn{raw, io.MultiReader(bytes.NewReader(first), raw)}
+	if c.Conn = begun; first[0] != handshakeRecord {
+		return nil
+	}
+	t := tls.Server(begun, c.tls.files.Config())
+	c.Conn = t
+	return t.HandshakeContext(ctx)
+}
+
+// begunConn is a connection of which something was read.
+type begunConn struct {
+	net.Conn
+	all io.Reader // from its begin
+}
+
+func (c *begunConn) Read(p []byte) (int, error) { return c.all.Read(p) }

@@ -186,6 +186,22 @@ func TestReplicationOverTLS(t *testing.T) {
 	w.Close()
 }
 
+// dialWith dials servers of one authority with the certificate of another one, or without.
+func dialWith(server, own *authority) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, addr string) (net.Conn, error) {
+		cfg := server.tls("127.0.0.1").files.Client()
+		cfg.Certificates, cfg.ServerName = nil, "127.0.0.1"
+		if own != nil {
+			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return &own.tls("127.0.0.1").files.Client().Certificates[0], nil
+			}
+		}
+		var d tls.Dialer
+		d.Config = cfg
+		return d.DialContext(ctx, "tcp", addr)
+	}
+}
+
 // TestStrangersAreRefused: a caller without a certificate, with one of another authority, or
 // without TLS is refused, and that is logged. A server with the wrong certificate is refused.
 func TestStrangersAreRefused(t *testing.T) {
@@ -194,11 +210,8 @@ func TestStrangersAreRefused(t *testing.T) {
 		dial func(context.Context, string) (net.Conn, error)
 		says string
 	}{
-		"no certificate": {newTLS(nil, &tls.Config{RootCAs: ca.tls("127.0.0.1").now.Load().client.RootCAs}).Dial(plain), "client didn't provide a certificate"},
-		"another authority's": {newTLS(nil, &tls.Config{RootCAs: ca.tls("127.0.0.1").now.Load().client.RootCAs, Certificates: other.tls("127.0.0.1").now.Load().client.Certificates,
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-				return &other.tls("127.0.0.1").now.Load().client.Certificates[0], nil
-			}}).Dial(plain), "unknown authority"},
+		"no certificate":       {dialWith(ca, nil), "client didn't provide a certificate"},
+		"another authority's":  {dialWith(ca, other), "unknown authority"},
 		"a client's":           {ca.tls("127.0.0.1", x509.ExtKeyUsageClientAuth).Dial(plain), "the certificate is for clients only"},
 		"no uses":              {ca.tls("127.0.0.1", []x509.ExtKeyUsage{}...).Dial(plain), ""},
 		"no TLS":               {plain, "does not look like a TLS handshake"},
@@ -302,43 +315,140 @@ func TestTLSFiles(t *testing.T) {
 	}
 }
 
-// TestCertificatesAreRenewed: after Take both sides show the new certificates and want
-// those of the new authority; before it the old ones.
+// TestCertificatesAreRenewed: files that are read again are used by both sides, as server and as client; before it
+// the old ones are.
 func TestCertificatesAreRenewed(t *testing.T) {
 	before, after := newAuthority(t), newAuthority(t)
-	server, client := before.tls("127.0.0.1"), before.tls("127.0.0.1")
+	serverFiles, cfg := before.files("127.0.0.1")
+	clientFiles, _ := before.files("127.0.0.1")
+	replace := func(s *TLS, fs vfs.FS) {
+		t.Helper()
+		fresh, _ := after.files("127.0.0.1")
+		for _, name := range []string{"ca.pem", "cert.pem", "key.pem"} {
+			b, err := vfs.ReadFile(fresh, "tls/"+name, 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := vfs.WriteFile(fs, "tls", name, b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if changed, err := s.Files().Refresh(); !changed || err != nil {
+			t.Fatal(changed, err)
+		}
+	}
+	server, err := cfg.Load(serverFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := cfg.Load(clientFiles)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, _ := secured(t, server)
 	defer l.Close()
+	echo(l)
+	talk := func() error { return exchange(t, client.Dial(plain), l) }
+	if err := talk(); err != nil {
+		t.Fatal(err)
+	}
+	replace(client, clientFiles)
+	if talk() == nil {
+		t.Error("a server of the old authority is believed")
+	}
+	replace(server, serverFiles)
+	if err := talk(); err != nil {
+		t.Error(err)
+	}
+}
+
+// echo answers connections with what they send.
+func echo(l net.Listener) {
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go func() { _, _ = io.Copy(c, c); c.Close() }()
+			go func() {
+				defer c.Close()
+				if h, ok := c.(interface{ HandshakeContext(context.Context) error }); ok && h.HandshakeContext(context.Background()) != nil {
+					return
+				}
+				_, _ = io.Copy(c, c)
+			}()
 		}
 	}()
-	talk := func() error {
-		c, err := client.Dial(plain)(t.Context(), l.Addr().String())
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if _, err := c.Write([]byte{1}); err != nil {
-			return err
-		}
-		_, err = io.ReadFull(c, make([]byte, 1))
+}
+
+// exchange sends a byte and awaits it.
+func exchange(t *testing.T, dial func(context.Context, string) (net.Conn, error), l net.Listener) error {
+	c, err := dial(t.Context(), l.Addr().String())
+	if err != nil {
 		return err
 	}
-	if err := talk(); err != nil {
+	defer c.Close()
+	if _, err := c.Write([]byte{1}); err != nil {
+		return err
+	}
+	_, err = io.ReadFull(c, make([]byte, 1))
+	return err
+}
+
+// TestTLSIsIntroduced: agents whose TLS is optional understand those without and those that
+// insist on it, both ways. With them they use it.
+func TestTLSIsIntroduced(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	optional := ca.tls("127.0.0.1")
+	optional.optional = true
+	mistaken := other.tls("127.0.0.1") // optional, of another authority
+	mistaken.optional = true
+	kinds := map[string]*TLS{"plain": nil, "optional": optional, "strict": ca.tls("127.0.0.1"), "mistaken": mistaken}
+	for _, x := range []struct {
+		from, to string
+		talk     bool
+	}{
+		{"plain", "plain", true}, {"plain", "optional", true}, {"plain", "strict", false},
+		{"optional", "plain", true}, {"optional", "optional", true}, {"optional", "strict", true},
+		{"strict", "plain", false}, {"strict", "optional", true}, {"strict", "strict", true},
+		{"mistaken", "optional", false}, {"mistaken", "strict", false},
+	} {
+		t.Run(x.from+" to "+x.to, func(t *testing.T) {
+			c := newCluster(t, 0)
+			c.rep.Silence = 2 * time.Second
+			for _, s := range []*TLS{kinds[x.to], kinds[x.from]} {
+				c.real = func(string) (net.Listener, func(context.Context, string) (net.Conn, error)) {
+					if s != nil {
+						return secured(t, s)
+					}
+					l, err := net.Listen("tcp", "127.0.0.1:0")
+					if err != nil {
+						t.Fatal(err)
+					}
+					return l, plain
+				}
+				c.all = append(c.all, c.start("", vfs.NewMemory()))
+			}
+			if got, err := c.all[1].node.Ping(t.Context(), c.all[0].id()); (err == nil) != x.talk || err == nil && got != c.all[0].inc {
+				t.Errorf("%v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestOptionalTLSIsUsed: two agents whose TLS is optional use it.
+func TestOptionalTLSIsUsed(t *testing.T) {
+	s := newAuthority(t).tls("127.0.0.1")
+	s.optional = true
+	l, dial := secured(t, s)
+	defer l.Close()
+	echo(l)
+	c, err := dial(t.Context(), l.Addr().String())
+	if err != nil {
 		t.Fatal(err)
 	}
-	client.Take(after.tls("127.0.0.1"))
-	if talk() == nil {
-		t.Error("a server of the old authority is believed")
-	}
-	server.Take(after.tls("127.0.0.1"))
-	if err := talk(); err != nil {
-		t.Error(err)
+	defer c.Close()
+	if _, ok := c.(*tls.Conn); !ok {
+		t.Errorf("a connection of %T", c)
 	}
 }
