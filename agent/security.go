@@ -7,6 +7,7 @@ import (
 
 	"varve/auth/kerberos"
 	"varve/auth/oauth"
+	"varve/auth/token"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -18,6 +19,7 @@ type SecurityConfig struct {
 	BootstrapUserFile string          `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
 	OAuth             oauth.Config    `yaml:"oauth" doc:"which tokens of OAUTHBEARER are good"`
 	Kerberos          kerberos.Config `yaml:"kerberos" doc:"which tickets of GSSAPI are good"`
+	Tokens            token.Config    `yaml:"delegation_tokens" doc:"tokens by which clients log in as their owners (KIP-48)"`
 	// BootstrapUser is name:password, from the environment.
 	BootstrapUser string `yaml:"-"`
 }
@@ -40,7 +42,8 @@ func (c *SecurityConfig) validate() error {
 
 func (c *SecurityConfig) checkFiles(fs vfs.FS) error {
 	_, _, _, err := c.firstUser(fs)
-	return errors.Join(err, under("security.oauth.", c.OAuth.CheckFiles(fs)), under("security.kerberos.", c.Kerberos.CheckFiles(fs)))
+	_, tokens := token.Open(c.Tokens, fs)
+	return errors.Join(err, under("security.delegation_tokens.", tokens), under("security.oauth.", c.OAuth.CheckFiles(fs)), under("security.kerberos.", c.Kerberos.CheckFiles(fs)))
 }
 
 // firstUser returns the first user of a cluster, if the settings name one.

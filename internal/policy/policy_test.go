@@ -22,6 +22,7 @@ var ranks = map[string]int{
 	"varve/auth/quota":          1,
 	"varve/auth/principal":      1,
 	"varve/auth/sasl":           1,
+	"varve/auth/token":          1,
 	"varve/wal":                 1,
 	"varve/wal/replica":         2,
 	"varve/s3store":             1,
@@ -57,8 +58,8 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
-	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota"}, // keys of bindings, and of entities
-	"varve/auth/kerberos":    {"varve/auth/principal"},               // names of the clients in tickets
+	"varve/auth/kerberos":    {"varve/auth/principal"},                                   // names of the clients in tickets
+	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota", "varve/auth/token"}, // keys of bindings, of entities, and times of tokens
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
