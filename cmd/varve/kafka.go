@@ -50,6 +50,7 @@ type target struct {
 	seeds []string // host:port of brokers
 	tls   *tls.Config
 	sasl  sasl.Mechanism
+	conn  *connection // how it is made
 }
 
 // target returns the cluster that flags, environment and profile choose, in this order.
@@ -79,6 +80,7 @@ func (k *kafkaFlags) target() (*target, error) {
 	if t.tls, err = conn.tlsConfig(); err != nil {
 		return nil, err
 	}
+	t.conn = &conn
 	if t.sasl, err = conn.sasl(); err != nil {
 		return nil, err
 	}
