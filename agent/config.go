@@ -11,6 +11,7 @@ import (
 
 	"varve/auth/kerberos"
 	"varve/auth/oauth"
+	"varve/auth/token"
 	"varve/broker"
 	"varve/group"
 	"varve/internal/tlsfile"
@@ -103,7 +104,7 @@ func DefaultConfig() Config {
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
 		Log:      LogConfig{Level: "info", Format: "text"},
-		Security: SecurityConfig{AuthorizerConfig: AuthorizerConfig{Authorizer: AuthorizerNone}, OAuth: oauth.DefaultConfig(), Kerberos: kerberos.DefaultConfig()},
+		Security: SecurityConfig{AuthorizerConfig: AuthorizerConfig{Authorizer: AuthorizerNone}, OAuth: oauth.DefaultConfig(), Kerberos: kerberos.DefaultConfig(), Tokens: token.DefaultConfig()},
 		Kafka:    broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
 		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
@@ -137,7 +138,7 @@ func (c *Config) Validate() error {
 	for _, part := range []struct {
 		name string
 		err  error
-	}{{"", c.Kafka.Validate()}, {"security.", c.Security.AuthorizerConfig.Validate()}, {"security.oauth.", c.Security.OAuth.Validate()}, {"security.kerberos.", c.Security.Kerberos.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
+	}{{"", c.Kafka.Validate()}, {"security.", c.Security.AuthorizerConfig.Validate()}, {"security.oauth.", c.Security.OAuth.Validate()}, {"security.kerberos.", c.Security.Kerberos.Validate()}, {"security.delegation_tokens.", c.Security.Tokens.Validate()}, {"", j.Validate()}, {"upload.", c.Upload.Validate()}, {"read.", c.Read.Validate()},
 		{"groups.", c.Groups.Validate()}, {"retention.", c.Retention.Validate()}, {"garbage.", c.Garbage.Validate()}} {
 		errs = append(errs, under(part.name, part.err))
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/metadata/schema"
 )
 
@@ -43,6 +44,9 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	}
 	if a.kerberos, err = a.openKerberos(life); err != nil {
 		return err
+	}
+	if a.tokens, err = token.Open(a.cfg.Security.Tokens, a.files); err != nil {
+		return under("security.delegation_tokens.", err)
 	}
 	if a.bearer, err = a.openOAuth(life); err != nil || !a.cfg.needsUsers() && !a.cfg.httpWantsUsers() {
 		return err

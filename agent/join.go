@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 
+	"varve/auth/token"
 	"varve/broker"
 	"varve/cluster"
 	"varve/internal/id"
@@ -21,6 +22,7 @@ type member struct {
 	secret   []byte               // schema.Security's; nil: no listener needs it
 	bearer   broker.BearerCheck   // nil: no listener needs it
 	kerberos broker.KerberosCheck // nil: no listener needs it
+	tokens   *token.Issuer        // nil: there are no delegation tokens
 }
 
 // join takes an incarnation and a session, and waits for the cluster's picture.

@@ -7,6 +7,7 @@ import (
 
 	"varve/auth/kerberos"
 	"varve/auth/oauth"
+	"varve/auth/token"
 	"varve/cluster"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
@@ -20,6 +21,7 @@ type SecurityConfig struct {
 	AuditTopic        string          `yaml:"audit_topic" doc:"topic to which the audit log is written, too, beside the log. It is created if it is missing. All agents of a cluster should have the same; empty: none"`
 	OAuth             oauth.Config    `yaml:"oauth" doc:"which tokens of OAUTHBEARER are good"`
 	Kerberos          kerberos.Config `yaml:"kerberos" doc:"which tickets of GSSAPI are good"`
+	Tokens            token.Config    `yaml:"delegation_tokens" doc:"tokens by which clients log in as their owners (KIP-48)"`
 	// BootstrapUser is name:password, from the environment.
 	BootstrapUser string `yaml:"-"`
 }
@@ -59,7 +61,8 @@ func (c *SecurityConfig) validateUser() error {
 
 func (c *SecurityConfig) checkFiles(fs vfs.FS) error {
 	_, _, _, err := c.firstUser(fs)
-	return errors.Join(err, under("security.oauth.", c.OAuth.CheckFiles(fs)), under("security.kerberos.", c.Kerberos.CheckFiles(fs)))
+	_, tokens := token.Open(c.Tokens, fs)
+	return errors.Join(err, under("security.delegation_tokens.", tokens), under("security.oauth.", c.OAuth.CheckFiles(fs)), under("security.kerberos.", c.Kerberos.CheckFiles(fs)))
 }
 
 // firstUser returns the first user of a cluster, if the settings name one.

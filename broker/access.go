@@ -33,11 +33,15 @@ const (
 	opDescribeConfigs = acl.DescribeConfigs
 	opAlterConfigs    = acl.AlterConfigs
 	opIdempotentWrite = acl.IdempotentWrite
+	opCreateTokens    = acl.CreateTokens
+	opDescribeTokens  = acl.DescribeTokens
 
 	onTopic           = acl.Topic
 	onGroup           = acl.Group
 	onCluster         = acl.Cluster
 	onTransactionalID = acl.TransactionalID
+	onDelegationToken = acl.DelegationToken
+	onUser            = acl.User
 )
 
 // theCluster is the name of the one resource of its kind.
@@ -67,4 +71,6 @@ var refusals = map[acl.ResourceType]*kerr.Error{
 	onGroup:           kerr.GroupAuthorizationFailed,
 	onCluster:         kerr.ClusterAuthorizationFailed,
 	onTransactionalID: kerr.TransactionalIDAuthorizationFailed,
+	onDelegationToken: kerr.DelegationTokenAuthorizationFailed,
+	onUser:            kerr.DelegationTokenAuthorizationFailed, // users are asked about for tokens only
 }

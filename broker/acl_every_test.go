@@ -14,9 +14,11 @@ import (
 
 // open are the APIs that need no right, and why.
 var open = map[kmsg.Key]string{
-	kmsg.ApiVersions:      "a client must know them before it authenticates",
-	kmsg.SASLHandshake:    "a client authenticates with it",
-	kmsg.SASLAuthenticate: "a client authenticates with it",
+	kmsg.ApiVersions:           "a client must know them before it authenticates",
+	kmsg.SASLHandshake:         "a client authenticates with it",
+	kmsg.SASLAuthenticate:      "a client authenticates with it",
+	kmsg.RenewDelegationToken:  "who has the HMAC may, if the token's record says so",
+	kmsg.ExpireDelegationToken: "who has the HMAC may, if the token's record says so",
 }
 
 // attempt is a request by a principal without rights: every part of the answer is a
@@ -145,6 +147,8 @@ func attempts(s *secured, ids map[string]id.Topic) map[kmsg.Key][]attempt {
 		kmsg.DescribeUserSCRAMCredentials: {{0, &kmsg.DescribeUserSCRAMCredentialsRequest{}, nil, 1},
 			{0, &kmsg.DescribeUserSCRAMCredentialsRequest{Users: []kmsg.DescribeUserSCRAMCredentialsRequestUser{{Name: "a"}, {Name: "b"}}}, nil, 3}},
 		kmsg.AlterUserSCRAMCredentials: {{0, &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "a", Mechanism: 1}, {Name: "b", Mechanism: 1}}}, none, 2}},
+		kmsg.CreateDelegationToken:     {{3, &kmsg.CreateDelegationTokenRequest{OwnerPrincipalType: text("User"), OwnerPrincipalName: text("admin")}, nil, 1}},
+		kmsg.DescribeDelegationToken:   {{3, &kmsg.DescribeDelegationTokenRequest{}, []string{"ErrorCode=0"}, 0}, {3, &kmsg.DescribeDelegationTokenRequest{Owners: []kmsg.DescribeDelegationTokenRequestOwner{{PrincipalType: "User", PrincipalName: "admin"}}}, none, 0}},
 		kmsg.DescribeClientQuotas:      {{1, &kmsg.DescribeClientQuotasRequest{}, nil, 1}},
 		kmsg.AlterClientQuotas:         {{1, alterQuotas, none, 2}},
 		kmsg.OffsetDelete:              {{0, forget, nil, 1}},
@@ -163,7 +167,7 @@ var partly = map[kmsg.Key]func(s *secured){
 	kmsg.OffsetDelete: func(s *secured) { s.allow("User:part", opDelete, onGroup, "g") },
 }
 
-var refusal = regexp.MustCompile(`ErrorCode=(29|30|31|53)$`)
+var refusal = regexp.MustCompile(`ErrorCode=(29|30|31|53|65)$`)
 
 // TestEveryRequestIsAuthorized calls every API of the table as a principal without rights:
 // each part of each answer is a refusal and nothing is shown. Together with a principal
@@ -177,6 +181,7 @@ func TestEveryRequestIsAuthorized(t *testing.T) {
 		for _, g := range []string{"g", "h"} {
 			admin.ask(8, &kmsg.OffsetCommitRequest{Group: g, Generation: -1, Topics: []kmsg.OffsetCommitRequestTopic{{Topic: "t", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{}}}}})
 		}
+		admin.ask(3, kmsg.NewPtrCreateDelegationTokenRequest())
 		for _, give := range partly {
 			give(s)
 		}

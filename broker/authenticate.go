@@ -46,7 +46,7 @@ type KerberosCheck func(token []byte) (established sasl.SecurityContext, client 
 // newSASL makes what passwords are checked with. Few are hashed at a time, so that logins leave
 // the processors to others.
 func newSASL(deps *Deps) *sasl.Server {
-	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2), Bearer: deps.Bearer, Accept: deps.Kerberos})
+	return sasl.NewServer(sasl.Options{Lookup: credentials(cluster.NewUsers(deps.View)), Token: tokenCredentials(cluster.NewTokens(deps.View), deps.Tokens), Secret: deps.Secret, Random: deps.Random.Split(), Hashes: max(1, runtime.GOMAXPROCS(0)/2), Bearer: deps.Bearer, Accept: deps.Kerberos})
 }
 
 type authMetrics struct {
@@ -72,7 +72,10 @@ const mechanismTLS = "TLS"
 // welcome notes who the client is. Requests that are still worked on keep their caller.
 func (c *conn) welcome(mechanism, who string) {
 	next := *c.caller
-	next.principal = who
+	next.principal, next.proven = who, c.login != nil || who != anonymous
+	if c.login != nil {
+		next.token = c.login.byToken
+	}
 	c.caller = &next
 	c.b.conns.authenticated(c)
 	c.b.auth.succeeded(mechanism, c.caller)
@@ -81,7 +84,7 @@ func (c *conn) welcome(mechanism, who string) {
 // succeeded counts and logs that a caller has proved who it is.
 func (a *authentication) succeeded(mechanism string, c *caller) {
 	a.metrics.results.WithLabelValues(mechanism, "success").Inc()
-	if unsaid, ok := a.successes.say(c.principal, mechanism+" "+c.host, time.Now()); ok {
+	if unsaid, ok := a.successes.say(c.principal, mechanism+" "+c.host+" "+c.token, time.Now()); ok {
 		a.audit.Info("authenticated", "mechanism", mechanism, "listener", c.listener, c.attr(), "not_logged", unsaid)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/cluster"
 	"varve/group"
 	"varve/internal/chance"
@@ -62,6 +63,7 @@ type Deps struct {
 	Audit      *slog.Logger  // authentications, denials, changes of users and ACLs; nil is Log
 	Bearer     BearerCheck   // checks tokens; nil: no listener has OAUTHBEARER
 	Kerberos   KerberosCheck // checks tickets; nil: no listener has GSSAPI
+	Tokens     *token.Issuer // of delegation tokens; nil: there are none
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to

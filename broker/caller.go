@@ -12,6 +12,8 @@ import (
 // worked on keep theirs.
 type caller struct {
 	principal string    // as Kafka's KafkaPrincipal is written
+	proven    bool      // it has proved that it is the principal, other than by being anonymous
+	token     string    // the id of the delegation token by which it has; "": none
 	clientID  string    // from the request's header
 	addr      string    // host and port
 	host      string    // addr without the port
@@ -50,5 +52,9 @@ func hostOf(addr string) string {
 
 // attr is a log line's attribute with the client that asked.
 func (c *caller) attr() slog.Attr {
-	return slog.Group("client", slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", short(c.clientID)))
+	attrs := []any{slog.String("principal", c.principal), slog.String("addr", c.addr), slog.String("id", short(c.clientID))}
+	if c.token != "" {
+		attrs = append(attrs, slog.String("token", c.token))
+	}
+	return slog.Group("client", attrs...)
 }

@@ -66,6 +66,8 @@ var codes = codeTable{
 	{cluster.ErrConfigValue, kerr.InvalidConfig},
 	{cluster.ErrTooManyACLs, kerr.PolicyViolation},
 	{cluster.ErrTooManyQuotas, kerr.PolicyViolation},
+	{cluster.ErrTooManyTokens, kerr.PolicyViolation},
+	{cluster.ErrUnknownToken, kerr.DelegationTokenNotFound},
 	{cluster.ErrNoAgent, kerr.InvalidReplicaAssignment},
 	{metadata.ErrUnavailable, kerr.RequestTimedOut},
 	{metadata.ErrConflict, kerr.RequestTimedOut},

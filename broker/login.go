@@ -28,6 +28,7 @@ type login struct {
 	exchange  sasl.Exchange
 	refused   string    // why the exchange can't succeed: it is of another mechanism than the first one
 	user      string    // who is authenticated; stays during re-authentication
+	byToken   string    // the id of the delegation token that has proved it last; "": none
 	began     time.Time // when the last re-authentication began
 	expires   time.Time // when user has to authenticate again; zero: never
 	told      bool      // the client knows that it failed, and has to confirm that
@@ -126,9 +127,17 @@ func (l *login) token(ctx context.Context, message []byte, now time.Time) (answe
 		text := fmt.Sprintf("Cannot change principals during re-authentication from User.%s: User.%s", l.user, who.User)
 		return nil, &sasl.Failure{Text: text, Err: errors.New(text)}
 	}
-	l.user, l.step, l.expires = who.User, loggedIn, l.until(who, now)
+	if who.Token != "" && !now.Before(who.Expires) {
+		return nil, &sasl.Failure{Text: tokenExpired, Err: errTokenExpired}
+	}
+	l.user, l.byToken, l.step, l.expires = who.User, who.Token, loggedIn, l.until(who, now)
 	return answer, nil
 }
+
+// tokenExpired is for a client that has shown that it has the token.
+const tokenExpired = "Authentication failed: the delegation token has expired"
+
+var errTokenExpired = errors.New("the delegation token has expired")
 
 // until returns when a client has to authenticate again: after maxReauth, and before what proved
 // who it is expires. Zero is never.

@@ -20,6 +20,7 @@ import (
 	"github.com/xdg-go/scram"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/cluster"
 	"varve/metadata"
 	"varve/metadata/schema"
@@ -99,7 +100,7 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 		x.view, x.editor = view, cluster.NewEditor(view, store, nil)
 		x.set("alice", "secret")
 		x.set("bob", "secret")
-		b, err := New(cfg, Deps{View: view, Editor: x.editor, Secret: []byte("k"), Log: log, Registry: prometheus.NewRegistry()})
+		b, err := New(cfg, Deps{View: view, Editor: x.editor, Secret: []byte("k"), Log: log, Registry: prometheus.NewRegistry(), Tokens: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,6 +119,9 @@ func withBouncer(t *testing.T, change func(*Config), f func(*bouncer)) {
 		f(x)
 	})
 }
+
+// issuer has the secret of delegation tokens.
+var issuer = token.NewIssuer([]byte("0123456789abcdef"), token.DefaultConfig())
 
 var saslOnly = &Listener{Name: "CLIENTS", Mechanisms: sasl.PasswordMechanisms()}
 

@@ -147,7 +147,7 @@ func withSecured(t *testing.T, f func(s *secured)) {
 		}
 		synctest.Wait()
 		s.broker, err = New(DefaultConfig(), Deps{View: s.view, Editor: s.editor, Store: store, Partitions: s.parts, TierShare: func() int { return 1 << 20 }, Journal: disk, Groups: groups,
-			Log: log, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: Security{ACLs: true, SuperUsers: []string{"User:admin"}}, Audit: slog.New(slog.NewTextHandler(s.audit, nil))})
+			Log: log, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: Security{ACLs: true, SuperUsers: []string{"User:admin"}}, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ type connected struct {
 // connect opens a connection of a principal.
 func (s *secured) connect(principal string) *connected {
 	here, there := net.Pipe()
-	c := newConn(s.broker, there, &caller{principal: principal, host: "10.0.0.1", addr: "10.0.0.1:5", listener: "PLAINTEXT", reached: there.LocalAddr()}, &Listener{})
+	c := newConn(s.broker, there, &caller{principal: principal, proven: true, host: "10.0.0.1", addr: "10.0.0.1:5", listener: "PLAINTEXT", reached: there.LocalAddr()}, &Listener{})
 	go c.run(s.ctx)
 	s.Cleanup(func() { here.Close() })
 	return &connected{s: s, nc: here}

@@ -25,16 +25,19 @@ type tables struct {
 	users      *table[string, schema.User]
 	acls       *table[acl.Binding, schema.ACL]
 	quotas     *table[quota.Entity, quota.Values]
+	tokens     *table[string, schema.Token]
 
-	homes homes      // of agents and members
-	byID  topicsByID // of topics
-	owned *owned     // of owners
-	rules *ACLs      // of acls
-	quota *Quotas    // of quotas
+	homes    homes       // of agents and members
+	byID     topicsByID  // of topics
+	owned    *owned      // of owners
+	rules    *ACLs       // of acls
+	quota    *Quotas     // of quotas
+	proofs   tokenProofs // of tokens, as is tokensOf
+	tokensOf tokenOwners
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas()}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas(), proofs: tokenProofs{}, tokensOf: tokenOwners{}}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)
@@ -54,6 +57,9 @@ func newTables() tables {
 	t.loads.silent = func(schema.Load, schema.Load) bool { return true } // whoever needs them looks now and then
 	t.settings = newTable(parseConfigured, plain[configured](schema.DecodeSettings))
 	t.users = newTable(schema.ParseUserKey, plain[string](schema.DecodeUser))
+	t.tokens = newTable(schema.ParseTokenKey, plain[string](schema.DecodeToken))
+	t.tokens.changed = t.tokenChanged
+	t.tokens.silent = func(schema.Token, schema.Token) bool { return true } // whoever needs them looks at each login
 	t.acls = newTable(schema.ParseACLKey, anyACL)
 	t.acls.changed, t.acls.settled = t.rules.changed, t.rules.publish
 	t.acls.silent = func(schema.ACL, schema.ACL) bool { return true } // whoever needs them looks at each request
@@ -77,7 +83,7 @@ func decodeQuotas(e quota.Entity, kv metadata.KV) (quota.Values, error) {
 func (t *tables) kinds() []kind {
 	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
 		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
-		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls}, {schema.PrefixQuotas, t.quotas},
+		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls}, {schema.PrefixQuotas, t.quotas}, {schema.PrefixTokens, t.tokens},
 		{schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},
 		{schema.PrefixDrained, t.drained}, {schema.PrefixLoads, t.loads}, {schema.PrefixMembers, t.members}}
 }

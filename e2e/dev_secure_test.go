@@ -52,8 +52,11 @@ func TestDevSecure(t *testing.T) {
 		t.Errorf("the log doesn't say who asked for balancing")
 	}
 
+	made := h.varve(0, "token create --hmac-file hmac"+mine, "User:admin")
+	h.varve(0, "topic list --brokers "+kafka+" --tls-ca "+data+"/ca.crt --token --password-file hmac --user "+strings.Fields(made)[1], "first")
+
 	files := map[string]string{}
-	for _, name := range []string{"ca.key", "agent.key", "first-user", "client.properties", "kcat.conf", "profile.yaml"} {
+	for _, name := range []string{"ca.key", "agent.key", "first-user", "token-secret", "client.properties", "kcat.conf", "profile.yaml"} {
 		info, err := os.Stat(filepath.Join(data, name))
 		if err != nil {
 			t.Fatal(err)
@@ -78,7 +81,7 @@ func TestDevSecure(t *testing.T) {
 	h.varve(0, "topic list"+mine, "first")
 	h.varve(0, "topic list --brokers localhost:"+port+mine, "first")
 	for name, before := range files {
-		if now, err := os.ReadFile(filepath.Join(data, name)); err != nil || (name == "ca.key" || name == "first-user") != (string(now) == before) && name != "client.properties" {
+		if now, err := os.ReadFile(filepath.Join(data, name)); err != nil || (name == "ca.key" || name == "first-user" || name == "token-secret") != (string(now) == before) && name != "client.properties" {
 			t.Errorf("%s after a restart at another address: changed %v, %v", name, string(now) != before, err)
 		}
 	}

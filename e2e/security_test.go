@@ -54,7 +54,11 @@ func newSecured(t *testing.T, more string) *secured {
 - {name: CERTIFIED, bind: "%s", protocol: SSL, tls: {%s, client_auth: requested}, principal_mapping_rules: ["RULE:^CN=([^,]+),OU=people.*$/$1/L", DEFAULT]}
 - {name: SASL_PLAINTEXT, bind: "%s", sasl: {mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256, PLAIN]}}
 - {name: SASL_SSL, bind: "%s", tls: {%s, min_version: "1.3"}, sasl: {mechanisms: [SCRAM-SHA-512, SCRAM-SHA-256, PLAIN]%s}}
-`, s.open, s.tls, files, s.sasl, s.saslOnTLS, files, more)
+security: {delegation_tokens: {secret_file: "%s/token-secret"}}
+`, s.open, s.tls, files, s.sasl, s.saslOnTLS, files, more, s.dir)
+	if err := os.WriteFile(filepath.Join(s.dir, "token-secret"), []byte("0123456789abcdef\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(s.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

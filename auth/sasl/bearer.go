@@ -58,7 +58,7 @@ func (e *bearerExchange) Step(ctx context.Context, message []byte) ([]byte, *Ide
 	case as != "" && as != user:
 		return nil, nil, said("Authentication failed: Client requested an authorization id that is different from the token's principal name")
 	}
-	return nil, &Identity{user, expires}, nil
+	return nil, &Identity{User: user, Expires: expires}, nil
 }
 
 // Kafka's patterns (OAuthBearerClientInitialResponse). A name stands for itself only where it

@@ -86,8 +86,14 @@ func digest(h func() hash.Hash, key []byte, text string) []byte {
 // madeUp returns the credential of a user who doesn't exist. It is the same each time, and
 // no password matches it.
 func (s *Server) madeUp(user, mechanism string) Credential {
-	part := func(name string, n int) []byte {
-		b := digest(sha512.New, s.o.Secret, name+"\x00"+mechanism+"\x00"+user)
+	return s.madeUpFor("", user, mechanism)
+}
+
+// madeUpFor is madeUp for a kind of names: one that exists in neither of two kinds has another
+// credential in each, as one has that exists.
+func (s *Server) madeUpFor(kind, name, mechanism string) Credential {
+	part := func(of string, n int) []byte {
+		b := digest(sha512.New, s.o.Secret, kind+of+"\x00"+mechanism+"\x00"+name)
 		return b[:n]
 	}
 	n := hashes[mechanism]().Size()
@@ -102,12 +108,25 @@ func (s *Server) credential(user, mechanism string) Credential {
 	return s.madeUp(user, mechanism)
 }
 
+// token returns a delegation token's credential, or a made-up one.
+func (s *Server) token(id, mechanism string) TokenCredential {
+	if s.o.Token != nil {
+		if t, ok := s.o.Token(id, mechanism); ok && t.usable() {
+			return t
+		}
+	}
+	return TokenCredential{Credential: s.madeUpFor("token ", id, mechanism)}
+}
+
 // lookup returns a user's credential. One that costs more to check than any that is made isn't
 // used: it would keep the processors, here and, with SCRAM, the client's.
 func (s *Server) lookup(user, mechanism string) (Credential, bool) {
 	c, ok := s.o.Lookup(user, mechanism)
-	if !ok || c.Iterations < 1 || c.Iterations > MaxIterations {
+	if !ok || !c.usable() {
 		return Credential{}, false
 	}
 	return c, true
 }
+
+// usable reports whether a credential costs no more to check than any that is made.
+func (c *Credential) usable() bool { return c.Iterations >= 1 && c.Iterations <= MaxIterations }

@@ -41,6 +41,7 @@ const MaxMessage = 32 << 10
 type Identity struct {
 	User    string
 	Expires time.Time // when what proved it expires; zero: never
+	Token   string    // the id of the delegation token that proved it; "": none did
 }
 
 // Exchange is one authentication. Its methods must not be called by several at a time.
@@ -74,6 +75,9 @@ func failed(text, format string, args ...any) error {
 type Options struct {
 	// Lookup returns a user's credential for a mechanism of SCRAM.
 	Lookup func(user, mechanism string) (Credential, bool)
+	// Token returns the credential of a delegation token for a mechanism of SCRAM, by its id
+	// (KIP-48); also of one that has expired, which the caller of Step sees by who.Expires. nil: there are no such tokens.
+	Token func(id, mechanism string) (TokenCredential, bool)
 	// Secret keys what is made up for users who don't exist. All agents of a cluster need the
 	// same: else two agents would tell such a user from others.
 	Secret []byte
@@ -87,6 +91,13 @@ type Options struct {
 	// Accept takes the token by which a client of GSSAPI establishes a context. After an error client
 	// is whom the ticket names, if it is good so far. nil: there is no such mechanism.
 	Accept func(token []byte) (established SecurityContext, client string, err error)
+}
+
+// TokenCredential is the verifier of a delegation token, and whose it is.
+type TokenCredential struct {
+	Credential
+	Owner   string // a user
+	Expires time.Time
 }
 
 // Server begins exchanges. Many may use it at a time.

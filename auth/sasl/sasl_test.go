@@ -319,6 +319,7 @@ func FuzzExchange(f *testing.F) {
 	a := newAccounts(f, map[string]string{"alice": "secret"}, ScramSHA256)
 	f.Add(uint8(0), []byte("\x00alice\x00wrong"), []byte(""))
 	f.Add(uint8(1), []byte("n,,n=alice,r=abc"), []byte("c=biws,r=abc,p=AAAA"))
+	f.Add(uint8(1), []byte("n,,n=alice,r=abc,tokenauth=true"), []byte("c=biws,r=abc,p=AAAA"))
 	f.Add(uint8(2), []byte("y,a=bob,n=b=3Dob,r=abc,ext=1"), []byte("c=biws,r=abc,x=1,p=AAAA"))
 	f.Fuzz(func(t *testing.T, kind uint8, one, two []byte) {
 		m := PasswordMechanisms()[int(kind)%3]

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -19,6 +20,9 @@ import (
 //	client: c=base64 of "n,[a=authzid],",r=nonce+more[,extensions],p=proof
 //	server: v=verifier
 //
+// With the extension tokenauth=true the user is the id of a delegation token, the password its HMAC
+// in base64 (KIP-48), and who logs in is the token's owner. Others are ignored, as by Kafka.
+//
 // No message has the password. It is written here because the libraries compare nonces as a
 // whole: some versions of librdkafka (2.0.2, which is in Debian 12) repeat their own before the server's in the last message, and Kafka
 // asks only that the message ends with the server's part. The proof covers all of it.
@@ -26,7 +30,10 @@ type scramExchange struct {
 	server    *Server
 	mechanism string
 
-	user       string
+	user       string // or the id of a token
+	byToken    bool
+	owner      string    // of the token
+	expires    time.Time // of the token
 	credential Credential
 	header     string // of the first message, which the last one repeats
 	nonce      string // the server's part
@@ -61,7 +68,7 @@ func (e *scramExchange) Step(_ context.Context, message []byte) ([]byte, *Identi
 		if err != nil {
 			return nil, nil, err
 		}
-		return answer, &Identity{User: e.user}, nil
+		return answer, e.identity(), nil
 	}
 	return nil, nil, failed("", "a message after the last")
 }
@@ -95,7 +102,12 @@ func (e *scramExchange) first(message string) ([]byte, error) {
 	_, _ = e.server.o.Random.Read(random[:]) // never fails
 	e.nonce = base64.StdEncoding.EncodeToString(random[:])
 	e.header = flag + "," + as + ","
-	e.credential = e.server.credential(user, e.mechanism)
+	if e.byToken = len(fields) == 3 && wantsToken(fields[2]); e.byToken {
+		t := e.server.token(user, e.mechanism)
+		e.credential, e.owner, e.expires = t.Credential, t.Owner, t.Expires
+	} else {
+		e.credential = e.server.credential(user, e.mechanism)
+	}
 	answer := fmt.Sprintf("r=%s%s,s=%s,i=%d", nonce, e.nonce, base64.StdEncoding.EncodeToString(e.credential.Salt), e.credential.Iterations)
 	e.messages = bare + "," + answer
 	return []byte(answer), nil
@@ -136,6 +148,25 @@ func (e *scramExchange) final(message string) ([]byte, error) {
 	}
 	verifier := digest(h, e.credential.ServerKey, text)
 	return []byte("v=" + base64.StdEncoding.EncodeToString(verifier)), nil
+}
+
+// identity returns who has proved it.
+func (e *scramExchange) identity() *Identity {
+	if e.byToken {
+		return &Identity{User: e.owner, Expires: e.expires, Token: e.user}
+	}
+	return &Identity{User: e.user}
+}
+
+// wantsToken reports whether a client's extensions say that it logs in by a token. As by Kafka, the
+// last of several counts, and the case of its value doesn't.
+func wantsToken(extensions string) (yes bool) {
+	for part := range strings.SplitSeq(extensions, ",") {
+		if value, ok := strings.CutPrefix(part, "tokenauth="); ok {
+			yes = strings.EqualFold(value, "true")
+		}
+	}
+	return yes
 }
 
 // saslName returns the name in a field, in which =2C stands for a comma and =3D for =.

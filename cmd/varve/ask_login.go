@@ -34,7 +34,7 @@ func newWebLogin(conn connection) (*webLogin, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = config
 	l := &webLogin{client: &http.Client{Transport: transport, CheckRedirect: keepSecret}, user: conn.user, token: conn.byToken(), secret: sync.OnceValues(conn.secret)}
-	if conn.byToken() || conn.byTicket() {
+	if conn.byToken() || conn.byTicket() || conn.token {
 		l.user = "" // neither a token nor a password of Kerberos is one of the cluster's users
 	}
 	return l, nil

@@ -34,6 +34,7 @@ type connection struct {
 	user, mechanism, passwordFile string
 	password                      string // of a profile
 	keytab                        string // file, for GSSAPI
+	token                         bool   // user is the id of a delegation token, the password its HMAC
 	tls                           bool
 	ca, cert, key                 string // files
 }
@@ -43,6 +44,7 @@ func (c *connection) add(f *pflag.FlagSet) {
 	f.StringVar(&c.mechanism, "sasl", "", "SASL mechanism: "+strings.Join(sasl.Mechanisms(), ", ")+" (default "+sasl.ScramSHA512+" if there is a user)")
 	f.StringVar(&c.passwordFile, "password-file", "", "file with the user's password, or with the token of OAUTHBEARER, which others must not be able to read; - is standard input; without it the password is asked for on a terminal. A file with a token is read again for each new connection")
 	f.StringVar(&c.keytab, "keytab", "", "file with the user's key, for GSSAPI without a password, which others must not be able to read")
+	f.BoolVar(&c.token, "token", false, "log in by a delegation token: --user is its id, and the password its HMAC in base64 ('varve token create')")
 	f.BoolVar(&c.tls, "tls", false, "use TLS; the other flags of TLS imply it")
 	f.StringVar(&c.ca, "tls-ca", "", "PEM file of the authorities that may vouch for brokers (default: the system's)")
 	f.StringVar(&c.cert, "tls-cert", "", "PEM file of the client's certificate")
@@ -59,20 +61,20 @@ func (c *connection) chooses() bool { return c.profile != "" || os.Getenv(profil
 
 // connection returns what a profile says.
 func (p *profile) connection() *connection {
-	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, keytab: p.Keytab, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
+	return &connection{user: p.User, mechanism: p.SASL, passwordFile: p.PasswordFile, password: p.Password, keytab: p.Keytab, token: p.Token, tls: p.TLS, ca: p.TLSCA, cert: p.TLSCert, key: p.TLSKey}
 }
 
 // over returns the connection with what it leaves open taken from a profile. The password of
 // another user isn't, and a token or a password of Kerberos isn't taken for one of the cluster.
 func (c connection) over(p *profile) connection {
 	from := p.connection()
-	alike := c.mechanism == "" || c.byToken() == from.byToken() && c.byTicket() == from.byTicket()
+	alike := (c.mechanism == "" || c.byToken() == from.byToken() && c.byTicket() == from.byTicket()) && (!c.token || from.token)
 	if alike && (c.user == "" || c.user == from.user) {
 		if c.passwordFile == "" && c.keytab == "" {
 			c.passwordFile, c.password, c.keytab = from.passwordFile, from.password, from.keytab
 		}
 		c.mechanism = cmp.Or(c.mechanism, from.mechanism)
-		c.user = from.user
+		c.user, c.token = from.user, from.token
 	}
 	c.ca = cmp.Or(c.ca, from.ca)
 	if c.cert == "" && c.key == "" {
@@ -93,6 +95,10 @@ func (c *connection) check() error {
 		return errors.New("a password needs a user")
 	case c.keytab != "" && (!c.byTicket() || c.user == ""):
 		return errors.New("a keytab needs sasl GSSAPI and a user, whose key it has")
+	case c.token && c.user == "":
+		return errors.New("token needs a user, which is the token's id")
+	case c.token && c.saslMechanism() != sasl.ScramSHA512 && c.saslMechanism() != sasl.ScramSHA256:
+		return fmt.Errorf("a delegation token needs %s or %s", sasl.ScramSHA512, sasl.ScramSHA256)
 	case (c.cert == "") != (c.key == ""):
 		return errors.New("tls-cert and tls-key need each other")
 	}
@@ -163,9 +169,9 @@ func (c *connection) sasl() (kafkasasl.Mechanism, error) {
 	case sasl.Plain:
 		return plain.Auth{User: c.user, Pass: password}.AsMechanism(), nil
 	case sasl.ScramSHA256:
-		return scram.Auth{User: c.user, Pass: password}.AsSha256Mechanism(), nil
+		return scram.Auth{User: c.user, Pass: password, IsToken: c.token}.AsSha256Mechanism(), nil
 	}
-	return scram.Auth{User: c.user, Pass: password}.AsSha512Mechanism(), nil
+	return scram.Auth{User: c.user, Pass: password, IsToken: c.token}.AsSha512Mechanism(), nil
 }
 
 // maxPasswordFile bounds a file with a password, in bytes.
@@ -175,10 +181,12 @@ const maxPasswordFile = 64 << 10
 func (c *connection) secret() (string, error) {
 	switch c.passwordFile {
 	case "":
-		if c.password == "" {
-			return c.asked()
+		if c.password != "" {
+			return c.password, nil
 		}
-		return c.password, nil
+		password, err := c.asked()
+		c.password = password // for the next time
+		return password, err
 	case "-":
 		password, err := secretLine(os.Stdin)
 		if err != nil {
@@ -232,6 +240,8 @@ func (c *connection) asked() (string, error) {
 // wanted names the secret that is needed.
 func (c *connection) wanted() string {
 	switch {
+	case c.token:
+		return "HMAC of token " + c.user
 	case !c.byToken():
 		return "password of " + c.user
 	case c.user == "":

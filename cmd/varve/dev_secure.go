@@ -33,6 +33,7 @@ type securedDev struct{ dir string }
 const (
 	agentName      = "agent"             // of the certificate
 	firstUserFile  = "first-user"        // name:password
+	tokenFile      = "token-secret"      // that makes delegation tokens
 	javaFile       = "client.properties" // of Kafka's tools
 	kcatFile       = "kcat.conf"         // of librdkafka
 	profileFile    = "profile.yaml"      // of this program
@@ -74,14 +75,23 @@ func (d *securedDev) prepare(hosts []string) error {
 			return fmt.Errorf("--secure: make a certificate: %w", err)
 		}
 	}
-	if _, err := os.Lstat(d.path(firstUserFile)); errors.Is(err, fs.ErrNotExist) {
-		var secret [18]byte
-		_, _ = (*chance.Source)(nil).Read(secret[:]) // never fails
-		if err := replaceFile(d.path(firstUserFile), []byte(firstUserName+":"+base64.RawURLEncoding.EncodeToString(secret[:])+"\n")); err != nil {
-			return fmt.Errorf("--secure: make the first user: %w", err)
-		}
+	if err := d.invent(firstUserFile, firstUserName+":"); err != nil {
+		return fmt.Errorf("--secure: make the first user: %w", err)
+	}
+	if err := d.invent(tokenFile, ""); err != nil {
+		return fmt.Errorf("--secure: make the secret of delegation tokens: %w", err)
 	}
 	return nil
+}
+
+// invent writes a file with a random secret after a prefix, if the file isn't there.
+func (d *securedDev) invent(name, prefix string) error {
+	if _, err := os.Lstat(d.path(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var secret [18]byte
+	_, _ = (*chance.Source)(nil).Read(secret[:]) // never fails
+	return replaceFile(d.path(name), []byte(prefix+base64.RawURLEncoding.EncodeToString(secret[:])+"\n"))
 }
 
 // certified reports whether the certificate that is there is good for these hosts, for a while.
@@ -148,6 +158,9 @@ func (d *securedDev) configure(cfg *agent.Config) {
 	l.TLS.CertFile, l.TLS.KeyFile = d.path(agentName+".crt"), d.path(agentName+".key")
 	if cfg.Security.BootstrapUser == "" && cfg.Security.BootstrapUserFile == "" {
 		cfg.Security.BootstrapUserFile = d.path(firstUserFile)
+	}
+	if cfg.Security.Tokens.SecretFile == "" {
+		cfg.Security.Tokens.SecretFile = d.path(tokenFile)
 	}
 	cfg.HTTPTLS.CertFile, cfg.HTTPTLS.KeyFile = l.TLS.CertFile, l.TLS.KeyFile
 	cfg.Security.Authorizer = agent.AuthorizerACL

@@ -38,6 +38,7 @@ type profile struct {
 	Password     string   `yaml:"password,omitempty" json:"-"`
 	PasswordFile string   `yaml:"password_file,omitempty" json:"password_file,omitempty"`
 	Keytab       string   `yaml:"keytab,omitempty" json:"keytab,omitempty"`
+	Token        bool     `yaml:"token,omitempty" json:"token,omitempty"`
 	TLS          bool     `yaml:"tls,omitempty" json:"tls,omitempty"`
 	TLSCA        string   `yaml:"tls_ca,omitempty" json:"tls_ca,omitempty"`
 	TLSCert      string   `yaml:"tls_cert,omitempty" json:"tls_cert,omitempty"`

@@ -58,7 +58,7 @@ func newProfile(name string, k *kafkaFlags, http string) (*profile, error) {
 	if err := k.conn.check(); err != nil {
 		return nil, err
 	}
-	p := &profile{Name: name, HTTP: http, SASL: k.conn.mechanism, User: k.conn.user, PasswordFile: k.conn.passwordFile, Keytab: k.conn.keytab,
+	p := &profile{Name: name, HTTP: http, SASL: k.conn.mechanism, User: k.conn.user, PasswordFile: k.conn.passwordFile, Keytab: k.conn.keytab, Token: k.conn.token,
 		TLS: k.conn.tls, TLSCA: k.conn.ca, TLSCert: k.conn.cert, TLSKey: k.conn.key}
 	if p.PasswordFile == "-" {
 		return nil, fmt.Errorf("--password-file is standard input: a profile needs the name of a file")

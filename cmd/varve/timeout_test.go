@@ -36,6 +36,7 @@ var arguments = map[string]string{
 	"varve group describe": "x", "varve group delete": "x", "varve group reset": "x --all-topics --to-latest", "varve group seek": "x --to end --all-topics", "varve group offset-delete": "x --topic t",
 	"varve cluster drain": "1", "varve cluster undrain": "1", "varve cluster move": "x/1 1", "varve cluster accept-loss": "1/1 --yes", "varve cluster forget": "1",
 	"varve user create": "x", "varve user passwd": "x", "varve user delete": "x",
+	"varve token renew": "x", "varve token expire": "x",
 	"varve acl create": "--allow-principal a --operation read --topic t", "varve acl delete": "--principal a", "varve acl explain": "a read --topic t",
 	"varve quota set": "producer_byte_rate=1 --default user", "varve quota delete": "--default user",
 	"varve tier skip": "x 0 --from 1 --to 2 --yes",

@@ -23,6 +23,7 @@ var ranks = map[string]int{
 	"varve/auth/quota":          1,
 	"varve/auth/principal":      1,
 	"varve/auth/sasl":           1,
+	"varve/auth/token":          1,
 	"varve/wal":                 1,
 	"varve/wal/replica":         2,
 	"varve/s3store":             1,
@@ -58,8 +59,8 @@ var ranks = map[string]int{
 
 // sameRank lists the imports within one rank that are meant.
 var sameRank = map[string][]string{
-	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota"}, // keys of bindings, and of entities
-	"varve/auth/kerberos":    {"varve/auth/principal"},               // names of the clients in tickets
+	"varve/auth/kerberos":    {"varve/auth/principal"},                                   // names of the clients in tickets
+	"varve/metadata":         {"varve/auth/acl", "varve/auth/quota", "varve/auth/token"}, // keys of bindings, of entities, and times of tokens
 	"varve/owner":            {"varve/ownjournal"},
 	"varve/tiering/manifest": {"varve/tiering/object"},
 	"varve/tiering/marker":   {"varve/tiering/object"},
@@ -80,7 +81,8 @@ var fences = []struct {
 	{"go.etcd.io/etcd", "only metadata speaks to etcd", []string{"varve/metadata"}},
 	{"github.com/aws/aws-sdk-go-v2", "only s3store speaks to object stores", []string{"varve/s3store"}},
 	{"github.com/minio/minio-go", "only s3store speaks to object stores", []string{"varve/s3store"}},
-	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
+	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench",
+		"varve/cmd/varve"}}, // ACLs of users, which kadm lacks
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"github.com/go-jose/go-jose/v4", "only auth/oauth reads tokens", []string{"varve/auth/oauth"}},
 	{"github.com/jcmturner", "only auth/kerberos reads tickets", []string{"varve/auth/kerberos", "varve/cmd"}},

@@ -46,6 +46,7 @@ import (
 //	acls/<type>/<pattern>/<name>/<principal>/<host>/<operation>/<permission>
 //	                             ACL              any agent           until deleted: the key is the binding
 //	users/<name>                 User             any agent           until deleted
+//	tokens/<id>                  Token            any agent           until deleted, or some time after it expired
 //	quotas/user/<user>           Quotas           any agent           until deleted; a name that is empty: all users, clients or
 //	quotas/client-id/<client>                                         addresses that have none of their own
 //	quotas/user/<user>/client-id/<client>
@@ -83,6 +84,7 @@ const (
 	PrefixConfigs  = "configs/"
 	PrefixACLs     = "acls/"
 	PrefixUsers    = "users/"
+	PrefixTokens   = "tokens/"
 	PrefixQuotas   = "quotas/"
 	PrefixGroups   = "groups/"
 	PrefixOffsets  = "offsets/"
@@ -232,6 +234,12 @@ func UserKey(name string) string { return PrefixUsers + escape(name) }
 
 // ParseUserKey takes a UserKey apart.
 func ParseUserKey(key string) (string, error) { return unescape(key, PrefixUsers) }
+
+// TokenKey is the key of a delegation token.
+func TokenKey(id string) string { return PrefixTokens + escape(id) }
+
+// ParseTokenKey takes a TokenKey apart.
+func ParseTokenKey(key string) (string, error) { return unescape(key, PrefixTokens) }
 
 // GroupKey is the key of a group.
 func GroupKey(group string) string { return PrefixGroups + escape(group) }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/auth/quota"
+	"varve/auth/token"
 	"varve/internal/id"
 	"varve/internal/workbound"
 )
@@ -63,6 +64,8 @@ var forms = []struct {
 		func(b []byte) (any, error) { return DecodeMember(b) }, func(v any) []byte { return v.(Member).Encode() }},
 	{"user", sampleUser, sampleUser.Encode,
 		func(b []byte) (any, error) { return DecodeUser(b) }, func(v any) []byte { return v.(User).Encode() }},
+	{"token", sampleToken, sampleToken.Encode,
+		func(b []byte) (any, error) { return DecodeToken(b) }, func(v any) []byte { return v.(Token).Encode() }},
 	{"security", sampleSecurity, sampleSecurity.Encode,
 		func(b []byte) (any, error) { return DecodeSecurity(b) }, func(v any) []byte { return v.(Security).Encode() }},
 	{"acl", ACL{"User:admin", at}, ACL{"User:admin", at}.Encode,
@@ -78,6 +81,7 @@ var forms = []struct {
 var (
 	sampleOwnership = Ownership{7, 2, 5, []Link{{6, 4, 850}, {7, 5, 950}}}
 	sampleUser      = User{at, map[ScramMechanism]ScramCredential{ScramSHA256: {4096, []byte{1, 2}, []byte{3}, []byte{4}}, ScramSHA512: {8192, []byte{5}, []byte{6}, []byte{}}}}
+	sampleToken     = Token{"User:alice", "User:admin", []string{"User:bob", "User:carol"}, token.Times{Issued: at, Expires: at.Add(time.Hour), Max: at.Add(2 * time.Hour)}, token.SecretID{1, 2}, token.Proof{3, 4}, sampleUser.Scram}
 	sampleSecurity  = Security{bytes.Repeat([]byte{7}, SecretBytes), at}
 	sampleMember    = Member{at, true, "v1", "h:1", []StoreAt{{id.Store{1}, 9, "h:2"}, {id.Store{2}, 4, "g:2"}}}
 	sampleAgent     = Agent{9, id.Store{1, 2}, "rack", "v1", "h:1", []Endpoint{{"PLAINTEXT", "host", 9092}}, "peer:1", true}
@@ -178,6 +182,9 @@ func TestKeysRoundTrip(t *testing.T) {
 		}
 		if got, err := ParseUserKey(UserKey(name)); err != nil || got != name {
 			t.Errorf("user %q: %q, %v", name, got, err)
+		}
+		if got, err := ParseTokenKey(TokenKey(name)); err != nil || got != name {
+			t.Errorf("token %q: %q, %v", name, got, err)
 		}
 		if got, err := ParseGroupKey(GroupKey(name)); err != nil || got != name {
 			t.Errorf("group %q: %q, %v", name, got, err)

@@ -35,10 +35,14 @@ type ScramCredential struct {
 
 // Encode writes the value.
 func (u User) Encode() []byte {
-	b := binary.AppendVarint([]byte{1}, u.Changed.UnixMilli())
-	b = binary.AppendUvarint(b, uint64(len(u.Scram)))
-	for _, m := range slices.Sorted(maps.Keys(u.Scram)) {
-		c := u.Scram[m]
+	return appendScram(binary.AppendVarint([]byte{1}, u.Changed.UnixMilli()), u.Scram)
+}
+
+// appendScram writes verifiers.
+func appendScram(b []byte, all map[ScramMechanism]ScramCredential) []byte {
+	b = binary.AppendUvarint(b, uint64(len(all)))
+	for _, m := range slices.Sorted(maps.Keys(all)) {
+		c := all[m]
 		b = append(b, uint8(m))
 		b = binary.AppendVarint(b, int64(c.Iterations))
 		b = wire.AppendBytes(b, c.Salt)
@@ -50,21 +54,30 @@ func (u User) Encode() []byte {
 
 // DecodeUser reads what Encode writes.
 func DecodeUser(b []byte) (u User, err error) {
-	var last ScramMechanism
-	disordered := false
+	ordered := true
 	err = decode("user", 1, b, func(r *wire.Reader) {
 		u.Changed = time.UnixMilli(r.Varint())
-		n := r.Count(5)
-		u.Scram = make(map[ScramMechanism]ScramCredential, n)
-		for ; n > 0; n-- {
-			m := ScramMechanism(r.U8())
-			disordered = disordered || m <= last
-			last = m
-			u.Scram[m] = ScramCredential{int32(r.Varint()), slices.Clone(r.Bytes()), slices.Clone(r.Bytes()), slices.Clone(r.Bytes())}
-		}
+		u.Scram, ordered = readScram(r)
 	})
-	if err == nil && disordered {
-		err = &ValueError{"user", errors.New("mechanisms are not in order")}
+	if err == nil && !ordered {
+		err = &ValueError{"user", errDisorder}
 	}
 	return u, err
+}
+
+var errDisorder = errors.New("mechanisms are not in order")
+
+// readScram reads verifiers, which must be in the order of their mechanisms.
+func readScram(r *wire.Reader) (all map[ScramMechanism]ScramCredential, ordered bool) {
+	var last ScramMechanism
+	ordered = true
+	n := r.Count(5)
+	all = make(map[ScramMechanism]ScramCredential, n)
+	for ; n > 0; n-- {
+		m := ScramMechanism(r.U8())
+		ordered = ordered && m > last
+		last = m
+		all[m] = ScramCredential{int32(r.Varint()), slices.Clone(r.Bytes()), slices.Clone(r.Bytes()), slices.Clone(r.Bytes())}
+	}
+	return all, ordered
 }
