@@ -131,6 +131,7 @@ func TestLinesAreWritten(t *testing.T) {
 		if left := tr.Flush(t.Context()); left != 0 {
 			t.Errorf("%d are left", left)
 		}
+		synctest.Wait()
 		if got := s.messages(t); !slices.Equal(got, numbered(2500)) {
 			t.Errorf("%d lines, or in another order", len(got))
 		}
@@ -156,6 +157,7 @@ func TestBatchesAreBounded(t *testing.T) {
 		}
 		log.Info(long + long + long + long + long)
 		tr.Flush(t.Context())
+		synctest.Wait()
 		if !slices.Equal(s.batches, []int{3, 3, 2, 1}) {
 			t.Errorf("batches of %v", s.batches)
 		}
@@ -182,6 +184,7 @@ func TestQueueIsBounded(t *testing.T) {
 			t.Errorf("%d lines of %d are kept, with %d bytes; %v were dropped", kept, n, tr.queue.mu.bytes, dropped)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got := strings.Count(said.String(), "audit topic can't be written"); got != 1 {
 			t.Errorf("said %d times: %s", got, said)
 		}
@@ -190,8 +193,10 @@ func TestQueueIsBounded(t *testing.T) {
 		}
 		s.set(func(s *topic) { s.fail = nil })
 		tr.Flush(t.Context())
+		synctest.Wait()
 		time.Sleep(time.Second)
 		tr.Flush(t.Context())
+		synctest.Wait()
 		want := append(numbered(kept), "audit lines are missing in the topic, there was no room for them")
 		if got := s.messages(t); !slices.Equal(got, want) {
 			t.Errorf("%d lines, the last %q", len(got), got[len(got)-1])
@@ -224,6 +229,7 @@ func TestAtLeastOnce(t *testing.T) {
 			close(s.hang)
 		})
 		tr.Flush(t.Context())
+		synctest.Wait()
 		var first []string
 		seen := map[string]int{}
 		for _, m := range s.messages(t) {
@@ -250,6 +256,7 @@ func TestRefusedBatches(t *testing.T) {
 			want = append(want, l)
 		}
 		tr.Flush(t.Context())
+		synctest.Wait()
 		if got := s.messages(t); !slices.Equal(got, want) {
 			t.Errorf("%d lines, or in another order", len(got))
 		}
