@@ -52,6 +52,15 @@ binaries: ## build varve for every platform, into bin/
 	for on in linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64; do \
 		GOOS=$${on%/*} GOARCH=$${on#*/} CGO_ENABLED=0 $(GO) build -o bin/varve-$${on%/*}-$${on#*/} ./cmd/varve || { echo "does not build for $$on" >&2; exit 1; }; done
 
+.PHONY: packages
+packages: ## build what is released, into dist/: binaries, deb, rpm, container images, bills of materials, checksums
+	rm -rf dist
+	$(GO) run -C packaging . --out ../dist
+
+.PHONY: packages-test
+packages-test: ## install the packages into a clean Debian; needs lintian, rpm, debootstrap and root
+	cd packaging && $(GO) test -tags full -count=1 -timeout 20m .
+
 .PHONY: test
 test: check servers ## all tests that need nothing but Go; with the race detector if there is a C compiler
 	@test -n "$(RACE)" || echo "no C compiler: the race detector is off" >&2
@@ -62,6 +71,7 @@ test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute
 	$(GO) vet -tags full ./e2e
 	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|SlowDisk|HungDisk|CablePulled|Kerberos' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
+	cd packaging && $(GO) vet -tags full . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
 .PHONY: outages
@@ -100,7 +110,7 @@ docs: ## write the generated pages under docs/ anew
 .PHONY: lint
 lint: ## static analysis
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 -tags full $(PKGS)
-	@for on in e2e/clients e2e/containers; do $(GO) -C $$on list -m all >/dev/null || exit 1; done # their go.mod must agree with the module's
+	@for on in e2e/clients e2e/containers packaging; do $(GO) -C $$on list -m all >/dev/null || exit 1; done # their go.mod must agree with the module's
 
 # Known vulnerabilities: the database is a module, so it comes as all others do. The toolchain is that of
 # go.mod, which releases are built with.

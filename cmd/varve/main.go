@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	_ "golang.org/x/crypto/x509roots/fallback" // where the system has no authorities, as in an image with nothing else in it
 )
 
 func main() {
@@ -49,7 +50,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 timed out or not
 	}
 	c.SetFlagErrorFunc(flagError)
 	c.AddCommand(devCommand(), agentCommand(), configCommand(),
-		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), alsoCalled(tokenCommand(), "tokens"), alsoCalled(aclCommand(), "acls"), alsoCalled(quotaCommand(), "quotas"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), profileCommand(), certCommand(), versionCommand())
+		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), alsoCalled(tokenCommand(), "tokens"), alsoCalled(aclCommand(), "acls"), alsoCalled(quotaCommand(), "quotas"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), profileCommand(), certCommand(), readyCommand(), versionCommand(), manCommand())
 	checkArgs(c)
 	noFiles(c)
 	return c

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 
 	"varve/agent"
@@ -105,14 +106,12 @@ func (s *server) listen(network, addr string) (net.Listener, error) {
 // run runs an agent, and reloads its settings on a signal.
 func (s *server) run(ctx context.Context, a *agent.Agent) error {
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.obey(ctx)
-	}()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.obey(ctx) })
+	beside.Go(func() { tellSystemd(ctx, a) })
 	err := a.Run(ctx)
 	cancel()
-	<-ended
+	beside.Wait()
 	return err
 }
 
