@@ -35,6 +35,7 @@ type life struct {
 	g      *gate
 	disk   *disk
 	meta   *meta
+	reach  *reach
 	agent  *agent.Agent
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -54,9 +55,9 @@ func (h *host) now() *life {
 func (h *host) start() {
 	w := h.w
 	g := new(gate)
-	l := &life{h: h, g: g, ended: make(chan struct{})}
+	l := &life{h: h, g: g, reach: newReach(w.away > 0), ended: make(chan struct{})}
 	l.disk = &disk{Memory: h.disk, g: g, random: w.source(), stall: 2 * time.Millisecond}
-	l.meta = &meta{handle: w.meta.Open(), g: g, random: w.source()}
+	l.meta = &meta{handle: w.meta.Open(), g: g, random: w.source(), book: w.book}
 	l.meta.Store = l.meta.handle
 	l.bucket = bucketFaults{g: g, random: w.source(), w: w}
 	drift := 1 + (w.random.Float64()-0.5)/50 // by up to 1 %
@@ -94,6 +95,12 @@ func (h *host) start() {
 		case <-l.ended:
 		}
 	})
+}
+
+// setConnected cuts an agent off from etcd, or connects it again when all that cut it off is over.
+func (l *life) setConnected(yes bool) {
+	l.reach.set(yes)
+	l.meta.connect(yes)
 }
 
 // register notes on which store the host's agent runs, if it is still that one: the

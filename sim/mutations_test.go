@@ -74,7 +74,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-var promised = regexp.MustCompile(`^promise [123]:`)
+var promised = regexp.MustCompile(`^(promise [123]|security):`)
 
 // catch returns the promise that a mutant breaks at a seed at which the product keeps it.
 func catch(bin string, m mutate.Mutation, seed uint64) string {
