@@ -21,6 +21,7 @@ type admin struct {
 
 	rules map[acl.Binding]*fate
 	users map[string]*fate
+	last  time.Time // when something was acknowledged last
 }
 
 // fate is what was last acknowledged of a rule or a user, and what may come after it: a change
@@ -58,6 +59,7 @@ func (a *admin) insist(ctx context.Context, what string, req func() kmsg.Request
 			s.close()
 			if err == nil {
 				a.w.log.add("%s, says %v", what, h)
+				a.last = time.Now()
 				return late
 			}
 			late = true

@@ -44,10 +44,25 @@ func (g *guard) String() string {
 	return fmt.Sprintf("%d times allowed, %d denied, %d logins, %d refused, %d sessions over", g.allowed, g.denied, g.logins, g.refused, g.cut)
 }
 
-// loggedIn: an agent has decided whether a password is right, at some moment between two.
-func (g *guard) loggedIn(s *session, pw password, asked, heard time.Time, in bool) {
+// loggedIn: an agent has decided by what password somebody must prove to be who it is, at some moment
+// between asked and heard, and whether that is proved between proved and now. It returns when a session
+// by a delegation token is over at the latest.
+func (g *guard) loggedIn(s *session, pw password, asked, heard, proved time.Time, in bool) (end time.Time) {
 	from := s.life.reach.oldest(asked)
-	ever, always := g.w.book.between(from, heard, func(v version) bool { return v.users[s.p.name] == pw.salt })
+	now := time.Now()
+	ever, always := g.w.book.between(from, heard, func(v version) bool {
+		if pw.token == "" {
+			return v.users[s.p.as] == pw.salt
+		}
+		t, there := v.tokens[pw.token]
+		if there && t.Expires.After(end) {
+			end = t.Expires
+		}
+		if in {
+			return there && t.Expires.After(proved)
+		}
+		return there && t.Expires.After(now)
+	})
 	g.mu.Lock()
 	if in {
 		g.logins++
@@ -62,6 +77,7 @@ func (g *guard) loggedIn(s *session, pw password, asked, heard time.Time, in boo
 	case !in && always:
 		g.w.fail("security: %s can't log in at %v by %s, which was the password from %v before", s.p.name, s.life.h, pw.salt, asked.Sub(from))
 	}
+	return end
 }
 
 // over: a connection was ended after its session.

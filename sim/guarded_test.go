@@ -45,9 +45,9 @@ func (d *desk) session(ctx context.Context) *session {
 		}
 		s = nil
 	}
-	pw := d.p.newest()
-	if d.p.draw(8) == 0 {
-		pw = d.p.former()
+	pw, known := d.p.password()
+	if !known {
+		return nil
 	}
 	var err error
 	switch {
@@ -67,17 +67,20 @@ func (d *desk) session(ctx context.Context) *session {
 	return s
 }
 
-// write writes records to the guarded topic, and at times to another one, of which it has no right.
-func (p *person) write(ctx context.Context) {
+// work writes records to the guarded topic, and reads it at its end, and waits there; and at times it tries the
+// same with another topic.
+func (p *person) work(ctx context.Context) {
 	d := newDesk(p)
 	defer d.close()
 	for n := 0; ctx.Err() == nil; n++ {
-		_ = backoff.Sleep(ctx, time.Duration(p.draw(300))*time.Millisecond)
+		_ = backoff.Sleep(ctx, time.Duration(p.draw(250))*time.Millisecond)
 		s := d.session(ctx)
 		switch {
 		case s == nil:
 		case d.leader == nil:
 			d.find(ctx, s)
+		case p.draw(3) == 0:
+			d.fetch(ctx, s, p.draw(3) == 0, time.Duration(p.draw(2000))*time.Millisecond)
 		default:
 			d.send(ctx, s, fmt.Sprintf("%s/%d", p.name, n), p.draw(3) == 0)
 		}
@@ -143,23 +146,6 @@ func (d *desk) send(ctx context.Context, s *session, value string, both bool) {
 			if code != 0 && !denied {
 				d.leader = nil
 			}
-		}
-	}
-}
-
-// read reads the guarded topic at its end, and waits there; and at times another one.
-func (p *person) read(ctx context.Context) {
-	d := newDesk(p)
-	defer d.close()
-	for ctx.Err() == nil {
-		_ = backoff.Sleep(ctx, time.Duration(p.draw(200))*time.Millisecond)
-		s := d.session(ctx)
-		switch {
-		case s == nil:
-		case d.leader == nil:
-			d.find(ctx, s)
-		default:
-			d.fetch(ctx, s, p.draw(3) == 0, time.Duration(p.draw(2500))*time.Millisecond)
 		}
 	}
 }

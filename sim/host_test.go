@@ -63,6 +63,7 @@ func (h *host) start() {
 	drift := 1 + (w.random.Float64()-0.5)/50 // by up to 1 %
 	ahead := time.Duration(w.random.Int64N(int64(20*time.Second))) - 10*time.Second
 	booted := time.Now()
+	writeSecret(h.disk)
 	a, err := agent.New(w.config(h.at), agent.Deps{
 		FS: l.disk, Meta: l.meta, Objects: s3store.WithFaults(w.bucket, l.bucket.fault), Log: slog.New(&logs{w.log, h.at}), Registry: prometheus.NewRegistry(),
 		Listen:  func(_, addr string) (net.Listener, error) { return w.net.listen(h.at, g, addr) },
@@ -95,6 +96,20 @@ func (h *host) start() {
 		case <-l.ended:
 		}
 	})
+}
+
+// secretFile has the secret of delegation tokens, on each agent's disk.
+const secretFile = "secret"
+
+func writeSecret(disk *vfs.Memory) {
+	f, err := disk.Open(secretFile, vfs.Create)
+	if err != nil {
+		return // it is there
+	}
+	if _, err := f.WriteAt([]byte("the secret of all agents"), 0); err != nil {
+		panic(err)
+	}
+	_ = f.Close()
 }
 
 // setConnected cuts an agent off from etcd, or connects it again when all that cut it off is over.

@@ -2,16 +2,14 @@ package sim
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"sync"
+	"time"
 
 	"varve/auth/acl"
+	"varve/auth/sasl"
 	"varve/internal/backoff"
 	"varve/metadata"
 	"varve/metadata/schema"
-
-	"varve/auth/sasl"
 )
 
 // guarded is the topic that people read and write. Who may do that changes all the time.
@@ -28,12 +26,14 @@ type people struct {
 	bob     *person // may at times
 	carol   *person // may at times, and is deleted at times
 	mallory *person // never may; the rules are for other topics
+	job     *person // logs in as alice, by delegation tokens
 	stop    context.CancelFunc
 	working sync.WaitGroup
 }
 
 func newPeople(w *world) *people {
-	p := &people{w: w, alice: newPerson(w, "alice", 20), bob: newPerson(w, "bob", 21), carol: newPerson(w, "carol", 22), mallory: newPerson(w, "mallory", 23)}
+	p := &people{w: w, alice: newPerson(w, "alice", 20), bob: newPerson(w, "bob", 21), carol: newPerson(w, "carol", 22), mallory: newPerson(w, "mallory", 23), job: newPerson(w, "job", 25)}
+	p.job.as, p.job.passwords = p.alice.name, nil
 	p.admin = newAdmin(w, p)
 	return p
 }
@@ -107,10 +107,24 @@ func (p *people) begin(ctx context.Context) {
 func (p *people) work(ctx context.Context) {
 	ctx, p.stop = context.WithCancel(ctx)
 	for _, x := range p.all() {
-		p.working.Go(func() { x.write(ctx) })
-		p.working.Go(func() { x.read(ctx) })
+		p.working.Go(func() { x.work(ctx) })
 	}
 	p.working.Go(func() { p.admin.meddle(ctx) })
+	p.working.Go(func() { p.tokens(ctx) })
+}
+
+// tokens has alice make delegation tokens for a job, which works by them.
+func (p *people) tokens(ctx context.Context) {
+	for n := 0; ctx.Err() == nil; n++ {
+		if s, err := p.alice.open(ctx, p.w.hosts[p.alice.draw(len(p.w.hosts))], p.alice.newest()); err == nil {
+			p.alice.token(ctx, s, p.job)
+			s.close()
+		}
+		if n == 0 {
+			p.working.Go(func() { p.job.work(ctx) })
+		}
+		_ = backoff.Sleep(ctx, time.Duration(1000+p.alice.draw(5000))*time.Millisecond)
+	}
 }
 
 // close ends all that people do.
@@ -141,41 +155,37 @@ func (p *people) finish(ctx context.Context) {
 // were acknowledged last, and whether all that was acknowledged in the guarded topic is there.
 func (p *people) check(ctx context.Context) {
 	p.w.reviving(ctx, func() {
-		_ = backoff.Sleep(ctx, 2*bound)
+		_ = backoff.Sleep(ctx, bound-time.Since(p.admin.last))
 		p.admin.acknowledged()
+		var all sync.WaitGroup
 		for _, h := range p.w.hosts {
-			p.admin.compare(ctx, h)
-			for _, x := range p.all() {
-				p.tryPasswords(ctx, x, h)
+			all.Go(func() {
+				p.admin.compare(ctx, h)
+				for _, x := range p.all() {
+					p.enter(ctx, x, h)
+				}
+			})
+		}
+		all.Go(func() {
+			if p.alice.readAll(ctx) {
+				p.w.guard.check()
 			}
-		}
-		if p.alice.readAll(ctx) {
-			p.w.guard.check()
-		}
+		})
+		all.Wait()
 	})
 }
 
-// tryPasswords logs in at an agent until it is known which password is right.
-func (p *people) tryPasswords(ctx context.Context, x *person, h *host) {
-	now := p.w.book.now().users[x.name]
-	x.mu.Lock()
-	all := slices.Clone(x.passwords)
-	x.mu.Unlock()
-	for _, pw := range all[max(0, len(all)-2):] {
-		for ctx.Err() == nil {
-			s, err := x.open(ctx, h, pw)
-			if err == nil {
-				s.close()
-			}
-			if err == nil || err == errLogin {
-				break // the guard has looked at it
-			}
-			_ = backoff.Sleep(ctx, x.c.backoff())
+// enter logs in at an agent by the newest password, until the agent says whether that is right.
+func (p *people) enter(ctx context.Context, x *person, h *host) {
+	for ctx.Err() == nil {
+		s, err := x.open(ctx, h, x.newest())
+		if err == nil {
+			s.close()
 		}
+		if err == nil || err == errLogin {
+			return // the guard has looked at it
+		}
+		_ = backoff.Sleep(ctx, x.c.backoff())
 	}
-	if ctx.Err() != nil {
-		p.w.fail("security: %s can't find out whether it may log in at %v, where %q is right", x.name, h, now)
-	}
+	p.w.fail("security: %s can't find out whether it may log in at %v", x.name, h)
 }
-
-func (p *people) String() string { return fmt.Sprint(p.w.guard) }

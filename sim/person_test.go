@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/auth/sasl"
+	"varve/auth/token"
 )
 
 // maxReauth is how long a session lasts: sasl.max_reauth of the agents.
@@ -24,33 +25,39 @@ const maxReauth = 3 * time.Second
 // password is what somebody knows. Hashing it, which SCRAM leaves to clients, is done already, or
 // rather never: what a person knows here is the hash, made by chance. The salt is no other's, and tells
 // passwords apart.
-type password struct{ salt, salted string }
+type password struct {
+	salt, salted string
+	token        string // its id, if it is the password of a delegation token: then the agent makes the salt
+	hmac         []byte
+}
 
 func newPassword(name string, r *rand.Rand) password {
 	salted := make([]byte, sha256.Size)
 	for i := range salted {
 		salted[i] = byte(r.Uint32())
 	}
-	return password{name, string(salted)}
+	return password{salt: name, salted: string(salted)}
 }
 
 // person is a client that logs in as a user.
 type person struct {
 	w    *world
 	name string
+	as   string  // the user: not the name of who logs in by a token
 	c    *client // for its place in the network, and its randomness
 
 	mu        sync.Mutex
-	passwords []password // all that were ever set, or tried to be; the last is the newest
+	passwords []password        // all that were ever set, or tried to be; the last is the newest
+	salted    map[string]string // those of delegation tokens, by salt
 }
 
 func newPerson(w *world, name string, n int) *person {
-	p := &person{w: w, name: name, c: newClient(w, n)}
+	p := &person{w: w, name: name, as: name, c: newClient(w, n), salted: map[string]string{}}
 	p.passwords = []password{newPassword(name+"-0", p.c.random)}
 	return p
 }
 
-func (p *person) principal() string { return "User:" + p.name }
+func (p *person) principal() string { return "User:" + p.as }
 
 // draw returns a random number below n.
 func (p *person) draw(n int) int {
@@ -70,6 +77,14 @@ func (p *person) change() password {
 	return pw
 }
 
+// take has the person use a delegation token from now on.
+func (p *person) take(pw password) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.passwords = append(p.passwords, pw)
+	p.passwords = p.passwords[max(0, len(p.passwords)-3):]
+}
+
 // newest returns the password that was set last; former any one.
 func (p *person) newest() password {
 	p.mu.Lock()
@@ -82,6 +97,20 @@ func (p *person) former() password {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.passwords[n%len(p.passwords)]
+}
+
+// password returns one to log in by: mostly the newest. A job has none before its first token.
+func (p *person) password() (pw password, known bool) {
+	p.mu.Lock()
+	n := len(p.passwords)
+	p.mu.Unlock()
+	switch {
+	case n == 0:
+		return pw, false
+	case p.draw(8) == 0:
+		return p.former(), true
+	}
+	return p.newest(), true
 }
 
 // session is a connection to an agent that has logged in.
@@ -145,7 +174,10 @@ func (s *session) login(ctx context.Context, pw password) error {
 		return kerr.ErrorForCode(code)
 	}
 	nonce := fmt.Sprint(s.p.draw(1 << 30))
-	bare := "n=" + s.p.name + ",r=" + nonce
+	bare := "n=" + s.p.as + ",r=" + nonce
+	if pw.token != "" {
+		bare = "n=" + pw.token + ",r=" + nonce + ",tokenauth=true"
+	}
 	first, asked, err := s.authenticate(ctx, "n,,"+bare)
 	heard := time.Now()
 	if err != nil {
@@ -154,12 +186,17 @@ func (s *session) login(ctx context.Context, pw password) error {
 	text := string(first.SASLAuthBytes)
 	theirs, _, _ := strings.Cut(strings.TrimPrefix(text, "r="), ",")
 	final := "c=" + base64.StdEncoding.EncodeToString([]byte("n,,")) + ",r=" + theirs
+	if pw.token != "" {
+		if pw.salted, err = s.p.saltedBy(pw, text); err != nil {
+			return err
+		}
+	}
 	proof, verifier := prove(pw, bare+","+text+","+final)
-	last, _, err := s.authenticate(ctx, final+",p="+proof)
+	last, proved, err := s.authenticate(ctx, final+",p="+proof)
 	if err != nil && !errors.Is(err, errLogin) {
 		return err
 	}
-	s.p.w.guard.loggedIn(s, pw, asked, heard, err == nil)
+	end := s.p.w.guard.loggedIn(s, pw, asked, heard, proved, err == nil)
 	if err != nil {
 		return err
 	}
@@ -170,7 +207,30 @@ func (s *session) login(ctx context.Context, pw password) error {
 		s.p.w.fail("security: %s logs in at %v for ever, max_reauth is %v", s.p.name, s.life.h, maxReauth)
 	}
 	s.until = time.Now().Add(time.Duration(last.SessionLifetimeMillis) * time.Millisecond)
+	if pw.token != "" && s.until.After(end) {
+		s.until = end
+	}
 	return nil
+}
+
+// saltedBy hashes the HMAC of a delegation token as the agent's first message wants it.
+func (p *person) saltedBy(pw password, message string) (string, error) {
+	fields := strings.Split(message, ",")
+	if len(fields) != 3 {
+		return "", fmt.Errorf("the first message of an agent is %q", message)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if known, ok := p.salted[fields[1]]; ok {
+		return known, nil
+	}
+	salt, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(fields[1], "s="))
+	if err != nil {
+		return "", err
+	}
+	salted, err := sasl.Salted(sasl.ScramSHA256, token.Password(pw.hmac), salt, sasl.MinIterations)
+	p.salted[fields[1]] = string(salted)
+	return string(salted), err
 }
 
 func (s *session) authenticate(ctx context.Context, message string) (*kmsg.SASLAuthenticateResponse, time.Time, error) {

@@ -20,6 +20,7 @@ import (
 
 	"varve/agent"
 	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/metadata"
@@ -120,6 +121,7 @@ func (w *world) config(at node) agent.Config {
 	c.BrokerID, c.Rack, c.DataDir, c.HTTP = int32(at), fmt.Sprintf("rack-%d", at), "data", ""
 	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)},
 		{Name: "SASL_PLAINTEXT", Bind: fmt.Sprintf("%v:9093", at), SASL: agent.ListenerSASL{Mechanisms: []string{sasl.ScramSHA256}, MaxReauth: maxReauth}}}
+	c.Security.Tokens = token.Config{SecretFile: secretFile, MaxLifetime: 8 * time.Second, Expiry: 3 * time.Second}
 	c.Security.Authorizer, c.Security.SuperUsers = agent.AuthorizerACL, []string{"User:" + administrator}
 	c.Peer = agent.PeerConfig{Bind: fmt.Sprintf("%v:9645", at)}
 	c.Replication.Factor, c.Replication.Quorum = w.factor, w.quorum
