@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -22,6 +23,9 @@ type admin struct {
 	rules map[acl.Binding]*fate
 	users map[string]*fate
 	last  time.Time // when something was acknowledged last
+
+	working context.Context // while rules change
+	blinded *host           // the agent that shall not see the next change
 }
 
 // fate is what was last acknowledged of a rule or a user, and what may come after it: a change
@@ -47,14 +51,23 @@ func newAdmin(w *world, p *people) *admin {
 
 // insist asks agents until one says that it has done something. It reports whether an attempt before
 // that may take effect later.
-func (a *admin) insist(ctx context.Context, what string, req func() kmsg.Request, done func(kmsg.Response) error) (late bool) {
-	for ctx.Err() == nil {
+func (a *admin) insist(ctx context.Context, what string, req func() kmsg.Request, done func(kmsg.Response) error, holds func(version) bool) (late bool) {
+	for ctx.Err() == nil && len(a.w.failed()) == 0 {
 		h := a.w.hosts[a.draw(len(a.w.hosts))]
+		if h == a.blinded {
+			continue
+		}
 		s, err := a.open(ctx, h, a.newest())
 		if err == nil {
 			var resp kmsg.Response
-			if resp, _, err = s.ask(ctx, req()); err == nil {
+			var asked time.Time
+			if resp, asked, err = a.attempt(ctx, s, req()); err == nil {
 				err = done(resp)
+			}
+			if err == nil {
+				if ever, _ := a.w.book.between(asked, time.Now(), holds); !ever {
+					a.w.fail("security: %v acknowledges that %s, but etcd doesn't have it", h, what)
+				}
 			}
 			s.close()
 			if err == nil {
@@ -70,6 +83,17 @@ func (a *admin) insist(ctx context.Context, what string, req func() kmsg.Request
 }
 
 func first[T any](all []T) T { return all[0] }
+
+// attempt asks once. It doesn't wait for the answer when the work ends: then all is well, and the next
+// attempt gets one.
+func (a *admin) attempt(ctx context.Context, s *session, req kmsg.Request) (kmsg.Response, time.Time, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if a.working != nil && a.working.Err() == nil {
+		defer context.AfterFunc(a.working, cancel)()
+	}
+	return s.ask(ctx, req)
+}
 
 // settle notes that a change was acknowledged.
 func settle[K comparable](fates map[K]*fate, k K, state string, late bool) {
@@ -91,7 +115,7 @@ func (a *admin) setPassword(ctx context.Context, x *person, pw password) {
 		u.Name, u.Mechanism, u.Iterations, u.Salt, u.SaltedPassword = x.name, 1, sasl.MinIterations, []byte(pw.salt), []byte(pw.salted)
 		req.Upsertions = append(req.Upsertions, u)
 		return req
-	}, alteredUser)
+	}, alteredUser, func(v version) bool { return v.users[x.name] == pw.salt })
 	settle(a.users, x.name, pw.salt, late)
 }
 
@@ -109,7 +133,7 @@ func (a *admin) remove(ctx context.Context, x *person) {
 			return nil // an attempt before did it
 		}
 		return err
-	})
+	}, func(v version) bool { return v.users[x.name] == "" })
 	settle(a.users, x.name, "", late)
 }
 
@@ -136,6 +160,8 @@ func (a *admin) create(ctx context.Context, rules ...acl.Binding) {
 			}
 		}
 		return nil
+	}, func(v version) bool {
+		return !slices.ContainsFunc(rules, func(r acl.Binding) bool { return !slices.Contains(v.rules, r) })
 	})
 	for _, r := range rules {
 		settle(a.rules, r, "there", late)
@@ -154,7 +180,7 @@ func (a *admin) delete(ctx context.Context, r acl.Binding) {
 		return req
 	}, func(resp kmsg.Response) error {
 		return kerr.ErrorForCode(first(resp.(*kmsg.DeleteACLsResponse).Results).ErrorCode)
-	})
+	}, func(v version) bool { return !slices.Contains(v.rules, r) })
 	settle(a.rules, r, "", late)
 }
 
@@ -180,15 +206,16 @@ func (a *admin) createTopic(ctx context.Context) {
 			return nil
 		}
 		return err
-	})
+	}, func(version) bool { return true })
 }
 
 // meddle changes rules and passwords until ctx ends; the last change is finished all the same.
 func (a *admin) meddle(ctx context.Context) {
 	rules := a.p.sometimes()
 	last := context.WithoutCancel(ctx)
+	a.working = ctx
 	for ctx.Err() == nil {
-		reach := a.blind()
+		see := a.blind()
 		switch n := a.draw(10); n {
 		case 0, 1, 2:
 			a.changeUser(last)
@@ -204,7 +231,7 @@ func (a *admin) meddle(ctx context.Context) {
 			pause += 2 * bound // long enough for all to go by it
 		}
 		_ = backoff.Sleep(ctx, pause)
-		reach()
+		see()
 	}
 }
 
@@ -222,22 +249,31 @@ func (a *admin) changeUser(ctx context.Context) {
 }
 
 // blind keeps an agent from seeing the next change at once, at times: it is cut off from etcd until the
-// returned function is called, and may have lost its place in the changes then.
-func (a *admin) blind() (end func()) {
+// returned function is called, or the work ends, and may have lost its place in the changes then.
+func (a *admin) blind() (see func()) {
 	if a.draw(4) > 0 {
 		return func() {}
 	}
-	l := a.w.hosts[a.draw(len(a.w.hosts))].now()
+	h := a.w.hosts[a.draw(len(a.w.hosts))]
+	l := h.now()
 	if l == nil {
 		return func() {}
 	}
-	a.w.log.add("%v can't reach etcd for the next change", l.h)
+	a.w.log.add("%v can't reach etcd for the next change", h)
 	l.setConnected(false)
-	return func() {
-		if a.draw(2) == 0 {
+	a.blinded = h
+	loses := a.draw(2) == 0
+	end := sync.OnceFunc(func() {
+		if loses {
 			a.w.meta.Compact()
 		}
 		l.setConnected(true)
+	})
+	stop := context.AfterFunc(a.working, end)
+	return func() {
+		stop()
+		end()
+		a.blinded = nil
 	}
 }
 

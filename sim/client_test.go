@@ -153,7 +153,11 @@ func (k *kconn) send(req kmsg.Request) *call {
 }
 
 func (x *call) wait(ctx context.Context) (kmsg.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	return x.waitFor(ctx, requestTimeout)
+}
+
+func (x *call) waitFor(ctx context.Context, patience time.Duration) (kmsg.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
 	case <-x.done:

@@ -73,16 +73,33 @@ func (p *person) work(ctx context.Context) {
 	d := newDesk(p)
 	defer d.close()
 	for n := 0; ctx.Err() == nil; n++ {
-		_ = backoff.Sleep(ctx, time.Duration(p.draw(250))*time.Millisecond)
+		_ = backoff.Sleep(ctx, time.Duration(p.draw(500))*time.Millisecond)
 		s := d.session(ctx)
 		switch {
 		case s == nil:
 		case d.leader == nil:
 			d.find(ctx, s)
 		case p.draw(3) == 0:
-			d.fetch(ctx, s, p.draw(3) == 0, time.Duration(p.draw(2000))*time.Millisecond)
+			d.fetch(ctx, s, p.draw(3) == 0, time.Duration(p.draw(1500))*time.Millisecond, 1)
 		default:
 			d.send(ctx, s, fmt.Sprintf("%s/%d", p.name, n), p.draw(3) == 0)
+		}
+	}
+}
+
+// watch waits for more records than there will be, so that rules change while it waits.
+func (p *person) watch(ctx context.Context) {
+	d := newDesk(p)
+	defer d.close()
+	for ctx.Err() == nil {
+		_ = backoff.Sleep(ctx, p.c.backoff())
+		s := d.session(ctx)
+		switch {
+		case s == nil:
+		case d.leader == nil:
+			d.find(ctx, s)
+		default:
+			d.fetch(ctx, s, false, 3500*time.Millisecond, 64<<10)
 		}
 	}
 }
@@ -151,10 +168,10 @@ func (d *desk) send(ctx context.Context, s *session, value string, both bool) {
 }
 
 // fetch reads once. It reports whether the leader has answered with records, or has no more.
-func (d *desk) fetch(ctx context.Context, s *session, both bool, wait time.Duration) (high int64, ok bool) {
+func (d *desk) fetch(ctx context.Context, s *session, both bool, wait time.Duration, bytes int) (high int64, ok bool) {
 	g := d.p.w.guard
 	req := kmsg.NewPtrFetchRequest()
-	req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = 12, int32(wait.Milliseconds()), 1, 64<<10, -1
+	req.Version, req.MaxWaitMillis, req.MinBytes, req.MaxBytes, req.SessionEpoch = 12, int32(wait.Milliseconds()), int32(bytes), 64<<10, -1
 	topics := []string{guarded}
 	if both {
 		topics = []string{topicName, guarded}
@@ -237,7 +254,7 @@ func (p *person) readAll(ctx context.Context) bool {
 		if s != nil && d.leader == nil {
 			d.find(ctx, s)
 		} else if s != nil {
-			if high, ok := d.fetch(ctx, s, false, 0); ok && d.next >= high && d.next >= p.w.guard.last() {
+			if high, ok := d.fetch(ctx, s, false, 0, 1); ok && d.next >= high && d.next >= p.w.guard.last() {
 				return true
 			}
 		}

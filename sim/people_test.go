@@ -109,6 +109,7 @@ func (p *people) work(ctx context.Context) {
 	for _, x := range p.all() {
 		p.working.Go(func() { x.work(ctx) })
 	}
+	p.working.Go(func() { p.bob.watch(ctx) })
 	p.working.Go(func() { p.admin.meddle(ctx) })
 	p.working.Go(func() { p.tokens(ctx) })
 }
@@ -123,7 +124,7 @@ func (p *people) tokens(ctx context.Context) {
 		if n == 0 {
 			p.working.Go(func() { p.job.work(ctx) })
 		}
-		_ = backoff.Sleep(ctx, time.Duration(1000+p.alice.draw(5000))*time.Millisecond)
+		_ = backoff.Sleep(ctx, time.Duration(1500+p.alice.draw(6000))*time.Millisecond)
 	}
 }
 
@@ -162,7 +163,9 @@ func (p *people) check(ctx context.Context) {
 			all.Go(func() {
 				p.admin.compare(ctx, h)
 				for _, x := range p.all() {
-					p.enter(ctx, x, h)
+					if p.w.book.now().users[x.name] != "" {
+						p.enter(ctx, x, h)
+					}
 				}
 			})
 		}

@@ -151,7 +151,11 @@ func (s *session) close() { s.k.fail(errors.New("closed")) }
 // ask sends a request, and holds against the session's end that it is answered.
 func (s *session) ask(ctx context.Context, req kmsg.Request) (resp kmsg.Response, asked time.Time, err error) {
 	asked = time.Now()
-	resp, err = s.k.send(req).wait(ctx)
+	patience := requestTimeout
+	if s.p.as == administrator {
+		patience += 2 * time.Second // to hear also that etcd is away
+	}
+	resp, err = s.k.send(req).waitFor(ctx, patience)
 	if err != nil {
 		s.k.fail(err)
 		return nil, asked, err
