@@ -228,6 +228,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.tellLoad(life) })
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
+	(&auditSink{process: a.process, view: a.view, editor: a.editor, peers: a.near.peers}).run(life)
 	tokens := &tokenWatch{a.tokens, a.view, a.editor, a.election.control.Active, a.deps.Now, a.log, a.audit()}
 	a.run(func() { tokens.run(life) })
 	first, cancel := context.WithTimeout(ctx, firstPatience)

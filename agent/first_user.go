@@ -79,9 +79,6 @@ func warnOfAccess(cfg *Config, acls int, log *slog.Logger) {
 	}
 }
 
-// audit returns the log of who did what.
-func (p *process) audit() *slog.Logger { return p.log.With("part", "audit") }
-
 // verifiers makes those of a password for all mechanisms of SCRAM.
 func verifiers(p *process, password string) (map[schema.ScramMechanism]schema.ScramCredential, error) {
 	out := map[schema.ScramMechanism]schema.ScramCredential{}

@@ -47,15 +47,15 @@ type neighbours struct {
 }
 
 // openNeighbours makes this agent's journals and those of the others reachable for each
-// other; tell answers what they ask.
-func openNeighbours(p *process, m *member, store *wal.Store, tls *replica.TLS, tell func(context.Context, uint32) ([]byte, error)) (_ *neighbours, err error) {
+// other; tell answers what they ask, and take takes what they give.
+func openNeighbours(p *process, m *member, store *wal.Store, tls *replica.TLS, tell func(context.Context, uint32) ([]byte, error), take func(context.Context, uint32, []byte) ([]byte, error)) (_ *neighbours, err error) {
 	dial := p.deps.Dial
 	if tls != nil {
 		dial = tls.Dial(dial)
 	}
 	n := &neighbours{process: p, inc: m.inc, view: m.view}
 	n.peers, err = replica.Open(p.cfg.Replication.Config, replica.Deps{
-		Store: store, Cluster: m.id, Incarnation: m.inc, Broker: p.self, Dial: dial, Resolve: n.resolve, Home: m.view.Home, Lost: n.lost, Tell: tell,
+		Store: store, Cluster: m.id, Incarnation: m.inc, Broker: p.self, Dial: dial, Resolve: n.resolve, Home: m.view.Home, Lost: n.lost, Tell: tell, Take: take,
 		Log: p.log.With("part", "replica"), Registry: p.deps.Registry,
 	})
 	if err != nil {
@@ -157,7 +157,8 @@ func (n *neighbours) ends(ctx context.Context) map[id.Partition]int64 {
 
 // openPeers makes the journals of this agent and of the others reachable for each other.
 func (a *Agent) openPeers(_, life context.Context) (err error) {
-	if a.near, err = openNeighbours(a.process, a.member, a.store, a.doors.tls, a.tell); err != nil || a.doors.peer == nil {
+	takes := &taker{a.process, a.view, a.owned}
+	if a.near, err = openNeighbours(a.process, a.member, a.store, a.doors.tls, a.tell, takes.take); err != nil || a.doors.peer == nil {
 		return err
 	}
 	a.run(func() {

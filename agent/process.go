@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"varve/audit"
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
@@ -19,7 +20,8 @@ type process struct {
 	log    *slog.Logger
 	random *chance.Source
 	self   id.Broker
-	fatal  chan error // what ends the agent
+	fatal  chan error   // what ends the agent
+	trail  *audit.Trail // nil: security.audit_topic is empty
 	tasks  sync.WaitGroup
 }
 
@@ -29,7 +31,11 @@ func newProcess(cfg Config, deps Deps) *process {
 	}
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk
-	return &process{cfg: cfg, deps: deps, disk: disk, files: disk.Unwatched(), log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), fatal: make(chan error, 1)}
+	p := &process{cfg: cfg, deps: deps, disk: disk, files: disk.Unwatched(), log: deps.Log, random: chance.New(deps.Random), self: id.Broker(cfg.BrokerID), fatal: make(chan error, 1)}
+	if cfg.Security.AuditTopic != "" {
+		p.trail = audit.New(audit.Options{Key: []byte(p.self.String()), Now: deps.Now, Log: p.log, Registry: deps.Registry})
+	}
+	return p
 }
 
 // die ends the agent for a reason that nothing can go on after.

@@ -8,6 +8,7 @@ import (
 	"varve/auth/kerberos"
 	"varve/auth/oauth"
 	"varve/auth/token"
+	"varve/cluster"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -17,6 +18,7 @@ type SecurityConfig struct {
 	AuthorizerConfig `yaml:",inline"`
 
 	BootstrapUserFile string          `yaml:"bootstrap_user_file" doc:"file with name:password of the first user. It is created once, when the cluster has no users; VARVE_BOOTSTRAP_USER=name:password does the same. Others than its owner and group must not be able to read it"`
+	AuditTopic        string          `yaml:"audit_topic" doc:"topic to which the audit log is written, too, beside the log. It is created if it is missing. All agents of a cluster should have the same; empty: none"`
 	OAuth             oauth.Config    `yaml:"oauth" doc:"which tokens of OAUTHBEARER are good"`
 	Kerberos          kerberos.Config `yaml:"kerberos" doc:"which tickets of GSSAPI are good"`
 	Tokens            token.Config    `yaml:"delegation_tokens" doc:"tokens by which clients log in as their owners (KIP-48)"`
@@ -28,6 +30,23 @@ type SecurityConfig struct {
 var errBootstrapUser = errors.New("must be name:password, neither of them empty, in one line")
 
 func (c *SecurityConfig) validate() error {
+	return errors.Join(c.validateUser(), c.validateAuditTopic())
+}
+
+func (c *SecurityConfig) validateAuditTopic() error {
+	switch {
+	case c.AuditTopic == "":
+		return nil
+	case cluster.IsInternal(c.AuditTopic):
+		return fmt.Errorf("security.audit_topic is %q: Kafka keeps that topic for itself", c.AuditTopic)
+	}
+	if err := cluster.CheckTopicName(c.AuditTopic); err != nil {
+		return fmt.Errorf("security.audit_topic is %q: %w", c.AuditTopic, err)
+	}
+	return nil
+}
+
+func (c *SecurityConfig) validateUser() error {
 	if c.BootstrapUser == "" {
 		return nil
 	}

@@ -31,6 +31,7 @@ func (a *Agent) stop(failed error) {
 	a.election.stop()
 	a.serves.groups.Close(ctx)
 	if failed == nil {
+		a.flushAudit(ctx)
 		a.flush(uploads)
 	}
 	a.tier.stop()

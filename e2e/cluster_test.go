@@ -22,9 +22,10 @@ type cluster struct {
 	t      *testing.T
 	etcd   *testserver.EtcdCluster
 	minio  *testserver.MinIOServer
-	tls    *authority // of the agents' certificates; nil: they speak plainly to each other
-	linked bool       // every agent reaches the others, and etcd, over links
-	cables *cables    // not nil: every agent is a host of its own
+	tls    *authority                 // of the agents' certificates; nil: they speak plainly to each other
+	linked bool                       // every agent reaches the others, and etcd, over links
+	cables *cables                    // not nil: every agent is a host of its own
+	edit   func(config string) string // changes every agent's settings; nil: nothing does
 	agents []*member
 }
 
@@ -124,6 +125,9 @@ groups:
 	err := os.MkdirAll(m.dir, 0o700)
 	if err == nil && m.c.tls != nil {
 		config, err = strings.Replace(config, "\netcd:", m.c.tls.config(m.dir)+"\netcd:", 1), m.c.tls.issue(m.dir)
+	}
+	if m.c.edit != nil {
+		config = m.c.edit(config)
 	}
 	if err == nil {
 		err = os.WriteFile(m.config(), []byte(config), 0o600)

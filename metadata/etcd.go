@@ -113,8 +113,9 @@ func dial(ctx, life context.Context, cfg Config, log *slog.Logger) (*clientv3.Cl
 	if tlsConfig != nil {
 		options = append(options, grpc.WithTransportCredentials(newFileCreds(cfg, tlsConfig, log)))
 	}
-	if cfg.PasswordFile != "" {
-		options = append(options, grpc.WithChainUnaryInterceptor(newPasswords(cfg, log).intercept))
+	if cfg.Username != "" {
+		t := newTokens(cfg, log)
+		options = append(options, grpc.WithChainUnaryInterceptor(t.unary), grpc.WithChainStreamInterceptor(t.stream))
 	}
 	client, err := clientv3.New(clientv3.Config{
 		Context:     life,

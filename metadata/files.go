@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
@@ -52,34 +54,114 @@ func (f fileCreds) Clone() credentials.TransportCredentials {
 	return f
 }
 
-// passwords reads the password for etcd again whenever etcd's client asks for a token, which it
-// does after the one it has was refused: the file may be replaced at any time.
-type passwords struct {
-	file string
+// keepToken is for how long a token of etcd's is used for new streams. It is well below the life of a token.
+const keepToken = time.Minute
+
+// tokens gets etcd's client its tokens. The client asks for one at each new stream, and a session's renewal is a stream, while etcd
+// spends a tenth of a second of processor time on each password. So a token is kept, until anything fails.
+// The password's file is read again for each new token, so it may be replaced at any time.
+type tokens struct {
+	file string // of the password; "" is none
 	log  *slog.Logger
-	last atomic.Pointer[string]
-}
-
-func newPasswords(cfg Config, log *slog.Logger) *passwords {
-	p := &passwords{file: cfg.PasswordFile, log: log}
-	p.last.Store(&cfg.Password)
-	return p
-}
-
-// intercept is a grpc.UnaryClientInterceptor.
-func (p *passwords) intercept(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if r, ok := request.(*pb.AuthenticateRequest); ok {
-		request = &pb.AuthenticateRequest{Name: r.Name, Password: p.read()}
+	mu   struct {
+		sync.Mutex
+		password string
+		token    string // "" is none
+		until    time.Time
 	}
-	return invoke(ctx, method, request, reply, conn, opts...)
 }
 
-func (p *passwords) read() string {
-	text, err := settings.ReadSecret(p.file, func(name string, limit int64) ([]byte, error) { return tlsfile.ReadPrivate(vfs.OS{}, name, limit) })
-	if err != nil {
-		p.log.Error("changed password for etcd not used: the one from before stays in use", "err", err)
-		return *p.last.Load()
+func newTokens(cfg Config, log *slog.Logger) *tokens {
+	t := &tokens{file: cfg.PasswordFile, log: log}
+	t.mu.password = cfg.Password
+	return t
+}
+
+// unary is a grpc.UnaryClientInterceptor.
+func (t *tokens) unary(ctx context.Context, method string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	asks, ok := request.(*pb.AuthenticateRequest)
+	if !ok {
+		return t.judge(ctx, invoke(ctx, method, request, reply, conn, opts...))
 	}
-	p.last.Store(&text)
-	return text
+	answer, ok := reply.(*pb.AuthenticateResponse)
+	if token := t.kept(); ok && token != "" {
+		answer.Token = token
+		return nil
+	}
+	err := t.judge(ctx, invoke(ctx, method, &pb.AuthenticateRequest{Name: asks.Name, Password: t.read()}, reply, conn, opts...))
+	if err == nil && ok {
+		t.keep(answer.Token)
+	}
+	return err
+}
+
+// stream is a grpc.StreamClientInterceptor.
+func (t *tokens) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	s, err := streamer(ctx, desc, conn, method, opts...)
+	if t.judge(ctx, err) != nil {
+		return nil, err
+	}
+	return &judgedStream{s, t}, nil
+}
+
+// judgedStream is a stream whose end gives up the token.
+type judgedStream struct {
+	grpc.ClientStream
+	tokens *tokens
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *judgedStream) RecvMsg(m any) error {
+	err := s.tokens.judge(s.Context(), s.ClientStream.RecvMsg(m))
+	if w, ok := m.(*pb.WatchResponse); ok && err == nil && w.Canceled {
+		s.tokens.drop() // that is how a watch is told that its token isn't good
+	}
+	return err
+}
+
+// judge gives up the token after a failure: it may be one of an etcd that has started again since.
+func (t *tokens) judge(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() == nil {
+		t.drop()
+	}
+	return err
+}
+
+func (t *tokens) kept() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Now().After(t.mu.until) {
+		t.mu.token = ""
+	}
+	return t.mu.token
+}
+
+func (t *tokens) keep(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.token, t.mu.until = token, time.Now().Add(keepToken)
+}
+
+func (t *tokens) drop() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.token = ""
+}
+
+// read returns the password, as the file has it now.
+func (t *tokens) read() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.file == "" {
+		return t.mu.password
+	}
+	fresh, err := settings.ReadSecret(t.file, func(name string, limit int64) ([]byte, error) { return tlsfile.ReadPrivate(vfs.OS{}, name, limit) })
+	switch {
+	case err != nil:
+		t.log.Error("changed password for etcd not used: the one from before stays in use", "err", err)
+	case fresh != t.mu.password:
+		t.mu.password = fresh
+		t.log.Info("password for etcd replaced")
+	}
+	return t.mu.password
 }

@@ -34,6 +34,7 @@ type fileKeys struct {
 		last   keys   // that were read
 		failed string // why they couldn't be read last time
 		looked time.Time
+		looks  bool // somebody does now: a file system that hangs holds up one request, not all
 	}
 }
 
@@ -51,13 +52,13 @@ func keysOf(config Config, base driverBase) *fileKeys {
 // get returns the credentials. New ones count once the files held the same twice: two files
 // aren't replaced at once.
 func (f *fileKeys) get() keys {
+	if used, due := f.due(); !due {
+		return used
+	}
+	fresh, err := f.read()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.now().Sub(f.mu.looked) < lookAtKeys {
-		return f.mu.used
-	}
-	f.mu.looked = f.now()
-	fresh, err := f.read()
+	f.mu.looks = false
 	why := ""
 	if err != nil {
 		why = err.Error()
@@ -75,6 +76,17 @@ func (f *fileKeys) get() keys {
 	}
 	f.mu.last = fresh
 	return f.mu.used
+}
+
+// due reports whether it is time for the caller to look at the files, and returns what is used until then.
+func (f *fileKeys) due() (used keys, due bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.looks || f.now().Sub(f.mu.looked) < lookAtKeys {
+		return f.mu.used, false
+	}
+	f.mu.looks, f.mu.looked = true, f.now()
+	return f.mu.used, true
 }
 
 // read reads the files. What has none stays.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,5 +111,28 @@ func TestKeysAreReplaced(t *testing.T) {
 func TestKeysWithoutFiles(t *testing.T) {
 	if keysOf(goodConfig(), driverBase{now: time.Now}) != nil {
 		t.Error("there are none")
+	}
+}
+
+// TestKeysFromPipes: a pipe in the place of a file, or a file system that hangs, holds up no requests.
+func TestKeysFromPipes(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	config := goodConfig()
+	config.AccessKeyFile = pipe
+	now := time.Now()
+	f := keysOf(config, driverBase{log: slog.New(slog.DiscardHandler), now: func() time.Time { return now }})
+	now = now.Add(lookAtKeys)
+	if got := f.get(); got.access != config.AccessKey {
+		t.Errorf("%+v", got)
+	}
+	now = now.Add(lookAtKeys)
+	if _, due := f.due(); !due {
+		t.Fatal("the file isn't due")
+	}
+	if got := f.get(); got.access != config.AccessKey { // while another one looks
+		t.Errorf("%+v", got)
 	}
 }

@@ -83,7 +83,12 @@ func TestAuthoritiesAreReplaced(t *testing.T) {
 		store := open(t, config)
 		put := func() error {
 			front.CloseClientConnections()
-			return store.Put(t.Context(), "k", strings.NewReader("v"))
+			for {
+				err := store.Put(t.Context(), "k", strings.NewReader("v"))
+				if err == nil || strings.Contains(err.Error(), "certificate") || t.Context().Err() != nil {
+					return err
+				} // a connection from before was just being closed
+			}
 		}
 		if err := put(); err == nil || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("%s, another authority: %v", driver, err)
@@ -91,6 +96,10 @@ func TestAuthoritiesAreReplaced(t *testing.T) {
 		write(ca(front.Certificate().Raw))
 		if err := put(); err != nil {
 			t.Errorf("%s, the authority: %v", driver, err)
+		}
+		write([]byte("half"))
+		if err := put(); err != nil {
+			t.Errorf("%s, a file that can't be used: %v", driver, err)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"varve/internal/tlsfile"
@@ -36,6 +37,8 @@ func (c Config) tune(tr *http.Transport, log *slog.Logger) error {
 		return err
 	}
 	tr.TLSClientConfig.RootCAs = pool
+	trusted := &trust{file: c.TLS.CAFile, log: log}
+	trusted.last.Store(pool)
 	dial, patience := tr.DialContext, tr.TLSHandshakeTimeout
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
@@ -46,7 +49,7 @@ func (c Config) tune(tr *http.Transport, log *slog.Logger) error {
 		if err != nil {
 			return nil, err
 		}
-		conn, err := shake(ctx, raw, trusting(config, c.TLS.CAFile, addr, log), patience)
+		conn, err := shake(ctx, raw, trusted.config(config, addr), patience)
 		if err != nil {
 			raw.Close()
 		}
@@ -55,18 +58,26 @@ func (c Config) tune(tr *http.Transport, log *slog.Logger) error {
 	return nil
 }
 
-// trusting returns the settings of one more connection: the file of authorities may have been
-// replaced. If it can't be used, those that were read at the start are.
-func trusting(config *tls.Config, file, addr string, log *slog.Logger) *tls.Config {
-	config = config.Clone()
+// trust is whom to believe, by a file that may be replaced at any time.
+type trust struct {
+	file string
+	log  *slog.Logger
+	last atomic.Pointer[x509.CertPool] // that could be read
+}
+
+// config returns the settings of one more connection. If the file can't be used, what was read from it
+// last counts.
+func (t *trust) config(from *tls.Config, addr string) *tls.Config {
+	config := from.Clone()
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		config.ServerName = host
 	}
-	if pool, err := authorities(file); err != nil {
-		log.Error("changed authorities of the object store not used: those of the start stay in use", "err", err)
+	if pool, err := authorities(t.file); err != nil {
+		t.log.Error("changed authorities of the object store not used: those from before stay in use", "err", err)
 	} else {
-		config.RootCAs = pool
+		t.last.Store(pool)
 	}
+	config.RootCAs = t.last.Load()
 	return config
 }
 

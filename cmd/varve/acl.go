@@ -43,8 +43,8 @@ func printACLs(t *table, rows []aclRow, end ...any) {
 
 // resourceFlags name resources, as kafka-acls does.
 type resourceFlags struct {
-	topics, groups, transactionalIDs, tokens []string
-	cluster                                  bool
+	topics, groups, transactionalIDs, tokens, users []string
+	cluster                                         bool
 }
 
 func (f *resourceFlags) add(s *pflag.FlagSet) {
@@ -53,6 +53,7 @@ func (f *resourceFlags) add(s *pflag.FlagSet) {
 	s.BoolVar(&f.cluster, "cluster", false, "the cluster")
 	s.StringArrayVar(&f.transactionalIDs, "transactional-id", nil, "a transactional id; may be repeated")
 	s.StringArrayVar(&f.tokens, "delegation-token", nil, "a delegation token; may be repeated")
+	s.StringArrayVar(&f.users, "user-principal", nil, "a principal as a resource, as User:alice, for tokens of others; may be repeated")
 }
 
 // resources returns what was named.
@@ -60,9 +61,14 @@ func (f *resourceFlags) resources() (out []acl.Resource) {
 	for _, named := range []struct {
 		on    acl.ResourceType
 		names []string
-	}{{acl.Topic, f.topics}, {acl.Group, f.groups}, {acl.TransactionalID, f.transactionalIDs}, {acl.DelegationToken, f.tokens}} {
+	}{{acl.Topic, f.topics}, {acl.Group, f.groups}, {acl.TransactionalID, f.transactionalIDs}, {acl.DelegationToken, f.tokens}, {acl.User, f.users}} {
 		for _, name := range named.names {
 			out = append(out, acl.Resource{Type: named.on, Name: name})
+		}
+	}
+	for i, on := range out {
+		if on.Type == acl.User && on.Name != acl.Wildcard && !strings.Contains(on.Name, ":") {
+			out[i].Name = "User:" + on.Name
 		}
 	}
 	if f.cluster {
@@ -123,7 +129,7 @@ func completeACLFlags(c *cobra.Command, patterns ...string) {
 }
 
 // allACLs returns the bindings of the cluster.
-func allACLs(ctx context.Context, adm *kadm.Client) (*acl.Rules, error) {
+func allACLs(ctx context.Context, adm *adminClient) (*acl.Rules, error) {
 	b := kadm.NewACLs().AnyResource().Allow().AllowHosts().Deny().DenyHosts().Operations(kadm.OpAny).ResourcePatternType(kadm.ACLPatternAny)
 	answers, err := adm.DescribeACLs(ctx, b)
 	if err != nil {
@@ -140,29 +146,6 @@ func allACLs(ctx context.Context, adm *kadm.Client) (*acl.Rules, error) {
 		}
 	}
 	return edit.Rules(), nil
-}
-
-// builderOf selects exactly one binding.
-func builderOf(b acl.Binding) *kadm.ACLBuilder {
-	out := kadm.NewACLs().Operations(kadm.ACLOperation(b.Operation)).ResourcePatternType(kadm.ACLPattern(b.Pattern))
-	switch b.Type {
-	case acl.Topic:
-		out.Topics(b.Name)
-	case acl.Group:
-		out.Groups(b.Name)
-	case acl.Cluster:
-		out.Clusters()
-	case acl.TransactionalID:
-		out.TransactionalIDs(b.Name)
-	case acl.DelegationToken:
-		out.DelegationTokens(b.Name)
-	default:
-		return nil
-	}
-	if b.Permission == acl.Allow {
-		return out.Allow(b.Principal).AllowHosts(b.Host)
-	}
-	return out.Deny(b.Principal).DenyHosts(b.Host)
 }
 
 // aclFilter are the flags that select bindings.

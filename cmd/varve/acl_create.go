@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/auth/acl"
 )
@@ -54,7 +55,7 @@ topic, and read the group.`,
 	s.StringArrayVar(&f.deny, "deny-principal", nil, "a principal that is denied; may be repeated")
 	s.StringArrayVar(&f.allowHosts, "allow-host", nil, "an address from which the principals are allowed; default *, all; may be repeated")
 	s.StringArrayVar(&f.denyHosts, "deny-host", nil, "an address from which the principals are denied; default *, all; may be repeated")
-	s.StringArrayVar(&f.operations, "operation", nil, "read, write, create, delete, alter, describe, cluster_action, describe_configs, alter_configs, idempotent_write or all; may be repeated")
+	s.StringArrayVar(&f.operations, "operation", nil, "read, write, create, delete, alter, describe, cluster_action, describe_configs, alter_configs, idempotent_write, create_tokens, describe_tokens or all; may be repeated")
 	s.BoolVar(&f.producer, "producer", false, "what a producer needs: write, describe and create on topics, write and describe on transactional ids")
 	s.BoolVar(&f.consumer, "consumer", false, "what a consumer needs: read and describe on topics, read on groups")
 	s.StringVar(&f.pattern, "resource-pattern-type", "literal", "literal, or prefixed: resources whose names begin so")
@@ -73,7 +74,7 @@ func (f *aclCreation) read() error {
 	case err != nil:
 		return err
 	case len(resources) == 0:
-		return usagef("a resource is missing: --topic, --group, --cluster, --transactional-id or --delegation-token")
+		return usagef("a resource is missing: --topic, --group, --cluster, --transactional-id, --delegation-token or --user-principal")
 	case len(operations) == 0 && !f.producer && !f.consumer:
 		return usagef("--operation is missing, or --producer or --consumer")
 	case (f.producer || f.consumer) && len(f.topics) == 0, f.consumer && len(f.groups) == 0:
@@ -167,22 +168,36 @@ func (f *aclCreation) roles(on acl.ResourceType) (out []acl.Operation) {
 	return slices.Compact(out)
 }
 
-func (f *aclCreation) create(ctx context.Context, adm *kadm.Client, _ []string) ([]aclRow, error) {
+func (f *aclCreation) create(ctx context.Context, adm *adminClient, _ []string) ([]aclRow, error) {
+	req := kmsg.NewPtrCreateACLsRequest()
+	for _, b := range f.bindings {
+		req.Creations = append(req.Creations, kmsg.CreateACLsRequestCreation{ResourceType: kmsg.ACLResourceType(b.Type), ResourceName: b.Name, ResourcePatternType: kmsg.ACLResourcePatternType(b.Pattern),
+			Principal: b.Principal, Host: b.Host, Operation: kmsg.ACLOperation(b.Operation), PermissionType: kmsg.ACLPermissionType(b.Permission)})
+	}
+	answer, err := req.RequestWith(ctx, adm.wire)
+	if err == nil && len(answer.Results) != len(f.bindings) {
+		err = fmt.Errorf("the answer is about %d ACLs, %d were to be created", len(answer.Results), len(f.bindings))
+	}
+	if err != nil {
+		return nil, sayKafka("create ACLs", err, "")
+	}
 	rows := []aclRow{}
 	var errs []error
-	for _, b := range f.bindings {
-		answers, err := adm.CreateACLs(ctx, builderOf(b))
-		message := ""
-		for _, a := range answers {
-			if err == nil && a.Err != nil {
-				err, message = a.Err, a.ErrMessage
-			}
-		}
-		if err != nil {
-			errs = append(errs, sayKafka("create "+b.String(), err, message))
+	for i, b := range f.bindings {
+		r := answer.Results[i]
+		if err := kerr.ErrorForCode(r.ErrorCode); err != nil {
+			errs = append(errs, sayKafka("create "+b.String(), err, orEmpty(r.ErrorMessage)))
 			continue
 		}
 		rows = append(rows, rowOfACL(b))
 	}
 	return rows, errors.Join(errs...)
+}
+
+// orEmpty returns a text that may be absent.
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }

@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"varve/auth/acl"
 )
 
 func aclDeleteCommand() *cobra.Command {
@@ -18,32 +22,23 @@ func aclDeleteCommand() *cobra.Command {
 			}
 			return f.read()
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]aclRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]aclRow, error) {
 			rules, err := allACLs(ctx, adm)
 			if err != nil {
 				return nil, err
 			}
+			chosen := f.selected(rules)
+			switch {
+			case len(chosen) == 0:
+				return nil, notFoundError{"no ACL matches"}
+			case !dry:
+				return deleteACLs(ctx, adm, chosen)
+			}
 			rows := []aclRow{}
-			var errs []error
-			for _, b := range f.selected(rules) {
-				exactly := builderOf(b)
-				if exactly == nil {
-					errs = append(errs, errors.New("delete "+b.String()+": this command doesn't know ACLs of this type"))
-					continue
-				}
-				if !dry {
-					err = deleteACL(ctx, adm, exactly)
-				}
-				if err != nil {
-					errs = append(errs, sayKafka("delete "+b.String(), err, ""))
-					continue
-				}
+			for _, b := range chosen {
 				rows = append(rows, rowOfACL(b))
 			}
-			if len(rows)+len(errs) == 0 {
-				return nil, notFoundError{"no ACL matches"}
-			}
-			return rows, errors.Join(errs...)
+			return rows, nil
 		},
 		show: func(t *table, rows []aclRow) {
 			result := "deleted"
@@ -66,16 +61,28 @@ func aclDeleteCommand() *cobra.Command {
 	return c
 }
 
-// deleteACL deletes what one filter matches.
-func deleteACL(ctx context.Context, adm *kadm.Client, b *kadm.ACLBuilder) error {
-	answers, err := adm.DeleteACLs(ctx, b)
+// deleteACLs deletes these and no others, and returns those that were.
+func deleteACLs(ctx context.Context, adm *adminClient, bindings []acl.Binding) ([]aclRow, error) {
+	req := kmsg.NewPtrDeleteACLsRequest()
+	for _, b := range bindings {
+		req.Filters = append(req.Filters, kmsg.DeleteACLsRequestFilter{ResourceType: kmsg.ACLResourceType(b.Type), ResourceName: &b.Name, ResourcePatternType: kmsg.ACLResourcePatternType(b.Pattern),
+			Principal: &b.Principal, Host: &b.Host, Operation: kmsg.ACLOperation(b.Operation), PermissionType: kmsg.ACLPermissionType(b.Permission)})
+	}
+	answer, err := req.RequestWith(ctx, adm.wire)
+	if err == nil && len(answer.Results) != len(bindings) {
+		err = fmt.Errorf("the answer is about %d ACLs, %d were to be deleted", len(answer.Results), len(bindings))
+	}
 	if err != nil {
-		return err
+		return nil, sayKafka("delete ACLs", err, "")
 	}
-	for _, a := range answers {
-		if a.Err != nil {
-			return a.Err
+	rows := []aclRow{}
+	var errs []error
+	for i, b := range bindings {
+		if r := answer.Results[i]; r.ErrorCode != 0 {
+			errs = append(errs, sayKafka("delete "+b.String(), kerr.ErrorForCode(r.ErrorCode), orEmpty(r.ErrorMessage)))
+			continue
 		}
+		rows = append(rows, rowOfACL(b))
 	}
-	return nil
+	return rows, errors.Join(errs...)
 }

@@ -45,12 +45,12 @@ func aclExplainCommand() *cobra.Command {
 			}
 			all := on.resources()
 			if len(all) != 1 {
-				return usagef("name one resource: --topic, --group, --cluster, --transactional-id or --delegation-token")
+				return usagef("name one resource: --topic, --group, --cluster, --transactional-id, --delegation-token or --user-principal")
 			}
 			asked.resource = all[0]
 			return nil
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) (*aclExplanation, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) (*aclExplanation, error) {
 			rules, err := allACLs(ctx, adm)
 			if err != nil {
 				return nil, err
@@ -83,7 +83,7 @@ The exit code is 1 if it is denied.`,
 }
 
 // policyOf reads the settings that decide beside ACLs. unknown says what could not be read.
-func policyOf(ctx context.Context, adm *kadm.Client) (_ *acl.Policy, unknown string) {
+func policyOf(ctx context.Context, adm *adminClient) (_ *acl.Policy, unknown string) {
 	const both = "super users and allow_everyone_if_no_acl_found are not known"
 	meta, err := adm.BrokerMetadata(ctx)
 	if err != nil || len(meta.Brokers) == 0 {

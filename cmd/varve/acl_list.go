@@ -4,14 +4,13 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func aclListCommand() *cobra.Command {
 	var f aclFilter
 	c := asking[[]aclRow]{
 		check: func([]string) error { return f.read() },
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]aclRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]aclRow, error) {
 			rules, err := allACLs(ctx, adm)
 			if err != nil {
 				return nil, err

@@ -66,6 +66,13 @@ func TestACLs(t *testing.T) {
 	if got := strings.Join(did, ", "); got != "READ TOPIC, WRITE TOPIC, CREATE TOPIC, DESCRIBE TOPIC, READ GROUP" {
 		t.Errorf("a producer and consumer may %s", got)
 	}
+	must(t, "", "acl create --allow-principal scheduler --operation create_tokens --user-principal alice")
+	must(t, "", "acl create --allow-principal scheduler --operation describe --delegation-token User:alice")
+	wants(t, command(t, "", "acl explain scheduler create_tokens --user-principal User:alice"), exitOK, "allowed: User:scheduler may create_tokens USER:User:alice")
+	wants(t, command(t, "", "acl delete --principal scheduler --user-principal alice"), exitOK, "CREATE_TOKENS", "deleted")
+	if got := count("--principal scheduler"); got != 1 {
+		t.Errorf("%d of two are left", got)
+	}
 	must(t, "", "acl delete --all --resource-pattern-type any")
 	if got := count(""); got != 0 {
 		t.Errorf("%d are left", got)

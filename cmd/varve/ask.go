@@ -6,7 +6,6 @@ import (
 	"reflect"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // asking is a command that asks the brokers something and shows the answer: a
@@ -14,7 +13,7 @@ import (
 type asking[A any] struct {
 	names func(*kafkaFlags, *cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) // completes arguments; may be nil
 	check func(args []string) error                                                                // before anybody is asked; may be nil
-	ask   func(ctx context.Context, adm *kadm.Client, args []string) (A, error)
+	ask   func(ctx context.Context, adm *adminClient, args []string) (A, error)
 	show  func(t *table, answer A) // for people
 }
 

@@ -87,7 +87,7 @@ func do(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body.Close()
 	at := resp.Request.URL // of another agent, if the first one said so
-	if !private(at) {
+	if !cameInPrivate(resp) {
 		return nil, errPlainPassword
 	}
 	secret, err := login.secret()
@@ -102,6 +102,17 @@ func do(req *http.Request) (*http.Response, error) {
 		again.SetBasicAuth(login.user, secret)
 	}
 	return login.client.Do(again)
+}
+
+// cameInPrivate reports whether others could neither read nor make up any of the answers that led to
+// one: who can put in a redirection could have a password sent to himself.
+func cameInPrivate(resp *http.Response) bool {
+	for ; resp != nil; resp = resp.Request.Response {
+		if !private(resp.Request.URL) {
+			return false
+		}
+	}
+	return true
 }
 
 func isLoopback(host string) bool {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"varve/agent"
 	"varve/auth/sasl"
@@ -142,6 +145,77 @@ func TestRedirectionsKeepSecrets(t *testing.T) {
 			if err := keepSecret(req, make([]*http.Request, maxRedirects)); err == nil {
 				t.Error("redirections have no end")
 			}
+		}
+	}
+}
+
+// TestRedirectionsOfStrangers: an answer that somebody on the way may have put in leads no password anywhere, also not to where
+// nobody can read it but its owner.
+func TestRedirectionsOfStrangers(t *testing.T) {
+	got := make(chan string, 1)
+	thief := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a := r.Header.Get("Authorization"); a != "" {
+			got <- a
+		}
+		w.Header().Add("WWW-Authenticate", `Basic realm="varve"`)
+		w.Header().Add("WWW-Authenticate", `Bearer realm="varve"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer thief.Close()
+	way := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	defer way.Close()
+	transport := thief.Client().Transport.(*http.Transport).Clone()
+	transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if addr == "agent.example:80" {
+			addr = way.Listener.Addr().String()
+		}
+		return new(net.Dialer).DialContext(ctx, network, addr)
+	}
+	for _, l := range []*webLogin{{user: "admin"}, {token: true}} {
+		l.client = &http.Client{Transport: transport, CheckRedirect: keepSecret}
+		l.secret = func() (string, error) { return "secret", nil }
+		for at, led := range map[string]bool{"http://agent.example/": false, way.URL: true} { // nobody is between this host and itself
+			req, err := http.NewRequestWithContext(context.WithValue(t.Context(), webLoginKey{}, l), http.MethodGet, at, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := do(req)
+			if err == nil {
+				resp.Body.Close()
+			}
+			if (err == nil) != led || !led && !errors.Is(err, errPlainPassword) {
+				t.Errorf("%s: %v", at, err)
+			}
+			select {
+			case a := <-got:
+				if !led {
+					t.Errorf("%s led %q to a stranger", at, a)
+				}
+			default:
+				if led {
+					t.Errorf("%s led nothing", at)
+				}
+			}
+		}
+	}
+}
+
+// TestHMACsAreNoPasswords: the HMAC of a delegation token isn't sent by HTTP, which takes none.
+func TestHMACsAreNoPasswords(t *testing.T) {
+	var c connection
+	f := pflag.NewFlagSet("t", pflag.ContinueOnError)
+	c.add(f)
+	c.addProfile(f)
+	for line, user := range map[string]string{"--user id --token": "", "--user alice": "alice"} {
+		for _, name := range []string{"user", "token"} {
+			_ = f.Set(name, f.Lookup(name).DefValue)
+		}
+		if err := f.Parse(strings.Fields(line)); err != nil {
+			t.Fatal(err)
+		}
+		l, err := newWebLogin(*connectionOf(f))
+		if err != nil || l.user != user || l.token {
+			t.Errorf("%s: %+v, %v", line, l, err)
 		}
 	}
 }

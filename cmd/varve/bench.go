@@ -101,6 +101,9 @@ transaction writes --records records, spread over the topic's partitions, and co
 				f.BoolVar(&b.cfg.Random, "random", false, "values that can't be compressed, instead of text like a log's")
 				f.Int32Var(&b.partitions, "partitions", 6, "partitions of a topic that has to be created")
 			}},
+		{"login", "Rate and latency of logins",
+			"Connect, log in and close the connection with each of --connections clients, again and again. Records are logins.",
+			"  varve bench login --connections 8 --user alice --password-file pw --sasl SCRAM-SHA-512", bench.Logins, false, func(*pflag.FlagSet, *benchFlags) {}},
 		{"moves", "How long it takes to move all partitions of a topic",
 			`Let every partition of the topic be led by the next of its replicas, and tell how long it
 takes until the brokers say so of all of them. --duration is how long that may take.`,
@@ -185,12 +188,8 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 			return sayKafka("bench "+m.name, err, "")
 		}
 	}
-	created, err := bench.Prepare(prepare, &b.cfg, b.partitions)
-	if err != nil {
+	if err := b.prepare(prepare, m, stderr); err != nil {
 		return sayKafka("bench "+m.name, err, "")
-	}
-	if created {
-		fmt.Fprintf(stderr, "created topic %s with %s\n", b.cfg.Topic, say.Count(b.partitions, "partition"))
 	}
 	b.cfg.Meter = new(bench.Meter)
 	shown := startProgress(stderr, progress{meter: b.cfg.Meter, total: b.cfg.Bytes, limit: b.cfg.Duration})
@@ -213,6 +212,39 @@ func (b *benchFlags) run(ctx context.Context, m benchMode, out, stderr io.Writer
 	return err
 }
 
+// prepare makes what a mode works with.
+func (b *benchFlags) prepare(ctx context.Context, m benchMode, stderr io.Writer) error {
+	if m.name == "login" {
+		return b.keepKeys()
+	}
+	created, err := bench.Prepare(ctx, &b.cfg, b.partitions)
+	if created {
+		fmt.Fprintf(stderr, "created topic %s with %s\n", b.cfg.Topic, say.Count(b.partitions, "partition"))
+	}
+	return err
+}
+
+// keepKeys has a password's keys computed once for all logins.
+func (b *benchFlags) keepKeys() error {
+	t, err := b.kafka.target()
+	if err != nil {
+		return err
+	}
+	conn := t.conn
+	if conn.token || conn.user == "" {
+		return nil
+	}
+	password, err := conn.secret()
+	if err != nil {
+		return err
+	}
+	kept, err := bench.KeepKeys(conn.saslMechanism(), conn.user, password)
+	if kept != nil {
+		b.cfg.SASL = kept
+	}
+	return err
+}
+
 func parseAcks(text string) (int16, error) {
 	if text == "all" {
 		return -1, nil
@@ -225,10 +257,14 @@ func parseAcks(text string) (int16, error) {
 }
 
 func printResult(t *table, r *bench.Result) {
-	if r.Mode == "commit" {
+	switch r.Mode {
+	case "login":
+		t.row(r.Mode, fmt.Sprintf("%s in %.2f s", say.Count(r.Records, "login"), r.Seconds))
+		t.row("throughput", fmt.Sprintf("%.0f logins/s", r.Msgs))
+	case "commit":
 		t.row(r.Mode, fmt.Sprintf("%s of %s in %.2f s", say.Count(r.Records, "commit"), say.Count(r.Partitions, "partition"), r.Seconds))
 		t.row("throughput", fmt.Sprintf("%.0f commits/s", r.Commits))
-	} else {
+	default:
 		t.row(r.Mode, fmt.Sprintf("%s, %.1f MB in %.2f s", say.Count(r.Records, "record"), r.MB, r.Seconds))
 		t.row("throughput", fmt.Sprintf("%.1f MB/s", r.MBs), fmt.Sprintf("%.0f records/s", r.Msgs))
 	}
@@ -265,6 +301,6 @@ func printResult(t *table, r *bench.Result) {
 }
 
 // latencyName is what Result.Latency is of.
-var latencyName = map[string]string{"commit": "commit", "txn": "transaction", "rawproduce": "request", "rawfetch": "request", "produce": "request", "e2e": "request"}
+var latencyName = map[string]string{"login": "login", "commit": "commit", "txn": "transaction", "rawproduce": "request", "rawfetch": "request", "produce": "request", "e2e": "request"}
 
 func ms(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) }

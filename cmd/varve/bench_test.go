@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -65,6 +67,25 @@ func TestBenchmarksMeasure(t *testing.T) {
 	if out := must(t, "", "group list"); strings.Contains(out, "varve-bench") {
 		t.Errorf("a group was left behind:\n%s", out)
 	}
+}
+
+// Logins are measured with both mechanisms of a listener, and refused ones are told.
+func TestLoginsAreMeasured(t *testing.T) {
+	profilesIn(t)
+	dir := t.TempDir()
+	startAgent(t, issues(t, dir))
+	password := filepath.Join(dir, "password")
+	for _, mechanism := range []string{"SCRAM-SHA-256", "SCRAM-SHA-512"} {
+		r := decode[bench.Result](t, must(t, "", "bench login -d 200ms -c 2 --json --user admin --password-file "+password+" --sasl "+mechanism))
+		if r.Mode != "login" || r.Records <= 0 || r.Latency == nil || r.Errors != 0 {
+			t.Errorf("%s: %+v", mechanism, r)
+		}
+	}
+	wants(t, command(t, "", "bench login -d 200ms --user admin --password-file "+password), exitOK, "logins/s")
+	if err := os.WriteFile(password, []byte("guess"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wants(t, command(t, "", "bench login -d 200ms --user admin --password-file "+password), exitFailed, "SASL_AUTHENTICATION_FAILED")
 }
 
 // records is how many records a topic has.

@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 
 	"varve/internal/say"
 )
@@ -30,7 +29,7 @@ type brokerInfo struct {
 
 func clusterInfoCommand() *cobra.Command {
 	return asking[*clusterInfo]{
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) (*clusterInfo, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) (*clusterInfo, error) {
 			m, err := adm.Metadata(ctx)
 			if err != nil {
 				return nil, sayKafka("look up the cluster", err, "")

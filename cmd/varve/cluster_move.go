@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // movedPartition is what cluster move tells.
@@ -69,7 +68,7 @@ func partitionNames(c *cobra.Command, prefix string) ([]string, cobra.ShellCompD
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
-	return k.complete(c, func(ctx context.Context, adm *kadm.Client) (names []string, err error) {
+	return k.complete(c, func(ctx context.Context, adm *adminClient) (names []string, err error) {
 		found, err := adm.ListTopics(ctx, topic)
 		for _, p := range found[topic].Partitions.Sorted() {
 			names = append(names, fmt.Sprintf("%s/%d", topic, p.Partition))

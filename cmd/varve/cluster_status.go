@@ -93,7 +93,7 @@ as it should be, 4 when the agent doesn't answer.`,
 	return c
 }
 
-func clusterOf(ctx context.Context, adm *kadm.Client) (*clusterState, error) {
+func clusterOf(ctx context.Context, adm *adminClient) (*clusterState, error) {
 	md, err := adm.Metadata(ctx)
 	if err != nil {
 		return nil, sayKafka("ask for the cluster", err, "")

@@ -181,10 +181,12 @@ const maxPasswordFile = 64 << 10
 func (c *connection) secret() (string, error) {
 	switch c.passwordFile {
 	case "":
-		if c.password == "" {
-			return c.asked()
+		if c.password != "" {
+			return c.password, nil
 		}
-		return c.password, nil
+		password, err := c.asked()
+		c.password = password // for the next time
+		return password, err
 	case "-":
 		password, err := secretLine(os.Stdin)
 		if err != nil {

@@ -68,7 +68,7 @@ func (f *consumeFlags) plan(ctx context.Context, names []string, at span, partit
 }
 
 // find looks up the topics, or those that match.
-func (f *consumeFlags) find(ctx context.Context, adm *kadm.Client, names []string) ([]string, error) {
+func (f *consumeFlags) find(ctx context.Context, adm *adminClient, names []string) ([]string, error) {
 	if !f.regex {
 		found, err := adm.ListTopicsWithInternal(ctx, names...)
 		if err != nil {

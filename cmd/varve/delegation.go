@@ -74,7 +74,7 @@ func sayToken(what string, err error) error {
 }
 
 // findToken returns the token of an id, with its HMAC, by which the brokers know it.
-func findToken(ctx context.Context, adm *kadm.Client, what, id string) (kadm.DelegationToken, error) {
+func findToken(ctx context.Context, adm *adminClient, what, id string) (kadm.DelegationToken, error) {
 	all, err := adm.DescribeDelegationTokens(ctx)
 	if err != nil {
 		return kadm.DelegationToken{}, sayToken(what, err)
@@ -89,7 +89,7 @@ func findToken(ctx context.Context, adm *kadm.Client, what, id string) (kadm.Del
 
 // tokenIDs completes ids of tokens in a shell.
 func (k *kafkaFlags) tokenIDs(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return k.complete(c, func(ctx context.Context, adm *kadm.Client) (ids []string, err error) {
+	return k.complete(c, func(ctx context.Context, adm *adminClient) (ids []string, err error) {
 		all, err := adm.DescribeDelegationTokens(ctx)
 		for _, t := range all {
 			ids = append(ids, t.TokenID)

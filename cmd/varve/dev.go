@@ -58,7 +58,7 @@ store.driver that bucket.
 With --secure it speaks TLS with SASL (SASL_SSL), and ACLs decide. It makes an authority (ca.crt), a
 certificate, and a first user, admin, that may do everything, and writes files with which clients
 connect: client.properties for Kafka's tools, kcat.conf, and profile.yaml for this program's own
-commands. HTTP stays as it is: keep it on this host.
+commands. HTTP has the same certificate and users.
 
 On all interfaces (--kafka-listen :9092) clients are told the address at which they reached
 it. Where that isn't theirs, as behind Docker Desktop's ports or NAT, --kafka-advertised says

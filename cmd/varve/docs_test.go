@@ -73,6 +73,7 @@ func TestDocsOfMetrics(t *testing.T) {
 	a := startAgent(t, func(c *agent.Config) {
 		open := c.Listeners[0]
 		newIssuer(t).believed(c)
+		c.Security.AuditTopic = "audit"
 		c.Listeners = append([]agent.Listener{open}, c.Listeners...)
 	})
 	must(t, "", "topic create metered -p 1")

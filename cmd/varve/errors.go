@@ -141,7 +141,7 @@ func sayKafka(what string, err error, message string) error {
 		}
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	if message == "" || isAny(err, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed) {
+	if message == "" || isAny(err, kerr.SecurityDisabled, kerr.TopicAuthorizationFailed, kerr.GroupAuthorizationFailed, kerr.ClusterAuthorizationFailed, kerr.TransactionalIDAuthorizationFailed) {
 		message = cmp.Or(advice[kafka.Code], message)
 	}
 	if message == "" {

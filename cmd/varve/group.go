@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func groupCommand() *cobra.Command {
@@ -41,7 +40,7 @@ func groupListCommand() *cobra.Command {
 	var states []string
 	c := asking[[]groupRow]{
 		check: func([]string) error { return checkStates(states) },
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]groupRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]groupRow, error) {
 			found, err := adm.ListGroups(ctx, states...)
 			if err != nil {
 				return nil, sayKafka("list groups", err, "")

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // deletedGroup is what group delete tells.
@@ -17,7 +16,7 @@ type deletedGroup struct {
 func groupDeleteCommand() *cobra.Command {
 	return asking[[]deletedGroup]{
 		names: (*kafkaFlags).groupNames,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]deletedGroup, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]deletedGroup, error) {
 			answers, err := adm.DeleteGroups(ctx, names...)
 			if err != nil {
 				return nil, sayKafka("delete groups", err, "")

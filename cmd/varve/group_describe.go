@@ -62,7 +62,7 @@ func groupDescribeCommand() *cobra.Command {
 }
 
 // describeGroups returns what it could find and the errors of the rest.
-func describeGroups(ctx context.Context, adm *kadm.Client, names []string) ([]groupDetail, error) {
+func describeGroups(ctx context.Context, adm *adminClient, names []string) ([]groupDetail, error) {
 	lags, err := adm.Lag(ctx, names...)
 	if err != nil {
 		return nil, sayKafka("describe groups", err, "")

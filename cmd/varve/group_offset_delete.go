@@ -55,7 +55,7 @@ have members, but none that is subscribed to these topics.`,
 	return c
 }
 
-func (f *resetFlags) deleteOffsets(ctx context.Context, adm *kadm.Client, args []string) ([]deletedOffset, error) {
+func (f *resetFlags) deleteOffsets(ctx context.Context, adm *adminClient, args []string) ([]deletedOffset, error) {
 	group := args[0]
 	committed, err := adm.FetchOffsets(ctx, group)
 	if err == nil {

@@ -82,7 +82,7 @@ Offsets stay within what a partition holds.`,
 	asking[[]resetRow]{
 		names: (*kafkaFlags).groupNames,
 		check: func([]string) (err error) { move, err = f.target(c); return err },
-		ask: func(ctx context.Context, adm *kadm.Client, args []string) ([]resetRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, args []string) ([]resetRow, error) {
 			return f.reset(ctx, adm, args[0], move)
 		},
 		show: f.print,
@@ -154,7 +154,7 @@ func (f *resetFlags) wanted(committed kadm.OffsetResponses) (map[string][]int32,
 	return out, nil
 }
 
-func (f *resetFlags) reset(ctx context.Context, adm *kadm.Client, group string, to *position) ([]resetRow, error) {
+func (f *resetFlags) reset(ctx context.Context, adm *adminClient, group string, to *position) ([]resetRow, error) {
 	committed, err := adm.FetchOffsets(ctx, group)
 	if err == nil {
 		err = committed.Error()
@@ -192,7 +192,7 @@ func (f *resetFlags) reset(ctx context.Context, adm *kadm.Client, group string, 
 }
 
 // idle refuses a group that is in use.
-func idle(ctx context.Context, adm *kadm.Client, group string) error {
+func idle(ctx context.Context, adm *adminClient, group string) error {
 	found, err := adm.DescribeGroups(ctx, group)
 	if err != nil {
 		return sayKafka("group "+group, err, "")
@@ -203,7 +203,7 @@ func idle(ctx context.Context, adm *kadm.Client, group string) error {
 	return nil
 }
 
-func (f *resetFlags) moves(ctx context.Context, adm *kadm.Client, committed kadm.OffsetResponses, topics map[string][]int32, to *position) ([]resetRow, error) {
+func (f *resetFlags) moves(ctx context.Context, adm *adminClient, committed kadm.OffsetResponses, topics map[string][]int32, to *position) ([]resetRow, error) {
 	names := slices.Sorted(maps.Keys(topics))
 	b, err := listBounds(ctx, adm, false, names...)
 	if err != nil {

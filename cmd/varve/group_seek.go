@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func groupSeekCommand() *cobra.Command {
@@ -38,7 +37,7 @@ have no members. Without --topic it is all topics in which the group has offsets
 			move, err = parsePosition(to, time.Now())
 			return err
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, args []string) ([]resetRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, args []string) ([]resetRow, error) {
 			return f.reset(ctx, adm, args[0], &move)
 		},
 		show: f.print,

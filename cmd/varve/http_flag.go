@@ -73,7 +73,7 @@ func (h *httpFlag) choose(c *cobra.Command) error {
 // connectionOf returns what a command's flags say.
 func connectionOf(f *pflag.FlagSet) *connection {
 	text := func(name string) string { return f.Lookup(name).Value.String() }
-	return &connection{profile: text("profile"), user: text("user"), mechanism: text("sasl"), passwordFile: text("password-file"), keytab: text("keytab"), tls: text("tls") == "true", ca: text("tls-ca"), cert: text("tls-cert"), key: text("tls-key")}
+	return &connection{profile: text("profile"), user: text("user"), mechanism: text("sasl"), passwordFile: text("password-file"), keytab: text("keytab"), token: text("token") == "true", tls: text("tls") == "true", ca: text("tls-ca"), cert: text("tls-cert"), key: text("tls-key")}
 }
 
 // addAddress adds the flag alone to a command.

@@ -50,6 +50,7 @@ type target struct {
 	seeds []string // host:port of brokers
 	tls   *tls.Config
 	sasl  sasl.Mechanism
+	conn  *connection // how it is made
 }
 
 // target returns the cluster that flags, environment and profile choose, in this order.
@@ -79,6 +80,7 @@ func (k *kafkaFlags) target() (*target, error) {
 	if t.tls, err = conn.tlsConfig(); err != nil {
 		return nil, err
 	}
+	t.conn = &conn
 	if t.sasl, err = conn.sasl(); err != nil {
 		return nil, err
 	}
@@ -143,8 +145,14 @@ func (k *kafkaFlags) base(t *target) []kgo.Opt {
 		kgo.RetryTimeout(k.timeout), kgo.RequestTimeoutOverhead(min(max(k.timeout, 100*time.Millisecond), 10*time.Second)), kgo.MetadataMinAge(100*time.Millisecond))
 }
 
+// adminClient asks a cluster; wire sends requests that kadm can't make.
+type adminClient struct {
+	*kadm.Client
+	wire *kgo.Client
+}
+
 // admin connects for one command; ctx is bounded by the timeout.
-func (k *kafkaFlags) admin(ctx context.Context) (adm *kadm.Client, bounded context.Context, done func(), err error) {
+func (k *kafkaFlags) admin(ctx context.Context) (adm *adminClient, bounded context.Context, done func(), err error) {
 	if k.timeout <= 0 {
 		return nil, nil, nil, usagef("--timeout is %v: must be more than 0", k.timeout)
 	}
@@ -154,7 +162,7 @@ func (k *kafkaFlags) admin(ctx context.Context) (adm *kadm.Client, bounded conte
 		cancel()
 		return nil, nil, nil, err
 	}
-	adm = kadm.NewClient(cl)
+	adm = &adminClient{kadm.NewClient(cl), cl}
 	adm.SetTimeoutMillis(int32(min(k.timeout, 24*time.Hour).Milliseconds()))
 	return adm, bounded, func() { cancel(); cl.Close() }, nil
 }
@@ -171,7 +179,7 @@ func softwareVersion() string {
 
 // topicNames completes names of topics in a shell.
 func (k *kafkaFlags) topicNames(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return k.complete(c, func(ctx context.Context, adm *kadm.Client) ([]string, error) {
+	return k.complete(c, func(ctx context.Context, adm *adminClient) ([]string, error) {
 		found, err := adm.ListTopics(ctx)
 		return found.Names(), err
 	}, prefix)
@@ -179,13 +187,13 @@ func (k *kafkaFlags) topicNames(c *cobra.Command, _ []string, prefix string) ([]
 
 // groupNames completes names of groups in a shell.
 func (k *kafkaFlags) groupNames(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return k.complete(c, func(ctx context.Context, adm *kadm.Client) ([]string, error) {
+	return k.complete(c, func(ctx context.Context, adm *adminClient) ([]string, error) {
 		found, err := adm.ListGroups(ctx)
 		return found.Groups(), err
 	}, prefix)
 }
 
-func (k *kafkaFlags) complete(c *cobra.Command, list func(context.Context, *kadm.Client) ([]string, error), prefix string) (out []string, _ cobra.ShellCompDirective) {
+func (k *kafkaFlags) complete(c *cobra.Command, list func(context.Context, *adminClient) ([]string, error), prefix string) (out []string, _ cobra.ShellCompDirective) {
 	quick := *k
 	quick.timeout, quick.conn.quiet = min(k.timeout, 2*time.Second), true
 	ctx := c.Context()

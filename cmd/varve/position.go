@@ -123,7 +123,7 @@ func (s span) bounded() bool { return s.to.kind != 0 }
 // bounds are a topic's offsets, of the first record and after the last.
 type bounds struct{ start, end kadm.ListedOffsets }
 
-func listBounds(ctx context.Context, adm *kadm.Client, committed bool, topics ...string) (b bounds, err error) {
+func listBounds(ctx context.Context, adm *adminClient, committed bool, topics ...string) (b bounds, err error) {
 	if b.start, err = adm.ListStartOffsets(ctx, topics...); err == nil {
 		err = b.start.Error()
 	}
@@ -141,7 +141,7 @@ func listBounds(ctx context.Context, adm *kadm.Client, committed bool, topics ..
 }
 
 // resolve finds the offset of a position in every partition, within the bounds.
-func (p position) resolve(ctx context.Context, adm *kadm.Client, b bounds, topics ...string) (kadm.Offsets, error) {
+func (p position) resolve(ctx context.Context, adm *adminClient, b bounds, topics ...string) (kadm.Offsets, error) {
 	var times kadm.ListedOffsets
 	if p.kind == atTime {
 		var err error

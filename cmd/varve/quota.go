@@ -61,7 +61,7 @@ func printQuotas(t *table, rows []quotaRow) {
 }
 
 // describeQuotas returns the entities that components select.
-func describeQuotas(ctx context.Context, adm *kadm.Client, what string, strict bool, components []kadm.DescribeClientQuotaComponent) ([]quotaRow, error) {
+func describeQuotas(ctx context.Context, adm *adminClient, what string, strict bool, components []kadm.DescribeClientQuotaComponent) ([]quotaRow, error) {
 	found, err := adm.DescribeClientQuotas(ctx, strict, components)
 	if err != nil {
 		return nil, sayKafka(what, err, "")
@@ -85,7 +85,7 @@ func describeQuotas(ctx context.Context, adm *kadm.Client, what string, strict b
 }
 
 // alterQuotas sets and removes quotas of an entity.
-func alterQuotas(ctx context.Context, adm *kadm.Client, what string, e kadm.ClientQuotaEntity, ops []kadm.AlterClientQuotaOp) error {
+func alterQuotas(ctx context.Context, adm *adminClient, what string, e kadm.ClientQuotaEntity, ops []kadm.AlterClientQuotaOp) error {
 	answers, err := adm.AlterClientQuotas(ctx, []kadm.AlterClientQuotaEntry{{Entity: e, Ops: ops}})
 	if err != nil {
 		return sayKafka(what, err, "")

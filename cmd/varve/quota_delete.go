@@ -22,7 +22,7 @@ func quotaDeleteCommand() *cobra.Command {
 			}
 			return f.one()
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, keys []string) ([]quotaRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, keys []string) ([]quotaRow, error) {
 			return deleteQuotas(ctx, adm, &f, keys)
 		},
 		show: func(t *table, rows []quotaRow) {
@@ -48,7 +48,7 @@ func quotaDeleteCommand() *cobra.Command {
 }
 
 // deleteQuotas deletes an entity's quotas, and returns those that were there.
-func deleteQuotas(ctx context.Context, adm *kadm.Client, f *entityFlags, keys []string) ([]quotaRow, error) {
+func deleteQuotas(ctx context.Context, adm *adminClient, f *entityFlags, keys []string) ([]quotaRow, error) {
 	what := "delete quotas of " + f.entity.String()
 	rows, err := describeQuotas(ctx, adm, what, true, f.components())
 	if err != nil {

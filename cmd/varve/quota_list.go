@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func quotaListCommand() *cobra.Command {
@@ -12,7 +11,7 @@ func quotaListCommand() *cobra.Command {
 	var strict bool
 	c := asking[[]quotaRow]{
 		check: func([]string) error { return f.read() },
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]quotaRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]quotaRow, error) {
 			return describeQuotas(ctx, adm, "list quotas", strict, f.components())
 		},
 		show: printQuotas,

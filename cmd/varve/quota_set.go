@@ -20,7 +20,7 @@ func quotaSetCommand() *cobra.Command {
 			}
 			return f.one()
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]quotaRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]quotaRow, error) {
 			what := "set quotas of " + f.entity.String()
 			if err := alterQuotas(ctx, adm, what, f.entity, ops); err != nil {
 				return nil, err

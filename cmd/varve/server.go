@@ -154,9 +154,9 @@ func (s *server) reload(level string) string {
 	}
 	_ = s.setLevel(cfg.Log.Level) // load checked it
 	var waiting []string
-	old := settings.Of(&s.loaded)
-	for i, now := range settings.Of(&cfg) {
-		if now.Path != "log.level" && !now.Equal(old[i]) {
+	old, fresh := settings.Of(&s.loaded), settings.Of(&cfg)
+	for i, now := range fresh {
+		if now.Path != "log.level" && !now.Equal(old[i]) && !now.InFile(fresh) {
 			waiting = append(waiting, now.Path)
 		}
 	}

@@ -34,7 +34,7 @@ func tokenCreateCommand() *cobra.Command {
 			}
 			return nil
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) (*tokenRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) (*tokenRow, error) {
 			made, err := adm.CreateDelegationToken(ctx, req)
 			if err != nil {
 				return nil, sayToken("create a delegation token", err)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func tokenExpireCommand() *cobra.Command {
@@ -18,7 +17,7 @@ func tokenExpireCommand() *cobra.Command {
 			}
 			return nil
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, args []string) (*changedToken, error) {
+		ask: func(ctx context.Context, adm *adminClient, args []string) (*changedToken, error) {
 			what := "expire token " + args[0]
 			found, err := findToken(ctx, adm, what, args[0])
 			if err != nil {

@@ -16,7 +16,7 @@ func tokenListCommand() *cobra.Command {
 			owners, err = principals(args)
 			return err
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]tokenRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]tokenRow, error) {
 			all, err := adm.DescribeDelegationTokens(ctx, owners...)
 			if err != nil {
 				return nil, sayToken("list delegation tokens", err)

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // changedToken is what a change of a token tells.
@@ -24,7 +23,7 @@ func tokenRenewCommand() *cobra.Command {
 			}
 			return nil
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, args []string) (*changedToken, error) {
+		ask: func(ctx context.Context, adm *adminClient, args []string) (*changedToken, error) {
 			what := "renew token " + args[0]
 			found, err := findToken(ctx, adm, what, args[0])
 			if err != nil {

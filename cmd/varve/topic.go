@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func topicCommand() *cobra.Command {
@@ -36,7 +35,7 @@ func topicListCommand() *cobra.Command {
 			}
 			return nil
 		},
-		ask: func(ctx context.Context, adm *kadm.Client, _ []string) ([]topicRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, _ []string) ([]topicRow, error) {
 			found, err := adm.ListTopicsWithInternal(ctx)
 			if err != nil {
 				return nil, sayKafka("list topics", err, "")

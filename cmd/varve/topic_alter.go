@@ -64,7 +64,7 @@ func (f *topicChange) check([]string) (err error) {
 	return err
 }
 
-func (f *topicChange) alter(ctx context.Context, adm *kadm.Client, args []string) (*alteredTopic, error) {
+func (f *topicChange) alter(ctx context.Context, adm *adminClient, args []string) (*alteredTopic, error) {
 	topic := args[0]
 	if len(f.changes) > 0 {
 		alter := adm.AlterTopicConfigs

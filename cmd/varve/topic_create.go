@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"varve/internal/id"
@@ -55,7 +54,7 @@ func topicCreateCommand() *cobra.Command {
 	return c
 }
 
-func (f *topicCreation) create(ctx context.Context, adm *kadm.Client, names []string) ([]createdTopic, error) {
+func (f *topicCreation) create(ctx context.Context, adm *adminClient, names []string) ([]createdTopic, error) {
 	create := adm.CreateTopics
 	if f.validate {
 		create = adm.ValidateCreateTopics

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // deletedTopic is what topic delete tells.
@@ -17,7 +16,7 @@ type deletedTopic struct {
 func topicDeleteCommand() *cobra.Command {
 	return asking[[]deletedTopic]{
 		names: (*kafkaFlags).topicNames,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]deletedTopic, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]deletedTopic, error) {
 			answers, err := adm.DeleteTopics(ctx, names...)
 			if err != nil {
 				return nil, sayKafka("delete topics", err, "")

@@ -50,7 +50,7 @@ func topicDescribeCommand() *cobra.Command {
 	var all bool
 	c := asking[[]topicDetail]{
 		names: (*kafkaFlags).topicNames,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]topicDetail, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]topicDetail, error) {
 			return describeTopics(ctx, adm, names, all)
 		},
 		show: apart(topicDetail.print),
@@ -72,7 +72,7 @@ defaults, or all with --all-configs.`,
 }
 
 // describeTopics returns what it could find and the errors of the rest.
-func describeTopics(ctx context.Context, adm *kadm.Client, names []string, allConfigs bool) ([]topicDetail, error) {
+func describeTopics(ctx context.Context, adm *adminClient, names []string, allConfigs bool) ([]topicDetail, error) {
 	found, err := adm.ListTopicsWithInternal(ctx, names...)
 	if err != nil {
 		return nil, sayKafka("describe topics", err, "")
@@ -116,7 +116,7 @@ func describeTopics(ctx context.Context, adm *kadm.Client, names []string, allCo
 // nil.
 type offsetLists struct{ start, local, tiered, end kadm.ListedOffsets }
 
-func listAll(ctx context.Context, adm *kadm.Client, names []string) (l offsetLists) {
+func listAll(ctx context.Context, adm *adminClient, names []string) (l offsetLists) {
 	l.start, _ = adm.ListStartOffsets(ctx, names...)
 	l.end, _ = adm.ListEndOffsets(ctx, names...)
 	l.local, _ = adm.ListLocalLogStartOffsets(ctx, names...)

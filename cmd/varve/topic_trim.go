@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 // trimmedPartition is what topic trim does to one partition.
@@ -56,7 +55,7 @@ it would do; --execute does it. What is deleted can't be brought back.
 	return c
 }
 
-func (f *trimFlags) trim(ctx context.Context, adm *kadm.Client, args []string) ([]trimmedPartition, error) {
+func (f *trimFlags) trim(ctx context.Context, adm *adminClient, args []string) ([]trimmedPartition, error) {
 	topic, partitions, err := topicPartitions(args[0])
 	if err != nil {
 		return nil, usagef("%q: want TOPIC or TOPIC:PARTITIONS, like orders:0,3-5", args[0])

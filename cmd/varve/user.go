@@ -43,7 +43,7 @@ func (r userRow) mechanisms() string {
 
 func userListCommand() *cobra.Command {
 	return asking[[]userRow]{
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]userRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]userRow, error) {
 			return describeUsers(ctx, adm, names...)
 		},
 		show: func(t *table, rows []userRow) {
@@ -62,7 +62,7 @@ func userListCommand() *cobra.Command {
 }
 
 // describeUsers returns the users that are named, or all.
-func describeUsers(ctx context.Context, adm *kadm.Client, names ...string) ([]userRow, error) {
+func describeUsers(ctx context.Context, adm *adminClient, names ...string) ([]userRow, error) {
 	found, err := adm.DescribeUserSCRAMs(ctx, names...)
 	if err != nil {
 		return nil, sayKafka("list users", err, "")
@@ -92,7 +92,7 @@ func sayUser(what string, err error, message string) error {
 }
 
 // alterUser sends changes of a user one after the other: a request may change one thing of it.
-func alterUser(ctx context.Context, adm *kadm.Client, what string, removals []kadm.DeleteSCRAM, settings []kadm.UpsertSCRAM) error {
+func alterUser(ctx context.Context, adm *adminClient, what string, removals []kadm.DeleteSCRAM, settings []kadm.UpsertSCRAM) error {
 	send := func(removals []kadm.DeleteSCRAM, settings []kadm.UpsertSCRAM) error {
 		answers, err := adm.AlterUserSCRAMs(ctx, removals, settings)
 		if err != nil {
@@ -120,7 +120,7 @@ func alterUser(ctx context.Context, adm *kadm.Client, what string, removals []ka
 
 // userNames completes names of users in a shell.
 func (k *kafkaFlags) userNames(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	return k.complete(c, func(ctx context.Context, adm *kadm.Client) (names []string, err error) {
+	return k.complete(c, func(ctx context.Context, adm *adminClient) (names []string, err error) {
 		rows, err := describeUsers(ctx, adm)
 		for _, r := range rows {
 			names = append(names, r.User)

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 
 	"varve/auth/sasl"
@@ -15,7 +14,7 @@ func userCreateCommand() *cobra.Command {
 	var p newPassword
 	c := asking[[]userRow]{
 		check: p.check,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]userRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]userRow, error) {
 			what := "create user " + names[0]
 			there, err := adm.DescribeUserSCRAMs(ctx, names[0])
 			if err != nil {

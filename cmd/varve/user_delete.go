@@ -17,7 +17,7 @@ type deletedUser struct {
 func userDeleteCommand() *cobra.Command {
 	return asking[[]deletedUser]{
 		names: (*kafkaFlags).userNames,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]deletedUser, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]deletedUser, error) {
 			rows := []deletedUser{}
 			var errs []error
 			for _, name := range names {
@@ -45,7 +45,7 @@ again (sasl.max_reauth of the listener).`,
 	})
 }
 
-func deleteUser(ctx context.Context, adm *kadm.Client, name string) error {
+func deleteUser(ctx context.Context, adm *adminClient, name string) error {
 	found, err := describeUsers(ctx, adm, name)
 	if err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
-	"github.com/twmb/franz-go/pkg/kadm"
 )
 
 func userPasswdCommand() *cobra.Command {
@@ -12,7 +11,7 @@ func userPasswdCommand() *cobra.Command {
 	c := asking[[]userRow]{
 		names: (*kafkaFlags).userNames,
 		check: p.check,
-		ask: func(ctx context.Context, adm *kadm.Client, names []string) ([]userRow, error) {
+		ask: func(ctx context.Context, adm *adminClient, names []string) ([]userRow, error) {
 			rows, err := describeUsers(ctx, adm, names[0])
 			if err != nil {
 				return nil, err

@@ -16,6 +16,7 @@ import (
 var ranks = map[string]int{
 	"varve/internal":            0,
 	"varve/kafka":               0,
+	"varve/audit":               1,
 	"varve/auth/acl":            1,
 	"varve/auth/kerberos":       1,
 	"varve/auth/oauth":          1,
@@ -80,7 +81,8 @@ var fences = []struct {
 	{"go.etcd.io/etcd", "only metadata speaks to etcd", []string{"varve/metadata"}},
 	{"github.com/aws/aws-sdk-go-v2", "only s3store speaks to object stores", []string{"varve/s3store"}},
 	{"github.com/minio/minio-go", "only s3store speaks to object stores", []string{"varve/s3store"}},
-	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench"}},
+	{"github.com/twmb/franz-go/pkg/kmsg", "Kafka's messages stay at the edge", []string{"varve/kafka", "varve/broker", "varve/e2e", "varve/sim", "varve/internal/bench",
+		"varve/cmd/varve"}}, // ACLs of users, which kadm lacks
 	{"github.com/twmb/franz-go/pkg/kgo", "a Kafka client is for tools and tests", []string{"varve/cmd", "varve/e2e", "varve/internal/bench"}},
 	{"github.com/go-jose/go-jose/v4", "only auth/oauth reads tokens", []string{"varve/auth/oauth"}},
 	{"github.com/jcmturner", "only auth/kerberos reads tickets", []string{"varve/auth/kerberos", "varve/cmd"}},

@@ -150,3 +150,23 @@ func TestSecretsInFiles(t *testing.T) {
 		}
 	}
 }
+
+// A secret that a file is named for is in that file; others, and the names of files, aren't.
+func TestInFile(t *testing.T) {
+	type config struct {
+		Password     string `yaml:"password" secret:"true" doc:"p"`
+		PasswordFile string `yaml:"password_file" doc:"f"`
+		Key          string `yaml:"key" secret:"true" doc:"k"`
+		KeyFile      string `yaml:"key_file" doc:"f"`
+	}
+	all := Of(&config{Password: "x", PasswordFile: "/p", Key: "y"})
+	var in []string
+	for _, s := range all {
+		if s.InFile(all) {
+			in = append(in, s.Path)
+		}
+	}
+	if len(in) != 1 || in[0] != "password" {
+		t.Error(in)
+	}
+}

@@ -76,6 +76,12 @@ func (s Setting) Line() string {
 	return s.Path + ": " + text
 }
 
+// InFile reports whether the value is a secret that another of the settings names a file for, which is read again
+// when it changes.
+func (s Setting) InFile(all []Setting) bool {
+	return s.Secret && slices.ContainsFunc(all, func(f Setting) bool { return f.Path == s.Path+"_file" && !f.value.IsZero() })
+}
+
 // Hidden lists the secrets that a file of their Lines lacks: those that are set, and not
 // read from a file that another setting names.
 func Hidden(all []Setting) (out []string) {

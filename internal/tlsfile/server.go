@@ -139,8 +139,13 @@ func (s *Server) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 // ErrPublic: a file with a secret can be read by others.
 var ErrPublic = errors.New("others can read or write it, and it holds a secret: chmod o-rwx,g-w takes these rights away; its group may read it")
 
-// ReadPrivate reads a file that must be private.
+// ReadPrivate reads a file that must be private. It doesn't wait for what a pipe may bring.
 func ReadPrivate(fsys vfs.FS, name string, limit int64) ([]byte, error) {
+	if mode, ok, err := vfs.Permissions(fsys, name); err != nil {
+		return nil, err
+	} else if ok && !mode.IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", name)
+	}
 	b, err := vfs.ReadFile(fsys, name, limit)
 	if err == nil {
 		err = Private(fsys, name)

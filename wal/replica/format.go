@@ -49,7 +49,7 @@ const (
 	kindRefuse                  // of a member, the last frame: why it takes no more
 	kindRequest                 // of a call: verb, arguments
 	kindAnswer                  // of a call: code, text, result
-	kindPut                     // of a call: a request that carries entries
+	kindPut                     // of a call: a request that carries entries or a body
 	kindSkip                    // of a stream: number and position at which the journal begins for this member, see wal.Follower.Skip
 	kindLast
 )

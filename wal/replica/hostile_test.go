@@ -154,6 +154,8 @@ func TestRequestsAreBounded(t *testing.T) {
 			{verb: verbPut, journal: j, rest: make([]byte, 4096)},
 			{verb: verbFirst, journal: j},
 			{verb: verbSkip, journal: j, a: 3, b: 1 << 63, n: 1 << 31},
+			{verb: verbGive, n: 1 << 31, rest: make([]byte, 4096)},
+			{verb: verbGive, n: 1, rest: make([]byte, MaxTold+1)},
 		} {
 			if b, err := n.call(t.Context(), to, q); err == nil {
 				t.Errorf("verb %d gave %d bytes", q.verb, len(b))
@@ -185,7 +187,8 @@ func FuzzFrames(f *testing.F) {
 	w := welcome{err: wal.ErrFenced, durable: 3}
 	q := request{verb: verbRead, journal: id.Journal{Writer: 1, Seq: 1}, n: 9}
 	m := newMetrics(nil)
-	for k, b := range map[kind][]byte{kindHello: h.encode(), kindAck: w.encode(), kindRequest: q.encode(), kindBeat: nil, kindAnswer: appendError(nil, wal.ErrGone)} {
+	g := request{verb: verbGive, n: 1, rest: []byte("a body")}
+	for k, b := range map[kind][]byte{kindHello: h.encode(), kindAck: w.encode(), kindRequest: q.encode(), kindPut: g.encode(), kindBeat: nil, kindAnswer: appendError(nil, wal.ErrGone)} {
 		var buf bytes.Buffer
 		c := newConn(writeConn{&buf}, m)
 		if err := c.send(k, b); err != nil {

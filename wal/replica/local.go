@@ -66,6 +66,8 @@ func (l *local) do(ctx context.Context, at *session, q *request) ([]byte, error)
 		return l.put(ctx, q)
 	case verbTell:
 		return l.tell(ctx, q)
+	case verbGive:
+		return l.take(ctx, q)
 	}
 	return nil, fmt.Errorf("verb %d: %w", q.verb, errFrame)
 }

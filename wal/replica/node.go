@@ -31,6 +31,9 @@ type Deps struct {
 	// Tell answers what other agents ask of this one beside its store, see Node.Tell; nil:
 	// nothing. An answer has at most MaxTold bytes.
 	Tell func(ctx context.Context, what uint32) ([]byte, error)
+	// Take takes what other agents give to this one, see Node.Give; nil: nothing. It must not
+	// keep the body. An answer has at most MaxTold bytes.
+	Take func(ctx context.Context, what uint32, body []byte) ([]byte, error)
 }
 
 // Node is this agent's part in replication: it serves its store to others, asks theirs, and

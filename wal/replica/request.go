@@ -28,6 +28,7 @@ const (
 	verbSkip                        // a: epoch, b: first entry, n: the file that it begins -> durable
 	verbProbe                       // a, b: a store -> incarnation uint64, as verbPing there
 	verbTell                        // n: what -> what Deps.Tell says
+	verbGive                        // n: what, a body -> what Deps.Take says
 	verbLastOne
 )
 
@@ -38,8 +39,11 @@ type request struct {
 	journal id.Journal
 	a, b    uint64
 	n       uint32
-	rest    []byte // entries, of verbPut
+	rest    []byte // entries of verbPut, the body of verbGive
 }
+
+// hasRest reports whether something follows the arguments.
+func (v verb) hasRest() bool { return v == verbPut || v == verbGive }
 
 const requestHead = 1 + 12 + 8 + 8 + 4
 
@@ -54,7 +58,7 @@ func (q *request) encode() []byte {
 }
 
 func (q *request) kind() kind {
-	if q.verb == verbPut {
+	if q.verb.hasRest() {
 		return kindPut
 	}
 	return kindRequest
@@ -69,8 +73,10 @@ func decodeRequest(k kind, b []byte) (q request, err error) {
 		return q, fmt.Errorf("request: %w: %w", errFrame, r.Err())
 	case q.verb == 0 || q.verb >= verbLastOne || q.kind() != k:
 		return q, fmt.Errorf("request: verb %d in a frame of kind %d: %w", q.verb, k, errFrame)
-	case len(q.rest) > 0 && q.verb != verbPut:
+	case len(q.rest) > 0 && !q.verb.hasRest():
 		return q, fmt.Errorf("request: %d bytes left over: %w", len(q.rest), errFrame)
+	case q.verb == verbGive && len(q.rest) > MaxTold:
+		return q, fmt.Errorf("request: %d bytes are given, %d are allowed: %w", len(q.rest), MaxTold, errFrame)
 	}
 	return q, nil
 }
