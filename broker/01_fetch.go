@@ -19,6 +19,7 @@ import (
 	"varve/auth/quota"
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/kafka"
 	"varve/partition"
 )
@@ -158,7 +159,7 @@ func (api *fetchAPI) fetchPart(ctx context.Context, r *request, w fetchWant) *fe
 // minutes.
 func (call *fetchCall) reauthorize() {
 	c := call.r.caller
-	if c.rules() == call.rules {
+	if c.rules() == call.rules || mutate.On(mutate.KeepWaiting) {
 		return
 	}
 	call.rules = c.rules()

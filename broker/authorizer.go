@@ -10,6 +10,7 @@ import (
 
 	"varve/auth/acl"
 	"varve/cluster"
+	"varve/internal/mutate"
 )
 
 // Security is who may do what.
@@ -138,18 +139,22 @@ func (r *rights) decide(c *caller, q question) bool {
 	rules := r.acls.Rules()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.mu.rules != rules || r.mu.principal != c.principal {
+	if r.mu.rules != rules && !mutate.On(mutate.KeepDecisions) || r.mu.principal != c.principal {
 		clear(r.mu.known)
 		r.mu.rules, r.mu.principal = rules, c.principal
 	}
-	ok, known := r.mu.known[q]
+	as := q
+	if mutate.On(mutate.OneForAll) {
+		as.name = ""
+	}
+	ok, known := r.mu.known[as]
 	if !known {
 		if q.any {
 			ok = r.policy.DecideAny(rules, c.principal, c.host, q.op, q.on)
 		} else {
 			ok = r.policy.Decide(rules, c.principal, c.host, q.op, acl.Resource{Type: q.on, Name: q.name}).Allowed
 		}
-		r.remember(q, ok)
+		r.remember(as, ok)
 	}
 	return ok
 }

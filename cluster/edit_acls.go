@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"varve/auth/acl"
+	"varve/internal/mutate"
 	"varve/metadata"
 	"varve/metadata/schema"
 )
@@ -49,7 +50,7 @@ func (e *Editor) CreateACLs(ctx context.Context, by string, bindings []acl.Bindi
 			ops[i] = metadata.Put(schema.ACLKey(b), value)
 		}
 		var err error
-		if rev, err = e.store.Txn(ctx, nil, ops...); err != nil {
+		if rev, err = e.store.Txn(ctx, nil, ops...); err != nil && !mutate.On(mutate.AckUnstored) {
 			return fmt.Errorf("store ACLs: %w", err)
 		}
 	}

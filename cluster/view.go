@@ -13,8 +13,10 @@ import (
 	"log/slog"
 	"sync"
 
+	"varve/internal/mutate"
 	"varve/internal/notify"
 	"varve/metadata"
+	"varve/metadata/schema"
 )
 
 // View is the agent's picture of the cluster. It follows a table for each kind of record.
@@ -92,10 +94,13 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	news := batch.Reset
-	if batch.Reset {
+	if batch.Reset && !mutate.On(mutate.KeepOld) {
 		k.records.clear()
 	}
 	for _, e := range batch.Events {
+		if missed(k, e) {
+			continue
+		}
 		changed, err := k.records.apply(e)
 		if err != nil {
 			v.log.Error("metadata entry ignored", "key", e.KV.Key, "err", err)
@@ -119,6 +124,11 @@ func (v *View) apply(k kind, batch metadata.Batch) {
 			close(v.ready)
 		}
 	}
+}
+
+// missed reports whether a mutation has the view miss a change.
+func missed(k kind, e metadata.Event) bool {
+	return e.Type == metadata.EventDelete && (k.prefix == schema.PrefixACLs && mutate.On(mutate.MissACLs) || k.prefix == schema.PrefixUsers && mutate.On(mutate.MissUsers))
 }
 
 // Unreadable reports whether some entry could not be read, so that what is shown may

@@ -44,6 +44,8 @@ type kconn struct {
 	next    int32
 	waiting map[int32]*call
 	err     error
+
+	heard func(kmsg.Response) // if not nil, called with each answer
 }
 
 type call struct {
@@ -69,7 +71,7 @@ func (c *client) conn(ctx context.Context, addr string) (*kconn, error) {
 	if err != nil {
 		return nil, err
 	}
-	k = &kconn{nc: nc, waiting: map[int32]*call{}}
+	k = &kconn{nc: nc, waiting: map[int32]*call{}, heard: c.entitled}
 	c.w.running.Go(k.read)
 	c.mu.Lock()
 	c.conns[addr] = k
@@ -122,7 +124,9 @@ func (k *kconn) read() {
 		if x.req.IsFlexible() && len(b) > 0 {
 			b = b[1:] // no tags
 		}
-		x.err = x.resp.ReadFrom(b)
+		if x.err = x.resp.ReadFrom(b); x.err == nil && k.heard != nil {
+			k.heard(x.resp)
+		}
 		close(x.done)
 	}
 }
@@ -149,7 +153,11 @@ func (k *kconn) send(req kmsg.Request) *call {
 }
 
 func (x *call) wait(ctx context.Context) (kmsg.Response, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	return x.waitFor(ctx, requestTimeout)
+}
+
+func (x *call) waitFor(ctx context.Context, patience time.Duration) (kmsg.Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	select {
 	case <-x.done:
@@ -170,6 +178,60 @@ func (c *client) ask(ctx context.Context, addr string, req kmsg.Request) (kmsg.R
 		k.fail(err)
 	}
 	return resp, err
+}
+
+// entitled holds an answer against the rights of this client, which are given once and never taken.
+func (c *client) entitled(resp kmsg.Response) {
+	for _, code := range codesOf(resp) {
+		switch err := kerr.ErrorForCode(code); err {
+		case error(kerr.TopicAuthorizationFailed), error(kerr.GroupAuthorizationFailed), error(kerr.ClusterAuthorizationFailed):
+			c.w.fail("security: client %d, which has all rights that it needs, is answered %v by %s", c.at, err, kmsg.NameForKey(resp.Key()))
+		}
+	}
+}
+
+// codesOf returns the errors in an answer.
+func codesOf(resp kmsg.Response) (codes []int16) {
+	switch r := resp.(type) {
+	case *kmsg.ProduceResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+	case *kmsg.FetchResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+	case *kmsg.MetadataResponse:
+		for _, t := range r.Topics {
+			codes = append(codes, t.ErrorCode)
+		}
+	case *kmsg.OffsetCommitResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+	case *kmsg.OffsetFetchResponse:
+		for _, t := range r.Topics {
+			for _, p := range t.Partitions {
+				codes = append(codes, p.ErrorCode)
+			}
+		}
+		codes = append(codes, r.ErrorCode)
+	case *kmsg.FindCoordinatorResponse:
+		codes = append(codes, r.ErrorCode)
+	case *kmsg.InitProducerIDResponse:
+		codes = append(codes, r.ErrorCode)
+	case *kmsg.CreateTopicsResponse:
+		for _, t := range r.Topics {
+			codes = append(codes, t.ErrorCode)
+		}
+	}
+	return codes
 }
 
 // anyone is a broker's address.

@@ -99,9 +99,9 @@ var faultTable = []fault{
 		}
 		w.log.add("%v stands still", h)
 		l.g.hold()
-		l.meta.handle.SetConnected(false)
+		l.setConnected(false)
 		return func() {
-			l.meta.handle.SetConnected(true)
+			l.setConnected(true)
 			l.g.release()
 		}
 	}},
@@ -166,13 +166,13 @@ var faultTable = []fault{
 			return nil
 		}
 		w.log.add("%v can't reach etcd", h)
-		l.meta.handle.SetConnected(false)
-		return func() { l.meta.handle.SetConnected(true) }
+		l.setConnected(false)
+		return func() { l.setConnected(true) }
 	}},
 	{"etcd is away", 2, func(w *world, r *rand.Rand) func() {
 		w.log.add("etcd is away")
-		w.meta.SetAvailable(false)
-		return func() { w.meta.SetAvailable(true) }
+		w.setEtcdAway(true)
+		return func() { w.setEtcdAway(false) }
 	}},
 	{"etcd's answers get lost", 3, func(w *world, r *rand.Rand) func() {
 		h := w.someHost(r)

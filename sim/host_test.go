@@ -35,6 +35,7 @@ type life struct {
 	g      *gate
 	disk   *disk
 	meta   *meta
+	reach  *reach
 	agent  *agent.Agent
 	stop   context.CancelFunc
 	ended  chan struct{}
@@ -54,14 +55,15 @@ func (h *host) now() *life {
 func (h *host) start() {
 	w := h.w
 	g := new(gate)
-	l := &life{h: h, g: g, ended: make(chan struct{})}
+	l := &life{h: h, g: g, reach: newReach(w.away > 0), ended: make(chan struct{})}
 	l.disk = &disk{Memory: h.disk, g: g, random: w.source(), stall: 2 * time.Millisecond}
-	l.meta = &meta{handle: w.meta.Open(), g: g, random: w.source()}
+	l.meta = &meta{handle: w.meta.Open(), g: g, random: w.source(), book: w.book}
 	l.meta.Store = l.meta.handle
 	l.bucket = bucketFaults{g: g, random: w.source(), w: w}
 	drift := 1 + (w.random.Float64()-0.5)/50 // by up to 1 %
 	ahead := time.Duration(w.random.Int64N(int64(20*time.Second))) - 10*time.Second
 	booted := time.Now()
+	writeSecret(h.disk)
 	a, err := agent.New(w.config(h.at), agent.Deps{
 		FS: l.disk, Meta: l.meta, Objects: s3store.WithFaults(w.bucket, l.bucket.fault), Log: slog.New(&logs{w.log, h.at}), Registry: prometheus.NewRegistry(),
 		Listen:  func(_, addr string) (net.Listener, error) { return w.net.listen(h.at, g, addr) },
@@ -94,6 +96,26 @@ func (h *host) start() {
 		case <-l.ended:
 		}
 	})
+}
+
+// secretFile has the secret of delegation tokens, on each agent's disk.
+const secretFile = "secret"
+
+func writeSecret(disk *vfs.Memory) {
+	f, err := disk.Open(secretFile, vfs.Create)
+	if err != nil {
+		return // it is there
+	}
+	if _, err := f.WriteAt([]byte("the secret of all agents"), 0); err != nil {
+		panic(err)
+	}
+	_ = f.Close()
+}
+
+// setConnected cuts an agent off from etcd, or connects it again when all that cut it off is over.
+func (l *life) setConnected(yes bool) {
+	l.reach.set(yes)
+	l.meta.connect(yes)
 }
 
 // register notes on which store the host's agent runs, if it is still that one: the

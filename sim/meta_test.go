@@ -16,10 +16,24 @@ type meta struct {
 	metadata.Store
 	handle *metadata.MemoryStore
 	g      *gate
+	book   *book
 
 	mu     sync.Mutex
 	random *rand.Rand
 	lossy  bool
+	cuts   int // how many faults cut it off now
+}
+
+// connect ends a fault that cuts the process off, or begins one.
+func (m *meta) connect(yes bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if yes {
+		m.cuts--
+	} else {
+		m.cuts++
+	}
+	m.handle.SetConnected(m.cuts == 0)
 }
 
 func (m *meta) setLossy(yes bool) {
@@ -71,6 +85,9 @@ func (m *meta) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata
 		return 0, err
 	}
 	rev, err := m.Store.Txn(ctx, guards, ops...)
+	if err == nil {
+		m.book.note(rev, ops)
+	}
 	if dead := m.g.pass(); dead != nil {
 		return 0, dead
 	}

@@ -37,6 +37,16 @@ var mutations = []mutation{
 	{mutate.CountWiped, 188, false},
 	{mutate.ForgetChain, 15, false},
 	{mutate.SealUncopied, 1058, false},
+	{mutate.KeepDecisions, 1, true},
+	{mutate.OneForAll, 1, false},
+	{mutate.KeepWaiting, 1, false},
+	{mutate.MissACLs, 1, false},
+	{mutate.MissUsers, 1, false},
+	{mutate.KeepOld, 1, false},
+	{mutate.IgnoreExpiry, 1, false},
+	{mutate.StayLoggedIn, 1, false},
+	{mutate.KeepTokens, 1, false},
+	{mutate.AckUnstored, 1, false},
 }
 
 // TestMutations: each way to break the protocol is caught within a bounded number of
@@ -74,7 +84,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-var promised = regexp.MustCompile(`^promise [123]:`)
+var promised = regexp.MustCompile(`^(promise [123]|security):`)
 
 // catch returns the promise that a mutant breaks at a seed at which the product keeps it.
 func catch(bin string, m mutate.Mutation, seed uint64) string {

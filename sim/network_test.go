@@ -48,10 +48,15 @@ func newNetwork(r *rand.Rand) *network {
 		cut: map[[2]node]bool{}, dark: map[node]bool{}, slow: quick}
 }
 
-// touch wakes all who wait; the lock is held.
-func (n *network) touch() {
+// wake wakes those who dial and accept; the lock is held.
+func (n *network) wake() {
 	close(n.changed)
 	n.changed = make(chan struct{})
+}
+
+// touch wakes all who wait; the lock is held.
+func (n *network) touch() {
+	n.wake()
 	for _, c := range n.conns {
 		c.poke()
 	}
@@ -250,7 +255,7 @@ func (n *network) dial(ctx context.Context, from node, g *gate, addr string) (ne
 			a.peer = b
 			n.conns = append(n.conns, a, b)
 			l.queue = append(l.queue, b)
-			n.touch()
+			n.wake()
 			return a, nil
 		}
 		changed := n.changed

@@ -19,7 +19,10 @@ import (
 	"time"
 
 	"varve/agent"
+	"varve/auth/sasl"
+	"varve/auth/token"
 	"varve/internal/backoff"
+	"varve/internal/id"
 	"varve/metadata"
 	"varve/metadata/schema"
 	"varve/s3store"
@@ -42,6 +45,9 @@ type world struct {
 	bucketAway atomic.Bool
 	hosts      []*host
 	ledger     *ledger
+	book       *book
+	guard      *guard
+	away       int // faults that keep etcd away now
 	partitions int32
 	keep       int64    // bytes of trimmed journal files that agents keep
 	factor     int      // stores of a journal
@@ -58,7 +64,7 @@ func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
 	w := &world{t: t, seed: seed, log: newHistory(keepLines, level), meta: metadata.NewMemory(), bucket: s3store.NewMemory()}
 	w.random = w.source()
 	w.net = newNetwork(w.source())
-	w.ledger = newLedger(w)
+	w.ledger, w.guard, w.book = newLedger(w), newGuard(w), newBook()
 	w.partitions = 2 + w.random.Int32N(4)
 	for n := range 3 + w.random.IntN(3) {
 		w.hosts = append(w.hosts, &host{w: w, at: node(n + 1), disk: newDisk()})
@@ -113,7 +119,10 @@ func (w *world) failed() []string {
 func (w *world) config(at node) agent.Config {
 	c := agent.DefaultConfig()
 	c.BrokerID, c.Rack, c.DataDir, c.HTTP = int32(at), fmt.Sprintf("rack-%d", at), "data", ""
-	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)}}
+	c.Listeners = []agent.Listener{{Name: "PLAINTEXT", Bind: fmt.Sprintf("%v:9092", at)},
+		{Name: "SASL_PLAINTEXT", Bind: fmt.Sprintf("%v:9093", at), SASL: agent.ListenerSASL{Mechanisms: []string{sasl.ScramSHA256}, MaxReauth: maxReauth}}}
+	c.Security.Tokens = token.Config{SecretFile: secretFile, MaxLifetime: 8 * time.Second, Expiry: 3 * time.Second}
+	c.Security.Authorizer, c.Security.SuperUsers = agent.AuthorizerACL, []string{"User:" + administrator}
 	c.Peer = agent.PeerConfig{Bind: fmt.Sprintf("%v:9645", at)}
 	c.Replication.Factor, c.Replication.Quorum = w.factor, w.quorum
 	c.Replication.ReplaceAfter, c.Replication.GatherFor = 4*time.Second, 2*time.Second
@@ -155,13 +164,18 @@ func (w *world) run(faulty time.Duration, done func()) {
 	defer stopKeeping()
 	first := newClient(w, 0)
 	defer first.close()
+	people := newPeople(w)
+	w.stage("give rights", time.Minute, people.begin)
 	w.stage("start", time.Minute, func(ctx context.Context) { first.create(ctx, w.partitions) })
 	clients := w.work(keeping)
 	defer clients.close()
+	people.work(keeping)
+	defer people.close()
 	w.stage("faults", faulty+time.Hour, func(ctx context.Context) { w.faults(ctx, faulty) })
-	w.stage("heal", 5*time.Minute, func(ctx context.Context) { w.heal(ctx); clients.finish(ctx) })
+	w.stage("heal", 5*time.Minute, func(ctx context.Context) { w.heal(ctx); people.finish(ctx); clients.finish(ctx) })
 	w.stage("read everything", 5*time.Minute, func(ctx context.Context) { w.readAll(ctx, first) })
-	w.stage("upload everything", 2*time.Minute, w.awaitTier)
+	w.stage("look who may do what", 2*time.Minute, people.check)
+	w.stage("upload everything", 2*time.Minute, func(ctx context.Context) { w.awaitTier(ctx, first.topic) })
 	w.stage("stop in order", 2*time.Minute, w.stopAll)
 	w.stage("start on empty disks", 2*time.Minute, func(ctx context.Context) {
 		tierOnly := w.journalsForgotten(ctx)
@@ -174,7 +188,8 @@ func (w *world) run(faulty time.Duration, done func()) {
 		}
 		w.readAll(ctx, first)
 	})
-	w.log.add("%v", w.ledger)
+	w.stage("look again who may do what", 2*time.Minute, people.check)
+	w.log.add("%v; %v", w.ledger, w.guard)
 }
 
 // readAll reads the whole log and checks it.
@@ -211,7 +226,7 @@ func (w *world) reviving(ctx context.Context, do func()) {
 }
 
 // awaitTier waits until the tier has all that was acknowledged or read.
-func (w *world) awaitTier(ctx context.Context) {
+func (w *world) awaitTier(ctx context.Context, topic [16]byte) {
 	m := w.meta.Open()
 	defer m.Close()
 	w.reviving(ctx, func() {
@@ -221,9 +236,13 @@ func (w *world) awaitTier(ctx context.Context) {
 			for _, kv := range kvs {
 				at, _ := schema.ParseHeadKey(kv.Key)
 				h, err := schema.DecodeHead(kv.Value)
-				behind = behind || err != nil || h.TieredEnd < w.ledger.end(at.Index)
+				end := w.guard.last()
+				if at.Topic == id.Topic(topic) {
+					end = w.ledger.end(at.Index)
+				}
+				behind = behind || err != nil || h.TieredEnd < end
 			}
-			if !behind && len(kvs) == int(w.partitions) {
+			if !behind && len(kvs) == int(w.partitions)+1 {
 				return
 			}
 			_ = backoff.Sleep(ctx, 100*time.Millisecond)
@@ -246,6 +265,23 @@ func (w *world) journalsForgotten(ctx context.Context) bool {
 		}
 	}
 	return true
+}
+
+// setEtcdAway begins a fault that takes etcd away from all, or ends one.
+func (w *world) setEtcdAway(yes bool) {
+	before := w.away
+	if w.away++; !yes {
+		w.away -= 2
+	}
+	if (before > 0) == (w.away > 0) {
+		return
+	}
+	w.meta.SetAvailable(!yes)
+	for _, h := range w.hosts {
+		if l := h.now(); l != nil {
+			l.reach.set(!yes)
+		}
+	}
 }
 
 // stopAll stops all agents at once.

@@ -19,4 +19,15 @@ const (
 	CountWiped     Mutation = "count a wiped store as an answer" // a member that lost its disk counts for the fence
 	ForgetChain    Mutation = "forget the chain's order"         // the tails of early owners are skipped
 	SealUncopied   Mutation = "seal before copying"              // a journal is sealed with fewer than Q copies
+
+	KeepDecisions Mutation = "keep decisions after a change"              // a connection remembers what former rules decided
+	OneForAll     Mutation = "decide for all resources at once"           // a decision about one topic counts for others
+	KeepWaiting   Mutation = "answer a wait by the rules of its begin"    // a fetch that waited isn't decided again
+	MissACLs      Mutation = "miss deletions of ACLs"                     // a view doesn't see them
+	MissUsers     Mutation = "miss deletions of users"                    // a view doesn't see them
+	KeepOld       Mutation = "keep what is gone when a watch begins anew" // a view only adds what it reads then
+	IgnoreExpiry  Mutation = "go on after the end of a session"           // requests are served after it
+	StayLoggedIn  Mutation = "stay logged in after a failed login"        // whoever fails to log in again goes on
+	KeepTokens    Mutation = "let expired tokens log in"                  // the end of a delegation token doesn't count
+	AckUnstored   Mutation = "acknowledge ACLs unstored"                  // an error of etcd is none
 )
