@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"maps"
+	"slices"
+
 	"varve/auth/token"
 	"varve/metadata/schema"
 )
@@ -25,6 +28,13 @@ func (ts *Tokens) Find(p token.Proof) (id string, ok bool) {
 	defer ts.view.mu.RUnlock()
 	id, ok = ts.view.mu.proofs[p]
 	return id, ok
+}
+
+// IDs returns the ids of all tokens.
+func (ts *Tokens) IDs() []string {
+	ts.view.mu.RLock()
+	defer ts.view.mu.RUnlock()
+	return slices.Collect(maps.Keys(ts.view.mu.tokens.rows))
 }
 
 // All returns all tokens by id. They must not be changed.

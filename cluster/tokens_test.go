@@ -106,7 +106,7 @@ func TestTokensAreBounded(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 		for err = nil; err == nil; n++ {
-			err = here.CreateToken(t.Context(), fmt.Sprint(n), sampleToken(fmt.Sprint("User:", n/500), time.Hour))
+			err = here.CreateToken(t.Context(), fmt.Sprint(n), sampleToken(fmt.Sprint("User:", n/50), time.Hour))
 		}
 		if all, _ := NewTokens(here.view).count(""); !errors.Is(err, ErrTooManyTokens) || all != MaxTokens {
 			t.Errorf("%d: %v", all, err)
