@@ -436,3 +436,31 @@ func TestAnswersAboutTokensAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// What everybody may do by default isn't to have tokens of others: a super user's would make
+// everybody one. An ACL allows it.
+func TestDefaultGivesNoTokensOfOthers(t *testing.T) {
+	withSecurity(t, Security{ACLs: true, SuperUsers: []string{"User:admin"}, AllowEveryone: true}, func(s *secured) {
+		create := func(who, owner string) int16 {
+			req := &kmsg.CreateDelegationTokenRequest{OwnerPrincipalType: kmsg.StringPtr("User"), OwnerPrincipalName: &owner, MaxLifetimeMillis: -1}
+			return s.connect(who).ask(3, req).(*kmsg.CreateDelegationTokenResponse).ErrorCode
+		}
+		shown := func(who string) int {
+			return len(s.connect(who).ask(3, kmsg.NewPtrDescribeDelegationTokenRequest()).(*kmsg.DescribeDelegationTokenResponse).TokenDetails)
+		}
+		if code := create("User:admin", "admin"); code != 0 {
+			t.Fatal(code)
+		}
+		if code, n := create("User:mallory", "admin"), shown("User:mallory"); code != kerr.DelegationTokenAuthorizationFailed.Code || n != 0 {
+			t.Errorf("without an ACL: %d, %d are shown", code, n)
+		}
+		if code, n := create("User:mallory", "mallory"), shown("User:mallory"); code != 0 || n != 1 {
+			t.Errorf("of its own: %d, %d are shown", code, n)
+		}
+		s.allow("User:proxy", acl.CreateTokens, acl.User, "User:admin")
+		s.allow("User:proxy", acl.DescribeTokens, acl.User, "User:admin")
+		if code, n := create("User:proxy", "admin"), shown("User:proxy"); code != 0 || n != 2 {
+			t.Errorf("with ACLs: %d, %d are shown", code, n)
+		}
+	})
+}
