@@ -71,10 +71,27 @@ func TestDelegationTokens(t *testing.T) {
 	wants(t, command(t, "", "token renew "+id+admin), exitFailed, "only the token's owner and its renewers may")
 	wants(t, command(t, "", "token list"+byToken), exitFailed, "log in with a password")
 	wants(t, command(t, "", "token create --renewer :"+admin), exitUsage, "want User:NAME")
-	wants(t, command(t, "", "token create --renewer Group:x"+admin), exitFailed, "INVALID_PRINCIPAL_TYPE")
+	wants(t, command(t, "", "token create --renewer Group:x"+admin), exitFailed, "INVALID_PRINCIPAL_TYPE", "the owner must be User:name")
 	wants(t, command(t, "", "token create --max-lifetime -1s"+admin), exitUsage, "--max-lifetime is -1s")
 	wants(t, command(t, "", "token renew x --for -1s"+admin), exitUsage, "--for is -1s")
 	wants(t, command(t, "", "token expire x --in -1s"+admin), exitUsage, "--in is -1s")
+
+	count := func() int { return strings.Count(must(t, "", "token list"+admin), "\n") }
+	before := count()
+	wants(t, command(t, "", "token create --hmac-file "+hmac+admin), exitUsage, hmac+" exists; --replace replaces it")
+	wants(t, command(t, "", "token create --hmac-file "+filepath.Join(dir, "none", "hmac")+admin), exitFailed, "--hmac-file: ")
+	wants(t, command(t, "", "token create --replace --hmac-file "+dir+admin), exitUsage, dir+" is a directory")
+	if same, err := os.ReadFile(hmac); err != nil || string(same) != string(content) || count() != before {
+		t.Errorf("a refused command made a token, or wrote the file: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	for _, replace := range []string{"", " --replace"} {
+		must(t, "", "token create --hmac-file "+other+replace+admin)
+	}
+	if r := command(t, "", "token create --max-lifetime 1h"+admin); strings.Contains(r.out, "unless it is renewed") {
+		t.Error(r.out)
+	}
+	wants(t, command(t, "", "token create --max-lifetime 72h"+admin), exitOK, ", unless it is renewed")
 
 	wants(t, command(t, "", "topic list --token --password-file "+hmac), exitUsage, "a password needs a user")
 	wants(t, command(t, "", "topic list --sasl PLAIN"+byToken), exitUsage, "a delegation token needs SCRAM-SHA-512 or SCRAM-SHA-256")
