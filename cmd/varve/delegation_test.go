@@ -104,6 +104,43 @@ func TestDelegationTokens(t *testing.T) {
 	must(t, "", "topic list --user admin --password-file "+filepath.Join(dir, "password"))
 }
 
+// Who changes a password, or deletes a user, is told of the tokens that stay.
+func TestTokensOutliveTheirUser(t *testing.T) {
+	profilesIn(t)
+	dir := t.TempDir()
+	startAgent(t, issues(t, dir))
+	admin := " --user admin --password-file " + filepath.Join(dir, "password")
+	must(t, "pw\n", "user create alice"+admin)
+	r := command(t, "pw2\n", "user passwd alice"+admin)
+	if wants(t, r, exitOK, "password of user alice changed"); strings.Contains(r.out, "token") {
+		t.Error(r.out)
+	}
+	hmac := filepath.Join(dir, "hmac")
+	id := strings.Fields(must(t, "", "token create --owner alice --hmac-file "+hmac+admin))[1]
+	must(t, "", "token create --renewer alice"+admin) // not alice's
+	wants(t, command(t, "pw3\n", "user passwd alice"+admin), exitOK, "alice still has 1 delegation token, which is good until it expires", "'varve token expire ID --user alice'")
+	wants(t, command(t, "", "user delete alice"+admin), exitOK, "user alice deleted", "alice still has 1 delegation token, which is good until it expires", "'varve user create alice'")
+	must(t, "", "topic list --token --user "+id+" --password-file "+hmac)
+
+	// What it says works.
+	password := filepath.Join(dir, "password4")
+	if err := os.WriteFile(password, []byte("pw4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "pw4\n", "user create alice"+admin)
+	must(t, "", "token create --owner alice"+admin)
+	wants(t, command(t, "pw4\n", "user passwd alice"+admin), exitOK, "alice still has 2 delegation tokens, which are good until they expire")
+	for _, row := range decode[[]tokenRow](t, must(t, "", "token list alice --json"+admin)) {
+		if row.Owner == "User:alice" && row.ID != id {
+			must(t, "", "token expire "+row.ID+" --user alice --password-file "+password)
+		}
+	}
+	must(t, "", "token expire "+id+" --user alice --password-file "+password)
+	if out := must(t, "", "user delete alice"+admin); strings.Contains(out, "token") {
+		t.Error(out)
+	}
+}
+
 // A password of a profile isn't taken for a token's, nor the other way around.
 func TestTokensOfProfiles(t *testing.T) {
 	token, password := &profile{User: "id", PasswordFile: "/hmac", Token: true}, &profile{User: "id", PasswordFile: "/secret"}
