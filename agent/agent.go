@@ -229,7 +229,7 @@ func (a *Agent) takePartitions(ctx, life context.Context) error {
 	a.run(func() { a.holes.watch(life) })
 	a.run(func() { a.serves.slots.forgetOffsets(life) })
 	(&auditSink{process: a.process, view: a.view, editor: a.editor, peers: a.near.peers}).run(life)
-	tokens := &tokenWatch{a.tokens, a.view, a.editor, a.election.control.Active, a.deps.Now, a.log, a.audit()}
+	tokens := &tokenWatch{own: a.tokens, view: a.view, editor: a.editor, active: a.election.control.Active, now: a.deps.Now, log: a.log, audit: a.audit()}
 	a.run(func() { tokens.run(life) })
 	first, cancel := context.WithTimeout(ctx, firstPatience)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 type AuthorizerConfig struct {
 	Authorizer    string   `yaml:"authorizer" doc:"none: every request is allowed, and requests about ACLs get SECURITY_DISABLED. acl: requests are allowed and denied by ACLs. Every agent applies its own setting, so all of a cluster should have the same"`
 	SuperUsers    []string `yaml:"super_users" doc:"principals that are allowed everything, such as User:admin"`
-	AllowEveryone bool     `yaml:"allow_everyone_if_no_acl_found" doc:"allow everyone what no ACL is for; a resource that some ACL matches isn't affected"`
+	AllowEveryone bool     `yaml:"allow_everyone_if_no_acl_found" doc:"allow everyone what no ACL is for, but nothing about users and delegation tokens; a resource that some ACL matches isn't affected"`
 }
 
 // What security.authorizer may be.

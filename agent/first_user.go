@@ -34,6 +34,7 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 		}
 	}
 	warnOfAccess(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
+	warnOfTokenSettings(&a.cfg, a.log)
 	for _, l := range a.cfg.Listeners {
 		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.Plain) {
 			a.log.Warn("passwords are sent unencrypted: the listener offers PLAIN without TLS", "listener", l.Name)

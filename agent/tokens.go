@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"varve/auth/sasl"
 	"varve/auth/token"
 	"varve/cluster"
-	"varve/internal/backoff"
-	"varve/metadata/schema"
 )
 
 // tokenCheck is how often expired delegation tokens are deleted (Kafka's
@@ -25,25 +24,42 @@ type tokenWatch struct {
 	active     func() bool // reports whether this agent is the controller
 	now        func() time.Time
 	log, audit *slog.Logger
+
+	warned bool // of tokens that can't be used here
 }
 
 // run deletes tokens that have expired, while this agent is the controller, and warns of those that
-// can't be used here.
+// can't be used here, as soon as there are some.
 func (w *tokenWatch) run(life context.Context) {
-	all := cluster.NewTokens(w.view)
-	warned := false
+	tick := time.NewTicker(tokenCheck)
+	defer tick.Stop()
+	w.check(life)
 	for {
-		foreign := foreignTokens(w.own, all.All())
-		if foreign > 0 && !warned {
-			warnOfTokens(w.log, w.own, foreign)
-		}
-		warned = foreign > 0
-		if w.active() {
-			w.drop(life)
-		}
-		if backoff.Sleep(life, tokenCheck) != nil {
+		changed := cluster.NewTokens(w.view).Changed()
+		w.warn()
+		select {
+		case <-changed:
+		case <-tick.C:
+			w.check(life)
+		case <-life.Done():
 			return
 		}
+	}
+}
+
+// warn logs that tokens can't be used here, once until there are none of them.
+func (w *tokenWatch) warn() {
+	foreign := foreignTokens(w.own, cluster.NewTokens(w.view))
+	if foreign > 0 && !w.warned {
+		warnOfTokens(w.log, w.own, foreign)
+	}
+	w.warned = foreign > 0
+}
+
+// check is what is done every tokenCheck.
+func (w *tokenWatch) check(life context.Context) {
+	if w.active() {
+		w.drop(life)
 	}
 }
 
@@ -60,13 +76,12 @@ func (w *tokenWatch) drop(ctx context.Context) {
 }
 
 // foreignTokens counts the tokens that another secret made.
-func foreignTokens(own *token.Issuer, all map[string]schema.Token) (n int) {
-	for _, t := range all {
-		if own == nil || t.Secret != own.SecretID() {
-			n++
-		}
+func foreignTokens(own *token.Issuer, all *cluster.Tokens) int {
+	if own == nil {
+		return all.Foreign(nil)
 	}
-	return n
+	id := own.SecretID()
+	return all.Foreign(&id)
 }
 
 // warnOfTokens logs that tokens can't be used at this agent.
@@ -76,4 +91,11 @@ func warnOfTokens(log *slog.Logger, own *token.Issuer, n int) {
 		return
 	}
 	log.Warn("delegation tokens were made with another secret than this agent's, so nobody can use them here: all agents need the same (security.delegation_tokens.secret_file), unless it was changed to take tokens back", "tokens", n)
+}
+
+// warnOfTokenSettings logs that the tokens that are made can't be used.
+func warnOfTokenSettings(cfg *Config, log *slog.Logger) {
+	if cfg.Security.Tokens.SecretFile != "" && !cfg.offers(sasl.ScramSHA512) && !cfg.offers(sasl.ScramSHA256) {
+		log.Warn("nobody can log in by a delegation token here: security.delegation_tokens.secret_file is set, and no listener offers SCRAM-SHA-512 or SCRAM-SHA-256")
+	}
 }

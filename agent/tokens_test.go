@@ -85,16 +85,48 @@ func TestExpiredTokensAreDeleted(t *testing.T) {
 	})
 }
 
+// Tokens of another secret are warned of when they come, and once.
 func TestForeignTokens(t *testing.T) {
-	own := token.NewIssuer([]byte("0123456789abcdef"), token.DefaultConfig())
-	all := map[string]schema.Token{"own": {Secret: own.SecretID()}, "other": {Secret: token.SecretID{1}}}
-	if a, b := foreignTokens(own, all), foreignTokens(nil, all); a != 1 || b != 2 {
-		t.Errorf("%d, %d", a, b)
-	}
-	log := new(text)
-	warnOfTokens(slog.New(slog.NewTextHandler(log, nil)), own, 1)
-	if log.count("made with another secret") != 1 {
-		t.Error(log.b.String())
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(context.Background())
+		log := new(text)
+		logger := slog.New(slog.NewTextHandler(log, nil))
+		store := metadata.NewMemory().Open()
+		defer store.Close()
+		view := cluster.NewView(store, logger)
+		var running sync.WaitGroup
+		running.Go(func() { view.Run(ctx) })
+		defer running.Wait()
+		defer cancel()
+		<-view.Ready()
+		editor := cluster.NewEditor(view, store, nil)
+		own := token.NewIssuer([]byte("0123456789abcdef"), token.DefaultConfig())
+		w := &tokenWatch{own: own, view: view, editor: editor, active: func() bool { return false }, now: time.Now, log: logger, audit: logger}
+		running.Go(func() { w.run(ctx) })
+		for i, secret := range []token.SecretID{own.SecretID(), {1}, {2}} {
+			rec := schema.Token{Owner: "User:a", Requester: "User:a", Secret: secret, Times: token.Times{Issued: time.Now(), Expires: time.Now().Add(time.Hour), Max: time.Now().Add(time.Hour)}}
+			if err := editor.CreateToken(ctx, string(rune('a'+i)), rec); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if n := log.count("made with another secret"); n != min(i, 1) {
+				t.Errorf("after %d tokens: warned %d times\n%s", i+1, n, log.b.String())
+			}
+		}
+	})
+}
+
+// Tokens that nobody can use are warned of at the start.
+func TestTokensWithoutScram(t *testing.T) {
+	for want, mechanisms := range [][]string{{"SCRAM-SHA-256"}, {"PLAIN"}} {
+		c := DefaultConfig()
+		c.Security.Tokens.SecretFile = "secret"
+		c.Listeners = []Listener{{Name: "USERS", Protocol: "SASL_SSL", SASL: ListenerSASL{Mechanisms: mechanisms}}}
+		log := new(text)
+		warnOfTokenSettings(&c, slog.New(slog.NewTextHandler(log, nil)))
+		if log.count("nobody can log in by a delegation token here") != want {
+			t.Errorf("%s: %s", mechanisms, log.b.String())
+		}
 	}
 }
 

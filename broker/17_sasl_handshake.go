@@ -28,6 +28,9 @@ func saslHandshake(ctx context.Context, c *conn, r *request) error {
 	if c.login != nil && !errors.Is(err, kerr.IllegalSaslState) {
 		resp.SupportedMechanisms = c.login.mechanisms
 	}
+	if err == nil && c.login.user != "" {
+		c.limit(c.b.cfg.RequestTimeout) // as a first login; welcome ends it
+	}
 	var code *kerr.Error
 	if errors.As(err, &code) {
 		resp.ErrorCode = code.Code

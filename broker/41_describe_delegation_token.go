@@ -8,31 +8,82 @@ import (
 	"context"
 	"slices"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"varve/metadata/schema"
 )
 
-func (api *tokenAPIs) describeDelegationToken(_ context.Context, c *caller, req *kmsg.DescribeDelegationTokenRequest) *kmsg.DescribeDelegationTokenResponse {
+// maxOwners bounds the owners whose tokens one request asks for. Kafka has no bound.
+const maxOwners = 5000
+
+// tokenAnswerBytes is the memory that all answers about tokens may take together. An answer that
+// takes more alone takes all of it.
+const tokenAnswerBytes = 8 << 20
+
+var errOwners = refuse(kerr.InvalidRequest, "A request may ask for the delegation tokens of %d owners", maxOwners)
+
+func (api *tokenAPIs) describeDelegationToken(ctx context.Context, c *caller, r kmsg.Request) kmsg.Response {
+	ctx, cancel := patience(ctx, 0)
+	defer cancel()
+	req := r.(*kmsg.DescribeDelegationTokenRequest)
 	resp := req.ResponseKind().(*kmsg.DescribeDelegationTokenResponse)
-	if err := cmp.Or(api.allowed(c), api.enabled()); err != nil {
+	ids, bytes, err := api.shownTo(ctx, c, req.Owners)
+	if err == nil {
+		bytes = min(bytes, api.answerBytes)
+		err = api.answers.acquire(ctx, changeTimeout, bytes)
+	}
+	if err != nil {
 		resp.ErrorCode, _ = coded(err)
 		return resp
 	}
-	var owners []string
-	for i := range req.Owners {
-		owners = append(owners, req.Owners[i].PrincipalType+":"+req.Owners[i].PrincipalName)
-	}
-	resp.TokenDetails = []kmsg.DescribeDelegationTokenResponseTokenDetail{}
-	for id, t := range api.tokens.All() {
-		if t.Secret == api.issuer.SecretID() && (req.Owners == nil || slices.ContainsFunc(owners, t.MaySee)) && mayDescribe(c, id, &t) {
+	resp.TokenDetails = make([]kmsg.DescribeDelegationTokenResponseTokenDetail, 0, len(ids))
+	for _, id := range ids {
+		if t, ok := api.tokens.Get(id); ok {
 			resp.TokenDetails = append(resp.TokenDetails, api.describe(id, &t))
 		}
 	}
 	slices.SortFunc(resp.TokenDetails, func(a, b kmsg.DescribeDelegationTokenResponseTokenDetail) int {
 		return cmp.Or(cmp.Compare(a.IssueTimestamp, b.IssueTimestamp), cmp.Compare(a.TokenID, b.TokenID))
 	})
-	return resp
+	return &heldResponse{resp, func() { api.answers.release(bytes) }}
+}
+
+// shownTo returns the ids of the tokens that a caller may see and asks for, and how many bytes an
+// answer about them takes. owners nil is all.
+func (api *tokenAPIs) shownTo(ctx context.Context, c *caller, owners []kmsg.DescribeDelegationTokenRequestOwner) (ids []string, bytes int64, err error) {
+	switch err := cmp.Or(api.allowed(c), api.enabled()); {
+	case err != nil:
+		return nil, 0, err
+	case len(owners) > maxOwners:
+		return nil, 0, errOwners
+	}
+	wanted := make(map[string]bool, len(owners))
+	for i := range owners {
+		wanted[owners[i].PrincipalType+":"+owners[i].PrincipalName] = true
+	}
+	for _, id := range api.tokens.IDs() {
+		if ctx.Err() != nil {
+			return nil, 0, ctx.Err()
+		}
+		t, ok := api.tokens.Get(id)
+		if ok && t.Secret == api.issuer.SecretID() && mayDescribe(c, id, &t) && (owners == nil || t.SeenByAny(wanted)) {
+			ids = append(ids, id)
+			bytes += answerBytes(&t)
+		}
+	}
+	return ids, bytes, nil
+}
+
+// answerBytes bounds the memory that a token takes in an answer: decoded, and encoded into a
+// buffer that grows.
+func answerBytes(t *schema.Token) int64 {
+	const decoded, encoded, renewer = 512, 256, 48
+	names := len(t.Owner) + len(t.Requester)
+	for _, r := range t.Renewers {
+		names += len(r) + 8
+	}
+	return int64(decoded + renewer*len(t.Renewers) + 3*(encoded+names))
 }
 
 // mayDescribe reports whether a caller may see a token, with its HMAC.
@@ -46,6 +97,7 @@ func (api *tokenAPIs) describe(id string, t *schema.Token) kmsg.DescribeDelegati
 	d.TokenRequesterPrincipalType, d.TokenRequesterPrincipalName = splitPrincipal(t.Requester)
 	d.IssueTimestamp, d.ExpiryTimestamp, d.MaxTimestamp = t.Issued.UnixMilli(), t.Expires.UnixMilli(), t.Max.UnixMilli()
 	d.TokenID, d.HMAC = id, api.issuer.HMAC(id)
+	d.Renewers = make([]kmsg.DescribeDelegationTokenResponseTokenDetailRenewer, 0, len(t.Renewers))
 	for _, r := range t.Renewers {
 		renewer := kmsg.NewDescribeDelegationTokenResponseTokenDetailRenewer()
 		renewer.PrincipalType, renewer.PrincipalName = splitPrincipal(r)

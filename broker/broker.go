@@ -75,7 +75,7 @@ type Broker struct {
 	authorizer                 *authorizer
 	apis                       apiTable
 	memory, small              *pool // bytes of large and of small frames that are being worked on
-	decoding                   *pool // bytes of decoded frames; a holder never waits for another pool
+	decoding                   *pool // bytes of decoded frames; a holder waits for no other pool but that of answers about tokens, whose holders wait for none
 	conns                      *connections
 	quotas                     *quotas
 	sasl                       *sasl.Server

@@ -329,11 +329,15 @@ func (c *conn) dispatch(ctx context.Context, r *request) error {
 	if resp == nil || err != nil {
 		return err
 	}
+	var release func()
+	if held, ok := resp.(*heldResponse); ok {
+		resp, release = held.Response, held.release
+	}
 	resp.SetVersion(r.Version)
 	if c.login.done() {
 		c.throttled(r, resp)
 	}
-	return c.send(r, resp)
+	return c.sendHeld(r, resp, release)
 }
 
 // serve decodes a request and has it answered.
@@ -374,8 +378,17 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 // answer: an answer may be far larger than its request.
 const keptAnswers = 64 << 10
 
+// heldResponse is an answer that holds memory until the client has taken it.
+type heldResponse struct {
+	kmsg.Response
+	release func()
+}
+
 // send queues an answer that is ready. It waits while the client has too much to take.
-func (c *conn) send(r *request, resp kmsg.Response) error {
+func (c *conn) send(r *request, resp kmsg.Response) error { return c.sendHeld(r, resp, nil) }
+
+// sendHeld is send. release, if not nil, is called when the answer is written or given up.
+func (c *conn) sendHeld(r *request, resp kmsg.Response, release func()) error {
 	frame := kafka.AppendResponse(nil, r.CorrelationID, resp)
 	size := int64(len(frame))
 	for kept := c.kept.Load(); kept > 0 && kept+size > keptAnswers; kept = c.kept.Load() {
@@ -385,6 +398,9 @@ func (c *conn) send(r *request, resp kmsg.Response) error {
 	out := &response{frame: [][]byte{frame}, req: r, release: func() {
 		c.kept.Add(-size)
 		c.freed.Set()
+		if release != nil {
+			release()
+		}
 	}}
 	out.ready.Store(true)
 	return c.queue(out)

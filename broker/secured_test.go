@@ -107,6 +107,10 @@ func (l *auditLines) taken() []string {
 
 // withSecured runs f with a broker whose super user is User:admin, in fake time.
 func withSecured(t *testing.T, f func(s *secured)) {
+	withSecurity(t, Security{ACLs: true, SuperUsers: []string{"User:admin"}}, f)
+}
+
+func withSecurity(t *testing.T, security Security, f func(s *secured)) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := &secured{T: t, audit: &auditLines{}, ctx: ctx}
@@ -147,7 +151,7 @@ func withSecured(t *testing.T, f func(s *secured)) {
 		}
 		synctest.Wait()
 		s.broker, err = New(DefaultConfig(), Deps{View: s.view, Editor: s.editor, Store: store, Partitions: s.parts, TierShare: func() int { return 1 << 20 }, Journal: disk, Groups: groups,
-			Log: log, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: Security{ACLs: true, SuperUsers: []string{"User:admin"}}, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
+			Log: log, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: security, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}

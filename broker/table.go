@@ -94,7 +94,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	producers := &producerIDs{store: deps.Store, log: deps.Log}
 	acls := &aclAPIs{auth, deps.Editor, deps.Audit}
 	quotas := &quotaAPIs{deps.View, deps.Editor, deps.Audit}
-	tokens := &tokenAPIs{deps.Tokens, cluster.NewTokens(deps.View), deps.Editor, deps.Random, deps.Audit}
+	tokens := newTokenAPIs(deps, tokenAnswerBytes)
 	table := apiTable{}
 	rows := []*api{
 		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTransactionalID}, {opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
@@ -123,7 +123,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.CreateDelegationToken, min: 1, max: 3, needs: []access{{opCreateTokens, onUser}}, serve: on(tokens.createDelegationToken), stores: true, note: withoutTokens + "; a token for oneself needs nothing"},
 		{key: kmsg.RenewDelegationToken, min: 1, max: 2, serve: on(tokens.renewDelegationToken), stores: true, note: "the token's owner and its renewers may"},
 		{key: kmsg.ExpireDelegationToken, min: 1, max: 2, serve: on(tokens.expireDelegationToken), stores: true, note: "the token's owner and its renewers may"},
-		{key: kmsg.DescribeDelegationToken, min: 1, max: 3, needs: []access{{opDescribe, onDelegationToken}, {opDescribeTokens, onUser | instead}}, serve: on(tokens.describeDelegationToken), note: "owners, renewers and who asked for a token see it without"},
+		{key: kmsg.DescribeDelegationToken, min: 1, max: 3, needs: []access{{opDescribe, onDelegationToken}, {opDescribeTokens, onUser | instead}}, serve: tokens.describeDelegationToken, note: "owners, renewers and who asked for a token see it without"},
 		{key: kmsg.DescribeClientQuotas, min: 0, max: 1, needs: []access{{opDescribeConfigs, onCluster}}, serve: on(quotas.describeClientQuotas)},
 		{key: kmsg.AlterClientQuotas, min: 0, max: 1, needs: []access{{opAlterConfigs, onCluster}}, serve: on(quotas.alterClientQuotas), stores: true, note: "addresses are IP addresses, not names of hosts"},
 		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(users.describeUserScramCredentials)},

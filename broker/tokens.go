@@ -22,6 +22,13 @@ type tokenAPIs struct {
 	editor *cluster.Editor
 	random *chance.Source
 	audit  *slog.Logger
+
+	answers     *pool // bytes of answers that describe tokens, until clients have taken them
+	answerBytes int64 // of that pool
+}
+
+func newTokenAPIs(deps *Deps, answerBytes int64) *tokenAPIs {
+	return &tokenAPIs{issuer: deps.Tokens, tokens: cluster.NewTokens(deps.View), editor: deps.Editor, random: deps.Random, audit: deps.Audit, answers: newPool(answerBytes), answerBytes: answerBytes}
 }
 
 // allowed returns why a caller may not ask about tokens, or nil: as by Kafka it must have proved
@@ -56,7 +63,7 @@ func (api *tokenAPIs) shown(c *caller, hmac []byte) (string, error) {
 // Principals of tokens, and all renewers of one, are bounded; Kafka bounds neither.
 const (
 	maxRenewers      = 64
-	maxTokenNames    = 8 << 10 // bytes of the names of a token's renewers
+	maxTokenNames    = 2 << 10 // bytes of the names of a token's renewers
 	maxPrincipalName = 1 << 10
 )
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -278,7 +279,7 @@ func TestTokensThatMakeNoSense(t *testing.T) {
 			"a renewer without a name":   {kmsg.CreateDelegationTokenRequest{Renewers: renewer("User", "", 1)}, kerr.InvalidRequest},
 			"a long name":                {kmsg.CreateDelegationTokenRequest{Renewers: renewer("User", strings.Repeat("n", 30_000), 1)}, kerr.InvalidRequest},
 			"10,000 renewers":            {kmsg.CreateDelegationTokenRequest{Renewers: renewer("User", "a", 10_000)}, kerr.InvalidRequest},
-			"long names":                 {kmsg.CreateDelegationTokenRequest{Renewers: renewer("User", strings.Repeat("n", 1024), 9)}, kerr.InvalidRequest},
+			"long names":                 {kmsg.CreateDelegationTokenRequest{Renewers: renewer("User", strings.Repeat("n", 1024), 3)}, kerr.InvalidRequest},
 			"10,000, and one of a group": {kmsg.CreateDelegationTokenRequest{Renewers: append(renewer("User", "a", 10_000), renewer("Group", "a", 1)...)}, kerr.InvalidPrincipalType},
 			"an owner that is no user":   {kmsg.CreateDelegationTokenRequest{OwnerPrincipalType: text("Group"), OwnerPrincipalName: text("a")}, kerr.InvalidPrincipalType},
 			"an owner without a type":    {kmsg.CreateDelegationTokenRequest{OwnerPrincipalName: text("a")}, kerr.InvalidPrincipalType},
@@ -370,6 +371,96 @@ func TestRightsOfTokens(t *testing.T) {
 		empty.Owners = []kmsg.DescribeDelegationTokenRequestOwner{}
 		if resp := s.connect("User:admin").ask(3, empty).(*kmsg.DescribeDelegationTokenResponse); resp.ErrorCode != 0 || len(resp.TokenDetails) != 0 {
 			t.Errorf("of no owners: %+v", resp)
+		}
+	})
+}
+
+// A request asks for a bounded number of owners.
+func TestOwnersOfTokensAreBounded(t *testing.T) {
+	withBouncer(t, nil, func(x *bouncer) {
+		alice := x.as("alice")
+		made := alice.createToken(-1, "bob")
+		owners := make([]kmsg.DescribeDelegationTokenRequestOwner, maxOwners)
+		for i := range owners {
+			owners[i] = kmsg.DescribeDelegationTokenRequestOwner{PrincipalType: "User", PrincipalName: fmt.Sprint("user", i)}
+		}
+		owners[maxOwners-1].PrincipalName = "bob"
+		if code, ids := alice.describeTokens(owners); code != 0 || len(ids) != 1 || ids[0] != made.TokenID {
+			t.Errorf("the most: %d, %q", code, ids)
+		}
+		if code, ids := alice.describeTokens(append(owners, owners[0])); code != kerr.InvalidRequest.Code || len(ids) != 0 {
+			t.Errorf("one more: %d, %q", code, ids)
+		}
+	})
+}
+
+// A look at tokens ends with its connection.
+func TestLookAtTokensEnds(t *testing.T) {
+	withBouncer(t, nil, func(x *bouncer) {
+		x.as("alice").createToken(-1)
+		deps := &Deps{View: x.view, Tokens: issuer}
+		ctx, cancel := context.WithCancel(x.Context())
+		cancel()
+		c := &caller{principal: "User:alice", proven: true}
+		resp := newTokenAPIs(deps, tokenAnswerBytes).describeDelegationToken(ctx, c, kmsg.NewPtrDescribeDelegationTokenRequest())
+		if r, ok := resp.(*kmsg.DescribeDelegationTokenResponse); !ok || r.ErrorCode != kerr.RequestTimedOut.Code {
+			t.Errorf("%+v", resp)
+		}
+	})
+}
+
+// Answers about tokens share bounded memory until their clients have taken them.
+func TestAnswersAboutTokensAreBounded(t *testing.T) {
+	withBouncer(t, nil, func(x *bouncer) {
+		alice, slow := x.as("alice"), x.as("alice")
+		made := alice.createToken(-1, "bob")
+		api := newTokenAPIs(&Deps{View: x.view, Tokens: issuer}, 1000) // one answer takes more
+		x.Broker.apis[int16(kmsg.DescribeDelegationToken)].serve = api.describeDelegationToken
+		req := kmsg.NewPtrDescribeDelegationTokenRequest()
+		req.SetVersion(3)
+		if _, err := slow.Write(kmsg.NewRequestFormatter().AppendRequest(nil, req, 1)); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if used := api.answers.used.Load(); used != 1000 {
+			t.Fatalf("an answer that nobody takes holds %d bytes", used)
+		}
+		time.AfterFunc(time.Second, func() { slow.frame() })
+		began := time.Now()
+		if code, ids := alice.describeTokens(nil); code != 0 || len(ids) != 1 || ids[0] != made.TokenID || time.Since(began) < time.Second {
+			t.Errorf("%d, %q after %v", code, ids, time.Since(began))
+		}
+		synctest.Wait()
+		if used := api.answers.used.Load(); used != 0 {
+			t.Errorf("%d bytes are left", used)
+		}
+	})
+}
+
+// What everybody may do by default isn't to have tokens of others: a super user's would make
+// everybody one. An ACL allows it.
+func TestDefaultGivesNoTokensOfOthers(t *testing.T) {
+	withSecurity(t, Security{ACLs: true, SuperUsers: []string{"User:admin"}, AllowEveryone: true}, func(s *secured) {
+		create := func(who, owner string) int16 {
+			req := &kmsg.CreateDelegationTokenRequest{OwnerPrincipalType: kmsg.StringPtr("User"), OwnerPrincipalName: &owner, MaxLifetimeMillis: -1}
+			return s.connect(who).ask(3, req).(*kmsg.CreateDelegationTokenResponse).ErrorCode
+		}
+		shown := func(who string) int {
+			return len(s.connect(who).ask(3, kmsg.NewPtrDescribeDelegationTokenRequest()).(*kmsg.DescribeDelegationTokenResponse).TokenDetails)
+		}
+		if code := create("User:admin", "admin"); code != 0 {
+			t.Fatal(code)
+		}
+		if code, n := create("User:mallory", "admin"), shown("User:mallory"); code != kerr.DelegationTokenAuthorizationFailed.Code || n != 0 {
+			t.Errorf("without an ACL: %d, %d are shown", code, n)
+		}
+		if code, n := create("User:mallory", "mallory"), shown("User:mallory"); code != 0 || n != 1 {
+			t.Errorf("of its own: %d, %d are shown", code, n)
+		}
+		s.allow("User:proxy", acl.CreateTokens, acl.User, "User:admin")
+		s.allow("User:proxy", acl.DescribeTokens, acl.User, "User:admin")
+		if code, n := create("User:proxy", "admin"), shown("User:proxy"); code != 0 || n != 2 {
+			t.Errorf("with ACLs: %d, %d are shown", code, n)
 		}
 	})
 }

@@ -13,10 +13,10 @@ import (
 )
 
 // How many delegation tokens a cluster may have, and one owner: every agent keeps all of them in
-// memory, about a kilobyte each.
+// memory, up to 6 KiB each if they have many renewers with long names.
 const (
 	MaxTokens        = 10_000
-	MaxTokensOfOwner = 1_000
+	MaxTokensOfOwner = 100
 )
 
 // Errors of tokens.

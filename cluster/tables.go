@@ -4,6 +4,7 @@ import (
 	"varve/auth/acl"
 	"varve/auth/quota"
 	"varve/internal/id"
+	"varve/internal/notify"
 	"varve/metadata"
 	"varve/metadata/schema"
 )
@@ -32,12 +33,14 @@ type tables struct {
 	owned    *owned      // of owners
 	rules    *ACLs       // of acls
 	quota    *Quotas     // of quotas
-	proofs   tokenProofs // of tokens, as is tokensOf
+	proofs   tokenProofs // of tokens, as are tokensOf and tokensBy
 	tokensOf tokenOwners
+	tokensBy tokenSecrets
+	newToken *notify.Broadcast // at every change of a token
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas(), proofs: tokenProofs{}, tokensOf: tokenOwners{}}
+	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas(), proofs: tokenProofs{}, tokensOf: tokenOwners{}, tokensBy: tokenSecrets{}, newToken: new(notify.Broadcast)}
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)

@@ -24,6 +24,7 @@ func sampleToken(owner string, life time.Duration) schema.Token {
 func TestTokensAreShown(t *testing.T) {
 	withViews(t, func(t *testing.T, _ *metadata.Memory, here, there *Editor) {
 		one, other := sampleToken("User:a", time.Hour), sampleToken("User:a", time.Minute)
+		one.Secret = token.SecretID{1}
 		one.Proof, other.Proof = token.ProofOf([]byte("one")), token.ProofOf([]byte("other"))
 		if err := errors.Join(here.CreateToken(t.Context(), "one", one), here.CreateToken(t.Context(), "other", other)); err != nil {
 			t.Fatal(err)
@@ -38,6 +39,9 @@ func TestTokensAreShown(t *testing.T) {
 			if all, own := ts.count("User:a"); all != 2 || own != 2 {
 				t.Errorf("%d, %d", all, own)
 			}
+			if mine, none := ts.Foreign(&token.SecretID{1}), ts.Foreign(nil); mine != 1 || none != 2 {
+				t.Errorf("%d, %d of other secrets", mine, none)
+			}
 		}
 		if err := there.AlterToken(t.Context(), "one", func(*schema.Token) (bool, error) { return false, nil }); err != nil {
 			t.Fatal(err)
@@ -50,6 +54,9 @@ func TestTokensAreShown(t *testing.T) {
 			}
 			if _, ok := ts.Find(other.Proof); !ok {
 				t.Error("the other isn't")
+			}
+			if n := ts.Foreign(&token.SecretID{1}); n != 1 {
+				t.Errorf("%d of other secrets are left", n)
 			}
 		}
 		if err := here.AlterToken(t.Context(), "one", nil); !errors.Is(err, ErrUnknownToken) {
@@ -106,7 +113,7 @@ func TestTokensAreBounded(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 		for err = nil; err == nil; n++ {
-			err = here.CreateToken(t.Context(), fmt.Sprint(n), sampleToken(fmt.Sprint("User:", n/500), time.Hour))
+			err = here.CreateToken(t.Context(), fmt.Sprint(n), sampleToken(fmt.Sprint("User:", n/50), time.Hour))
 		}
 		if all, _ := NewTokens(here.view).count(""); !errors.Is(err, ErrTooManyTokens) || all != MaxTokens {
 			t.Errorf("%d: %v", all, err)

@@ -16,7 +16,7 @@ type Policy struct {
 
 // NewPolicy makes a policy. Super users are principals that are allowed everything.
 // allowEveryone allows everyone what no binding's pattern matches
-// (allow.everyone.if.no.acl.found).
+// (allow.everyone.if.no.acl.found), except what NeedsRule reports.
 func NewPolicy(superUsers []string, allowEveryone bool) *Policy {
 	p := &Policy{map[string]bool{}, allowEveryone}
 	for _, u := range superUsers {
@@ -62,7 +62,7 @@ func (p *Policy) Decide(r *Rules, principal, host string, op Operation, on Resou
 			}
 		}
 	}
-	return q.decision(p.allowEveryone)
+	return q.decision(p.allowEveryone && !NeedsRule(on.Type))
 }
 
 // query looks for the bindings that decide.
@@ -101,6 +101,11 @@ func (q *query) take(k grantKey) {
 		q.allow.Operation, q.allow.Permission = first(ops, q.op), Allow
 	}
 }
+
+// NeedsRule reports whether only bindings and super users allow what is done with a resource of a
+// type: users and delegation tokens. Who may have a token made for a super user, or may see one of
+// its tokens, can log in as that user. Kafka allows both by default.
+func NeedsRule(t ResourceType) bool { return t == User || t == DelegationToken }
 
 func (q *query) decision(allowEveryone bool) Decision {
 	switch {

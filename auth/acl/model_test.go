@@ -32,7 +32,7 @@ func model(bindings []Binding, p *Policy, principal, host string, op Operation, 
 	case allow:
 		return true, ByRule
 	case !some:
-		return p.allowEveryone, ByNoRules
+		return p.allowEveryone && on.Type != User && on.Type != DelegationToken, ByNoRules
 	}
 	return false, ByDefault
 }

@@ -102,18 +102,26 @@ func (e *scramExchange) first(message string) ([]byte, error) {
 	_, _ = e.server.o.Random.Read(random[:]) // never fails
 	e.nonce = base64.StdEncoding.EncodeToString(random[:])
 	e.header = flag + "," + as + ","
-	if e.byToken = len(fields) == 3 && wantsToken(fields[2]); e.byToken {
-		t := e.server.token(user, e.mechanism)
-		e.credential, e.owner, e.expires = t.Credential, t.Owner, t.Expires
-	} else {
-		e.credential = e.server.credential(user, e.mechanism)
-	}
+	e.byToken = len(fields) == 3 && wantsToken(fields[2])
+	e.credential = e.current()
 	answer := fmt.Sprintf("r=%s%s,s=%s,i=%d", nonce, e.nonce, base64.StdEncoding.EncodeToString(e.credential.Salt), e.credential.Iterations)
 	e.messages = bare + "," + answer
 	return []byte(answer), nil
 }
 
-// final checks the proof.
+// current returns the credential that the user or the token has now, and notes what else is known of
+// the token.
+func (e *scramExchange) current() Credential {
+	if !e.byToken {
+		return e.server.credential(e.user, e.mechanism)
+	}
+	t := e.server.token(e.user, e.mechanism)
+	e.owner, e.expires = t.Owner, t.Expires
+	return t.Credential
+}
+
+// final checks the proof. The credential must still be that of the first message: a user or a
+// token may have been deleted since, a password changed.
 func (e *scramExchange) final(message string) ([]byte, error) {
 	at := strings.LastIndex(message, ",p=")
 	if at < 0 {
@@ -145,6 +153,9 @@ func (e *scramExchange) final(message string) ([]byte, error) {
 	sum.Write(client)
 	if !hmac.Equal(sum.Sum(nil), e.credential.StoredKey) {
 		return nil, failed("", "the proof is invalid")
+	}
+	if now := e.current(); !hmac.Equal(now.StoredKey, e.credential.StoredKey) {
+		return nil, failed("", "the user, the password or the token was deleted or changed during the login")
 	}
 	verifier := digest(h, e.credential.ServerKey, text)
 	return []byte("v=" + base64.StdEncoding.EncodeToString(verifier)), nil

@@ -73,6 +73,9 @@ func Open(cfg Config, fs vfs.FS) (*Issuer, error) {
 		return nil, fmt.Errorf("secret_file: %w", err)
 	}
 	secret := bytes.TrimRight(content, "\r\n")
+	if bytes.ContainsAny(secret, "\r\n") {
+		return nil, fmt.Errorf("secret_file: %s: the secret must be one line", cfg.SecretFile)
+	}
 	if len(secret) < minSecret {
 		return nil, fmt.Errorf("secret_file: %s: the secret has %d bytes: must be %d or more", cfg.SecretFile, len(secret), minSecret)
 	}

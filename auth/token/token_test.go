@@ -73,7 +73,7 @@ func TestTimes(t *testing.T) {
 // A secret that others can read, or that is easily guessed, is refused; no error shows it.
 func TestSecretFile(t *testing.T) {
 	dir := t.TempDir()
-	for name, content := range map[string]string{"good": "0123456789abcdef\r\n", "short": "hunter2", "empty": "", "public": "0123456789abcdef\n"} {
+	for name, content := range map[string]string{"good": "0123456789abcdef\r\n", "short": "hunter2", "empty": "", "public": "0123456789abcdef\n", "lines": "0123456789abcdef\nhunter2hunter2hunter2\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o640); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func TestSecretFile(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "public"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"good": "", "short": "short: the secret has 7 bytes", "empty": "has 0 bytes", "missing": "secret_file: ", "public": "others can read"} {
+	for name, want := range map[string]string{"good": "", "short": "short: the secret has 7 bytes", "empty": "has 0 bytes", "missing": "secret_file: ", "lines": "lines: the secret must be one line", "public": "others can read"} {
 		i, err := Open(Config{SecretFile: filepath.Join(dir, name)}, vfs.OS{})
 		switch {
 		case want == "" && (err != nil || string(i.secret) != "0123456789abcdef"):

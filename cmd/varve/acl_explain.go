@@ -125,6 +125,10 @@ func explain(p *acl.Policy, unknown string, rules *acl.Rules, principal, host st
 	case acl.BySuper:
 		e.Reason = "it is a super user"
 	case acl.ByNoRules:
+		if acl.NeedsRule(on.Type) {
+			e.Reason = "no ACL is for this resource, and for users and delegation tokens allow_everyone_if_no_acl_found doesn't count"
+			break
+		}
 		e.Reason = fmt.Sprintf("no ACL is for this resource, and allow_everyone_if_no_acl_found is %v", d.Allowed)
 	case acl.ByDefault:
 		e.Reason = "ACLs are for this resource, and none of them allows it"

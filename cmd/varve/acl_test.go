@@ -35,6 +35,7 @@ func TestACLs(t *testing.T) {
 		"alice write --topic orders --host 10.0.0.7": "denied: User:alice may not write TOPIC:orders from 10.0.0.7, because an ACL denies it",
 		"alice delete --topic orders":                "denied: User:alice may not delete TOPIC:orders, because ACLs are for this resource, and none of them allows it",
 		"alice read --topic clicks":                  "no ACL is for this resource, and allow_everyone_if_no_acl_found is false",
+		"alice create-tokens --user-principal bob":   "no ACL is for this resource, and for users and delegation tokens allow_everyone_if_no_acl_found doesn't count",
 		"User:ANONYMOUS delete --topic orders":       "allowed: User:ANONYMOUS may delete TOPIC:orders, because it is a super user",
 		"ops describe-configs --cluster":             "allowed",
 	} {

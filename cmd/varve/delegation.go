@@ -63,6 +63,8 @@ func sayToken(what string, err error) error {
 		advice = "log in with a password or a client's certificate: this is refused to connections without, and to those that logged in by a delegation token"
 	case errors.Is(err, kerr.DelegationTokenAuthorizationFailed):
 		advice = "a token for another owner needs the right CREATE_TOKENS on that user"
+	case errors.Is(err, kerr.InvalidPrincipalType):
+		advice = "the owner must be User:name, and so must the renewers"
 	case errors.Is(err, kerr.DelegationTokenOwnerMismatch):
 		advice = "only the token's owner and its renewers may"
 	case errors.Is(err, kerr.DelegationTokenExpired):
@@ -108,7 +110,11 @@ func printToken(t *table, r *tokenRow, hmacFile string) {
 		t.row("hmac", r.HMAC)
 	}
 	t.row("owner", r.Owner)
-	t.row("expires", sayTime(r.Expires)+", unless it is renewed")
+	expires := sayTime(r.Expires)
+	if r.Expires.Before(r.Max) {
+		expires += ", unless it is renewed"
+	}
+	t.row("expires", expires)
 	t.row("at most until", sayTime(r.Max))
 	t.gap()
 	if hmacFile != "" {

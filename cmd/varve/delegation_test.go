@@ -71,10 +71,27 @@ func TestDelegationTokens(t *testing.T) {
 	wants(t, command(t, "", "token renew "+id+admin), exitFailed, "only the token's owner and its renewers may")
 	wants(t, command(t, "", "token list"+byToken), exitFailed, "log in with a password")
 	wants(t, command(t, "", "token create --renewer :"+admin), exitUsage, "want User:NAME")
-	wants(t, command(t, "", "token create --renewer Group:x"+admin), exitFailed, "INVALID_PRINCIPAL_TYPE")
+	wants(t, command(t, "", "token create --renewer Group:x"+admin), exitFailed, "INVALID_PRINCIPAL_TYPE", "the owner must be User:name")
 	wants(t, command(t, "", "token create --max-lifetime -1s"+admin), exitUsage, "--max-lifetime is -1s")
 	wants(t, command(t, "", "token renew x --for -1s"+admin), exitUsage, "--for is -1s")
 	wants(t, command(t, "", "token expire x --in -1s"+admin), exitUsage, "--in is -1s")
+
+	count := func() int { return strings.Count(must(t, "", "token list"+admin), "\n") }
+	before := count()
+	wants(t, command(t, "", "token create --hmac-file "+hmac+admin), exitUsage, hmac+" exists; --replace replaces it")
+	wants(t, command(t, "", "token create --hmac-file "+filepath.Join(dir, "none", "hmac")+admin), exitFailed, "--hmac-file: ")
+	wants(t, command(t, "", "token create --replace --hmac-file "+dir+admin), exitUsage, dir+" is a directory")
+	if same, err := os.ReadFile(hmac); err != nil || string(same) != string(content) || count() != before {
+		t.Errorf("a refused command made a token, or wrote the file: %v", err)
+	}
+	other := filepath.Join(dir, "other")
+	for _, replace := range []string{"", " --replace"} {
+		must(t, "", "token create --hmac-file "+other+replace+admin)
+	}
+	if r := command(t, "", "token create --max-lifetime 1h"+admin); strings.Contains(r.out, "unless it is renewed") {
+		t.Error(r.out)
+	}
+	wants(t, command(t, "", "token create --max-lifetime 72h"+admin), exitOK, ", unless it is renewed")
 
 	wants(t, command(t, "", "topic list --token --password-file "+hmac), exitUsage, "a password needs a user")
 	wants(t, command(t, "", "topic list --sasl PLAIN"+byToken), exitUsage, "a delegation token needs SCRAM-SHA-512 or SCRAM-SHA-256")
@@ -85,6 +102,43 @@ func TestDelegationTokens(t *testing.T) {
 		t.Error(out)
 	}
 	must(t, "", "topic list --user admin --password-file "+filepath.Join(dir, "password"))
+}
+
+// Who changes a password, or deletes a user, is told of the tokens that stay.
+func TestTokensOutliveTheirUser(t *testing.T) {
+	profilesIn(t)
+	dir := t.TempDir()
+	startAgent(t, issues(t, dir))
+	admin := " --user admin --password-file " + filepath.Join(dir, "password")
+	must(t, "pw\n", "user create alice"+admin)
+	r := command(t, "pw2\n", "user passwd alice"+admin)
+	if wants(t, r, exitOK, "password of user alice changed"); strings.Contains(r.out, "token") {
+		t.Error(r.out)
+	}
+	hmac := filepath.Join(dir, "hmac")
+	id := strings.Fields(must(t, "", "token create --owner alice --hmac-file "+hmac+admin))[1]
+	must(t, "", "token create --renewer alice"+admin) // not alice's
+	wants(t, command(t, "pw3\n", "user passwd alice"+admin), exitOK, "alice still has 1 delegation token, which is good until it expires", "'varve token expire ID --user alice'")
+	wants(t, command(t, "", "user delete alice"+admin), exitOK, "user alice deleted", "alice still has 1 delegation token, which is good until it expires", "'varve user create alice'")
+	must(t, "", "topic list --token --user "+id+" --password-file "+hmac)
+
+	// What it says works.
+	password := filepath.Join(dir, "password4")
+	if err := os.WriteFile(password, []byte("pw4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "pw4\n", "user create alice"+admin)
+	must(t, "", "token create --owner alice"+admin)
+	wants(t, command(t, "pw4\n", "user passwd alice"+admin), exitOK, "alice still has 2 delegation tokens, which are good until they expire")
+	for _, row := range decode[[]tokenRow](t, must(t, "", "token list alice --json"+admin)) {
+		if row.Owner == "User:alice" && row.ID != id {
+			must(t, "", "token expire "+row.ID+" --user alice --password-file "+password)
+		}
+	}
+	must(t, "", "token expire "+id+" --user alice --password-file "+password)
+	if out := must(t, "", "user delete alice"+admin); strings.Contains(out, "token") {
+		t.Error(out)
+	}
 }
 
 // A password of a profile isn't taken for a token's, nor the other way around.

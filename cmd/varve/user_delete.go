@@ -12,6 +12,7 @@ import (
 type deletedUser struct {
 	User    string `json:"user"`
 	Deleted bool   `json:"deleted"`
+	Tokens  int    `json:"tokens"` // that it still has, and that may be seen
 }
 
 func userDeleteCommand() *cobra.Command {
@@ -23,7 +24,11 @@ func userDeleteCommand() *cobra.Command {
 			for _, name := range names {
 				err := deleteUser(ctx, adm, name)
 				errs = append(errs, err)
-				rows = append(rows, deletedUser{name, err == nil})
+				r := deletedUser{User: name, Deleted: err == nil}
+				if r.Deleted {
+					r.Tokens = tokensOfUser(ctx, adm, name)
+				}
+				rows = append(rows, r)
 			}
 			return rows, errors.Join(errs...)
 		},
@@ -31,6 +36,7 @@ func userDeleteCommand() *cobra.Command {
 			for _, r := range rows {
 				if r.Deleted {
 					t.row("user " + r.User + " deleted")
+					printTokensOfUser(t, r.User, r.Tokens, true)
 				}
 			}
 		},
@@ -39,7 +45,8 @@ func userDeleteCommand() *cobra.Command {
 		Aliases: []string{"rm"},
 		Short:   "Delete users",
 		Long: `Delete users with their passwords. Connections that are open stay so until they authenticate
-again (sasl.max_reauth of the listener).`,
+again (sasl.max_reauth of the listener). Delegation tokens of the users stay good until they expire:
+it says how many there are, if they may be seen.`,
 		Example: "  varve user delete alice",
 		Args:    cobra.MinimumNArgs(1),
 	})

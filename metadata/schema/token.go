@@ -67,6 +67,11 @@ func (t *Token) MayRenew(principal string) bool {
 	return t.Owner == principal || slices.Contains(t.Renewers, principal)
 }
 
+// SeenByAny reports whether any of some principals may see the token without any right.
+func (t *Token) SeenByAny(of map[string]bool) bool {
+	return of[t.Owner] || of[t.Requester] || slices.ContainsFunc(t.Renewers, func(r string) bool { return of[r] })
+}
+
 // MaySee reports whether a principal may see the token without any right.
 func (t *Token) MaySee(principal string) bool {
 	return t.MayRenew(principal) || t.Requester == principal
