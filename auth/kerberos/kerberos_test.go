@@ -394,33 +394,80 @@ func TestOtherRealms(t *testing.T) {
 // again with another one of the same moment.
 func TestReplaysAreRefused(t *testing.T) {
 	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
-	for _, asks := range []uint32{0, askMutual} {
-		w := newWorld(t, aes)
-		l := w.login(aes)
-		l.asks = asks
-		l.auth.CTime, l.auth.Cusec = moment.Add(5*time.Minute), 0
-		one, two := w.token(l), w.token(l)
-		w.accept(one)
-		w.refuse("at once", one, "replayed")
-		w.accept(two)
-		for _, d := range []time.Duration{time.Minute, 5 * time.Minute, 9 * time.Minute, 10 * time.Minute} {
-			w.now = moment.Add(d)
-			w.refuse(d.String(), one, "replayed")
-		}
-		w.now = moment.Add(10*time.Minute + time.Second)
-		w.refuse("late", one, "the clocks of client and agent differ")
+	w := newWorld(t, aes)
+	l := w.login(aes)
+	l.auth.CTime, l.auth.Cusec = moment.Add(5*time.Minute), 0
+	one, two := w.token(l), w.token(l)
+	w.accept(one)
+	w.refuse("at once", one, "replayed")
+	w.accept(two)
+	for _, d := range []time.Duration{time.Minute, 5 * time.Minute, 9 * time.Minute, 10 * time.Minute} {
+		w.now = moment.Add(d)
+		w.refuse(d.String(), one, "replayed")
 	}
+	w.now = moment.Add(10*time.Minute + time.Second)
+	w.refuse("late", one, "the clocks of client and agent differ")
+}
+
+// The token of a client that asks who the agent is is of no use for somebody who overheard it, with all that
+// the client said after it: each context has a key of its own, and the token doesn't tell it. So it isn't remembered.
+func TestReplaysOfMutualClientsLeadNowhere(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	l := w.login(aes)
+	l.asks = askMutual
+	l.auth.SubKey = types.EncryptionKey{KeyType: aes, KeyValue: bytes.Repeat([]byte{7}, 32)}
+	token := w.token(l)
+	c := w.accept(token)
+	said := w.message(w.openReply(c.Reply(), l).Subkey, byAcceptorKey, 1000, 0, []byte("message"))
+	if _, err := c.Unwrap(said); err != nil {
+		t.Fatal(err)
+	}
+	again := w.accept(token)
+	for what, message := range map[string][]byte{"overheard": said, "by the client's key": w.message(l.auth.SubKey, byAcceptorKey, 1000, 0, []byte("message")), "by the session's key": w.message(l.part.Key, byAcceptorKey, 1000, 0, []byte("message"))} {
+		if _, err := again.Unwrap(message); err == nil {
+			t.Errorf("a replay gets on by a message %s", what)
+		}
+	}
+	if n := len(w.a.replays.mu.young); n != 0 {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+// A client that logs in very often keeps only itself out, and only without mutual authentication.
+func TestClientsDontKeepOthersOut(t *testing.T) {
+	const aes = etypeID.AES128_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	mutual := w.login(aes)
+	mutual.asks = askMutual
+	token := w.token(mutual)
+	l := w.login(aes)
+	for i := range mostOfClient {
+		l.auth.Cusec = i
+		w.accept(w.token(l))
+		w.accept(token)
+	}
+	l.auth.Cusec++
+	w.refuse("once too often", w.token(l), "the client has logged in too often lately")
+	w.accept(w.token(mutual))
+	other := w.login(aes)
+	bob := types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "bob")
+	other.part.CName, other.auth.CName = bob, bob
+	w.accept(w.token(other))
+	w.now = w.now.Add(w.a.replays.window)
+	w.accept(w.token(w.login(aes)))
 }
 
 // The memory of used tokens has a bound; then only those who prove with a key that is new are let in.
 func TestManyReplaysAreBounded(t *testing.T) {
 	const aes = etypeID.AES128_CTS_HMAC_SHA1_96
 	w := newWorld(t, aes)
-	var p proof
+	var proof, client digest
 	for i := range mostProofs {
-		binary.BigEndian.PutUint64(p[:], uint64(i))
-		if again, room := w.a.replays.note(p, w.now); again || !room {
-			t.Fatal(i, again, room)
+		binary.BigEndian.PutUint64(proof[:], uint64(i))
+		binary.BigEndian.PutUint64(client[:], uint64(i/mostOfClient))
+		if err := w.a.replays.note(proof, client, w.now); err != nil {
+			t.Fatal(i, err)
 		}
 	}
 	l := w.login(aes)
