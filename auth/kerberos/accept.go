@@ -44,7 +44,7 @@ func (a *Acceptor) Accept(token []byte) (c *Context, client string, err error) {
 	}
 	who := name{ticket.CName.NameString, ticket.CRealm}
 	if !who.plain() {
-		return nil, "", fmt.Errorf("the client's principal %.200q can't be written without quoting", who.String())
+		return nil, "", fmt.Errorf("the client's principal %.200q has more than %d parts, or can't be written without quoting", who.String(), maxComponents)
 	}
 	client = who.String()
 	if err := a.checkTicket(ticket, req.Ticket.Realm); err != nil {

@@ -300,6 +300,13 @@ func TestBadLoginsAreRefused(t *testing.T) {
 		{"another service", func(_ *world, l *login) { l.service, l.key = "http/host", l.part.Key }, "for http/host@R, of which the keytab has no key"},
 		{"another host", func(_ *world, l *login) { l.service, l.key = "kafka/other", l.part.Key }, "for kafka/other@R"},
 		{"another realm", func(_ *world, l *login) { l.realm, l.key = "S", l.part.Key }, "for kafka/host@S"},
+		{"a service of many parts", func(_ *world, l *login) {
+			l.change = func(r *messages.APReq) { r.Ticket.SName.NameString = strings.Split("kafka/host/3/4/5/6/7/8/9", "/") }
+		}, "malformed"},
+		{"a client of many parts", func(_ *world, l *login) {
+			l.part.CName.NameString = strings.Split("1/2/3/4/5/6/7/8/9", "/")
+			l.auth.CName = l.part.CName
+		}, "more than 8 parts"},
 		{"a service without a name", func(_ *world, l *login) { l.change = func(r *messages.APReq) { r.Ticket.SName.NameString = nil } }, "malformed"},
 		{"another key", func(_ *world, l *login) { l.key = l.part.Key }, "not by the key of kafka/host@R"},
 		{"another version", func(_ *world, l *login) { l.version, l.key = 4, l.part.Key }, "version 4 of the key"},
@@ -363,6 +370,24 @@ func TestBadLoginsAreRefused(t *testing.T) {
 		l := w.login(aes)
 		c.change(w, l)
 		w.refuse(c.what, w.token(l), c.why)
+	}
+}
+
+// A name that a stranger made long costs nothing but to read it: it is compared with that of each key.
+func TestNamesAreComparedWithoutCopies(t *testing.T) {
+	one, long := name{[]string{"kafka", "host"}, "R"}, name{[]string{"kafka", strings.Repeat("x", 1000)}, "R"}
+	same := 0
+	if n := testing.AllocsPerRun(100, func() {
+		for _, other := range []name{one, long, {[]string{"kafka"}, "R"}, {[]string{"kafka", "host"}, "S"}, {[]string{"kafka", "host", "x"}, "R"}} {
+			if one.is(other) {
+				same++
+			}
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if same != 101 {
+		t.Errorf("%d are the same", same)
 	}
 }
 
