@@ -59,6 +59,9 @@ func (a *Acceptor) Accept(token []byte) (c *Context, client string, err error) {
 		return nil, client, err
 	}
 	if asks&askMutual == 0 { // else a replay can't answer by the context's own key
+		if early := a.opened.Sub(made(proved)); early > 0 && a.deps.Overheard {
+			return nil, client, fmt.Errorf("the token is %v older than this agent's start, by the client's clock: it may have been used before. A client whose clock is behind is let in later, or with mutual authentication", early.Round(time.Millisecond))
+		}
 		if err := a.replays.note(digestOf(req.EncryptedAuthenticator.Cipher), digestOf([]byte(client)), a.deps.Now()); err != nil {
 			return nil, client, err
 		}
@@ -145,7 +148,7 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 	if p.Unmarshal(b) != nil {
 		return nil, 0, errors.New("the authenticator is malformed")
 	}
-	skew := a.deps.Now().Sub(p.CTime.Add(time.Duration(p.Cusec) * time.Microsecond))
+	skew := a.deps.Now().Sub(made(p))
 	switch {
 	case p.AVNO != iana.PVNO || p.Cusec < 0 || p.Cusec > 999999:
 		return nil, 0, errors.New("the authenticator is malformed")
@@ -163,6 +166,11 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 		return nil, 0, errors.New("the authenticator has no checksum of GSS-API")
 	}
 	return p, binary.LittleEndian.Uint32(sum[20:]), nil
+}
+
+// made returns when a proof was made, by the client's clock.
+func made(p *types.Authenticator) time.Time {
+	return p.CTime.Add(time.Duration(p.Cusec) * time.Microsecond)
 }
 
 // establish makes the context, and what the client is told of it, if it wants to know.

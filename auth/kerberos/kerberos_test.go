@@ -60,19 +60,19 @@ func newWorld(t testing.TB, encryption int32, change ...func(*Config)) *world {
 func (w *world) add(principal, realm string, version uint8, encryption int32) {
 	w.Helper()
 	what := fmt.Sprint(principal, realm, version, encryption)
-	one, ok := made.Load(what)
+	one, ok := keytabs.Load(what)
 	if !ok {
 		tab := keytab.New()
 		if err := tab.AddEntry(principal, realm, "secret"+string(rune('0'+version)), moment.Add(time.Duration(version)*time.Hour), version, encryption); err != nil {
 			w.Fatal(err)
 		}
-		one, _ = made.LoadOrStore(what, tab)
+		one, _ = keytabs.LoadOrStore(what, tab)
 	}
 	w.tab.Entries = append(w.tab.Entries, one.(*keytab.Keytab).Entries...)
 }
 
-// made are keytabs of one key: to make one of a password takes long.
-var made sync.Map
+// keytabs are of one key: to make one of a password takes long.
+var keytabs sync.Map
 
 func (w *world) save() {
 	w.Helper()
@@ -432,6 +432,45 @@ func TestReplaysAreRefused(t *testing.T) {
 	}
 	w.now = moment.Add(10*time.Minute + time.Second)
 	w.refuse("late", one, "the clocks of client and agent differ")
+}
+
+// After a start nobody remembers which tokens were used. One from before is refused if it could have been
+// overheard, and could be used by who overheard it.
+func TestTokensFromBeforeTheStart(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	for _, overheard := range []bool{false, true} {
+		w := newWorld(t, aes)
+		l, mutual := w.login(aes), w.login(aes)
+		mutual.asks = askMutual
+		token, other := w.token(l), w.token(mutual)
+		w.accept(token)
+		w.now = moment.Add(time.Second)
+		deps := w.a.deps
+		deps.Overheard = overheard
+		var err error
+		if w.a, err = Open(w.a.cfg, deps); err != nil {
+			t.Fatal(err)
+		}
+		if overheard {
+			w.refuse("from before the start", token, "1s older than this agent's start")
+			l.auth.CTime, l.auth.Cusec = w.now, 0
+			token = w.token(l)
+		}
+		w.accept(token)
+		w.refuse("used", token, "replayed")
+		w.accept(other)
+	}
+}
+
+// Serves knows the hosts for which clients get tickets that are accepted.
+func TestHostsOfTheKeytab(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	for host, want := range map[string]bool{"host": true, "HOST": true, "other": false, "": false} {
+		if principal, ok := w.a.Serves(host); ok != want || principal != "kafka/"+host {
+			t.Errorf("%q: %q, %v", host, principal, ok)
+		}
+	}
 }
 
 // The token of a client that asks who the agent is is of no use for somebody who overheard it, with all that
