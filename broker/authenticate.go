@@ -177,8 +177,18 @@ func (c *conn) secure(ctx context.Context) error {
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return err
 	}
+	if distrusts(err) {
+		err = fmt.Errorf("the client doesn't trust this listener's certificate: %w", err)
+	}
 	c.b.auth.failed(mechanismTLS, "", c.caller, err)
 	return errLogin
+}
+
+// distrusts reports whether a client ended a handshake because of the certificate that it was shown. Go's
+// clients say bad certificate, OpenSSL's unknown authority, Java's unknown certificate.
+func distrusts(err error) bool {
+	_, alert, ok := strings.Cut(err.Error(), "remote error: tls: ")
+	return ok && slices.Contains([]string{"bad certificate", "unknown certificate", "unknown certificate authority", "expired certificate"}, alert)
 }
 
 // errNotTLS ends a connection whose client doesn't speak TLS.

@@ -391,6 +391,18 @@ func TestNamesAreComparedWithoutCopies(t *testing.T) {
 	}
 }
 
+// The reason speaks of DEFAULT only if that is among the rules.
+func TestDefaultIsNamedIfItIsARule(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	for _, rules := range [][]string{nil, {"RULE:[1:$1](x.*)", "DEFAULT"}, {"RULE:[1:$1](x.*)"}} {
+		w := newWorld(t, aes, func(c *Config) { c.Rules, c.Realm = rules, "S" })
+		_, _, err := w.a.Accept(w.token(w.login(aes)))
+		if err == nil || !strings.Contains(err.Error(), "no rule (principal_to_local_rules) is for alice@R") || strings.Contains(err.Error(), "DEFAULT is for principals of S") != (len(rules) != 1) {
+			t.Errorf("%v: %v", rules, err)
+		}
+	}
+}
+
 // What is within the skew of the clocks is let in.
 func TestClocksMayDiffer(t *testing.T) {
 	const aes = etypeID.AES128_CTS_HMAC_SHA256_128
