@@ -35,7 +35,7 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	warnOfAccess(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
 	warnOfPlain(a.cfg.Listeners, a.log)
 	warnOfUnused(&a.cfg, len(cluster.NewUsers(a.view).All()), a.log)
-	if a.cfg.Peer.TLS.Optional {
+	if a.cfg.Peer.Bind != "" && a.cfg.Peer.TLS.Optional {
 		a.run(func() { warnOfOptional(life, a.log) })
 	}
 	if a.kerberos, err = a.openKerberos(life); err != nil {
