@@ -51,7 +51,7 @@ func admit(access Access, next http.Handler) http.Handler {
 			w.Header().Set("Retry-After", retryAfter)
 			reply(w, http.StatusServiceUnavailable, "refused: "+err.Error()+"\n")
 		case err != nil:
-			unauthorized(w, access.Tokens(), err.Error())
+			unauthorized(w, r, access.Tokens(), err.Error())
 		case !access.Allowed(who, r.RemoteAddr, change):
 			reply(w, http.StatusForbidden, "refused: "+who+" isn't allowed "+operation(change)+" on the cluster; 'varve acl explain "+who+" "+strings.ToLower(operation(change))+" --cluster' says why\n")
 		default:
@@ -68,11 +68,17 @@ func authenticate(access Access, r *http.Request) (string, error) {
 	if !access.Tokens() {
 		return "", errors.New("this agent wants a user and a password (--user, --password-file)")
 	}
-	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") {
+	token, ok := bearer(r)
+	if !ok {
 		return "", errors.New("this agent wants a user and a password (--user, --password-file), or a token (--sasl OAUTHBEARER, --password-file)")
 	}
-	return access.AuthenticateToken(r.Context(), r.RemoteAddr, strings.TrimLeft(token, " "))
+	return access.AuthenticateToken(r.Context(), r.RemoteAddr, token)
+}
+
+// bearer returns the bearer token of a request.
+func bearer(r *http.Request) (token string, ok bool) {
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return strings.TrimLeft(token, " "), ok && strings.EqualFold(scheme, "Bearer")
 }
 
 // changes reports whether a request needs more than to read: profiles slow an agent down, and
@@ -88,10 +94,16 @@ func operation(change bool) string {
 	return "DESCRIBE"
 }
 
-func unauthorized(w http.ResponseWriter, tokens bool, why string) {
+// unauthorized refuses a request, and says by what it could be let in: as RFC 6750 says, also that
+// a token isn't good.
+func unauthorized(w http.ResponseWriter, r *http.Request, tokens bool, why string) {
 	w.Header().Set("WWW-Authenticate", `Basic realm="varve", charset="UTF-8"`)
 	if tokens {
-		w.Header().Add("WWW-Authenticate", `Bearer realm="varve"`)
+		offer := `Bearer realm="varve"`
+		if _, sent := bearer(r); sent {
+			offer += `, error="invalid_token"`
+		}
+		w.Header().Add("WWW-Authenticate", offer)
 	}
 	reply(w, http.StatusUnauthorized, "refused: "+why+"\n")
 }

@@ -91,6 +91,7 @@ func TestBearerTokens(t *testing.T) {
 	reached := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reply(w, http.StatusOK, principal(r.Context())) })
 	basic := `Basic realm="varve", charset="UTF-8"`
 	both := basic + "; " + `Bearer realm="varve"`
+	invalid := both + `, error="invalid_token"`
 	for _, c := range []struct {
 		users         users
 		method        string
@@ -103,9 +104,9 @@ func TestBearerTokens(t *testing.T) {
 		{users{tokens: true}, "POST", "Bearer good-reader", 403, "ALTER", ""},
 		{users{tokens: true}, "POST", "Bearer good-admin", 200, "User:admin", ""},
 		{users{tokens: true}, "GET", "Bearer good-stranger", 403, "DESCRIBE", ""},
-		{users{tokens: true}, "GET", "Bearer bad-reader", 401, "refused", both},
+		{users{tokens: true}, "GET", "Bearer bad-reader", 401, "refused", invalid},
 		{users{tokens: true}, "GET", "Bearer", 401, "or a token", both},
-		{users{tokens: true}, "GET", "Bearer ", 401, "refused", both},
+		{users{tokens: true}, "GET", "Bearer ", 401, "refused", invalid},
 		{users{tokens: true}, "GET", "Digest good-reader", 401, "or a token", both},
 		{users{tokens: true}, "GET", "", 401, "or a token", both},
 		{users{tokens: true}, "GET", "Basic cmVhZGVyOnNlY3JldA==", 200, "User:reader", ""},

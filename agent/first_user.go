@@ -2,14 +2,13 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 
 	"varve/auth/sasl"
 	"varve/auth/token"
+	"varve/cluster"
 	"varve/metadata/schema"
 )
 
@@ -35,13 +34,10 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	}
 	warnOfAccess(&a.cfg, a.view.ACLs.Rules().Len(), a.log)
 	warnOfTokenSettings(&a.cfg, a.log)
-	for _, l := range a.cfg.Listeners {
-		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.Plain) {
-			a.log.Warn("passwords are sent unencrypted: the listener offers PLAIN without TLS", "listener", l.Name)
-		}
-		if l.protocol() == protocolSASL && slices.Contains(l.mechanisms(), sasl.OAuthBearer) {
-			a.log.Warn("tokens are sent unencrypted: the listener offers OAUTHBEARER without TLS", "listener", l.Name)
-		}
+	warnOfPlain(a.cfg.Listeners, a.log)
+	warnOfUnused(&a.cfg, len(cluster.NewUsers(a.view).All()), a.log)
+	if a.cfg.Peer.Bind != "" && a.cfg.Peer.TLS.Optional {
+		a.run(func() { warnOfOptional(life, a.log) })
 	}
 	if a.kerberos, err = a.openKerberos(life); err != nil {
 		return err
@@ -55,29 +51,6 @@ func (a *Agent) prepareUsers(ctx, life context.Context) error {
 	s, err := a.editor.Security(ctx)
 	a.secret = s.Secret
 	return err
-}
-
-// warnOfAccess logs settings that allow more, or less, than they seem to. acls is the number of
-// ACLs in the cluster.
-func warnOfAccess(cfg *Config, acls int, log *slog.Logger) {
-	switch authorizes := cfg.Security.Authorizer == AuthorizerACL; {
-	case !authorizes && acls > 0:
-		log.Warn("the cluster has ACLs, but this agent doesn't ask them: everybody may do everything here (security.authorizer is none)", "acls", acls)
-	case !authorizes && (len(cfg.Security.SuperUsers) > 0 || cfg.Security.AllowEveryone):
-		log.Warn("everybody may do everything: security.authorizer is none, and super_users and allow_everyone_if_no_acl_found are without effect")
-	case !authorizes && cfg.needsUsers():
-		log.Warn("every user may do everything, also change the passwords of others: security.authorizer is none")
-	case authorizes && len(cfg.Security.SuperUsers) == 0:
-		log.Warn("there are no super users (security.super_users): if no ACL allows anybody to alter the cluster, nobody can make ACLs")
-	}
-	for _, l := range cfg.Listeners {
-		if l.TLS.ClientCA != "" && clientAuths[l.TLS.ClientAuth] == tls.NoClientCert {
-			log.Warn("no client is asked for a certificate: tls.client_auth is none, and tls.client_ca_file without effect", "listener", l.Name)
-		}
-	}
-	if cfg.Security.Authorizer == AuthorizerACL && cfg.Peer.Bind != "" && !cfg.Peer.TLS.On() {
-		log.Warn("whoever reaches the address for other agents can read all records, whatever ACLs say: peer.tls keeps others out", "peer", cfg.Peer.Bind)
-	}
 }
 
 // verifiers makes those of a password for all mechanisms of SCRAM.

@@ -92,6 +92,11 @@ func (c *Config) offers(mechanism string) bool {
 	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return slices.Contains(l.mechanisms(), mechanism) })
 }
 
+// offersPlain reports whether some listener has a mechanism of SASL without TLS.
+func (c *Config) offersPlain(mechanism string) bool {
+	return slices.ContainsFunc(c.Listeners, func(l Listener) bool { return !l.speaksTLS() && slices.Contains(l.mechanisms(), mechanism) })
+}
+
 var (
 	clientAuths = map[string]tls.ClientAuthType{"": tls.NoClientCert, "none": tls.NoClientCert, "requested": tls.VerifyClientCertIfGiven, "required": tls.RequireAndVerifyClientCert}
 	minVersions = map[string]uint16{"": tls.VersionTLS12, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}

@@ -92,9 +92,20 @@ func (a *authentication) succeeded(mechanism string, c *caller) {
 // failed counts and logs that a caller has not proved who it is. claimed is who it says it is.
 func (a *authentication) failed(mechanism, claimed string, c *caller, err error) {
 	a.metrics.results.WithLabelValues(mechanism, "failure").Inc()
-	if unsaid, ok := a.failures.say(network(c.host), c.listener+" "+mechanism+" "+short(claimed), time.Now()); ok {
+	if unsaid, ok := a.failures.say(network(c.host), c.listener+" "+mechanism+" "+short(claimed)+" "+kindOf(err), time.Now()); ok {
 		a.audit.Warn("authentication failed", "mechanism", mechanism, "user", short(claimed), "listener", c.listener, c.attr(), "err", short(err.Error()), "not_logged", unsaid)
 	}
+}
+
+// kindOf returns an error's text without its numbers: it is the same for failures that differ by
+// times and ports only.
+func kindOf(err error) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, short(err.Error()))
 }
 
 // atone waits before a failure is answered that began at a moment.
@@ -166,8 +177,18 @@ func (c *conn) secure(ctx context.Context) error {
 	case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
 		return err
 	}
+	if distrusts(err) {
+		err = fmt.Errorf("the client doesn't trust this listener's certificate: %w", err)
+	}
 	c.b.auth.failed(mechanismTLS, "", c.caller, err)
 	return errLogin
+}
+
+// distrusts reports whether a client ended a handshake because of the certificate that it was shown. Go's
+// clients say bad certificate, OpenSSL's unknown authority, Java's unknown certificate.
+func distrusts(err error) bool {
+	_, alert, ok := strings.Cut(err.Error(), "remote error: tls: ")
+	return ok && slices.Contains([]string{"bad certificate", "unknown certificate", "unknown certificate authority", "expired certificate"}, alert)
 }
 
 // errNotTLS ends a connection whose client doesn't speak TLS.

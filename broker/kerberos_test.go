@@ -3,10 +3,12 @@ package broker
 import (
 	"encoding/binary"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -59,6 +61,29 @@ func TestTicketsLogIn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A client that fails for another reason than a moment ago is logged again, also if it isn't known who it is. One
+// that fails for the same reason isn't, and a network has its bound.
+func TestReasonsAreLogged(t *testing.T) {
+	var out lines
+	a := newAuthentication(&Deps{Audit: slog.New(slog.NewTextHandler(&out, nil)), Registry: prometheus.NewRegistry()}, newMetrics(nil))
+	c := &caller{principal: anonymous, host: "10.0.0.1", listener: kerberosOnly.Name}
+	for _, f := range []struct {
+		why   string
+		lines int // in all
+	}{{"the token is malformed", 1}, {"the clocks differ by 6m1s", 2}, {"the token is malformed", 2}, {"the clocks differ by 6m2s", 2}, {"the clocks differ by 12m0s", 2}} {
+		a.failed(sasl.GSSAPI, "", c, errors.New(f.why))
+		if n := strings.Count(out.String(), "authentication failed"); n != f.lines {
+			t.Errorf("%s: %d lines, want %d", f.why, n, f.lines)
+		}
+	}
+	for i := range 3 * quietEach {
+		a.failed(sasl.GSSAPI, "", c, errors.New(strings.Repeat("x", i)))
+	}
+	if n := strings.Count(out.String(), "authentication failed"); n != quietEach {
+		t.Errorf("%d lines", n)
+	}
 }
 
 // A ticket that isn't good is told as any failure, later the more there are, and the log says whose it is.

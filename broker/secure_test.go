@@ -3,6 +3,7 @@ package broker
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -66,6 +67,28 @@ func TestWrongProtocolsAreNamed(t *testing.T) {
 				t.Errorf("want %q in the only line of\n%s", x.want, log)
 			}
 		})
+	}
+}
+
+// The log says of a client that doesn't trust the listener's certificate that this is so.
+func TestDistrustIsNamed(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		withBouncer(t, nil, func(x *bouncer) {
+			c := x.serve(&Listener{TLS: selfSigned(t)}).over(&tls.Config{ServerName: "broker", RootCAs: x509.NewCertPool(), MaxVersion: version})
+			if c.served() {
+				t.Error("served")
+			}
+			c.Close()
+			synctest.Wait()
+			if log := x.log.String(); !strings.Contains(log, "the client doesn't trust this listener's certificate: remote error: tls: bad certificate") {
+				t.Errorf("log\n%s", log)
+			}
+		})
+	}
+	for says, want := range map[string]bool{"remote error: tls: unknown certificate authority": true, "remote error: tls: unknown certificate": true, "remote error: tls: handshake failure": false, "tls: bad certificate": false} {
+		if distrusts(errors.New(says)) != want {
+			t.Errorf("%s: %v", says, !want)
+		}
 	}
 }
 

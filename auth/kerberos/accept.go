@@ -1,7 +1,6 @@
 package kerberos
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -45,7 +44,7 @@ func (a *Acceptor) Accept(token []byte) (c *Context, client string, err error) {
 	}
 	who := name{ticket.CName.NameString, ticket.CRealm}
 	if !who.plain() {
-		return nil, "", fmt.Errorf("the client's principal %.200q can't be written without quoting", who.String())
+		return nil, "", fmt.Errorf("the client's principal %.200q has more than %d parts, or can't be written without quoting", who.String(), maxComponents)
 	}
 	client = who.String()
 	if err := a.checkTicket(ticket, req.Ticket.Realm); err != nil {
@@ -59,12 +58,13 @@ func (a *Acceptor) Accept(token []byte) (c *Context, client string, err error) {
 	if err != nil {
 		return nil, client, err
 	}
-	again, room := a.replays.note(proofOf(&req), a.deps.Now())
-	switch {
-	case again:
-		return nil, client, errors.New("the token is replayed: it was used before")
-	case !room && asks&askMutual == 0:
-		return nil, client, errors.New("too many clients have logged in lately to remember their tokens: only those that want to know who the server is are let in")
+	if asks&askMutual == 0 { // else a replay can't answer by the context's own key
+		if early := a.opened.Sub(made(proved)); early > 0 && a.deps.Overheard {
+			return nil, client, fmt.Errorf("the token is %v older than this agent's start, by the client's clock: it may have been used before. A client whose clock is behind is let in later, or with mutual authentication", early.Round(time.Millisecond))
+		}
+		if err := a.replays.note(digestOf(req.EncryptedAuthenticator.Cipher), digestOf([]byte(client)), a.deps.Now()); err != nil {
+			return nil, client, err
+		}
 	}
 	c, err = a.establish(proved, asks, ticket.Key)
 	if err != nil {
@@ -72,13 +72,6 @@ func (a *Acceptor) Accept(token []byte) (c *Context, client string, err error) {
 	}
 	c.client, c.user = client, user
 	return c, client, nil
-}
-
-// proofOf returns what stands for a request in the replay cache. Nobody can change the authenticator
-// without its key, so one that counts twice is the same.
-func proofOf(req *messages.APReq) proof {
-	sum := sha256.Sum256(req.EncryptedAuthenticator.Cipher)
-	return proof(sum[:len(proof{})])
 }
 
 // open decrypts a ticket.
@@ -155,7 +148,7 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 	if p.Unmarshal(b) != nil {
 		return nil, 0, errors.New("the authenticator is malformed")
 	}
-	skew := a.deps.Now().Sub(p.CTime.Add(time.Duration(p.Cusec) * time.Microsecond))
+	skew := a.deps.Now().Sub(made(p))
 	switch {
 	case p.AVNO != iana.PVNO || p.Cusec < 0 || p.Cusec > 999999:
 		return nil, 0, errors.New("the authenticator is malformed")
@@ -173,6 +166,11 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 		return nil, 0, errors.New("the authenticator has no checksum of GSS-API")
 	}
 	return p, binary.LittleEndian.Uint32(sum[20:]), nil
+}
+
+// made returns when a proof was made, by the client's clock.
+func made(p *types.Authenticator) time.Time {
+	return p.CTime.Add(time.Duration(p.Cusec) * time.Microsecond)
 }
 
 // establish makes the context, and what the client is told of it, if it wants to know.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,9 +81,13 @@ func parseName(text string) (n name, err error) {
 	return n, nil
 }
 
-// plain reports whether a principal can be written without quoting, so that no two look alike.
+// maxComponents bounds the parts of a principal. Only those with one or two have names for users.
+const maxComponents = 8
+
+// plain reports whether a principal has a sensible number of parts and can be written without
+// quoting, so that no two look alike.
 func (n name) plain() bool {
-	if len(n.components) == 0 {
+	if len(n.components) == 0 || len(n.components) > maxComponents {
 		return false
 	}
 	for _, part := range append([]string{n.realm}, n.components...) {
@@ -94,4 +99,6 @@ func (n name) plain() bool {
 }
 
 // is reports whether two principals are the same.
-func (n name) is(other name) bool { return n.String() == other.String() } // both are plain
+func (n name) is(other name) bool {
+	return n.realm == other.realm && slices.Equal(n.components, other.components)
+}

@@ -13,6 +13,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +33,10 @@ type Deps struct {
 	Now    func() time.Time // nil is time.Now
 	Random *chance.Source   // of keys; nil is the system's
 	Log    *slog.Logger
+	// Overheard: some clients send their tokens without TLS. Of those who don't ask for mutual
+	// authentication, only tokens from after Open are then accepted: an older one could have been used
+	// before, which nobody remembers.
+	Overheard bool
 }
 
 // Acceptor accepts clients by the keytab that was read last. Many may use it at a time, but for
@@ -41,6 +47,7 @@ type Acceptor struct {
 	keys    atomic.Pointer[keyring]
 	seen    [sha256.Size]byte // of the keytab, when refresh last looked
 	replays replays
+	opened  time.Time
 }
 
 // Open reads the keytab.
@@ -48,7 +55,7 @@ func Open(cfg Config, deps Deps) (*Acceptor, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	a := &Acceptor{cfg: cfg, deps: deps}
+	a := &Acceptor{cfg: cfg, deps: deps, opened: deps.Now()}
 	a.replays.window = 2*cfg.ClockSkew + time.Second
 	if _, err := a.refresh(); err != nil {
 		return nil, err
@@ -95,6 +102,14 @@ func (a *Acceptor) refresh() (changed bool, err error) {
 		err = fmt.Errorf("%s: %w", a.cfg.KeytabFile, err)
 	}
 	return false, fmt.Errorf("keytab_file: %w", err)
+}
+
+// Serves returns the principal for which clients ask a ticket to log in at a host, and reports whether
+// the keytab has a key of it.
+func (a *Acceptor) Serves(host string) (principal string, ok bool) {
+	return a.cfg.ServiceName + "/" + host, slices.ContainsFunc(a.keys.Load().keys, func(k serviceKey) bool {
+		return len(k.of.components) == 2 && k.of.components[0] == a.cfg.ServiceName && strings.EqualFold(k.of.components[1], host)
+	})
 }
 
 // keyBytes are the lengths of the keys of the encryption types that are accepted. Others are weak: DES,

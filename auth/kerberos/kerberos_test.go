@@ -60,19 +60,19 @@ func newWorld(t testing.TB, encryption int32, change ...func(*Config)) *world {
 func (w *world) add(principal, realm string, version uint8, encryption int32) {
 	w.Helper()
 	what := fmt.Sprint(principal, realm, version, encryption)
-	one, ok := made.Load(what)
+	one, ok := keytabs.Load(what)
 	if !ok {
 		tab := keytab.New()
 		if err := tab.AddEntry(principal, realm, "secret"+string(rune('0'+version)), moment.Add(time.Duration(version)*time.Hour), version, encryption); err != nil {
 			w.Fatal(err)
 		}
-		one, _ = made.LoadOrStore(what, tab)
+		one, _ = keytabs.LoadOrStore(what, tab)
 	}
 	w.tab.Entries = append(w.tab.Entries, one.(*keytab.Keytab).Entries...)
 }
 
-// made are keytabs of one key: to make one of a password takes long.
-var made sync.Map
+// keytabs are of one key: to make one of a password takes long.
+var keytabs sync.Map
 
 func (w *world) save() {
 	w.Helper()
@@ -300,6 +300,13 @@ func TestBadLoginsAreRefused(t *testing.T) {
 		{"another service", func(_ *world, l *login) { l.service, l.key = "http/host", l.part.Key }, "for http/host@R, of which the keytab has no key"},
 		{"another host", func(_ *world, l *login) { l.service, l.key = "kafka/other", l.part.Key }, "for kafka/other@R"},
 		{"another realm", func(_ *world, l *login) { l.realm, l.key = "S", l.part.Key }, "for kafka/host@S"},
+		{"a service of many parts", func(_ *world, l *login) {
+			l.change = func(r *messages.APReq) { r.Ticket.SName.NameString = strings.Split("kafka/host/3/4/5/6/7/8/9", "/") }
+		}, "malformed"},
+		{"a client of many parts", func(_ *world, l *login) {
+			l.part.CName.NameString = strings.Split("1/2/3/4/5/6/7/8/9", "/")
+			l.auth.CName = l.part.CName
+		}, "more than 8 parts"},
 		{"a service without a name", func(_ *world, l *login) { l.change = func(r *messages.APReq) { r.Ticket.SName.NameString = nil } }, "malformed"},
 		{"another key", func(_ *world, l *login) { l.key = l.part.Key }, "not by the key of kafka/host@R"},
 		{"another version", func(_ *world, l *login) { l.version, l.key = 4, l.part.Key }, "version 4 of the key"},
@@ -366,6 +373,36 @@ func TestBadLoginsAreRefused(t *testing.T) {
 	}
 }
 
+// A name that a stranger made long costs nothing but to read it: it is compared with that of each key.
+func TestNamesAreComparedWithoutCopies(t *testing.T) {
+	one, long := name{[]string{"kafka", "host"}, "R"}, name{[]string{"kafka", strings.Repeat("x", 1000)}, "R"}
+	same := 0
+	if n := testing.AllocsPerRun(100, func() {
+		for _, other := range []name{one, long, {[]string{"kafka"}, "R"}, {[]string{"kafka", "host"}, "S"}, {[]string{"kafka", "host", "x"}, "R"}} {
+			if one.is(other) {
+				same++
+			}
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if same != 101 {
+		t.Errorf("%d are the same", same)
+	}
+}
+
+// The reason speaks of DEFAULT only if that is among the rules.
+func TestDefaultIsNamedIfItIsARule(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	for _, rules := range [][]string{nil, {"RULE:[1:$1](x.*)", "DEFAULT"}, {"RULE:[1:$1](x.*)"}} {
+		w := newWorld(t, aes, func(c *Config) { c.Rules, c.Realm = rules, "S" })
+		_, _, err := w.a.Accept(w.token(w.login(aes)))
+		if err == nil || !strings.Contains(err.Error(), "no rule (principal_to_local_rules) is for alice@R") || strings.Contains(err.Error(), "DEFAULT is for principals of S") != (len(rules) != 1) {
+			t.Errorf("%v: %v", rules, err)
+		}
+	}
+}
+
 // What is within the skew of the clocks is let in.
 func TestClocksMayDiffer(t *testing.T) {
 	const aes = etypeID.AES128_CTS_HMAC_SHA256_128
@@ -394,33 +431,119 @@ func TestOtherRealms(t *testing.T) {
 // again with another one of the same moment.
 func TestReplaysAreRefused(t *testing.T) {
 	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
-	for _, asks := range []uint32{0, askMutual} {
-		w := newWorld(t, aes)
-		l := w.login(aes)
-		l.asks = asks
-		l.auth.CTime, l.auth.Cusec = moment.Add(5*time.Minute), 0
-		one, two := w.token(l), w.token(l)
-		w.accept(one)
-		w.refuse("at once", one, "replayed")
-		w.accept(two)
-		for _, d := range []time.Duration{time.Minute, 5 * time.Minute, 9 * time.Minute, 10 * time.Minute} {
-			w.now = moment.Add(d)
-			w.refuse(d.String(), one, "replayed")
-		}
-		w.now = moment.Add(10*time.Minute + time.Second)
-		w.refuse("late", one, "the clocks of client and agent differ")
+	w := newWorld(t, aes)
+	l := w.login(aes)
+	l.auth.CTime, l.auth.Cusec = moment.Add(5*time.Minute), 0
+	one, two := w.token(l), w.token(l)
+	w.accept(one)
+	w.refuse("at once", one, "replayed")
+	w.accept(two)
+	for _, d := range []time.Duration{time.Minute, 5 * time.Minute, 9 * time.Minute, 10 * time.Minute} {
+		w.now = moment.Add(d)
+		w.refuse(d.String(), one, "replayed")
 	}
+	w.now = moment.Add(10*time.Minute + time.Second)
+	w.refuse("late", one, "the clocks of client and agent differ")
+}
+
+// After a start nobody remembers which tokens were used. One from before is refused if it could have been
+// overheard, and could be used by who overheard it.
+func TestTokensFromBeforeTheStart(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	for _, overheard := range []bool{false, true} {
+		w := newWorld(t, aes)
+		l, mutual := w.login(aes), w.login(aes)
+		mutual.asks = askMutual
+		token, other := w.token(l), w.token(mutual)
+		w.accept(token)
+		w.now = moment.Add(time.Second)
+		deps := w.a.deps
+		deps.Overheard = overheard
+		var err error
+		if w.a, err = Open(w.a.cfg, deps); err != nil {
+			t.Fatal(err)
+		}
+		if overheard {
+			w.refuse("from before the start", token, "1s older than this agent's start")
+			l.auth.CTime, l.auth.Cusec = w.now, 0
+			token = w.token(l)
+		}
+		w.accept(token)
+		w.refuse("used", token, "replayed")
+		w.accept(other)
+	}
+}
+
+// Serves knows the hosts for which clients get tickets that are accepted.
+func TestHostsOfTheKeytab(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	for host, want := range map[string]bool{"host": true, "HOST": true, "other": false, "": false} {
+		if principal, ok := w.a.Serves(host); ok != want || principal != "kafka/"+host {
+			t.Errorf("%q: %q, %v", host, principal, ok)
+		}
+	}
+}
+
+// The token of a client that asks who the agent is is of no use for somebody who overheard it, with all that
+// the client said after it: each context has a key of its own, and the token doesn't tell it. So it isn't remembered.
+func TestReplaysOfMutualClientsLeadNowhere(t *testing.T) {
+	const aes = etypeID.AES256_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	l := w.login(aes)
+	l.asks = askMutual
+	l.auth.SubKey = types.EncryptionKey{KeyType: aes, KeyValue: bytes.Repeat([]byte{7}, 32)}
+	token := w.token(l)
+	c := w.accept(token)
+	said := w.message(w.openReply(c.Reply(), l).Subkey, byAcceptorKey, 1000, 0, []byte("message"))
+	if _, err := c.Unwrap(said); err != nil {
+		t.Fatal(err)
+	}
+	again := w.accept(token)
+	for what, message := range map[string][]byte{"overheard": said, "by the client's key": w.message(l.auth.SubKey, byAcceptorKey, 1000, 0, []byte("message")), "by the session's key": w.message(l.part.Key, byAcceptorKey, 1000, 0, []byte("message"))} {
+		if _, err := again.Unwrap(message); err == nil {
+			t.Errorf("a replay gets on by a message %s", what)
+		}
+	}
+	if n := len(w.a.replays.mu.young); n != 0 {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+// A client that logs in very often keeps only itself out, and only without mutual authentication.
+func TestClientsDontKeepOthersOut(t *testing.T) {
+	const aes = etypeID.AES128_CTS_HMAC_SHA1_96
+	w := newWorld(t, aes)
+	mutual := w.login(aes)
+	mutual.asks = askMutual
+	token := w.token(mutual)
+	l := w.login(aes)
+	for i := range mostOfClient {
+		l.auth.Cusec = i
+		w.accept(w.token(l))
+		w.accept(token)
+	}
+	l.auth.Cusec++
+	w.refuse("once too often", w.token(l), "the client has logged in too often lately")
+	w.accept(w.token(mutual))
+	other := w.login(aes)
+	bob := types.NewPrincipalName(nametype.KRB_NT_PRINCIPAL, "bob")
+	other.part.CName, other.auth.CName = bob, bob
+	w.accept(w.token(other))
+	w.now = w.now.Add(w.a.replays.window)
+	w.accept(w.token(w.login(aes)))
 }
 
 // The memory of used tokens has a bound; then only those who prove with a key that is new are let in.
 func TestManyReplaysAreBounded(t *testing.T) {
 	const aes = etypeID.AES128_CTS_HMAC_SHA1_96
 	w := newWorld(t, aes)
-	var p proof
+	var proof, client digest
 	for i := range mostProofs {
-		binary.BigEndian.PutUint64(p[:], uint64(i))
-		if again, room := w.a.replays.note(p, w.now); again || !room {
-			t.Fatal(i, again, room)
+		binary.BigEndian.PutUint64(proof[:], uint64(i))
+		binary.BigEndian.PutUint64(client[:], uint64(i/mostOfClient))
+		if err := w.a.replays.note(proof, client, w.now); err != nil {
+			t.Fatal(i, err)
 		}
 	}
 	l := w.login(aes)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -115,7 +116,11 @@ func (s ShortRules) Name(components []string, realm string) (string, error) {
 		}
 		return name, nil
 	}
-	return "", fmt.Errorf("no rule (principal_to_local_rules) is for %s: DEFAULT is for principals of %s", Display(components, realm), cmp.Or(s.realm, "the default realm"))
+	hint := ""
+	if slices.ContainsFunc(s.rules, func(r shortRule) bool { return r.format == "" }) {
+		hint = ": DEFAULT is for principals of " + cmp.Or(s.realm, "the default realm")
+	}
+	return "", fmt.Errorf("no rule (principal_to_local_rules) is for %s%s", Display(components, realm), hint)
 }
 
 // apply returns the name that a rule makes, and whether it is for the principal.

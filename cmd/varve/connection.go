@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -304,6 +305,22 @@ func (e *handshakeError) Error() string {
 	return fmt.Sprintf("TLS with %s: %v: %s", e.addr, e.err, advice)
 }
 
+// tokenID is the form of the ids of delegation tokens.
+var tokenID = regexp.MustCompile(`^[A-Za-z0-9_-]{22}$`)
+
+// whyRefused says why brokers may not let somebody in, which they don't say themselves.
+func (c *connection) whyRefused() string {
+	switch {
+	case c.byTicket():
+		return "the agent's log says why it doesn't take the ticket"
+	case c.token:
+		return "there is no such delegation token, or its HMAC is another one (--user, --password-file)"
+	case !c.byToken() && tokenID.MatchString(c.user):
+		return "the user doesn't exist, or the password is wrong; if " + c.user + " is the id of a delegation token, --token says so"
+	}
+	return "the user doesn't exist, or the password is wrong, or the user has none for this mechanism, or the token is not good (--user, --password-file, --sasl)"
+}
+
 // connectError says in plain words why a connection to brokers failed, and what to do.
 func connectError(t *target, err error) error {
 	brokers := strings.Join(t.seeds, ",")
@@ -318,9 +335,9 @@ func connectError(t *target, err error) error {
 	case errors.As(err, &handshake):
 		return handshake
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return fmt.Errorf("authentication with %s failed: the user doesn't exist, or the password is wrong, or the user has none for this mechanism, or the token is not good (--user, --password-file, --sasl): %w", brokers, err)
+		return fmt.Errorf("authentication with %s failed: %s: %w", brokers, t.conn.whyRefused(), err)
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return fmt.Errorf("%s doesn't offer this SASL mechanism; --sasl names another one: %w", brokers, err)
+		return fmt.Errorf("%s doesn't offer this SASL mechanism; %s: %w", brokers, sayOffered(t.offered()), err)
 	case errors.Is(err, kerr.IllegalSaslState):
 		return fmt.Errorf("%s doesn't authenticate with SASL; leave out --user, or name another port: %w", brokers, err)
 	case strings.Contains(err.Error(), "tls: certificate required"):

@@ -57,6 +57,8 @@ func TestDelegationTokens(t *testing.T) {
 		t.Error(out)
 	}
 	must(t, "", "topic list --sasl scram-sha-256"+byToken)
+	wants(t, command(t, "", "topic list"+strings.TrimSuffix(byToken, " --token")), exitFailed, "if "+id+" is the id of a delegation token, --token says so")
+	wants(t, command(t, "", "topic list --token --user "+id+" --password-file "+filepath.Join(dir, "password")), exitFailed, "its HMAC is another one")
 	list := must(t, "", "token list"+admin)
 	if strings.Count(list, "\n") != 4 || strings.Contains(list, made.HMAC) || !strings.Contains(must(t, "", "token list --hmac"+admin), made.HMAC) {
 		t.Error(list)

@@ -68,7 +68,29 @@ type ticketError struct {
 func (e *ticketError) Unwrap() error { return e.err }
 
 func (e *ticketError) Error() string {
-	return fmt.Sprintf("get a ticket of Kerberos for %s/%s: %v", kafkaService, e.host, e.err)
+	return fmt.Sprintf("get a ticket of Kerberos for %s/%s: %s", kafkaService, e.host, e.reason())
+}
+
+// reason says what the KDC means, if it says something that users come across. The library's errors
+// say all that was done, and are no chain.
+func (e *ticketError) reason() string {
+	text := e.err.Error()
+	says := func(code string) bool { return strings.Contains(text, code) }
+	switch {
+	case says("KDC_ERR_S_PRINCIPAL_UNKNOWN"):
+		advice := "is that the name of the broker's host in its principal?"
+		if net.ParseIP(e.host) != nil {
+			advice = "use the name of the broker's host instead of its address (--brokers)"
+		}
+		return fmt.Sprintf("the KDC doesn't know this service (KDC_ERR_S_PRINCIPAL_UNKNOWN): %s", advice)
+	case says("KDC_ERR_C_PRINCIPAL_UNKNOWN"):
+		return "the KDC doesn't know the user (KDC_ERR_C_PRINCIPAL_UNKNOWN): --user"
+	case says("KDC_ERR_PREAUTH_FAILED"), says("client password/keytab incorrect"):
+		return "the password is wrong, or the keytab has another key than the KDC (--password-file, --keytab)"
+	case says("KRB_AP_ERR_SKEW"):
+		return "the clocks of this host and the KDC differ too much (KRB_AP_ERR_SKEW)"
+	}
+	return text
 }
 
 // ticketClient returns a client of the KDC, for one connection.

@@ -90,7 +90,7 @@ func TestCommandsWithTokens(t *testing.T) {
 	wants(t, command(t, "", "topic list --sasl OAUTHBEARER --password-file "+late), exitFailed, "the token is not good")
 	wants(t, command(t, "", "topic list --user bob --sasl OAUTHBEARER --password-file "+alice), exitFailed, "failed")
 	wants(t, command(t, "", "topic list --sasl OAUTHBEARER"), exitUsage, "OAUTHBEARER needs a token: --password-file")
-	wants(t, command(t, "", "topic list --user alice --password-file "+alice), exitFailed, "doesn't offer this SASL mechanism")
+	wants(t, command(t, "", "topic list --user alice --password-file "+alice), exitFailed, "doesn't offer this SASL mechanism; it offers OAUTHBEARER: --sasl OAUTHBEARER")
 	public := i.write("public", "x", 0o644)
 	wants(t, command(t, "", "topic list --sasl OAUTHBEARER --password-file "+public), exitUsage, "chmod")
 

@@ -56,7 +56,15 @@ func (e *endpoint) connect(ctx context.Context, to id.Store, p purpose, j id.Jou
 		}
 		return nil, w, err
 	}
+	e.countPlain(c)
 	return c, w, nil
+}
+
+// countPlain counts a connection with another agent if it should be TLS.
+func (e *endpoint) countPlain(c *conn) {
+	if withoutTLS(c.Conn) {
+		e.metrics.plain.Inc()
+	}
 }
 
 // shake sends the hello and checks the answer.

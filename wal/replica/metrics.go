@@ -16,6 +16,7 @@ type metrics struct {
 	copied         prometheus.Counter
 	skips          prometheus.Counter
 	refused        *prometheus.CounterVec
+	plain          prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -36,6 +37,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		copies:   counter("copies_total", "Copies between stores made during recoveries."),
 		copied:   counter("copied_bytes_total", "Bytes copied between stores during recoveries."),
 		skips:    counter("skips_total", "Times that a copy continued after entries that its source had trimmed."),
+		plain:    counter("plain_connections_total", "Connections from and to other agents without TLS, while peer.tls.optional is on."),
 		refused:  vec("refused_total", "Connections refused, by reason.", "reason"),
 	}
 	for _, reason := range []string{"too_many", "tls", "hello"} {

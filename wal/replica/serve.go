@@ -179,6 +179,7 @@ func (s *server) greet(c *conn, admit func(*hello) (durable uint64, err error)) 
 	case h.to != s.endpoint.own:
 		w.err = fmt.Errorf("this is store %v: %w", s.endpoint.own, ErrOtherStore)
 	default:
+		s.endpoint.countPlain(c)
 		w.durable, w.err = admit(&h)
 	}
 	if err := c.send(kindHello, w.encode()); err != nil {

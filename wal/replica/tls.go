@@ -100,7 +100,10 @@ func (t *TLS) Dial(dial func(ctx context.Context, addr string) (net.Conn, error)
 		}
 		raw.Close()
 		if t.optional && speaksNoTLS(err) {
-			return dial(ctx, addr)
+			if raw, err = dial(ctx, addr); err != nil {
+				return nil, err
+			}
+			return plainConn{raw}, nil
 		}
 		return nil, fmt.Errorf("TLS with %s: %w", addr, err)
 	}
@@ -150,6 +153,19 @@ func (c *optionalConn) HandshakeContext(ctx context.Context) error {
 	t := tls.Server(begun, c.tls.files.Config())
 	c.Conn = t
 	return t.HandshakeContext(ctx)
+}
+
+// plainConn is a connection that was made without TLS, which is optional.
+type plainConn struct{ net.Conn }
+
+// withoutTLS reports whether a connection is plain though TLS is on, but optional.
+func withoutTLS(c net.Conn) bool {
+	if accepted, ok := c.(*optionalConn); ok {
+		_, encrypted := accepted.Conn.(*tls.Conn)
+		return !encrypted
+	}
+	_, made := c.(plainConn)
+	return made
 }
 
 // begunConn is a connection of which something was read.

@@ -20,6 +20,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"varve/internal/vfs"
 )
 
@@ -431,6 +433,17 @@ func TestTLSIsIntroduced(t *testing.T) {
 			}
 			if got, err := c.all[1].node.Ping(t.Context(), c.all[0].id()); (err == nil) != x.talk || err == nil && got != c.all[0].inc {
 				t.Errorf("%v, %v", got, err)
+			}
+			// The side whose TLS is optional counts connections without it.
+			for i, kind := range []string{x.to, x.from} {
+				other := []string{x.from, x.to}[i]
+				want := 0.0
+				if kind == "optional" && other == "plain" {
+					want = 1
+				}
+				if n := testutil.ToFloat64(c.all[i].node.endpoint.metrics.plain); n != want {
+					t.Errorf("the %s one counts %v plain connections, want %v", kind, n, want)
+				}
 			}
 		})
 	}
