@@ -32,7 +32,7 @@ func digestOf(b []byte) digest {
 // Bounds of what replays remembers in a window: its memory is some 15 MB at most.
 const (
 	mostProofs   = 1 << 17
-	mostOfClient = 1 << 12
+	mostOfClient = 1 << 14
 )
 
 var (
