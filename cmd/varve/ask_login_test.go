@@ -29,7 +29,7 @@ func TestTokensOverHTTP(t *testing.T) {
 	as := func(file string) string {
 		return "cluster health --http " + a.http + " --sasl OAUTHBEARER --password-file " + file
 	}
-	const unknown = 2 // how the cluster is
+	const unknown = 2                // how the cluster is
 	must(t, "", as(alice)+" --wait") // an agent that has just started doesn't know yet how its bucket is
 	wants(t, command(t, "", as(bob)), unknown, "User:bob isn't allowed DESCRIBE on the cluster")
 	wants(t, command(t, "", as(late)), unknown, "the token isn't good")
