@@ -165,6 +165,7 @@ func (r *consumer) recall(ctx context.Context) bool {
 	}
 	req := kmsg.NewPtrOffsetFetchRequest()
 	req.Version, req.Group = 7, r.group
+	req.RequireStable = true // as Java's clients ask; without it a coordinator that was replaced and cut off may answer with what it knows
 	t := kmsg.NewOffsetFetchRequestTopic()
 	t.Topic, t.Partitions = topicName, []int32{r.partition}
 	req.Topics = append(req.Topics, t)
