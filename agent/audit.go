@@ -27,7 +27,7 @@ func (p *process) audit() *slog.Logger {
 	return log.With("part", "audit")
 }
 
-// flushAudit waits until the audit topic has all lines so far, as far as there is time.
+// flushAudit waits until the audit topic has all lines, at most for drainTime.
 func (p *process) flushAudit(ctx context.Context) {
 	if p.trail == nil {
 		return
@@ -57,7 +57,7 @@ func (s *auditSink) run(ctx context.Context) {
 	s.process.run(func() { s.trail.Run(ctx, s, random) })
 }
 
-// Store gives a batch to the agent that owns the partition, which may be this one.
+// Store sends a batch to the agent that owns the partition. It may be this agent.
 func (s *auditSink) Store(ctx context.Context, b kafka.Batch) error {
 	t, err := s.topic(ctx)
 	if err != nil {
@@ -102,7 +102,7 @@ type taker struct {
 	owned *owner.Set
 }
 
-// take takes what an agent gives, which may be this one.
+// take handles what an agent gives. It may be this agent.
 func (t *taker) take(ctx context.Context, what uint32, body []byte) ([]byte, error) {
 	switch what {
 	case giveAudit:
@@ -111,7 +111,7 @@ func (t *taker) take(ctx context.Context, what uint32, body []byte) ([]byte, err
 	return nil, fmt.Errorf("this agent doesn't know what is given as %d", what)
 }
 
-// takePatience bounds the wait for a batch that is being stored: the giver has gone by then.
+// takePatience bounds the wait for a batch to be stored; the giver has given up by then.
 const takePatience = 10 * time.Second
 
 // takeAudit stores a batch of audit lines in a partition of the audit topic that this agent owns.

@@ -69,14 +69,9 @@ func (c *SecurityConfig) checkFiles(fs vfs.FS) error {
 func (c *SecurityConfig) firstUser(fs vfs.FS) (name, password string, ok bool, err error) {
 	text := c.BootstrapUser
 	if c.BootstrapUserFile != "" {
-		b, err := vfs.ReadFile(fs, c.BootstrapUserFile, 64<<10)
-		if err == nil {
-			err = tlsfile.Private(fs, c.BootstrapUserFile)
-		}
-		if err != nil {
+		if text, err = tlsfile.ReadSecret(fs, c.BootstrapUserFile); err != nil {
 			return "", "", false, fmt.Errorf("security.bootstrap_user_file: %w", err)
 		}
-		text = strings.TrimRight(string(b), "\r\n")
 		if _, _, err := splitUser(text); err != nil {
 			return "", "", false, fmt.Errorf("security.bootstrap_user_file: %s: %w", c.BootstrapUserFile, err)
 		}

@@ -85,7 +85,7 @@ func TestExpiredTokensAreDeleted(t *testing.T) {
 	})
 }
 
-// Tokens of another secret are warned of when they come, and once.
+// The agent warns once of tokens of another secret, when they appear.
 func TestForeignTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -116,7 +116,7 @@ func TestForeignTokens(t *testing.T) {
 	})
 }
 
-// Tokens that nobody can use are warned of at the start.
+// The agent warns at the start if nobody can use the tokens that it makes.
 func TestTokensWithoutScram(t *testing.T) {
 	for want, mechanisms := range [][]string{{"SCRAM-SHA-256"}, {"PLAIN"}} {
 		c := DefaultConfig()

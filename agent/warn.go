@@ -35,7 +35,7 @@ func warnOfAccess(cfg *Config, acls int, log *slog.Logger) {
 	}
 }
 
-// warnOfPlain logs what others on the network can see, for want of TLS.
+// warnOfPlain warns of listeners without TLS whose mechanisms need it.
 func warnOfPlain(listeners []Listener, log *slog.Logger) {
 	for _, l := range listeners {
 		for _, w := range []struct{ mechanism, says string }{
@@ -50,7 +50,7 @@ func warnOfPlain(listeners []Listener, log *slog.Logger) {
 	}
 }
 
-// warnOfUnused logs settings that are without effect, or let nobody in. users is the number of users
+// warnOfUnused warns of settings that have no effect or let nobody in. users is the number of users
 // in the cluster.
 func warnOfUnused(cfg *Config, users int, log *slog.Logger) {
 	if cfg.Security.Kerberos.On() && !cfg.offers(sasl.GSSAPI) {
@@ -61,7 +61,7 @@ func warnOfUnused(cfg *Config, users int, log *slog.Logger) {
 	}
 }
 
-// warnOfHosts logs the listeners for whose hosts the keytab has no key.
+// warnOfHosts warns of listeners whose advertised host has no key in the keytab.
 func warnOfHosts(listeners []Listener, a *kerberos.Acceptor, log *slog.Logger) {
 	for _, l := range listeners {
 		host := hostOf(l.Advertised)
@@ -74,7 +74,7 @@ func warnOfHosts(listeners []Listener, a *kerberos.Acceptor, log *slog.Logger) {
 	}
 }
 
-// warnOfOptional logs every day that peer.tls is optional, until ctx ends.
+// warnOfOptional warns once a day that peer.tls is optional, until ctx ends.
 func warnOfOptional(ctx context.Context, log *slog.Logger) {
 	for {
 		log.Warn("whoever reaches the address for other agents is taken for one of them: peer.tls.optional is true, which is for the change to TLS only. varve_replica_plain_connections_total tells when all agents use TLS")

@@ -25,7 +25,7 @@ func warnings(do func(*slog.Logger)) string {
 	return out.String()
 }
 
-// Mechanisms that want TLS are warned of without it.
+// The agent warns of mechanisms that need TLS on listeners without it.
 func TestPlainListenersAreWarnedOf(t *testing.T) {
 	for _, c := range []struct {
 		protocol, mechanism, says string // "": nothing
@@ -45,7 +45,7 @@ func TestPlainListenersAreWarnedOf(t *testing.T) {
 	}
 }
 
-// Settings that are without effect, or let nobody in, are warned of.
+// The agent warns of settings that have no effect or let nobody in.
 func TestUnusedSettingsAreWarnedOf(t *testing.T) {
 	for _, c := range []struct {
 		change func(*Config)
@@ -73,7 +73,7 @@ func TestUnusedSettingsAreWarnedOf(t *testing.T) {
 	}
 }
 
-// A host that clients are sent to, and can't get in at, is warned of.
+// The agent warns of an advertised host for which the keytab has no key.
 func TestHostsWithoutKeyAreWarnedOf(t *testing.T) {
 	tab := keytab.New()
 	if err := tab.AddEntry("kafka/broker-1.example", "R", "secret", time.Unix(1, 0), 1, 17); err != nil {
@@ -106,7 +106,7 @@ func TestHostsWithoutKeyAreWarnedOf(t *testing.T) {
 	}
 }
 
-// That other agents may come without TLS is warned of at the start and each day.
+// The agent warns at the start and each day that peer.tls is optional.
 func TestOptionalTLSIsWarnedOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 49*time.Hour)

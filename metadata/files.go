@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"varve/internal/settings"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -54,12 +53,13 @@ func (f fileCreds) Clone() credentials.TransportCredentials {
 	return f
 }
 
-// keepToken is for how long a token of etcd's is used for new streams. It is well below the life of a token.
+// keepToken is how long a token is reused. By default etcd's tokens live five minutes.
 const keepToken = time.Minute
 
-// tokens gets etcd's client its tokens. The client asks for one at each new stream, and a session's renewal is a stream, while etcd
-// spends a tenth of a second of processor time on each password. So a token is kept, until anything fails.
-// The password's file is read again for each new token, so it may be replaced at any time.
+// tokens keeps the token that etcd gave for the password. Etcd's client asks for a new one for each stream,
+// and each renewal of a session is a stream; checking a password costs etcd about a tenth of a second of CPU.
+// Any failure drops the token. The password's file is read again for each new token, so it may be replaced
+// at any time.
 type tokens struct {
 	file string // of the password; "" is none
 	log  *slog.Logger
@@ -104,7 +104,7 @@ func (t *tokens) stream(ctx context.Context, desc *grpc.StreamDesc, conn *grpc.C
 	return &judgedStream{s, t}, nil
 }
 
-// judgedStream is a stream whose end gives up the token.
+// judgedStream is a stream that drops the token when it fails.
 type judgedStream struct {
 	grpc.ClientStream
 	tokens *tokens
@@ -119,7 +119,7 @@ func (s *judgedStream) RecvMsg(m any) error {
 	return err
 }
 
-// judge gives up the token after a failure: it may be one of an etcd that has started again since.
+// judge drops the token after a failure: an etcd that has restarted no longer knows it.
 func (t *tokens) judge(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() == nil {
 		t.drop()
@@ -150,13 +150,15 @@ func (t *tokens) drop() {
 
 // read returns the password, as the file has it now.
 func (t *tokens) read() string {
+	var fresh string
+	var err error
+	if t.file != "" {
+		fresh, err = tlsfile.ReadSecret(vfs.OS{}, t.file)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.file == "" {
-		return t.mu.password
-	}
-	fresh, err := settings.ReadSecret(t.file, func(name string, limit int64) ([]byte, error) { return tlsfile.ReadPrivate(vfs.OS{}, name, limit) })
 	switch {
+	case t.file == "":
 	case err != nil:
 		t.log.Error("changed password for etcd not used: the one from before stays in use", "err", err)
 	case fresh != t.mu.password:

@@ -32,7 +32,11 @@ func (r *release) image(p *program) error {
 	if err != nil {
 		return err
 	}
-	image, err = mutate.ConfigFile(image, r.imageConfig(p, image))
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	image, err = mutate.ConfigFile(image, r.imageConfig(p, config.DeepCopy()))
 	if err != nil {
 		return err
 	}
@@ -51,12 +55,8 @@ func (r *release) image(p *program) error {
 	return f.Close()
 }
 
-func (r *release) imageConfig(p *program, image v1.Image) *v1.ConfigFile {
-	c, err := image.ConfigFile()
-	if err != nil {
-		c = &v1.ConfigFile{}
-	}
-	c = c.DeepCopy()
+// imageConfig sets up an image's configuration, which has its layers already.
+func (r *release) imageConfig(p *program, c *v1.ConfigFile) *v1.ConfigFile {
 	c.Architecture, c.OS, c.Created = p.arch, "linux", v1.Time{Time: r.at}
 	c.History = []v1.History{{Created: v1.Time{Time: r.at}, CreatedBy: "varve/packaging"}}
 	c.Config = v1.Config{

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
-	"varve/internal/settings"
 	"varve/internal/tlsfile"
 	"varve/internal/vfs"
 )
@@ -100,7 +99,7 @@ func (f *fileKeys) read() (keys, error) {
 		if k.file == "" {
 			continue
 		}
-		text, err := settings.ReadSecret(k.file, func(name string, limit int64) ([]byte, error) { return tlsfile.ReadPrivate(vfs.OS{}, name, limit) })
+		text, err := tlsfile.ReadSecret(vfs.OS{}, k.file)
 		*k.to = text
 		errs = append(errs, err)
 	}

@@ -103,7 +103,7 @@ func (k *keyring) open(t *messages.Ticket) (*messages.EncTicketPart, error) {
 
 var errDecrypt = errors.New("the message is not by the expected key")
 
-// decrypt returns what was encrypted by a key, and checks that nobody changed it.
+// decrypt decrypts a message and checks its integrity.
 func decrypt(cipher []byte, key types.EncryptionKey, usage uint32) (plain []byte, err error) {
 	defer guard(&err, errDecrypt) // the library takes every message to be long enough
 	if plain, err = crypto.DecryptMessage(cipher, key, usage); err != nil {
@@ -159,7 +159,7 @@ func (a *Acceptor) checkProof(req *messages.APReq, t *messages.EncTicketPart) (*
 	case p.SubKey.KeyType != 0 && !strong(p.SubKey):
 		return nil, 0, fmt.Errorf("the client's key is of encryption type %d, which is weak or unknown", p.SubKey.KeyType)
 	}
-	// The checksum is none: it says what the client asks for. Channel bindings in it don't matter to an
+	// The field holds no checksum, but the flags of what the client asks for. Channel bindings in it don't matter to an
 	// acceptor that has none.
 	sum := p.Cksum.Checksum
 	if p.Cksum.CksumType != chksumtype.GSSAPI || len(sum) < 24 || binary.LittleEndian.Uint32(sum) != 16 {
@@ -173,7 +173,7 @@ func made(p *types.Authenticator) time.Time {
 	return p.CTime.Add(time.Duration(p.Cusec) * time.Microsecond)
 }
 
-// establish makes the context, and what the client is told of it, if it wants to know.
+// establish makes the context, and the reply if the client asks for mutual authentication.
 func (a *Acceptor) establish(p *types.Authenticator, asks uint32, session types.EncryptionKey) (*Context, error) {
 	c := &Context{key: session, receive: uint64(uint32(p.SeqNumber)), ordered: asks&(askReplay|askSequence) != 0}
 	if p.SubKey.KeyType != 0 {

@@ -81,10 +81,7 @@ func (a *Acceptor) Run(ctx context.Context) {
 // refresh reads the keytab again. After an error the one from before stays in use. An error is
 // returned once for each content of the file.
 func (a *Acceptor) refresh() (changed bool, err error) {
-	content, err := vfs.ReadFile(a.deps.FS, a.cfg.KeytabFile, maxKeytab)
-	if err == nil {
-		err = tlsfile.Private(a.deps.FS, a.cfg.KeytabFile)
-	}
+	content, err := tlsfile.ReadPrivate(a.deps.FS, a.cfg.KeytabFile, maxKeytab)
 	sum := sha256.Sum256(bytes.Join([][]byte{{1}, content}, nil))
 	if err != nil {
 		sum = sha256.Sum256([]byte(err.Error()))

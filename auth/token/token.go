@@ -33,11 +33,8 @@ func DefaultConfig() Config {
 	return Config{MaxLifetime: 7 * 24 * time.Hour, Expiry: 24 * time.Hour}
 }
 
-// Bounds of the secret, in bytes.
-const (
-	minSecret = 16
-	maxSecret = 64 << 10
-)
+// minSecret is the least size of the secret, in bytes.
+const minSecret = 16
 
 // Validate returns all that doesn't fit.
 func (c *Config) Validate() error {
@@ -65,14 +62,11 @@ func Open(cfg Config, fs vfs.FS) (*Issuer, error) {
 	if cfg.SecretFile == "" {
 		return nil, nil
 	}
-	if err := tlsfile.Private(fs, cfg.SecretFile); err != nil {
-		return nil, fmt.Errorf("secret_file: %w", err)
-	}
-	content, err := vfs.ReadFile(fs, cfg.SecretFile, maxSecret)
+	text, err := tlsfile.ReadSecret(fs, cfg.SecretFile)
 	if err != nil {
 		return nil, fmt.Errorf("secret_file: %w", err)
 	}
-	secret := bytes.TrimRight(content, "\r\n")
+	secret := []byte(text)
 	if bytes.ContainsAny(secret, "\r\n") {
 		return nil, fmt.Errorf("secret_file: %s: the secret must be one line", cfg.SecretFile)
 	}

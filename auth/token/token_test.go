@@ -81,7 +81,7 @@ func TestSecretFile(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "public"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{"good": "", "short": "short: the secret has 7 bytes", "empty": "has 0 bytes", "missing": "secret_file: ", "lines": "lines: the secret must be one line", "public": "others can read"} {
+	for name, want := range map[string]string{"good": "", "short": "short: the secret has 7 bytes", "empty": "empty is empty", "missing": "secret_file: ", "lines": "lines: the secret must be one line", "public": "others can read"} {
 		i, err := Open(Config{SecretFile: filepath.Join(dir, name)}, vfs.OS{})
 		switch {
 		case want == "" && (err != nil || string(i.secret) != "0123456789abcdef"):

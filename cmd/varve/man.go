@@ -21,8 +21,8 @@ func manCommand() *cobra.Command {
 			}
 			pages := root()
 			pages.DisableAutoGenTag = true
-			long := time.Unix(0, 0).UTC() // the same at every build
-			return doc.GenManTree(pages, &doc.GenManHeader{Section: "1", Source: "Varve " + release, Manual: "Varve", Date: &long}, args[0])
+			epoch := time.Unix(0, 0).UTC() // the same at every build
+			return doc.GenManTree(pages, &doc.GenManHeader{Section: "1", Source: "Varve " + release, Manual: "Varve", Date: &epoch}, args[0])
 		},
 	}
 }

@@ -24,7 +24,7 @@ func ReadSecrets(config any, read func(name string, limit int64) ([]byte, error)
 			errs = append(errs, fmt.Errorf("%s and %s are both set: give one of them", s.Path, f.Path))
 			continue
 		}
-		text, err := ReadSecret(f.value.String(), read)
+		text, err := readSecret(f.value.String(), read)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", f.Path, err))
 			continue
@@ -37,8 +37,7 @@ func ReadSecrets(config any, read func(name string, limit int64) ([]byte, error)
 // MaxSecret bounds a file with a secret.
 const MaxSecret = 64 << 10
 
-// ReadSecret returns what read reads from a file, without the newline at its end.
-func ReadSecret(name string, read func(name string, limit int64) ([]byte, error)) (string, error) {
+func readSecret(name string, read func(name string, limit int64) ([]byte, error)) (string, error) {
 	b, err := read(name, MaxSecret)
 	if err != nil {
 		return "", err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -139,11 +140,25 @@ func (s *Server) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 // ErrPublic: a file with a secret can be read by others.
 var ErrPublic = errors.New("others can read or write it, and it holds a secret: chmod o-rwx,g-w takes these rights away; its group may read it")
 
+// maxSecret bounds a file with a secret, in bytes.
+const maxSecret = 64 << 10
+
+// ReadSecret returns the content of a file that must be private, without the newline at its end.
+func ReadSecret(fsys vfs.FS, name string) (string, error) {
+	b, err := ReadPrivate(fsys, name, maxSecret)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimRight(string(b), "\r\n")
+	if text == "" {
+		return "", fmt.Errorf("%s is empty", name)
+	}
+	return text, nil
+}
+
 // ReadPrivate reads a file that must be private. It doesn't wait for what a pipe may bring.
 func ReadPrivate(fsys vfs.FS, name string, limit int64) ([]byte, error) {
-	if mode, ok, err := vfs.Permissions(fsys, name); err != nil {
-		return nil, err
-	} else if ok && !mode.IsRegular() {
+	if mode, ok, err := vfs.Permissions(fsys, name); ok && err == nil && !mode.IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", name)
 	}
 	b, err := vfs.ReadFile(fsys, name, limit)
