@@ -94,8 +94,8 @@ func (c *conn) finish(r *response) {
 func (c *conn) run(ctx context.Context) {
 	defer c.settle()
 	if err := c.secure(ctx); err != nil {
-		c.cut(err)
 		c.note(err)
+		c.cut(err)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -117,12 +117,13 @@ func (c *conn) run(ctx context.Context) {
 	close(c.out)
 	<-written
 	cancel()
-	c.nc.Close()
 	c.note(lost)
 	c.note(err)
+	c.nc.Close()
 }
 
-// note logs why a connection ended, unless the client just left.
+// note logs and counts why a connection ends, unless the client just left. Who sees it closed finds it
+// counted.
 func (c *conn) note(err error) {
 	if why := c.cutWhy(); why != nil && err != nil {
 		err = why
