@@ -76,6 +76,14 @@ func (f *fakeAgent) Drain(_ context.Context, broker int32, drained bool) error {
 	return nil
 }
 
+func (f *fakeAgent) Finalize(_ context.Context, level uint8, dryRun bool) (*Finalized, error) {
+	f.asked = append(f.asked, fmt.Sprint("finalize ", level, " ", dryRun))
+	if level == 9 {
+		return nil, cluster.ErrLevel
+	}
+	return &Finalized{Before: 3, Level: 4}, nil
+}
+
 func (f *fakeAgent) MovePartition(_ context.Context, topic string, partition, to int32) error {
 	f.asked = append(f.asked, fmt.Sprint("move ", topic, " ", partition, " ", to))
 	if topic != "t/1" {
@@ -128,6 +136,11 @@ func TestOperating(t *testing.T) {
 		{"GET", "/v1/journals", 200, `"journal": "3-1"`},
 		{"POST", "/v1/cluster/balance", 200, `"moves": 4`},
 		{"GET", "/v1/cluster/balance", 405, ""},
+		{"POST", "/v1/cluster/finalize", 200, `"level": 4`},
+		{"POST", "/v1/cluster/finalize?level=9&dry_run=true", 409, "can't be finalized"},
+		{"POST", "/v1/cluster/finalize?level=300", 400, "level is"},
+		{"POST", "/v1/cluster/finalize?dry_run=perhaps", 400, "dry_run is"},
+		{"GET", "/v1/cluster/finalize", 405, ""},
 		{"POST", "/v1/agents/2/drain", 200, ""},
 		{"POST", "/v1/agents/2/undrain", 200, ""},
 		{"POST", "/v1/agents/9/drain", 409, "no such agent"},
@@ -169,7 +182,7 @@ func TestOperating(t *testing.T) {
 			t.Errorf("%s %s: %s %q, %v", x.method, x.path, resp.Status, b, err)
 		}
 	}
-	want := []string{"drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "forget 2 true", "forget 9 true", "move t/1 4 2", "move u 4 2", "skip t/1 4 5 6", "skip t 8 5 6"}
+	want := []string{"finalize 0 false", "finalize 9 true", "drain 2 true", "drain 2 false", "drain 9 true", "drain 8 true", "forget 2 true", "forget 9 true", "move t/1 4 2", "move u 4 2", "skip t/1 4 5 6", "skip t 8 5 6"}
 	if !slices.Equal(a.asked, want) {
 		t.Errorf("the agent heard %q", a.asked)
 	}

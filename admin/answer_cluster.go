@@ -4,12 +4,22 @@ package admin
 type ClusterStatus struct {
 	Cluster    string          `json:"cluster"`
 	Controller int32           `json:"controller"` // -1: there is none
+	Level      int             `json:"level"`      // that the cluster was finalized at
+	LevelNext  int             `json:"level_next"` // that a finalization prepares; 0: none
+	LevelMax   int             `json:"level_max"`  // that all live agents know
 	Agents     []AgentStatus   `json:"agents"`
 	Journals   []JournalStatus `json:"journals"`
 	Moves      []MoveStatus    `json:"moves"`
 	MovesTotal int             `json:"moves_total"`
 	Leaderless int             `json:"partitions_without_leader"`
 	SlotsFree  int             `json:"slots_without_agent"`
+}
+
+// Finalized is what finalizing the cluster did, or would do.
+type Finalized struct {
+	Before int  `json:"level_before"`
+	Level  int  `json:"level"`
+	DryRun bool `json:"dry_run"`
 }
 
 // AgentStatus is one live agent, and what it has.
@@ -19,6 +29,8 @@ type AgentStatus struct {
 	Store       string `json:"store"`
 	Rack        string `json:"rack,omitempty"`
 	Version     string `json:"version"`
+	LevelMin    int    `json:"level_min"` // its build knows the levels from here
+	LevelMax    int    `json:"level_max"` // to here
 	HTTP        string `json:"http,omitempty"`
 	Leaving     bool   `json:"leaving"`
 	Drained     bool   `json:"drained"`

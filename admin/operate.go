@@ -23,6 +23,8 @@ type Operator interface {
 	Drain(ctx context.Context, broker int32, drained bool) error
 	// Forget ends the waiting for an agent that won't come back.
 	Forget(ctx context.Context, broker int32) error
+	// Finalize raises the cluster's level; 0 is the newest that this agent knows. With dryRun it only checks.
+	Finalize(ctx context.Context, level uint8, dryRun bool) (*Finalized, error)
 	MovePartition(ctx context.Context, topic string, partition, to int32) error
 	// LossCost returns what AcceptLoss may cost.
 	LossCost(ctx context.Context, j id.Journal) (*LossCost, error)
@@ -41,6 +43,7 @@ func operate(o Operator) []Route {
 				v, err := o.Balance(r.Context())
 				answer(w, v, err)
 			}},
+		{"POST", "/v1/cluster/finalize", "Raises the cluster's level to the one that the parameter `level` names, by default the newest that the agent knows; with `dry_run=true` only checks; `varve cluster finalize`. 409: agents don't know it, or are away.", "/v1/cluster/finalize?dry_run=true", finalize(o)},
 		{"POST", "/v1/agents/{broker}/drain", "Makes an agent own nothing; `varve cluster drain`. 404, 409: there is no such agent, or it is the only one.", "/v1/agents/2/drain", drain(o, true)},
 		{"POST", "/v1/agents/{broker}/undrain", "Ends that; `varve cluster undrain`.", "/v1/agents/2/undrain", drain(o, false)},
 		{"POST", "/v1/agents/{broker}/forget", "Ends the waiting for an agent that won't come back; `varve cluster forget`.", "/v1/agents/2/forget",
@@ -64,6 +67,29 @@ func drain(o Operator, drained bool) http.HandlerFunc {
 			err = o.Drain(r.Context(), broker, drained)
 		}
 		answer(w, struct{}{}, err)
+	}
+}
+
+func finalize(o Operator) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var level uint64
+		var dry bool
+		var err, bad error
+		if text := r.URL.Query().Get("level"); text != "" {
+			if level, err = strconv.ParseUint(text, 10, 8); err != nil {
+				err = &badError{fmt.Errorf("level is %q: must be a number up to 255", text)}
+			}
+		}
+		if text := r.URL.Query().Get("dry_run"); text != "" {
+			if dry, bad = strconv.ParseBool(text); bad != nil {
+				bad = &badError{fmt.Errorf("dry_run is %q: must be true or false", text)}
+			}
+		}
+		var v *Finalized
+		if err = errors.Join(err, bad); err == nil {
+			v, err = o.Finalize(r.Context(), uint8(level), dry)
+		}
+		answer(w, v, err)
 	}
 }
 
@@ -111,7 +137,7 @@ func answer(w http.ResponseWriter, v any, err error) {
 		reply(w, http.StatusBadRequest, err.Error()+"\n")
 	case errors.Is(err, cluster.ErrUnknownTopic), errors.Is(err, cluster.ErrUnknownAgent):
 		reply(w, http.StatusNotFound, err.Error()+"\n")
-	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss), errors.Is(err, cluster.ErrTopicExists):
+	case errors.Is(err, cluster.ErrNoAgent), errors.Is(err, cluster.ErrNoLoss), errors.Is(err, cluster.ErrTopicExists), errors.Is(err, cluster.ErrLevel):
 		reply(w, http.StatusConflict, err.Error()+"\n")
 	default:
 		reply(w, http.StatusServiceUnavailable, err.Error()+"\n")

@@ -50,7 +50,8 @@ type Deps struct {
 	Host     *Host  // the machine's memory; nil: it is not looked after
 	Memory   Memory // how the process's memory is divided, for metrics
 	Version  string
-	Hostname string // one of the names by which HTTP may be asked for
+	Levels   schema.Levels // that this build knows; zero: schema.Known
+	Hostname string        // one of the names by which HTTP may be asked for
 	// Exit ends the process at once. It is called when the disk hangs and the agent
 	// can't end for that; nil: Run returns when the disk answers again.
 	Exit func(error)
@@ -296,8 +297,8 @@ func (a *Agent) abort() {
 	}
 }
 
-// ensureCluster reads the cluster's id, or decides it.
-func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Source, now time.Time) (string, error) {
+// ensureCluster reads the cluster's id, or decides it, with the level of a new cluster.
+func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Source, now time.Time, level uint8) (string, error) {
 	for {
 		kv, err := store.Get(ctx, schema.KeyCluster)
 		if err == nil {
@@ -307,7 +308,7 @@ func ensureCluster(ctx context.Context, store metadata.Store, random *chance.Sou
 		if !errors.Is(err, metadata.ErrNotFound) {
 			return "", err
 		}
-		c := schema.Cluster{ID: id.NewTopic(random).String(), Created: now, Layout: schema.NewestLayout}
+		c := schema.Cluster{ID: id.NewTopic(random).String(), Created: now, Level: level}
 		_, err = store.Txn(ctx, []metadata.Guard{{Key: schema.KeyCluster}}, metadata.Put(schema.KeyCluster, c.Encode()))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) {
 			return "", err

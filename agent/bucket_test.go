@@ -150,7 +150,7 @@ func TestBucketIsMarkedMeanwhile(t *testing.T) {
 	var once sync.Once
 	other := func(c s3store.Call) (f s3store.Fault) {
 		once.Do(func() { // another agent, once etcd was asked
-			put(schema.KeyCluster, schema.Cluster{ID: "one", Layout: schema.NewestLayout}.Encode())
+			put(schema.KeyCluster, schema.Cluster{ID: "one", Level: schema.NewestLevel}.Encode())
 			if err := marker.Write(t.Context(), bucket, &marker.Marker{Cluster: "one", Place: "p"}); err != nil {
 				t.Error(err)
 			}

@@ -41,6 +41,21 @@ func (c *console) Forget(ctx context.Context, broker int32) error {
 	return nil
 }
 
+// Finalize raises the cluster's level.
+func (c *console) Finalize(ctx context.Context, level uint8, dryRun bool) (*admin.Finalized, error) {
+	if level == 0 {
+		level = c.view.Levels.Known.Max
+	}
+	before, err := c.editor.Finalize(ctx, level, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	if !dryRun && before != level {
+		c.log.Info("cluster finalized by an operator", "before", before, "level", level, "client", admin.Client(ctx))
+	}
+	return &admin.Finalized{Before: int(before), Level: int(level), DryRun: dryRun}, nil
+}
+
 // MovePartition asks a partition's owner to give it to another agent.
 func (c *console) MovePartition(ctx context.Context, topic string, index, to int32) error {
 	at, err := c.partitionOf(topic, index)

@@ -32,14 +32,14 @@ func (a *Agent) join(ctx, life context.Context) error {
 		return err
 	}
 	m := new(member)
-	if m.id, err = ensureCluster(ctx, a.deps.Meta, a.random, a.deps.Now()); err != nil {
+	if m.id, err = ensureCluster(ctx, a.deps.Meta, a.random, a.deps.Now(), a.deps.Levels.Max); err != nil {
 		return err
 	}
 	e := &entry{a.process, m.id, a.store.ID()}
 	if err := e.checkCluster(); err != nil {
 		return err
 	}
-	if err := a.convertLayout(ctx); err != nil {
+	if err := a.convertMetadata(ctx); err != nil {
 		return err
 	}
 	if answers {
@@ -62,6 +62,7 @@ func (a *Agent) join(ctx, life context.Context) error {
 	writing.Random = a.random.Split()
 	m.heads = metadata.NewWriter(a.deps.Meta, writing, a.log.With("part", "metadata"), a.deps.Registry)
 	m.view = cluster.NewView(a.deps.Meta, a.log)
+	m.view.Levels.Known = a.deps.Levels
 	m.editor = cluster.NewEditor(m.view, a.deps.Meta, a.random.Split())
 	a.member = m
 	a.run(func() { m.view.Run(life) })

@@ -9,6 +9,7 @@ import (
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/internal/vfs"
+	"varve/metadata/schema"
 )
 
 // process is what all parts of an agent have from the beginning.
@@ -28,6 +29,9 @@ type process struct {
 func newProcess(cfg Config, deps Deps) *process {
 	if deps.Now == nil {
 		deps.Now = time.Now
+	}
+	if deps.Levels == (schema.Levels{}) {
+		deps.Levels = schema.Known()
 	}
 	disk := vfs.Watch(deps.FS)
 	deps.FS = disk

@@ -9,6 +9,7 @@ import (
 
 	"varve/internal/backoff"
 	"varve/internal/id"
+	"varve/internal/mutate"
 	"varve/metadata"
 	"varve/metadata/schema"
 )
@@ -38,6 +39,15 @@ func newRegistration(ctx context.Context, p *process, inc id.Incarnation, seen *
 
 // announce writes the agent's key, which goes with its session.
 func (r *registration) announce(ctx context.Context) (metadata.Revision, error) {
+	for {
+		rev, err := r.announceOnce(ctx)
+		if !errors.Is(err, metadata.ErrConflict) {
+			return rev, err
+		} // what it was guarded by is read again
+	}
+}
+
+func (r *registration) announceOnce(ctx context.Context) (metadata.Revision, error) {
 	me := r.describe()
 	me.Incarnation, me.Leaving = r.inc, r.leaving.Load()
 	key := schema.AgentKey(r.self)
@@ -54,13 +64,17 @@ func (r *registration) announce(ctx context.Context) (metadata.Revision, error) 
 			return 0, fmt.Errorf("%w: broker_id %v is that of the agent at %s (incarnation %v) by now; give each agent a broker_id of its own", errTaken, r.self, where(&old), old.Incarnation)
 		}
 	}
+	level, err := r.checkLevel(ctx)
+	if err != nil {
+		return 0, err
+	}
 	member, err := r.membership(ctx, &me)
 	if err != nil {
 		return 0, err
 	}
 	before := r.seen.Newest()
-	rev, err := r.deps.Meta.Txn(ctx, []metadata.Guard{{Key: key, Mod: kv.Mod}}, metadata.PutLeased(key, me.Encode(), r.lease().Lease()),
-		metadata.Put(schema.MemberKey(r.self), member.Encode()))
+	rev, err := r.deps.Meta.Txn(ctx, append(level, metadata.Guard{Key: key, Mod: kv.Mod}), metadata.PutLeased(key, me.Encode(), r.lease().Lease()),
+		metadata.PutLeased(schema.LevelsKey(r.self), r.deps.Levels.Encode(), r.lease().Lease()), metadata.Put(schema.MemberKey(r.self), member.Encode()))
 	if err != nil {
 		return 0, err
 	}
@@ -69,6 +83,29 @@ func (r *registration) announce(ctx context.Context) (metadata.Revision, error) 
 		return 0, err
 	}
 	return rev, nil // a disk that can't note that is no reason to stay hidden
+}
+
+// checkLevel checks that this agent knows the level of the cluster, and the one that a finalization
+// prepares. It returns the guard with which that holds for a registration.
+func (r *registration) checkLevel(ctx context.Context) ([]metadata.Guard, error) {
+	kv, err := r.deps.Meta.Get(ctx, schema.KeyCluster)
+	if err != nil {
+		return nil, err
+	}
+	c, err := schema.DecodeCluster(kv.Value)
+	if err == nil {
+		if mutate.On(mutate.JoinPrepared) {
+			c.Next = 0
+		}
+		err = r.deps.Levels.Check(c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errLevel, err)
+	}
+	if mutate.On(mutate.RegisterUnguarded) {
+		return nil, nil
+	}
+	return []metadata.Guard{{Key: schema.KeyCluster, Mod: kv.Mod}}, nil
 }
 
 // membership is what is to be kept of this agent when it is gone.
@@ -87,6 +124,9 @@ func (r *registration) membership(ctx context.Context, me *schema.Agent) (m sche
 
 // errTaken ends an agent whose place was taken by another.
 var errTaken = errors.New("another agent has the broker id")
+
+// errLevel ends an agent whose build doesn't know the cluster's level.
+var errLevel = errors.New("this build can't serve in the cluster")
 
 // keep takes a new session when one was lost. That is no death: the
 // agent owns what no one took meanwhile, which its guarded writes find out.
@@ -107,7 +147,7 @@ func (r *registration) keep(life context.Context) {
 			if life.Err() != nil {
 				return
 			}
-			if errors.Is(err, errTaken) {
+			if errors.Is(err, errTaken) || errors.Is(err, errLevel) {
 				r.die(err)
 				return
 			}

@@ -14,7 +14,7 @@ import (
 // clientName is what a client may call itself (KIP-511).
 var clientName = regexp.MustCompile(`^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$`)
 
-func (t apiTable) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
+func (api *featureAPIs) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersionsRequest) *kmsg.ApiVersionsResponse {
 	resp := kmsg.NewPtrApiVersionsResponse()
 	if req.Version >= 3 {
 		if !clientName.MatchString(req.ClientSoftwareName) || !clientName.MatchString(req.ClientSoftwareVersion) {
@@ -22,8 +22,23 @@ func (t apiTable) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiVersion
 			return resp
 		}
 	}
-	resp.ApiKeys = t.versions()
+	resp.ApiKeys = api.table.versions()
+	api.tell(resp)
 	return resp
+}
+
+// tell adds the features: what this broker knows, and what the cluster was finalized at.
+func (api *featureAPIs) tell(resp *kmsg.ApiVersionsResponse) {
+	known := kmsg.NewApiVersionsResponseSupportedFeature()
+	known.Name, known.MinVersion, known.MaxVersion = levelFeature, int16(api.view.Levels.Known.Min), int16(api.view.Levels.Known.Max)
+	resp.SupportedFeatures = append(resp.SupportedFeatures, known)
+	c, mod := api.view.Levels.Cluster()
+	if c.Level == 0 {
+		return // it isn't known yet
+	}
+	now := kmsg.NewApiVersionsResponseFinalizedFeature()
+	now.Name, now.MinVersionLevel, now.MaxVersionLevel = levelFeature, int16(c.Level), int16(c.Level)
+	resp.FinalizedFeatures, resp.FinalizedFeaturesEpoch = append(resp.FinalizedFeatures, now), int64(mod)
 }
 
 // oldApiVersions answers a client that is newer than this broker: version 0, so

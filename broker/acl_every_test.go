@@ -151,6 +151,7 @@ func attempts(s *secured, ids map[string]id.Topic) map[kmsg.Key][]attempt {
 		kmsg.DescribeDelegationToken:   {{3, &kmsg.DescribeDelegationTokenRequest{}, []string{"ErrorCode=0"}, 0}, {3, &kmsg.DescribeDelegationTokenRequest{Owners: []kmsg.DescribeDelegationTokenRequestOwner{{PrincipalType: "User", PrincipalName: "admin"}}}, none, 0}},
 		kmsg.DescribeClientQuotas:      {{1, &kmsg.DescribeClientQuotasRequest{}, nil, 1}},
 		kmsg.AlterClientQuotas:         {{1, alterQuotas, none, 2}},
+		kmsg.UpdateFeatures:            {{2, &kmsg.UpdateFeaturesRequest{FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: levelFeature, MaxVersionLevel: 4, UpgradeType: 1}}}, nil, 1}},
 		kmsg.OffsetDelete:              {{0, forget, nil, 1}},
 		kmsg.DeleteGroups:              {{2, &kmsg.DeleteGroupsRequest{Groups: groups}, none, 2}},
 	}

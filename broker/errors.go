@@ -68,6 +68,7 @@ var codes = codeTable{
 	{cluster.ErrTooManyQuotas, kerr.PolicyViolation},
 	{cluster.ErrTooManyTokens, kerr.PolicyViolation},
 	{cluster.ErrUnknownToken, kerr.DelegationTokenNotFound},
+	{cluster.ErrLevel, kerr.InvalidUpdateVersion},
 	{cluster.ErrNoAgent, kerr.InvalidReplicaAssignment},
 	{metadata.ErrUnavailable, kerr.RequestTimedOut},
 	{metadata.ErrConflict, kerr.RequestTimedOut},

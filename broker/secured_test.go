@@ -117,6 +117,8 @@ func withSecurity(t *testing.T, security Security, f func(s *secured)) {
 		log := slog.New(slog.DiscardHandler)
 		store := metadata.NewMemory().Open()
 		s.put(store, schema.AgentKey(1), schema.Agent{Incarnation: 9, Store: id.Store{1}, Version: "v", Endpoints: []schema.Endpoint{{Listener: "PLAINTEXT", Host: "127.0.0.1", Port: 9092}}}.Encode())
+		s.put(store, schema.LevelsKey(1), schema.Known().Encode())
+		s.put(store, schema.KeyCluster, schema.Cluster{ID: "c", Level: schema.OldestLevel}.Encode())
 		s.put(store, schema.KeyController, schema.Role{Incarnation: 9, Broker: 1}.Encode())
 		for n := range coordinator.Slots {
 			s.put(store, schema.SlotKey(n), schema.Role{Incarnation: 9, Broker: 1}.Encode())

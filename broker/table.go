@@ -96,6 +96,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	quotas := &quotaAPIs{deps.View, deps.Editor, deps.Audit}
 	tokens := newTokenAPIs(deps, tokenAnswerBytes)
 	table := apiTable{}
+	features := &featureAPIs{table, deps.View, deps.Editor, deps.Audit}
 	rows := []*api{
 		{key: kmsg.Produce, min: 0, max: 13, needs: []access{{opWrite, onTransactionalID}, {opWrite, onTopic}}, raw: produce.produce, most: func(c *Config) int { return c.MaxRequestBytes }, note: "versions 0 to 2 are refused, as by Kafka 4; no transactions"},
 		{key: kmsg.Fetch, min: 4, max: 18, needs: []access{{opRead, onTopic}}, raw: fetch.fetch, note: "sessions (KIP-227), topic ids, history from the tier"},
@@ -103,7 +104,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.Metadata, min: 0, max: 13, needs: []access{{opDescribe, onTopic}, {opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribe, onCluster}}, serve: on(meta.metadata)},
 		{key: kmsg.SASLHandshake, min: 0, max: 1, raw: saslHandshake},
 		{key: kmsg.SASLAuthenticate, min: 0, max: 2, raw: saslAuthenticate},
-		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(table.apiVersions)},
+		{key: kmsg.ApiVersions, min: 0, max: 4, serve: on(features.apiVersions)},
 		{key: kmsg.CreateTopics, min: 2, max: 7, needs: []access{{opCreate, onCluster}, {opCreate, onTopic | instead}, {opDescribeConfigs, onTopic}}, serve: on(topics.createTopics), stores: true},
 		{key: kmsg.DeleteTopics, min: 1, max: 6, needs: []access{{opDelete, onCluster}, {opDelete, onTopic | instead}, {opDescribe, onTopic}}, serve: on(topics.deleteTopics), stores: true},
 		{key: kmsg.DeleteRecords, min: 0, max: 2, needs: []access{{opDelete, onTopic}}, serve: on(logs.deleteRecords), stores: true},
@@ -128,6 +129,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.AlterClientQuotas, min: 0, max: 1, needs: []access{{opAlterConfigs, onCluster}}, serve: on(quotas.alterClientQuotas), stores: true, note: "addresses are IP addresses, not names of hosts"},
 		{key: kmsg.DescribeUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opDescribe, onCluster}}, serve: on(users.describeUserScramCredentials)},
 		{key: kmsg.AlterUserSCRAMCredentials, min: 0, max: 0, needs: []access{{opAlter, onCluster}}, serve: on(users.alterUserScramCredentials), stores: true},
+		{key: kmsg.UpdateFeatures, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(features.updateFeatures), stores: true, note: "the feature is varve.version, which only rises; varve cluster finalize"},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},

@@ -11,6 +11,8 @@ import (
 
 // tables are a view's records, a table for each kind, and what is derived from them.
 type tables struct {
+	cluster    *table[struct{}, levelRecord]
+	levels     *table[id.Broker, schema.Levels]
 	agents     *table[id.Broker, Live]
 	journals   *table[id.Journal, Journal]
 	slots      *table[int, Role]
@@ -28,6 +30,7 @@ type tables struct {
 	quotas     *table[quota.Entity, quota.Values]
 	tokens     *table[string, schema.Token]
 
+	level    *Levels     // of cluster
 	homes    homes       // of agents and members
 	byID     topicsByID  // of topics
 	owned    *owned      // of owners
@@ -40,7 +43,10 @@ type tables struct {
 }
 
 func newTables() tables {
-	t := tables{homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas(), proofs: tokenProofs{}, tokensOf: tokenOwners{}, tokensBy: tokenSecrets{}, newToken: new(notify.Broadcast)}
+	t := tables{level: newLevels(), homes: homes{}, byID: topicsByID{}, owned: newOwned(), rules: newACLs(), quota: newQuotas(), proofs: tokenProofs{}, tokensOf: tokenOwners{}, tokensBy: tokenSecrets{}, newToken: new(notify.Broadcast)}
+	t.cluster = newTable(only(schema.KeyCluster), decodeCluster)
+	t.cluster.changed = t.level.changed
+	t.levels = newTable(schema.ParseLevelsKey, plain[id.Broker](schema.DecodeLevels))
 	t.agents = newTable(schema.ParseAgentKey, decodeLive)
 	t.agents.changed = t.homes.agentChanged
 	t.journals = newTable(schema.ParseJournalKey, decodeJournal)
@@ -84,7 +90,7 @@ func decodeQuotas(e quota.Entity, kv metadata.KV) (quota.Values, error) {
 // kinds lists all tables. What others refer to comes first: changes of one transaction are
 // mostly seen in this order.
 func (t *tables) kinds() []kind {
-	return []kind{{schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
+	return []kind{{schema.KeyCluster, t.cluster}, {schema.PrefixLevels, t.levels}, {schema.PrefixAgents, t.agents}, {schema.KeyController, t.controller}, {schema.PrefixSlots, t.slots},
 		{schema.PrefixJournals, t.journals}, {schema.PrefixTopics, t.topics}, {schema.PrefixDeleted, t.deleted},
 		{schema.PrefixConfigs, t.settings}, {schema.PrefixUsers, t.users}, {schema.PrefixACLs, t.acls}, {schema.PrefixQuotas, t.quotas}, {schema.PrefixTokens, t.tokens},
 		{schema.PrefixOwners, t.owners}, {schema.PrefixMoves, t.moves},

@@ -26,6 +26,7 @@ type View struct {
 	kinds  []kind
 	ACLs   *ACLs
 	Quotas *Quotas
+	Levels *Levels
 
 	mu struct {
 		sync.RWMutex
@@ -46,7 +47,7 @@ type configured struct{ kind, name string }
 func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
 	v.mu.tables, v.mu.rev, v.mu.broken = newTables(), map[string]metadata.Revision{}, map[string]bool{}
-	v.kinds, v.ACLs, v.Quotas = v.mu.tables.kinds(), v.mu.rules, v.mu.tables.quota
+	v.kinds, v.ACLs, v.Quotas, v.Levels = v.mu.tables.kinds(), v.mu.rules, v.mu.tables.quota, v.mu.tables.level
 	return v
 }
 

@@ -97,9 +97,24 @@ func (s *clusterState) printView(t *table) {
 			}
 		}
 	}
+	if text := levelOf(s.View); text != "" {
+		t.gap()
+		t.row(text)
+	}
 	for _, line := range s.problems() {
 		t.row(line)
 	}
+}
+
+// levelOf describes the cluster's level if something is to be done about it.
+func levelOf(v *admin.ClusterStatus) string {
+	switch {
+	case v.LevelNext > 0:
+		return fmt.Sprintf("a finalization of the cluster at level %d did not end: run 'varve cluster finalize' again", v.LevelNext)
+	case v.Level > 0 && v.LevelMax > v.Level:
+		return fmt.Sprintf("the cluster is at level %d, its agents know level %d: 'varve cluster finalize' ends the upgrade", v.Level, v.LevelMax)
+	}
+	return ""
 }
 
 func stateOf(a admin.AgentStatus) string {

@@ -222,7 +222,7 @@ func TestClusterOfLayout1IsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := DecodeCluster(b); err != nil || c.Layout != 1 || c.ID != "abc" {
+	if c, err := DecodeCluster(b); err != nil || c.Level != 1 || c.ID != "abc" {
 		t.Fatalf("%+v, %v", c, err)
 	}
 }

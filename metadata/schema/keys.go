@@ -26,6 +26,7 @@ import (
 //	security                     Security         an agent            for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
+//	levels/<broker>              Levels           that agent          while its session lives; agents without know level 3
 //	controller                   Role             an agent            while that agent's session lives
 //	coordinators/<slot>          Role             the controller      for ever
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
@@ -71,6 +72,7 @@ const (
 // Prefixes of the kinds of keys.
 const (
 	PrefixAgents   = "agents/"
+	PrefixLevels   = "levels/"
 	PrefixSlots    = "coordinators/"
 	PrefixJournals = "journals/"
 	PrefixTopics   = "topics/"
@@ -101,6 +103,15 @@ func AgentKey(b id.Broker) string { return PrefixAgents + b.String() }
 // ParseAgentKey takes an AgentKey apart.
 func ParseAgentKey(key string) (id.Broker, error) {
 	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixAgents), 32)
+	return id.Broker(n), err
+}
+
+// LevelsKey is the key of the levels that a live agent knows.
+func LevelsKey(b id.Broker) string { return PrefixLevels + b.String() }
+
+// ParseLevelsKey takes a LevelsKey apart.
+func ParseLevelsKey(key string) (id.Broker, error) {
+	n, err := parseNumber(key, strings.TrimPrefix(key, PrefixLevels), 32)
 	return id.Broker(n), err
 }
 

@@ -38,8 +38,12 @@ var forms = []struct {
 }{
 	{"bucket", Bucket{"place", "minio http://h:9000/b/p", at}, Bucket{"place", "minio http://h:9000/b/p", at}.Encode,
 		func(b []byte) (any, error) { return DecodeBucket(b) }, func(v any) []byte { return v.(Bucket).Encode() }},
-	{"cluster", Cluster{"abc", at, NewestLayout}, Cluster{"abc", at, NewestLayout}.Encode,
+	{"cluster", Cluster{"abc", at, OldestLevel, 0}, Cluster{"abc", at, OldestLevel, 0}.Encode,
 		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
+	{"leveled-cluster", Cluster{"abc", at, 4, 5}, Cluster{"abc", at, 4, 5}.Encode,
+		func(b []byte) (any, error) { return DecodeCluster(b) }, func(v any) []byte { return v.(Cluster).Encode() }},
+	{"levels", Levels{3, 4}, Levels{3, 4}.Encode,
+		func(b []byte) (any, error) { return DecodeLevels(b) }, func(v any) []byte { return v.(Levels).Encode() }},
 	{"agent", sampleAgent, sampleAgent.Encode,
 		func(b []byte) (any, error) { return DecodeAgent(b) }, func(v any) []byte { return v.(Agent).Encode() }},
 	{"role", Role{4, 9}, Role{4, 9}.Encode,

@@ -12,11 +12,11 @@ import (
 	"varve/metadata/schema"
 )
 
-// convertLayout converts the keys of a cluster of an earlier build to the newest layout. It
+// convertMetadata converts the keys of a cluster of an early build, to OldestLevel. It
 // waits until no agent of such a build runs: that agent could no longer upload or hand over what
-// it owns. It raises the layout before and after the conversion: earlier builds refuse to start
+// it owns. It raises the level before and after the conversion: earlier builds refuse to start
 // from its first write on, even if this agent dies before its last.
-func (a *Agent) convertLayout(ctx context.Context) error {
+func (a *Agent) convertMetadata(ctx context.Context) error {
 	store := a.deps.Meta
 	for {
 		kv, err := a.awaitEarlierBuilds(ctx)
@@ -24,12 +24,15 @@ func (a *Agent) convertLayout(ctx context.Context) error {
 			return err
 		}
 		c, err := schema.DecodeCluster(kv.Value)
-		if err != nil || c.Layout == schema.NewestLayout {
+		if err != nil {
 			return err
 		}
-		to := uint8(schema.MixedLayout)
-		if c.Layout == schema.MixedLayout {
-			to = schema.NewestLayout
+		if c.Level >= schema.OldestLevel {
+			return a.deps.Levels.Check(c)
+		}
+		to := uint8(schema.MixedLevel)
+		if c.Level == schema.MixedLevel {
+			to = schema.OldestLevel
 			a.log.Info("converting the metadata of an earlier build")
 			err := schema.SplitHeads(ctx, store, progressTo(a.log), func(key string, err error) {
 				a.log.Error("a partition was not converted, it will not be served", "key", key, "err", err)
@@ -38,7 +41,7 @@ func (a *Agent) convertLayout(ctx context.Context) error {
 				return fmt.Errorf("convert the metadata of an earlier build: %w", err)
 			}
 		}
-		c.Layout = to
+		c.Level = to
 		_, err = store.Txn(ctx, []metadata.Guard{{Key: kv.Key, Mod: kv.Mod}}, metadata.Put(kv.Key, c.Encode()))
 		if err != nil && !errors.Is(err, metadata.ErrConflict) { // a conflict: another agent does the same
 			return err
@@ -57,8 +60,8 @@ func progressTo(log *slog.Logger) func(done, all int) {
 	}
 }
 
-// awaitEarlierBuilds returns the cluster's record once its layout is the newest or no agent is
-// registered. Agents that are registered before the layout is the newest are of earlier builds.
+// awaitEarlierBuilds returns the cluster's record once its level is OldestLevel or more, or no agent
+// is registered. Agents that are registered before are of earlier builds.
 func (a *Agent) awaitEarlierBuilds(ctx context.Context) (metadata.KV, error) {
 	for said := false; ; {
 		kv, err := a.deps.Meta.Get(ctx, schema.KeyCluster)
@@ -66,7 +69,7 @@ func (a *Agent) awaitEarlierBuilds(ctx context.Context) (metadata.KV, error) {
 			return kv, err
 		}
 		c, err := schema.DecodeCluster(kv.Value)
-		if err != nil || c.Layout == schema.NewestLayout {
+		if err != nil || c.Level >= schema.OldestLevel {
 			return kv, err
 		}
 		running, _, err := a.deps.Meta.List(ctx, schema.PrefixAgents)

@@ -1,0 +1,162 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"varve/internal/id"
+	"varve/internal/mutate"
+	"varve/metadata"
+	"varve/metadata/schema"
+)
+
+// ErrLevel: the cluster can't be finalized at a level.
+var ErrLevel = errors.New("the cluster can't be finalized at this level")
+
+// Finalize raises the cluster's level (KIP-584): from then on agents may write what builds that
+// don't know the level can't read, and these can't come back. It is refused, with an ErrLevel that
+// names them, while agents of the cluster don't know the level, or are away, so that it isn't known
+// what they know. With dryRun nothing changes. It returns the level from before.
+//
+// First the level is announced in the cluster's record, so that no agent registers any more that
+// doesn't know it: registrations are guarded by that record. Only then the agents are looked at, and
+// the level is raised, or the announcement withdrawn. One that was left behind is taken up by the next
+// Finalize.
+func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint8, err error) {
+	for {
+		kv, err := e.store.Get(ctx, schema.KeyCluster)
+		if err != nil {
+			return 0, fmt.Errorf("read the cluster's level: %w", err)
+		}
+		c, err := schema.DecodeCluster(kv.Value)
+		if err != nil {
+			return 0, err
+		}
+		from = c.Level
+		switch {
+		case to == c.Level && c.Next == 0:
+			return from, e.view.Await(ctx, schema.KeyCluster, kv.Mod)
+		case to < c.Level:
+			return from, Refuse(ErrLevel, "the cluster is at level %d and can't go back to %d", c.Level, to)
+		case to > e.view.Levels.Known.Max:
+			return from, Refuse(ErrLevel, "level %d is not known: this agent knows %v", to, e.view.Levels.Known)
+		case dryRun:
+			return from, e.allKnow(ctx, to)
+		}
+		rev := kv.Mod
+		if !mutate.On(mutate.FinalizeAtOnce) {
+			rev, err = e.putCluster(ctx, c, c.Level, to, kv.Mod)
+		}
+		var late error
+		if err == nil {
+			late = e.allKnow(ctx, to)
+			if late == nil {
+				rev, err = e.putCluster(ctx, c, to, 0, rev)
+			} else {
+				rev, err = e.putCluster(ctx, c, from, 0, rev)
+			}
+		}
+		if errors.Is(err, metadata.ErrConflict) {
+			continue // another one finalizes
+		}
+		if err = errors.Join(late, err); err != nil {
+			return from, err
+		}
+		return from, e.view.Await(ctx, schema.KeyCluster, rev)
+	}
+}
+
+// putCluster changes the cluster's level and the one that is announced.
+func (e *Editor) putCluster(ctx context.Context, c schema.Cluster, level, next uint8, mod metadata.Revision) (metadata.Revision, error) {
+	c.Level, c.Next = level, next
+	rev, err := e.store.Txn(ctx, []metadata.Guard{{Key: schema.KeyCluster, Mod: mod}}, metadata.Put(schema.KeyCluster, c.Encode()))
+	if err != nil {
+		return 0, fmt.Errorf("store the cluster's level: %w", err)
+	}
+	return rev, nil
+}
+
+// allKnow reports which agents don't know a level, and which are expected and away.
+func (e *Editor) allKnow(ctx context.Context, level uint8) error {
+	live, err := listed(ctx, e.store, schema.PrefixAgents, schema.ParseAgentKey) // first: who registers later knows it
+	if err != nil {
+		return err
+	}
+	levels, err := listed(ctx, e.store, schema.PrefixLevels, schema.ParseLevelsKey)
+	if err != nil {
+		return err
+	}
+	members, err := listed(ctx, e.store, schema.PrefixMembers, schema.ParseMemberKey)
+	if err != nil {
+		return err
+	}
+	drained, err := listed(ctx, e.store, schema.PrefixDrained, schema.ParseDrainKey)
+	if err != nil {
+		return err
+	}
+	var old, away []id.Broker
+	for b := range live {
+		l := oldLevels
+		if value, tells := levels[b]; tells {
+			if l, err = schema.DecodeLevels(value); err != nil {
+				return fmt.Errorf("the levels of agent %v: %w", b, err)
+			}
+		}
+		if level < l.Min || level > l.Max {
+			old = append(old, b)
+		}
+	}
+	for b := range members {
+		_, is := live[b]
+		if _, out := drained[b]; !is && !out {
+			away = append(away, b)
+		}
+	}
+	var why []string
+	if len(old) > 0 {
+		why = append(why, fmt.Sprintf("agents that don't know it: %s; give them a newer build", numbers(old)))
+	}
+	if len(away) > 0 {
+		why = append(why, fmt.Sprintf("agents that are away: %s; start them, or run 'varve cluster forget' for those that won't come back", numbers(away)))
+	}
+	if why == nil {
+		return nil
+	}
+	return Refuse(ErrLevel, "the cluster can't be finalized at level %d. There are %s", level, strings.Join(why, ". There are "))
+}
+
+// listed returns the values of one kind of records by agent.
+func listed(ctx context.Context, store metadata.Store, prefix string, parse func(string) (id.Broker, error)) (map[id.Broker][]byte, error) {
+	kvs, _, err := store.List(ctx, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", prefix, err)
+	}
+	out := make(map[id.Broker][]byte, len(kvs))
+	for _, kv := range kvs {
+		b, err := parse(kv.Key)
+		if err != nil {
+			return nil, err
+		}
+		out[b] = kv.Value
+	}
+	return out, nil
+}
+
+// maxNamed is how many agents a refusal names.
+const maxNamed = 20
+
+// numbers joins the numbers of agents, in order.
+func numbers(all []id.Broker) string {
+	slices.Sort(all)
+	var names []string
+	for _, b := range all[:min(len(all), maxNamed)] {
+		names = append(names, b.String())
+	}
+	if len(all) > maxNamed {
+		names = append(names, fmt.Sprintf("and %d others", len(all)-maxNamed))
+	}
+	return strings.Join(names, ", ")
+}
