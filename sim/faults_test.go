@@ -205,6 +205,7 @@ var faultTable = []fault{
 		w.bucketAway.Store(true)
 		return func() { w.bucketAway.Store(false) }
 	}},
+	{"an old build comes while the cluster is finalized", 4, func(w *world, r *rand.Rand) func() { return w.upgrade.meet(r) }},
 }
 
 // planned is a fault of a run's plan.
@@ -263,6 +264,7 @@ func (w *world) mend(all bool) {
 
 // faults lets the plan go wrong. Several things may be wrong at a time.
 func (w *world) faults(ctx context.Context, during time.Duration) {
+	w.upgrade.mix()
 	began := time.Now()
 	todo := plan(w.seed, during)
 	for len(w.failed()) == 0 && ctx.Err() == nil && time.Since(began) < during {
@@ -284,6 +286,7 @@ func (w *world) faults(ctx context.Context, during time.Duration) {
 
 // heal starts what is down and waits a moment.
 func (w *world) heal(ctx context.Context) {
+	w.upgrade.settle()
 	for _, h := range w.hosts {
 		h.boot()
 	}

@@ -50,7 +50,11 @@ func (g *guard) String() string {
 func (g *guard) loggedIn(s *session, pw password, asked, heard, proved time.Time, in bool) (end time.Time) {
 	from := s.life.reach.oldest(asked)
 	now := time.Now()
-	ever, always := g.w.book.between(from, heard, func(v version) bool {
+	until := heard
+	if !in {
+		until = now // a user that is deleted or changed meanwhile is refused at the end of a login, too
+	}
+	ever, always := g.w.book.between(from, until, func(v version) bool {
 		if pw.token == "" {
 			return v.users[s.p.as] == pw.salt
 		}

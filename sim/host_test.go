@@ -71,6 +71,7 @@ func (h *host) start() {
 		Now:     func() time.Time { return booted.Add(ahead + time.Duration(float64(time.Since(booted))*drift)) },
 		Random:  newBytes(w.random.Uint64()),
 		Version: "sim",
+		Levels:  w.upgrade.levels(h),
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -87,6 +88,7 @@ func (h *host) start() {
 		_ = l.meta.Close()
 		stop()
 		w.log.add("%v ended: %v", h, l.err)
+		w.upgrade.ended(h, l.err)
 	})
 	w.running.Go(func() {
 		select {
@@ -205,7 +207,7 @@ func (h *host) retire(patience time.Duration) bool {
 // again.
 func (h *host) revive() {
 	l := h.now()
-	if l == nil {
+	if l == nil || h.w.upgrade.keptBack(h) {
 		return
 	}
 	select {

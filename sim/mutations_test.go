@@ -47,6 +47,9 @@ var mutations = []mutation{
 	{mutate.StayLoggedIn, 1, false},
 	{mutate.KeepTokens, 1, false},
 	{mutate.AckUnstored, 1, false},
+	{mutate.FinalizeAtOnce, 1, false},
+	{mutate.RegisterUnguarded, 1, false},
+	{mutate.JoinPrepared, 1, false},
 }
 
 // TestMutations: each way to break the protocol is caught within a bounded number of
@@ -84,7 +87,7 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-var promised = regexp.MustCompile(`^(promise [123]|security):`)
+var promised = regexp.MustCompile(`^(promise [123]|security|levels):`)
 
 // catch returns the promise that a mutant breaks at a seed at which the product keeps it.
 func catch(bin string, m mutate.Mutation, seed uint64) string {

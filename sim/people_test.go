@@ -111,6 +111,7 @@ func (p *people) work(ctx context.Context) {
 	}
 	p.working.Go(func() { p.bob.watch(ctx) })
 	p.working.Go(func() { p.admin.meddle(ctx) })
+	p.working.Go(func() { p.w.upgrade.finalize(ctx, p.admin) })
 	p.working.Go(func() { p.tokens(ctx) })
 }
 

@@ -47,6 +47,7 @@ type world struct {
 	ledger     *ledger
 	book       *book
 	guard      *guard
+	upgrade    *upgrade
 	away       int // faults that keep etcd away now
 	partitions int32
 	keep       int64    // bytes of trimmed journal files that agents keep
@@ -69,6 +70,7 @@ func newWorld(t *testing.T, seed uint64, level slog.Level) *world {
 	for n := range 3 + w.random.IntN(3) {
 		w.hosts = append(w.hosts, &host{w: w, at: node(n + 1), disk: newDisk()})
 	}
+	w.upgrade = newUpgrade(w)
 	w.keep = []int64{0, 512 << 10, 64 << 20}[w.random.IntN(3)]
 	ensembles := [][2]int{{3, 2}, {3, 2}, {2, 2}, {3, 3}}
 	ensemble := ensembles[w.random.IntN(len(ensembles))]
@@ -162,6 +164,7 @@ func (w *world) run(faulty time.Duration, done func()) {
 	}
 	keeping, stopKeeping := context.WithCancel(context.Background())
 	defer stopKeeping()
+	w.running.Go(func() { w.upgrade.watch(keeping) })
 	first := newClient(w, 0)
 	defer first.close()
 	people := newPeople(w)
@@ -189,7 +192,7 @@ func (w *world) run(faulty time.Duration, done func()) {
 		w.readAll(ctx, first)
 	})
 	w.stage("look again who may do what", 2*time.Minute, people.check)
-	w.log.add("%v; %v", w.ledger, w.guard)
+	w.log.add("%v; %v; %v", w.ledger, w.guard, w.upgrade)
 }
 
 // readAll reads the whole log and checks it.
