@@ -44,12 +44,14 @@ var (
 	shortOfMembers  = gaugeDesc("journals_short_of_members", "Open journals of the cluster with fewer live members than replication.factor, as this agent sees it.")
 	agentsExpected  = gaugeDesc("agents_expected", "Expected agents: all that registered and were neither forgotten nor drained and then stopped.")
 	agentsLive      = gaugeDesc("agents_live", "Agents that have a session.")
+	clusterLevel    = gaugeDesc("cluster_level", "Level that the cluster was finalized at, as this agent sees it.")
+	knownLevel      = gaugeDesc("agent_level_max", "Newest level that this agent's build knows. Above varve_cluster_level: after an upgrade the cluster was not finalized yet.")
 	bucketFailing   = gaugeDesc("bucket_unavailable", "1 while the bucket does not answer this agent, else 0.")
 	clockSkew       = gaugeDesc("clock_skew_seconds", "How far the clock of etcd or of the bucket is ahead of this machine's; NaN while that is not known.", "to")
 )
 
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, ready, diskFree, diskTotal, diskFull, leaderless, led, unopened, underReplicated, shortOfMembers, agentsExpected, agentsLive, bucketFailing, clockSkew} {
+	for _, d := range []*prometheus.Desc{buildInfo, ready, diskFree, diskTotal, diskFull, leaderless, led, unopened, underReplicated, shortOfMembers, agentsExpected, agentsLive, clusterLevel, knownLevel, bucketFailing, clockSkew} {
 		ch <- d
 	}
 }
@@ -70,6 +72,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	tell(diskTotal, float64(disk.TotalBytes))
 	tell(diskFull, yes(disk.Full != ""))
 	tell(bucketFailing, yes(c.inspect.places.bucket().Error != ""))
+	level, _ := c.view.Levels.Cluster()
+	tell(clusterLevel, float64(level.Level))
+	tell(knownLevel, float64(c.view.Levels.Known.Max))
 	tell(leaderless, float64(withoutLeader(c.view)))
 	tell(led, float64(c.owned.Len()))
 	tell(unopened, float64(len(c.unserved.All())))

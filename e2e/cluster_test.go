@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -26,6 +28,7 @@ type cluster struct {
 	linked bool                       // every agent reaches the others, and etcd, over links
 	cables *cables                    // not nil: every agent is a host of its own
 	edit   func(config string) string // changes every agent's settings; nil: nothing does
+	old    string                     // the binary of another release that new agents run; empty: the one under test
 	agents []*member
 }
 
@@ -38,6 +41,7 @@ type member struct {
 	http  string
 	peers *link   // by which the others reach it
 	etcds []*link // by which it reaches etcd
+	old   string  // the binary of another release that it runs; empty: the one under test
 	*process
 }
 
@@ -72,7 +76,7 @@ func (c *cluster) begin(extra ...string) {
 func (c *cluster) add(extra ...string) *member {
 	c.t.Helper()
 	n := len(c.agents) + 1
-	m := &member{c: c, id: n, dir: filepath.Join(c.t.TempDir(), fmt.Sprint("agent-", n))}
+	m := &member{c: c, id: n, old: c.old, dir: filepath.Join(c.t.TempDir(), fmt.Sprint("agent-", n))}
 	addr := func() string { return freeAddr(c.t) }
 	if c.cables != nil {
 		addr = c.cables.host(n)
@@ -146,7 +150,7 @@ func (m *member) launch(extra ...string) {
 		m.process = m.c.cables.run(m.id, args...)
 		return
 	}
-	m.process = run(m.c.t, args...)
+	m.process = start(m.c.t, exec.Command(cmp.Or(m.old, binary), args...))
 }
 
 func (m *member) await(path string) {

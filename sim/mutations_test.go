@@ -47,9 +47,9 @@ var mutations = []mutation{
 	{mutate.StayLoggedIn, 1, false},
 	{mutate.KeepTokens, 1, false},
 	{mutate.AckUnstored, 1, false},
-	{mutate.FinalizeAtOnce, 1, false},
-	{mutate.RegisterUnguarded, 1, false},
-	{mutate.JoinPrepared, 1, false},
+	{mutate.FinalizeAtOnce, 91, false},
+	{mutate.RegisterUnguarded, 706, false},
+	{mutate.JoinPrepared, 246, false},
 }
 
 // TestMutations: each way to break the protocol is caught within a bounded number of

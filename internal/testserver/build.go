@@ -39,10 +39,16 @@ func Build(ctx context.Context, name string, progress io.Writer) (string, error)
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, name)
+	return once(ctx, filepath.Join(dir, name), name, progress, func(binary string) error { return compile(ctx, name, source, binary, progress) })
+}
+
+// once returns a binary of the cache, and builds it first where it isn't there yet. Only one process
+// builds it.
+func once(ctx context.Context, binary, name string, progress io.Writer, build func(binary string) error) (string, error) {
 	if isFile(binary) {
 		return binary, nil
 	}
+	dir := filepath.Dir(binary)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache of test servers: %w", err)
 	}
@@ -56,7 +62,7 @@ func Build(ctx context.Context, name string, progress io.Writer) (string, error)
 	if isFile(binary) {
 		return binary, nil
 	}
-	if err := compile(ctx, name, source, binary, progress); err != nil {
+	if err := build(binary); err != nil {
 		return "", err
 	}
 	return binary, nil
@@ -104,15 +110,7 @@ func sourceDir(name string) (string, error) {
 
 // cacheDir names the place of a server's binary by all that decides its bytes.
 func cacheDir(name, source string) (string, error) {
-	root := os.Getenv("VARVE_TEST_CACHE")
-	if root == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return "", fmt.Errorf("find a cache directory (set VARVE_TEST_CACHE): %w", err)
-		}
-		root = filepath.Join(user, "varve", "servers")
-	}
-	root, err := filepath.Abs(root)
+	root, err := cacheRoot()
 	if err != nil {
 		return "", err
 	}
@@ -126,6 +124,19 @@ func cacheDir(name, source string) (string, error) {
 		sum.Write(data)
 	}
 	return filepath.Join(root, fmt.Sprintf("%s-%x", name, sum.Sum(nil)[:8])), nil
+}
+
+// cacheRoot is the directory of the cache.
+func cacheRoot() (string, error) {
+	root := os.Getenv("VARVE_TEST_CACHE")
+	if root == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("find a cache directory (set VARVE_TEST_CACHE): %w", err)
+		}
+		root = filepath.Join(user, "varve", "servers")
+	}
+	return filepath.Abs(root)
 }
 
 func isFile(path string) bool {
