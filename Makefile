@@ -105,7 +105,7 @@ sim-mutations: ## break the protocol in the ways that sim/mutations_test.go list
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
-	$(GO) test ./cmd/varve -run TestDocs -update
+	$(GO) test ./cmd/varve ./internal/dashboards -run TestDocs -update
 
 .PHONY: lint
 lint: ## static analysis
