@@ -64,7 +64,7 @@ func tier() Dashboard {
 					{`sum (rate(varve_fetched_bytes_total{job=~"$job", from="tier"}[$__rate_interval])) / (sum (rate(varve_fetched_bytes_total{job=~"$job"}[$__rate_interval])) > 0)`, ""},
 				}},
 				{Title: "Cache hits", Unit: "percentunit", Queries: []Query{
-					{`sum by (kind) (rate(varve_tier_read_cache_total{job=~"$job", hit="true"}[$__rate_interval])) / sum by (kind) (rate(varve_tier_read_cache_total{job=~"$job"}[$__rate_interval]))`, "{{kind}}"},
+					{`sum by (kind) (rate(varve_tier_read_cache_total{job=~"$job", hit="yes"}[$__rate_interval])) / sum by (kind) (rate(varve_tier_read_cache_total{job=~"$job"}[$__rate_interval]))`, "{{kind}}"},
 				}},
 				{Title: "GET requests", Unit: "reqps", Queries: []Query{
 					{`sum (rate(varve_tier_read_requests_total{job=~"$job"}[$__rate_interval]))`, ""},
