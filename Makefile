@@ -79,10 +79,10 @@ outages: servers ## all of etcd, and the bucket, gone for a minute under three a
 	$(GO) test -tags full -count=1 -timeout 10m -v -run 'ForAMinute' ./e2e
 
 .PHONY: observe-test
-observe-test: servers ## rules, alerts and dashboards with a real Prometheus under a cluster; needs Debian's package prometheus
+observe-test: servers ## rules, alerts and dashboards with a real Prometheus; PICTURES=dir draws the dashboards; needs Debian's package prometheus
 	@for tool in prometheus promtool; do command -v $$tool >/dev/null || { echo "make observe-test needs $$tool (Debian's package prometheus)" >&2; exit 1; }; done
 	$(GO) test -count=1 ./internal/dashboards
-	$(GO) test -tags full -count=1 -timeout 15m -v -run 'TestObserve' ./e2e
+	$(if $(PICTURES),OBSERVE_PICTURES=$(abspath $(PICTURES))) $(GO) test -tags full -count=1 -timeout 15m -v -run 'TestObserve' ./e2e
 
 .PHONY: memory-test
 memory-test: servers ## run agents with 256 MiB, 1 GiB and 4 GiB under full load, and see that none takes more; FOR=60s each

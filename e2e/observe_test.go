@@ -280,6 +280,10 @@ func TestObserve(t *testing.T) {
 	p.awaitSome(2*time.Minute, all)
 	t.Logf("%d expressions returned something", len(all))
 
+	if dir := os.Getenv("OBSERVE_PICTURES"); dir != "" {
+		time.Sleep(pictured)
+		p.draw(dir)
+	}
 	load.end()
 	p.lagIsRight(adm)
 
