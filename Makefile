@@ -78,6 +78,12 @@ test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute
 outages: servers ## all of etcd, and the bucket, gone for a minute under three agents
 	$(GO) test -tags full -count=1 -timeout 10m -v -run 'ForAMinute' ./e2e
 
+.PHONY: observe-test
+observe-test: servers ## rules, alerts and dashboards with a real Prometheus; PICTURES=dir draws the dashboards; needs Debian's package prometheus
+	@for tool in prometheus promtool; do command -v $$tool >/dev/null || { echo "make observe-test needs $$tool (Debian's package prometheus)" >&2; exit 1; }; done
+	$(GO) test -count=1 ./internal/dashboards
+	$(if $(PICTURES),OBSERVE_PICTURES=$(abspath $(PICTURES))) $(GO) test -tags full -count=1 -timeout 15m -v -run 'TestObserve' ./e2e
+
 .PHONY: memory-test
 memory-test: servers ## run agents with 256 MiB, 1 GiB and 4 GiB under full load, and see that none takes more; FOR=60s each
 	MEMORY_TEST=$(or $(FOR),60s) $(GO) test -count=1 -timeout 20m -v -run 'TestMemory' ./e2e
@@ -105,7 +111,7 @@ sim-mutations: ## break the protocol in the ways that sim/mutations_test.go list
 
 .PHONY: docs
 docs: ## write the generated pages under docs/ anew
-	$(GO) test ./cmd/varve -run TestDocs -update
+	$(GO) test ./cmd/varve ./internal/dashboards -run TestDocs -update
 
 .PHONY: lint
 lint: ## static analysis

@@ -3,7 +3,7 @@
 //
 // It promises that /livez answers as long as the process works, that /readyz reports
 // whether this agent serves what it owns, and /v1/health how well the cluster is, and that
-// only POST changes anything, at the word of no web page (guard). It keeps no state.
+// only POST and PUT change anything, at the word of no web page (guard). It keeps no state.
 package admin
 
 import (
@@ -42,6 +42,9 @@ type Console interface {
 	Status() *Status
 	// Undelete brings a deleted topic back.
 	Undelete(ctx context.Context, topic string) error
+	// LogLevel is the level of this agent's log; SetLogLevel changes it until the next start.
+	LogLevel() slog.Level
+	SetLogLevel(ctx context.Context, level slog.Level) error
 	Operator
 	Tier
 }

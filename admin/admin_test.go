@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,6 +24,7 @@ type fakeAgent struct {
 	missing  []string
 	asked    []string
 	starting bool
+	level    slog.Level
 }
 
 func (f *fakeAgent) Started() <-chan struct{} {
@@ -36,6 +38,12 @@ func (f *fakeAgent) Started() <-chan struct{} {
 func (f *fakeAgent) NotReady() []string { return f.missing }
 func (f *fakeAgent) Console() Console   { return f }
 func (f *fakeAgent) Status() *Status    { return &Status{Broker: 7} }
+
+func (f *fakeAgent) LogLevel() slog.Level { return f.level }
+func (f *fakeAgent) SetLogLevel(_ context.Context, to slog.Level) error {
+	f.level = to
+	return nil
+}
 
 func (f *fakeAgent) Notes(context.Context) []string { return []string{"the clock is off"} }
 
@@ -135,6 +143,11 @@ func TestOperating(t *testing.T) {
 		{"GET", "/v1/cluster", 200, `"controller": 1`},
 		{"GET", "/v1/journals", 200, `"journal": "3-1"`},
 		{"POST", "/v1/cluster/balance", 200, `"moves": 4`},
+		{"GET", "/v1/log-level", 200, `"level": "info"`},
+		{"PUT", "/v1/log-level?to=debug", 200, `"level": "debug"`},
+		{"GET", "/v1/log-level", 200, `"level": "debug"`},
+		{"PUT", "/v1/log-level?to=loud", 400, "must be debug, info, warn or error"},
+		{"PUT", "/v1/log-level", 400, "must be debug, info, warn or error"},
 		{"GET", "/v1/cluster/balance", 405, ""},
 		{"POST", "/v1/cluster/finalize", 200, `"level": 4`},
 		{"POST", "/v1/cluster/finalize?level=9&dry_run=true", 409, "can't be finalized"},

@@ -1,6 +1,9 @@
 package admin
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Status is an agent's own state, as /v1/status tells it.
 type Status struct {
@@ -22,6 +25,13 @@ type Status struct {
 	// Stuck are partitions that can't be tiered, as something of them can't be read.
 	Stuck []StuckPartition `json:"stuck,omitempty"`
 }
+
+// LogLevel is the level of an agent's log, as /v1/log-level tells it.
+type LogLevel struct {
+	Level string `json:"level"`
+}
+
+func logLevel(c Console) *LogLevel { return &LogLevel{strings.ToLower(c.LogLevel().String())} }
 
 // StuckPartition is why a partition can't be tiered, and since when.
 type StuckPartition struct {

@@ -52,6 +52,8 @@ func TestPagesOfOthersAreRefused(t *testing.T) {
 		{"POST", drain, "127.0.0.1:9644", 403, []string{kind, json, "Origin", "null"}},
 		{"POST", drain, "127.0.0.1:9644", 403, []string{kind, json, "Origin", "http://127.0.0.1:8000"}},
 		{"POST", drain, "127.0.0.1:9644", 403, []string{kind, json, "Sec-Fetch-Site", "cross-site"}},
+		{"PUT", "/v1/log-level?to=debug", "127.0.0.1:9644", 403, []string{kind, json, "Origin", "http://evil.example"}},
+		{"PUT", "/v1/log-level?to=debug", "127.0.0.1:9644", 415, nil},
 		{"POST", drain, "127.0.0.1:9644", 415, nil},
 		{"POST", drain, "127.0.0.1:9644", 415, []string{kind, "text/plain"}},
 		{"POST", drain, "127.0.0.1:9644", 415, []string{kind, "application/x-www-form-urlencoded"}},
@@ -80,10 +82,10 @@ func TestPagesOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-// Every page says what it is for, and only POST changes anything.
+// Every page says what it is for, and only POST and PUT change anything.
 func TestRoutesAreDocumented(t *testing.T) {
 	for _, r := range Routes() {
-		if r.Doc == "" || !strings.HasPrefix(r.Example, "/") || r.Method != http.MethodGet && r.Method != http.MethodPost && !strings.HasPrefix(r.Path, "/debug/") {
+		if r.Doc == "" || !strings.HasPrefix(r.Example, "/") || r.Method != http.MethodGet && r.Method != http.MethodPost && r.Method != http.MethodPut && !strings.HasPrefix(r.Path, "/debug/") {
 			t.Errorf("%+v", r)
 		}
 	}

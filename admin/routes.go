@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"varve/internal/logs"
 )
 
 // Route is one page that is served.
@@ -48,6 +50,20 @@ func onceStarted(c Console) []Route {
 		{"POST", "/v1/topics/{topic}/undelete", "Brings a deleted topic back. 404: no such topic was deleted lately; 409: there is one of that name.", "/v1/topics/orders/undelete",
 			func(w http.ResponseWriter, r *http.Request) {
 				answer(w, struct{}{}, c.Undelete(r.Context(), r.PathValue("topic")))
+			}},
+		{"GET", "/v1/log-level", "The level of this agent's log.", "/v1/log-level", func(w http.ResponseWriter, _ *http.Request) { respond(w, logLevel(c)) }},
+		{"PUT", "/v1/log-level", "Changes it to the parameter `to` (debug, info, warn, error), until the agent's next start or SIGHUP. 400: there is no such level.", "/v1/log-level?to=debug",
+			func(w http.ResponseWriter, r *http.Request) {
+				to, err := logs.ParseLevel(r.URL.Query().Get("to"))
+				if err != nil {
+					answer(w, nil, &badError{err})
+					return
+				}
+				if err := c.SetLogLevel(r.Context(), to); err != nil {
+					answer(w, nil, err)
+					return
+				}
+				respond(w, logLevel(c))
 			}},
 	}
 	return slices.Concat(all, operate(c), tier(c))

@@ -39,6 +39,7 @@ type Deps struct {
 	OpenMeta func(ctx context.Context) (metadata.Store, error)
 	Objects  s3store.Store
 	Log      *slog.Logger
+	LogLevel *slog.LevelVar // of Log, which operators may change; nil: they can't
 	Registry *prometheus.Registry
 	Listen   func(network, addr string) (net.Listener, error)
 	Dial     func(ctx context.Context, addr string) (net.Conn, error)

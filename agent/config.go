@@ -45,8 +45,9 @@ type ReplicationConfig struct {
 
 // LogConfig is what is logged.
 type LogConfig struct {
-	Level  string `yaml:"level" doc:"debug, info, warn or error"`
-	Format string `yaml:"format" doc:"text or json"`
+	Level        string `yaml:"level" doc:"debug, info, warn or error. It can be changed at run time (docs/operations.md)"`
+	Format       string `yaml:"format" doc:"text or json"`
+	MaxPerMinute int    `yaml:"max_per_minute" doc:"maximum number of lines a minute with the same text; the others are counted in varve_log_lines_not_logged_total. Debug lines and the audit log are not limited. 0: no limit"`
 }
 
 // Config is an agent's whole configuration.
@@ -103,11 +104,11 @@ func DefaultConfig() Config {
 		Peer:        PeerConfig{Bind: "127.0.0.1:9645"},
 		Replication: ReplicationConfig{Factor: 3, Quorum: 2, GatherFor: 3 * time.Second, ReplaceAfter: 10 * time.Second, Config: replica.DefaultConfig()},
 		SessionTTL:  3 * time.Second, ShutdownTimeout: 30 * time.Second,
-		Log:      LogConfig{Level: "info", Format: "text"},
+		Log:      LogConfig{Level: "info", Format: "text", MaxPerMinute: 100},
 		Security: SecurityConfig{AuthorizerConfig: AuthorizerConfig{Authorizer: AuthorizerNone}, OAuth: oauth.DefaultConfig(), Kerberos: kerberos.DefaultConfig(), Tokens: token.DefaultConfig()},
 		Kafka:    broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
-		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000},
+		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000, MaxGroupPartitions: 5000, MaxPartitions: 5000},
 	}
 	return c
 }
@@ -127,11 +128,14 @@ func (c *Config) Validate() error {
 	check(c.ShutdownTimeout >= 0, "shutdown_timeout", c.ShutdownTimeout, "0 or more")
 	check(new(slog.Level).UnmarshalText([]byte(c.Log.Level)) == nil, "log.level", strconv.Quote(c.Log.Level), "debug, info, warn or error")
 	check(c.Log.Format == "text" || c.Log.Format == "json", "log.format", strconv.Quote(c.Log.Format), "text or json")
+	check(c.Log.MaxPerMinute >= 0, "log.max_per_minute", c.Log.MaxPerMinute, "0 or more")
 	v := c.Produce.Validation
 	check(v == ValidateStrict || v == ValidateHeaders, "produce.validation", strconv.Quote(v), ValidateStrict+" or "+ValidateHeaders)
 	check(c.Produce.DecompressBytes >= 16<<20, "produce.decompress_bytes", c.Produce.DecompressBytes, "at least 16777216")
 	check(c.Metrics.MaxTopics >= 0, "metrics.max_topics", c.Metrics.MaxTopics, "0 or more")
 	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
+	check(c.Metrics.MaxGroupPartitions >= 0, "metrics.max_group_partitions", c.Metrics.MaxGroupPartitions, "0 or more")
+	check(c.Metrics.MaxPartitions >= 0, "metrics.max_partitions", c.Metrics.MaxPartitions, "0 or more")
 	errs = append(errs, c.HTTPConfig.validate(), c.validateReplication(), c.validateListeners(), c.Security.validate())
 	j := c.Journal
 	j.Dir = c.JournalDir()

@@ -2,7 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 
 	"varve/admin"
 	"varve/cluster"
@@ -80,5 +82,24 @@ func (c *console) Undelete(ctx context.Context, name string) error {
 		return err
 	}
 	c.log.Info("topic undeleted", "topic", name, "id", t.ID, "client", admin.Client(ctx))
+	return nil
+}
+
+// LogLevel is the level of this agent's log.
+func (c *console) LogLevel() slog.Level {
+	if c.deps.LogLevel == nil {
+		return slog.LevelInfo
+	}
+	return c.deps.LogLevel.Level()
+}
+
+// SetLogLevel changes it until the next start.
+func (c *console) SetLogLevel(ctx context.Context, to slog.Level) error {
+	if c.deps.LogLevel == nil {
+		return errors.New("the log's level can't be changed: this process didn't say how")
+	}
+	was := c.LogLevel()
+	c.deps.LogLevel.Set(to)
+	c.log.Info("log level changed by an operator", "before", was, "level", to, "client", admin.Client(ctx))
 	return nil
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"encoding/binary"
 
+	"varve/cluster"
 	"varve/internal/id"
 	"varve/internal/wire"
 	"varve/partition"
@@ -31,4 +32,14 @@ func decodeEnds(b []byte, ends map[id.Partition]int64) error {
 		ends[at] = r.Varint()
 	}
 	return r.Done()
+}
+
+// keepOwned adds to ends what an agent says of the partitions that it owns. An agent that has lost
+// a partition and doesn't know it yet would tell an end of the past.
+func keepOwned(ends, theirs map[id.Partition]int64, owners map[id.Partition]cluster.Owner, of id.Incarnation) {
+	for at, end := range theirs {
+		if owners[at].Incarnation == of {
+			ends[at] = end
+		}
+	}
 }

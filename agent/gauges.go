@@ -17,7 +17,10 @@ import (
 // MetricsConfig bounds the number of metrics' series.
 type MetricsConfig struct {
 	MaxTopics      int `yaml:"max_topics" doc:"maximum number of topics with series of their own in an agent's metrics; the others are summed under topic (other). 0: none"`
-	MaxGroupTopics int `yaml:"max_group_topics" doc:"maximum number of group and topic pairs with a lag metric; the others are counted in varve_group_lag_dropped. 0: none, and no agent asks others for log end offsets"`
+	MaxGroupTopics int `yaml:"max_group_topics" doc:"maximum number of group and topic pairs with a lag metric, and of groups with their number of members; the others are counted in varve_group_lag_dropped and varve_group_members_dropped. 0: groups have no metrics of their own, and no agent asks others for log end offsets"`
+
+	MaxGroupPartitions int `yaml:"max_group_partitions" doc:"maximum number of triples of group, topic and partition with a lag metric (kafka_consumergroup_lag, kafka_consumergroup_current_offset); the others are counted in varve_group_partitions_dropped. 0: none"`
+	MaxPartitions      int `yaml:"max_partitions" doc:"maximum number of partitions that an agent leads with metrics of their own (kafka_topic_partition_...); the others are counted in varve_partitions_without_series. 0: none"`
 }
 
 // gauges tells of this agent and the cluster at the moment that it is asked, without asking
@@ -47,11 +50,12 @@ var (
 	clusterLevel    = gaugeDesc("cluster_level", "Level that the cluster was finalized at, as this agent sees it.")
 	knownLevel      = gaugeDesc("agent_level_max", "Newest level that this agent's build knows. Above varve_cluster_level: after an upgrade the cluster was not finalized yet.")
 	bucketFailing   = gaugeDesc("bucket_unavailable", "1 while the bucket does not answer this agent, else 0.")
+	brokers         = prometheus.NewDesc("kafka_brokers", "Agents that have a session. Reported by the controller.", nil, nil)
 	clockSkew       = gaugeDesc("clock_skew_seconds", "How far the clock of etcd or of the bucket is ahead of this machine's; NaN while that is not known.", "to")
 )
 
 func (g gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{buildInfo, ready, diskFree, diskTotal, diskFull, leaderless, led, unopened, underReplicated, shortOfMembers, agentsExpected, agentsLive, clusterLevel, knownLevel, bucketFailing, clockSkew} {
+	for _, d := range []*prometheus.Desc{buildInfo, ready, diskFree, diskTotal, diskFull, leaderless, led, unopened, underReplicated, shortOfMembers, agentsExpected, agentsLive, clusterLevel, knownLevel, bucketFailing, brokers, clockSkew} {
 		ch <- d
 	}
 }
@@ -77,6 +81,9 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	tell(knownLevel, float64(c.view.Levels.Known.Max))
 	tell(leaderless, float64(withoutLeader(c.view)))
 	tell(led, float64(c.owned.Len()))
+	if c.control.Active() {
+		tell(brokers, float64(len(c.view.Agents())))
+	}
 	tell(unopened, float64(len(c.unserved.All())))
 	g.members(c, tell)
 	clocks := c.inspect.places.clocks()
@@ -125,7 +132,10 @@ func (g gauges) members(c *console, tell func(*prometheus.Desc, float64, ...stri
 func (a *Agent) openMeters(groups *group.Groups) *meter.Topics {
 	topics := meter.NewTopics(a.cfg.Metrics.MaxTopics, names{a.view}.live, sources{a.owned}.sizes)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(gauges{a.deps.Version, a.startup}, memoryGauges{a}, topics, meter.NewLags(a.cfg.Metrics.MaxGroupTopics, func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends))
+		lags := meter.NewLags(meter.LagBounds{Topics: a.cfg.Metrics.MaxGroupTopics, Partitions: a.cfg.Metrics.MaxGroupPartitions},
+			func(ctx context.Context) ([]meter.Group, error) { return progress(ctx, groups, a.view) }, a.near.ends)
+		partitions := meter.NewPartitions(a.cfg.Metrics.MaxPartitions, int32(a.self), sources{a.owned}.positions(a.view))
+		a.deps.Registry.MustRegister(gauges{a.deps.Version, a.startup}, memoryGauges{a}, topics, lags, partitions)
 	}
 	return topics
 }
@@ -141,11 +151,28 @@ func (s sources) sizes() map[id.Topic]meter.Size {
 	return out
 }
 
+// positions returns where the partitions begin and end. Those of deleted topics are left out.
+func (s sources) positions(view *cluster.View) func() []meter.Partition {
+	return func() (out []meter.Partition) {
+		ensembles, owners := view.Ensembles(), view.Owners()
+		for _, p := range s.set.All() {
+			t, ok := view.TopicByID(p.ID().Topic)
+			if !ok {
+				continue
+			}
+			e, at := ensembles[owners[p.ID()].Incarnation], p.State()
+			out = append(out, meter.Partition{Topic: t.Name, Index: p.ID().Index, Oldest: at.LogStart, High: at.High,
+				Replicas: max(1, len(e.Replicas)), InSync: max(1, len(e.Live)), PartitionsOfTopic: t.Partitions})
+		}
+		return out
+	}
+}
+
 // progress is how far the groups that this agent coordinates got.
 func progress(ctx context.Context, of *group.Groups, view *cluster.View) (out []meter.Group, err error) {
 	groups, err := of.Progress(ctx)
 	for _, g := range groups {
-		n := meter.Group{Name: g.Group}
+		n := meter.Group{Name: g.Group, Members: g.Members}
 		for _, c := range g.Committed {
 			t, ok := view.Topic(c.Topic)
 			if !ok || c.ID != (id.Topic{}) && c.ID != t.ID {

@@ -104,12 +104,14 @@ func TestSeriesOfTopicsAndGroups(t *testing.T) {
 	}
 	a.produce("u", 0, 5)
 	for _, want := range []string{`varve_topic_records_in_total{topic="t"} 30`, `varve_topic_records_out_total{topic="t"} 30`, `varve_group_lag_records{group="g",topic="t"} 18`,
-		`varve_topic_records_in_total{topic="(other)"} 5`, `varve_build_info{goversion="`, "varve_partitions_leaderless 0", "varve_partitions_led 2", "varve_ready 1", "varve_disk_free_bytes 1.0", "varve_agents_expected 1"} {
+		`varve_topic_records_in_total{topic="(other)"} 5`, `varve_build_info{goversion="`, "varve_partitions_leaderless 0", "varve_partitions_led 2", "varve_ready 1", "varve_disk_free_bytes 1.0", "varve_agents_expected 1",
+		`kafka_consumergroup_lag{consumergroup="g",partition="0",topic="t"} 18`, `kafka_consumergroup_current_offset{consumergroup="g",partition="0",topic="t"} 12`, `kafka_consumergroup_members{consumergroup="g"} 0`,
+		`kafka_topic_partition_current_offset{partition="0",topic="u"} 5`, `kafka_topic_partition_oldest_offset{partition="0",topic="t"} 0`, `kafka_topic_partitions{topic="t"} 1`, "kafka_brokers 1"} {
 		if page := a.metrics(); !strings.Contains(page, want) {
-			t.Errorf("no %s in\n%s", want, lines(page, "varve_topic", "varve_group_lag", "varve_part", "varve_build", "varve_disk"))
+			t.Errorf("no %s in\n%s", want, lines(page, "varve_topic", "varve_group_lag", "varve_part", "varve_build", "varve_disk", "kafka_"))
 		}
 	}
-	if page := a.metrics(); strings.Contains(page, `topic="u"`) || strings.Contains(page, `varve_topic_bytes_in_total{topic="t"} 0`) {
+	if page := a.metrics(); strings.Contains(lines(page, "varve_topic"), `topic="u"`) || strings.Contains(page, `varve_topic_bytes_in_total{topic="t"} 0`) {
 		t.Errorf("%s", lines(page, "varve_topic"))
 	}
 }

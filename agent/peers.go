@@ -131,11 +131,13 @@ func (n *neighbours) lost(s id.Store, cause error) {
 	})
 }
 
-// ends asks all live agents where the partitions that they lead end.
+// ends asks all live agents where the partitions that they lead end. What an agent says of a
+// partition that another one owns by now is left out.
 func (n *neighbours) ends(ctx context.Context) map[id.Partition]int64 {
 	ctx, cancel := context.WithTimeout(ctx, askAgentFor)
 	defer cancel()
 	out := map[id.Partition]int64{}
+	owners := n.view.Owners()
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, l := range n.view.Agents() {
@@ -144,11 +146,14 @@ func (n *neighbours) ends(ctx context.Context) map[id.Partition]int64 {
 			if err != nil {
 				return // its partitions have no known end
 			}
+			theirs := map[id.Partition]int64{}
+			if err := decodeEnds(b, theirs); err != nil {
+				n.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
+				return
+			}
 			mu.Lock()
 			defer mu.Unlock()
-			if err := decodeEnds(b, out); err != nil {
-				n.log.Debug("log end offsets of another agent not read", "broker", l.Broker, "err", err)
-			}
+			keepOwned(out, theirs, owners, l.Incarnation)
 		})
 	}
 	wg.Wait()

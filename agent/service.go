@@ -40,7 +40,7 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 	s.broker, err = broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, TierShare: a.tier.Share, Journal: a.store, Groups: s.groups,
 		Secret: a.secret, Random: a.random.Split(), Log: a.log.With("part", "kafka"), Audit: a.audit(), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, Replicas: a.cfg.Replication.Factor, DataDir: a.cfg.JournalDir(),
-		Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens,
+		LogLevel: a.deps.LogLevel, Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens,
 	})
 	return s, err
 }

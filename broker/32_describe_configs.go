@@ -28,6 +28,8 @@ func sourceOf(from string) kmsg.ConfigSource {
 		return kmsg.ConfigSourceDynamicDefaultBrokerConfig
 	case "static":
 		return kmsg.ConfigSourceStaticBrokerConfig
+	case "logger":
+		return kmsg.ConfigSourceDynamicBrokerLoggerConfig
 	case "group":
 		return kmsg.ConfigSource(8) // GROUP_CONFIG
 	}
@@ -116,6 +118,11 @@ func (api *configAPIs) settings(ctx context.Context, kind kmsg.ConfigResourceTyp
 			return nil, err
 		}
 		return api.brokerSettings(name), nil
+	case kmsg.ConfigResourceTypeBrokerLogger:
+		if err := api.checkLoggerOf(name); err != nil {
+			return nil, err
+		}
+		return api.loggers(), nil
 	case kmsg.ConfigResourceTypeGroupConfig:
 		if name == "" {
 			return nil, refuse(kerr.InvalidRequest, "Group name is empty")

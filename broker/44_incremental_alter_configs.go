@@ -19,9 +19,14 @@ func (api *configAPIs) incrementalAlterConfigs(ctx context.Context, c *caller, r
 		r := &req.Resources[i]
 		rr := kmsg.NewIncrementalAlterConfigsResponseResource()
 		rr.ResourceType, rr.ResourceName = r.ResourceType, r.ResourceName
-		err := api.alter(ctx, c, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
-			return increment(s, r)
-		})
+		var err error
+		if r.ResourceType == kmsg.ConfigResourceTypeBrokerLogger {
+			err = api.alterLoggers(c, r, req.ValidateOnly)
+		} else {
+			err = api.alter(ctx, c, r.ResourceType, r.ResourceName, req.ValidateOnly, func(s schema.Settings) error {
+				return increment(s, r)
+			})
+		}
 		if err != nil {
 			rr.ErrorCode, rr.ErrorMessage = codeOf(err).Code, said(err)
 		}

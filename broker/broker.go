@@ -54,6 +54,7 @@ type Deps struct {
 	Secret     []byte         // schema.Security's
 	Random     *chance.Source // nil is the system's
 	Log        *slog.Logger
+	LogLevel   *slog.LevelVar // of Log; nil: it can't be changed
 	Registry   prometheus.Registerer
 	ClusterID  string
 	Self       id.Broker

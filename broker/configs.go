@@ -14,6 +14,7 @@ type configAPIs struct {
 	editor  *cluster.Editor
 	self    id.Broker
 	fixed   []cluster.Definition // what the configuration file decided
+	level   *slog.LevelVar       // of the log; nil: it can't be changed
 	log     *slog.Logger
 	audit   *slog.Logger
 }

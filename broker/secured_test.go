@@ -31,6 +31,7 @@ import (
 // secured is a broker with ACLs, alone in its cluster, that serves real partitions and
 // groups to connections of whoever the test says.
 type secured struct {
+	level slog.LevelVar
 	*testing.T
 	broker *Broker
 	view   *cluster.View
@@ -153,7 +154,7 @@ func withSecurity(t *testing.T, security Security, f func(s *secured)) {
 		}
 		synctest.Wait()
 		s.broker, err = New(DefaultConfig(), Deps{View: s.view, Editor: s.editor, Store: store, Partitions: s.parts, TierShare: func() int { return 1 << 20 }, Journal: disk, Groups: groups,
-			Log: log, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: security, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
+			Log: log, LogLevel: &s.level, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: security, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ const withoutACLs = "with security.authorizer none it answers SECURITY_DISABLED,
 const withoutTokens = "without security.delegation_tokens.secret_file it answers DELEGATION_TOKEN_AUTH_DISABLED"
 
 // configKinds is the note of the APIs of settings.
-const configKinds = "topic, broker, group; a setting without effect says so in its documentation; those of groups have none"
+const configKinds = "topic, broker, broker logger (root only; not by AlterConfigs), group; a setting without effect says so in its documentation; those of groups have none"
 
 // limit is the largest request of the API, in bytes.
 func (a *api) limit(c *Config) int {
@@ -87,7 +87,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	logs := &logAPIs{o}
 	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
 	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log, deps.Audit}
-	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.Log, deps.Audit}
+	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.LogLevel, deps.Log, deps.Audit}
 	meta := &metadataAPIs{o, d, deps.View, topics, cfg.AutoCreateTopics, deps.ClusterID}
 	leaders := &leaderAPIs{o, d, deps.View, deps.Editor, deps.Audit}
 	users := &userAPIs{cluster.NewUsers(deps.View), deps.Editor, deps.Audit}

@@ -36,9 +36,10 @@ func (g *Groups) List(ctx context.Context) ([]Listing, error) {
 	return all, err
 }
 
-// Progress is how far a group got.
+// Progress is how many members a group has, and how far it got.
 type Progress struct {
 	Group     string
+	Members   int
 	Committed []offsets.Committed
 }
 
@@ -46,12 +47,11 @@ type Progress struct {
 // stored last. It doesn't prove which agent coordinates them.
 func (g *Groups) Progress(ctx context.Context) ([]Progress, error) {
 	return coordinator.Survey(ctx, g.driver, func(group string, m coordinator.Machine, s any) (Progress, bool) {
-		p := Progress{Group: group}
 		if m == nil {
-			p.Committed = s.(summary).committed
-		} else {
-			p.Committed = m.(*Group).progress()
+			idle := s.(summary) // which has no members
+			return Progress{Group: group, Committed: idle.committed}, idle.listing.State != classic.Dead || len(idle.committed) > 0
 		}
-		return p, len(p.Committed) > 0
+		g := m.(*Group)
+		return Progress{group, g.members.Count(), g.progress()}, g.members.There()
 	})
 }

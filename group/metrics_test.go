@@ -1,8 +1,11 @@
 package group
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -66,5 +69,36 @@ func TestMetrics(t *testing.T) {
 		check("varve_group_groups", "Empty", 2)
 		d.Close(t.Context())
 		check("varve_group_groups", "", 0)
+	})
+}
+
+// TestProgress: groups are shown with their members and what they committed, also without
+// either, and from what is kept of those that are not in memory.
+func TestProgress(t *testing.T) {
+	inBubble(t, func(t *testing.T, d *driver) {
+		check := func(want string) {
+			t.Helper()
+			all, err := d.Progress(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, g := range all {
+				got = append(got, fmt.Sprintf("%s: %d members, %d offsets", g.Group, g.Members, len(g.Committed)))
+			}
+			slices.Sort(got)
+			if text := strings.Join(got, "; "); text != want {
+				t.Fatalf("got %q, want %q", text, want)
+			}
+		}
+		d.stable("g")
+		want(t, "commit", d.Commit(t.Context(), "h", commitOf("", -1, "t", 1)).Err, nil)
+		check("g: 1 members, 0 offsets; h: 0 members, 1 offsets")
+		d.Describe(t.Context(), "unknown")
+		check("g: 1 members, 0 offsets; h: 0 members, 1 offsets")
+		time.Sleep(11 * time.Second) // g's session
+		check("g: 0 members, 0 offsets; h: 0 members, 1 offsets")
+		time.Sleep(d.cfg.UnloadAfter + time.Minute) // g is deleted, as it is empty, and h is not in memory
+		check("h: 0 members, 1 offsets")
 	})
 }

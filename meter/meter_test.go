@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -87,28 +89,94 @@ func TestTopics(t *testing.T) {
 }
 
 // TestLags: lags are sums over partitions whose ends are known, computed when they are asked
-// for, and no more than are allowed.
+// for. A lag that isn't known is missing.
 func TestLags(t *testing.T) {
 	at := func(n byte, index int32) id.Partition { return id.Partition{Topic: id.Topic{n}, Index: index} }
 	groups := []Group{
-		{"g", []Committed{{at(1, 0), "a", 5}, {at(1, 1), "a", 90}, {at(2, 0), "b", 1}}},
-		{"h", []Committed{{at(1, 0), "a", 200}}}, // committed ahead of the end: no lag
+		{"g", 2, []Committed{{at(1, 0), "a", 5}, {at(1, 1), "a", 90}, {at(2, 0), "b", 1}}},
+		{"h", 0, []Committed{{at(1, 0), "a", 200}}},                     // committed ahead of the end: no lag
+		{"i", 1, []Committed{{at(2, 1), "b", 3}, {at(2, 7), "b", 100}}}, // one end is known
+		{"j", 3, nil},
 	}
-	ends := map[id.Partition]int64{at(1, 0): 100, at(1, 1): 100}
+	ends := map[id.Partition]int64{at(1, 0): 100, at(1, 1): 100, at(2, 7): 100}
 	asked := 0
-	l := NewLags(10, func(context.Context) ([]Group, error) { asked++; return groups, nil }, func(context.Context) map[id.Partition]int64 { return ends })
-	expect(t, values(t, l), map[string]float64{"varve_group_lag_records g a": 105, "varve_group_lag_records h a": 0, "varve_group_lag_dropped": 0})
+	l := NewLags(LagBounds{10, 10}, func(context.Context) ([]Group, error) { asked++; return groups, nil }, func(context.Context) map[id.Partition]int64 { return ends })
+	want := map[string]float64{"varve_group_lag_records g a": 105, "varve_group_lag_records h a": 0, "varve_group_lag_dropped": 0, "varve_group_members_dropped": 0, "varve_group_partitions_dropped": 0,
+		"kafka_consumergroup_members g": 2, "kafka_consumergroup_members h": 0, "kafka_consumergroup_members i": 1, "kafka_consumergroup_members j": 3,
+		"kafka_consumergroup_lag_sum g a": 105, "kafka_consumergroup_lag_sum h a": 0,
+		"kafka_consumergroup_current_offset_sum g a": 95, "kafka_consumergroup_current_offset_sum g b": 1, "kafka_consumergroup_current_offset_sum h a": 200, "kafka_consumergroup_current_offset_sum i b": 103,
+		"kafka_consumergroup_lag g 0 a": 95, "kafka_consumergroup_lag g 1 a": 10, "kafka_consumergroup_lag h 0 a": 0, "kafka_consumergroup_lag i 7 b": 0,
+		"kafka_consumergroup_current_offset g 0 a": 5, "kafka_consumergroup_current_offset g 1 a": 90, "kafka_consumergroup_current_offset g 0 b": 1, "kafka_consumergroup_current_offset h 0 a": 200,
+		"kafka_consumergroup_current_offset i 1 b": 3, "kafka_consumergroup_current_offset i 7 b": 100}
+	expect(t, values(t, l), want)
 	values(t, l)
 	if asked != 1 {
 		t.Errorf("%d agents were asked for two scrapes at once", asked)
 	}
-	many := []Group{}
-	for i := range 5 {
-		many = append(many, Group{fmt.Sprint(i), []Committed{{at(1, 0), "a", 0}}})
-	}
-	if out, dropped := lags(many, ends, 3); len(out) != 3 || dropped != 2 {
-		t.Errorf("%d lags, %d dropped", len(out), dropped)
-	}
-	off := NewLags(0, func(context.Context) ([]Group, error) { t.Error("asked"); return nil, nil }, nil)
+	off := NewLags(LagBounds{0, 10}, func(context.Context) ([]Group, error) { t.Error("asked"); return nil, nil }, nil)
 	expect(t, values(t, off), map[string]float64{})
+}
+
+// TestLagsAreBounded: there are no more series than are allowed, of the same groups whatever
+// order they are found in, and the others are counted.
+func TestLagsAreBounded(t *testing.T) {
+	at := func(index int32) id.Partition { return id.Partition{Topic: id.Topic{1}, Index: index} }
+	of := func(names ...string) (all []Group) {
+		for _, name := range names {
+			all = append(all, Group{name, 1, []Committed{{at(0), "a", 0}, {at(1), "a", 0}}})
+		}
+		return all
+	}
+	ends := map[id.Partition]int64{at(0): 1, at(1): 1}
+	var groups []Group
+	for _, order := range [][]string{{"e", "d", "c", "b", "a"}, {"c", "a", "e", "b", "d"}} {
+		groups = of(order...)
+		l := NewLags(LagBounds{2, 3}, func(context.Context) ([]Group, error) { return groups, nil }, func(context.Context) map[id.Partition]int64 { return ends })
+		expect(t, values(t, l), map[string]float64{"varve_group_lag_records a a": 2, "varve_group_lag_records b a": 2, "varve_group_lag_dropped": 3, "varve_group_members_dropped": 3, "varve_group_partitions_dropped": 7,
+			"kafka_consumergroup_members a": 1, "kafka_consumergroup_members b": 1, "kafka_consumergroup_lag_sum a a": 2, "kafka_consumergroup_lag_sum b a": 2,
+			"kafka_consumergroup_current_offset_sum a a": 0, "kafka_consumergroup_current_offset_sum b a": 0,
+			"kafka_consumergroup_lag a 0 a": 1, "kafka_consumergroup_lag a 1 a": 1, "kafka_consumergroup_lag b 0 a": 1,
+			"kafka_consumergroup_current_offset a 0 a": 0, "kafka_consumergroup_current_offset a 1 a": 0, "kafka_consumergroup_current_offset b 0 a": 0})
+	}
+}
+
+// TestPartitions: the leader tells of a partition, and one agent of a topic; those beyond the
+// bound are counted.
+func TestPartitions(t *testing.T) {
+	all := []Partition{{"b", 0, 0, 9, 3, 3, 1}, {"a", 1, 5, 7, 3, 2, 2}, {"a", 0, 0, 1, 1, 1, 2}}
+	p := NewPartitions(2, 4, func() []Partition { return slices.Clone(all) })
+	expect(t, values(t, p), map[string]float64{"kafka_topic_partitions a": 2, "varve_partitions_without_series": 1,
+		"kafka_topic_partition_current_offset 0 a": 1, "kafka_topic_partition_oldest_offset 0 a": 0, "kafka_topic_partition_leader 0 a": 4, "kafka_topic_partition_replicas 0 a": 1, "kafka_topic_partition_in_sync_replica 0 a": 1, "kafka_topic_partition_under_replicated_partition 0 a": 0,
+		"kafka_topic_partition_current_offset 1 a": 7, "kafka_topic_partition_oldest_offset 1 a": 5, "kafka_topic_partition_leader 1 a": 4, "kafka_topic_partition_replicas 1 a": 3, "kafka_topic_partition_in_sync_replica 1 a": 2, "kafka_topic_partition_under_replicated_partition 1 a": 1})
+	expect(t, values(t, NewPartitions(0, 4, func() []Partition { t.Error("asked"); return nil })), map[string]float64{})
+}
+
+// BenchmarkLags is a scrape of 10,000 groups that each consume 10 partitions, with the bounds of
+// the defaults and with series for all of them.
+func BenchmarkLags(b *testing.B) {
+	var groups []Group
+	ends := map[id.Partition]int64{}
+	for g := range 10_000 {
+		one := Group{Name: fmt.Sprintf("group-%d", g), Members: 1}
+		for i := range int32(10) {
+			at := id.Partition{Topic: id.Topic{byte(g % 100)}, Index: i}
+			ends[at] = 1000
+			one.Committed = append(one.Committed, Committed{at, fmt.Sprint("topic-", g%100), 10})
+		}
+		groups = append(groups, one)
+	}
+	for name, most := range map[string]LagBounds{"default": {1000, 5000}, "all": {10_000, 100_000}} {
+		b.Run(name, func(b *testing.B) {
+			l := NewLags(most, func(context.Context) ([]Group, error) { return groups, nil }, func(context.Context) map[id.Partition]int64 { return ends })
+			r := prometheus.NewRegistry()
+			r.MustRegister(l)
+			b.ReportAllocs()
+			for b.Loop() {
+				l.at = time.Time{}
+				if _, err := r.Gather(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -1,9 +1,9 @@
-// Package meter counts what clients do with each topic, and tells how large topics are
-// and how far groups are behind.
+// Package meter counts what clients do with each topic, and tells how large topics are,
+// where partitions end and how far groups are behind.
 //
 // It promises that a partition finds its counters once, when it is opened, and that the
-// number of series is bounded: topics beyond the bound share one, groups beyond it have
-// none and are counted.
+// number of series is bounded: topics beyond the bound share one, groups and partitions beyond
+// it have none and are counted.
 package meter
 
 import (

@@ -45,7 +45,7 @@ SIGTERM and SIGINT stop it in order. ` + signalsHelp,
 }
 
 func (s *server) runAgent(ctx context.Context) error {
-	registry := newRegistry()
+	registry := newRegistry(s.limit)
 	etcd := &etcdWait{log: s.log}
 	defer etcd.close()
 	open := func(ctx context.Context) (metadata.Store, error) {
@@ -56,7 +56,7 @@ func (s *server) runAgent(ctx context.Context) error {
 		return fmt.Errorf("open the bucket: %w", err)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, OpenMeta: open, Objects: objects, Log: s.log, LogLevel: s.level, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return usageError{err}
 	}

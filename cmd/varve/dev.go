@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"varve/agent"
+	"varve/internal/logs"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
@@ -183,7 +184,7 @@ func (s *server) runDev(ctx context.Context, out io.Writer, secured *securedDev)
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		return usagef("data_dir %s (--data): %w", shown, err)
 	}
-	registry := newRegistry()
+	registry := newRegistry(s.limit)
 	if len(s.cfg.Metadata.Endpoints) == 0 {
 		etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(data, "etcd"), Prefix: s.cfg.Metadata.Prefix, Logger: s.log.With("part", "etcd")})
 		if used := (*metadata.InUseError)(nil); errors.As(err, &used) {
@@ -208,7 +209,7 @@ func (s *server) runDev(ctx context.Context, out io.Writer, secured *securedDev)
 		s.log.Warn("this data was kept with --secure: without it this agent is as open as its settings say", "data", shown)
 	}
 	defer objects.Close()
-	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
+	a, err := agent.New(s.cfg, agent.Deps{FS: vfs.OS{}, Meta: meta, Objects: objects, Log: s.log, LogLevel: s.level, Registry: registry, Listen: s.listen, Dial: dial, Memory: s.flags.memory, Host: host(), Version: version(), Hostname: hostname(), Exit: exit})
 	if err != nil {
 		return err
 	}
@@ -259,8 +260,10 @@ func reachable(bound string) string {
 	return bound
 }
 
-func newRegistry() *prometheus.Registry {
+// newRegistry returns the registry of a process: with metrics of Go, of the process, and of its
+// log.
+func newRegistry(log *logs.Limit) *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), log)
 	return r
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"varve/agent"
+	"varve/internal/logs"
 	"varve/internal/settings"
 )
 
@@ -29,6 +30,7 @@ type server struct {
 	loaded  agent.Config // cfg as it was read
 	log     *slog.Logger
 	level   *slog.LevelVar
+	limit   *logs.Limit // of log's lines
 	signals *reloads
 	binds   map[string]string // addresses, and how to choose others
 }
@@ -68,12 +70,15 @@ func (s *server) openLog(w io.Writer) error {
 		return err
 	}
 	o := &slog.HandlerOptions{Level: s.level}
+	var h slog.Handler
 	if s.cfg.Log.Format == "json" {
 		o.ReplaceAttr = readableDuration
-		s.log = slog.New(slog.NewJSONHandler(w, o))
+		h = slog.NewJSONHandler(w, o)
 	} else {
-		s.log = slog.New(slog.NewTextHandler(w, o))
+		h = slog.NewTextHandler(w, o)
 	}
+	s.limit = logs.NewLimit(s.cfg.Log.MaxPerMinute)
+	s.log = slog.New(s.limit.Handler(h))
 	return nil
 }
 
@@ -86,9 +91,9 @@ func readableDuration(_ []string, a slog.Attr) slog.Attr {
 }
 
 func (s *server) setLevel(text string) error {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(text)); err != nil {
-		return usagef("log.level is %q: must be debug, info, warn or error", text)
+	level, err := logs.ParseLevel(text)
+	if err != nil {
+		return usagef("log.level: %v", err)
 	}
 	s.level.Set(level)
 	return nil

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"varve/agent"
+	"varve/internal/logs"
 	"varve/internal/vfs"
 	"varve/metadata"
 	"varve/s3store"
@@ -54,7 +55,7 @@ func startAgent(t *testing.T, change ...func(*agent.Config)) *testAgent {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	dir, quiet := t.TempDir(), slog.New(slog.DiscardHandler)
-	a := &testAgent{dir: dir, registry: newRegistry()}
+	a := &testAgent{dir: dir, registry: newRegistry(logs.NewLimit(0))}
 	etcd, err := metadata.StartEmbedded(ctx, metadata.EmbedConfig{Dir: filepath.Join(dir, "etcd"), Logger: quiet})
 	if err != nil {
 		t.Fatal(err)

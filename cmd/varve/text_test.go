@@ -11,6 +11,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"varve/agent"
+
 	"varve/internal/bench"
 )
 
@@ -143,6 +145,24 @@ func TestDebugIsSwitched(t *testing.T) {
 			if !strings.Contains(logged.String(), want) {
 				t.Errorf("%s: logged %q, want %q", c.configured, logged.String(), want)
 			}
+		}
+	}
+}
+
+// The same line can't flood the log, in either format.
+func TestLogIsLimited(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		var logged strings.Builder
+		s := &server{level: new(slog.LevelVar)}
+		s.cfg.Log = agent.LogConfig{Level: "info", Format: format, MaxPerMinute: 10}
+		if err := s.openLog(&logged); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 100 {
+			s.log.With("part", "x").Warn("again", "n", n)
+		}
+		if n := strings.Count(logged.String(), "again"); n < 10 || n > 20 { // 20: a minute ends meanwhile
+			t.Errorf("%s: %d lines", format, n)
 		}
 	}
 }

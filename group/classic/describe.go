@@ -45,6 +45,9 @@ func (m *Membership) Generation() (number int32, protocol, leader string) {
 	return m.gen.number, m.gen.protocol, m.leader
 }
 
+// Count returns the number of members.
+func (m *Membership) Count() int { return len(m.members) }
+
 // There reports whether there is such a group, if only one that is on the way out.
 func (m *Membership) There() bool { return m.gen.there() }
 

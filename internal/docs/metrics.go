@@ -94,11 +94,15 @@ An agent serves its metrics at ` + "`/metrics`" + ` of its HTTP address, in Prom
 below there are those of the Go runtime (` + "`go_...`" + `) and of the process (` + "`process_...`" + `). Sizes are in
 bytes and times in seconds. A histogram has ` + "`_bucket`, `_sum` and `_count`" + ` series.
 
+Those that begin with ` + "`kafka_`" + ` have the names and labels of kafka_exporter, so that dashboards which were made for it work
+when they are pointed at the agents. Each series comes from one agent: of a group from its coordinator, of a partition from its
+leader, of the cluster from the controller. A sum over all agents is right.
+
 `)
 	row(&b, "metric", "type", "labels", "what it is")
 	b.WriteString("|---|---|---|---|\n")
 	for _, m := range all {
-		if !strings.HasPrefix(m.Name, "varve_") {
+		if !strings.HasPrefix(m.Name, "varve_") && !strings.HasPrefix(m.Name, "kafka_") {
 			continue
 		}
 		labels := make([]string, len(m.Labels))

@@ -31,7 +31,7 @@ const (
 	KeepTokens    Mutation = "let expired tokens log in"                  // the end of a delegation token doesn't count
 	AckUnstored   Mutation = "acknowledge ACLs unstored"                  // an error of etcd is none
 
-	FinalizeAtOnce    Mutation = "finalize at once"             // a level is raised that wasn't announced before
-	RegisterUnguarded Mutation = "register unguarded"           // an agent comes by what it read of the level before
-	JoinPrepared      Mutation = "join what is prepared"        // an agent doesn't heed the level that is announced
+	FinalizeAtOnce    Mutation = "finalize at once"      // a level is raised that wasn't announced before
+	RegisterUnguarded Mutation = "register unguarded"    // an agent comes by what it read of the level before
+	JoinPrepared      Mutation = "join what is prepared" // an agent doesn't heed the level that is announced
 )
