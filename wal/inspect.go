@@ -31,6 +31,10 @@ type Inspector struct {
 // journals and files. It proves every checksum and changes nothing. It takes no
 // lock: of a directory in use it shows what is there while it reads.
 func Inspect(fsys vfs.FS, dir string, in Inspector) error {
+	return inspect(fsys, dir, in, true)
+}
+
+func inspect(fsys vfs.FS, dir string, in Inspector, entries bool) error {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return fmt.Errorf("list journals: %w", err)
@@ -63,7 +67,7 @@ func Inspect(fsys vfs.FS, dir string, in Inspector) error {
 			return err
 		}
 		for _, num := range journals[j] { // in order, as names are
-			if err := inspectFile(fsys, dir, j, num, in); err != nil {
+			if err := inspectFile(fsys, dir, j, num, in, entries); err != nil {
 				return err
 			}
 		}
@@ -89,7 +93,7 @@ func inspectMeta(fsys vfs.FS, dir string, j id.Journal, in Inspector) error {
 	return nil
 }
 
-func inspectFile(fsys vfs.FS, dir string, j id.Journal, num uint32, in Inspector) error {
+func inspectFile(fsys vfs.FS, dir string, j id.Journal, num uint32, in Inspector, entries bool) error {
 	path := dir + "/" + fileName(j, num)
 	opened, err := fsys.Open(path, 0)
 	if err != nil {
@@ -103,7 +107,7 @@ func inspectFile(fsys vfs.FS, dir string, j id.Journal, num uint32, in Inspector
 	f := &file{journal: j, num: num, path: path, size: size, reader: opened}
 	err = checkFile(f)
 	in.File(path, size, err)
-	if err != nil {
+	if err != nil || !entries {
 		return nil
 	}
 	sc := &scanner{journal: j}

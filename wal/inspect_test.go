@@ -125,3 +125,27 @@ func TestInspectChangesNothing(t *testing.T) {
 	}
 	s.Close()
 }
+
+// InspectHeads reports journals and files as Inspect does, and no entries.
+func TestInspectHeads(t *testing.T) {
+	fs := written(t, 4)
+	want := ""
+	for line := range strings.Lines(inspected(t, fs)) {
+		if strings.HasPrefix(line, "journal ") || strings.HasPrefix(line, "file ") {
+			want += line
+		}
+	}
+	var b strings.Builder
+	err := InspectHeads(fs, "j", Inspector{
+		Journal: func(j id.Journal, fence uint64, sealed bool, end uint64) {
+			fmt.Fprintf(&b, "journal %v fence %d sealed %v end %d\n", j, fence, sealed, end)
+		},
+		File:  func(path string, size int64, err error) { fmt.Fprintf(&b, "file %s %d %v\n", path, size, err) },
+		Entry: func(*Entry) { t.Error("an entry was read") },
+		End:   func(int64, error) { t.Error("entries were read") },
+		Other: func(string) {},
+	})
+	if err != nil || want == "" || b.String() != want {
+		t.Errorf("%v:\n%swant\n%s", err, b.String(), want)
+	}
+}

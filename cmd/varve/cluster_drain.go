@@ -130,7 +130,7 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 	defer cancel()
 	tick := time.NewTicker(250 * time.Millisecond)
 	defer tick.Stop()
-	said := ""
+	said, speed := "", pace{}
 	for {
 		s, err := askAgent[admin.ClusterStatus](ctx, http.MethodGet, f.at.addr, "/v1/cluster")
 		if err != nil && ctx.Err() == nil {
@@ -146,7 +146,7 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 				text = "waiting for journals to have enough members without it"
 			}
 			if text != said {
-				fmt.Fprintf(stderr, "agent %d: %s\n", broker, text)
+				fmt.Fprintf(stderr, "agent %d: %s%s\n", broker, text, speed.note(d.Partitions+d.Slots, time.Now()))
 				said = text
 			}
 		}

@@ -44,6 +44,8 @@ func clusterStatusCommand() *cobra.Command {
 	var kafka kafkaFlags
 	var out jsonFlag
 	var at httpFlag
+	var watch bool
+	var interval time.Duration
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show brokers, leaders and an agent's state",
@@ -52,45 +54,62 @@ state of the agent whose HTTP address is --http; and, as it and the other agents
 who has what, how each journal is kept, what isn't in the bucket yet, what moves, and what
 waits and why. With --http '' any Kafka cluster can be asked. The exit code is 0 when all is
 well, 1 when partitions have no leader or 'varve cluster health' finds anything that is not
-as it should be, 4 when the agent doesn't answer.`,
-		Example: "  varve cluster status\n  varve cluster status --brokers 10.0.0.1:9092 --http 10.0.0.1:9644",
+as it should be, 4 when the agent doesn't answer.
+
+With --watch it is shown again every --interval until it is interrupted; on a terminal each state replaces
+the one before.`,
+		Example: "  varve cluster status\n  varve cluster status --watch\n  varve cluster status --brokers 10.0.0.1:9092 --http 10.0.0.1:9644",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			adm, ctx, done, err := kafka.admin(c.Context())
-			if err != nil {
-				return err
+			if interval <= 0 {
+				return usagef("--interval is %v: must be more than 0", interval)
 			}
-			defer done()
-			state, err := clusterOf(ctx, adm)
-			if err != nil {
-				return err
+			show := func() error { return showStatus(c, &kafka, &out, at.addr) }
+			if !watch {
+				return show()
 			}
-			if at.addr != "" {
-				if state.Agent, err = agentStatus(ctx, at.addr); err != nil {
-					state.AgentProblem = err.Error()
-				} else if state.Agent.Cluster != state.Cluster {
-					state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", at.addr, state.Agent.Cluster)
-				} else if err := state.askAll(ctx, at.addr); err != nil {
-					state.AgentProblem = err.Error()
-				}
-			}
-			if err := out.write(c.OutOrStdout(), state, state.print); err != nil {
-				return err
-			}
-			switch {
-			case at.addr != "" && state.Agent == nil:
-				return quietError{exitUnavailable}
-			case state.Leaderless > 0 || state.AgentProblem != "" || state.Health != nil && state.Health.Level != health.Healthy:
-				return quietError{exitFailed}
-			}
-			return nil
+			return again(c, interval, show)
 		},
 	}
 	kafka.add(c.Flags())
 	out.add(c, clusterState{})
 	at.addAddress(c)
 	c.Flags().Lookup("http").Usage += "; empty: don't ask one"
+	c.Flags().BoolVar(&watch, "watch", false, "show it again and again")
+	c.Flags().DurationVar(&interval, "interval", 2*time.Second, "with --watch: how often")
 	return c
+}
+
+// showStatus asks and shows once.
+func showStatus(c *cobra.Command, kafka *kafkaFlags, out *jsonFlag, addr string) error {
+	adm, ctx, done, err := kafka.admin(c.Context())
+	if err != nil {
+		return err
+	}
+	defer done()
+	state, err := clusterOf(ctx, adm)
+	if err != nil {
+		return err
+	}
+	if addr != "" {
+		if state.Agent, err = agentStatus(ctx, addr); err != nil {
+			state.AgentProblem = err.Error()
+		} else if state.Agent.Cluster != state.Cluster {
+			state.AgentProblem = fmt.Sprintf("the agent at %s is of another cluster, %s", addr, state.Agent.Cluster)
+		} else if err := state.askAll(ctx, addr); err != nil {
+			state.AgentProblem = err.Error()
+		}
+	}
+	if err := out.write(c.OutOrStdout(), state, state.print); err != nil {
+		return err
+	}
+	switch {
+	case addr != "" && state.Agent == nil:
+		return quietError{exitUnavailable}
+	case state.Leaderless > 0 || state.AgentProblem != "" || state.Health != nil && state.Health.Level != health.Healthy:
+		return quietError{exitFailed}
+	}
+	return nil
 }
 
 func clusterOf(ctx context.Context, adm *adminClient) (*clusterState, error) {

@@ -65,7 +65,7 @@ func TestDocsOfCommands(t *testing.T) {
 		ofSettings[s.Flag()] = true
 	}
 	page(t, "cli.md", docs.CLI(root(), jsonAnnotation, func(c *cobra.Command, f *pflag.Flag) bool {
-		return (c.Name() == "agent" || c.Name() == "config" || c.Name() == "dev" && f.Name != "pprof") && ofSettings[f.Name]
+		return (c.Name() == "agent" || c.Name() == "config" || c.Name() == "doctor" || c.Name() == "dev" && f.Name != "pprof") && ofSettings[f.Name]
 	}))
 }
 

@@ -115,8 +115,14 @@ func brokerList(ids []int32) string {
 	return orDash(strings.Join(out, ","))
 }
 
+// textMarshaler is what JSON writes as a text.
+type textMarshaler interface{ MarshalText() ([]byte, error) }
+
 // shape describes the JSON of a type, a field a line.
 func shape(t reflect.Type, indent string) string {
+	if t.Implements(reflect.TypeFor[textMarshaler]()) {
+		return "string"
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return shape(t.Elem(), indent)

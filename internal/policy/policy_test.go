@@ -47,6 +47,7 @@ var ranks = map[string]int{
 	"varve/broker":              5,
 	"varve/admin":               5,
 	"varve/controller":          5,
+	"varve/doctor":              5,
 	"varve/ownjournal":          5,
 	"varve/owner":               5,
 	"varve/agent":               6,

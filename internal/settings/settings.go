@@ -56,6 +56,14 @@ func (s Setting) Equal(other Setting) bool {
 // Shares reports whether the setting is left to be a share of another.
 func (s Setting) Shares() bool { return s.Share != "" && s.value.IsZero() }
 
+// Text is the value of a setting that is a text, even of a secret; "" of others.
+func (s Setting) Text() string {
+	if s.value.Kind() != reflect.String {
+		return ""
+	}
+	return s.value.String()
+}
+
 // Line is a line of a file that sets it, which FromYAML reads. A secret that is set is only
 // remarked.
 func (s Setting) Line() string {

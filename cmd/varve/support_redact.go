@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"varve/agent"
+	"varve/internal/settings"
+)
+
+// redactor takes secrets out of whatever it is given. It knows those of the settings, of the files that they
+// name, and of the environment; also as JSON, URLs and base64 write them.
+type redactor struct {
+	forms [][]byte // the longest first
+	short []string // settings whose secrets are too short to be looked for
+}
+
+// leastSecret is the shortest text that is looked for: a shorter one would be found everywhere.
+const leastSecret = 4
+
+const hiddenText = "<hidden>"
+
+// userInfo is a name and password in a URL.
+var userInfo = regexp.MustCompile(`://[^/@\s"']+@`)
+
+// bearer is a token or password in a header of HTTP.
+var bearer = regexp.MustCompile(`(?i)\b(authorization:?\s*"?(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+`)
+
+// secretNames are parts of names of variables that hold secrets, of other programs' too.
+var secretNames = []string{"SECRET", "PASSWORD", "TOKEN", "ACCESS_KEY", "CREDENTIAL", "BOOTSTRAP_USER"}
+
+// secretFiles are the last parts of settings that name files with a secret in text.
+var secretFiles = []string{"password_file", "access_key_file", "secret_key_file", "session_token_file", "bootstrap_user_file", "secret_file"}
+
+// newRedactor learns the secrets of the settings, and of variables of the form name=value.
+func newRedactor(cfg *agent.Config, environ []string) *redactor {
+	r := &redactor{}
+	for _, s := range settings.Of(cfg) {
+		switch {
+		case s.Secret:
+			r.learn(s.Path, s.Text())
+		case slices.ContainsFunc(secretFiles, func(end string) bool { return s.Path == end || strings.HasSuffix(s.Path, "."+end) }) && s.Text() != "":
+			if b, err := readBounded(s.Text(), settings.MaxSecret); err == nil {
+				r.learnUser(s.Path, strings.TrimRight(string(b), "\r\n"))
+			}
+		}
+	}
+	r.learnUser(bootstrapVariable, cfg.Security.BootstrapUser)
+	for _, pair := range environ {
+		name, value, _ := strings.Cut(pair, "=")
+		if !strings.HasSuffix(name, "_FILE") && slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(strings.ToUpper(name), part) }) {
+			r.learnUser(name, value)
+		}
+	}
+	slices.SortFunc(r.forms, func(a, b []byte) int { return cmp.Or(len(b)-len(a), bytes.Compare(a, b)) })
+	r.forms = slices.CompactFunc(r.forms, bytes.Equal)
+	return r
+}
+
+// learnUser learns a secret that may be name:password.
+func (r *redactor) learnUser(name, text string) {
+	r.learn(name, text)
+	if _, password, ok := strings.Cut(text, ":"); ok {
+		r.learn(name, password)
+	}
+}
+
+func (r *redactor) learn(name, text string) {
+	switch {
+	case text == "":
+		return
+	case len(text) < leastSecret:
+		r.short = append(r.short, name)
+		return
+	}
+	quoted, _ := json.Marshal(text) // with < and & as \u003c and \u0026, which Go's log doesn't do
+	for _, form := range []string{text, inQuotes(string(quoted)), inQuotes(strconv.Quote(text)), url.QueryEscape(text), url.PathEscape(text),
+		base64.StdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text))} {
+		r.forms = append(r.forms, []byte(form))
+	}
+}
+
+// inQuotes returns what stands between a text's quotation marks.
+func inQuotes(text string) string { return text[1 : len(text)-1] }
+
+// clean returns b without secrets.
+func (r *redactor) clean(b []byte) []byte {
+	for _, form := range r.forms {
+		b = bytes.ReplaceAll(b, form, []byte(hiddenText))
+	}
+	b = userInfo.ReplaceAll(b, []byte("://"+hiddenText+"@"))
+	return bearer.ReplaceAll(b, []byte("${1}"+hiddenText))
+}
+
+// variables lists the names of Varve's own variables that are set.
+func variables(environ []string) string {
+	var names []string
+	for _, pair := range environ {
+		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, settings.EnvPrefix) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "\n") + "\n"
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"varve/agent"
+	"varve/internal/settings"
+)
+
+// unpack reads a bundle, by the names of its files without the folder.
+func unpack(t *testing.T, file string) map[string]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	gz, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for r := tar.NewReader(gz); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, name, _ := strings.Cut(h.Name, "/")
+		all[name] = string(b)
+	}
+}
+
+// canary is a secret that is easy to find, with characters that JSON and URLs write otherwise.
+func canary(of string) string { return `CANARY-"&+/` + of + `-x` }
+
+// logOf is a log that has secrets in all forms that logs have.
+func logOf(secrets []string) string {
+	var log strings.Builder
+	log.WriteString("a line that stays\n")
+	for _, s := range secrets {
+		quoted, _ := json.Marshal(s)
+		fmt.Fprintf(&log, "level=ERROR err=%q raw=%s json=%s url=%s base64=%s\n", s, s, quoted, url.QueryEscape(s), base64.StdEncoding.EncodeToString([]byte(s)))
+	}
+	log.WriteString("url=https://CANARY-user:CANARY-password@host/path Authorization: Bearer CANARY.token\n")
+	return log.String()
+}
+
+// No secret gets into a bundle, wherever it was set and in whatever form a log has it.
+func TestSupportBundleHasNoSecrets(t *testing.T) {
+	a := startAgent(t, func(c *agent.Config) { c.Pprof = true })
+	must(t, "", "topic create bundled -p 1")
+	must(t, "a\n", "produce bundled")
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cfg := agent.SharedConfig()
+	var direct, inFiles strings.Builder
+	of := map[string][]string{}
+	for _, s := range settings.Of(&cfg) {
+		switch {
+		case s.Secret:
+			of["direct"] = append(of["direct"], canary(s.Path))
+			fmt.Fprintf(&direct, "%s: '%s'\n", s.Path, canary(s.Path))
+		case slices.ContainsFunc(secretFiles, func(end string) bool { return strings.HasSuffix(s.Path, end) }):
+			of["files"] = append(of["files"], canary(s.Path), "someone:"+canary(s.Path))
+			fmt.Fprintf(&inFiles, "%s: %s\n", s.Path, write(s.Path, "someone:"+canary(s.Path)+"\n"))
+		}
+	}
+	if len(of["direct"]) < 4 || len(of["files"]) < 12 {
+		t.Fatalf("too few secrets: %v", of)
+	}
+	t.Setenv(bootstrapVariable, "root:"+canary("bootstrap"))
+	t.Setenv("AWS_SECRET_ACCESS_KEY", canary("aws"))
+	t.Setenv("VARVE_LOG_LEVEL", "info")
+	for name, extra := range map[string]string{"direct": direct.String() + "etcd.username: me\n", "files": inFiles.String()} {
+		t.Run(name, func(t *testing.T) {
+			secrets := append(of[name], canary("bootstrap"), canary("aws"))
+			logFile := write("varve.log", logOf(secrets))
+			config := write(name+".yaml", "data_dir: "+a.dir+"\nsecurity.oauth.jwks_url: https://CANARY-me:CANARY-pw@provider.example/keys\n"+extra)
+			out := filepath.Join(dir, name+".tar.gz")
+			r := command(t, "", "support bundle --config "+config+" --http "+a.http+" --log "+logFile+" -o "+out)
+			wants(t, r, exitOK, "parts")
+			if strings.Contains(r.out+r.err, "CANARY") {
+				t.Errorf("printed: %s%s", r.out, r.err)
+			}
+			all := unpack(t, out)
+			for name, text := range all {
+				if i := strings.Index(text, "CANARY"); i >= 0 {
+					t.Errorf("%s has %q", name, text[i:min(len(text), i+60)])
+				}
+				for _, s := range secrets {
+					if strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(s))) {
+						t.Errorf("%s has %q in base64", name, s)
+					}
+				}
+			}
+			for name, has := range map[string]string{"manifest.json": "config.yaml", "config.yaml": "data_dir: " + a.dir, "logs/1-varve.log": "a line that stays", "agent/metrics.txt": "varve_ready 1", "agent/readyz.txt": "ready",
+				"agent/goroutines.txt": "goroutine profile", "cluster/health.json": `"level"`, "agent/status.json": `"broker"`, "agent/journals.json": "{", "cluster/cluster.json": "agents", "journals.json": `"journal"`, "version.json": `"go"`, "environment.txt": "VARVE_LOG_LEVEL\n"} {
+				if !strings.Contains(all[name], has) {
+					t.Errorf("%s lacks %q: %q", name, has, all[name][:min(len(all[name]), 200)])
+				}
+			}
+		})
+	}
+}
+
+// Without an agent the bundle has what is left, says what is missing, and replaces no file.
+func TestSupportBundleWithoutAgent(t *testing.T) {
+	dir := t.TempDir()
+	out, log := filepath.Join(dir, "b.tar.gz"), filepath.Join(dir, "log")
+	if err := os.WriteFile(log, []byte(strings.Repeat("0123456789abcdef\n", 1<<17)+"the end\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	line := "support bundle --http 127.0.0.1:1 --log-mb 1 --log " + log + " -o " + out
+	wants(t, command(t, "", line), exitUnavailable, "agent/readyz.txt: no agent answers")
+	all := unpack(t, out)
+	var m struct{ Parts []bundlePart }
+	if err := json.Unmarshal([]byte(all["manifest.json"]), &m); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(m.Parts, func(p bundlePart) bool { return p.File == "agent/readyz.txt" && p.Problem != "" && p.Bytes == 0 }) {
+		t.Errorf("%+v", m.Parts)
+	}
+	if text := all["logs/1-log"]; len(text) > 1<<20 || !strings.HasPrefix(text, "0123") || !strings.HasSuffix(text, "the end\n") {
+		t.Errorf("%d bytes of the log", len(text))
+	}
+	wants(t, command(t, "", line), exitUsage, "exists")
+}

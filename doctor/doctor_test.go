@@ -1,0 +1,183 @@
+package doctor
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"varve/internal/hostmem"
+	"varve/internal/testserver"
+	"varve/internal/vfs"
+	"varve/metadata"
+	"varve/metadata/schema"
+	"varve/s3store"
+)
+
+// healthy is an agent's host and dependencies without a fault: a real etcd and a real MinIO.
+func healthy(t *testing.T) *Subject {
+	t.Helper()
+	etcd, minio := testserver.Etcd(t, testserver.EtcdOptions{}), testserver.MinIO(t)
+	if err := minio.CreateBucket(t.Context(), "varve"); err != nil {
+		t.Fatal(err)
+	}
+	s := &Subject{
+		Broker: 1, Version: "v1", DataDir: t.TempDir(), Memory: 1 << 30, NeedBytes: 1 << 20, LeastBytes: 1 << 20, Files: 300,
+		FS: vfs.OS{}, Host: hostmem.State{Total: 8 << 30}, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		Dial: func(ctx context.Context, addr string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", addr)
+		},
+		Etcd: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
+		Addresses: []Address{{"listener PLAINTEXT", "192.0.2.1:9092"}},
+	}
+	s.JournalDir = s.DataDir + "/journal"
+	s.Etcd.Endpoints = etcd.Endpoints
+	s.Store.Driver, s.Store.Endpoint, s.Store.Bucket, s.Store.PathStyle = s3store.DriverMinIO, minio.Endpoint, "varve", true
+	s.Store.AccessKey, s.Store.SecretKey = minio.AccessKey, minio.SecretKey
+	return s
+}
+
+// of returns the worst finding of a check that contains a text.
+func of(t *testing.T, r *Report, check, text string) Finding {
+	t.Helper()
+	for _, f := range r.Findings {
+		if f.Check == check && strings.Contains(f.Text, text) {
+			return f
+		}
+	}
+	t.Fatalf("no finding of %s has %q: %+v", check, text, r.Findings)
+	return Finding{}
+}
+
+// The doctor harms nothing: what it writes is gone when it is done.
+func TestExamineLeavesNothingBehind(t *testing.T) {
+	s := healthy(t)
+	r := Examine(t.Context(), s, 30*time.Second)
+	if r.Level == Failure {
+		t.Errorf("a healthy host fails: %+v", r.Findings)
+	}
+	for _, f := range r.Findings {
+		if (f.Level != OK) != (f.Do != "") {
+			t.Errorf("%+v", f)
+		}
+	}
+	of(t, r, "bucket", "conditional writes (If-None-Match) work")
+	of(t, r, "bucket", "in two parts")
+	of(t, r, "etcd", "a write takes")
+	of(t, r, "disk", "its sync take")
+	of(t, r, "clock", "agrees with etcd's")
+	of(t, r, "clock", "agrees with the bucket's")
+	if left, err := os.ReadDir(s.DataDir); err != nil || len(left) > 0 {
+		t.Errorf("left in the data directory: %v %v", left, err)
+	}
+	m, err := metadata.Open(t.Context(), s.Etcd, s.Log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if left, _, err := m.List(t.Context(), ""); err != nil || len(left) > 0 {
+		t.Errorf("left in etcd: %v %v", left, err)
+	}
+	b, err := s3store.Open(t.Context(), s.Store, s.Log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if err := b.List(t.Context(), "", "", func(o s3store.Object) bool {
+		t.Errorf("left in the bucket: %s", o.Key)
+		return true
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// A check that fails keeps no other from being done.
+func TestFaultsAreFoundSideBySide(t *testing.T) {
+	s := healthy(t)
+	s.Store.SecretKey = "wrong-secret-key"
+	s.Addresses = append(s.Addresses, Address{"listener PLAINTEXT", "no-such-host.invalid:9092"})
+	s.Memory = 16 << 30
+	m, err := metadata.Open(t.Context(), s.Etcd, s.Log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	dead := schema.Agent{Incarnation: 7, Version: "v2", Peer: "127.0.0.1:1"}
+	if _, err := m.Txn(t.Context(), nil, metadata.Put(schema.KeyCluster, schema.Cluster{ID: "c", Layout: schema.NewestLayout}.Encode()), metadata.Put(schema.AgentKey(2), dead.Encode())); err != nil {
+		t.Fatal(err)
+	}
+	r := Examine(t.Context(), s, 30*time.Second)
+	if r.Level != Failure {
+		t.Errorf("level %v", r.Level)
+	}
+	for _, want := range []struct {
+		check, text string
+		level       Level
+		do          string
+	}{
+		{"bucket", "varve", Failure, "store.secret_key"},
+		{"addresses", "no-such-host.invalid", Failure, "DNS"},
+		{"memory", "the agent may take", Failure, "set memory lower"},
+		{"network", "agent 2 at 127.0.0.1:1", Failure, "firewalls"},
+		{"versions", "v2: agent 2", Warning, "upgrade"},
+		{"etcd", "a write takes", OK, ""},
+		{"disk", "its sync take", OK, ""},
+	} {
+		f := of(t, r, want.check, want.text)
+		if want.level != OK && f.Level != want.level || want.level != OK && !strings.Contains(f.Do, want.do) || f.Level == Failure && want.level == OK {
+			t.Errorf("%+v, want level %v and advice %q", f, want.level, want.do)
+		}
+	}
+}
+
+// An etcd and a bucket that are away are named with the reason, in time.
+func TestNobodyAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := "http://" + l.Addr().String()
+	l.Close()
+	s := &Subject{DataDir: filepath.Join(t.TempDir(), "absent"), FS: vfs.OS{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Etcd: metadata.DefaultConfig(), Store: s3store.DefaultConfig()}
+	s.Etcd.Endpoints = []string{at}
+	s.Store.Driver, s.Store.Endpoint, s.Store.Bucket, s.Store.AccessKey, s.Store.SecretKey = s3store.DriverMinIO, at, "varve", "a", "bbbbbbbb"
+	r := Examine(t.Context(), s, 4*time.Second)
+	if f := of(t, r, "etcd", "connection refused"); f.Level != Failure {
+		t.Errorf("%+v", f)
+	}
+	if f := of(t, r, "bucket", ""); f.Level != Failure {
+		t.Errorf("%+v", f)
+	}
+	if f := of(t, r, "disk", "is not there"); f.Level != Warning {
+		t.Errorf("%+v", f)
+	}
+}
+
+// hungFS never lists a directory.
+type hungFS struct {
+	vfs.FS
+	until chan struct{}
+}
+
+func (f hungFS) List(string) ([]string, error) {
+	<-f.until
+	return nil, vfs.ErrNotExist
+}
+
+// A disk that hangs is told, and the other checks are, too.
+func TestCheckThatHangs(t *testing.T) {
+	s := &Subject{DataDir: "d", FS: hungFS{vfs.OS{}, make(chan struct{})}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Etcd: metadata.DefaultConfig(), Store: s3store.DefaultConfig()}
+	defer close(s.FS.(hungFS).until)
+	s.Store.Driver = s3store.DriverMemory
+	r := Examine(t.Context(), s, 100*time.Millisecond)
+	if f := of(t, r, "disk", "did not end"); f.Level != Failure {
+		t.Errorf("%+v", f)
+	}
+	of(t, r, "files", "")
+	of(t, r, "versions", "")
+}
