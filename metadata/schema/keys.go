@@ -26,6 +26,7 @@ import (
 //	security                     Security         an agent            for ever
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
+//	turn                         text             varve cluster turn  while that command runs: who may restart an agent now
 //	controller                   Role             an agent            while that agent's session lives
 //	coordinators/<slot>          Role             the controller      for ever
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
@@ -66,6 +67,7 @@ const (
 	KeySecurity    = "security"
 	KeyGarbageHeld = "garbage-held"
 	KeyController  = "controller"
+	KeyTurn        = "turn"
 )
 
 // Prefixes of the kinds of keys.
