@@ -7,20 +7,20 @@ locals {
   own_etcd_tls = length(local.etcd) > 0 ? { ca_file = "${local.etc}/tls/services-ca.crt", cert_file = "${local.etc}/tls/service.crt", key_file = "${local.etc}/tls/service.key" } : {
     for setting, name in { ca_file = "etcd-ca.crt", cert_file = "etcd.crt", key_file = "etcd.key" } : setting => "${local.etc}/tls/${name}" if try(var.etcd_tls[setting], null) != null
   }
-  own_store = {
-    driver          = "minio"
-    endpoint        = one(local.minio_url)
-    bucket          = "varve"
-    path_style      = true
-    access_key_file = "${local.etc}/tls/access-key"
-    secret_key_file = "${local.etc}/tls/secret-key"
-    tls             = { ca_file = "${local.etc}/tls/services-ca.crt" }
+  # The bucket that exists, or that of the host with MinIO. Settings that are null are left out.
+  own   = var.store == null
+  files = { for k in ["access_key_file", "secret_key_file"] : k => local.own ? true : var.store[k] != null }
+  store = {
+    driver          = local.own ? "minio" : var.store.driver
+    endpoint        = local.own ? one(local.minio_url) : var.store.endpoint
+    bucket          = local.own ? "varve" : var.store.bucket
+    region          = local.own ? null : var.store.region
+    prefix          = local.own ? null : var.store.prefix
+    path_style      = local.own ? true : var.store.path_style
+    access_key_file = local.files.access_key_file ? "${local.etc}/tls/access-key" : null
+    secret_key_file = local.files.secret_key_file ? "${local.etc}/tls/secret-key" : null
+    tls             = local.own ? { ca_file = "${local.etc}/tls/services-ca.crt" } : var.store.ca_file == null ? null : { ca_file = "${local.etc}/tls/store-ca.crt" }
   }
-  given_store = var.store == null ? {} : merge(
-    { for k, v in var.store : k => v if v != null && !endswith(k, "_file") },
-    { for k, name in { access_key_file = "access-key", secret_key_file = "secret-key" } : k => "${local.etc}/tls/${name}" if var.store[k] != null },
-    var.store.ca_file == null ? {} : { tls = { ca_file = "${local.etc}/tls/store-ca.crt" } },
-  )
   tls  = { cert_file = "${local.etc}/tls/agent.crt", key_file = "${local.etc}/tls/agent.key" }
   many = length(local.agents) > 1
 
@@ -42,8 +42,8 @@ locals {
       tls        = merge(local.tls, { ca_file = "${local.etc}/tls/ca.crt" })
     }
     replication = { factor = local.many ? 3 : 1, quorum = local.many ? 2 : 1 }
-    etcd        = merge(local.etcd_settings, length(local.own_etcd_tls) == 0 ? {} : { tls = local.own_etcd_tls })
-    store       = { for k, v in merge(local.own_store, local.given_store) : k => v if var.store == null || contains(keys(local.given_store), k) }
+    etcd        = { for k, v in merge(local.etcd_settings, { tls = local.own_etcd_tls }) : k => v if k != "tls" || length(local.own_etcd_tls) > 0 }
+    store       = { for k, v in local.store : k => v if v != null }
     security = {
       authorizer          = "acl"
       super_users         = ["User:${var.admin_user}"]
