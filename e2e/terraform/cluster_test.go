@@ -25,6 +25,20 @@ type deployment struct {
 // patience is how long one command of Terraform may take.
 const patience = 3 * time.Minute
 
+// deploy prepares one of the examples.
+func deploy(t *testing.T, f *fleet, example string, vars map[string]any) *deployment {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("../../terraform/examples", example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &deployment{dir: dir, state: filepath.Join(f.dir, "state"), vars: vars}
+	if code, out := d.terraform(t, "init", "-no-color", "-input=false"); code != 0 {
+		t.Fatal(out)
+	}
+	return d
+}
+
 // terraform runs a command of it, and returns its exit code and what it wrote.
 func (d *deployment) terraform(t *testing.T, args ...string) (int, string) {
 	t.Helper()
@@ -70,6 +84,13 @@ func (d *deployment) apply(t *testing.T, what string) {
 	t.Logf("%s: applied in %v", what, time.Since(began).Round(100*time.Millisecond))
 }
 
+func (d *deployment) destroy(t *testing.T) {
+	t.Helper()
+	if code, out := d.with(t, "destroy", "-auto-approve"); code != 0 {
+		t.Fatalf("destroy ended with %d\n%s", code, wrong(out))
+	}
+}
+
 // settled fails if another apply would change something.
 func (d *deployment) settled(t *testing.T, after string) {
 	t.Helper()
@@ -110,7 +131,7 @@ func server(t *testing.T, name string) string {
 	return path
 }
 
-// TestCluster is the life of a cluster on hosts: made, changed, upgraded, grown, shrunk, moved and taken away, each by
+// TestCluster is the life of a cluster on hosts: made, changed, upgraded, grown, shrunk, moved, repaired and taken away, each by
 // apply and under load. No acknowledged record is lost, and no client sees an error.
 func TestCluster(t *testing.T) {
 	f := newFleet(t)
@@ -133,27 +154,12 @@ func TestCluster(t *testing.T) {
 	add("y", 22, map[string]any{"etcd": true})
 	add("z", 23, map[string]any{"etcd": true, "minio": true})
 
-	example, err := filepath.Abs("../../terraform/examples/hosts")
-	if err != nil {
-		t.Fatal(err)
-	}
 	settings := map[string]any{"memory": "512MiB"}
 	secrets := filepath.Join(f.dir, "secrets")
-	d := &deployment{dir: example, state: filepath.Join(f.dir, "state"), vars: map[string]any{
+	d := deploy(t, f, "hosts", map[string]any{
 		"hosts": hosts, "varve_package": map[string]any{"path": deb}, "varve_binary": binary, "etcd_binary": map[string]any{"path": server(t, testserver.EtcdName)},
 		"minio_binary": map[string]any{"path": server(t, testserver.MinIOName)}, "settings": settings, "secrets_dir": secrets, "force_destroy": true, "health_timeout": "1m",
 		"topics": map[string]any{"orders": map[string]any{"partitions": 6, "settings": map[string]any{"retention.ms": "604800000"}}},
-	}}
-	if code, out := d.terraform(t, "init", "-no-color", "-input=false"); code != 0 {
-		t.Fatal(out)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			for _, h := range machines {
-				out, _ := exec.Command("journalctl", "--no-pager", "-n", "40", "--root="+h.root, "-u", "varve", "-u", "varve-etcd", "-u", "varve-minio").CombinedOutput()
-				t.Logf("host %s:\n%s", h.name, out)
-			}
-		}
 	})
 	d.apply(t, "a new cluster")
 	d.settled(t, "the first apply")
@@ -193,25 +199,59 @@ func TestCluster(t *testing.T) {
 		}
 	}
 
+	// The same program with another sum.
+	old := read(t, server(t, testserver.EtcdName))
+	other := filepath.Join(f.dir, "etcd")
+	write(t, other, old+"\n", 0o755)
+	d.vars["etcd_binary"] = map[string]any{"path": other}
+	change("another etcd")
+	if out := machines["x"].sh(t, "systemctl show --property=NRestarts,ActiveState varve-etcd; cmp /usr/local/lib/varve/etcd /proc/$(pidof etcd)/exe && tail -c 1 /proc/$(pidof etcd)/exe | od -An -c"); !strings.Contains(out, "ActiveState=active") || !strings.Contains(out, `\n`) {
+		t.Errorf("the other etcd doesn't run: %s", out)
+	}
+
 	add("d", 14, map[string]any{"broker_id": 4})
 	change("another agent")
 	delete(hosts, "b")
 	change("an agent less")
 	machines["b"].bare(t)
 
-	old := machines["c"]
+	moved := machines["c"]
 	add("c", 15, map[string]any{"broker_id": 3})
 	change("another host in place of one")
-	old.bare(t)
+	moved.bare(t)
+
+	machines["d"].kill(t)
+	delete(machines, "d")
+	if code, out := d.terraform(t, "state", "rm", "-state="+filepath.Join(d.state, "terraform.tfstate"), `module.cluster.terraform_data.member["d"]`, `module.cluster.terraform_data.host["d"]`); code != 0 {
+		t.Fatal(out)
+	}
+	add("d", 16, map[string]any{"broker_id": 4})
+	change("another host in place of a dead one")
 
 	l.check(t)
-	if code, out := d.with(t, "destroy", "-auto-approve"); code != 0 {
-		t.Fatalf("destroy ended with %d\n%s", code, wrong(out))
-	}
+	d.destroy(t)
 	for _, h := range machines {
 		h.bare(t)
 	}
 	if left, err := os.ReadDir(secrets); !os.IsNotExist(err) {
 		t.Errorf("left of the secrets: %v, %v", left, err)
+	}
+}
+
+// TestOneMachine is the same with all of it on one machine. Without force_destroy, destroy leaves the data.
+func TestOneMachine(t *testing.T) {
+	f := newFleet(t)
+	deb, binary := pack(t, "1.0.0")
+	h := f.boot(t, "one", 31)
+	d := deploy(t, f, "one-machine", map[string]any{"address": h.address, "user": "debian", "private_key_file": f.key, "varve_package": deb, "varve_binary": binary,
+		"etcd_binary": server(t, testserver.EtcdName), "minio_binary": server(t, testserver.MinIOName), "secrets_dir": filepath.Join(f.dir, "secrets")})
+	d.apply(t, "one machine")
+	d.settled(t, "the first apply")
+	l := begin(t, d.output(t, "profile_file"), "events")
+	time.Sleep(time.Second) // of load
+	l.check(t)
+	d.destroy(t)
+	if out := h.sh(t, "ls -d /etc/varve* /var/lib/varve* /usr/bin/varve /usr/local/lib/varve 2>/dev/null || true"); strings.TrimSpace(out) != "/var/lib/varve\n/var/lib/varve-etcd\n/var/lib/varve-minio" {
+		t.Errorf("left on the host:\n%s", out)
 	}
 }

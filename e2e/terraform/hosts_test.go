@@ -154,6 +154,12 @@ func (f *fleet) boot(t *testing.T, name string, last int) *host {
 	if err := h.process.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := exec.Command("journalctl", "--no-pager", "-n", "40", "--root="+h.root, "-u", "varve", "-u", "varve-etcd", "-u", "varve-minio").CombinedOutput()
+			t.Logf("host %s:\n%s", h.name, out)
+		}
+	})
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = h.process.Wait() }()
 	t.Cleanup(func() {

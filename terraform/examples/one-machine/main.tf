@@ -42,6 +42,12 @@ variable "minio_binary" {
   type        = string
 }
 
+variable "secrets_dir" {
+  description = "Where authorities, passwords and clients' files are kept."
+  type        = string
+  default     = "secrets"
+}
+
 variable "force_destroy" {
   description = "Whether destroy deletes records as well."
   type        = bool
@@ -67,7 +73,7 @@ module "cluster" {
   minio_binary  = { path = var.minio_binary }
   settings      = { "memory" = "40%" }
   topics        = { events = { partitions = 3 } }
-  secrets_dir   = "secrets"
+  secrets_dir   = var.secrets_dir
   force_destroy = var.force_destroy
 }
 

@@ -13,6 +13,7 @@ if [ "$goes" = all ] || [ $# = 0 ]; then
 	exit 0
 fi
 if systemctl --quiet is-active varve; then
+	# shellcheck disable=SC2016 # its own arguments
 	varve cluster turn --lock-only --config $etc/varve.yaml -- \
 		sh -ec 'varve cluster drain "$1" --wait --wait-timeout "$2"; systemctl disable --quiet --now varve' drain "$broker" "$timeout"
 fi
