@@ -61,6 +61,17 @@ packages: ## build what is released, into dist/: binaries, deb, rpm, container i
 packages-test: ## install the packages into a clean Debian; needs lintian, rpm, debootstrap and root
 	cd packaging && $(GO) test -tags full -count=1 -timeout 20m .
 
+.PHONY: terraform-test
+terraform-test: servers ## check the Terraform modules, and apply them to containers; needs terraform, shellcheck, debootstrap, systemd-container, openssh-client and root
+	terraform fmt -check -recursive terraform
+	shellcheck -x -P SCRIPTDIR terraform/modules/*/scripts/*.sh
+	@set -e; for dir in terraform/modules/* terraform/examples/*; do echo "$$dir"; \
+		TF_CLI_CONFIG_FILE=/dev/null CHECKPOINT_DISABLE=1 TF_DATA_DIR=$$(mktemp -d); export TF_CLI_CONFIG_FILE CHECKPOINT_DISABLE TF_DATA_DIR; \
+		terraform -chdir=$$dir init -input=false >/dev/null; terraform -chdir=$$dir validate; \
+		if [ -d $$dir/tests ]; then terraform -chdir=$$dir test; fi; rm -rf "$$TF_DATA_DIR"; done
+	$(GO) vet -tags full ./e2e/terraform
+	$(GO) test -tags full -count=1 -timeout 20m -v ./e2e/terraform
+
 .PHONY: test
 test: check servers ## all tests that need nothing but Go; with the race detector if there is a C compiler
 	@test -n "$(RACE)" || echo "no C compiler: the race detector is off" >&2

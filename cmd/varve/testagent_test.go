@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 // embedded etcd and a directory as bucket.
 type testAgent struct {
 	dir, kafka, http string
+	etcd             string // its URL
 	registry         *prometheus.Registry
 	stop             func()
 }
@@ -112,6 +113,7 @@ func startAgent(t *testing.T, change ...func(*agent.Config)) *testAgent {
 		t.Fatalf("agent: %v", err)
 	}
 	t.Cleanup(a.stop)
+	a.etcd = etcd.Config().Endpoints[0]
 	a.kafka, a.http = run.Addresses()[cfg.Listeners[0].Name], run.HTTPAddress()
 	t.Setenv(brokersVariable, a.kafka)
 	return a

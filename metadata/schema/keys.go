@@ -27,6 +27,7 @@ import (
 //	producers                    int64, decimal   any agent           for ever: the next unused producer id
 //	agents/<broker>              Agent            that agent          while its session lives
 //	levels/<broker>              Levels           that agent          while its session lives; agents without know level 3
+//	turn                         text             varve cluster turn  while that command runs: who may restart an agent now
 //	controller                   Role             an agent            while that agent's session lives
 //	coordinators/<slot>          Role             the controller      for ever
 //	journals/<writer>-<n>        Journal          writer, controller  until the tier has all of it
@@ -67,6 +68,7 @@ const (
 	KeySecurity    = "security"
 	KeyGarbageHeld = "garbage-held"
 	KeyController  = "controller"
+	KeyTurn        = "turn"
 )
 
 // Prefixes of the kinds of keys.
