@@ -108,7 +108,7 @@ func TestFaultsAreFoundSideBySide(t *testing.T) {
 	}
 	defer m.Close()
 	dead := schema.Agent{Incarnation: 7, Version: "v2", Peer: "127.0.0.1:1"}
-	if _, err := m.Txn(t.Context(), nil, metadata.Put(schema.KeyCluster, schema.Cluster{ID: "c", Layout: schema.NewestLayout}.Encode()), metadata.Put(schema.AgentKey(2), dead.Encode())); err != nil {
+	if _, err := m.Txn(t.Context(), nil, metadata.Put(schema.KeyCluster, schema.Cluster{ID: "c", Level: schema.NewestLevel}.Encode()), metadata.Put(schema.AgentKey(2), dead.Encode())); err != nil {
 		t.Fatal(err)
 	}
 	r := Examine(t.Context(), s, 30*time.Second)

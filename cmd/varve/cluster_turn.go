@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"varve/agent"
@@ -55,7 +56,7 @@ come later in turn aren't interrupted either, until the cluster is well again.`,
 			}
 			wait := etcdWait{log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))}
 			defer wait.close()
-			store, err := wait.open(c.Context(), cfg.Metadata, newRegistry())
+			store, err := wait.open(c.Context(), cfg.Metadata, prometheus.NewRegistry())
 			if err != nil {
 				return err
 			}
