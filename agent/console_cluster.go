@@ -37,9 +37,9 @@ func (c *console) Cluster() *admin.ClusterStatus {
 	drained, loads := v.Drained(), v.Loads()
 	s.SlotsFree = coordinator.Slots
 	now, _ := v.Levels.Cluster()
-	s.Level, s.LevelNext, s.LevelMax = int(now.Level), int(now.Next), int(v.HighestLevel())
+	s.Level, s.LevelNext, s.LevelMax = int(now.Level), int(now.Next), int(v.Levels.Highest())
 	for _, l := range v.Agents() {
-		levels := v.LevelsOf(l.Broker)
+		levels := v.Levels.Of(l.Broker)
 		n := admin.AgentStatus{Broker: int32(l.Broker), Incarnation: uint64(l.Incarnation), Store: l.Store.String(), Rack: l.Rack, Version: l.Version, LevelMin: int(levels.Min), LevelMax: int(levels.Max), HTTP: l.HTTP,
 			Leaving: l.Leaving, Drained: drained[l.Broker], Partitions: partitions[l.Incarnation], Slots: slots[l.Incarnation]}
 		if load := loads[l.Broker]; load.Incarnation == l.Incarnation {

@@ -13,7 +13,8 @@ type Levels struct {
 	// Known are the levels that this agent's build knows.
 	Known schema.Levels
 
-	now atomic.Pointer[levelRecord]
+	view *View
+	now  atomic.Pointer[levelRecord]
 }
 
 type levelRecord struct {
@@ -47,26 +48,27 @@ func decodeCluster(_ struct{}, kv metadata.KV) (r levelRecord, err error) {
 // oldLevels are those that agents know which don't tell.
 var oldLevels = schema.Levels{Min: schema.OldestLevel, Max: schema.OldestLevel}
 
-// HighestLevel returns the newest level that all live agents know.
-func (v *View) HighestLevel() uint8 {
+// Highest returns the newest level that all live agents know.
+func (l *Levels) Highest() uint8 {
+	v := l.view
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	highest := v.Levels.Known.Max
+	highest := l.Known.Max
 	for b := range v.mu.agents.rows {
-		l, tells := v.mu.levels.rows[b]
-		if !tells {
-			l = oldLevels
-		}
-		highest = min(highest, l.Max)
+		highest = min(highest, v.mu.tables.levelsOf(b).Max)
 	}
 	return highest
 }
 
-// LevelsOf returns the levels that a live agent knows.
-func (v *View) LevelsOf(b id.Broker) schema.Levels {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if l, ok := v.mu.levels.rows[b]; ok {
+// Of returns the levels that a live agent knows.
+func (l *Levels) Of(b id.Broker) schema.Levels {
+	l.view.mu.RLock()
+	defer l.view.mu.RUnlock()
+	return l.view.mu.tables.levelsOf(b)
+}
+
+func (t *tables) levelsOf(b id.Broker) schema.Levels {
+	if l, tells := t.levels.rows[b]; tells {
 		return l
 	}
 	return oldLevels

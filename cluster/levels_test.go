@@ -75,7 +75,7 @@ func TestFinalizeNeedsAllAgents(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if highest := l.view.HighestLevel(); highest != 3 {
+		if highest := l.view.Levels.Highest(); highest != 3 {
 			t.Errorf("all know %d", highest)
 		}
 		l.agent(2, 4)

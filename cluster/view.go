@@ -48,6 +48,7 @@ func NewView(store metadata.Store, log *slog.Logger) *View {
 	v := &View{store: store, log: log, ready: make(chan struct{})}
 	v.mu.tables, v.mu.rev, v.mu.broken = newTables(), map[string]metadata.Revision{}, map[string]bool{}
 	v.kinds, v.ACLs, v.Quotas, v.Levels = v.mu.tables.kinds(), v.mu.rules, v.mu.tables.quota, v.mu.tables.level
+	v.Levels.view = v
 	return v
 }
 
