@@ -6,7 +6,6 @@
 package telemetry
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -68,7 +67,7 @@ func Parse(settings map[string]string) (*Subscription, error) {
 		case SettingInterval:
 			ms, err := strconv.ParseInt(strings.TrimSpace(value), 10, 32)
 			if err != nil || ms < leastInterval || ms > mostInterval {
-				return nil, fmt.Errorf("Invalid value %s for %s, interval must be between %d and %d (1 hour)", value, SettingInterval, leastInterval, mostInterval)
+				return nil, refuse(ErrInvalid, "Invalid value %s for %s, interval must be between %d and %d (1 hour)", value, SettingInterval, leastInterval, mostInterval)
 			}
 			s.interval = time.Duration(ms) * time.Millisecond
 		case SettingMatch:
@@ -77,12 +76,12 @@ func Parse(settings map[string]string) (*Subscription, error) {
 				selector = strings.TrimSpace(selector)
 				re, err := regexp.Compile("^(?:" + strings.TrimSpace(pattern) + ")$")
 				if !ok || err != nil || selectors[selector] == nil {
-					return nil, fmt.Errorf("Illegal client matching pattern: %s", one)
+					return nil, refuse(ErrInvalid, "Illegal client matching pattern: %s", one)
 				}
 				s.match[selector] = re
 			}
 		default:
-			return nil, fmt.Errorf("Unknown client metrics configuration: %s", name)
+			return nil, refuse(ErrInvalid, "Unknown client metrics configuration: %s", name)
 		}
 	}
 	return s, nil
