@@ -20,6 +20,7 @@ type MetricsConfig struct {
 	MaxGroupTopics int `yaml:"max_group_topics" doc:"maximum number of group and topic pairs with a lag metric, and of groups with their number of members; the others are counted in varve_group_lag_dropped and varve_group_members_dropped. 0: groups have no metrics of their own, and no agent asks others for log end offsets"`
 
 	MaxGroupPartitions int `yaml:"max_group_partitions" doc:"maximum number of triples of group, topic and partition with a lag metric (kafka_consumergroup_lag, kafka_consumergroup_current_offset); the others are counted in varve_group_partitions_dropped. 0: none"`
+	MaxClientSeries    int `yaml:"max_client_series" doc:"maximum number of series of metrics that clients push to an agent (KIP-714, varve_client_metric); the others are counted in varve_client_metrics_dropped_total. 0: none"`
 	MaxPartitions      int `yaml:"max_partitions" doc:"maximum number of partitions that an agent leads with metrics of their own (kafka_topic_partition_...); the others are counted in varve_partitions_without_series. 0: none"`
 }
 

@@ -8,6 +8,7 @@ import (
 	"varve/group"
 	"varve/owner"
 	"varve/partition"
+	"varve/telemetry"
 )
 
 // service is what clients are served by.
@@ -37,10 +38,14 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
 	}
 	s.owner, s.mover = owner.New(deps), owner.NewMover(deps)
+	pushed := telemetry.NewSeries(a.cfg.Metrics.MaxClientSeries)
+	if a.deps.Registry != nil {
+		a.deps.Registry.MustRegister(pushed)
+	}
 	s.broker, err = broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, TierShare: a.tier.Share, Journal: a.store, Groups: s.groups,
 		Secret: a.secret, Random: a.random.Split(), Log: a.log.With("part", "kafka"), Audit: a.audit(), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, Replicas: a.cfg.Replication.Factor, DataDir: a.cfg.JournalDir(),
-		LogLevel: a.deps.LogLevel, Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens,
+		LogLevel: a.deps.LogLevel, Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens, ClientMetrics: pushed,
 	})
 	return s, err
 }

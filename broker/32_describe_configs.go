@@ -15,6 +15,7 @@ import (
 	"varve/auth/acl"
 	"varve/cluster"
 	"varve/internal/id"
+	"varve/metadata/schema"
 )
 
 // sourceOf returns in Kafka's terms where a topic's value came from.
@@ -28,6 +29,8 @@ func sourceOf(from string) kmsg.ConfigSource {
 		return kmsg.ConfigSourceDynamicDefaultBrokerConfig
 	case "static":
 		return kmsg.ConfigSourceStaticBrokerConfig
+	case "client metrics":
+		return kmsg.ConfigSourceClientMetricsConfig
 	case "logger":
 		return kmsg.ConfigSourceDynamicBrokerLoggerConfig
 	case "group":
@@ -118,6 +121,11 @@ func (api *configAPIs) settings(ctx context.Context, kind kmsg.ConfigResourceTyp
 			return nil, err
 		}
 		return api.brokerSettings(name), nil
+	case kmsg.ConfigResourceTypeClientMetrics:
+		if name == "" {
+			return nil, refuse(kerr.InvalidRequest, "Client metrics subscription name must not be empty")
+		}
+		return clientMetricsSettings(cluster.ClientMetrics(api.view)[name]), nil
 	case kmsg.ConfigResourceTypeBrokerLogger:
 		if err := api.checkLoggerOf(name); err != nil {
 			return nil, err
@@ -186,6 +194,17 @@ func (api *configAPIs) groupSettings(group string) []setting {
 			s.synonyms = append([]synonym{{d.Name, v, "group"}}, s.synonyms...)
 		}
 		out = append(out, s)
+	}
+	return out
+}
+
+// clientMetricsSettings lists what a subscription has; of one that isn't there nothing.
+func clientMetricsSettings(set schema.Settings) (out []setting) {
+	defs := cluster.ClientMetricsDefinitions()
+	for i := range defs {
+		if v, ok := set[defs[i].Name]; ok {
+			out = append(out, setting{def: &defs[i], value: v, from: "client metrics"})
+		}
 	}
 	return out
 }

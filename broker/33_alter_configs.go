@@ -46,6 +46,8 @@ func definitionsOf(kind kmsg.ConfigResourceType) []cluster.Definition {
 		return cluster.TopicDefinitions()
 	case kmsg.ConfigResourceTypeGroupConfig:
 		return cluster.GroupDefinitions()
+	case kmsg.ConfigResourceTypeClientMetrics:
+		return cluster.ClientMetricsDefinitions()
 	}
 	return cluster.BrokerDefinitions()
 }
@@ -87,6 +89,14 @@ func (api *configAPIs) alter(ctx context.Context, c *caller, kind kmsg.ConfigRes
 		}
 	case kmsg.ConfigResourceTypeGroupConfig:
 		err = api.editor.AlterGroup(ctx, name, checked(cluster.CheckGroupConfig))
+	case kmsg.ConfigResourceTypeClientMetrics:
+		if name == "" {
+			return refuse(kerr.InvalidRequest, "Default client metrics resources are not allowed.")
+		}
+		if now, _ := api.view.Levels.Cluster(); now.Level < schema.ClientMetricsLevel {
+			return refuse(kerr.UnsupportedVersion, "Subscriptions to client metrics need level %d, the cluster is at level %d: finalize the upgrade (varve cluster finalize).", schema.ClientMetricsLevel, now.Level)
+		}
+		err = api.editor.AlterClientMetrics(ctx, name, checked(checkClientMetrics))
 	default:
 		err = refuse(kerr.InvalidRequest, "Resource type %d has no settings here", kind)
 	}

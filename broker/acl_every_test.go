@@ -14,11 +14,14 @@ import (
 
 // open are the APIs that need no right, and why.
 var open = map[kmsg.Key]string{
-	kmsg.ApiVersions:           "a client must know them before it authenticates",
-	kmsg.SASLHandshake:         "a client authenticates with it",
-	kmsg.SASLAuthenticate:      "a client authenticates with it",
-	kmsg.RenewDelegationToken:  "who has the HMAC may, if the token's record says so",
-	kmsg.ExpireDelegationToken: "who has the HMAC may, if the token's record says so",
+	kmsg.ApiVersions: "a client must know them before it authenticates",
+
+	kmsg.GetTelemetrySubscriptions: "every client may push metrics, as with Kafka",
+	kmsg.PushTelemetry:             "every client may push metrics, as with Kafka",
+	kmsg.SASLHandshake:             "a client authenticates with it",
+	kmsg.SASLAuthenticate:          "a client authenticates with it",
+	kmsg.RenewDelegationToken:      "who has the HMAC may, if the token's record says so",
+	kmsg.ExpireDelegationToken:     "who has the HMAC may, if the token's record says so",
 }
 
 // attempt is a request by a principal without rights: every part of the answer is a
@@ -149,6 +152,7 @@ func attempts(s *secured, ids map[string]id.Topic) map[kmsg.Key][]attempt {
 		kmsg.AlterUserSCRAMCredentials: {{0, &kmsg.AlterUserSCRAMCredentialsRequest{Deletions: []kmsg.AlterUserSCRAMCredentialsRequestDeletion{{Name: "a", Mechanism: 1}, {Name: "b", Mechanism: 1}}}, none, 2}},
 		kmsg.CreateDelegationToken:     {{3, &kmsg.CreateDelegationTokenRequest{OwnerPrincipalType: text("User"), OwnerPrincipalName: text("admin")}, nil, 1}},
 		kmsg.DescribeDelegationToken:   {{3, &kmsg.DescribeDelegationTokenRequest{}, []string{"ErrorCode=0"}, 0}, {3, &kmsg.DescribeDelegationTokenRequest{Owners: []kmsg.DescribeDelegationTokenRequestOwner{{PrincipalType: "User", PrincipalName: "admin"}}}, none, 0}},
+		kmsg.ListConfigResources:       {{1, &kmsg.ListConfigResourcesRequest{}, nil, 1}, {0, &kmsg.ListConfigResourcesRequest{}, nil, 1}},
 		kmsg.DescribeClientQuotas:      {{1, &kmsg.DescribeClientQuotasRequest{}, nil, 1}},
 		kmsg.AlterClientQuotas:         {{1, alterQuotas, none, 2}},
 		kmsg.UpdateFeatures:            {{2, &kmsg.UpdateFeaturesRequest{FeatureUpdates: []kmsg.UpdateFeaturesRequestFeatureUpdate{{Feature: levelFeature, MaxVersionLevel: 4, UpgradeType: 1}}}, nil, 1}},

@@ -22,6 +22,7 @@ import (
 	"varve/internal/id"
 	"varve/metadata"
 	"varve/partition"
+	"varve/telemetry"
 )
 
 // Partitions are those that this agent owns.
@@ -65,6 +66,8 @@ type Deps struct {
 	Bearer     BearerCheck   // checks tokens; nil: no listener has OAUTHBEARER
 	Kerberos   KerberosCheck // checks tickets; nil: no listener has GSSAPI
 	Tokens     *token.Issuer // of delegation tokens; nil: there are none
+
+	ClientMetrics *telemetry.Series // what clients push
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
@@ -86,6 +89,7 @@ type Broker struct {
 
 // New makes a broker; Serve accepts connections.
 func New(cfg Config, deps Deps) (*Broker, error) {
+	deps.ClientMetrics = cmp.Or(deps.ClientMetrics, telemetry.NewSeries(0))
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type caller struct {
 	host      string    // addr without the port
 	reached   net.Addr  // the address at which the client reached this agent
 	listener  string    // by name
+	software  string    // what the client says it is (KIP-511); "": nothing
+	version   string    // of software
 	rights    *rights   // of its connection; nil: everything
 	throttle  *throttle // of its connection, of which only the reading goroutine makes use; nil: no quotas
 }
@@ -38,6 +40,16 @@ func (c *caller) named(clientID string) *caller {
 	}
 	next := *c
 	next.clientID = clientID
+	return &next
+}
+
+// introduced returns the caller with what its client says that it is.
+func (c *caller) introduced(software, version string) *caller {
+	if c.software == software && c.version == version {
+		return c
+	}
+	next := *c
+	next.software, next.version = software, version
 	return &next
 }
 

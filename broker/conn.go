@@ -364,6 +364,9 @@ func (c *conn) serve(ctx context.Context, r *request) (kmsg.Response, error) {
 	if err := kafka.Decode(r.body, req); err != nil {
 		return nil, err
 	}
+	if v, ok := req.(*kmsg.ApiVersionsRequest); ok && clientName.MatchString(v.ClientSoftwareName) && clientName.MatchString(v.ClientSoftwareVersion) {
+		c.caller = c.caller.introduced(short(v.ClientSoftwareName), short(v.ClientSoftwareVersion))
+	}
 	r.body = nil
 	r.frame.free(false) // what the request still refers to counts as decoded
 	if r.api.waits {

@@ -33,10 +33,10 @@ func TestFilesOfAPIs(t *testing.T) {
 	}
 }
 
-// Kafka asks its authorizer about all requests but ApiVersions, those of SASL, and two that the
-// record of a delegation token decides.
+// Kafka asks its authorizer about all requests but ApiVersions, those of SASL, two that the
+// record of a delegation token decides, and those by which clients push metrics.
 func TestAccessOfAPIs(t *testing.T) {
-	without := []string{"ApiVersions", "SASLHandshake", "SASLAuthenticate", "RenewDelegationToken", "ExpireDelegationToken"}
+	without := []string{"ApiVersions", "SASLHandshake", "SASLAuthenticate", "RenewDelegationToken", "ExpireDelegationToken", "GetTelemetrySubscriptions", "PushTelemetry"}
 	for _, r := range Table() {
 		if (r.Needs == "") != slices.Contains(without, r.Name) {
 			t.Errorf("%s needs %q", r.Name, r.Needs)

@@ -47,7 +47,7 @@ const withoutACLs = "with security.authorizer none it answers SECURITY_DISABLED,
 const withoutTokens = "without security.delegation_tokens.secret_file it answers DELEGATION_TOKEN_AUTH_DISABLED"
 
 // configKinds is the note of the APIs of settings.
-const configKinds = "topic, broker, broker logger (root only; not by AlterConfigs), group; a setting without effect says so in its documentation; those of groups have none"
+const configKinds = "topic, broker, broker logger (root only; not by AlterConfigs), client metrics, group; a setting without effect says so in its documentation; those of groups have none"
 
 // limit is the largest request of the API, in bytes.
 func (a *api) limit(c *Config) int {
@@ -85,6 +85,7 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 	produce := &produceAPI{o, d, deps.View, deps.Journal, cfg.MaxThrottle, m}
 	fetch := &fetchAPI{o, d, deps.View, newSessions(cfg.FetchSessions, cfg.SessionPartitions, time.Now, deps.Random), deps.TierShare, cfg.FetchMaxBytes, m}
 	logs := &logAPIs{o}
+	push := newTelemetry(deps)
 	dirs := &logDirAPI{o, deps.View, deps.Partitions, deps.Journal, deps.DataDir}
 	topics := &topicAPIs{o, deps.View, deps.Editor, deps.Random, deps.Self, cfg.DefaultPartitions, deps.Log, deps.Audit}
 	configs := &configAPIs{o, deps.View, deps.Editor, deps.Self, fixedSettings(cfg, deps), deps.LogLevel, deps.Log, deps.Audit}
@@ -132,6 +133,9 @@ func newTable(cfg *Config, deps *Deps, m *metrics, auth *authorizer) apiTable {
 		{key: kmsg.UpdateFeatures, min: 0, max: 2, needs: []access{{opAlter, onCluster}}, serve: on(features.updateFeatures), stores: true, note: "the feature is varve.version, which only rises; varve cluster finalize"},
 		{key: kmsg.DescribeCluster, min: 0, max: 2, needs: []access{{opDescribe, onCluster}}, serve: on(meta.describeCluster)},
 		{key: kmsg.DescribeProducers, min: 0, max: 0, needs: []access{{opRead, onTopic}}, serve: on(logs.describeProducers)},
+		{key: kmsg.GetTelemetrySubscriptions, min: 0, max: 0, serve: on(push.getTelemetrySubscriptions), note: "every client may"},
+		{key: kmsg.PushTelemetry, min: 0, max: 0, serve: on(push.pushTelemetry), note: "every client may; values are cumulative"},
+		{key: kmsg.ListConfigResources, min: 0, max: 1, needs: []access{{opDescribeConfigs, onCluster}}, serve: on(configs.listConfigResources)},
 		{key: kmsg.DescribeTopicPartitions, min: 0, max: 0, needs: []access{{opDescribe, onTopic}}, serve: on(meta.describeTopicPartitions)},
 	}
 	rows = append(rows, groupTable(&groupAPIs{deps.Groups, o, d, deps.Audit})...)

@@ -19,6 +19,11 @@ func (e *Editor) AlterGroup(ctx context.Context, group string, change func(schem
 	return e.changeSettings(ctx, schema.GroupConfigKey(group), change)
 }
 
+// AlterClientMetrics changes the settings of a subscription to clients' metrics.
+func (e *Editor) AlterClientMetrics(ctx context.Context, name string, change func(schema.Settings) error) error {
+	return e.changeSettings(ctx, schema.ClientMetricsConfigKey(name), change)
+}
+
 func (e *Editor) changeSettings(ctx context.Context, key string, change func(schema.Settings) error) error {
 	for {
 		kv, err := e.store.Get(ctx, key)

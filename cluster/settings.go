@@ -212,6 +212,41 @@ func (v *View) GroupSettings(group string) schema.Settings {
 	return v.mu.settings.rows[configured{"group", group}]
 }
 
+// ClientMetrics returns the subscriptions to clients' metrics, by name. Their settings must not be
+// changed.
+func ClientMetrics(v *View) map[string]schema.Settings {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := map[string]schema.Settings{}
+	for c, s := range v.mu.settings.rows {
+		if c.kind == "client-metrics" {
+			out[c.name] = s
+		}
+	}
+	return out
+}
+
+// ConfiguredGroups lists the groups that have dynamic settings.
+func ConfiguredGroups(v *View) (names []string) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for c := range v.mu.settings.rows {
+		if c.kind == "group" {
+			names = append(names, c.name)
+		}
+	}
+	return names
+}
+
+// ClientMetricsDefinitions lists the settings of a subscription to clients' metrics, by name.
+func ClientMetricsDefinitions() []Definition { return clientMetricsDefinitions }
+
+var clientMetricsDefinitions = []Definition{
+	integer("interval.ms", "", 300_000, 100, 3_600_000, "How often clients push their metrics."),
+	{Name: "match", Type: TypeList, Doc: "Which clients are asked, as a list of SELECTOR=REGULAR_EXPRESSION that all have to match; empty: all. Selectors: client_instance_id, client_id, client_software_name, client_software_version, client_source_address, client_source_port."},
+	{Name: "metrics", Type: TypeList, Doc: "Prefixes of the names of the metrics that clients push; *: all."},
+}
+
 func parseConfigured(key string) (c configured, err error) {
 	c.kind, c.name, err = schema.ParseConfigKey(key)
 	return c, err

@@ -7,6 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/proto"
 
 	"varve/admin"
 	"varve/agent"
@@ -79,6 +83,7 @@ func TestDocsOfMetrics(t *testing.T) {
 	must(t, "", "topic create metered -p 1")
 	must(t, "a\nb\n", "produce metered")
 	must(t, "", "consume metered --group readers")
+	pushMetric(t, a.kafka)
 	running, err := docs.MetricTypes(a.registry)
 	if err != nil {
 		t.Fatal(err)
@@ -89,6 +94,30 @@ func TestDocsOfMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	page(t, "metrics.md", docs.Metrics(all))
+}
+
+// pushMetric pushes a metric as a client does (KIP-714).
+func pushMetric(t *testing.T, broker string) {
+	t.Helper()
+	cl, err := kgo.NewClient(kgo.SeedBrokers(broker))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cl.Close()
+	asked, err := kmsg.NewPtrGetTelemetrySubscriptionsRequest().RequestWith(t.Context(), cl.SeedBrokers()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := proto.Marshal(&metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{ScopeMetrics: []*metrics.ScopeMetrics{{Metrics: []*metrics.Metric{
+		{Name: "m", Data: &metrics.Metric_Gauge{Gauge: &metrics.Gauge{DataPoints: []*metrics.NumberDataPoint{{Value: &metrics.NumberDataPoint_AsInt{AsInt: 1}}}}}}}}}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	push := kmsg.NewPtrPushTelemetryRequest()
+	push.ClientInstanceID, push.SubscriptionID, push.Metrics = asked.ClientInstanceID, asked.SubscriptionID, body
+	if answer, err := push.RequestWith(t.Context(), cl.SeedBrokers()[0]); err != nil || answer.ErrorCode != 0 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
 }
 
 func TestDocsOfFormats(t *testing.T) {

@@ -42,6 +42,7 @@ var ranks = map[string]int{
 	"varve/tiering/tiertest":    2,
 	"varve/partition":           3,
 	"varve/meter":               1,
+	"varve/telemetry":           1,
 	"varve/health":              1,
 	"varve/cluster":             2,
 	"varve/broker":              5,

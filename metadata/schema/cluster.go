@@ -28,6 +28,10 @@ const (
 	// NewestLevel is the newest level that this build knows. From 4 on agents check levels each
 	// time that they register; builds that know only 3 do so when they start.
 	NewestLevel = 4
+
+	// ClientMetricsLevel is the level from which there may be subscriptions to clients' metrics:
+	// earlier builds take their keys for damaged ones.
+	ClientMetricsLevel = 4
 )
 
 // clusterVersion is the version of values whose level isn't their version.

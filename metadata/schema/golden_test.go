@@ -48,7 +48,7 @@ func TestGoldenKeys(t *testing.T) {
 	p := id.Partition{Topic: id.Topic{0xab, 15: 1}, Index: 17}
 	for _, key := range []string{KeyCluster, KeyBucket, KeyIncarnation, KeyProducers, KeyGarbageHeld, KeyController, KeySecurity, KeyTurn,
 		AgentKey(12), LevelsKey(12), MemberKey(12), SlotKey(3), JournalKey(id.Journal{Writer: 8, Seq: 2}), TopicKey("a/b ü"), DeletedKey(p.Topic),
-		OwnerKey(p), HeadKey(p), MoveKey(p), DrainKey(12), LoadKey(12), BrokerConfigKey("1"), BrokerConfigKey(""), GroupConfigKey("g/1"),
+		OwnerKey(p), HeadKey(p), MoveKey(p), DrainKey(12), LoadKey(12), BrokerConfigKey("1"), BrokerConfigKey(""), GroupConfigKey("g/1"), ClientMetricsConfigKey("m/1"),
 		UserKey("a/b"), GroupKey("g/1"), OffsetsShardKey("g/1", "t", 0), OffsetsShardKey("g/1", "t", 2), ACLKey(sampleBinding), QuotaKey(sampleEntity), TokenKey("T4kGxTQ_Qa-3k0hbIT0pPw")} {
 		fmt.Fprintln(&now, key)
 	}

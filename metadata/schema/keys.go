@@ -45,6 +45,7 @@ import (
 //	members/<broker>             Member           that agent          until it is forgotten (varve cluster forget)
 //	configs/broker/<broker>      Settings         any agent           until deleted; <broker> empty: all brokers
 //	configs/group/<group>        Settings         any agent           until deleted
+//	configs/client-metrics/<name> Settings        any agent           until deleted
 //	acls/<type>/<pattern>/<name>/<principal>/<host>/<operation>/<permission>
 //	                             ACL              any agent           until deleted: the key is the binding
 //	users/<name>                 User             any agent           until deleted
@@ -231,11 +232,16 @@ func BrokerConfigKey(broker string) string { return PrefixConfigs + "broker/" + 
 // GroupConfigKey is the key of a group's dynamic configuration.
 func GroupConfigKey(group string) string { return PrefixConfigs + "group/" + escape(group) }
 
-// ParseConfigKey takes a BrokerConfigKey or GroupConfigKey apart; kind is
-// "broker" or "group".
+// ClientMetricsConfigKey is the key of a subscription to clients' metrics (KIP-714).
+func ClientMetricsConfigKey(name string) string {
+	return PrefixConfigs + "client-metrics/" + escape(name)
+}
+
+// ParseConfigKey takes a BrokerConfigKey, GroupConfigKey or ClientMetricsConfigKey apart; kind is
+// "broker", "group" or "client-metrics".
 func ParseConfigKey(key string) (kind, name string, err error) {
 	kind, name, ok := strings.Cut(strings.TrimPrefix(key, PrefixConfigs), "/")
-	if !ok || kind != "broker" && kind != "group" {
+	if !ok || kind != "broker" && kind != "group" && kind != "client-metrics" {
 		return "", "", &KeyError{key}
 	}
 	name, err = unescape(name, "")

@@ -198,6 +198,9 @@ func TestKeysRoundTrip(t *testing.T) {
 				t.Errorf("offsets %q: %q, %q, %d, %v", name, g, top, n, err)
 			}
 		}
+		if kind, got, err := ParseConfigKey(ClientMetricsConfigKey(name)); err != nil || kind != "client-metrics" || got != name {
+			t.Errorf("client metrics config %q: %q, %q, %v", name, kind, got, err)
+		}
 		if kind, got, err := ParseConfigKey(GroupConfigKey(name)); err != nil || kind != "group" || got != name {
 			t.Errorf("group config %q: %q, %q, %v", name, kind, got, err)
 		}
