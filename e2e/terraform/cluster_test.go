@@ -4,11 +4,14 @@ package terraform
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -131,6 +134,40 @@ func server(t *testing.T, name string) string {
 	return path
 }
 
+// oneAtATime fails if two agents were down at the same time since their first start, or if none was restarted.
+func oneAtATime(t *testing.T, hosts ...*host) {
+	t.Helper()
+	type pause struct {
+		host     string
+		from, to float64 // seconds
+	}
+	var all []pause
+	for _, h := range hosts {
+		var from float64
+		for line := range strings.Lines(h.sh(t, `journalctl -u varve -o short-unix --no-pager | grep -E "(Stopping|Started) varve.service"`)) {
+			at, err := strconv.ParseFloat(strings.Fields(line)[0], 64)
+			switch {
+			case err != nil:
+				t.Fatalf("%q: %v", line, err)
+			case strings.Contains(line, "Stopping"):
+				from = at
+			case from != 0:
+				all = append(all, pause{h.name, from, at})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b pause) int { return cmp.Compare(a.from, b.from) })
+	t.Logf("%d restarts", len(all))
+	if len(all) < 2*len(hosts) {
+		t.Errorf("restarts: %v, want two of each agent", all)
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i].from < all[i-1].to {
+			t.Errorf("agent %s was stopped while %s was down: %v", all[i].host, all[i-1].host, all)
+		}
+	}
+}
+
 // TestCluster is the life of a cluster on hosts: made, changed, upgraded, grown, shrunk, moved, repaired and taken away, each by
 // apply and under load. No acknowledged record is lost, and no client sees an error.
 func TestCluster(t *testing.T) {
@@ -190,6 +227,14 @@ func TestCluster(t *testing.T) {
 		t.Errorf("the setting isn't there:\n%s", out)
 	}
 
+	settings["log.level"] = "loud"
+	if code, out := d.with(t, "apply", "-auto-approve"); code == 0 || !strings.Contains(out, "the agent would refuse its settings; nothing was changed") {
+		t.Errorf("a wrong setting was applied: %d\n%s", code, wrong(out))
+	}
+	l.well(t, "a wrong setting")
+	settings["log.level"] = "debug"
+	change("the right setting again")
+
 	next, _ := pack(t, "1.1.0")
 	d.vars["varve_package"] = map[string]any{"path": next}
 	change("an upgrade")
@@ -198,6 +243,8 @@ func TestCluster(t *testing.T) {
 			t.Errorf("host %s: %s", name, out)
 		}
 	}
+
+	oneAtATime(t, machines["a"], machines["b"], machines["c"])
 
 	// The same program with another sum.
 	old := read(t, server(t, testserver.EtcdName))

@@ -104,7 +104,7 @@ resource "terraform_data" "member" {
   provisioner "remote-exec" {
     when = destroy
     inline = [
-      "if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi",
+      "set -e; if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi",
       "$s sh .varve-terraform/leave.sh '${self.input.broker_id}' \"$(cat .varve-terraform/leaving)\" '${self.input.timeout}' ${self.input.others}",
     ]
   }

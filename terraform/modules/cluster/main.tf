@@ -10,7 +10,7 @@ locals {
   secrets_dir = abspath(var.secrets_dir)
   work        = ".varve-terraform" # in the home directory on hosts, readable for its owner only
   prepare     = "mkdir -p -m 0700 ${local.work}"
-  sudo        = "if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi"
+  sudo        = "set -e; if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi"
 
   # How SSH reaches each host. It is kept in the state for the time when a host is given up; keys are names of files.
   ssh = { for name, h in local.hosts : name => {
@@ -118,7 +118,7 @@ resource "terraform_data" "host" {
   provisioner "remote-exec" {
     when = destroy
     inline = [
-      "if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi",
+      "set -e; if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi",
       "$s sh .varve-terraform/purge.sh ${self.input.force_destroy}",
       "rm -rf .varve-terraform",
     ]
