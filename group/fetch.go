@@ -19,7 +19,11 @@ import (
 //
 // A coordinator may have been replaced without knowing. It must not make a consumer start
 // over, or give an old offset to a reader that asked for settled ones. So it answers "no
-// offset", and settled offsets, only after the slot's ownership was confirmed.
+// offset", and settled offsets, only after the slot's ownership was confirmed. Java's clients and
+// librdkafka's by default ask for settled offsets. Others may get an old offset of a coordinator that
+// is cut off from the metadata store and was replaced, as from a broker of Kafka's that hasn't heard of
+// it: they read some records again. Confirming for them, too, would keep them from reading offsets
+// while the store is away.
 func (g *Groups) Fetch(ctx context.Context, group string, topics []offsets.TopicPartitions, settled bool) ([]offsets.FetchedTopic, error) {
 	ctx, cancel := g.driver.Patient(ctx)
 	defer cancel()
