@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"time"
 
@@ -56,7 +57,12 @@ come later in turn aren't interrupted either, until the cluster is well again.`,
 			}
 			wait := etcdWait{log: slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))}
 			defer wait.close()
-			store, err := wait.open(c.Context(), cfg.Metadata, prometheus.NewRegistry())
+			opening, stop := context.WithTimeout(c.Context(), limit)
+			defer stop()
+			store, err := wait.open(opening, cfg.Metadata, prometheus.NewRegistry())
+			if err != nil && errors.Is(opening.Err(), context.DeadlineExceeded) {
+				return latef("etcd at %s doesn't answer after %v: %v", strings.Join(cfg.Metadata.Endpoints, ", "), limit, err)
+			}
 			if err != nil {
 				return err
 			}
