@@ -54,6 +54,7 @@ func (b *bundle) add(ctx context.Context, name, what string, gather func(ctx con
 	ctx, cancel := context.WithTimeout(ctx, partPatience)
 	defer cancel()
 	content, err := gather(ctx)
+	name = string(b.clean.clean([]byte(name))) // a log's file may be named after anything
 	p := bundlePart{File: name, What: what}
 	if err != nil {
 		p.Problem = string(b.clean.clean([]byte(err.Error())))

@@ -2,7 +2,9 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/agent"
 	"varve/internal/settings"
@@ -153,4 +156,25 @@ func TestSupportBundleWithoutAgent(t *testing.T) {
 		t.Errorf("%d bytes of the log", len(text))
 	}
 	wants(t, command(t, "", line), exitUsage, "exists")
+}
+
+// A secret in the name of a log's file isn't in the bundle either, nor in what is printed.
+func TestSupportBundleHidesSecretsInNames(t *testing.T) {
+	var buf bytes.Buffer
+	cfg := agent.SharedConfig()
+	b := newBundle(&buf, newRedactor(&cfg, []string{"SOME_TOKEN=CANARY"}), "dir", time.Unix(0, 0))
+	if err := b.add(t.Context(), "logs/1-CANARY.log", "a log", func(context.Context) ([]byte, error) { return []byte("line\n"), nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.close(); err != nil {
+		t.Fatal(err)
+	}
+	gz, err := gzip.NewReader(&buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(gz)
+	if err != nil || bytes.Contains(all, []byte("CANARY")) || strings.Contains(b.parts[0].File, "CANARY") {
+		t.Errorf("%v: a name has the secret: %q", err, b.parts[0].File)
+	}
 }
