@@ -184,6 +184,10 @@ resource "terraform_data" "cluster" {
   input      = "${local.secrets_dir}/leaving"
   depends_on = [terraform_data.member]
 
+  provisioner "local-exec" { # a destroy that failed half-way may have left the other word
+    command     = "echo one > \"$FILE\""
+    environment = { FILE = self.input }
+  }
   provisioner "local-exec" {
     when        = destroy
     command     = "echo all > \"$FILE\""

@@ -47,6 +47,12 @@ resource "terraform_data" "secrets" {
     command     = "sh \"$SCRIPT\" forget \"$DIR\""
     environment = { SCRIPT = self.input.script, DIR = self.input.dir }
   }
+  lifecycle {
+    precondition {
+      condition     = try(startswith(file("${local.secrets_dir}/first-user"), "${var.admin_user}:"), true)
+      error_message = "The first user was made with another name, and admin_user can't be changed: nobody would have the password of an administrator. Set it back, and make further users with 'varve user create'."
+    }
+  }
 }
 
 # What each host has of it, in a directory of its own.

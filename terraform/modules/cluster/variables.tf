@@ -203,7 +203,7 @@ variable "varve_binary" {
 }
 
 variable "admin_user" {
-  description = "Name of the first user, who may do everything."
+  description = "Name of the first user, who may do everything. It can't be changed after the first apply."
   type        = string
   default     = "admin"
   validation {

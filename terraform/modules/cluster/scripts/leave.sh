@@ -12,15 +12,21 @@ if [ "$goes" = all ] || [ $# = 0 ]; then
 	systemctl disable --quiet --now varve
 	exit 0
 fi
+drained=''
 if systemctl --quiet is-active varve; then
 	# shellcheck disable=SC2016 # its own arguments
 	varve cluster turn --lock-only --config $etc/varve.yaml -- \
 		sh -ec 'varve cluster drain "$1" --wait --wait-timeout "$2"; systemctl disable --quiet --now varve' drain "$broker" "$timeout"
+	drained=yes
 fi
 systemctl disable --quiet --now varve
 for http in "$@"; do
 	if varve cluster forget "$broker" --http "$http"; then
-		rm -rf /var/lib/varve # what it had is in the bucket
+		if [ -n "$drained" ]; then
+			rm -rf /var/lib/varve # what it had is in the bucket
+		else
+			echo "$(uname -n): agent $broker didn't run, so it was not drained: /var/lib/varve is kept, it may have records that are nowhere else" >&2
+		fi
 		exit 0
 	fi
 done

@@ -1,0 +1,52 @@
+//go:build full
+
+package terraform
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What an agent has on its disk is deleted when it leaves only after it was drained: that of one that
+// doesn't run may be nowhere else.
+func TestLeaveKeepsWhatWasNotDrained(t *testing.T) {
+	script, err := os.ReadFile("../../terraform/modules/cluster/scripts/leave.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name, active, drain string
+		kept, fails         bool
+	}{
+		{"drained", "exit 0", "exit 0", false, false},
+		{"doesn't run", "exit 3", "exit 0", true, false},
+		{"can't be drained", "exit 0", "exit 1", true, true},
+	} {
+		dir := t.TempDir()
+		write := func(name, text string) {
+			t.Helper()
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		write("etc/started", "")
+		write("data/journal/1.wal", "records")
+		write("bin/systemctl", "#!/bin/sh\ncase \"$*\" in *is-active*) "+x.active+";; esac\n")
+		write("bin/varve", "#!/bin/sh\ncase \"$2\" in turn) "+x.drain+";; esac\n")
+		write("leave.sh", strings.NewReplacer("/etc/varve", dir+"/etc", "/var/lib/varve", dir+"/data").Replace(string(script)))
+		run := exec.Command("sh", filepath.Join(dir, "leave.sh"), "3", "one", "1m", "https://other:9644")
+		run.Env = append(os.Environ(), "PATH="+dir+"/bin:"+os.Getenv("PATH"))
+		out, err := run.CombinedOutput()
+		_, gone := os.Stat(filepath.Join(dir, "data/journal/1.wal"))
+		if (err != nil) != x.fails || (gone == nil) != x.kept {
+			t.Errorf("%s: %v, kept %v: %s", x.name, err, gone == nil, out)
+		}
+	}
+}
