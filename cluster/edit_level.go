@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"varve/internal/id"
 	"varve/internal/mutate"
@@ -56,7 +57,7 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 			if late == nil {
 				rev, err = e.putCluster(ctx, c, to, 0, rev)
 			} else {
-				rev, err = e.putCluster(ctx, c, from, 0, rev)
+				rev, err = e.withdraw(ctx, c, rev)
 			}
 		}
 		if errors.Is(err, metadata.ErrConflict) {
@@ -67,6 +68,16 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 		}
 		return from, e.view.Await(ctx, schema.KeyCluster, rev)
 	}
+}
+
+// withdrawPatience is how long a caller that has given up is waited for, so that no announcement is left
+// behind.
+const withdrawPatience = 5 * time.Second
+
+func (e *Editor) withdraw(ctx context.Context, c schema.Cluster, mod metadata.Revision) (metadata.Revision, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawPatience)
+	defer cancel()
+	return e.putCluster(ctx, c, c.Level, 0, mod)
 }
 
 // putCluster changes the cluster's level and the one that is announced.

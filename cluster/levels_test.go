@@ -137,6 +137,41 @@ func TestFinalizeIsTakenUp(t *testing.T) {
 	}
 }
 
+// impatient is a store whose caller gives up when it lists agents.
+type impatient struct {
+	metadata.Store
+	giveUp context.CancelFunc
+}
+
+func (s *impatient) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	s.giveUp()
+	return nil, 0, ctx.Err()
+}
+
+func (s *impatient) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return s.Store.Txn(ctx, guards, ops...)
+}
+
+// A caller that gives up leaves no announcement behind, which would keep agents out.
+func TestFinalizeIsWithdrawnAfterItsCaller(t *testing.T) {
+	withLevels(t, func(l *leveled) {
+		l.agent(1, 4)
+		ctx, cancel := context.WithCancel(l.ctx)
+		store := l.store
+		l.store = &impatient{store, cancel}
+		if _, err := l.Finalize(ctx, 4, false); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		l.store = store
+		if c := l.record(); c.Level != 3 || c.Next != 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
 // One that isn't to be gone on with is withdrawn by asking for the level that the cluster is at.
 func TestFinalizeIsWithdrawn(t *testing.T) {
 	withLevels(t, func(l *leveled) {

@@ -30,6 +30,7 @@ const filesBeside = 1024
 func doctorCommand() *cobra.Command {
 	var f *configFlags
 	var out jsonFlag
+	var env environmentFile
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "doctor",
@@ -51,6 +52,9 @@ The exit code is 0 if nothing failed, warnings or not, 1 if something did, and 2
 			if timeout <= 0 {
 				return usagef("--timeout is %v: must be more than 0", timeout)
 			}
+			if err := env.load(f.file); err != nil {
+				return err
+			}
 			cfg, err := f.read()
 			if err != nil {
 				return usageError{err}
@@ -67,6 +71,7 @@ The exit code is 0 if nothing failed, warnings or not, 1 if something did, and 2
 	}
 	f = addConfigFlags(c, agent.SharedConfig())
 	f.check = func(cfg *agent.Config) error { return errors.Join(checkSettings(cfg), cfg.ValidateShared()) }
+	env.add(c)
 	out.add(c, doctor.Report{})
 	c.Flags().DurationVar(&timeout, "timeout", doctorPatience, "how long each check may take; they run side by side")
 	return c

@@ -33,6 +33,7 @@ type supportSources struct {
 func supportBundleCommand() *cobra.Command {
 	s := &supportSources{}
 	var at httpFlag
+	var env environmentFile
 	var file, output string
 	var logMB int64
 	c := &cobra.Command{
@@ -57,6 +58,9 @@ The log is read from systemd's journal (--unit), or from the files that --log na
 		RunE: func(c *cobra.Command, _ []string) error {
 			if logMB < 0 || logMB > maxBundlePart>>20 {
 				return usagef("--log-mb is %d: must be 0 to %d", logMB, maxBundlePart>>20)
+			}
+			if err := env.load(file); err != nil {
+				return err
 			}
 			s.http, s.logBytes = at.addr, logMB<<20
 			s.flags = &configFlags{file: file, defaults: agent.SharedConfig(), check: func(cfg *agent.Config) error { return errors.Join(checkSettings(cfg), cfg.ValidateShared()) }}
@@ -84,6 +88,7 @@ The log is read from systemd's journal (--unit), or from the files that --log na
 		},
 	}
 	at.add(c)
+	env.add(c)
 	f := c.Flags()
 	f.StringVar(&file, "config", "", "the agent's configuration file (environment: "+configVariable+"); its other variables count as well")
 	f.StringVarP(&output, "output", "o", "", "file to write, which must not exist; empty: varve-support-HOST-TIME.tar.gz here")

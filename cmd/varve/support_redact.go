@@ -27,11 +27,14 @@ const leastSecret = 4
 
 const hiddenText = "<hidden>"
 
-// userInfo is a name and password in a URL.
-var userInfo = regexp.MustCompile(`://[^/@\s"']+@`)
+// userInfo is a name and password in a URL; a password may have a slash.
+var userInfo = regexp.MustCompile(`://[^@\s"'?#]+@`)
 
-// bearer is a token or password in a header of HTTP.
-var bearer = regexp.MustCompile(`(?i)\b(authorization:?\s*"?(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+`)
+// authorization is what follows the name of a header of HTTP, to the end of the line or of the text in quotes.
+var authorization = regexp.MustCompile(`(?i)((?:authorization|x-amz-security-token|cookie)\\?"?\s*[:=]\s*\[?\s*\\?"?)[^"\\\r\n]+`)
+
+// parameter is a credential in the parameters of a URL, or of a form.
+var parameter = regexp.MustCompile(`(?i)([?&\s"'](?:x-amz-signature|x-amz-security-token|x-amz-credential|signature|sig|access_token|refresh_token|id_token|client_secret|password)=)[^&\s"'\\]+`)
 
 // secretNames are parts of names of variables that hold secrets, of other programs' too.
 var secretNames = []string{"SECRET", "PASSWORD", "TOKEN", "ACCESS_KEY", "CREDENTIAL", "BOOTSTRAP_USER"}
@@ -96,7 +99,8 @@ func (r *redactor) clean(b []byte) []byte {
 		b = bytes.ReplaceAll(b, form, []byte(hiddenText))
 	}
 	b = userInfo.ReplaceAll(b, []byte("://"+hiddenText+"@"))
-	return bearer.ReplaceAll(b, []byte("${1}"+hiddenText))
+	b = authorization.ReplaceAll(b, []byte("${1}"+hiddenText))
+	return parameter.ReplaceAll(b, []byte("${1}"+hiddenText))
 }
 
 // variables lists the names of Varve's own variables that are set.

@@ -178,3 +178,67 @@ func TestSupportBundleHidesSecretsInNames(t *testing.T) {
 		t.Errorf("%v: a name has the secret: %q", err, b.parts[0].File)
 	}
 }
+
+// Credentials that others' programs and libraries write into logs are hidden, whatever the settings are.
+func TestCredentialsInLogs(t *testing.T) {
+	r := newRedactor(&agent.Config{}, nil)
+	for _, line := range []string{
+		`get http://me:CANARY/pa/ss@host:80/x`,
+		`url=https://bucket/key?X-Amz-Signature=CANARY&x=1`,
+		`url=https://bucket/key?x=1&X-Amz-Security-Token=CANARY%2F&x=2`,
+		`url="https://idp/token?access_token=CANARY"`,
+		`url=https://blob/key?sv=1&sig=CANARY%3D`,
+		`Authorization: AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host, Signature=CANARY`,
+		`{"headers":{"Authorization":["Bearer CANARY"]}}`,
+		`msg="{\"Authorization\":[\"Bearer CANARY\"]}"`,
+		`x-amz-security-token: CANARY/+=`,
+		`authorization=Basic CANARY==`,
+	} {
+		if out := string(r.clean([]byte(line + "\nnext line is kept\n"))); strings.Contains(out, "CANARY") || !strings.Contains(out, "next line is kept") {
+			t.Errorf("%s is %s", line, out)
+		}
+	}
+	for _, line := range []string{`level=INFO msg="uploads go on" bucket=https://minio:9000/b partition=t-1`, `see https://host/a?b=c#d`} {
+		if out := string(r.clean([]byte(line))); out != line {
+			t.Errorf("%s is %s", line, out)
+		}
+	}
+}
+
+// What the agent's unit reads from a file of variables counts for the commands that stand for the agent: for the
+// settings, and as a secret.
+func TestEnvironmentFile(t *testing.T) {
+	dir := t.TempDir()
+	config := filepath.Join(dir, "varve.yaml")
+	for name, text := range map[string]string{"varve.yaml": "data_dir: " + dir + "\n", "environment": "# of the unit\nVARVE_STORE_SECRET_KEY='CANARY in a file'\nVARVE_UPLOAD_MAX_AGE=\"7s\"\n", "bad": "VARVE_X\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"VARVE_STORE_SECRET_KEY", "VARVE_UPLOAD_MAX_AGE"} {
+		t.Setenv(name, "") // to be put back
+		os.Unsetenv(name)
+	}
+	log := filepath.Join(dir, "varve.log")
+	if err := os.WriteFile(log, []byte("failed with CANARY in a file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "bundle.tar.gz")
+	r := command(t, "", "support bundle --config "+config+" --http 127.0.0.1:1 --timeout 300ms --log "+log+" -o "+out)
+	wants(t, r, exitUnavailable)
+	files := unpack(t, out)
+	for name, text := range files {
+		if strings.Contains(text, "CANARY") {
+			t.Errorf("%s: %s", name, text)
+		}
+		if strings.HasSuffix(name, "config.yaml") && !strings.Contains(text, "max_age: 7s") {
+			t.Errorf("%s lacks the file's setting: %s", name, text)
+		}
+	}
+	if r := command(t, "", "doctor --config "+config+" --environment-file "+filepath.Join(dir, "bad")); r.code != exitUsage || !strings.Contains(r.err, "bad:1: want NAME=VALUE") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+	if r := command(t, "", "doctor --config "+config+" --environment-file "+filepath.Join(dir, "missing")); r.code != exitUsage {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
