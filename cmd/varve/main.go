@@ -50,7 +50,7 @@ Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 timed out or not
 	}
 	c.SetFlagErrorFunc(flagError)
 	c.AddCommand(devCommand(), agentCommand(), configCommand(),
-		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), alsoCalled(tokenCommand(), "tokens"), alsoCalled(aclCommand(), "acls"), alsoCalled(quotaCommand(), "quotas"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), doctorCommand(), supportCommand(), profileCommand(), certCommand(), readyCommand(), versionCommand(), manCommand())
+		alsoCalled(topicCommand(), "topics"), produceCommand(), consumeCommand(), alsoCalled(groupCommand(), "groups"), alsoCalled(userCommand(), "users"), alsoCalled(tokenCommand(), "tokens"), alsoCalled(aclCommand(), "acls"), alsoCalled(quotaCommand(), "quotas"), clusterCommand(), tierCommand(), dumpCommand(), benchCommand(), doctorCommand(), topCommand(), supportCommand(), profileCommand(), certCommand(), readyCommand(), versionCommand(), manCommand())
 	checkArgs(c)
 	noFiles(c)
 	return c
