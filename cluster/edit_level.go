@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"varve/health"
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
@@ -17,15 +18,15 @@ import (
 // ErrLevel: the cluster can't be finalized at a level.
 var ErrLevel = errors.New("the cluster can't be finalized at this level")
 
-// Finalize raises the cluster's level (KIP-584): from then on agents may write what builds that
-// don't know the level can't read, and these can't come back. It is refused, with an ErrLevel that
-// names them, while agents of the cluster don't know the level, or are away, so that it isn't known
-// what they know. With dryRun nothing changes. It returns the level from before.
+// Finalize raises the cluster's level (KIP-584). From then on agents may write formats that builds
+// without the level can't read, and such builds can't join any more. It returns an ErrLevel that names
+// the agents concerned while an agent doesn't know the level, or an expected agent is away. With dryRun
+// it changes nothing. It returns the former level.
 //
-// First the level is announced in the cluster's record, so that no agent registers any more that
-// doesn't know it: registrations are guarded by that record. Only then the agents are looked at, and
-// the level is raised, or the announcement withdrawn. One that was left behind is taken up by the next
-// Finalize.
+// It first announces the level in the cluster's record. Registrations are guarded by that record, so no
+// agent that doesn't know the level can register any more. Then it lists the agents, and raises the
+// level or withdraws the announcement. If it is interrupted, the next Finalize completes or withdraws
+// the announcement.
 func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint8, err error) {
 	for {
 		kv, err := e.store.Get(ctx, schema.KeyCluster)
@@ -70,12 +71,12 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 	}
 }
 
-// withdrawPatience is how long a caller that has given up is waited for, so that no announcement is left
-// behind.
-const withdrawPatience = 5 * time.Second
+// withdrawTimeout bounds withdraw, which goes on when its caller's context has ended.
+const withdrawTimeout = 5 * time.Second
 
+// withdraw removes an announcement, which would keep agents out.
 func (e *Editor) withdraw(ctx context.Context, c schema.Cluster, mod metadata.Revision) (metadata.Revision, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
 	return e.putCluster(ctx, c, c.Level, 0, mod)
 }
@@ -90,7 +91,7 @@ func (e *Editor) putCluster(ctx context.Context, c schema.Cluster, level, next u
 	return rev, nil
 }
 
-// allKnow reports which agents don't know a level, and which are expected and away.
+// allKnow returns an ErrLevel if a live agent doesn't know a level, or an expected agent isn't live.
 func (e *Editor) allKnow(ctx context.Context, level uint8) error {
 	live, err := listed(ctx, e.store, schema.PrefixAgents, schema.ParseAgentKey) // first: who registers later knows it
 	if err != nil {
@@ -120,9 +121,14 @@ func (e *Editor) allKnow(ctx context.Context, level uint8) error {
 			old = append(old, b)
 		}
 	}
-	for b := range members {
-		_, is := live[b]
-		if _, out := drained[b]; !is && !out {
+	for b, value := range members {
+		m, err := schema.DecodeMember(value)
+		if err != nil {
+			return fmt.Errorf("what is kept of agent %v: %w", b, err)
+		}
+		_, alive := live[b]
+		_, out := drained[b]
+		if a := (health.Agent{Live: alive, Drained: out, Stopped: m.Leaving}); !alive && a.Expected() {
 			away = append(away, b)
 		}
 	}

@@ -56,15 +56,16 @@ func (l *leveled) record() schema.Cluster {
 	return c
 }
 
-// The level rises when all agents know it; else nothing changes, and the refusal names those that
-// don't, and those that are away.
+// The level rises when all agents know it. Otherwise nothing changes, and the error names the agents
+// that don't know it and those that are away.
 func TestFinalizeNeedsAllAgents(t *testing.T) {
 	withLevels(t, func(l *leveled) {
 		l.agent(1, 4)
 		l.agent(2, 0)
 		l.agent(3, 4)
 		l.agent(12, 3)
-		l.put(metadata.Delete(schema.AgentKey(3)), metadata.Put(schema.MemberKey(4), schema.Member{}.Encode()), metadata.Put(schema.DrainKey(4), schema.Drain{}.Encode()))
+		l.put(metadata.Delete(schema.AgentKey(3)), metadata.Put(schema.DrainKey(3), schema.Drain{}.Encode()), // drained, and died
+			metadata.Put(schema.MemberKey(4), schema.Member{Leaving: true}.Encode()), metadata.Put(schema.DrainKey(4), schema.Drain{}.Encode())) // drained, and stopped
 		for _, dry := range []bool{true, false} {
 			_, err := l.Finalize(l.ctx, 4, dry)
 			if !errors.Is(err, ErrLevel) || !strings.Contains(err.Error(), "don't know it: 2, 12;") || !strings.Contains(err.Error(), "are away: 3;") {
@@ -115,7 +116,7 @@ func (s *interrupted) Txn(ctx context.Context, guards []metadata.Guard, ops ...m
 	return s.Store.Txn(ctx, guards, ops...)
 }
 
-// What one that stopped on the way left behind is taken up by the next: it ends well, or is withdrawn.
+// An interrupted finalization is completed or withdrawn by the next one.
 func TestFinalizeIsTakenUp(t *testing.T) {
 	for _, knows := range []uint8{3, 4} {
 		withLevels(t, func(l *leveled) {
@@ -137,7 +138,7 @@ func TestFinalizeIsTakenUp(t *testing.T) {
 	}
 }
 
-// impatient is a store whose caller gives up when it lists agents.
+// impatient is a store that cancels the caller's context when agents are listed.
 type impatient struct {
 	metadata.Store
 	giveUp context.CancelFunc
@@ -155,7 +156,7 @@ func (s *impatient) Txn(ctx context.Context, guards []metadata.Guard, ops ...met
 	return s.Store.Txn(ctx, guards, ops...)
 }
 
-// A caller that gives up leaves no announcement behind, which would keep agents out.
+// A canceled finalization leaves no announcement behind, which would keep agents out.
 func TestFinalizeIsWithdrawnAfterItsCaller(t *testing.T) {
 	withLevels(t, func(l *leveled) {
 		l.agent(1, 4)
@@ -172,7 +173,7 @@ func TestFinalizeIsWithdrawnAfterItsCaller(t *testing.T) {
 	})
 }
 
-// One that isn't to be gone on with is withdrawn by asking for the level that the cluster is at.
+// Finalizing at the present level withdraws an announcement.
 func TestFinalizeIsWithdrawn(t *testing.T) {
 	withLevels(t, func(l *leveled) {
 		l.agent(1, 4)
