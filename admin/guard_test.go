@@ -82,7 +82,7 @@ func TestPagesOfOthersAreRefused(t *testing.T) {
 	}
 }
 
-// Every page says what it is for, and only POST and PUT change anything.
+// Every route is documented, and its method is GET, POST or PUT.
 func TestRoutesAreDocumented(t *testing.T) {
 	for _, r := range Routes() {
 		if r.Doc == "" || !strings.HasPrefix(r.Example, "/") || r.Method != http.MethodGet && r.Method != http.MethodPost && r.Method != http.MethodPut && !strings.HasPrefix(r.Path, "/debug/") {

@@ -85,8 +85,8 @@ func (r *registration) announceOnce(ctx context.Context) (metadata.Revision, err
 	return rev, nil // a disk that can't note that is no reason to stay hidden
 }
 
-// checkLevel checks that this agent knows the level of the cluster, and the one that a finalization
-// prepares. It returns the guard with which that holds for a registration.
+// checkLevel returns an errLevel if this agent doesn't know the cluster's level or the announced one.
+// Otherwise it returns the guard that keeps this true for a registration.
 func (r *registration) checkLevel(ctx context.Context) ([]metadata.Guard, error) {
 	kv, err := r.deps.Meta.Get(ctx, schema.KeyCluster)
 	if err != nil {

@@ -116,7 +116,7 @@ func TestForeignTokens(t *testing.T) {
 	})
 }
 
-// The agent warns at the start if nobody can use the tokens that it makes.
+// The agent logs a warning if it makes delegation tokens and no listener offers SCRAM.
 func TestTokensWithoutScram(t *testing.T) {
 	for want, mechanisms := range [][]string{{"SCRAM-SHA-256"}, {"PLAIN"}} {
 		c := DefaultConfig()

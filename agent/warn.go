@@ -50,8 +50,8 @@ func warnOfPlain(listeners []Listener, log *slog.Logger) {
 	}
 }
 
-// warnOfUnused warns of settings that have no effect or let nobody in. users is the number of users
-// in the cluster.
+// warnOfUnused logs a warning for each setting that has no effect or that keeps everybody out. users is the
+// number of users in the cluster.
 func warnOfUnused(cfg *Config, users int, log *slog.Logger) {
 	if cfg.Security.Kerberos.On() && !cfg.offers(sasl.GSSAPI) {
 		log.Warn("security.kerberos is without effect: no listener has GSSAPI among its sasl.mechanisms")

@@ -45,7 +45,7 @@ func TestPlainListenersAreWarnedOf(t *testing.T) {
 	}
 }
 
-// The agent warns of settings that have no effect or let nobody in.
+// The agent logs a warning for each setting that has no effect or that keeps everybody out.
 func TestUnusedSettingsAreWarnedOf(t *testing.T) {
 	for _, c := range []struct {
 		change func(*Config)

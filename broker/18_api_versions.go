@@ -27,7 +27,7 @@ func (api *featureAPIs) apiVersions(_ context.Context, _ *caller, req *kmsg.ApiV
 	return resp
 }
 
-// tell adds the features: what this broker knows, and what the cluster was finalized at.
+// tell adds the levels that this broker knows and the one that the cluster was finalized at.
 func (api *featureAPIs) tell(resp *kmsg.ApiVersionsResponse) {
 	known := kmsg.NewApiVersionsResponseSupportedFeature()
 	known.Name, known.MinVersion, known.MaxVersion = levelFeature, int16(api.view.Levels.Known.Min), int16(api.view.Levels.Known.Max)

@@ -71,7 +71,8 @@ func (api *featureAPIs) updateFeatures(ctx context.Context, c *caller, req *kmsg
 	return resp
 }
 
-// checkUpdate reports why a change can't be made, if the request alone tells. The texts are Kafka's.
+// checkUpdate returns an error if the request alone shows that a change can't be made. Its texts are those of
+// Kafka's FeatureControlManager, but for the cluster that can't go back and for what this broker knows.
 func (api *featureAPIs) checkUpdate(u *kmsg.UpdateFeaturesRequestFeatureUpdate) error {
 	now, _ := api.view.Levels.Cluster()
 	bad := func(why string) error {

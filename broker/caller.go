@@ -43,7 +43,7 @@ func (c *caller) named(clientID string) *caller {
 	return &next
 }
 
-// introduced returns the caller with what its client says that it is.
+// introduced returns the caller with the name and version of its client's software (KIP-511).
 func (c *caller) introduced(software, version string) *caller {
 	if c.software == software && c.version == version {
 		return c

@@ -122,8 +122,8 @@ func (c *conn) run(ctx context.Context) {
 	c.nc.Close()
 }
 
-// note logs and counts why a connection ends, unless the client just left. Who sees it closed finds it
-// counted.
+// note logs and counts why a connection ends, unless the client just left. It must run before the
+// connection is closed, so that a client that sees the end finds it in the metrics.
 func (c *conn) note(err error) {
 	if why := c.cutWhy(); why != nil && err != nil {
 		err = why

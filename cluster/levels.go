@@ -8,7 +8,7 @@ import (
 	"varve/metadata/schema"
 )
 
-// Levels are the cluster's level, and those that agents know (docs/design/0012-upgrades.md).
+// Levels shows the cluster's level and the levels that agents know (docs/design/0012-upgrades.md).
 type Levels struct {
 	// Known are the levels that this agent's build knows.
 	Known schema.Levels
@@ -24,8 +24,8 @@ type levelRecord struct {
 
 func newLevels() *Levels { return &Levels{Known: schema.Known()} }
 
-// Cluster returns the cluster's record, and the revision of its last change, as last seen. What
-// agents write must not need a level above its Level.
+// Cluster returns the cluster's record as last seen, and the revision of its last change. Agents must
+// not write formats of a level above its Level.
 func (l *Levels) Cluster() (schema.Cluster, metadata.Revision) {
 	if r := l.now.Load(); r != nil {
 		return r.Cluster, r.mod
@@ -45,7 +45,7 @@ func decodeCluster(_ struct{}, kv metadata.KV) (r levelRecord, err error) {
 	return r, err
 }
 
-// oldLevels are those that agents know which don't tell.
+// oldLevels are the levels of an agent without a levels key, which is of a build from before levels.
 var oldLevels = schema.Levels{Min: schema.OldestLevel, Max: schema.OldestLevel}
 
 // Highest returns the newest level that all live agents know.

@@ -25,7 +25,7 @@ type upgrade struct {
 	random *rand.Rand
 	builds map[*host]uint8 // the newest level that the host's build knows
 	mixed  bool            // hosts may start other builds than before
-	back   *host           // it isn't started again for now
+	back   *host           // kept from being started, or nil
 	level  uint8           // the cluster's, as last seen
 	raised int
 
@@ -101,9 +101,9 @@ func (u *upgrade) settle() {
 	}
 }
 
-// meet has an agent of a build that knows only the cluster's present level come, of which the cluster
-// doesn't know, just when it is finalized; and the one or the other stands still for a while. Begun when
-// all is well, it ends by itself.
+// meet starts an agent that the cluster has forgotten, with a build that knows no level above the present
+// one, while another agent finalizes the cluster. One of the two stands still for a while. The fault ends
+// by itself.
 func (u *upgrade) meet(r *rand.Rand) (end func()) {
 	order := r.Perm(len(u.w.hosts))
 	comes, finalizes := u.w.hosts[order[0]], u.w.hosts[order[1]]
@@ -211,7 +211,7 @@ func (u *upgrade) common(but *host) uint8 {
 	return lowest
 }
 
-// finalize asks agents now and then to raise the cluster's level, until ctx ends.
+// finalize asks agents to raise the cluster's level, at random times and when meet asks, until ctx ends.
 func (u *upgrade) finalize(ctx context.Context, a *admin) {
 	for ctx.Err() == nil {
 		var h *host

@@ -14,7 +14,7 @@ import (
 const clearScreen = "\x1b[H\x1b[2J"
 
 // again shows something every interval until the command is interrupted. On a terminal it replaces what was
-// shown before. What can't be shown this time may be the next time; wrong usage ends it.
+// shown before. An error is printed and it goes on; a usage error ends it.
 func again(c *cobra.Command, interval time.Duration, show func() error) error {
 	screen := isTerminal(c.OutOrStdout())
 	for {

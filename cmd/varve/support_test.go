@@ -205,8 +205,7 @@ func TestCredentialsInLogs(t *testing.T) {
 	}
 }
 
-// What the agent's unit reads from a file of variables counts for the commands that stand for the agent: for the
-// settings, and as a secret.
+// The variables in the file that the agent's unit reads are settings, and their secrets are hidden.
 func TestEnvironmentFile(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "varve.yaml")

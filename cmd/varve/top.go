@@ -113,7 +113,7 @@ metrics.max_group_topics allow: the others are missing here, too. An agent repor
 	return c
 }
 
-// show measures and prints. What was measured last is where the next rates begin.
+// show takes a sample and prints the rates since the previous one. The first time it takes both.
 func (f *topFlags) show(c *cobra.Command) error {
 	ctx := c.Context()
 	if f.before == nil {

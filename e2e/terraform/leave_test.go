@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// What an agent has on its disk is deleted when it leaves only after it was drained: that of one that
-// doesn't run may be nowhere else.
+// An agent's data is deleted when it leaves only if it was drained. If it wasn't running, its disk may have
+// the last copy of records.
 func TestLeaveKeepsWhatWasNotDrained(t *testing.T) {
 	script, err := os.ReadFile("../../terraform/modules/cluster/scripts/leave.sh")
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 type Cluster struct {
 	ID      string // Kafka's cluster id: 22 characters of URL-safe base64
 	Created time.Time
-	// Level says what agents may write in etcd, in journals and in the bucket, and send to each
-	// other: what every build that knows the level can read. Agents that don't know it refuse to
-	// start.
+	// Level bounds the formats that agents may write to etcd, journals and the bucket, and send to each
+	// other: every build that knows the level can read them. Agents that don't know it refuse to start.
 	Level uint8
 	// Next is the level that a finalization prepares, or 0. Agents that don't know it refuse to
 	// start, too.
@@ -34,7 +33,7 @@ const (
 	ClientMetricsLevel = 4
 )
 
-// clusterVersion is the version of values whose level isn't their version.
+// clusterVersion is the version of values that have the level in a field of its own.
 const clusterVersion = 4
 
 // Encode writes the value. Up to OldestLevel its version is the level, for builds that know no others.
@@ -70,7 +69,7 @@ type Levels struct{ Min, Max uint8 }
 // Known are the levels that this build knows.
 func Known() Levels { return Levels{OldestLevel, NewestLevel} }
 
-// Check reports why an agent that knows these levels can't be in the cluster, if so.
+// Check returns an error if an agent that knows these levels can't be in the cluster.
 func (l Levels) Check(c Cluster) error {
 	switch {
 	case c.Level < l.Min:
