@@ -77,7 +77,7 @@ type instance struct {
 	subscription int32
 	interval     time.Duration
 	metrics      []string
-	got, pushed  time.Time // its last requests
+	got, pushed  time.Time // its last requests that were not too early
 	wrong        bool      // its last push was refused for its subscription or its compression
 	terminating  bool      // its last push said that it ends
 }
@@ -138,7 +138,9 @@ func (m *Manager) check(p *Push, c *Client, now time.Time) (asked []string, inte
 		return nil, 0, refuse(ErrInvalid, "Client [%s] sent the previous request with state terminating to TRUE, can not accept further requests", p.Instance)
 	}
 	early := !i.got.After(i.pushed) && now.Sub(i.pushed) < i.interval // the first push after a Get comes at a random time
-	i.pushed = now
+	if !early {
+		i.pushed = now // not of one that is refused: a client whose clock is a little fast would always be
+	}
 	switch {
 	case early && !p.Terminating:
 		return nil, 0, refuse(ErrTooEarly, "Request from the client [%s] arrived before the next push interval time", p.Instance)

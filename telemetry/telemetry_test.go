@@ -254,6 +254,24 @@ func TestWanted(t *testing.T) {
 	}
 }
 
+// TestTooEarlyDoesNotCount: a client whose clock is a little fast is refused now and then, not always.
+func TestTooEarlyDoesNotCount(t *testing.T) {
+	m := NewManager(func() []*Subscription { return parsed(t, map[string]string{"interval.ms": "1000"}) }, uuid.New, NewSeries(1))
+	now := time.Unix(1e6, 0)
+	a, err := m.Get(uuid.Nil, java, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []error
+	for range 4 {
+		now = now.Add(999 * time.Millisecond)
+		got = append(got, m.Push(&Push{Instance: a.Instance, Subscription: a.Subscription}, java, now))
+	}
+	if got[0] != nil || !errors.Is(got[1], ErrTooEarly) || got[2] != nil || !errors.Is(got[3], ErrTooEarly) {
+		t.Errorf("%q", got)
+	}
+}
+
 // TestPushIsBounded: a push may be small, and stand for millions of points, for texts of megabytes, or
 // for a client that was never seen before. None of it takes memory without bound.
 func TestPushIsBounded(t *testing.T) {
