@@ -23,10 +23,10 @@ var ErrLevel = errors.New("the cluster can't be finalized at this level")
 // the agents concerned while an agent doesn't know the level, or an expected agent is away. With dryRun
 // it changes nothing. It returns the former level.
 //
-// It first announces the level in the cluster's record. Registrations are guarded by that record, so no
-// agent that doesn't know the level can register any more. Then it lists the agents, and raises the
-// level or withdraws the announcement. If it is interrupted, the next Finalize completes or withdraws
-// the announcement.
+// If it has to be refused it writes nothing. Otherwise it first announces the level in the cluster's
+// record. Registrations are guarded by that record, so no agent that doesn't know the level can register
+// any more. Then it lists the agents again, and raises the level or withdraws the announcement. If it is
+// interrupted, the next Finalize completes or withdraws the announcement.
 func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint8, err error) {
 	for {
 		kv, err := e.store.Get(ctx, schema.KeyCluster)
@@ -47,6 +47,11 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 			return from, Refuse(ErrLevel, "level %d is not known: this agent knows %v", to, e.view.Levels.Known)
 		case dryRun:
 			return from, e.allKnow(ctx, to)
+		}
+		if c.Next == 0 { // nothing is to be announced, even for a moment, that keeps agents out for no use
+			if err := e.allKnow(ctx, to); err != nil {
+				return from, err
+			}
 		}
 		rev := kv.Mod
 		if !mutate.On(mutate.FinalizeAtOnce) {
