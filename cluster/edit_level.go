@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"varve/health"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
@@ -28,6 +29,7 @@ var ErrLevel = errors.New("the cluster can't be finalized at this level")
 // any more. Then it lists the agents again, and raises the level or withdraws the announcement. If it is
 // interrupted, the next Finalize completes or withdraws the announcement.
 func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint8, err error) {
+	again := backoff.Retry{Policy: backoff.Policy{Base: 50 * time.Millisecond, Max: 2 * time.Second}, Random: e.random}
 	for {
 		kv, err := e.store.Get(ctx, schema.KeyCluster)
 		if err != nil {
@@ -67,7 +69,10 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 			}
 		}
 		if errors.Is(err, metadata.ErrConflict) {
-			continue // another one finalizes
+			if err := again.Wait(ctx); err != nil { // another one finalizes: in step, neither would ever get on
+				return from, err
+			}
+			continue
 		}
 		if err = errors.Join(late, err); err != nil {
 			return from, err

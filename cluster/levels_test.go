@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -192,4 +193,45 @@ func TestFinalizeIsWithdrawn(t *testing.T) {
 			t.Errorf("%+v, %v", l.record(), err)
 		}
 	})
+}
+
+// slow is a store whose requests all take the same time.
+type slow struct{ metadata.Store }
+
+func (s slow) Get(ctx context.Context, key string) (metadata.KV, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.Get(ctx, key)
+}
+
+func (s slow) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.List(ctx, prefix)
+}
+
+func (s slow) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.Txn(ctx, guards, ops...)
+}
+
+// Two finalizations at the same time both end, in whichever step they are.
+func TestTwoFinalizations(t *testing.T) {
+	for apart := range 12 {
+		withLevels(t, func(l *leveled) {
+			l.agent(1, 4)
+			l.store = slow{l.store}
+			ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
+			defer cancel()
+			ended := make(chan error, 2)
+			for i := range 2 {
+				go func() {
+					time.Sleep(time.Duration(i) * (time.Duration(apart)*time.Millisecond + 500*time.Microsecond))
+					_, err := l.Finalize(ctx, 4, false)
+					ended <- err
+				}()
+			}
+			if err := errors.Join(<-ended, <-ended); err != nil || l.record().Level != 4 {
+				t.Errorf("%d ms apart: %v, %+v", apart, err, l.record())
+			}
+		})
+	}
 }
