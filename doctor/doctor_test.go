@@ -158,6 +158,27 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 }
 
+// An etcd that lost its majority is told, and so are the servers that are away.
+func TestEtcdWithoutMajority(t *testing.T) {
+	c := testserver.Etcds(t, 3)
+	s := &Subject{DataDir: filepath.Join(t.TempDir(), "absent"), FS: vfs.OS{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Etcd: metadata.DefaultConfig(), Store: s3store.DefaultConfig()}
+	s.Etcd.Endpoints, s.Etcd.RequestTimeout = c.Endpoints, time.Second
+	for _, m := range c.Members[1:] {
+		if err := m.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Store.Driver = s3store.DriverMemory
+	r := Examine(t.Context(), s, 8*time.Second)
+	if f := of(t, r, "etcd", "doesn't tell its members"); f.Level != Failure || !strings.Contains(f.Do, "majority") {
+		t.Errorf("%+v", f)
+	}
+	if f := of(t, r, "etcd", s.Etcd.Endpoints[1]+": "); f.Level != Warning {
+		t.Errorf("%+v", f)
+	}
+	of(t, r, "etcd", s.Etcd.Endpoints[0]+" ") // what the one that is there says
+}
+
 // hungFS never lists a directory.
 type hungFS struct {
 	vfs.FS
