@@ -25,6 +25,7 @@ for http in "$@"; do
 		if [ -n "$drained" ]; then
 			rm -rf /var/lib/varve # what it had is in the bucket
 		else
+			touch /var/lib/varve/not-drained # purge.sh keeps it then
 			echo "$(uname -n): agent $broker didn't run, so it was not drained: /var/lib/varve is kept, it may have records that are nowhere else" >&2
 		fi
 		exit 0

@@ -1,5 +1,5 @@
 #!/bin/sh
-# purge.sh true|false: takes away all that was installed; true: and all data.
+# purge.sh true|false: takes away all that was installed; true: and all data, but that of an agent which left without being drained.
 set -eu
 for unit in varve varve-minio varve-etcd; do
 	if systemctl cat "$unit.service" >/dev/null 2>&1; then
@@ -14,8 +14,13 @@ fi
 rm -rf /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
 systemctl daemon-reload
 [ "$1" = true ] || exit 0
-rm -rf /var/lib/varve /var/lib/varve-etcd /var/lib/varve-minio
-for user in varve varve-etcd varve-minio; do
+rm -rf /var/lib/varve-etcd /var/lib/varve-minio
+users="varve-etcd varve-minio"
+if [ ! -e /var/lib/varve/not-drained ]; then
+	rm -rf /var/lib/varve
+	users="varve $users"
+fi
+for user in $users; do
 	if id "$user" >/dev/null 2>&1; then
 		userdel "$user"
 	fi
