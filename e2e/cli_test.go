@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,5 +49,36 @@ func TestCommandsOnACluster(t *testing.T) {
 	}
 	if code, out := ended(t, 40*time.Second, "", "bench", "produce", "-t", "t", "-d", "1s", "--timeout", "4s", "-b", c.agents[0].kafka); code == 0 {
 		t.Errorf("bench without a quorum: exit code %d: %s", code, out)
+	}
+}
+
+// TestReplace: 'cluster replace' goes from one agent to another while records are written: from one that is there, and from
+// one that is dead.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	l := newLedger(t, c.brokers(), "replaced", 12)
+	l.beginAt(300, 2000)
+	fourth := c.add()
+	old := c.agents[2]
+	code, out := ended(t, 2*time.Minute, "", "cluster", "replace", "3", "4", "--http", c.agents[0].http, "--", "kill", "-TERM", strconv.Itoa(old.cmd.Process.Pid))
+	if code != 0 || !strings.Contains(out, "agent 4 has taken the place of agent 3") || !strings.Contains(out, "2/4 agent 3 is drained") {
+		t.Fatalf("exit code %d: %s", code, out)
+	}
+	<-old.done
+	c.agents[1].kill()
+	if code, out = ended(t, time.Minute, "", "cluster", "replace", "2", "5", "--wait-timeout", "3s", "--http", fourth.http); code != 4 || !strings.Contains(out, "waiting for agent 5: start it on its host") {
+		t.Errorf("without the new one: exit code %d: %s", code, out)
+	}
+	c.add()
+	code, out = ended(t, 2*time.Minute, "", "cluster", "replace", "2", "5", "--http", fourth.http)
+	if code != 0 || !strings.Contains(out, "2/4 agent 2 is gone") || strings.Contains(out, "3/4") {
+		t.Errorf("a dead one: exit code %d: %s", code, out)
+	}
+	l.awaitMore(1000)
+	l.end()
+	l.check()
+	if code, out := ended(t, time.Minute, "", "cluster", "replace", "9", "4", "--http", fourth.http); code != 3 || !strings.Contains(out, "agent 9 is not one of this cluster") {
+		t.Errorf("one that never was: exit code %d: %s", code, out)
 	}
 }
