@@ -35,7 +35,7 @@ var arguments = map[string]string{
 	"varve topic create": "x", "varve topic describe": "x", "varve topic alter": "x --set retention.ms=1", "varve topic delete": "x", "varve topic undelete": "x", "varve topic trim": "x --before 5 --execute",
 	"varve topic produce": "x", "varve topic consume": "x", "varve produce": "x", "varve consume": "x",
 	"varve group describe": "x", "varve group delete": "x", "varve group reset": "x --all-topics --to-latest", "varve group seek": "x --to end --all-topics", "varve group offset-delete": "x --topic t",
-	"varve cluster drain": "1", "varve cluster undrain": "1", "varve cluster move": "x/1 1", "varve cluster accept-loss": "1/1 --yes", "varve cluster forget": "1", "varve cluster turn": "true",
+	"varve cluster drain": "1", "varve cluster undrain": "1", "varve cluster move": "x/1 1", "varve cluster accept-loss": "1/1 --yes", "varve cluster forget": "1", "varve cluster replace": "1 2", "varve cluster turn": "true",
 	"varve user create": "x", "varve user passwd": "x", "varve user delete": "x",
 	"varve token renew": "x", "varve token expire": "x",
 	"varve acl create": "--allow-principal a --operation read --topic t", "varve acl delete": "--principal a", "varve acl explain": "a read --topic t",
