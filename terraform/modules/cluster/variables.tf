@@ -7,6 +7,7 @@ variable "hosts" {
     - `address`: where SSH reaches it.
     - `internal`: name or address by which the other hosts reach it. Default: `address`.
     - `advertised`: name or address that clients are told. Default: `internal`.
+    - `names`: further names and addresses for its certificates, such as one that a load balancer or DNS gives to all agents.
     - `rack`: its rack or zone. Copies of a record are spread over racks.
     - `user`, `port`: of SSH. A user other than root needs sudo without a password.
     - `private_key_file`: the SSH key; without it the SSH agent is asked.
@@ -17,6 +18,7 @@ variable "hosts" {
     address          = string
     internal         = optional(string)
     advertised       = optional(string)
+    names            = optional(list(string), [])
     rack             = optional(string, "")
     user             = optional(string, "root")
     port             = optional(number, 22)

@@ -14,7 +14,9 @@ fi
 rm -rf /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
 systemctl daemon-reload
 [ "$1" = true ] || exit 0
-rm -rf /var/lib/varve /var/lib/varve-etcd /var/lib/varve-minio
+for data in /var/lib/varve /var/lib/varve-etcd /var/lib/varve-minio; do
+	rm -rf "$data" 2>/dev/null || [ -z "$(ls -A "$data")" ] # a disk of its own stays mounted
+done
 for user in varve varve-etcd varve-minio; do
 	if id "$user" >/dev/null 2>&1; then
 		userdel "$user"
