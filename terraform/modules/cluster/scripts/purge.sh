@@ -11,7 +11,7 @@ if command -v dpkg >/dev/null && dpkg -s varve >/dev/null 2>&1; then
 elif command -v rpm >/dev/null && rpm -q varve >/dev/null 2>&1; then
 	rpm -e varve
 fi
-rm -rf /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
+rm -rf /var/lib/varve-init /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
 systemctl daemon-reload
 [ "$1" = true ] || exit 0
 for data in /var/lib/varve /var/lib/varve-etcd /var/lib/varve-minio; do
