@@ -134,10 +134,6 @@ func TestCloudInit(t *testing.T) {
 		"hosts": over, "varve_package": map[string]any{"path": deb}, "varve_binary": binary, "etcd_binary": map[string]any{"path": etcd}, "minio_binary": map[string]any{"path": minio},
 		"settings": settings, "secrets_dir": secrets, "force_destroy": true, "health_timeout": "1m", "topics": map[string]any{"orders": map[string]any{"partitions": 6}},
 	})
-	took.state = filepath.Join(f.dir, "over")
-	if code, out := took.terraform(t, "init", "-no-color", "-input=false"); code != 0 {
-		t.Fatal(out)
-	}
 	const started = "systemctl show --property=MainPID,ActiveEnterTimestampMonotonic varve varve-etcd varve-minio"
 	pids := map[string]string{}
 	for name, h := range machines {

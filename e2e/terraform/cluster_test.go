@@ -28,14 +28,14 @@ type deployment struct {
 // patience is how long one command of Terraform may take.
 const patience = 3 * time.Minute
 
-// deploy prepares one of the examples.
+// deploy prepares one of the examples. Its state is in a directory of its own.
 func deploy(t *testing.T, f *fleet, example string, vars map[string]any) *deployment {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("../../terraform/examples", example))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &deployment{dir: dir, state: filepath.Join(f.dir, "state"), vars: vars}
+	d := &deployment{dir: dir, state: filepath.Join(f.dir, "state of "+filepath.Base(example)), vars: vars}
 	if code, out := d.terraform(t, "init", "-no-color", "-input=false"); code != 0 {
 		t.Fatal(out)
 	}

@@ -103,7 +103,7 @@ resource "terraform_data" "host" {
     script        = "${local.scripts}/purge.sh"
     force_destroy = var.force_destroy
   }
-  triggers_replace = each.value.address
+  triggers_replace = each.value.machine == null ? each.value.address : "${each.value.address} ${each.value.machine}"
 
   connection {
     host                = self.input.ssh.host

@@ -12,6 +12,7 @@ variable "hosts" {
     - `user`, `port`: of SSH. A user other than root needs sudo without a password.
     - `private_key_file`: the SSH key; without it the SSH agent is asked.
     - `host_key`: the host's public key, of type ecdsa where it has one (`/etc/ssh/ssh_host_ecdsa_key.pub`), which Terraform asks for first. Without it Terraform doesn't check whom it talks to.
+    - `machine`: what is another one when the machine is made anew behind the same address, such as its instance's id. Then it is handled as another `address` is.
     - `settings`: settings of this agent alone, over `settings`.
   EOT
   type = map(object({
@@ -24,6 +25,7 @@ variable "hosts" {
     port             = optional(number, 22)
     private_key_file = optional(string)
     host_key         = optional(string)
+    machine          = optional(string)
     broker_id        = optional(number)
     etcd             = optional(bool, false)
     minio            = optional(bool, false)
