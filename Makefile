@@ -58,8 +58,8 @@ packages: ## build what is released, into dist/: binaries, deb, rpm, container i
 	$(GO) run -C packaging . --out ../dist
 
 .PHONY: packages-test
-packages-test: ## install the packages into a clean Debian; needs lintian, rpm, debootstrap and root
-	cd packaging && $(GO) test -tags full -count=1 -timeout 20m .
+packages-test: servers ## build the packages twice, and install them into a Debian under systemd; needs lintian, rpm, debootstrap, systemd-container and root
+	cd packaging && $(GO) vet -tags full . && $(GO) test -tags full -count=1 -timeout 20m -v .
 
 .PHONY: terraform-test
 terraform-test: servers ## check the Terraform modules, and apply them to containers; needs terraform, shellcheck, debootstrap, systemd-container, openssh-client, e2fsprogs and root
@@ -87,7 +87,6 @@ test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute
 	$(GO) vet -tags full ./e2e
 	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|SlowDisk|HungDisk|CablePulled|Kerberos' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
-	cd packaging && $(GO) vet -tags full . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 
 .PHONY: outages

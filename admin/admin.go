@@ -62,7 +62,7 @@ func New(a Agent, metrics prometheus.Gatherer, o Options) *Server {
 	if o.Audit == nil {
 		o.Audit = o.Log
 	}
-	all := always(a, metrics)
+	all := always(a, metrics, o.Log)
 	if o.Profiles {
 		all = append(all, profiles()...)
 	}

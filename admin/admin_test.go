@@ -257,6 +257,30 @@ func TestPages(t *testing.T) {
 	}
 }
 
+// broken is a collector that fails.
+type broken struct{ *prometheus.Desc }
+
+func (b broken) Describe(ch chan<- *prometheus.Desc) { ch <- b.Desc }
+func (b broken) Collect(ch chan<- prometheus.Metric) {
+	ch <- prometheus.NewInvalidMetric(b.Desc, errors.New("it fails"))
+}
+
+// TestMetricsWithoutOne: metrics are told as far as they can be, and the log says what is missing.
+func TestMetricsWithoutOne(t *testing.T) {
+	r := prometheus.NewRegistry()
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "varve_sample_total", Help: "x"})
+	r.MustRegister(c, broken{prometheus.NewDesc("varve_broken", "x", nil, nil)})
+	var said strings.Builder
+	s := httptest.NewServer(New(&fakeAgent{}, r, Options{Log: slog.New(slog.NewTextHandler(&said, nil))}).http.Handler)
+	defer s.Close()
+	if code, body := get(t, s, "/metrics"); code != 200 || !strings.Contains(body, "varve_sample_total 0") {
+		t.Error(code, body)
+	}
+	if text := said.String(); !strings.Contains(text, "it fails") {
+		t.Errorf("the log says %q", text)
+	}
+}
+
 // TestStarting: an agent that hasn't started says what it waits for, and nothing of a
 // state that it doesn't have.
 func TestStarting(t *testing.T) {

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"slices"
@@ -22,11 +24,11 @@ type Route struct {
 
 // Routes are all pages, for the documentation.
 func Routes() []Route {
-	return slices.Concat(always(nil, nil), onceStarted(nil), profiles())
+	return slices.Concat(always(nil, nil, nil), onceStarted(nil), profiles())
 }
 
 // always are the pages of an agent that may still be starting.
-func always(a Agent, metrics prometheus.Gatherer) []Route {
+func always(a Agent, metrics prometheus.Gatherer, log *slog.Logger) []Route {
 	livez := func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "ok\n") }
 	return []Route{
 		{"GET", "/livez", "Whether this process works. 200, `ok`.", "/livez", livez},
@@ -35,10 +37,17 @@ func always(a Agent, metrics prometheus.Gatherer) []Route {
 			func(w http.ResponseWriter, r *http.Request) { ready(w, a.NotReady(), notes(r.Context(), a)) }},
 		{"GET", "/metrics", "Metrics, as [metrics.md](metrics.md) lists them, in Prometheus' format.", "/metrics",
 			func(w http.ResponseWriter, r *http.Request) {
-				promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+				promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, ErrorLog: ungathered{log}}).ServeHTTP(w, r)
 			}},
 	}
 }
+
+// ungathered logs that some metrics could not be gathered. The others are told all the same: what watches
+// the agent must not be blind for one of them.
+type ungathered struct{ *slog.Logger }
+
+// Println implements promhttp.Logger.
+func (u ungathered) Println(v ...any) { u.Error("metrics not gathered", "err", fmt.Sprint(v...)) }
 
 // onceStarted are the pages of an agent that has started, which all are under /v1/.
 func onceStarted(c Console) []Route {

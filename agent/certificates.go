@@ -22,6 +22,7 @@ type certificates struct {
 	log    *slog.Logger
 	now    func() time.Time
 	failed *prometheus.CounterVec
+	unused *prometheus.GaugeVec
 	all    []*certificate
 }
 
@@ -56,8 +57,10 @@ func openCertificates(fs vfs.FS, listeners []Listener, more []*certificate, deps
 	}
 	cs.all = append(cs.all, more...)
 	cs.failed = promauto.With(deps.Registry).NewCounterVec(prometheus.CounterOpts{Name: "varve_tls_reload_failures_total", Help: "Changed certificate files of a listener that could not be used; the ones from before stay in use."}, []string{"listener"})
+	cs.unused = promauto.With(deps.Registry).NewGaugeVec(prometheus.GaugeOpts{Name: "varve_tls_reload_failed", Help: "Whether the files of a listener's certificate were changed and can't be used (0 or 1); then those from before stay in use."}, []string{"listener"})
 	for _, c := range cs.all {
 		cs.failed.WithLabelValues(c.listener)
+		cs.unused.WithLabelValues(c.listener)
 		cs.fits(c)
 	}
 	return cs, errors.Join(append(errs, deps.Registry.Register(cs))...)
@@ -111,9 +114,11 @@ func (cs *certificates) look(c *certificate) {
 	switch {
 	case err != nil:
 		cs.failed.WithLabelValues(c.listener).Inc()
+		cs.unused.WithLabelValues(c.listener).Set(1)
 		cs.log.Error("changed certificate not used: the one from before stays in use", "listener", c.listener, "err", err, "expires", until)
 	case changed:
 		c.warned = time.Time{}
+		cs.unused.WithLabelValues(c.listener).Set(0)
 		cs.log.Info("certificate replaced", "listener", c.listener, "expires", until)
 		cs.fits(c)
 	}

@@ -78,7 +78,7 @@ func TestExpiryIsWarnedOfOnceADay(t *testing.T) {
 	if err := os.WriteFile(l.TLS.CertFile, []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said := pass(12 * time.Hour); strings.Count(said, "changed certificate not used") != 1 || gauge(t, registry, "varve_tls_reload_failures_total") != 1 {
+	if said := pass(12 * time.Hour); strings.Count(said, "changed certificate not used") != 1 || gauge(t, registry, "varve_tls_reload_failures_total") != 1 || gauge(t, registry, "varve_tls_reload_failed") != 1 {
 		t.Errorf("broken:\n%s", said)
 	}
 	now = now.Add(30 * 24 * time.Hour)
@@ -86,7 +86,7 @@ func TestExpiryIsWarnedOfOnceADay(t *testing.T) {
 		t.Errorf("expired:\n%s", said)
 	}
 	certify(t, dir, now.Add(400*24*time.Hour))
-	if said := pass(3 * 24 * time.Hour); strings.Count(said, "certificate replaced") != 1 || strings.Count(said, "\n") != 1 {
+	if said := pass(3 * 24 * time.Hour); strings.Count(said, "certificate replaced") != 1 || strings.Count(said, "\n") != 1 || gauge(t, registry, "varve_tls_reload_failed") != 0 {
 		t.Errorf("renewed:\n%s", said)
 	}
 }

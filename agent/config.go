@@ -108,7 +108,7 @@ func DefaultConfig() Config {
 		Security: SecurityConfig{AuthorizerConfig: AuthorizerConfig{Authorizer: AuthorizerNone}, OAuth: oauth.DefaultConfig(), Kerberos: kerberos.DefaultConfig(), Tokens: token.DefaultConfig()},
 		Kafka:    broker.DefaultConfig(), Produce: ProduceConfig{Validation: ValidateStrict, DecompressBytes: 256 << 20}, Journal: wal.DefaultConfig(), Metadata: metadata.DefaultConfig(), Store: s3store.DefaultConfig(),
 		Upload: upload.DefaultConfig(), Read: read.DefaultConfig(), Retention: retain.DefaultConfig(), Garbage: garbage.DefaultConfig(),
-		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000, MaxGroupPartitions: 5000, MaxClientSeries: 10000, MaxPartitions: 5000},
+		Groups: group.DefaultConfig(), Metrics: MetricsConfig{MaxTopics: 1000, MaxGroupTopics: 1000, MaxGroupPartitions: 5000, MaxClientSeries: 10000, MaxClients: 500, MaxPartitions: 5000},
 	}
 	return c
 }
@@ -136,6 +136,7 @@ func (c *Config) Validate() error {
 	check(c.Metrics.MaxGroupTopics >= 0, "metrics.max_group_topics", c.Metrics.MaxGroupTopics, "0 or more")
 	check(c.Metrics.MaxGroupPartitions >= 0, "metrics.max_group_partitions", c.Metrics.MaxGroupPartitions, "0 or more")
 	check(c.Metrics.MaxClientSeries >= 0, "metrics.max_client_series", c.Metrics.MaxClientSeries, "0 or more")
+	check(c.Metrics.MaxClients >= 0, "metrics.max_clients", c.Metrics.MaxClients, "0 or more")
 	check(c.Metrics.MaxPartitions >= 0, "metrics.max_partitions", c.Metrics.MaxPartitions, "0 or more")
 	errs = append(errs, c.HTTPConfig.validate(), c.validateReplication(), c.validateListeners(), c.Security.validate())
 	j := c.Journal

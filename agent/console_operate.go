@@ -99,7 +99,8 @@ func (c *console) SetLogLevel(ctx context.Context, to slog.Level) error {
 		return errors.New("the log's level can't be changed: this process didn't say how")
 	}
 	was := c.LogLevel()
-	c.deps.LogLevel.Set(to)
+	c.deps.LogLevel.Set(min(was, to, slog.LevelInfo)) // the line must be logged, whichever the levels are
 	c.log.Info("log level changed by an operator", "before", was, "level", to, "client", admin.Client(ctx))
+	c.deps.LogLevel.Set(to)
 	return nil
 }

@@ -21,6 +21,7 @@ type MetricsConfig struct {
 
 	MaxGroupPartitions int `yaml:"max_group_partitions" doc:"maximum number of triples of group, topic and partition with a lag metric (kafka_consumergroup_lag, kafka_consumergroup_current_offset); the others are counted in varve_group_partitions_dropped. 0: none"`
 	MaxClientSeries    int `yaml:"max_client_series" doc:"maximum number of series of metrics that clients push to an agent (KIP-714, varve_client_metric); the others are counted in varve_client_metrics_dropped_total. 0: none"`
+	MaxClients         int `yaml:"max_clients" doc:"maximum number of clients (pairs of user and client id) with counters of their own in an agent's metrics (varve_client_...); the others are summed under (other)"`
 	MaxPartitions      int `yaml:"max_partitions" doc:"maximum number of partitions that an agent leads with metrics of their own (kafka_topic_partition_...); the others are counted in varve_partitions_without_series. 0: none"`
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"varve/broker"
 	"varve/group"
+	"varve/meter"
 	"varve/owner"
 	"varve/partition"
 	"varve/telemetry"
@@ -38,14 +39,14 @@ func (a *Agent) newService(stop context.CancelFunc) (_ *service, err error) {
 		Go: a.run, Fatal: a.die, Now: a.deps.Now, Log: a.log,
 	}
 	s.owner, s.mover = owner.New(deps), owner.NewMover(deps)
-	pushed := telemetry.NewSeries(a.cfg.Metrics.MaxClientSeries)
+	pushed, clients := telemetry.NewSeries(a.cfg.Metrics.MaxClientSeries), meter.NewClients(a.cfg.Metrics.MaxClients)
 	if a.deps.Registry != nil {
-		a.deps.Registry.MustRegister(pushed)
+		a.deps.Registry.MustRegister(pushed, clients)
 	}
 	s.broker, err = broker.New(a.cfg.Kafka, broker.Deps{
 		View: a.view, Editor: a.editor, Store: a.deps.Meta, Partitions: a.owned, TierShare: a.tier.Share, Journal: a.store, Groups: s.groups,
 		Secret: a.secret, Random: a.random.Split(), Log: a.log.With("part", "kafka"), Audit: a.audit(), Registry: a.deps.Registry, ClusterID: a.id, Self: a.self, Replicas: a.cfg.Replication.Factor, DataDir: a.cfg.JournalDir(),
-		LogLevel: a.deps.LogLevel, Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens, ClientMetrics: pushed,
+		LogLevel: a.deps.LogLevel, Security: a.cfg.Security.broker(), Bearer: a.bearer, Kerberos: a.kerberos, Tokens: a.tokens, ClientMetrics: pushed, Clients: clients,
 	})
 	return s, err
 }

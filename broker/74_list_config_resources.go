@@ -33,8 +33,12 @@ func (api *configAPIs) listConfigResources(_ context.Context, c *caller, req *km
 	for _, kind := range kinds {
 		if !slices.Contains(listedKinds, kind) {
 			resp.ErrorCode = kerr.UnsupportedVersion.Code
-			resp.ConfigResources = nil
 			return resp
+		}
+	}
+	for _, kind := range listedKinds { // each once: a request may name one a million times
+		if !slices.Contains(kinds, kind) {
+			continue
 		}
 		for _, name := range api.resources(kmsg.ConfigResourceType(kind)) {
 			r := kmsg.NewListConfigResourcesResponseConfigResource()

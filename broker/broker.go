@@ -21,6 +21,7 @@ import (
 	"varve/internal/chance"
 	"varve/internal/id"
 	"varve/metadata"
+	"varve/meter"
 	"varve/partition"
 	"varve/telemetry"
 )
@@ -68,6 +69,7 @@ type Deps struct {
 	Tokens     *token.Issuer // of delegation tokens; nil: there are none
 
 	ClientMetrics *telemetry.Series // what clients push
+	Clients       *meter.Clients    // what clients ask
 }
 
 // Broker serves Kafka's protocol: it accepts connections, and dispatches their requests to
@@ -82,6 +84,7 @@ type Broker struct {
 	decoding                   *pool // bytes of decoded frames; a holder waits for no other pool but that of answers about tokens, whose holders wait for none
 	conns                      *connections
 	quotas                     *quotas
+	clients                    *meter.Clients
 	sasl                       *sasl.Server
 	auth                       *authentication
 	badClients, refusedClients *quiet // whose connections ended for what they sent, or were too many
@@ -90,6 +93,7 @@ type Broker struct {
 // New makes a broker; Serve accepts connections.
 func New(cfg Config, deps Deps) (*Broker, error) {
 	deps.ClientMetrics = cmp.Or(deps.ClientMetrics, telemetry.NewSeries(0))
+	deps.Clients = cmp.Or(deps.Clients, meter.NewClients(0))
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -98,7 +102,7 @@ func New(cfg Config, deps Deps) (*Broker, error) {
 	decides := newAuthorizer(&deps, m)
 	apis := newTable(&cfg, &deps, m, decides)
 	m.prepare(apis)
-	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), quotas: newQuotas(&deps), sasl: newSASL(&deps), auth: newAuthentication(&deps, m),
+	b := &Broker{cfg: cfg, log: deps.Log, metrics: m, authorizer: decides, apis: apis, conns: newConnections(cfg), quotas: newQuotas(&deps), clients: deps.Clients, sasl: newSASL(&deps), auth: newAuthentication(&deps, m),
 		badClients: m.quiet("connection closed", 4), refusedClients: m.quiet("connection refused", 4),
 		memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes)}
 	b.conns.waiting = b.auth.metrics.waiting

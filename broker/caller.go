@@ -3,8 +3,10 @@ package broker
 import (
 	"log/slog"
 	"net"
+	"strings"
 
 	"varve/auth/acl"
+	"varve/meter"
 )
 
 // caller is the client whose request is served: what authorization, quotas, logs and
@@ -51,6 +53,28 @@ func (c *caller) introduced(software, version string) *caller {
 	next := *c
 	next.software, next.version = software, version
 	return &next
+}
+
+// counting has the counters of a connection's caller.
+type counting struct {
+	caller *caller
+	counts *meter.ClientConn
+}
+
+// of returns the counters of a caller of this connection.
+func (n *counting) of(all *meter.Clients, c *caller) *meter.ClientConn {
+	if n.caller != c {
+		n.close()
+		valid := func(text string) string { return short(strings.ToValidUTF8(text, "?")) }
+		n.caller, n.counts = c, all.Open(meter.ClientName{User: valid(strings.TrimPrefix(c.principal, "User:")), ID: valid(c.clientID)})
+	}
+	return n.counts
+}
+
+func (n *counting) close() {
+	if n.counts != nil {
+		n.counts.Close()
+	}
 }
 
 // hostOf returns the host of an address, in the form in which ACLs have hosts.

@@ -18,6 +18,7 @@ import (
 	"varve/auth/sasl"
 	"varve/internal/notify"
 	"varve/kafka"
+	"varve/meter"
 )
 
 // conn is one client's connection: a goroutine that reads and works, and one
@@ -37,6 +38,7 @@ type conn struct {
 	kept     atomic.Int64        // bytes of answers that send has queued
 	freed    notify.Signal       // some of kept was written or given up
 	throttle throttle
+	counts   counting
 }
 
 func newConn(b *Broker, nc net.Conn, who *caller, asks *Listener) *conn {
@@ -64,7 +66,8 @@ type request struct {
 	api     *api
 	caller  *caller
 	arrived time.Time
-	idle    time.Duration // that it waited for others since
+	idle    time.Duration     // that it waited for others since
+	counts  *meter.ClientConn // of the caller; nil: it isn't known who that is
 }
 
 // waits notes that a request waited since a moment.
@@ -116,6 +119,7 @@ func (c *conn) run(ctx context.Context) {
 	err := c.read(ctx)
 	close(c.out)
 	<-written
+	c.counts.close()
 	cancel()
 	c.note(lost)
 	c.note(err)
@@ -224,6 +228,11 @@ func (c *conn) frame(ctx context.Context, r *bufio.Reader, size int) error {
 	}
 	c.caller = c.caller.named(h.ClientID)
 	req := &request{RequestHeader: h, body: body, frame: f, api: c.b.apis[h.Key], caller: c.caller, arrived: time.Now()}
+	if c.login.done() {
+		req.counts = c.counts.of(c.b.clients, c.caller)
+		req.counts.Requests.Add(1)
+		req.counts.BytesIn.Add(int64(size + 4))
+	}
 	if err := c.dispatch(ctx, req); err != nil {
 		return err
 	}
@@ -475,9 +484,14 @@ type gather struct {
 
 func (g *gather) add(r *response) {
 	g.bufs = append(g.bufs, r.frame...)
+	size := 0
 	for _, b := range r.frame {
-		g.size += len(b)
+		size += len(b)
 	}
+	if r.req != nil && r.req.counts != nil {
+		r.req.counts.BytesOut.Add(int64(size))
+	}
+	g.size += size
 	g.sent = append(g.sent, r)
 }
 

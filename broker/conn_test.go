@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/meter"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -20,7 +22,7 @@ func TestCutOffEndsWaitingAnswers(t *testing.T) {
 		cs := newConnections(DefaultConfig())
 		here, there := net.Pipe()
 		defer here.Close()
-		c := &conn{b: &Broker{cfg: DefaultConfig(), metrics: newMetrics(nil)}, nc: there, caller: newCaller(there, "test"), admission: &admission{raw: there}, gone: make(chan struct{}), wake: make(chan struct{}, 1), out: make(chan *response, 3)}
+		c := &conn{b: &Broker{clients: meter.NewClients(0), cfg: DefaultConfig(), metrics: newMetrics(nil)}, nc: there, caller: newCaller(there, "test"), admission: &admission{raw: there}, gone: make(chan struct{}), wake: make(chan struct{}, 1), out: make(chan *response, 3)}
 		if !cs.add(c) {
 			t.Fatal("no room")
 		}
@@ -57,7 +59,7 @@ func TestSlowRequestsArriveStoppedOnesEnd(t *testing.T) {
 		send := func(rate, stopAt int) (took time.Duration, err error) {
 			here, there := net.Pipe()
 			defer here.Close()
-			b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), log: slog.New(slog.DiscardHandler)}
+			b := &Broker{clients: meter.NewClients(0), cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), log: slog.New(slog.DiscardHandler)}
 			b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: func(context.Context, *conn, *request) error { return errArrived }, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}
 			b.metrics.prepare(b.apis)
 			c := &conn{b: b, nc: there, caller: newCaller(there, "test"), admission: &admission{raw: there}}

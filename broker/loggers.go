@@ -67,8 +67,9 @@ func (api *configAPIs) alterLoggers(c *caller, r *kmsg.IncrementalAlterConfigsRe
 		return nil
 	}
 	was := api.level.Level()
-	api.level.Set(to)
+	api.level.Set(min(was, to, slog.LevelInfo)) // the line must be logged, whichever the levels are
 	api.audit.Info("log level changed", "before", was, "level", to, c.attr())
+	api.level.Set(to)
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"varve/meter"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -45,7 +47,7 @@ func TestSmallRequestsShareTheirMemory(t *testing.T) {
 		const size, conns = 1_500_000, 40
 		cfg := DefaultConfig()
 		cfg.SmallRequestBytes = 8 << 20
-		b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
+		b := &Broker{clients: meter.NewClients(0), cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
 		var served, most atomic.Int64
 		work := func(ctx context.Context, c *conn, r *request) error {
 			time.Sleep(time.Second) // the journal's, in fake time
@@ -97,7 +99,7 @@ func TestStalledRequestsMakeRoom(t *testing.T) {
 		const size, stalled = 2_000_000, 4
 		cfg := DefaultConfig()
 		cfg.SmallRequestBytes = stalled * 2 << 20
-		b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
+		b := &Broker{clients: meter.NewClients(0), cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
 		served := make(chan time.Time, 1)
 		work := func(context.Context, *conn, *request) error { served <- time.Now(); return errArrived }
 		b.apis = map[int16]*api{0: {key: kmsg.Produce, raw: work, most: func(c *Config) int { return c.MaxRequestBytes }, max: 20}}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"varve/meter"
+
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
@@ -17,7 +19,7 @@ func TestAnswersOfAClientThatReadsNothingAreFew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const size, requests = 100_000, 2000
 		cfg := DefaultConfig()
-		b := &Broker{cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
+		b := &Broker{clients: meter.NewClients(0), cfg: cfg, metrics: newMetrics(nil), memory: newPool(cfg.RequestMemoryBytes), small: newPool(cfg.SmallRequestBytes), decoding: newPool(cfg.RequestMemoryBytes), conns: newConnections(cfg), log: slog.New(slog.DiscardHandler)}
 		made := 0
 		serve := func(context.Context, *caller, kmsg.Request) kmsg.Response {
 			made++

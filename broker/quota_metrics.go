@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"strings"
 	"sync"
 	"time"
 
@@ -60,9 +61,10 @@ func (m *quotaMetrics) own(q shownQuota) bool {
 	return m.shown[q]
 }
 
+// shownPart returns a name as a label: a label that isn't UTF-8 is a panic.
 func shownPart(p quota.Part) string {
 	if p.There && p.Name == "" {
 		return "<default>"
 	}
-	return short(p.Name)
+	return strings.ToValidUTF8(short(p.Name), "?")
 }

@@ -154,7 +154,7 @@ func withSecurity(t *testing.T, security Security, f func(s *secured)) {
 		}
 		synctest.Wait()
 		s.broker, err = New(DefaultConfig(), Deps{View: s.view, Editor: s.editor, Store: store, Partitions: s.parts, TierShare: func() int { return 1 << 20 }, Journal: disk, Groups: groups,
-			Log: log, LogLevel: &s.level, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: security, Audit: slog.New(slog.NewTextHandler(s.audit, nil)), Tokens: issuer})
+			Log: log, LogLevel: &s.level, ClusterID: "c", Self: 1, Replicas: 1, DataDir: "d", Security: security, Audit: slog.New(slog.NewTextHandler(s.audit, &slog.HandlerOptions{Level: &s.level})), Tokens: issuer})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -66,6 +67,11 @@ func TestClientMetrics(t *testing.T) {
 		list := admin.ask(0, &kmsg.ListConfigResourcesRequest{}).(*kmsg.ListConfigResourcesResponse)
 		if len(list.ConfigResources) != 1 || list.ConfigResources[0].Name != "all" {
 			t.Errorf("listed: %+v", list)
+		}
+		s.topic("t")
+		many := &kmsg.ListConfigResourcesRequest{ResourceTypes: slices.Repeat([]int8{int8(kmsg.ConfigResourceTypeTopic)}, 1000)}
+		if list := admin.ask(1, many).(*kmsg.ListConfigResourcesResponse); len(list.ConfigResources) != 1 || list.ConfigResources[0].Name != "t" {
+			t.Errorf("a kind that is named often: %d", len(list.ConfigResources))
 		}
 		describe := kmsg.NewPtrDescribeConfigsRequest()
 		describe.Resources = []kmsg.DescribeConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeClientMetrics, ResourceName: "all"}}

@@ -438,3 +438,12 @@ func TestQuotaMetricsAreBounded(t *testing.T) {
 		t.Errorf("%v seconds", got)
 	}
 }
+
+// A quota for a name that is no text has a series, too: it must not end the process.
+func TestQuotaMetricsOfAnyName(t *testing.T) {
+	m := newQuotaMetrics(nil, quota.NewMeters(1, time.Now()))
+	m.throttled(quota.Rule{Key: quota.ProducerByteRate, Entity: quota.Entity{User: quota.Named("a\xff")}}, time.Second)
+	if got := testutil.ToFloat64(m.seconds.WithLabelValues("producer_byte_rate", "a?", "", "")); got != 1 {
+		t.Errorf("%v seconds", got)
+	}
+}

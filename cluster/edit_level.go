@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"varve/health"
+	"varve/internal/backoff"
 	"varve/internal/id"
 	"varve/internal/mutate"
 	"varve/metadata"
@@ -23,11 +24,12 @@ var ErrLevel = errors.New("the cluster can't be finalized at this level")
 // the agents concerned while an agent doesn't know the level, or an expected agent is away. With dryRun
 // it changes nothing. It returns the former level.
 //
-// It first announces the level in the cluster's record. Registrations are guarded by that record, so no
-// agent that doesn't know the level can register any more. Then it lists the agents, and raises the
-// level or withdraws the announcement. If it is interrupted, the next Finalize completes or withdraws
-// the announcement.
+// If it has to be refused it writes nothing. Otherwise it first announces the level in the cluster's
+// record. Registrations are guarded by that record, so no agent that doesn't know the level can register
+// any more. Then it lists the agents again, and raises the level or withdraws the announcement. If it is
+// interrupted, the next Finalize completes or withdraws the announcement.
 func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint8, err error) {
+	again := backoff.Retry{Policy: backoff.Policy{Base: 50 * time.Millisecond, Max: 2 * time.Second}, Random: e.random}
 	for {
 		kv, err := e.store.Get(ctx, schema.KeyCluster)
 		if err != nil {
@@ -48,6 +50,11 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 		case dryRun:
 			return from, e.allKnow(ctx, to)
 		}
+		if c.Next == 0 { // nothing is to be announced, even for a moment, that keeps agents out for no use
+			if err := e.allKnow(ctx, to); err != nil {
+				return from, err
+			}
+		}
 		rev := kv.Mod
 		if !mutate.On(mutate.FinalizeAtOnce) {
 			rev, err = e.putCluster(ctx, c, c.Level, to, kv.Mod)
@@ -62,7 +69,10 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 			}
 		}
 		if errors.Is(err, metadata.ErrConflict) {
-			continue // another one finalizes
+			if err := again.Wait(ctx); err != nil { // another one finalizes: in step, neither would ever get on
+				return from, err
+			}
+			continue
 		}
 		if err = errors.Join(late, err); err != nil {
 			return from, err

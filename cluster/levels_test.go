@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"varve/internal/id"
 	"varve/metadata"
@@ -66,13 +67,17 @@ func TestFinalizeNeedsAllAgents(t *testing.T) {
 		l.agent(12, 3)
 		l.put(metadata.Delete(schema.AgentKey(3)), metadata.Put(schema.DrainKey(3), schema.Drain{}.Encode()), // drained, and died
 			metadata.Put(schema.MemberKey(4), schema.Member{Leaving: true}.Encode()), metadata.Put(schema.DrainKey(4), schema.Drain{}.Encode())) // drained, and stopped
+		before, err := l.store.Get(l.ctx, schema.KeyCluster)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, dry := range []bool{true, false} {
 			_, err := l.Finalize(l.ctx, 4, dry)
 			if !errors.Is(err, ErrLevel) || !strings.Contains(err.Error(), "don't know it: 2, 12;") || !strings.Contains(err.Error(), "are away: 3;") {
 				t.Errorf("dry run %v: %v", dry, err)
 			}
-			if c := l.record(); c.Level != 3 || c.Next != 0 {
-				t.Errorf("dry run %v: %+v", dry, c)
+			if kv, err := l.store.Get(l.ctx, schema.KeyCluster); err != nil || kv.Mod != before.Mod { // even for a moment: it would keep agents out
+				t.Errorf("dry run %v: the record was written: %v", dry, err)
 			}
 		}
 		synctest.Wait()
@@ -120,7 +125,7 @@ func (s *interrupted) Txn(ctx context.Context, guards []metadata.Guard, ops ...m
 func TestFinalizeIsTakenUp(t *testing.T) {
 	for _, knows := range []uint8{3, 4} {
 		withLevels(t, func(l *leveled) {
-			l.agent(1, knows)
+			l.agent(1, 4)
 			store := l.store
 			l.store = &interrupted{store, 1}
 			if _, err := l.Finalize(l.ctx, 4, false); !errors.Is(err, metadata.ErrUnavailable) {
@@ -130,6 +135,7 @@ func TestFinalizeIsTakenUp(t *testing.T) {
 				t.Fatalf("%+v", c)
 			}
 			l.store = store
+			l.agent(1, knows)
 			_, err := l.Finalize(l.ctx, 4, false)
 			if c := l.record(); c.Level != knows || c.Next != 0 || errors.Is(err, ErrLevel) != (knows == 3) {
 				t.Errorf("%+v, %v", c, err)
@@ -138,13 +144,17 @@ func TestFinalizeIsTakenUp(t *testing.T) {
 	}
 }
 
-// impatient is a store that cancels the caller's context when agents are listed.
+// impatient is a store that cancels the caller's context when agents are listed after the announcement.
 type impatient struct {
 	metadata.Store
-	giveUp context.CancelFunc
+	announced bool
+	giveUp    context.CancelFunc
 }
 
 func (s *impatient) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	if !s.announced {
+		return s.Store.List(ctx, prefix)
+	}
 	s.giveUp()
 	return nil, 0, ctx.Err()
 }
@@ -153,6 +163,7 @@ func (s *impatient) Txn(ctx context.Context, guards []metadata.Guard, ops ...met
 	if ctx.Err() != nil {
 		return 0, ctx.Err()
 	}
+	s.announced = true
 	return s.Store.Txn(ctx, guards, ops...)
 }
 
@@ -162,7 +173,7 @@ func TestFinalizeIsWithdrawnAfterItsCaller(t *testing.T) {
 		l.agent(1, 4)
 		ctx, cancel := context.WithCancel(l.ctx)
 		store := l.store
-		l.store = &impatient{store, cancel}
+		l.store = &impatient{Store: store, giveUp: cancel}
 		if _, err := l.Finalize(ctx, 4, false); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
@@ -182,4 +193,45 @@ func TestFinalizeIsWithdrawn(t *testing.T) {
 			t.Errorf("%+v, %v", l.record(), err)
 		}
 	})
+}
+
+// slow is a store whose requests all take the same time.
+type slow struct{ metadata.Store }
+
+func (s slow) Get(ctx context.Context, key string) (metadata.KV, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.Get(ctx, key)
+}
+
+func (s slow) List(ctx context.Context, prefix string) ([]metadata.KV, metadata.Revision, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.List(ctx, prefix)
+}
+
+func (s slow) Txn(ctx context.Context, guards []metadata.Guard, ops ...metadata.Op) (metadata.Revision, error) {
+	time.Sleep(time.Millisecond)
+	return s.Store.Txn(ctx, guards, ops...)
+}
+
+// Two finalizations at the same time both end, in whichever step they are.
+func TestTwoFinalizations(t *testing.T) {
+	for apart := range 12 {
+		withLevels(t, func(l *leveled) {
+			l.agent(1, 4)
+			l.store = slow{l.store}
+			ctx, cancel := context.WithTimeout(l.ctx, 10*time.Second)
+			defer cancel()
+			ended := make(chan error, 2)
+			for i := range 2 {
+				go func() {
+					time.Sleep(time.Duration(i) * (time.Duration(apart)*time.Millisecond + 500*time.Microsecond))
+					_, err := l.Finalize(ctx, 4, false)
+					ended <- err
+				}()
+			}
+			if err := errors.Join(<-ended, <-ended); err != nil || l.record().Level != 4 {
+				t.Errorf("%d ms apart: %v, %+v", apart, err, l.record())
+			}
+		})
+	}
 }

@@ -14,6 +14,7 @@ const (
 	syncBytes   = 16 << 10 // a small group commit
 	syncTimes   = 200
 	streamBytes = 32 << 20
+	freeParts   = 4 // no more is written than a part of what is free: others may need the rest
 	streamWrite = 1 << 20
 	diskPhase   = 2 * time.Second // for each of the two measurements
 
@@ -31,7 +32,11 @@ func disk(ctx context.Context, x *examination) []Finding {
 		return []Finding{failure(name, "let the user that the agent runs as read and write it", "%v", err)}
 	}
 	found := []Finding{suited(name, x.DataDir), x.space(name)}
-	m, err := x.measure(ctx)
+	most := x.mayWrite()
+	if most < syncTimes*syncBytes {
+		return append(found, failure(name, "make room there, and run 'varve doctor' again", "too little is free to measure how quickly it writes"))
+	}
+	m, err := x.measure(ctx, most)
 	if err != nil {
 		return append(found, failure(name, "let the user that the agent runs as write there; a disk that is full or broken is another reason", "write a temporary file: %v", err))
 	}
@@ -107,8 +112,18 @@ type measured struct {
 // crash does no harm.
 func (x *examination) temporary() string { return fmt.Sprintf("varve-doctor-%016x", x.Random.Uint64()) }
 
-// measure writes a temporary file as the journal is written.
-func (x *examination) measure(ctx context.Context) (m measured, err error) {
+// mayWrite returns how much a measurement may write. A disk that is almost full may be that of a running agent, or of etcd,
+// which ends when it can't write.
+func (x *examination) mayWrite() int64 {
+	free, _, err := x.FS.Space(x.DataDir)
+	if err != nil {
+		return streamBytes
+	}
+	return min(streamBytes, free/freeParts/streamWrite*streamWrite)
+}
+
+// measure writes a temporary file of at most so many bytes as the journal is written.
+func (x *examination) measure(ctx context.Context, most int64) (m measured, err error) {
 	name := x.temporary() + ".tmp"
 	path := x.DataDir + "/" + name
 	mode := vfs.Create | vfs.Truncate
@@ -124,15 +139,15 @@ func (x *examination) measure(ctx context.Context) (m measured, err error) {
 	}()
 	buf := vfs.Aligned(streamWrite)
 	_, _ = x.Random.Read(buf) // a disk may compress
-	if err := m.streamTo(ctx, f, buf); err != nil {
+	if err := m.streamTo(ctx, f, buf, most); err != nil {
 		return m, err
 	}
 	return m, m.syncTo(ctx, f, buf[:syncBytes])
 }
 
-func (m *measured) streamTo(ctx context.Context, f vfs.File, buf []byte) error {
+func (m *measured) streamTo(ctx context.Context, f vfs.File, buf []byte, most int64) error {
 	began, wrote := time.Now(), int64(0)
-	for wrote < streamBytes && time.Since(began) < diskPhase && ctx.Err() == nil {
+	for wrote < most && time.Since(began) < diskPhase && ctx.Err() == nil {
 		if _, err := f.WriteAt(buf, wrote); err != nil {
 			return err
 		}

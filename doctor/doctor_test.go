@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,64 @@ func TestNobodyAnswers(t *testing.T) {
 	}
 	if f := of(t, r, "disk", "is not there"); f.Level != Warning {
 		t.Errorf("%+v", f)
+	}
+}
+
+// An etcd that lost its majority is told, and so are the servers that are away.
+func TestEtcdWithoutMajority(t *testing.T) {
+	c := testserver.Etcds(t, 3)
+	s := &Subject{DataDir: filepath.Join(t.TempDir(), "absent"), FS: vfs.OS{}, Log: slog.New(slog.DiscardHandler), Now: time.Now, Etcd: metadata.DefaultConfig(), Store: s3store.DefaultConfig()}
+	s.Etcd.Endpoints, s.Etcd.RequestTimeout = c.Endpoints, time.Second
+	for _, m := range c.Members[1:] {
+		if err := m.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Store.Driver = s3store.DriverMemory
+	r := Examine(t.Context(), s, 8*time.Second)
+	if f := of(t, r, "etcd", "doesn't tell its members"); f.Level != Failure || !strings.Contains(f.Do, "majority") {
+		t.Errorf("%+v", f)
+	}
+	if f := of(t, r, "etcd", s.Etcd.Endpoints[1]+": "); f.Level != Warning {
+		t.Errorf("%+v", f)
+	}
+	of(t, r, "etcd", s.Etcd.Endpoints[0]+" ") // what the one that is there says
+}
+
+// scarceFS has little space left, and notes how much is written.
+type scarceFS struct {
+	vfs.FS
+	free  int64
+	wrote *int64
+}
+
+func (f scarceFS) Space(string) (free, total int64, err error) { return f.free, 1 << 40, nil }
+
+func (f scarceFS) Open(path string, mode vfs.Mode) (vfs.File, error) {
+	file, err := f.FS.Open(path, mode)
+	return scarceFile{file, f.wrote}, err
+}
+
+type scarceFile struct {
+	vfs.File
+	end *int64
+}
+
+func (f scarceFile) WriteAt(b []byte, at int64) (int, error) {
+	*f.end = max(*f.end, at+int64(len(b)))
+	return f.File.WriteAt(b, at)
+}
+
+// The doctor leaves most of what is free on a disk to those who need it.
+func TestAlmostFullDisk(t *testing.T) {
+	for free, most := range map[int64]int64{1 << 30: 32 << 20, 40 << 20: 10 << 20, 12 << 20: 0, 0: 0} {
+		var wrote int64
+		x := &examination{Subject: &Subject{DataDir: t.TempDir(), FS: scarceFS{vfs.OS{}, free, &wrote}}}
+		x.JournalDir = x.DataDir + "/journal"
+		found := disk(t.Context(), x)
+		if wrote > most || (most == 0) != slices.ContainsFunc(found, func(f Finding) bool { return strings.Contains(f.Text, "too little is free") && f.Level == Failure }) {
+			t.Errorf("%d are free: wrote %d, want at most %d: %+v", free, wrote, most, found)
+		}
 	}
 }
 

@@ -148,6 +148,8 @@ func (f *etcdFacts) voters(name string) (found []Finding) {
 		}
 	}
 	switch {
+	case f.Err != nil:
+		found = append(found, failure(name, "start as many of etcd's servers as a majority needs, and check the network between them", "it answers, and doesn't tell its members and alarms: %s", word(f.Err)))
 	case voters == 0:
 	case voters < 3:
 		found = append(found, warning(name, "run 3 members: without etcd topics and offsets can't change, and no agent replaces a dead one", "it has %s, and stands no failure", say.Count(voters, "member")))

@@ -18,6 +18,7 @@ type Examination struct {
 	Endpoints []EndpointState // those of the configuration, in its order
 	Members   []MemberState   // all that etcd has; empty if it doesn't tell
 	Alarms    []string        // such as "NOSPACE of etcd-1", sorted
+	Err       error           // why the members or alarms aren't known, though an endpoint answers: without a majority it doesn't tell
 }
 
 // EndpointState is one endpoint's answer.
@@ -61,14 +62,16 @@ func Examine(ctx context.Context, cfg Config, log *slog.Logger) (Examination, er
 	if !slices.ContainsFunc(x.Endpoints, func(e EndpointState) bool { return e.Err == nil }) {
 		return x, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, cfg.RequestTimeout)
+	ctx, cancel := context.WithTimeout(ctx, min(cfg.RequestTimeout, cfg.DialTimeout))
 	defer cancel()
 	client, err := dial(ctx, ctx, cfg, log)
 	if err != nil {
-		return x, err
+		x.Err = err
+		return x, nil
 	}
 	defer client.Close()
-	return x, x.members(ctx, client)
+	x.Err = x.members(ctx, client)
+	return x, nil
 }
 
 // examineOne asks one endpoint.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -61,10 +62,10 @@ func NewLags(most LagBounds, groups func(context.Context) ([]Group, error), ends
 
 var (
 	lagDesc     = prometheus.NewDesc(lagOfTopic, "Records between what a group committed and the end of the topic, summed over the partitions with a committed offset. Reported by the group's coordinator; missing while the leader of a partition does not report its end.", []string{"group", "topic"}, nil)
-	droppedDesc = prometheus.NewDesc("varve_group_lag_dropped", "Pairs of group and topic without a series of varve_group_lag_records, because there are more than metrics.max_group_topics.", nil, nil)
+	droppedDesc = prometheus.NewDesc("varve_group_lag_dropped", "Pairs of group and topic without a series of varve_group_lag_records, because there are more than metrics.max_group_topics, or because the group's name is longer than 512 bytes or not UTF-8.", nil, nil)
 
-	groupsDroppedDesc     = prometheus.NewDesc("varve_group_members_dropped", "Groups without a series of kafka_consumergroup_members, because there are more than metrics.max_group_topics.", nil, nil)
-	partitionsDroppedDesc = prometheus.NewDesc("varve_group_partitions_dropped", "Triples of group, topic and partition without a series of kafka_consumergroup_lag, because there are more than metrics.max_group_partitions.", nil, nil)
+	groupsDroppedDesc     = prometheus.NewDesc("varve_group_members_dropped", "Groups without a series of kafka_consumergroup_members, because there are more than metrics.max_group_topics, or because the group's name is longer than 512 bytes or not UTF-8.", nil, nil)
+	partitionsDroppedDesc = prometheus.NewDesc("varve_group_partitions_dropped", "Triples of group, topic and partition without a series of kafka_consumergroup_lag, because there are more than metrics.max_group_partitions, or because of the group's name.", nil, nil)
 
 	consumerMembers    = consumerDesc("members", "Members of a group. Reported by the group's coordinator.")
 	consumerOffset     = consumerDesc("current_offset", "Offset that a group committed. Reported by the group's coordinator.", "topic", "partition")
@@ -145,17 +146,28 @@ type partitionLag struct {
 // each time. It changes the order of groups.
 func lagsOf(groups []Group, ends map[id.Partition]int64, most LagBounds) (out groupLags) {
 	slices.SortFunc(groups, func(a, b Group) int { return cmp.Compare(a.Name, b.Name) })
-	if n := len(groups) - most.Topics; n > 0 {
-		out.dropped.members = n
-	}
-	for i, g := range groups {
-		if i < most.Topics {
+	for _, g := range groups {
+		if !shown(g.Name) {
+			out.dropped.members++
+			out.add(g, ends, LagBounds{})
+			continue
+		}
+		if len(out.members) < most.Topics {
 			out.members = append(out.members, membersOf{g.Name, g.Members})
+		} else {
+			out.dropped.members++
 		}
 		out.add(g, ends, most)
 	}
 	return out
 }
+
+// mostName is the longest name of a group that has series, in bytes: there may be thousands of them.
+const mostName = 512
+
+// shown reports whether a group can have series. Clients choose the names: one that isn't UTF-8 can't be
+// a label, and would take all other metrics away.
+func shown(group string) bool { return len(group) <= mostName && utf8.ValidString(group) }
 
 // add computes the lags of one group.
 func (l *groupLags) add(g Group, ends map[id.Partition]int64, most LagBounds) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -138,6 +139,20 @@ func TestLagsAreBounded(t *testing.T) {
 			"kafka_consumergroup_lag a 0 a": 1, "kafka_consumergroup_lag a 1 a": 1, "kafka_consumergroup_lag b 0 a": 1,
 			"kafka_consumergroup_current_offset a 0 a": 0, "kafka_consumergroup_current_offset a 1 a": 0, "kafka_consumergroup_current_offset b 0 a": 0})
 	}
+}
+
+// TestLagsOfAnyName: clients choose the names of groups. One that can't be a label, or is very long, is
+// counted, and takes nothing from the others.
+func TestLagsOfAnyName(t *testing.T) {
+	groups := func(context.Context) (all []Group, _ error) {
+		for _, name := range []string{"a\xfe", "a\xff", "b", strings.Repeat("c", mostName+1)} {
+			all = append(all, Group{name, 1, []Committed{{id.Partition{Topic: id.Topic{1}}, "t", 7}}})
+		}
+		return all, nil
+	}
+	l := NewLags(LagBounds{Topics: 10, Partitions: 10}, groups, func(context.Context) map[id.Partition]int64 { return map[id.Partition]int64{{Topic: id.Topic{1}}: 10} })
+	expect(t, values(t, l), map[string]float64{"varve_group_lag_records b t": 3, "kafka_consumergroup_members b": 1, "kafka_consumergroup_lag_sum b t": 3, "kafka_consumergroup_current_offset_sum b t": 7,
+		"kafka_consumergroup_lag b 0 t": 3, "kafka_consumergroup_current_offset b 0 t": 7, "varve_group_lag_dropped": 3, "varve_group_members_dropped": 3, "varve_group_partitions_dropped": 3})
 }
 
 // TestPartitions: the leader tells of a partition, and one agent of a topic; those beyond the

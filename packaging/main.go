@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,10 +70,7 @@ func (r *release) build(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	shared, err := r.documents(ctx, work)
-	if err != nil {
-		return err
-	}
+	var programs []*program
 	for _, arch := range r.architectures {
 		if !slices.Contains([]string{"amd64", "arm64"}, arch) {
 			return fmt.Errorf("architecture %q: want amd64 or arm64", arch)
@@ -81,10 +79,17 @@ func (r *release) build(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		programs = append(programs, p)
+	}
+	shared, err := r.documents(ctx, work, programs)
+	if err != nil {
+		return err
+	}
+	for _, p := range programs {
 		if err := errors.Join(r.packages(p, shared), r.image(p)); err != nil {
 			return err
 		}
-		fmt.Println("built", arch)
+		fmt.Println("built", p.arch)
 	}
 	return r.checksums()
 }
@@ -148,10 +153,16 @@ func (r *release) compile(ctx context.Context, arch string) (*program, error) {
 	return p, r.bill(p)
 }
 
-// documents makes the manual pages and completions, which the program itself writes.
-func (r *release) documents(ctx context.Context, work string) (dir string, err error) {
+// documents makes the manual pages and completions, which the program itself writes: one of those that are built, if this
+// machine can run it.
+func (r *release) documents(ctx context.Context, work string, programs []*program) (dir string, err error) {
 	host := filepath.Join(work, "varve")
-	if err := r.goBuild(ctx, host); err != nil {
+	if i := slices.IndexFunc(programs, func(p *program) bool { return runtime.GOOS == "linux" && p.arch == runtime.GOARCH }); i >= 0 {
+		host, err = filepath.Abs(programs[i].path)
+	} else {
+		err = r.goBuild(ctx, host)
+	}
+	if err != nil {
 		return "", err
 	}
 	dir = filepath.Join(work, "documents")

@@ -13,14 +13,39 @@ import (
 	"testing"
 )
 
-// built builds a release of a version for this machine.
+// releases has, by version, the directories of what tests have built.
+var releases = map[string]string{}
+
+// TestMain deletes what tests have built.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, dir := range releases {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// built returns a release of a version for this machine, which is built once.
 func built(t *testing.T, version string) string {
 	t.Helper()
-	r := release{root: "..", out: filepath.Join(t.TempDir(), "dist"), version: version, architectures: []string{runtime.GOARCH}}
+	if releases[version] == "" {
+		dir, err := os.MkdirTemp("", "varve-release-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		build(t, version, dir)
+		releases[version] = dir
+	}
+	return releases[version]
+}
+
+// build builds a release of a version for this machine.
+func build(t *testing.T, version, out string) {
+	t.Helper()
+	r := release{root: "..", out: out, version: version, architectures: []string{runtime.GOARCH}}
 	if err := r.build(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return r.out
 }
 
 func run(t *testing.T, name string, args ...string) string {
@@ -44,7 +69,8 @@ func only(t *testing.T, pattern string) string {
 
 // Two builds are the same bytes, and what they hold is what the packages promise.
 func TestRelease(t *testing.T) {
-	one, two := built(t, "1.2.3"), built(t, "1.2.3")
+	one, two := built(t, "1.2.3"), t.TempDir()
+	build(t, "1.2.3", two)
 	files, err := os.ReadDir(one)
 	if err != nil || len(files) != 6 {
 		t.Fatalf("%d files, %v", len(files), err)
@@ -87,7 +113,8 @@ func TestRelease(t *testing.T) {
 
 // The settings that a package installs are accepted, but for what the user has to give.
 func TestInstalledSettings(t *testing.T) {
-	out, err := exec.Command("go", "run", "-C", "..", "./cmd/varve", "config", "--config", "packaging/files/varve.yaml").CombinedOutput()
+	program := only(t, filepath.Join(built(t, "1.2.3"), "varve-1.2.3-linux-"+runtime.GOARCH))
+	out, err := exec.Command(program, "config", "--config", "files/varve.yaml").CombinedOutput()
 	if err == nil || strings.Count(string(out), "/etc/varve/access-key") != 1 || strings.Count(string(out), "/etc/varve/secret-key") != 1 || strings.Contains(string(out), "line ") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -77,7 +77,7 @@ type instance struct {
 	subscription int32
 	interval     time.Duration
 	metrics      []string
-	got, pushed  time.Time // its last requests
+	got, pushed  time.Time // its last requests that were not too early
 	wrong        bool      // its last push was refused for its subscription or its compression
 	terminating  bool      // its last push said that it ends
 }
@@ -116,42 +116,45 @@ func (m *Manager) Push(p *Push, c *Client, now time.Time) error {
 	if p.Instance == uuid.Nil {
 		return refuse(ErrInvalid, "Invalid request from the client [%s], invalid client instance id", p.Instance)
 	}
-	interval, err := m.check(p, c, now)
+	asked, interval, err := m.check(p, c, now)
 	if err != nil {
 		return err
 	}
-	if err := m.sink.take(p, c, interval, now); err != nil {
+	if err := m.sink.take(p, c, asked, interval, now); err != nil {
 		return fmt.Errorf("metrics of client %s: %w", p.Instance, err)
 	}
 	return nil
 }
 
-// check decides whether a push may be taken, in the order in which Kafka looks.
-func (m *Manager) check(p *Push, c *Client, now time.Time) (time.Duration, error) {
+// check decides whether a push may be taken, in the order in which Kafka looks. It returns what the
+// client was asked for, and how often.
+func (m *Manager) check(p *Push, c *Client, now time.Time) (asked []string, interval time.Duration, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i := m.find(p.Instance, c)
 	ended := i.terminating
 	i.terminating = ended || p.Terminating
 	if ended {
-		return 0, refuse(ErrInvalid, "Client [%s] sent the previous request with state terminating to TRUE, can not accept further requests", p.Instance)
+		return nil, 0, refuse(ErrInvalid, "Client [%s] sent the previous request with state terminating to TRUE, can not accept further requests", p.Instance)
 	}
 	early := !i.got.After(i.pushed) && now.Sub(i.pushed) < i.interval // the first push after a Get comes at a random time
-	i.pushed = now
+	if !early {
+		i.pushed = now // not of one that is refused: a client whose clock is a little fast would always be
+	}
 	switch {
 	case early && !p.Terminating:
-		return 0, refuse(ErrTooEarly, "Request from the client [%s] arrived before the next push interval time", p.Instance)
+		return nil, 0, refuse(ErrTooEarly, "Request from the client [%s] arrived before the next push interval time", p.Instance)
 	case p.Subscription != i.subscription:
 		i.wrong = true
-		return 0, refuse(ErrUnknownSubscription, "Unknown client subscription id for the client [%s]", p.Instance)
+		return nil, 0, refuse(ErrUnknownSubscription, "Unknown client subscription id for the client [%s]", p.Instance)
 	case p.Compression < 0 || p.Compression > 4:
 		i.wrong = true
-		return 0, refuse(ErrCompression, "Unknown compression type [%d] is received in telemetry request from [%s]", p.Compression, p.Instance)
+		return nil, 0, refuse(ErrCompression, "Unknown compression type [%d] is received in telemetry request from [%s]", p.Compression, p.Instance)
 	case len(p.Metrics) > MaxBytes:
-		return 0, refuse(ErrTooLarge, "Telemetry request from [%s] is larger than the maximum allowed size [%d]", p.Instance, MaxBytes)
+		return nil, 0, refuse(ErrTooLarge, "Telemetry request from [%s] is larger than the maximum allowed size [%d]", p.Instance, MaxBytes)
 	}
 	i.wrong = false
-	return i.interval, nil
+	return i.metrics, i.interval, nil
 }
 
 // find returns an instance with what it is asked for now: where that has changed, it begins anew.

@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
-	common "go.opentelemetry.io/proto/otlp/common/v1"
-	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
-	"google.golang.org/protobuf/proto"
 
 	"varve/kafka"
 )
@@ -46,9 +42,14 @@ type Series struct {
 
 // pushed are the series of one client.
 type pushed struct {
-	client Client
+	client Client // its texts are labels
 	until  time.Time
-	values map[seriesKey]float64
+	values map[seriesKey]value
+}
+
+type value struct {
+	is    float64
+	delta bool // it is a sum of differences
 }
 
 type seriesKey struct{ metric, attributes string }
@@ -80,7 +81,7 @@ func (s *Series) collect(ch chan<- prometheus.Metric, now time.Time) {
 	for id, p := range s.mu.clients {
 		c := &p.client
 		for k, v := range p.values {
-			ch <- prometheus.MustNewConstMetric(clientMetric, prometheus.UntypedValue, v, k.metric, k.attributes, id.String(), label(c.ID), label(c.SoftwareName), label(c.SoftwareVersion))
+			ch <- prometheus.MustNewConstMetric(clientMetric, prometheus.UntypedValue, v.is, k.metric, k.attributes, id.String(), c.ID, c.SoftwareName, c.SoftwareVersion)
 		}
 	}
 	s.dropped.Collect(ch)
@@ -102,43 +103,47 @@ func (s *Series) drop(id uuid.UUID) {
 	}
 }
 
-// take reads a push. The last one of a client ends its series.
-func (s *Series) take(p *Push, c *Client, interval time.Duration, now time.Time) error {
-	points, err := s.read(p)
+// take reads a push, and keeps the values of metrics with one of the prefixes. What the client pushed
+// before and no longer has goes, but for what it sends as differences. The last push of a client ends
+// its series.
+func (s *Series) take(p *Push, c *Client, asked []string, interval time.Duration, now time.Time) error {
+	points, lost, err := s.read(p, asked)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer func() { s.dropped.Add(float64(lost)) }()
+	was := s.mu.clients[p.Instance]
+	s.drop(p.Instance)
 	if p.Terminating {
-		s.drop(p.Instance)
 		return nil
 	}
-	of := s.mu.clients[p.Instance]
-	if of == nil {
-		if len(points) == 0 {
-			return nil
-		}
-		of = &pushed{values: map[seriesKey]float64{}}
-		s.mu.clients[p.Instance] = of
-	}
-	of.client, of.until = *c, now.Add(keptFor*interval)
 	if s.mu.count+len(points) > s.most {
 		s.forget(now)
 	}
-	for _, x := range points {
-		was, known := of.values[x.key]
-		if !known {
-			if s.mu.count >= s.most {
-				s.dropped.Inc()
-				continue
+	next := &pushed{Client{ID: label(c.ID), SoftwareName: label(c.SoftwareName), SoftwareVersion: label(c.SoftwareVersion)}, now.Add(keptFor * interval), map[seriesKey]value{}}
+	if was != nil {
+		for k, v := range was.values {
+			if v.delta {
+				next.values[k] = v
 			}
-			s.mu.count++
+		}
+	}
+	for _, x := range points {
+		before, known := next.values[x.key]
+		if !known && s.mu.count+len(next.values) >= s.most {
+			lost++
+			continue
 		}
 		if x.delta {
-			x.value += was
+			x.value += before.is
 		}
-		of.values[x.key] = x.value
+		next.values[x.key] = value{x.value, x.delta}
+	}
+	if len(next.values) > 0 {
+		s.mu.clients[p.Instance] = next
+		s.mu.count += len(next.values)
 	}
 	return nil
 }
@@ -150,80 +155,31 @@ type point struct {
 	delta bool // it is added to the one before
 }
 
-// read decompresses and decodes a push.
-func (s *Series) read(p *Push) (out []point, err error) {
+// read decompresses a push and reads it. It returns at most as many points as there may be series, and
+// the number of the others.
+func (s *Series) read(p *Push, asked []string) (out []point, lost int, err error) {
 	if len(p.Metrics) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	s.decode.Lock()
 	defer s.decode.Unlock()
 	body, err := kafka.Decompress(kafka.Codec(p.Compression), p.Metrics, maxUnpacked)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMetrics, err)
-	}
-	var data metrics.MetricsData
-	if err := proto.Unmarshal(body, &data); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrMetrics, err)
-	}
-	for _, r := range data.ResourceMetrics {
-		for _, scope := range r.GetScopeMetrics() {
-			for _, m := range scope.GetMetrics() {
-				out = points(out, m)
+	if err == nil {
+		err = points(body, func(name string) bool { return wanted(name, asked) }, func(x point) {
+			if len(out) < s.most {
+				out = append(out, x)
+			} else {
+				lost++
 			}
-		}
+		})
 	}
-	return out, nil
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w: %w", ErrMetrics, err)
+	}
+	return out, lost, nil
 }
 
-// points appends the values of a metric. Of a histogram there are its sum and its count.
-func points(out []point, m *metrics.Metric) []point {
-	add := func(suffix string, attributes []*common.KeyValue, v float64, delta bool) {
-		out = append(out, point{seriesKey{label(m.Name) + suffix, attributesOf(attributes)}, v, delta})
-	}
-	for _, p := range m.GetGauge().GetDataPoints() {
-		add("", p.Attributes, number(p), false)
-	}
-	for _, p := range m.GetSum().GetDataPoints() {
-		add("", p.Attributes, number(p), m.GetSum().AggregationTemporality == metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA)
-	}
-	for _, p := range m.GetHistogram().GetDataPoints() {
-		delta := m.GetHistogram().AggregationTemporality == metrics.AggregationTemporality_AGGREGATION_TEMPORALITY_DELTA
-		add("_sum", p.Attributes, p.GetSum(), delta)
-		add("_count", p.Attributes, float64(p.Count), delta)
-	}
-	return out
-}
-
-func number(p *metrics.NumberDataPoint) float64 {
-	if n, ok := p.Value.(*metrics.NumberDataPoint_AsInt); ok {
-		return float64(n.AsInt)
-	}
-	return p.GetAsDouble()
-}
-
-// attributesOf writes attributes as "name=value, ...", in order of names.
-func attributesOf(all []*common.KeyValue) string {
-	var out []string
-	for _, a := range all {
-		text := a.GetValue().GetStringValue()
-		switch v := a.GetValue().GetValue().(type) {
-		case *common.AnyValue_IntValue:
-			text = strconv.FormatInt(v.IntValue, 10)
-		case *common.AnyValue_BoolValue:
-			text = strconv.FormatBool(v.BoolValue)
-		case *common.AnyValue_DoubleValue:
-			text = strconv.FormatFloat(v.DoubleValue, 'g', -1, 64)
-		}
-		out = append(out, a.GetKey()+"="+text)
-	}
-	slices.Sort(out)
-	return label(strings.Join(out, ", "))
-}
-
-// label makes a client's text fit for a label.
-func label(text string) string {
-	if len(text) > maxLabel {
-		text = text[:maxLabel]
-	}
-	return strings.ToValidUTF8(text, "?")
+// wanted reports whether a client was asked for a metric.
+func wanted(name string, asked []string) bool {
+	return slices.ContainsFunc(asked, func(prefix string) bool { return prefix == everything || strings.HasPrefix(name, prefix) })
 }

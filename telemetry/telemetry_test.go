@@ -1,8 +1,11 @@
 package telemetry
 
 import (
+	"bytes"
 	"errors"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +14,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
 	metrics "go.opentelemetry.io/proto/otlp/metrics/v1"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"varve/kafka"
 )
 
 var java = &Client{ID: "orders", SoftwareName: "apache-kafka-java", SoftwareVersion: "4.3.0", Host: "10.0.0.7", Port: "5000"}
@@ -176,7 +182,7 @@ func TestSeries(t *testing.T) {
 	s, now := NewSeries(4), time.Unix(1e6, 0)
 	push := func(instance byte, terminating bool, b []byte) {
 		t.Helper()
-		if err := s.take(&Push{Instance: uuid.UUID{instance}, Metrics: b, Terminating: terminating}, &Client{ID: string('a' + rune(instance))}, time.Minute, now); err != nil {
+		if err := s.take(&Push{Instance: uuid.UUID{instance}, Metrics: b, Terminating: terminating}, &Client{ID: string('a' + rune(instance))}, []string{everything}, time.Minute, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -201,6 +207,8 @@ func TestSeries(t *testing.T) {
 	topic.Value.Value = &common.AnyValue_StringValue{StringValue: "t"}
 	push(1, false, data(gauge("g", 2, topic), gauge("h", 2), gauge("i", 2)))
 	want("too many", map[string]float64{"a g": 1.5, "a d": 6, "a c": 3, "b g topic=t": 2, "": 2})
+	push(0, false, data(gauge("n", 1)))
+	want("a client that has other metrics now", map[string]float64{"a d": 6, "a n": 1, "b g topic=t": 2, "": 2})
 	push(0, true, nil)
 	want("one ended", map[string]float64{"b g topic=t": 2, "": 2})
 	now = now.Add(keptFor*time.Minute + time.Second)
@@ -213,6 +221,120 @@ func TestSeries(t *testing.T) {
 	}
 }
 
+// TestWanted: only what a client was asked for is kept, by default nothing.
+func TestWanted(t *testing.T) {
+	for _, c := range []struct {
+		asked []string
+		names string
+	}{{nil, ""}, {[]string{""}, ""}, {[]string{"a."}, "a.b a.c"}, {[]string{"a.c", "b"}, "a.c b"}, {[]string{everything}, "a.b a.c b c"}} {
+		all := []map[string]string{{SettingMetrics: strings.Join(c.asked, ",")}}
+		if c.asked == nil {
+			all = nil
+		}
+		s := NewSeries(10)
+		m := NewManager(func() []*Subscription { return parsed(t, all...) }, uuid.New, s)
+		now := time.Unix(1e6, 0)
+		a, err := m.Get(uuid.Nil, java, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Push(&Push{Instance: a.Instance, Subscription: a.Subscription, Metrics: data(gauge("a.b", 1), gauge("a.c", 1), gauge("b", 1), gauge("c", 1))}, java, now); err != nil {
+			t.Error(err)
+		}
+		var got []string
+		for name := range values(t, s, now) {
+			if name != "" {
+				got = append(got, strings.TrimPrefix(name, java.ID+" "))
+			}
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != c.names {
+			t.Errorf("asked for %q: %q", c.asked, got)
+		}
+	}
+}
+
+// TestTooEarlyDoesNotCount: a client whose clock is a little fast is refused now and then, not always.
+func TestTooEarlyDoesNotCount(t *testing.T) {
+	m := NewManager(func() []*Subscription { return parsed(t, map[string]string{"interval.ms": "1000"}) }, uuid.New, NewSeries(1))
+	now := time.Unix(1e6, 0)
+	a, err := m.Get(uuid.Nil, java, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []error
+	for range 4 {
+		now = now.Add(999 * time.Millisecond)
+		got = append(got, m.Push(&Push{Instance: a.Instance, Subscription: a.Subscription}, java, now))
+	}
+	if got[0] != nil || !errors.Is(got[1], ErrTooEarly) || got[2] != nil || !errors.Is(got[3], ErrTooEarly) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestPushIsBounded: a push may be small, and stand for millions of points, for texts of megabytes, or
+// for a client that was never seen before. None of it takes memory without bound.
+func TestPushIsBounded(t *testing.T) {
+	long := data(gauge(strings.Repeat("x", maxUnpacked/2), 1))
+	empty := func(field protowire.Number) []byte { // as many empty messages as there may be
+		return bytes.Repeat(protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), nil), maxUnpacked/2-50)
+	}
+	for name, body := range map[string][]byte{
+		"points":     within(empty(1), 5, 2, 2, 1),
+		"histograms": within(empty(1), 9, 2, 2, 1),
+		"attributes": within(empty(7), 1, 5, 2, 2, 1),
+		"metrics":    within(empty(2), 2, 1),
+		"a name":     long,
+	} {
+		packed, err := kafka.Compress(kafka.Zstd, nil, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := NewSeries(100)
+		before := allocated()
+		if err := s.take(&Push{Instance: uuid.UUID{1}, Compression: int8(kafka.Zstd), Metrics: packed}, java, []string{everything}, time.Minute, time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+		if n := allocated() - before; n > 5*maxUnpacked {
+			t.Errorf("%s: a push of %d bytes takes %d", name, len(packed), n)
+		}
+	}
+
+	s := NewSeries(10)
+	before := live()
+	for i := range 100 {
+		client := &Client{ID: strings.Repeat("y", 1<<20)}
+		if err := s.take(&Push{Instance: uuid.UUID{0: 1, 1: byte(i)}, Metrics: long}, client, []string{everything}, time.Minute, time.Unix(1, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept := live() - before; len(s.mu.clients) != 10 || kept > 1<<20 {
+		t.Errorf("%d clients are remembered, in %d bytes", len(s.mu.clients), kept)
+	}
+	runtime.KeepAlive(s)
+}
+
+// within returns a message in fields of messages, the innermost first.
+func within(b []byte, fields ...protowire.Number) []byte {
+	for _, f := range fields {
+		b = protowire.AppendBytes(protowire.AppendTag(nil, f, protowire.BytesType), b)
+	}
+	return b
+}
+
+func live() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
 // FuzzSeries: nothing that a client pushes breaks it or exceeds its bound.
 func FuzzSeries(f *testing.F) {
 	f.Add(int8(0), data(gauge("g", 1)))
@@ -221,7 +343,7 @@ func FuzzSeries(f *testing.F) {
 	f.Add(int8(4), []byte{0x28, 0xb5, 0x2f, 0xfd})
 	f.Fuzz(func(t *testing.T, compression int8, b []byte) {
 		s := NewSeries(3)
-		_ = s.take(&Push{Instance: uuid.UUID{1}, Compression: compression & 7, Metrics: b}, java, time.Minute, time.Unix(1, 0))
+		_ = s.take(&Push{Instance: uuid.UUID{1}, Compression: compression & 7, Metrics: b}, java, []string{everything}, time.Minute, time.Unix(1, 0))
 		values(t, s, time.Unix(1, 0))
 		if s.mu.count > 3 {
 			t.Errorf("%d series", s.mu.count)

@@ -22,6 +22,8 @@ type drainedAgent struct {
 	Partitions int   `json:"partitions"`   // still to move; -1: not known
 	Slots      int   `json:"slots"`        // coordinator slots still to move; -1: not known
 	Stoppable  bool  `json:"safe_to_stop"` // nothing is left on it that stopping it would make wait
+
+	gone bool // it has no session, so it isn't known what it has
 }
 
 // drainFlags are the flags of cluster drain and undrain.
@@ -142,7 +144,9 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 				return d, nil
 			}
 			text := fmt.Sprintf("%s and %s to move", say.Count(d.Partitions, "partition"), say.Count(d.Slots, "coordinator slot"))
-			if d.Partitions == 0 && d.Slots == 0 {
+			if d.gone {
+				text = "it has no session with etcd; it may have records that are nowhere else, so it must come back to be drained"
+			} else if d.Partitions == 0 && d.Slots == 0 {
 				text = "waiting for journals to have enough members without it"
 			}
 			if text != said {
@@ -160,13 +164,13 @@ func (f *drainFlags) await(ctx context.Context, broker int32, stderr io.Writer) 
 
 // left is what an agent still has.
 func left(s *admin.ClusterStatus, broker int32) *drainedAgent {
-	d := &drainedAgent{Broker: broker, Drained: true}
+	d := &drainedAgent{Broker: broker, Drained: true, gone: true}
 	for _, a := range s.Agents {
 		if a.Broker == broker {
-			d.Partitions, d.Slots = a.Partitions, a.Slots
+			d.Partitions, d.Slots, d.gone = a.Partitions, a.Slots, false
 		}
 	}
-	d.Stoppable = d.Partitions == 0 && d.Slots == 0 && !slices.ContainsFunc(s.Journals, func(j admin.JournalStatus) bool {
+	d.Stoppable = !d.gone && d.Partitions == 0 && d.Slots == 0 && !slices.ContainsFunc(s.Journals, func(j admin.JournalStatus) bool {
 		return j.Broker != broker && j.State == "open" && needs(j, broker)
 	})
 	return d

@@ -104,6 +104,12 @@ func pushMetric(t *testing.T, broker string) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
+	subscribe := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	subscribe.Resources = []kmsg.IncrementalAlterConfigsRequestResource{{ResourceType: kmsg.ConfigResourceTypeClientMetrics, ResourceName: "all",
+		Configs: []kmsg.IncrementalAlterConfigsRequestResourceConfig{{Name: "metrics", Value: kmsg.StringPtr("*")}}}}
+	if answer, err := subscribe.RequestWith(t.Context(), cl.SeedBrokers()[0]); err != nil || answer.Resources[0].ErrorCode != 0 {
+		t.Fatalf("%+v, %v", answer, err)
+	}
 	asked, err := kmsg.NewPtrGetTelemetrySubscriptionsRequest().RequestWith(t.Context(), cl.SeedBrokers()[0])
 	if err != nil {
 		t.Fatal(err)

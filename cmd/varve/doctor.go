@@ -42,7 +42,7 @@ writes take), the bucket (permissions, conditional writes, parts, lifecycle rule
 the other agents, and their versions. Each line that is not ok says what to do.
 
 It reads the same settings as 'varve agent'; run it on the agent's host, as the agent's user. It changes
-nothing: it writes a temporary file of 32 MiB in data_dir, a temporary key in etcd and temporary objects in the
+nothing: it writes a temporary file of 32 MiB at most in data_dir, a temporary key in etcd and temporary objects in the
 bucket, and removes them. While an agent runs, the measurements cost it a few seconds of its disk.
 
 The exit code is 0 if nothing failed, warnings or not, 1 if something did, and 2 if the settings can't be read.`,
@@ -60,6 +60,9 @@ The exit code is 0 if nothing failed, warnings or not, 1 if something did, and 2
 				return usageError{err}
 			}
 			r := examine(c.Context(), f, &cfg, timeout)
+			if err := c.Context().Err(); err != nil {
+				return err // what it didn't wait for is no finding
+			}
 			if err := out.write(c.OutOrStdout(), r, func(t *table) { printFindings(t, r) }); err != nil {
 				return err
 			}

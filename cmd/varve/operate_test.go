@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"varve/admin"
 	"varve/health"
@@ -81,6 +85,32 @@ func TestGuesses(t *testing.T) {
 	wants(t, command(t, "", "version"), exitOK, "varve ", "commit", "go1.")
 	for _, line := range []string{"topics ls --help", "groups ls --help", "topic rm --help", "topic produce --help", "topic consume --help", "topic info --help", "cluster metadata --help", "group delete-offsets --help"} {
 		wants(t, command(t, "", line), exitOK, "Usage:")
+	}
+}
+
+// An agent that is gone in the middle of a drain isn't drained: what it had may be on its disk only. It is drained when it
+// is back and has nothing left.
+func TestDrainOfOneThatDies(t *testing.T) {
+	agents := func(three ...admin.AgentStatus) admin.ClusterStatus {
+		return admin.ClusterStatus{Agents: append([]admin.AgentStatus{{Broker: 1}, {Broker: 2}}, three...)}
+	}
+	answers := []admin.ClusterStatus{agents(admin.AgentStatus{Broker: 3, Partitions: 4}), agents(), agents(), agents(admin.AgentStatus{Broker: 3})}
+	asked := 0
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if err := json.NewEncoder(w).Encode(answers[min(asked, len(answers)-1)]); err != nil {
+			t.Error(err)
+		}
+		asked++
+	}))
+	defer s.Close()
+	f := &drainFlags{limit: time.Minute}
+	f.at.addr = s.Listener.Addr().String()
+	var said strings.Builder
+	if d, err := f.await(t.Context(), 3, &said); err != nil || !d.Stoppable || asked != len(answers) {
+		t.Errorf("after %d answers: %+v, %v", asked, d, err)
+	}
+	if !strings.Contains(said.String(), "agent 3: it has no session") {
+		t.Error(said.String())
 	}
 }
 

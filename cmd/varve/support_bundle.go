@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -108,7 +109,7 @@ func (s *supportSources) save(ctx context.Context, output, name string, now time
 	if err != nil {
 		return nil, err
 	}
-	b = newBundle(out, newRedactor(&s.cfg, os.Environ()), name, now)
+	b = newBundle(out, newRedactor(&s.cfg, os.Environ(), s.raw()), name, now)
 	err = errors.Join(s.gather(ctx, b), b.close(), out.Close())
 	if err == nil {
 		err = ctx.Err()
@@ -119,6 +120,22 @@ func (s *supportSources) save(ctx context.Context, output, name string, now time
 	}
 	return b, nil
 }
+
+// raw returns the configuration file if it could not be read as one.
+func (s *supportSources) raw() []byte {
+	name := cmp.Or(s.flags.file, os.Getenv(configVariable))
+	if s.unread == nil || name == "" {
+		return nil
+	}
+	b, err := readBounded(name, maxRaw)
+	if err != nil {
+		return nil // then nobody has its secrets
+	}
+	return b
+}
+
+// maxRaw bounds a configuration file.
+const maxRaw = 1 << 20
 
 // gather adds all parts.
 func (s *supportSources) gather(ctx context.Context, b *bundle) error {

@@ -22,6 +22,7 @@ type top struct {
 	Topics     []topTopic     `json:"topics"`
 	Partitions []topPartition `json:"partitions"`
 	Groups     []topGroup     `json:"groups"`
+	Clients    []topClient    `json:"clients"`
 	Problems   []string       `json:"problems"` // agents that didn't answer
 }
 
@@ -59,6 +60,14 @@ type topGroup struct {
 	Catchup float64 `json:"seconds_to_catch_up"`
 }
 
+type topClient struct {
+	User     string  `json:"user"`
+	ClientID string  `json:"client_id"`
+	Requests float64 `json:"requests_per_second"`
+	BytesIn  float64 `json:"bytes_in_per_second"`
+	BytesOut float64 `json:"bytes_out_per_second"`
+}
+
 // topFlags are the flags of varve top.
 type topFlags struct {
 	at       httpFlag
@@ -72,19 +81,19 @@ type topFlags struct {
 }
 
 // topKinds are what --by may name.
-var topKinds = []string{"agent", "topic", "partition", "group"}
+var topKinds = []string{"agent", "topic", "partition", "group", "client"}
 
 func topCommand() *cobra.Command {
 	var f topFlags
 	c := &cobra.Command{
 		Use:   "top",
-		Short: "Show what is busiest: agents, topics, partitions and groups, with their rates",
-		Long: `Show what was written and read a second, by agent, topic, partition and consumer group, the busiest
-first. The rates come from the metrics of all agents (/metrics), read twice, --interval apart. On a terminal they are
+		Short: "Show what is busiest: agents, topics, partitions, groups and clients, with their rates",
+		Long: `Show what was written and read a second, by agent, topic, partition, consumer group and client, the
+busiest first. The rates come from the metrics of all agents (/metrics), read twice, --interval apart. On a terminal they are
 shown again and again, until it is interrupted; else, and with --once, once.
 
-Agents have series of so many topics and partitions as metrics.max_topics, metrics.max_partitions and
-metrics.max_group_topics allow: the others are missing here, too. An agent reports groups at most every 3 seconds.`,
+Agents have series of so many topics and partitions as metrics.max_topics, metrics.max_partitions,
+metrics.max_group_topics and metrics.max_clients allow: the others are missing here, too. An agent reports groups at most every 3 seconds.`,
 		Example: "  varve top\n  varve top --by group --interval 10s\n  varve top --once --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -94,7 +103,7 @@ metrics.max_group_topics allow: the others are missing here, too. An agent repor
 			case f.most < 1:
 				return usagef("--limit is %d: must be at least 1", f.most)
 			case f.by != "" && !slices.Contains(topKinds, f.by):
-				return usagef("--by is %q: must be agent, topic, partition or group", f.by)
+				return usagef("--by is %q: must be agent, topic, partition, group or client", f.by)
 			}
 			show := func() error { return f.show(c) }
 			if f.once || f.out.on || !isTerminal(c.OutOrStdout()) {
@@ -105,7 +114,7 @@ metrics.max_group_topics allow: the others are missing here, too. An agent repor
 	}
 	f.at.add(c)
 	f.out.add(c, top{})
-	c.Flags().StringVar(&f.by, "by", "", "show only one kind: agent, topic, partition or group")
+	c.Flags().StringVar(&f.by, "by", "", "show only one kind: agent, topic, partition, group or client")
 	c.Flags().DurationVarP(&f.interval, "interval", "i", 5*time.Second, "how long rates are measured, and how often they are shown")
 	c.Flags().BoolVar(&f.once, "once", false, "show them once, also on a terminal")
 	c.Flags().IntVarP(&f.most, "limit", "n", 10, "how many of each kind")
@@ -187,6 +196,7 @@ func (t *top) cut(by string, most int) {
 	t.Agents = busiest(t.Agents, by == "" || by == "agent", most, func(a topAgent) float64 { return a.BytesIn + a.BytesOut })
 	t.Topics = busiest(t.Topics, by == "" || by == "topic", most, func(x topTopic) float64 { return x.BytesIn + x.BytesOut })
 	t.Partitions = busiest(t.Partitions, by == "" || by == "partition", most, func(p topPartition) float64 { return p.RecordsIn })
+	t.Clients = busiest(t.Clients, by == "" || by == "client", most, func(c topClient) float64 { return c.BytesIn + c.BytesOut })
 	t.Groups = busiest(t.Groups, by == "" || by == "group", most, func(g topGroup) float64 { return g.Commits })
 }
 
@@ -234,6 +244,11 @@ func (t *top) print(out *table) {
 				left = time.Duration(g.Catchup * float64(time.Second)).Round(time.Second).String()
 			}
 			out.row(g.Group, g.Topic, rate(g.Commits), number(g.Lag), left)
+		}
+	}
+	if section(len(t.Clients), "USER", "CLIENT", "REQUESTS/S", "IN/S", "OUT/S") {
+		for _, c := range t.Clients {
+			out.row(c.User, orDash(c.ClientID), rate(c.Requests), say.Bytes(int64(c.BytesIn)), say.Bytes(int64(c.BytesOut)))
 		}
 	}
 	if first {

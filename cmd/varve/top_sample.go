@@ -23,7 +23,12 @@ type agentSample struct {
 	topics      map[string]traffic // totals
 	partitions  map[partitionName]partitionSample
 	groups      map[groupName]groupSample
+	clients     map[clientName]clientTotals
 }
+
+type clientName struct{ user, id string }
+
+type clientTotals struct{ requests, in, out float64 }
 
 type partitionName struct {
 	topic string
@@ -49,7 +54,7 @@ func readSample(text []byte) (s agentSample, err error) {
 	if err != nil {
 		return s, fmt.Errorf("read its metrics: %w", err)
 	}
-	s = agentSample{topics: map[string]traffic{}, partitions: map[partitionName]partitionSample{}, groups: map[groupName]groupSample{}}
+	s = agentSample{topics: map[string]traffic{}, partitions: map[partitionName]partitionSample{}, groups: map[groupName]groupSample{}, clients: map[clientName]clientTotals{}}
 	each := func(name string, f func(labels map[string]string, value float64)) {
 		for _, m := range families[name].GetMetric() {
 			labels := map[string]string{}
@@ -70,6 +75,17 @@ func readSample(text []byte) (s agentSample, err error) {
 			t := s.topics[l["topic"]]
 			*field(&t) = v
 			s.topics[l["topic"]] = t
+		})
+	}
+	for name, field := range map[string]func(*clientTotals) *float64{
+		"varve_client_requests_total":  func(t *clientTotals) *float64 { return &t.requests },
+		"varve_client_bytes_in_total":  func(t *clientTotals) *float64 { return &t.in },
+		"varve_client_bytes_out_total": func(t *clientTotals) *float64 { return &t.out },
+	} {
+		each(name, func(l map[string]string, v float64) {
+			t := s.clients[clientName{l["user"], l["client_id"]}]
+			*field(&t) = v
+			s.clients[clientName{l["user"], l["client_id"]}] = t
 		})
 	}
 	leaders := map[partitionName]int32{}
@@ -112,64 +128,76 @@ func metricValue(m *dto.Metric) float64 {
 	return m.GetUntyped().GetValue()
 }
 
-// until returns the rates between two samples. What an agent counts has none if the agent is new, or
-// didn't answer before.
+// until returns the rates between two samples, in order of names. What an agent counts has none if the
+// agent is new, or didn't answer before.
 func (s *sample) until(now *sample) *top {
 	t := &top{Seconds: now.at.Sub(s.at).Seconds(), Problems: append([]string{}, now.problems...)}
-	topics := map[string]traffic{}
-	partitions := map[partitionName]topPartition{}
-	groups := map[groupName]topGroup{}
+	topics, clients := map[string]traffic{}, map[clientName]clientTotals{}
 	for _, broker := range slices.Sorted(maps.Keys(now.agents)) {
 		b := now.agents[broker]
-		a, known := s.agents[broker]
 		agent := topAgent{Broker: broker, Connections: b.connections}
-		for name, total := range b.topics {
-			if !known {
-				break
+		if a, known := s.agents[broker]; known {
+			for name, total := range b.topics { // a series that is new began at 0
+				d := total.since(a.topics[name], t.Seconds)
+				agent.traffic = agent.plus(d)
+				topics[name] = topics[name].plus(d)
 			}
-			d := total.since(a.topics[name], t.Seconds) // a series that is new began at 0
-			agent.traffic = agent.plus(d)
-			topics[name] = topics[name].plus(d)
+			for name, total := range b.clients {
+				clients[name] = clients[name].plus(total.since(a.clients[name], t.Seconds))
+			}
 		}
 		t.Agents = append(t.Agents, agent)
+	}
+	for _, name := range slices.Sorted(maps.Keys(topics)) {
+		t.Topics = append(t.Topics, topTopic{name, topics[name]})
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(clients), func(a, b clientName) int { return cmp.Or(cmp.Compare(a.user, b.user), cmp.Compare(a.id, b.id)) }) {
+		c := clients[name]
+		t.Clients = append(t.Clients, topClient{name.user, name.id, c.requests, c.in, c.out})
+	}
+	t.Partitions = s.partitionsUntil(now, t.Seconds)
+	t.Groups = s.groupsUntil(now, t)
+	return t
+}
+
+// partitionsUntil returns the rates of partitions, whichever agents led them.
+func (s *sample) partitionsUntil(now *sample, seconds float64) (all []topPartition) {
+	for _, b := range now.agents {
 		for name, p := range b.partitions {
-			end, there := s.end(name)
-			one := topPartition{Topic: name.topic, Partition: name.index, Leader: cmp.Or(p.leader, -1)}
-			if there {
-				one.RecordsIn = perSecond(end, p.end, t.Seconds)
+			one := topPartition{Topic: name.topic, Partition: name.index, Leader: p.leader}
+			if end, there := s.end(name); there {
+				one.RecordsIn = perSecond(end, p.end, seconds)
 			}
-			partitions[name] = one
+			all = append(all, one)
 		}
+	}
+	slices.SortFunc(all, func(a, b topPartition) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return all
+}
+
+// groupsUntil returns the rates of groups, whichever agents coordinated them, and when they will have caught
+// up with what is written to their topics.
+func (s *sample) groupsUntil(now *sample, t *top) (all []topGroup) {
+	written := map[string]float64{}
+	for _, p := range t.Partitions {
+		written[p.Topic] += p.RecordsIn
+	}
+	for _, b := range now.agents {
 		for name, g := range b.groups {
 			one := topGroup{Group: name.group, Topic: name.topic, Lag: g.lag}
 			if committed, there := s.committed(name); there {
 				one.Commits = perSecond(committed, g.committed, t.Seconds)
 			}
-			groups[name] = one
+			if gains := one.Commits - written[name.topic]; g.lag > 0 && gains > 0 {
+				one.Catchup = float64(g.lag) / gains
+			}
+			all = append(all, one)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(topics)) {
-		t.Topics = append(t.Topics, topTopic{name, topics[name]})
-	}
-	for _, name := range slices.SortedFunc(maps.Keys(partitions), func(a, b partitionName) int {
-		return cmp.Or(cmp.Compare(a.topic, b.topic), cmp.Compare(a.index, b.index))
-	}) {
-		t.Partitions = append(t.Partitions, partitions[name])
-	}
-	written := map[string]float64{}
-	for _, p := range t.Partitions {
-		written[p.Topic] += p.RecordsIn
-	}
-	for _, name := range slices.SortedFunc(maps.Keys(groups), func(a, b groupName) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.topic, b.topic))
-	}) {
-		g := groups[name]
-		if gains := g.Commits - written[g.Topic]; g.Lag > 0 && gains > 0 {
-			g.Catchup = float64(g.Lag) / gains
-		}
-		t.Groups = append(t.Groups, g)
-	}
-	return t
+	slices.SortFunc(all, func(a, b topGroup) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Topic, b.Topic)) })
+	return all
 }
 
 // end returns where a partition ended, whichever agent led it.
@@ -206,4 +234,12 @@ func (t traffic) since(before traffic, seconds float64) traffic {
 
 func (t traffic) plus(o traffic) traffic {
 	return traffic{t.BytesIn + o.BytesIn, t.RecordsIn + o.RecordsIn, t.BytesOut + o.BytesOut, t.RecordsOut + o.RecordsOut}
+}
+
+func (t clientTotals) since(before clientTotals, seconds float64) clientTotals {
+	return clientTotals{perSecond(before.requests, t.requests, seconds), perSecond(before.in, t.in, seconds), perSecond(before.out, t.out, seconds)}
+}
+
+func (t clientTotals) plus(o clientTotals) clientTotals {
+	return clientTotals{t.requests + o.requests, t.in + o.in, t.out + o.out}
 }

@@ -94,6 +94,9 @@ func TestTop(t *testing.T) {
 	if got.Seconds < 1.9 || len(got.Agents) != 1 || got.Agents[0].RecordsIn <= 0 || len(got.Topics) == 0 || got.Topics[0].Topic != "busy" || got.Topics[0].RecordsIn != got.Agents[0].RecordsIn || len(got.Partitions) != 3 || got.Partitions[0].Topic != "busy" || got.Partitions[0].Leader != 1 {
 		t.Errorf("%+v", got)
 	}
+	if len(got.Clients) == 0 || got.Clients[0].Requests <= 0 || got.Clients[0].User != "ANONYMOUS" || got.Clients[0].BytesIn <= 0 || got.Clients[0].BytesOut <= 0 {
+		t.Errorf("%+v", got.Clients)
+	}
 	r = command(t, "", "top --once --interval 1s --http "+a.http)
 	if r.code != 0 || !strings.Contains(r.out, "AGENT") || !strings.Contains(r.out, "busy/1") {
 		t.Errorf("exit code %d: %s%s", r.code, r.out, r.err)

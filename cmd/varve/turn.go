@@ -41,16 +41,11 @@ func (t *turn) take(ctx context.Context, do func(context.Context) error) error {
 		return err
 	}
 	if _, runs := agents[id.Broker(t.broker)]; runs || t.lockOnly {
-		release, err := t.lock(ctx)
+		release, err := t.begin(ctx)
 		if err != nil {
-			return fmt.Errorf("take the lock: %w", err)
-		}
-		defer release()
-	}
-	if _, runs := agents[id.Broker(t.broker)]; runs && !t.lockOnly {
-		if err := t.await(ctx, "before", t.mayGo, 1); err != nil {
 			return err
 		}
+		defer release()
 	}
 	if err := do(ctx); err != nil || t.lockOnly {
 		return err
@@ -58,11 +53,49 @@ func (t *turn) take(ctx context.Context, do func(context.Context) error) error {
 	return t.await(ctx, "after", t.settled, settledFor)
 }
 
-// lock takes the lock, and returns what releases it.
-func (t *turn) lock(ctx context.Context) (func(), error) {
+// begin takes the lock, waits until the agent may be interrupted, and returns what releases the lock. A lock that was
+// lost meanwhile, as etcd could not be reached, may be another agent's by now: then it is taken anew.
+func (t *turn) begin(ctx context.Context) (release func(), err error) {
+	for {
+		lease, release, err := t.lock(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("take the lock: %w", err)
+		}
+		if t.lockOnly {
+			return release, nil
+		}
+		held := false
+		if err = t.await(ctx, "before", t.mayGo, 1); err == nil {
+			held, err = t.holds(ctx, lease)
+		}
+		if held {
+			return release, nil
+		}
+		release()
+		if err != nil {
+			return nil, err
+		}
+		t.say("the lock was lost while this host waited; taking it again")
+	}
+}
+
+// holds reports whether a lease still has the lock.
+func (t *turn) holds(ctx context.Context, lease metadata.Lease) (bool, error) {
+	kv, err := t.store.Get(ctx, schema.KeyTurn)
+	if errors.Is(err, metadata.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("read the lock: %w", err)
+	}
+	return kv.Lease == lease, nil
+}
+
+// lock takes the lock, and returns the lease that has it and what releases it.
+func (t *turn) lock(ctx context.Context) (metadata.Lease, func(), error) {
 	session, err := t.store.Session(ctx, turnTTL)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	release := func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), turnTTL)
@@ -73,9 +106,9 @@ func (t *turn) lock(ctx context.Context) (func(), error) {
 	}
 	if err := t.acquire(ctx, session.Lease()); err != nil {
 		release()
-		return nil, err
+		return 0, nil, err
 	}
-	return release, nil
+	return session.Lease(), release, nil
 }
 
 // acquire writes the lock's key as soon as nobody has it.

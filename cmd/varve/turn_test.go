@@ -142,6 +142,51 @@ func TestTurnReleasesTheLock(t *testing.T) {
 	}
 }
 
+// A lock that is lost during the wait is taken again: another agent may have its turn by then, and both would be
+// interrupted at the same time.
+func TestTurnLosesTheLock(t *testing.T) {
+	store := registered(t, 1, 2, 3)
+	starting := well()
+	starting.Agents[1].State = "starting"
+	var other metadata.Session
+	steps := 0
+	step := func(said string) error {
+		switch {
+		case steps == 0 && strings.Contains(said, "agent 2 is starting"): // this host is cut off from etcd, and another gets the lock
+			kv, err := store.Get(t.Context(), schema.KeyTurn)
+			if err == nil {
+				err = store.Revoke(t.Context(), kv.Lease)
+			}
+			if err == nil {
+				other, err = store.Session(t.Context(), turnTTL)
+			}
+			if err == nil {
+				_, err = store.Txn(t.Context(), []metadata.Guard{{Key: schema.KeyTurn}}, metadata.PutLeased(schema.KeyTurn, []byte("another"), other.Lease()))
+			}
+			steps = 1
+			return err
+		case steps == 1 && strings.Contains(said, "it is the turn of another"):
+			steps = 2
+			return other.Close(t.Context())
+		}
+		return nil
+	}
+	own := &turn{store: store, broker: 1, http: toldHealth(t, starting, well()), limit: time.Minute, said: writerFunc(func(b []byte) {
+		if err := step(string(b)); err != nil {
+			t.Error(err)
+		}
+	})}
+	err := own.take(t.Context(), func(context.Context) error {
+		if steps != 2 {
+			t.Errorf("it ran when another agent had the lock: step %d", steps)
+		}
+		return nil
+	})
+	if err != nil || steps != 2 {
+		t.Errorf("step %d: %v", steps, err)
+	}
+}
+
 type writerFunc func([]byte)
 
 func (w writerFunc) Write(b []byte) (int, error) { w(b); return len(b), nil }

@@ -1,5 +1,5 @@
-// Package containers runs the agent, etcd and MinIO as containers, each built
-// FROM scratch around one static binary, as people deploy them.
+// Package containers runs the agent, etcd and MinIO as containers, as people deploy them: the agent from
+// the image that is released, the servers each FROM scratch around one static binary.
 package containers
 
 import (
@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -22,23 +23,16 @@ import (
 	"varve/internal/testserver"
 )
 
-// binaries builds what goes into the images: the agent here, the servers through
-// the tests' cache.
-func binaries(t *testing.T) map[string]string {
+// servers returns where the binaries of etcd and MinIO are, from the tests' cache.
+func servers(t *testing.T) map[string]string {
 	t.Helper()
-	paths := map[string]string{"varve": filepath.Join(t.TempDir(), "varve")}
-	build := exec.Command("go", "build", "-C", "../..", "-trimpath", "-o", paths["varve"], "./cmd/varve")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("go", "run", "-C", "../..", "./internal/testserver/cmd/servers")
 	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
-		t.Fatal(err)
-	}
-	servers := exec.Command("go", "run", "-C", "../..", "./internal/testserver/cmd/servers")
-	servers.Stderr = os.Stderr
-	out, err := servers.Output()
+	out, err := build.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	paths := map[string]string{}
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		name, path, _ := strings.Cut(line, " ")
 		paths[name] = path
@@ -46,8 +40,29 @@ func binaries(t *testing.T) map[string]string {
 	return paths
 }
 
-// image lays out what Docker builds from: a Dockerfile and the binary.
-func image(t *testing.T, name, binary string) testcontainers.FromDockerfile {
+// release builds the agent's image as it is released, loads it into Docker, and returns what asks for it.
+func release(t *testing.T) testcontainers.ContainerRequest {
+	t.Helper()
+	dist := filepath.Join(t.TempDir(), "dist")
+	run(t, "go", "run", "-C", "../../packaging", ".", "--root", "..", "--out", dist, "--arch", runtime.GOARCH, "--version", "0.0.1")
+	images, err := filepath.Glob(filepath.Join(dist, "*-image.tar"))
+	if err != nil || len(images) != 1 {
+		t.Fatalf("images: %v, %v", images, err)
+	}
+	run(t, "docker", "load", "--input", images[0])
+	return testcontainers.ContainerRequest{Image: "varve:latest"}
+}
+
+// run runs a command that has to end well.
+func run(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// image lays out what Docker builds from, a Dockerfile and the binary, and returns what asks for it.
+func image(t *testing.T, name, binary string) testcontainers.ContainerRequest {
 	t.Helper()
 	dir := t.TempDir()
 	in, err := os.ReadFile(binary)
@@ -64,17 +79,15 @@ func image(t *testing.T, name, binary string) testcontainers.FromDockerfile {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(file), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return testcontainers.FromDockerfile{Context: dir, Repo: "varve-test-" + name, Tag: "latest", KeepImage: true}
+	return testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{Context: dir, Repo: "varve-test-" + name, Tag: "latest", KeepImage: true}}
 }
 
 // start runs a container on the host's network, where all that listens is on
 // loopback.
-func start(t *testing.T, name, binary string, env map[string]string, ready wait.Strategy, args ...string) testcontainers.Container {
+func start(t *testing.T, name string, from testcontainers.ContainerRequest, env map[string]string, ready wait.Strategy, args ...string) testcontainers.Container {
 	t.Helper()
-	c, err := testcontainers.GenericContainer(t.Context(), testcontainers.GenericContainerRequest{
-		ContainerRequest: testcontainers.ContainerRequest{FromDockerfile: image(t, name, binary), Cmd: args, Env: env, NetworkMode: "host", WaitingFor: ready},
-		Started:          true,
-	})
+	from.Cmd, from.Env, from.WaitingFor, from.NetworkMode = args, env, ready, "host"
+	c, err := testcontainers.GenericContainer(t.Context(), testcontainers.GenericContainerRequest{ContainerRequest: from, Started: true})
 	if c != nil {
 		t.Cleanup(func() {
 			if t.Failed() {
@@ -123,20 +136,21 @@ func listening(addr string) wait.Strategy {
 }
 
 func TestAgentEtcdAndMinIOAsContainers(t *testing.T) {
-	bins := binaries(t)
-	etcd, peer, minio, kafka := address(t), address(t), address(t), address(t)
-	start(t, "etcd", bins["etcd"], nil, listening(etcd), "--data-dir=/tmp/etcd", "--listen-client-urls=http://"+etcd, "--advertise-client-urls=http://"+etcd,
+	bins, varve := servers(t), release(t)
+	etcd, peer, minio, kafka, http := address(t), address(t), address(t), address(t), address(t)
+	start(t, "etcd", image(t, "etcd", bins["etcd"]), nil, listening(etcd), "--data-dir=/tmp/etcd", "--listen-client-urls=http://"+etcd, "--advertise-client-urls=http://"+etcd,
 		"--listen-peer-urls=http://"+peer, "--initial-advertise-peer-urls=http://"+peer, "--initial-cluster=default=http://"+peer)
-	start(t, "minio", bins["minio"], map[string]string{"MINIO_ROOT_USER": "varve", "MINIO_ROOT_PASSWORD": "varve-secret", "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"},
+	start(t, "minio", image(t, "minio", bins["minio"]), map[string]string{"MINIO_ROOT_USER": "varve", "MINIO_ROOT_PASSWORD": "varve-secret", "MINIO_UPDATE": "off", "MINIO_BROWSER": "off"},
 		listening(minio), "server", "/tmp/minio", "--address", minio)
 	makeBucket(t, minio)
 	env := map[string]string{
-		"VARVE_DATA_DIR": "/tmp/varve", "VARVE_HTTP": "", "VARVE_LISTENERS": fmt.Sprintf("[{name: PLAINTEXT, bind: '%s'}]", kafka),
+		"VARVE_HTTP": http, "VARVE_HTTP_ADDR": http, "VARVE_LISTENERS": fmt.Sprintf("[{name: PLAINTEXT, bind: '%s'}]", kafka),
 		"VARVE_ETCD_ENDPOINTS": "[http://" + etcd + "]", "VARVE_STORE_DRIVER": "aws", "VARVE_STORE_ENDPOINT": "http://" + minio, "VARVE_STORE_BUCKET": "varve",
 		"VARVE_STORE_REGION": "us-east-1", "VARVE_STORE_PATH_STYLE": "true", "VARVE_STORE_ACCESS_KEY": "varve", "VARVE_STORE_SECRET_KEY": "varve-secret",
 		"VARVE_JOURNAL_RESERVE_BYTES": "0", "VARVE_REPLICATION_FACTOR": "1", "VARVE_REPLICATION_QUORUM": "1", "VARVE_PEER_BIND": "",
 	}
-	agent := start(t, "varve", bins["varve"], env, listening(kafka), "agent")
+	healthy := wait.ForHealthCheck() // the image's own
+	agent := start(t, "varve", varve, env, healthy)
 
 	cl, err := kgo.NewClient(kgo.SeedBrokers(kafka), kgo.DefaultProduceTopic("t"), kgo.AllowAutoTopicCreation(), kgo.ConsumeTopics("t"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
@@ -163,10 +177,13 @@ func TestAgentEtcdAndMinIOAsContainers(t *testing.T) {
 	if err := agent.Stop(ctx, &patience); err != nil {
 		t.Fatal(err)
 	}
+	if state, err := agent.State(ctx); err != nil || state.ExitCode != 0 || state.OOMKilled {
+		t.Errorf("the agent's container was stopped: %+v, %v", state, err)
+	}
 	if err := agent.Terminate(ctx); err != nil {
 		t.Fatal(err)
 	}
-	start(t, "varve", bins["varve"], env, listening(kafka), "agent")
+	start(t, "varve", varve, env, healthy)
 	var got bytes.Buffer
 	for n := 0; n < 1000; {
 		fs := cl.PollFetches(ctx)

@@ -147,6 +147,13 @@ resource "terraform_data" "cluster" {
   input      = "${local.secrets_dir}/leaving"
   depends_on = [terraform_data.member]
 
+  lifecycle {
+    precondition {
+      condition     = terraform_data.placed.output == local.placed
+      error_message = "Hosts of etcd and MinIO, with address and internal, were ${terraform_data.placed.output}, and would be ${local.placed}. This module doesn't move what they have: etcd could lose its majority, and a new MinIO has no records. Where that was seen to, apply with -replace of terraform_data.placed of this module (README.md, Changes)."
+    }
+  }
+
   provisioner "local-exec" { # a destroy that failed half-way may have left the other word
     command     = "echo one > \"$FILE\""
     environment = { FILE = self.input }

@@ -95,6 +95,23 @@ locals {
   given_files = [for f in values(local.given) : f == "" ? null : f]
 }
 
+# Where data is that can't be moved by starting a server somewhere else: the hosts of etcd and MinIO when they were made.
+resource "terraform_data" "placed" {
+  input      = local.placed
+  depends_on = [terraform_data.etcd, terraform_data.minio] # what an apply got wrong before that may be corrected
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
+locals {
+  placed = jsonencode({
+    etcd  = { for name, h in local.etcd : name => compact([h.address, h.internal, h.machine]) }
+    minio = { for name, h in local.minio : name => compact([h.address, h.internal, h.machine]) }
+  })
+}
+
 # The host, as long as it is one of the cluster. When it is given up nothing stays on it but data, if that is to stay.
 resource "terraform_data" "host" {
   for_each = local.hosts

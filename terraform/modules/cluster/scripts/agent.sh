@@ -20,6 +20,7 @@ with varve config --config "$here/varve.yaml" >/dev/null || die "the agent would
 put "$here/varve.yaml" $etc/varve.yaml 0640 varve
 put "$here/environment" $etc/environment 0640 varve
 
+rm -f /var/lib/varve/not-drained # it is back
 now=$(sum /usr/bin/varve $etc/varve.yaml $etc/environment)
 before=$(cat $etc/started 2>/dev/null || true)
 systemctl enable --quiet varve

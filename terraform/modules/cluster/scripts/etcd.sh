@@ -52,7 +52,11 @@ systemctl enable --quiet varve-etcd
 now=$(sum /usr/local/lib/varve/etcd $etc/environment /etc/systemd/system/varve-etcd.service)
 before=$(cat $etc/started 2>/dev/null || true)
 if [ "$(systemctl is-active varve-etcd || true)" != active ]; then
-	systemctl start --no-block varve-etcd # the first of several serves when others are there
+	if [ "$now" = "$before" ]; then
+		systemctl start --no-block varve-etcd # the first of several serves when others are there
+	else
+		systemctl restart --no-block varve-etcd # one that waits for the others has its settings from before
+	fi
 elif [ "$now" != "$before" ] && [ "$3" -gt 1 ]; then
 	varve cluster turn --lock-only --config $etc/turn.yaml -- systemctl restart varve-etcd
 elif [ "$now" != "$before" ]; then

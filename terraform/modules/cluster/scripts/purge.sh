@@ -1,5 +1,5 @@
 #!/bin/sh
-# purge.sh true|false: takes away all that was installed; true: and all data.
+# purge.sh true|false: takes away all that was installed; true: and all data, but that of an agent which left without being drained.
 set -eu
 for unit in varve varve-minio varve-etcd; do
 	if systemctl cat "$unit.service" >/dev/null 2>&1; then
@@ -14,10 +14,16 @@ fi
 rm -rf /var/lib/varve-init /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
 systemctl daemon-reload
 [ "$1" = true ] || exit 0
-for data in /var/lib/varve /var/lib/varve-etcd /var/lib/varve-minio; do
-	rm -rf "$data" 2>/dev/null || [ -z "$(ls -A "$data")" ] # a disk of its own stays mounted
-done
-for user in varve varve-etcd varve-minio; do
+# remove DIRECTORY: with all that is in it; if it is a disk of its own, that stays mounted.
+remove() { rm -rf "$1" 2>/dev/null || [ -z "$(ls -A "$1")" ]; }
+remove /var/lib/varve-etcd
+remove /var/lib/varve-minio
+users="varve-etcd varve-minio"
+if [ ! -e /var/lib/varve/not-drained ]; then
+	remove /var/lib/varve
+	users="varve $users"
+fi
+for user in $users; do
 	if id "$user" >/dev/null 2>&1; then
 		userdel "$user"
 	fi

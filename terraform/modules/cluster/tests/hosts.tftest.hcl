@@ -135,3 +135,57 @@ run "a_setting_with_a_quote" {
     settings = { "rack" = "it's" }
   }
 }
+
+# Of three etcd servers one would be left, without a majority.
+run "fewer_etcd_servers" {
+  command         = plan
+  expect_failures = [terraform_data.cluster]
+  override_resource {
+    target          = terraform_data.placed
+    override_during = plan
+    values          = { output = "{\"etcd\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"],\"b\":[\"10.0.0.2\",\"10.0.0.2\"],\"c\":[\"10.0.0.3\",\"10.0.0.3\"]},\"minio\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"]}}" }
+  }
+  variables {
+    hosts = { a = { address = "10.0.0.1", broker_id = 1, etcd = true, minio = true } }
+  }
+}
+
+# MinIO has the records.
+run "another_host_for_minio" {
+  command         = plan
+  expect_failures = [terraform_data.cluster]
+  override_resource {
+    target          = terraform_data.placed
+    override_during = plan
+    values          = { output = "{\"etcd\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"]},\"minio\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"]}}" }
+  }
+  variables {
+    hosts = { a = { address = "10.0.0.9", broker_id = 1, etcd = true, minio = true } }
+  }
+}
+
+# Neither is a machine that was made anew behind the address the one with the data.
+run "another_machine_for_etcd" {
+  command         = plan
+  expect_failures = [terraform_data.cluster]
+  override_resource {
+    target          = terraform_data.placed
+    override_during = plan
+    values          = { output = "{\"etcd\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\",\"i-1\"]},\"minio\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\",\"i-1\"]}}" }
+  }
+  variables {
+    hosts = { a = { address = "10.0.0.1", broker_id = 1, etcd = true, minio = true, machine = "i-2" } }
+  }
+}
+
+run "the_same_places" {
+  command = plan
+  override_resource {
+    target          = terraform_data.placed
+    override_during = plan
+    values          = { output = "{\"etcd\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"]},\"minio\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\"]}}" }
+  }
+  variables {
+    hosts = { a = { address = "10.0.0.1", broker_id = 1, etcd = true, minio = true } }
+  }
+}
