@@ -85,7 +85,7 @@ test: check servers ## all tests that need nothing but Go; with the race detecto
 .PHONY: test-all
 test-all: needs servers ## test, and what needs kcat, Java, gcc, strace, iproute2, Docker, a KDC and root
 	$(GO) vet -tags full ./e2e
-	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|SlowDisk|HungDisk|CablePulled|Kerberos' ./e2e
+	$(GO) test -tags full -count=1 -timeout 30m -run 'Kcat|KafkaTools|KafkaGo|OddBatches|FullDisk|RealData|Franz|QuickStart|SlowDisk|HungDisk|CablePulled|Kerberos' ./e2e
 	cd e2e/clients && $(GO) vet . && $(GO) test -count=1 -timeout 20m .
 	cd e2e/containers && $(GO) vet . && TESTCONTAINERS_RYUK_DISABLED=true $(GO) test -count=1 -timeout 20m .
 

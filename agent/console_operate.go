@@ -24,8 +24,13 @@ func (c *console) Balance(ctx context.Context) (*admin.Balanced, error) {
 
 // Drain makes an agent own nothing, or, if undone, something again.
 func (c *console) Drain(ctx context.Context, broker int32, drained bool) error {
-	if _, live := c.view.Agent(id.Broker(broker)); drained && !live {
+	_, live := c.view.Agent(id.Broker(broker))
+	_, known := c.view.Members()[id.Broker(broker)]
+	switch {
+	case drained && !live:
 		return fmt.Errorf("broker %d: %w", broker, cluster.ErrUnknownAgent)
+	case !live && !known && !c.view.Drained()[id.Broker(broker)]:
+		return cluster.Refuse(cluster.ErrUnknownAgent, "agent %d is not known", broker)
 	}
 	if err := c.editor.SetDrained(ctx, id.Broker(broker), drained); err != nil {
 		return err

@@ -93,7 +93,9 @@ func (i *inspector) complete(r *health.Report) {
 	for j, why := range i.control.Waiting() {
 		r.Waiting = append(r.Waiting, health.Reason{What: j.String(), Why: why})
 	}
-	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(i.unserved())
+	unserved := i.unserved()
+	r.Opening = max(0, i.ready.closed()-len(unserved))
+	r.Waiting, r.Unserved = reasons(r.Waiting), reasons(unserved)
 	rules := i.places.rules()
 	r.BucketDanger, r.BucketCost = rules.Danger(), rules.Cost()
 	holes := i.tier.Holes()

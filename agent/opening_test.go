@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"varve/health"
 	"varve/internal/id"
 	"varve/kafka"
 	"varve/metadata/schema"
@@ -141,5 +143,49 @@ func TestOwnersServeAtOnce(t *testing.T) {
 				t.Errorf("%s/%d: its former owner serves", name, index)
 			}
 		}
+	}
+}
+
+// TestHealthCountsWhatIsBeingOpened: while the agent that partitions were given to doesn't serve them yet, the cluster isn't
+// healthy: who waits for that goes on when records are taken.
+func TestHealthCountsWhatIsBeingOpened(t *testing.T) {
+	w := newWorld(t)
+	one := w.start()
+	opens := make(chan struct{}) // closed: heads can be read
+	behind := *w
+	behind.meddle = &meddled{read: func(key string) error {
+		if strings.HasPrefix(key, schema.PrefixHeads) {
+			<-opens
+		}
+		return nil
+	}}
+	two := behind.beside(2)
+	created, err := kadm.NewClient(one.client()).CreateTopic(t.Context(), 4, 1, nil, "t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opening := func() (lines []string) {
+		for _, c := range two.console.Load().Health(t.Context()).Checks {
+			if strings.Contains(c.Text, "being opened by agent 2") && c.Level == health.Degraded {
+				lines = append(lines, c.Text)
+			}
+		}
+		return lines
+	}
+	all := map[id.Partition]id.Broker{}
+	for index := range int32(4) {
+		all[id.Partition{Topic: id.Topic(created.ID), Index: index}] = 2
+	}
+	if err := one.editor.ChangeMoves(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	two.until("named as owner", func() bool { return len(two.view.OwnedBy(2)) > 0 })
+	if lines := opening(); len(lines) == 0 {
+		t.Error("healthy with partitions that nobody serves")
+	}
+	close(opens)
+	two.until("open", func() bool { return two.owned.Len() == 4 })
+	if lines := opening(); len(lines) != 0 {
+		t.Errorf("all are open, and it says %q", lines)
 	}
 }

@@ -52,6 +52,16 @@ func (r *readiness) noteOpening(closed bool, now time.Time) {
 	}
 }
 
+// closed counts the partitions that this agent owns and doesn't serve, for however short a time.
+func (r *readiness) closed() (n int) {
+	for p, o := range r.view.OwnedBy(r.self) {
+		if _, exists := r.view.TopicByID(p.Topic); exists && o.Incarnation == r.inc && r.owned.Get(p) == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // unopened counts the partitions that this agent owns and doesn't serve, and, after a
 // start, those that its former self owned and no agent has yet.
 func (r *readiness) unopened() (opening, recovering int) {

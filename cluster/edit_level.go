@@ -50,7 +50,7 @@ func (e *Editor) Finalize(ctx context.Context, to uint8, dryRun bool) (from uint
 		case dryRun:
 			return from, e.allKnow(ctx, to)
 		}
-		if c.Next == 0 { // nothing is to be announced, even for a moment, that keeps agents out for no use
+		if c.Next == 0 && !mutate.On(mutate.FinalizeAtOnce) { // nothing is to be announced, even for a moment, that keeps agents out for no use
 			if err := e.allKnow(ctx, to); err != nil {
 				return from, err
 			}

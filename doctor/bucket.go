@@ -53,7 +53,9 @@ func (x *examination) askBucket(ctx context.Context) (*bucketFacts, error) {
 	if f.probeErr != nil {
 		return f, nil
 	}
-	f.small, f.parts, f.partsErr = x.writeObjects(ctx, s)
+	if !f.probe.NoDelete { // else megabytes would stay with each run
+		f.small, f.parts, f.partsErr = x.writeObjects(ctx, s)
+	}
 	f.rules, f.rulesErr = s3store.ReadRules(ctx, s)
 	f.marker, f.markerErr = marker.Read(ctx, s)
 	return f, nil
@@ -119,7 +121,9 @@ func (f *bucketFacts) judge(name string) (found []Finding) {
 	if len(f.probe.Notes) == 0 {
 		found = append(found, ok(name, "listing, deletes and conditional writes (If-None-Match) work"))
 	}
-	found = append(found, f.speed(name))
+	if !f.probe.NoDelete {
+		found = append(found, f.speed(name))
+	}
 	switch danger, cost := f.rules.Danger(), f.rules.Cost(); {
 	case f.rulesErr != nil:
 		found = append(found, warning(name, s3store.Advice(f.rulesErr), "%s", word(f.rulesErr)))

@@ -2,8 +2,13 @@ package doctor
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -178,6 +183,39 @@ func TestEtcdWithoutMajority(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	of(t, r, "etcd", s.Etcd.Endpoints[0]+" ") // what the one that is there says
+}
+
+// A bucket from which nothing can be deleted gets no large objects, which would stay with each run.
+func TestBucketWithoutDeletes(t *testing.T) {
+	s := healthy(t)
+	minio, err := url.Parse(s.Store.Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	direct := s.Store
+	proxy := httputil.NewSingleHostReverseProxy(minio)
+	denies := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete || r.URL.Query().Has("delete") {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer denies.Close()
+	s.Store.Endpoint = denies.URL
+	if f := of(t, Examine(t.Context(), s, 30*time.Second), "bucket", "let us delete objects"); f.Level != Warning {
+		t.Errorf("%+v", f)
+	}
+	store, err := s3store.Open(t.Context(), direct, s.Log, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var left int64
+	if err := store.List(t.Context(), "", "", func(o s3store.Object) bool { left += o.Size; return true }); err != nil || left > 1<<10 {
+		t.Errorf("%d bytes are left, %v", left, err)
+	}
 }
 
 // scarceFS has little space left, and notes how much is written.

@@ -169,6 +169,10 @@ func (j *judge) partitions() {
 			j.say("partitions", Degraded, "wait until they are with others", "%d of %d %s led by %s, which is stopping", a.Leads, j.s.Partitions, are(a.Leads), a.name())
 		}
 		if r := a.Report; r != nil {
+			if r.Opening > 0 {
+				unsure = true
+				j.say("partitions", Degraded, "wait until they are open", "%d of %d %s being opened by %s", r.Opening, j.s.Partitions, are(r.Opening), a.name())
+			}
 			unserved += len(r.Unserved)
 			for _, u := range r.Unserved {
 				why = append(why, fmt.Sprintf("partition %s of %s can't be served: %s", u.What, a.name(), j.hosts(u.Why)))

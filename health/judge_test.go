@@ -113,6 +113,7 @@ func TestJudge(t *testing.T) {
 		}, Unavailable, false, []string{"4 of 12 are led by agent 2 (host-2:9645), which does not answer", "4 of 12 have no leader that serves them", "not now: agent 2 (host-2:9645) does not answer"}},
 		"risk unknown": {func(s *Snapshot) { s.kill(2); s.Journals[1].State, s.Journals[1].Tiered = Dead, time.Unix(900, 0) }, Unavailable, false, []string{
 			"data at risk: unknown: what journal 2-1 has that the bucket lacks", "written after 1970-01-01 00:15:00"}},
+		"opening": {func(s *Snapshot) { s.Agents[2].Report.Opening = 2 }, Degraded, true, []string{"2 of 12 are being opened by agent 3 (host-3:9645)"}},
 		"unserved": {func(s *Snapshot) {
 			s.Agents[2].Report.Unserved = []Reason{{"t/3", "store " + store(2).String() + " is away"}}
 		}, Unavailable, true, []string{"1 of 12 have no leader", "partition t/3 of agent 3 (host-3:9645) can't be served: the store of agent 2 (host-2:9645) is away"}},

@@ -44,6 +44,8 @@ type Report struct {
 
 	// Waiting are journals that can't be recovered yet; only the controller knows.
 	Waiting []Reason `json:"waiting,omitempty"`
+	// Opening counts the partitions that it owns and does not serve yet, but Unserved.
+	Opening int `json:"opening,omitempty"`
 	// Unserved are partitions that it owns and can't serve.
 	Unserved []Reason `json:"unserved,omitempty"`
 	Stuck    []Reason `json:"stuck,omitempty"` // partitions that can't be uploaded

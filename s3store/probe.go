@@ -22,6 +22,8 @@ type Report struct {
 	Notes []string
 	// NoList: the store doesn't let us list objects.
 	NoList bool
+	// NoDelete: the store doesn't let us delete objects.
+	NoDelete bool
 }
 
 const (
@@ -161,6 +163,7 @@ func (p *prober) list(ctx context.Context) error {
 func (p *prober) remove(ctx context.Context) error {
 	err := p.store.Delete(ctx, []string{p.key})
 	if errors.Is(err, ErrDenied) || errors.Is(err, ErrUnsupported) {
+		p.report.NoDelete = true
 		p.note("the store doesn't let us delete objects (%v); what retention drops stays in the bucket", err)
 		return nil
 	}

@@ -44,7 +44,7 @@ func TestProbeFindsWhatAStoreCant(t *testing.T) {
 	} {
 		store := Adapt(c.store)
 		report, err := Probe(t.Context(), store, nil)
-		if err != nil || report.IfNoneMatch != c.ifNoneMatch {
+		if err != nil || report.IfNoneMatch != c.ifNoneMatch || report.NoDelete != (name == "deletes denied") {
 			t.Errorf("%s: %+v, %v", name, report, err)
 		}
 		if notes := strings.Join(report.Notes, "\n"); !strings.Contains(notes, c.note) || (c.note == "") != (notes == "") {

@@ -47,7 +47,7 @@ var mutations = []mutation{
 	{mutate.StayLoggedIn, 1, false},
 	{mutate.KeepTokens, 1, false},
 	{mutate.AckUnstored, 1, false},
-	{mutate.FinalizeAtOnce, 91, false},
+	{mutate.FinalizeAtOnce, 246, false},
 	{mutate.RegisterUnguarded, 706, false},
 	{mutate.JoinPrepared, 246, false},
 }

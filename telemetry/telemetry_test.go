@@ -329,6 +329,14 @@ func live() int64 {
 	return int64(m.HeapAlloc)
 }
 
+// TestUnaskedPushIsNotRead: without a subscription a push costs nothing.
+func TestUnaskedPushIsNotRead(t *testing.T) {
+	s := NewSeries(1)
+	if err := s.take(&Push{Instance: uuid.UUID{1}, Metrics: []byte{255}}, java, nil, time.Minute, time.Unix(1, 0)); err != nil {
+		t.Error(err)
+	}
+}
+
 func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)

@@ -36,6 +36,9 @@ type startingError struct{ why string }
 
 func (e startingError) Error() string { return "it is starting: " + e.why }
 
+// noPage is what package http answers where there is no page.
+const noPage = "404 page not found"
+
 // askAgent asks an agent's admin API and decodes its answer.
 func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error) {
 	ctx, cancel := boundRequest(ctx)
@@ -63,6 +66,8 @@ func askAgent[A any](ctx context.Context, method, addr, path string) (*A, error)
 		return nil, fmt.Errorf("the agent at %s speaks HTTPS: write https:// before its address", addr)
 	case (resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden) && ours:
 		return nil, fmt.Errorf("the agent at %s: %s", addr, said)
+	case resp.StatusCode == http.StatusNotFound && said == noPage && method == http.MethodPost:
+		return nil, fmt.Errorf("the agent at %s doesn't know what this command asks for: it runs an older release, or something else answers there", addr)
 	case resp.StatusCode == http.StatusNotFound && ours && method == http.MethodPost:
 		return nil, notFoundError{said}
 	case resp.StatusCode == http.StatusBadRequest && ours:

@@ -63,6 +63,7 @@ func TestClusterOperations(t *testing.T) {
 	wants(t, command(t, "", "cluster status"+at), exitOK, "drained")
 	wants(t, command(t, "", "cluster move orders/1 1"+at), exitFailed, "is drained")
 	must(t, "", "topic create more -p 2") // there is no other agent
+	wants(t, command(t, "", "cluster undrain 7"+at), exitNotFound, "agent 7 is not known")
 	wants(t, command(t, "", "cluster undrain 1"+at), exitOK, "agent 1 is no longer drained")
 	mine := s.View.Journals[0].Journal
 	wants(t, command(t, mine+"\n", "cluster accept-loss "+mine+at), exitFailed, "is alive")
