@@ -28,14 +28,14 @@ type deployment struct {
 // patience is how long one command of Terraform may take.
 const patience = 3 * time.Minute
 
-// deploy prepares one of the examples.
+// deploy prepares one of the examples. Its state is in a directory of its own.
 func deploy(t *testing.T, f *fleet, example string, vars map[string]any) *deployment {
 	t.Helper()
 	dir, err := filepath.Abs(filepath.Join("../../terraform/examples", example))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &deployment{dir: dir, state: filepath.Join(f.dir, "state"), vars: vars}
+	d := &deployment{dir: dir, state: filepath.Join(f.dir, "state of "+filepath.Base(example)), vars: vars}
 	if code, out := d.terraform(t, "init", "-no-color", "-input=false"); code != 0 {
 		t.Fatal(out)
 	}
@@ -112,14 +112,28 @@ func (d *deployment) output(t *testing.T, name string) string {
 	return out
 }
 
-// pack builds Varve's deb of a version, and returns it and the program.
+// packed is where pack has put what it built, by version.
+var packed = map[string]string{}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, dir := range packed {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// pack builds Varve's deb of a version, once for all tests, and returns it and the program.
 func pack(t *testing.T, version string) (deb, binary string) {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), version)
-	c := exec.Command("go", "run", ".", "--out", out, "--version", version, "--arch", "amd64")
-	c.Dir = "../../packaging"
-	if b, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("build packages: %v\n%s", err, b)
+	out, ok := packed[version]
+	if !ok {
+		var err error
+		if out, err = os.MkdirTemp("", "varve-"); err != nil {
+			t.Fatal(err)
+		}
+		packed[version] = out
+		run(t, "go", "run", "-C", "../../packaging", ".", "--out", out, "--version", version, "--arch", "amd64")
 	}
 	return filepath.Join(out, "varve_"+version+"-1_amd64.deb"), filepath.Join(out, "varve-"+version+"-linux-amd64")
 }

@@ -23,7 +23,10 @@ const (
 )
 
 // debianPackages are what a host has, beside what Debian always has.
-const debianPackages = "systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates,sudo"
+const debianPackages = "systemd,systemd-sysv,dbus,openssh-server,iproute2,ca-certificates,sudo,curl,cloud-init,python3-cffi-backend"
+
+// cloudInitDisabled is the file that keeps cloud-init from running, on hosts that aren't made by user data.
+const cloudInitDisabled = "etc/cloud/cloud-init.disabled"
 
 // fleet is hosts on one network.
 type fleet struct {
@@ -92,7 +95,7 @@ func debian(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	home := filepath.Join(cache, "varve", "debian-systemd-1")
+	home := filepath.Join(cache, "varve", "debian-systemd-2")
 	root := filepath.Join(home, "root")
 	if _, err := os.Stat(root); err == nil {
 		return root
@@ -104,6 +107,7 @@ func debian(t *testing.T) string {
 	part := root + ".part"
 	run(t, "rm", "-rf", part)
 	run(t, "debootstrap", "--variant=minbase", "--include="+debianPackages, "stable", part)
+	write(t, filepath.Join(part, cloudInitDisabled), "", 0o644)
 	run(t, "mv", part, root)
 	return root
 }
@@ -113,11 +117,18 @@ type host struct {
 	name, address, root string
 	fleet               *fleet
 	process             *exec.Cmd
+	ended               chan struct{} // closed when the process has
 	console             *bytes.Buffer
 }
 
 // boot starts a host, and returns when its sshd answers. It ends with the test, or by kill.
 func (f *fleet) boot(t *testing.T, name string, last int) *host {
+	t.Helper()
+	return f.bootWith(t, name, last, func(string) {})
+}
+
+// bootWith does the same after prepare has written into the host's root file system.
+func (f *fleet) bootWith(t *testing.T, name string, last int, prepare func(root string)) *host {
 	t.Helper()
 	h := &host{name: name, address: fmt.Sprintf("10.77.0.%d", last), fleet: f, console: &bytes.Buffer{}}
 	own := filepath.Join(f.dir, h.address)
@@ -145,42 +156,66 @@ func (f *fleet) boot(t *testing.T, name string, last int) *host {
 	run(t, "chroot", h.root, "chown", "-R", "debian:debian", "/home/debian/.ssh")
 	write(t, at("etc/sudoers.d/debian"), "debian ALL=(ALL) NOPASSWD:ALL\n", 0o440)
 	run(t, "systemctl", "--root="+h.root, "--quiet", "enable", "systemd-networkd")
+	prepare(h.root)
 
-	h.process = exec.Command("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--directory="+h.root, fmt.Sprintf("--machine=vt-%s%d", name, last),
-		"--network-bridge="+bridge, "--link-journal=no")
+	t.Cleanup(func() {
+		if t.Failed() {
+			out, _ := exec.Command("journalctl", "--no-pager", "-n", "40", "--root="+h.root, "-u", "varve", "-u", "varve-etcd", "-u", "varve-minio").CombinedOutput()
+			t.Logf("host %s:\n%s", h.name, out)
+			if out, err := os.ReadFile(at("var/log/cloud-init-output.log")); err == nil {
+				t.Logf("host %s, cloud-init:\n%s", h.name, out)
+			}
+		}
+	})
+	h.start(t)
+	t.Cleanup(func() {
+		h.kill(t)
+		<-h.ended
+	})
+	return h
+}
+
+// start starts the host's first process, and returns when its sshd answers.
+func (h *host) start(t *testing.T) {
+	t.Helper()
+	h.process = exec.Command("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", "--directory="+h.root,
+		"--machine=vt-"+h.name+h.address[strings.LastIndexByte(h.address, '.')+1:], "--network-bridge="+bridge, "--link-journal=no")
 	h.process.Env = append(os.Environ(), "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1") // newer systemd doesn't boot with the older one
 	h.process.Stdout, h.process.Stderr = h.console, h.console
 	h.process.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := h.process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			out, _ := exec.Command("journalctl", "--no-pager", "-n", "40", "--root="+h.root, "-u", "varve", "-u", "varve-etcd", "-u", "varve-minio").CombinedOutput()
-			t.Logf("host %s:\n%s", h.name, out)
-		}
-	})
-	ended := make(chan struct{})
-	go func() { defer close(ended); _ = h.process.Wait() }()
-	t.Cleanup(func() {
-		h.kill(t)
-		<-ended
-	})
+	process, ended := h.process, make(chan struct{})
+	h.ended = ended
+	go func() { defer close(ended); _ = process.Wait() }()
 	for late := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		c, err := net.DialTimeout("tcp", h.address+":22", time.Second)
 		if err == nil {
 			c.Close()
-			return h
+			return
 		}
 		select {
 		case <-ended:
-			t.Fatalf("host %s ended:\n%s", name, h.console)
+			t.Fatalf("host %s ended:\n%s", h.name, h.console)
 		default:
 		}
 		if time.Now().After(late) {
-			t.Fatalf("host %s has no sshd: %v", name, err)
+			t.Fatalf("host %s has no sshd: %v", h.name, err)
 		}
 	}
+}
+
+// reboot stops the host in order, and starts it again.
+func (h *host) reboot(t *testing.T) {
+	t.Helper()
+	h.sh(t, "systemctl poweroff --no-block")
+	select {
+	case <-h.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("host %s doesn't stop:\n%s", h.name, h.console)
+	}
+	h.start(t)
 }
 
 // kill ends all processes of the host at once, as a cut of its power does.

@@ -23,11 +23,12 @@ func TestLeaveKeepsWhatWasNotDrained(t *testing.T) {
 	}
 	for _, x := range []struct {
 		name, active, drain string
-		kept, fails         bool
+		disk, kept, fails   bool // disk: its data is on a disk of its own
 	}{
-		{"drained", "exit 0", "exit 0", false, false},
-		{"doesn't run", "exit 3", "exit 0", true, false},
-		{"can't be drained", "exit 0", "exit 1", true, true},
+		{"drained", "exit 0", "exit 0", false, false, false},
+		{"drained, with a disk", "exit 0", "exit 0", true, false, false},
+		{"doesn't run", "exit 3", "exit 0", false, true, false},
+		{"can't be drained", "exit 0", "exit 1", false, true, true},
 	} {
 		dir := t.TempDir()
 		write := func(name, text string) {
@@ -39,6 +40,13 @@ func TestLeaveKeepsWhatWasNotDrained(t *testing.T) {
 			if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if x.disk {
+			write("data/.mount", "")
+			if out, err := exec.Command("mount", "-t", "tmpfs", "tmpfs", dir+"/data").CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			t.Cleanup(func() { _ = exec.Command("umount", dir+"/data").Run() })
 		}
 		write("etc/started", "")
 		write("data/journal/1.wal", "records")

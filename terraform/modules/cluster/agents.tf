@@ -1,67 +1,30 @@
-locals {
-  etc = "/etc/varve"
-  etcd_settings = {
-    endpoints = local.etcd_endpoints
-    prefix    = var.etcd_prefix
-  }
-  own_etcd_tls = length(local.etcd) > 0 ? { ca_file = "${local.etc}/tls/services-ca.crt", cert_file = "${local.etc}/tls/service.crt", key_file = "${local.etc}/tls/service.key" } : {
-    for setting, name in { ca_file = "etcd-ca.crt", cert_file = "etcd.crt", key_file = "etcd.key" } : setting => "${local.etc}/tls/${name}" if try(var.etcd_tls[setting], null) != null
-  }
-  # The bucket that exists, or that of the host with MinIO. Settings that are null are left out.
-  own   = var.store == null
-  files = { for k in ["access_key_file", "secret_key_file"] : k => local.own ? true : var.store[k] != null }
-  store = {
-    driver          = local.own ? "minio" : var.store.driver
-    endpoint        = local.own ? one(local.minio_url) : var.store.endpoint
-    bucket          = local.own ? "varve" : var.store.bucket
-    region          = local.own ? null : var.store.region
-    prefix          = local.own ? null : var.store.prefix
-    path_style      = local.own ? true : var.store.path_style
-    access_key_file = local.files.access_key_file ? "${local.etc}/tls/access-key" : null
-    secret_key_file = local.files.secret_key_file ? "${local.etc}/tls/secret-key" : null
-    tls             = local.own ? { ca_file = "${local.etc}/tls/services-ca.crt" } : var.store.ca_file == null ? null : { ca_file = "${local.etc}/tls/store-ca.crt" }
-  }
-  tls  = { cert_file = "${local.etc}/tls/agent.crt", key_file = "${local.etc}/tls/agent.key" }
-  many = length(local.agents) > 1
+module "files" {
+  source = "./files"
 
-  configuration = { for name, h in local.agents : name => yamlencode({
-    broker_id = h.broker_id
-    rack      = h.rack
-    data_dir  = "/var/lib/varve"
-    listeners = [{
-      name       = "SASL_SSL"
-      bind       = ":${var.ports.kafka}"
-      advertised = "${h.advertised}:${var.ports.kafka}"
-      tls        = local.tls
-    }]
-    http     = ":${var.ports.http}"
-    http_tls = local.tls
-    peer = {
-      bind       = ":${var.ports.peer}"
-      advertised = "${h.internal}:${var.ports.peer}"
-      tls        = merge(local.tls, { ca_file = "${local.etc}/tls/ca.crt" })
-    }
-    replication = { factor = local.many ? 3 : 1, quorum = local.many ? 2 : 1 }
-    etcd        = { for k, v in merge(local.etcd_settings, { tls = local.own_etcd_tls }) : k => v if k != "tls" || length(local.own_etcd_tls) > 0 }
-    store       = { for k, v in local.store : k => v if v != null }
-    security = {
-      authorizer          = "acl"
-      super_users         = ["User:${var.admin_user}"]
-      bootstrap_user_file = "${local.etc}/tls/first-user"
-    }
-    log = { format = "json" }
-  }) }
-  environment = { for name, h in local.agents : name => join("", [for k, v in merge(var.settings, h.settings) : "VARVE_${upper(replace(k, ".", "_"))}='${v}'\n"]) }
-  https       = { for name, h in local.agents : name => "https://${h.internal}:${var.ports.http}" }
-  # With which commands on a host reach the cluster.
-  admin = { for name, h in local.agents : name => {
-    name          = "cluster"
-    brokers       = ["${h.advertised}:${var.ports.kafka}"]
-    http          = local.https[name]
-    user          = var.admin_user
-    password_file = "${local.etc}/admin-password"
-    tls_ca        = "${local.etc}/tls/ca.crt"
+  hosts = { for name, h in local.hosts : name => {
+    internal   = h.internal
+    advertised = h.advertised
+    rack       = h.rack
+    broker_id  = h.broker_id
+    etcd       = h.etcd
+    minio      = h.minio
+    settings   = h.settings
   } }
+  etcd_endpoints = var.etcd_endpoints
+  etcd_tls       = var.etcd_tls
+  etcd_prefix    = var.etcd_prefix
+  store          = var.store
+  settings       = var.settings
+  admin_user     = var.admin_user
+  ports          = var.ports
+}
+
+locals {
+  etc              = "/etc/varve"
+  configuration    = module.files.configuration
+  environment      = module.files.environment
+  https            = module.files.https
+  etcd_environment = module.files.etcd_environment
 }
 
 # The agent as a member of the cluster. When it is taken away it is drained first, stopped and forgotten.
@@ -152,7 +115,7 @@ resource "terraform_data" "agent" {
     destination = "${local.work}/agent/environment"
   }
   provisioner "file" {
-    content     = yamlencode({ current = "cluster", profiles = [local.admin[each.key]] })
+    content     = module.files.profile[each.key]
     destination = "${local.work}/agent/profile.yaml"
   }
   provisioner "remote-exec" {

@@ -1,28 +1,3 @@
-locals {
-  etcd_endpoints = length(local.etcd) == 0 ? var.etcd_endpoints : [for name, h in local.etcd : "https://${h.internal}:${var.ports.etcd_client}"]
-  etcd_tls       = "/etc/varve-etcd/tls"
-  etcd_environment = { for name, h in local.etcd : name => {
-    ETCD_NAME                        = name
-    ETCD_DATA_DIR                    = "/var/lib/varve-etcd"
-    ETCD_LISTEN_CLIENT_URLS          = "https://0.0.0.0:${var.ports.etcd_client}"
-    ETCD_ADVERTISE_CLIENT_URLS       = "https://${h.internal}:${var.ports.etcd_client}"
-    ETCD_LISTEN_PEER_URLS            = "https://0.0.0.0:${var.ports.etcd_peer}"
-    ETCD_INITIAL_ADVERTISE_PEER_URLS = "https://${h.internal}:${var.ports.etcd_peer}"
-    ETCD_INITIAL_CLUSTER             = join(",", [for n, x in local.etcd : "${n}=https://${x.internal}:${var.ports.etcd_peer}"])
-    ETCD_INITIAL_CLUSTER_STATE       = "new"
-    ETCD_CLIENT_CERT_AUTH            = "true"
-    ETCD_TRUSTED_CA_FILE             = "${local.etcd_tls}/services-ca.crt"
-    ETCD_CERT_FILE                   = "${local.etcd_tls}/service.crt"
-    ETCD_KEY_FILE                    = "${local.etcd_tls}/service.key"
-    ETCD_PEER_CLIENT_CERT_AUTH       = "true"
-    ETCD_PEER_TRUSTED_CA_FILE        = "${local.etcd_tls}/services-ca.crt"
-    ETCD_PEER_CERT_FILE              = "${local.etcd_tls}/service.crt"
-    ETCD_PEER_KEY_FILE               = "${local.etcd_tls}/service.key"
-    ETCD_QUOTA_BACKEND_BYTES         = "8589934592"
-    ETCD_LOG_LEVEL                   = "warn"
-  } }
-}
-
 resource "terraform_data" "etcd" {
   for_each = local.etcd
   triggers_replace = {
@@ -64,7 +39,7 @@ resource "terraform_data" "etcd" {
     destination = "${local.work}/etcd/environment"
   }
   provisioner "file" {
-    content     = yamlencode({ broker_id = 1, etcd = merge(local.etcd_settings, { tls = { ca_file = "${local.etcd_tls}/services-ca.crt", cert_file = "${local.etcd_tls}/service.crt", key_file = "${local.etcd_tls}/service.key" } }) })
+    content     = module.files.turn
     destination = "${local.work}/etcd/turn.yaml"
   }
   provisioner "remote-exec" {

@@ -10,7 +10,9 @@ locals {
   secrets_dir = abspath(var.secrets_dir)
   work        = ".varve-terraform" # in the home directory on hosts, readable for its owner only
   prepare     = "mkdir -p -m 0700 ${local.work}"
-  sudo        = "set -e; if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi"
+  # A machine that was just made may still be mounting its disks.
+  booted = "if command -v cloud-init >/dev/null; then cloud-init status --wait >/dev/null || [ $? = 2 ] || { echo \"$(uname -n): cloud-init failed: 'cloud-init status --long' says at what\" >&2; exit 1; }; fi"
+  sudo   = "set -e; if [ \"$(id -u)\" = 0 ]; then s=''; else s='sudo -n'; fi"
 
   # How SSH reaches each host. It is kept in the state for the time when a host is given up; keys are names of files.
   ssh = { for name, h in local.hosts : name => {
@@ -65,7 +67,7 @@ resource "terraform_data" "certificates" {
   }
   triggers_replace = {
     authority = terraform_data.secrets.id
-    names     = distinct([each.value.internal, each.value.advertised, "localhost", "127.0.0.1"])
+    names     = distinct(concat([each.value.internal, each.value.advertised, "localhost", "127.0.0.1"], each.value.names))
     files     = [for f in local.given_files : f == null ? "" : filesha256(f)]
   }
 
@@ -105,8 +107,8 @@ resource "terraform_data" "placed" {
 
 locals {
   placed = jsonencode({
-    etcd  = { for name, h in local.etcd : name => [h.address, h.internal] }
-    minio = { for name, h in local.minio : name => [h.address, h.internal] }
+    etcd  = { for name, h in local.etcd : name => compact([h.address, h.internal, h.machine]) }
+    minio = { for name, h in local.minio : name => compact([h.address, h.internal, h.machine]) }
   })
 }
 
@@ -118,7 +120,7 @@ resource "terraform_data" "host" {
     script        = "${local.scripts}/purge.sh"
     force_destroy = var.force_destroy
   }
-  triggers_replace = each.value.address
+  triggers_replace = each.value.machine == null ? each.value.address : "${each.value.address} ${each.value.machine}"
 
   connection {
     host                = self.input.ssh.host
@@ -131,7 +133,7 @@ resource "terraform_data" "host" {
     bastion_private_key = self.input.ssh.bastion_key == "" ? null : file(self.input.ssh.bastion_key)
   }
   provisioner "remote-exec" {
-    inline = [local.prepare]
+    inline = [local.booted, local.prepare]
   }
   provisioner "file" {
     when        = destroy

@@ -1,7 +1,3 @@
-locals {
-  minio_url = [for h in local.minio : "https://${h.internal}:${var.ports.minio}"]
-}
-
 resource "terraform_data" "minio" {
   for_each = local.minio
   triggers_replace = {

@@ -7,21 +7,25 @@ variable "hosts" {
     - `address`: where SSH reaches it.
     - `internal`: name or address by which the other hosts reach it. Default: `address`.
     - `advertised`: name or address that clients are told. Default: `internal`.
+    - `names`: further names and addresses for its certificates, such as one that a load balancer or DNS gives to all agents.
     - `rack`: its rack or zone. Copies of a record are spread over racks.
     - `user`, `port`: of SSH. A user other than root needs sudo without a password.
     - `private_key_file`: the SSH key; without it the SSH agent is asked.
     - `host_key`: the host's public key, of type ecdsa where it has one (`/etc/ssh/ssh_host_ecdsa_key.pub`), which Terraform asks for first. Without it Terraform doesn't check whom it talks to.
+    - `machine`: what is another one when the machine is made anew behind the same address, such as its instance's id. Then it is handled as another `address` is.
     - `settings`: settings of this agent alone, over `settings`.
   EOT
   type = map(object({
     address          = string
     internal         = optional(string)
     advertised       = optional(string)
+    names            = optional(list(string), [])
     rack             = optional(string, "")
     user             = optional(string, "root")
     port             = optional(number, 22)
     private_key_file = optional(string)
     host_key         = optional(string)
+    machine          = optional(string)
     broker_id        = optional(number)
     etcd             = optional(bool, false)
     minio            = optional(bool, false)

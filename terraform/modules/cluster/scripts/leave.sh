@@ -23,7 +23,8 @@ systemctl disable --quiet --now varve
 for http in "$@"; do
 	if varve cluster forget "$broker" --http "$http"; then
 		if [ -n "$drained" ]; then
-			rm -rf /var/lib/varve # what it had is in the bucket
+			# What it had is in the bucket. A disk of its own stays mounted.
+			rm -rf /var/lib/varve 2>/dev/null || [ -z "$(ls -A /var/lib/varve)" ]
 		else
 			touch /var/lib/varve/not-drained # purge.sh keeps it then
 			echo "$(uname -n): agent $broker didn't run, so it was not drained: /var/lib/varve is kept, it may have records that are nowhere else" >&2

@@ -11,13 +11,16 @@ if command -v dpkg >/dev/null && dpkg -s varve >/dev/null 2>&1; then
 elif command -v rpm >/dev/null && rpm -q varve >/dev/null 2>&1; then
 	rpm -e varve
 fi
-rm -rf /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
+rm -rf /var/lib/varve-init /etc/varve /etc/varve-etcd /etc/varve-minio /usr/local/lib/varve /etc/systemd/system/varve-etcd.service /etc/systemd/system/varve-minio.service
 systemctl daemon-reload
 [ "$1" = true ] || exit 0
-rm -rf /var/lib/varve-etcd /var/lib/varve-minio
+# remove DIRECTORY: with all that is in it; if it is a disk of its own, that stays mounted.
+remove() { rm -rf "$1" 2>/dev/null || [ -z "$(ls -A "$1")" ]; }
+remove /var/lib/varve-etcd
+remove /var/lib/varve-minio
 users="varve-etcd varve-minio"
 if [ ! -e /var/lib/varve/not-drained ]; then
-	rm -rf /var/lib/varve
+	remove /var/lib/varve
 	users="varve $users"
 fi
 for user in $users; do

@@ -55,12 +55,12 @@ host)
 	cp "$host"/etcd/* "$dir/access-key" "$dir/secret-key" "$host/minio"
 	cp "$host"/minio/* "$dir/cluster/ca.crt" "$dir/first-user" "$host/agent"
 	certify cluster "$name" "$hosts" "$host/agent/agent"
-	take "$GIVEN_ETCD_CA" "$host/agent/etcd-ca.crt"
-	take "$GIVEN_ETCD_CERT" "$host/agent/etcd.crt"
-	take "$GIVEN_ETCD_KEY" "$host/agent/etcd.key"
-	take "$GIVEN_ACCESS_KEY" "$host/agent/access-key"
-	take "$GIVEN_SECRET_KEY" "$host/agent/secret-key"
-	take "$GIVEN_STORE_CA" "$host/agent/store-ca.crt"
+	take "${GIVEN_ETCD_CA:-}" "$host/agent/etcd-ca.crt"
+	take "${GIVEN_ETCD_CERT:-}" "$host/agent/etcd.crt"
+	take "${GIVEN_ETCD_KEY:-}" "$host/agent/etcd.key"
+	take "${GIVEN_ACCESS_KEY:-}" "$host/agent/access-key"
+	take "${GIVEN_SECRET_KEY:-}" "$host/agent/secret-key"
+	take "${GIVEN_STORE_CA:-}" "$host/agent/store-ca.crt"
 	;;
 client)
 	admin=$1 bootstrap=$2 http=$3

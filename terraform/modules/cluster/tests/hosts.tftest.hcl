@@ -42,6 +42,21 @@ run "configuration" {
   }
 }
 
+# A machine made anew behind its address is another one. Without machine, the address says it alone, as it did before there was machine.
+run "made_anew" {
+  command = plan
+  variables {
+    hosts = {
+      a = { address = "10.0.0.1", broker_id = 1, etcd = true, minio = true, machine = "i-1" }
+      b = { address = "10.0.0.2", etcd = false }
+    }
+  }
+  assert {
+    condition     = terraform_data.host["a"].triggers_replace == "10.0.0.1 i-1" && terraform_data.host["b"].triggers_replace == "10.0.0.2"
+    error_message = "the host is the machine, and the address"
+  }
+}
+
 run "one_machine" {
   command = plan
   variables {
@@ -146,6 +161,20 @@ run "another_host_for_minio" {
   }
   variables {
     hosts = { a = { address = "10.0.0.9", broker_id = 1, etcd = true, minio = true } }
+  }
+}
+
+# Neither is a machine that was made anew behind the address the one with the data.
+run "another_machine_for_etcd" {
+  command         = plan
+  expect_failures = [terraform_data.cluster]
+  override_resource {
+    target          = terraform_data.placed
+    override_during = plan
+    values          = { output = "{\"etcd\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\",\"i-1\"]},\"minio\":{\"a\":[\"10.0.0.1\",\"10.0.0.1\",\"i-1\"]}}" }
+  }
+  variables {
+    hosts = { a = { address = "10.0.0.1", broker_id = 1, etcd = true, minio = true, machine = "i-2" } }
   }
 }
 
